@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The tessera dialect: tensor programs on logical tensors.
+#ifndef TESSERA_DIALECTS_TESSERA_IR_TESSERA_H
+#define TESSERA_DIALECTS_TESSERA_IR_TESSERA_H
+
+#include "dialects/Dist/IR/Dist.h"
+#include "tessera/Analysis/FactorRule.h"
+
+#include "mlir/IR/BuiltinTypeInterfaces.h"
+#include "mlir/IR/TypeUtilities.h"
+
+#include "dialects/Tessera/IR/TesseraDialect.h.inc"
+#include "dialects/Tessera/IR/TesseraEnums.h.inc"
+#include "dialects/Tessera/IR/TesseraInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Tessera/IR/TesseraAttrs.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Tessera/IR/TesseraTypes.h.inc"
+
+namespace tessera {
+
+/// A mesh tensor, or a statically shaped builtin tensor, of an element type
+/// that programs compute on.
+bool isProgramTensor(mlir::Type type);
+/// Shape of a program tensor.
+llvm::ArrayRef<int64_t> shapeOf(mlir::Value value);
+std::vector<int64_t> shapeVector(mlir::Type type);
+/// Layout of a mesh tensor, or null for a builtin tensor.
+const Layout *layoutOf(mlir::Type type);
+
+} // namespace tessera
+
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/ElementwiseOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/ContractionOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/ReductionOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/ShapeOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/IndexingOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/CreationOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/NNOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/LayoutOps.h.inc"
+
+#endif // TESSERA_DIALECTS_TESSERA_IR_TESSERA_H

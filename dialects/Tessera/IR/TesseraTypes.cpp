@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tessera/IR/Tessera.h"
+
+using namespace mlir;
+using namespace tessera;
+
+static bool isProgramElement(Type type) {
+  return type.isF32() || type.isBF16() || type.isF16() || type.isF64() ||
+         type.isInteger(1) || type.isSignlessInteger(32) ||
+         type.isSignlessInteger(64) || type.isUnsignedInteger(32);
+}
+
+bool tessera::isProgramTensor(Type type) {
+  if (!isa<MeshTensorType, RankedTensorType>(type))
+    return false;
+  auto shaped = cast<ShapedType>(type);
+  return shaped.hasStaticShape() && isProgramElement(shaped.getElementType());
+}
+
+ArrayRef<int64_t> tessera::shapeOf(Value value) {
+  return cast<ShapedType>(value.getType()).getShape();
+}
+
+std::vector<int64_t> tessera::shapeVector(Type type) {
+  return cast<ShapedType>(type).getShape().vec();
+}
+
+const Layout *tessera::layoutOf(Type type) {
+  auto meshTensor = dyn_cast<MeshTensorType>(type);
+  return meshTensor ? &meshTensor.getLayout() : nullptr;
+}
+
+/// mesh_tensor ::= `<` shape element `,` @mesh (`,` layout-body)? `>`
+Type MeshTensorType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  Type elementType;
+  StringAttr mesh;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() ||
+      parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseComma() ||
+      parser.parseSymbolName(mesh))
+    return {};
+  Layout layout;
+  if (succeeded(parser.parseOptionalComma())) {
+    if (dist::parseLayoutBody(parser, layout))
+      return {};
+  } else {
+    layout = Layout::open("", shape.size());
+  }
+  layout.mesh = mesh.getValue().str();
+  if (parser.parseGreater())
+    return {};
+  return getChecked([&] { return parser.emitError(loc); }, parser.getContext(),
+                    ArrayRef<int64_t>(shape), elementType, layout);
+}
+
+void MeshTensorType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printer.printDimensionList(getShape());
+  if (!getShape().empty())
+    printer << "x";
+  printer << getElementType() << ", ";
+  printer.printSymbolName(getLayout().mesh);
+  if (!getLayout().isFullyOpen()) {
+    printer << ", ";
+    dist::printLayoutBody(printer, getLayout());
+  }
+  printer << ">";
+}
+
+LogicalResult
+MeshTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
+                       ArrayRef<int64_t> shape, Type elementType,
+                       Layout layout) {
+  if (!isProgramElement(elementType))
+    return emitError() << "element type " << elementType
+                       << " is not supported; expected f32, bf16, f16, f64, "
+                          "i32, i64, ui32 or i1";
+  if (layout.dims.size() != shape.size())
+    return emitError() << "layout " << layout.str() << " has "
+                       << layout.dims.size()
+                       << " dimensions, the tensor has " << shape.size();
+  return success();
+}
+
+ShapedType MeshTensorType::cloneWith(std::optional<ArrayRef<int64_t>> shape,
+                                     Type elementType) const {
+  if (!shape || shape->size() == getShape().size())
+    return get(getContext(), shape.value_or(getShape()), elementType,
+               getLayout());
+  return get(getContext(), *shape, elementType,
+             Layout::open(getLayout().mesh, shape->size()));
+}
+
+MeshTensorType MeshTensorType::withLayout(const Layout &layout) const {
+  return get(getContext(), getShape(), getElementType(), layout);
+}
+
+RankedTensorType MeshTensorType::getLocalType(const Mesh &mesh) const {
+  return RankedTensorType::get(getLayout().localShape(getShape().vec(), mesh),
+                               getElementType());
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The tile dialect: kernels on tiles.
+#ifndef TESSERA_DIALECTS_TILE_IR_TILE_H
+#define TESSERA_DIALECTS_TILE_IR_TILE_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/Tile/IR/TileDialect.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/Tile/IR/KernelOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tile/IR/ComputeOps.h.inc"
+
+#endif // TESSERA_DIALECTS_TILE_IR_TILE_H

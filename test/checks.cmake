@@ -1,0 +1,10 @@
+# Checks of the house itself: layers, names, generated docs, format, linkage.
+set(dev ${PROJECT_SOURCE_DIR}/tools/dev)
+add_test(NAME check.layers COMMAND ${Python3_EXECUTABLE} ${dev}/check-layers.py)
+add_test(NAME check.names COMMAND ${Python3_EXECUTABLE} ${dev}/check-names.py)
+add_test(NAME check.docs COMMAND ${Python3_EXECUTABLE} ${dev}/gen-docs.py --check
+  --tblgen ${LLVM_TOOLS_BINARY_DIR}/mlir-tblgen --mlir-include ${LLVM_INCLUDE_DIRS})
+add_test(NAME check.format COMMAND ${dev}/check-format)
+add_test(NAME check.linkage COMMAND ${dev}/check-linkage.sh $<TARGET_FILE:tessera-opt>)
+set_tests_properties(check.layers check.names check.docs check.format
+  check.linkage PROPERTIES LABELS check)

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Checks #include and import lines against the table of allowed dependencies.
+
+The table is the one in docs/architecture.md ("Layers"). A source folder may
+include itself, what its row lists, and anything that is not ours. Usage:
+check-layers.py [SOURCE_ROOT]; prints each violation and exits 1 if any.
+"""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+# Folder pattern -> patterns of the folders of ours that it may include. The
+# first matching row counts. Headers of include/tessera/X belong to lib/X.
+CXX_RULES = [
+    (r"dialects/Dist/IR", [r"lib/Analysis"]),
+    (r"dialects/Tessera/IR", [r"dialects/Dist/IR", r"lib/Analysis"]),
+    (r"dialects/Tile/IR", []),
+    (r"dialects/Plan/IR", [r"dialects/Dist/IR", r"lib/Analysis"]),
+    (r"dialects/\w+/Transforms", [r"dialects/\w+/IR", r"lib/(Analysis|Support)"]),
+    (r"lib/Analysis", []),
+    (r"lib/Support", []),
+    (r"lib/Interpreter", [r"dialects/\w+/IR", r"lib/(Analysis|Support)"]),
+    (r"lib/Conversion(/\w+)?", [r"dialects/\w+/IR", r"lib/(Analysis|Support|Conversion)"]),
+    (r"lib/Target(/\w+)?", [r"dialects/\w+/IR", r"lib/(Analysis|Support|ABI|Target)"]),
+    (r"lib/Pipelines", [r"dialects/\w+/(IR|Transforms)",
+                        r"lib/(Analysis|Support|Conversion|Target|Interpreter|ABI)"]),
+    (r"lib/Tools", [r"dialects/\w+/(IR|Transforms)",
+                    r"lib/(Analysis|Support|Conversion|Target|Interpreter|Pipelines|ABI)",
+                    r"test/lib.*"]),
+    (r"lib/ABI", []),
+    (r"tools/.*", [r"lib/Tools", r"runtime/include"]),
+    (r"runtime/include", [r"lib/ABI"]),
+    (r"runtime/.*", [r"runtime/include", r"lib/ABI"]),
+    (r"test/.*", [r".*"]),
+]
+OWN_INCLUDE = re.compile(r'^\s*#\s*include\s+"((?:dialects|tessera|tessera-rt|runtime|test)/[^"]+)"')
+
+
+def folder_of_header(path: str) -> str:
+    """Folder of ours that an include path belongs to."""
+    parts = path.split("/")
+    if parts[0] == "tessera":
+        return "lib/" + parts[1]
+    if parts[0] == "tessera-rt":
+        return "runtime/include"
+    return "/".join(parts[:-1])
+
+
+def folder_of_source(path: Path) -> str:
+    parts = path.parts
+    if parts[0] == "include":
+        return "lib/" + parts[2]
+    if parts[:2] == ("runtime", "include"):
+        return "runtime/include"
+    return "/".join(parts[:-1])
+
+
+def check_cxx(root: Path) -> list[str]:
+    errors = []
+    for top in ("dialects", "include", "lib", "runtime", "tools", "test"):
+        for file in sorted((root / top).rglob("*")):
+            if file.suffix not in (".h", ".cpp", ".inc"):
+                continue
+            relative = file.relative_to(root)
+            folder = folder_of_source(relative)
+            allowed = next((a for p, a in CXX_RULES if re.fullmatch(p, folder)), None)
+            if allowed is None:
+                errors.append(f"{relative}: folder '{folder}' has no row in the table")
+                continue
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                match = OWN_INCLUDE.match(line)
+                if not match:
+                    continue
+                target = folder_of_header(match.group(1))
+                if target == folder or any(re.fullmatch(p, target) for p in allowed):
+                    continue
+                errors.append(
+                    f"{relative}:{number}: '{folder}' may not include '{target}'; "
+                    f"allowed: {', '.join(allowed) or 'nothing of ours'}"
+                )
+    return errors
+
+
+def check_no_mlir(root: Path) -> list[str]:
+    """lib/Analysis and the runtime know nothing of MLIR and LLVM."""
+    errors = []
+    for top in ("lib/Analysis", "include/tessera/Analysis", "include/tessera/ABI", "runtime"):
+        for file in sorted((root / top).rglob("*")):
+            if file.suffix not in (".h", ".cpp"):
+                continue
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                if re.match(r'\s*#\s*include\s+["<](mlir|llvm)/', line):
+                    errors.append(f"{file.relative_to(root)}:{number}: no MLIR or LLVM here")
+    return errors
+
+
+def check_python(root: Path) -> list[str]:
+    """Nothing in tessera/_src imports a public module of the package."""
+    errors = []
+    for file in sorted((root / "python/tessera/_src").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [node.module]
+            for name in names:
+                if name.split(".")[0] == "tessera" and not name.startswith("tessera._src"):
+                    errors.append(
+                        f"{file.relative_to(root)}:{node.lineno}: imports public '{name}'; "
+                        "import from tessera._src"
+                    )
+    return errors
+
+
+def main() -> int:
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[2])
+    errors = check_cxx(root) + check_no_mlir(root) + check_python(root)
+    print("\n".join(errors) or "layers: ok")
+    return bool(errors)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

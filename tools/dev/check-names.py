@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Checks the naming law of passes and ops.
+
+A pass `InsertReshards` of a Passes.td has the file InsertReshards.cpp (or a
+folder of that name, for conversions), the class InsertReshardsPass, a flag that
+ends in `insert-reshards`, and a lit test that uses the flag. Usage:
+check-names.py [SOURCE_ROOT]; prints each violation and exits 1 if any.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+PASS = re.compile(r'^def (\w+)\s*:\s*(?:InterfacePass|Pass)<\s*"([\w-]+)"', re.M)
+
+
+def kebab(name: str) -> str:
+    """InsertReshards -> insert-reshards; TileToCPU -> tile-to-cpu."""
+    name = re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name)
+    return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1-\2", name).lower()
+
+
+def check_pass(root: Path, td: Path, name: str, flag: str, lit_text: str) -> list[str]:
+    where = f"{td.relative_to(root)}: pass {name}"
+    errors = []
+    stem = name.removeprefix("Convert") if "Conversion" in td.parts else name
+    if not re.search(rf"(^|-){re.escape(kebab(stem))}$", flag):
+        errors.append(f"{where}: flag '{flag}' does not end in '{kebab(stem)}'")
+    folder = td.parent
+    candidates = list(folder.rglob(f"{stem}.cpp"))
+    if not candidates:
+        errors.append(f"{where}: no file {stem}.cpp below {folder.relative_to(root)}")
+    elif not any(f"{name}Pass" in c.read_text() for c in candidates):
+        errors.append(f"{where}: {candidates[0].relative_to(root)} has no class {name}Pass")
+    if not re.search(rf"{re.escape(flag)}\b", lit_text):
+        errors.append(f"{where}: no lit test uses '{flag}'")
+    return errors
+
+
+def main() -> int:
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[2])
+    lit_text = "\n".join(f.read_text() for f in sorted((root / "test/lit").rglob("*.mlir")))
+    errors = []
+    count = 0
+    for td in sorted(root.glob("dialects/*/Transforms/Passes.td")) + sorted(
+        root.glob("lib/**/Passes.td")
+    ):
+        for name, flag in PASS.findall(td.read_text()):
+            count += 1
+            errors += check_pass(root, td, name, flag, lit_text)
+    print("\n".join(errors) or f"names: {count} passes ok")
+    return bool(errors)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

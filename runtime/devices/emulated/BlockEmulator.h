@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs the threads of one CUDA block, one fiber each, and checks what they do:
+// barriers that some thread never reaches, races on shared memory, reads of
+// shared memory that nobody wrote, accesses outside the kernel's buffers.
+#ifndef TESSERA_RUNTIME_DEVICES_EMULATED_BLOCKEMULATOR_H
+#define TESSERA_RUNTIME_DEVICES_EMULATED_BLOCKEMULATOR_H
+
+#include "Fiber.h"
+#include "tessera/ABI/EmulatorABI.h"
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace tessera::emulated {
+
+/// One thread of a block, seen by the kernel as an ordinary function call.
+using EmulatedKernel = void (*)(void *const *args);
+
+/// A kernel argument: the memory that the kernel may touch.
+struct BufferRange {
+  char *begin = nullptr;
+  int64_t bytes = 0;
+  bool writable = false;
+};
+
+/// In which order ready threads run. A race that one order hides, another
+/// shows in the results; the access checks find it in any order.
+enum class ThreadOrder { Forward, Reverse, Random };
+
+struct EmulatedLaunch {
+  std::string name; ///< For messages.
+  EmulatedKernel kernel = nullptr;
+  int64_t grid[3] = {1, 1, 1};
+  int32_t threads = 1;     ///< Per block, along x.
+  int64_t sharedBytes = 0; ///< Per block.
+  std::vector<BufferRange> buffers;
+  ThreadOrder order = ThreadOrder::Forward;
+  uint64_t seed = 0;
+};
+
+/// Emulates blocks one after another on the calling OS thread.
+class BlockEmulator {
+public:
+  explicit BlockEmulator(const EmulatedLaunch &launch);
+
+  /// Runs the block with linear index `block` (x fastest). False on the first
+  /// fault; error() then says what, which block and which thread.
+  bool run(int64_t block);
+  const std::string &error() const { return errorText; }
+
+  /// The table that kernels call through.
+  static const TesseraEmuTable &table();
+
+  // What the table's entries do for the running thread.
+  int32_t readRegister(int32_t which) const;
+  void barrier(int32_t id, int32_t count);
+  void syncWarp(int32_t mask);
+  int32_t shuffle(int32_t kind, int32_t mask, int32_t value, int32_t offset,
+                  int32_t clamp);
+  void *sharedMemory() { return shared; }
+  void checkAccess(const void *address, int64_t bytes, int32_t flags);
+
+private:
+  enum class State { Ready, AtBarrier, AtShuffle, AtWarpSync, Done };
+
+  struct Thread {
+    FiberContext context;
+    State state = State::Done;
+    int32_t barrierId = 0;
+    uint32_t waitMask = 0; ///< Lanes it waits for at a shuffle or warp sync.
+    int32_t kind = 0, value = 0, offset = 0, clamp = 0, result = 0;
+    uint32_t warpSyncs = 0; ///< Warp syncs passed in this block.
+  };
+
+  struct Barrier {
+    int32_t arrived = 0;
+    int32_t expected = 0;
+  };
+
+  /// Last accesses of a 4-byte word of shared memory. Epochs count the block's
+  /// barriers from 1; 0 means never.
+  struct Shadow {
+    uint32_t writeEpoch = 0, readEpoch = 0;
+    uint32_t writeSyncs = 0, readSyncs = 0;
+    int16_t writer = -1, reader = -1;
+    bool manyReaders = false;
+  };
+
+  static void enterThread(void *self);
+  void suspend();
+  void fault(const std::string &what);
+  std::string describeWaiting() const;
+  bool isOrdered(int other, uint32_t otherSyncs) const;
+  void checkShared(int64_t offset, int64_t bytes, bool isWrite);
+  bool lanesArrived(int32_t thread, State state) const;
+  void finishShuffle(int32_t thread);
+  void permute(std::vector<int32_t> &order);
+
+  const EmulatedLaunch &launch;
+  std::vector<void *> args;
+  FiberStacks stacks;
+  std::vector<Thread> threads;
+  std::vector<Barrier> barriers;
+  std::vector<char> sharedStorage;
+  std::vector<Shadow> shadow;
+  char *shared = nullptr;
+  FiberContext scheduler;
+  int32_t running = 0;
+  int64_t blockIndex[3] = {0, 0, 0};
+  uint32_t epoch = 1;
+  bool failed = false;
+  std::string errorText;
+  std::mt19937_64 random;
+};
+
+/// Runs all blocks of `launch` on up to `workers` OS threads. Empty when all
+/// went well, else the first fault.
+std::string runEmulated(const EmulatedLaunch &launch, int workers);
+
+} // namespace tessera::emulated
+
+#endif // TESSERA_RUNTIME_DEVICES_EMULATED_BLOCKEMULATOR_H

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Cooperative threads: each has a stack of its own and runs until it switches.
+#ifndef TESSERA_RUNTIME_DEVICES_EMULATED_FIBER_H
+#define TESSERA_RUNTIME_DEVICES_EMULATED_FIBER_H
+
+#include <cstddef>
+
+namespace tessera::emulated {
+
+/// A suspended point of execution.
+struct FiberContext {
+  void *stackPointer = nullptr;
+};
+
+/// Saves the running point in `from` and continues at `to`.
+void switchFiber(FiberContext &from, FiberContext &to);
+
+/// Makes `context` start `entry(argument)` on the stack [stack, stack + size)
+/// when switched to. `entry` must not return: it switches away for good.
+void prepareFiber(FiberContext &context, void *stack, size_t size,
+                  void (*entry)(void *), void *argument);
+
+/// Stacks for `count` fibers, with a guard page below each, so that overflow
+/// faults instead of corrupting a neighbour. Reusable by one fiber at a time.
+class FiberStacks {
+public:
+  FiberStacks(size_t count, size_t bytesEach);
+  ~FiberStacks();
+  FiberStacks(const FiberStacks &) = delete;
+  FiberStacks &operator=(const FiberStacks &) = delete;
+
+  /// False when the system had no memory for them.
+  bool isValid() const { return base != nullptr; }
+  size_t count() const { return numStacks; }
+  void *stack(size_t index) const;
+  size_t stackBytes() const { return usableBytes; }
+
+private:
+  size_t numStacks, usableBytes, stride;
+  char *base;
+};
+
+} // namespace tessera::emulated
+
+#endif // TESSERA_RUNTIME_DEVICES_EMULATED_FIBER_H

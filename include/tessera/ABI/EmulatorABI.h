@@ -57,7 +57,8 @@ struct TesseraEmuTable {
   void (*barrier)(int32_t id, int32_t count);
   /// bar.warp.sync: waits for the lanes of `mask`.
   void (*syncWarp)(int32_t mask);
-  /// shfl.sync: the value of another lane; `clamp` packs segment mask and bound.
+  /// shfl.sync: the value of another lane; `clamp` packs segment mask and
+  /// bound.
   int32_t (*shuffle)(int32_t kind, int32_t mask, int32_t value, int32_t offset,
                      int32_t clamp);
   /// The block's shared memory, 1024-byte aligned.

@@ -71,8 +71,8 @@ public:
         builder, loc, pointer, pointer, entries,
         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(entry)});
     Value function = LLVM::LoadOp::create(builder, loc, pointer, address);
-    auto type = LLVM::LLVMFunctionType::get(
-        result, llvm::to_vector(args.getTypes()));
+    auto type =
+        LLVM::LLVMFunctionType::get(result, llvm::to_vector(args.getTypes()));
     SmallVector<Value> operands{function};
     operands.append(args.begin(), args.end());
     auto op = LLVM::CallOp::create(builder, loc, type, operands);
@@ -184,7 +184,8 @@ private:
       address =
           LLVM::AddrSpaceCastOp::create(builder, loc, calls.pointer, address);
     calls.call(loc, Entry::CheckAccess, voidType(),
-               {address, calls.constant(loc, bytesOf(type), builder.getI64Type()),
+               {address,
+                calls.constant(loc, bytesOf(type), builder.getI64Type()),
                 calls.constantI32(loc, flags)});
   }
 
@@ -199,8 +200,8 @@ private:
     Value address = LLVM::GEPOp::create(
         builder, loc, calls.pointer, builder.getI8Type(), base,
         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset->second)});
-    replace(op, LLVM::AddrSpaceCastOp::create(builder, loc, op.getType(),
-                                              address));
+    replace(op,
+            LLVM::AddrSpaceCastOp::create(builder, loc, op.getType(), address));
     return success();
   }
 
@@ -242,8 +243,8 @@ private:
   const llvm::StringMap<int64_t> &sharedOffsets;
 };
 
-/// Offsets of the shared memory globals that `kernel` uses: one after another in
-/// order of first use, each on its alignment.
+/// Offsets of the shared memory globals that `kernel` uses: one after another
+/// in order of first use, each on its alignment.
 llvm::StringMap<int64_t> layOutShared(LLVM::LLVMFuncOp kernel,
                                       SymbolTable &symbols) {
   llvm::StringMap<int64_t> offsets;
@@ -328,7 +329,8 @@ struct EmulateNVVMPass : impl::EmulateNVVMBase<EmulateNVVMPass> {
       calls.builder.setInsertionPointToEnd(getOperation().getBody());
       auto kernel = dyn_cast<LLVM::LLVMFuncOp>(op);
       auto global = dyn_cast<LLVM::GlobalOp>(op);
-      if (kernel && kernel->hasAttr(NVVM::NVVMDialect::getKernelFuncAttrName())) {
+      if (kernel &&
+          kernel->hasAttr(NVVM::NVVMDialect::getKernelFuncAttrName())) {
         llvm::StringMap<int64_t> shared = layOutShared(kernel, symbols);
         LLVM::LLVMFuncOp function = cloneAsHostFunction(calls.builder, kernel);
         if (failed(KernelEmulator(calls, shared).run(function)))

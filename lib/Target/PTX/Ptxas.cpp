@@ -88,8 +88,8 @@ struct TemporaryFile {
   LogicalResult create(StringRef suffix, Location loc) {
     if (std::error_code error =
             llvm::sys::fs::createTemporaryFile("tessera", suffix, path))
-      return emitError(loc) << "cannot create a temporary file for ptxas: "
-                            << error.message();
+      return emitError(loc)
+             << "cannot create a temporary file for ptxas: " << error.message();
     remover.setFile(path);
     return success();
   }
@@ -100,9 +100,9 @@ FailureOr<Cubin> tessera::assembleCubin(StringRef ptx, StringRef chip,
                                         Location loc, StringRef hint) {
   std::string ptxas = findPtxas(hint);
   if (ptxas.empty()) {
-    InFlightDiagnostic error = emitError(loc)
-                               << "ptxas not found"
-                               << (hint.empty() ? "" : " at '" + hint.str() + "'");
+    InFlightDiagnostic error =
+        emitError(loc) << "ptxas not found"
+                       << (hint.empty() ? "" : " at '" + hint.str() + "'");
     error.attachNote() << "it assembles kernels for " << chip
                        << "; install the CUDA toolkit or the Python package "
                           "nvidia-cuda-nvcc and put its bin folder on PATH, or "
@@ -110,8 +110,8 @@ FailureOr<Cubin> tessera::assembleCubin(StringRef ptx, StringRef chip,
     return failure();
   }
   TemporaryFile source, object, report;
-  if (failed(source.create("ptx", loc)) || failed(object.create("cubin", loc)) ||
-      failed(report.create("log", loc)))
+  if (failed(source.create("ptx", loc)) ||
+      failed(object.create("cubin", loc)) || failed(report.create("log", loc)))
     return failure();
   {
     std::error_code error;
@@ -125,8 +125,8 @@ FailureOr<Cubin> tessera::assembleCubin(StringRef ptx, StringRef chip,
     }
   }
   std::string arch = ("-arch=" + chip).str();
-  SmallVector<StringRef> args = {ptxas, "-v",        arch,
-                                 "-O3", source.path, "-o", object.path};
+  SmallVector<StringRef> args = {ptxas,       "-v", arch,       "-O3",
+                                 source.path, "-o", object.path};
   std::optional<StringRef> redirects[] = {std::nullopt, StringRef(report.path),
                                           StringRef(report.path)};
   std::string message;

@@ -117,7 +117,8 @@ bool BlockEmulator::run(int64_t block) {
     }
     if (!progress && !failed) {
       failed = true;
-      errorText = "kernel '" + launch.name + "': deadlock: " + describeWaiting();
+      errorText =
+          "kernel '" + launch.name + "': deadlock: " + describeWaiting();
     }
   }
   current = outer;
@@ -251,7 +252,8 @@ void BlockEmulator::finishShuffle(int32_t thread) {
     }
     if (!valid)
       source = lane;
-    bool present = mask >> source & 1 && size_t(first + source) < threads.size();
+    bool present =
+        mask >> source & 1 && size_t(first + source) < threads.size();
     if (!present) {
       running = first + lane;
       failed = true;

@@ -105,19 +105,19 @@ void prepareFiber(FiberContext &context, void *stack, size_t size,
   // address. At tessera_start_fiber the stack pointer is top - 16: aligned to
   // 16 bytes, as it must be before a call.
   auto *frame = reinterpret_cast<uintptr_t *>(top) - 9;
-  frame[0] = 0;                                          // r15
-  frame[1] = 0;                                          // r14
-  frame[2] = reinterpret_cast<uintptr_t>(entry);         // r13
-  frame[3] = reinterpret_cast<uintptr_t>(argument);      // r12
-  frame[4] = 0;                                          // rbx
-  frame[5] = 0;                                          // rbp
+  frame[0] = 0;                                     // r15
+  frame[1] = 0;                                     // r14
+  frame[2] = reinterpret_cast<uintptr_t>(entry);    // r13
+  frame[3] = reinterpret_cast<uintptr_t>(argument); // r12
+  frame[4] = 0;                                     // rbx
+  frame[5] = 0;                                     // rbp
   frame[6] = reinterpret_cast<uintptr_t>(&tessera_start_fiber);
 #else
   auto *frame = reinterpret_cast<uintptr_t *>(top - 160);
   for (int i = 0; i < 20; ++i)
     frame[i] = 0;
-  frame[0] = reinterpret_cast<uintptr_t>(argument); // x19
-  frame[1] = reinterpret_cast<uintptr_t>(entry);    // x20
+  frame[0] = reinterpret_cast<uintptr_t>(argument);              // x19
+  frame[1] = reinterpret_cast<uintptr_t>(entry);                 // x20
   frame[11] = reinterpret_cast<uintptr_t>(&tessera_start_fiber); // x30
 #endif
   context.stackPointer = frame;

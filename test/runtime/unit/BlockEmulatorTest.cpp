@@ -25,11 +25,10 @@ struct SumFixture {
     launch.grid[0] = blocks;
     launch.threads = threads;
     launch.sharedBytes = threads * 4;
-    launch.buffers = {
-        {reinterpret_cast<char *>(input.data()), int64_t(input.size() * 4),
-         false},
-        {reinterpret_cast<char *>(output.data()), int64_t(output.size() * 4),
-         true}};
+    launch.buffers = {{reinterpret_cast<char *>(input.data()),
+                       int64_t(input.size() * 4), false},
+                      {reinterpret_cast<char *>(output.data()),
+                       int64_t(output.size() * 4), true}};
   }
 };
 

@@ -1,0 +1,45 @@
+// RUN: tessera-opt %s -emulate-nvvm | FileCheck %s
+
+// A kernel that reads its thread id, goes through shared memory and a barrier,
+// and exchanges values within a warp.
+
+// CHECK: llvm.mlir.global external @tessera_emu_table() {{.*}} : !llvm.ptr
+// CHECK-LABEL: llvm.func @rotate(%arg0: !llvm.ptr)
+// The arguments come from the array, unchecked.
+// CHECK: llvm.getelementptr %arg0[1]
+// CHECK: llvm.getelementptr %arg0[0]
+// The special register is entry 1 of the table.
+// CHECK: llvm.getelementptr %{{.*}}[1] : (!llvm.ptr) -> !llvm.ptr, !llvm.ptr
+// CHECK: llvm.call %{{.*}} : !llvm.ptr, (i32) -> i32
+// The load of the input is preceded by a check of 4 bytes.
+// CHECK: llvm.mlir.constant(4 : i64)
+// CHECK: llvm.mlir.constant(0 : i32)
+// CHECK: llvm.call %{{.*}} : !llvm.ptr, (!llvm.ptr, i64, i32) -> ()
+// CHECK: llvm.load %{{.*}} : !llvm.ptr -> f32
+// The barrier waits for all threads.
+// CHECK: llvm.mlir.constant(-1 : i32)
+// CHECK: llvm.call %{{.*}} : !llvm.ptr, (i32, i32) -> ()
+// The float travels as bits.
+// CHECK: llvm.bitcast %{{.*}} : f32 to i32
+// CHECK: llvm.call %{{.*}} : !llvm.ptr, (i32, i32, i32, i32, i32) -> i32
+// CHECK: llvm.bitcast %{{.*}} : i32 to f32
+// CHECK-NOT: nvvm.
+gpu.module @kernels {
+  llvm.mlir.global internal @rotate_shared() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<256 x i8>
+  llvm.func @rotate(%in: !llvm.ptr, %out: !llvm.ptr) attributes {nvvm.kernel} {
+    %tid = nvvm.read.ptx.sreg.tid.x : i32
+    %src = llvm.getelementptr %in[%tid] : (!llvm.ptr, i32) -> !llvm.ptr, f32
+    %x = llvm.load %src : !llvm.ptr -> f32
+    %shared = llvm.mlir.addressof @rotate_shared : !llvm.ptr<3>
+    %slot = llvm.getelementptr %shared[%tid] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, f32
+    llvm.store %x, %slot : f32, !llvm.ptr<3>
+    nvvm.barrier0
+    %mask = llvm.mlir.constant(-1 : i32) : i32
+    %one = llvm.mlir.constant(1 : i32) : i32
+    %clamp = llvm.mlir.constant(31 : i32) : i32
+    %y = nvvm.shfl.sync bfly %mask, %x, %one, %clamp : f32 -> f32
+    %dst = llvm.getelementptr %out[%tid] : (!llvm.ptr, i32) -> !llvm.ptr, f32
+    llvm.store %y, %dst : f32, !llvm.ptr
+    llvm.return
+  }
+}

@@ -1,17 +1,148 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/ContractionOps.cpp.inc"
 
-LogicalResult ContractOp::verify() { return success(); }
-void ContractOp::getCanonicalizationPatterns(RewritePatternSet &, MLIRContext *) {}
-FactorRule ContractOp::getFactorRule() { return {}; }
-
 ContractOp::Indices ContractOp::getIndices() {
   auto [inputs, out] = getSpec().split("->");
   auto [lhs, rhs] = inputs.split(",");
   return {lhs.str(), rhs.str(), out.str()};
+}
+
+/// C1 and the form of one index string.
+static LogicalResult verifyLetters(ContractOp op, StringRef name,
+                                   StringRef letters, Value value) {
+  size_t rank = shapeOf(value).size();
+  if (letters.size() != rank)
+    return op.emitOpError()
+           << "names " << letters.size() << " indices '" << letters
+           << "' for the " << name << ", which has rank " << rank;
+  for (auto [i, letter] : llvm::enumerate(letters)) {
+    if (!llvm::isAlpha(letter))
+      return op.emitOpError()
+             << "has index '" << letter << "' in \"" << op.getSpec()
+             << "\"; indices are letters, as in \"bsk,kn->bsn\"";
+    if (letters.find(letter, i + 1) != StringRef::npos)
+      return op.emitOpError() << "repeats index '" << letter << "' in the "
+                              << name << " '" << letters << "'";
+  }
+  return success();
+}
+
+LogicalResult ContractOp::verify() {
+  if (failed(verifyOneMesh(*this)))
+    return failure();
+  if (getSpec().count("->") != 1 || getSpec().count(",") != 1)
+    return emitOpError() << "expects a specification such as \"bsk,kn->bsn\", "
+                            "got \""
+                         << getSpec() << "\"";
+  Indices indices = getIndices();
+  if (failed(verifyLetters(*this, "left factor", indices.lhs, getLhs())) ||
+      failed(verifyLetters(*this, "right factor", indices.rhs, getRhs())) ||
+      failed(verifyLetters(*this, "result", indices.out, getResult())))
+    return failure();
+
+  llvm::DenseMap<char, int64_t> sizes;
+  for (auto [letter, size] : llvm::zip(indices.lhs, shapeOf(getLhs())))
+    sizes[letter] = size;
+  for (auto [letter, size] : llvm::zip(indices.rhs, shapeOf(getRhs()))) {
+    auto [entry, isNew] = sizes.try_emplace(letter, size);
+    if (isNew || entry->second == size)
+      continue;
+    InFlightDiagnostic error = emitOpError()
+                               << "index '" << letter << "' has size "
+                               << entry->second << " in the left factor and "
+                               << size << " in the right one";
+    error.attachNote(getLhs().getLoc())
+        << "left factor: " << getLhs().getType();
+    error.attachNote(getRhs().getLoc())
+        << "right factor: " << getRhs().getType();
+    return error;
+  }
+  for (auto [letter, size] : llvm::zip(indices.out, shapeOf(getResult()))) {
+    auto entry = sizes.find(letter);
+    if (entry == sizes.end())
+      return emitOpError() << "result index '" << letter
+                           << "' occurs in no factor";
+    if (entry->second != size)
+      return emitOpError() << "index '" << letter << "' has size "
+                           << entry->second << " in the factors and " << size
+                           << " in the result";
+  }
+  for (char letter : indices.lhs + indices.rhs) {
+    bool inBoth = indices.lhs.find(letter) != std::string::npos &&
+                  indices.rhs.find(letter) != std::string::npos;
+    if (inBoth || indices.out.find(letter) != std::string::npos)
+      continue;
+    InFlightDiagnostic error =
+        emitOpError() << "index '" << letter
+                      << "' occurs in one factor and not in the result";
+    error.attachNote() << "sum that dimension with tessera.reduce first";
+    return error;
+  }
+  Type type = getElementTypeOrSelf(getLhs());
+  if (failed(verifyElementType(*this, getRhs(), "the right factor", type)))
+    return failure();
+  Type resultType = getElementTypeOrSelf(getType());
+  if (resultType != type && !(resultType.isF32() && isa<FloatType>(type)))
+    return emitOpError() << "expects a result of element type " << type
+                         << " or f32, got " << resultType;
+  return success();
+}
+
+FactorRule ContractOp::getFactorRule() {
+  Indices indices = getIndices();
+  return contractionRule(indices.lhs, indices.rhs, indices.out,
+                         shapeVector(getLhs().getType()),
+                         shapeVector(getRhs().getType()));
+}
+
+double ContractOp::getFlops() {
+  double flops = 2;
+  for (const Factor &factor : getFactorRule().factors)
+    flops *= factor.size;
+  return flops;
+}
+
+namespace {
+/// contract(transpose(x), y) -> contract(x, y) with permuted letters:
+///   %t = tessera.transpose %w [1, 0]
+///   %r = tessera.contract %x, %t "mk,kn->mn"
+///   -> tessera.contract %x, %w "mk,nk->mn"
+struct AbsorbTranspose : OpRewritePattern<ContractOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ContractOp op,
+                                PatternRewriter &rewriter) const override {
+    ContractOp::Indices indices = op.getIndices();
+    std::string *letters[] = {&indices.lhs, &indices.rhs};
+    for (unsigned i : {0u, 1u}) {
+      auto transpose = op->getOperand(i).getDefiningOp<TransposeOp>();
+      // A layout that the transpose was annotated with must not get lost.
+      if (!transpose)
+        continue;
+      const Layout *layout = layoutOf(transpose.getType());
+      if (layout && !layout->isFullyOpen())
+        continue;
+      std::string source(letters[i]->size(), ' ');
+      for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
+        source[from] = (*letters[i])[to];
+      *letters[i] = source;
+      rewriter.modifyOpInPlace(op, [&] {
+        op->setOperand(i, transpose.getInput());
+        op.setSpec(indices.lhs + "," + indices.rhs + "->" + indices.out);
+      });
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "no factor is a transpose");
+  }
+};
+} // namespace
+
+void ContractOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                             MLIRContext *context) {
+  patterns.add<AbsorbTranspose>(context);
 }

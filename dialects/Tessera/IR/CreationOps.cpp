@@ -1,18 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/CreationOps.cpp.inc"
 
-LogicalResult ConstantOp::verify() { return success(); }
+/// Every element can be made anywhere: each dimension is a factor of its own.
+static TensorFactors addPassFactors(FactorRule &rule, ArrayRef<int64_t> shape) {
+  TensorFactors dims;
+  for (auto [d, size] : llvm::enumerate(shape))
+    dims.push_back({rule.addFactor("d" + std::to_string(d), size)});
+  return dims;
+}
+
+//===----------------------------------------------------------------------===//
+// constant
+//===----------------------------------------------------------------------===//
+
+LogicalResult ConstantOp::verify() {
+  auto type = cast<ShapedType>(getValue().getType());
+  if (failed(verifyShape(*this, getResult(), "a result", type.getShape(),
+                         "the constant's elements have that shape")))
+    return failure();
+  return verifyElementType(*this, getResult(), "a result",
+                           type.getElementType());
+}
+
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
-FactorRule ConstantOp::getFactorRule() { return {}; }
 
-LogicalResult IotaOp::verify() { return success(); }
-FactorRule IotaOp::getFactorRule() { return {}; }
+FactorRule ConstantOp::getFactorRule() {
+  FactorRule rule;
+  rule.results = {addPassFactors(rule, shapeOf(getResult()))};
+  return rule;
+}
 
-LogicalResult RngOp::verify() { return success(); }
-FactorRule RngOp::getFactorRule() { return {}; }
+double ConstantOp::getFlops() { return 0; }
 
+//===----------------------------------------------------------------------===//
+// iota
+//===----------------------------------------------------------------------===//
+
+LogicalResult IotaOp::verify() {
+  return verifyDim(*this, getDim(), shapeOf(getResult()).size());
+}
+
+FactorRule IotaOp::getFactorRule() {
+  FactorRule rule;
+  if (getOffset())
+    rule.operands = {{}};
+  rule.results = {addPassFactors(rule, shapeOf(getResult()))};
+  return rule;
+}
+
+double IotaOp::getFlops() { return 0; }
+
+//===----------------------------------------------------------------------===//
+// rng
+//===----------------------------------------------------------------------===//
+
+LogicalResult RngOp::verify() {
+  if (failed(verifyShape(*this, getKey(), "a key", {2},
+                         "a key is two words, as tessera.random.key makes")))
+    return failure();
+  size_t rank = shapeOf(getResult()).size();
+  if (getGlobalShape().size() != rank)
+    return emitOpError() << "logical shape " << shapeToString(getGlobalShape())
+                         << " has rank " << getGlobalShape().size()
+                         << ", the result has " << rank;
+  if (!getOffsets().empty() && getOffsets().size() != rank)
+    return emitOpError() << "expects one offset per dimension (" << rank
+                         << "), got " << getOffsets().size();
+  if (getOffsets().empty() &&
+      failed(verifyShape(*this, getResult(), "a result", getGlobalShape())))
+    return failure();
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(getType()));
+  if (isFloat != (getDistribution() != RngDistribution::bits))
+    return emitOpError() << "uniform and normal numbers are floats, bits are "
+                            "integers; got element type "
+                         << getElementTypeOrSelf(getType());
+  return success();
+}
+
+FactorRule RngOp::getFactorRule() {
+  FactorRule rule;
+  int word = rule.addFactor("key", 2, FactorKind::Replicate);
+  rule.operands = {{{word}}};
+  for (size_t i = 0; i < getOffsets().size(); ++i)
+    rule.operands.push_back({});
+  rule.results = {addPassFactors(rule, shapeOf(getResult()))};
+  return rule;
+}

@@ -6,7 +6,7 @@ include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "dialects/Tessera/IR/TesseraDialect.td"
 include "dialects/Tessera/IR/TesseraEnums.td"
 
-def Tessera_ConstantOp : Tessera_ComputeOp<"constant", [ConstantLike]> {
+def Tessera_ConstantOp : Tessera_ComputeOp<"constant", [ConstantLike], ["getFlops"]> {
   let summary = "Gives a constant.";
   let description = [{
     After partitioning a constant is splat: one that is not and is split is cut
@@ -23,7 +23,7 @@ def Tessera_ConstantOp : Tessera_ComputeOp<"constant", [ConstantLike]> {
   let hasFolder = 1;
 }
 
-def Tessera_IotaOp : Tessera_ComputeOp<"iota"> {
+def Tessera_IotaOp : Tessera_ComputeOp<"iota", [], ["getFlops"]> {
   let summary = "Gives each element its index along a dimension.";
   let description = [{
     On a device that holds a part of the logical tensor, `offset` is the logical

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
@@ -40,35 +41,166 @@ static void printOperandsAndTypes(Operation *op, OpAsmPrinter &printer,
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/ElementwiseOps.cpp.inc"
 
-// One entry per op of the classes Tessera_Unary and Tessera_Binary.
-#define TESSERA_UNARY_OPS(X) \
-  X(NegOp) X(AbsOp) X(SignOp) X(ExpOp) X(LogOp) X(SqrtOp) X(RsqrtOp) X(TanhOp) X(ErfOp) X(LogisticOp) X(SiluOp) X(SinOp) X(CosOp) X(FloorOp) X(NotOp)
-#define TESSERA_BINARY_OPS(X) \
-  X(AddOp) X(SubOp) X(MulOp) X(DivOp) X(RemOp) X(PowOp) X(MaxOp) X(MinOp) X(AndOp) X(OrOp) X(XorOp)
+//===----------------------------------------------------------------------===//
+// Folding
+//===----------------------------------------------------------------------===//
 
-#define DEFINE_ELEMENTWISE(OP, ARITY) \
-  ParseResult OP::parse(OpAsmParser &parser, OperationState &result) { \
-    return parseOperandsAndTypes(parser, result, ARITY); \
-  } \
-  void OP::print(OpAsmPrinter &printer) { \
-    printOperandsAndTypes(*this, printer); \
-  } \
-  LogicalResult OP::verify() { return success(); } \
-  OpFoldResult OP::fold(FoldAdaptor) { return {}; } \
-  FactorRule OP::getFactorRule() { \
-    return elementwiseRule(shapeVector(getType()), ARITY); \
-  }
+/// Whether `attr` is a splat of the number `value`.
+static bool isSplatOf(Attribute attr, double value) {
+  auto splat = dyn_cast_or_null<SplatElementsAttr>(attr);
+  if (!splat)
+    return false;
+  Type type = splat.getElementType();
+  if (isa<FloatType>(type))
+    return splat.getSplatValue<APFloat>().convertToDouble() == value;
+  if (type.isInteger(1))
+    return false;
+  return splat.getSplatValue<APInt>().getSExtValue() == value;
+}
+
+/// x + 0, x - 0, x * 1, x / 1 and -(-x) are x where the types, layouts
+/// included, are the same.
+static OpFoldResult foldElementwise(Operation *op,
+                                    ArrayRef<Attribute> constants) {
+  Type type = op->getResult(0).getType();
+  auto operandIf = [&](unsigned i, bool holds) -> OpFoldResult {
+    Value operand = op->getOperand(i);
+    return holds && operand.getType() == type ? OpFoldResult(operand)
+                                              : OpFoldResult();
+  };
+  if (isa<AddOp, SubOp>(op) && isSplatOf(constants[1], 0))
+    return operandIf(0, true);
+  if (isa<AddOp>(op) && isSplatOf(constants[0], 0))
+    return operandIf(1, true);
+  if (isa<MulOp, DivOp>(op) && isSplatOf(constants[1], 1))
+    return operandIf(0, true);
+  if (isa<MulOp>(op) && isSplatOf(constants[0], 1))
+    return operandIf(1, true);
+  if (isa<NegOp, NotOp>(op))
+    if (Operation *inner = op->getOperand(0).getDefiningOp())
+      if (inner->getName() == op->getName() &&
+          inner->getOperand(0).getType() == type)
+        return inner->getOperand(0);
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Rules and verification
+//===----------------------------------------------------------------------===//
+
+/// Which operands of an elementwise op may be partial sums (or maxima).
+static std::vector<LinearGroup> linearGroupsOf(Operation *op) {
+  using Groups = std::vector<LinearGroup>;
+  return llvm::TypeSwitch<Operation *, Groups>(op)
+      .Case<NegOp, DivOp>([](auto) { return Groups{{{0}}}; })
+      .Case<AddOp, SubOp>([](auto) { return Groups{{{0, 1}}}; })
+      .Case<MulOp>([](auto) { return Groups{{{0}}, {{1}}}; })
+      .Case<SelectOp>([](auto) { return Groups{{{1, 2}}}; })
+      .Case<MaxOp>([](auto) { return Groups{{{0, 1}, ReduceKind::Max}}; })
+      .Case<MinOp>([](auto) { return Groups{{{0, 1}, ReduceKind::Min}}; })
+      .Case<ConvertOp>([](ConvertOp convert) {
+        bool floats =
+            isa<FloatType>(getElementTypeOrSelf(convert.getInput())) &&
+            isa<FloatType>(getElementTypeOrSelf(convert.getType()));
+        return floats ? Groups{{{0}}} : Groups{};
+      })
+      .Default([](Operation *) { return Groups{}; });
+}
+
+static FactorRule ruleOf(Operation *op) {
+  FactorRule rule = elementwiseRule(shapeVector(op->getResult(0).getType()),
+                                    op->getNumOperands());
+  rule.linear = linearGroupsOf(op);
+  // Integer division rounds, so it is not linear.
+  if (isa<DivOp>(op) &&
+      !isa<FloatType>(getElementTypeOrSelf(op->getResult(0).getType())))
+    rule.linear.clear();
+  return rule;
+}
+
+static LogicalResult verifyOperandShapes(Operation *op) {
+  if (failed(verifyOneMesh(op)))
+    return failure();
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (failed(verifyShape(op, operand, "operand " + std::to_string(i),
+                           shapeOf(op->getResult(0)),
+                           "shapes are never broadcast silently; use "
+                           "tessera.broadcast")))
+      return failure();
+  return success();
+}
+
+/// Operands and result have one shape and one element type.
+static LogicalResult verifySame(Operation *op) {
+  if (failed(verifyOperandShapes(op)))
+    return failure();
+  Type type = getElementTypeOrSelf(op->getResult(0).getType());
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (failed(verifyElementType(op, operand, "operand " + std::to_string(i),
+                                 type)))
+      return failure();
+  return success();
+}
+
+// One entry per op of the classes Tessera_Unary and Tessera_Binary.
+#define TESSERA_UNARY_OPS(X)                                                   \
+  X(NegOp)                                                                     \
+  X(AbsOp) X(SignOp) X(ExpOp) X(LogOp) X(SqrtOp) X(RsqrtOp) X(TanhOp) X(ErfOp) \
+      X(LogisticOp) X(SiluOp) X(SinOp) X(CosOp) X(FloorOp) X(NotOp)
+#define TESSERA_BINARY_OPS(X)                                                  \
+  X(AddOp)                                                                     \
+  X(SubOp) X(MulOp) X(DivOp) X(RemOp) X(PowOp) X(MaxOp) X(MinOp) X(AndOp)      \
+      X(OrOp) X(XorOp)
+
+#define DEFINE_ELEMENTWISE(OP, ARITY)                                          \
+  ParseResult OP::parse(OpAsmParser &parser, OperationState &result) {         \
+    return parseOperandsAndTypes(parser, result, ARITY);                       \
+  }                                                                            \
+  void OP::print(OpAsmPrinter &printer) {                                      \
+    printOperandsAndTypes(*this, printer);                                     \
+  }                                                                            \
+  LogicalResult OP::verify() { return verifySame(*this); }                     \
+  OpFoldResult OP::fold(FoldAdaptor adaptor) {                                 \
+    return foldElementwise(*this, adaptor.getOperands());                      \
+  }                                                                            \
+  FactorRule OP::getFactorRule() { return ruleOf(*this); }
 #define DEFINE_UNARY(OP) DEFINE_ELEMENTWISE(OP, 1)
 #define DEFINE_BINARY(OP) DEFINE_ELEMENTWISE(OP, 2)
 TESSERA_UNARY_OPS(DEFINE_UNARY)
 TESSERA_BINARY_OPS(DEFINE_BINARY)
 
-LogicalResult CompareOp::verify() { return success(); }
+LogicalResult CompareOp::verify() {
+  if (failed(verifyOperandShapes(*this)))
+    return failure();
+  return verifyElementType(*this, getRhs(), "the right side",
+                           getElementTypeOrSelf(getLhs().getType()));
+}
 OpFoldResult CompareOp::fold(FoldAdaptor) { return {}; }
-FactorRule CompareOp::getFactorRule() { return elementwiseRule(shapeVector(getType()), 2); }
-LogicalResult SelectOp::verify() { return success(); }
-OpFoldResult SelectOp::fold(FoldAdaptor) { return {}; }
-FactorRule SelectOp::getFactorRule() { return elementwiseRule(shapeVector(getType()), 3); }
-LogicalResult ConvertOp::verify() { return success(); }
-OpFoldResult ConvertOp::fold(FoldAdaptor) { return {}; }
-FactorRule ConvertOp::getFactorRule() { return elementwiseRule(shapeVector(getType()), 1); }
+FactorRule CompareOp::getFactorRule() { return ruleOf(*this); }
+
+LogicalResult SelectOp::verify() {
+  if (failed(verifyOperandShapes(*this)))
+    return failure();
+  Type type = getElementTypeOrSelf(getType());
+  if (failed(verifyElementType(*this, getOnTrue(), "on_true", type)))
+    return failure();
+  return verifyElementType(*this, getOnFalse(), "on_false", type);
+}
+FactorRule SelectOp::getFactorRule() { return ruleOf(*this); }
+OpFoldResult SelectOp::fold(FoldAdaptor adaptor) {
+  if (getOnTrue() == getOnFalse() && getOnTrue().getType() == getType())
+    return getOnTrue();
+  auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getPredicate());
+  if (!splat)
+    return {};
+  Value picked = splat.getSplatValue<bool>() ? getOnTrue() : getOnFalse();
+  return picked.getType() == getType() ? OpFoldResult(picked) : OpFoldResult();
+}
+
+LogicalResult ConvertOp::verify() { return verifyOperandShapes(*this); }
+FactorRule ConvertOp::getFactorRule() { return ruleOf(*this); }
+OpFoldResult ConvertOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  return {};
+}

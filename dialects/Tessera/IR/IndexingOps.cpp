@@ -1,11 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/IndexingOps.cpp.inc"
 
-LogicalResult GatherOp::verify() { return success(); }
-FactorRule GatherOp::getFactorRule() { return {}; }
+LogicalResult GatherOp::verify() {
+  ArrayRef<int64_t> source = shapeOf(getSource());
+  int64_t dim = getDim();
+  if (failed(verifyOneMesh(*this)) ||
+      failed(verifyDim(*this, dim, source.size())))
+    return failure();
+  SmallVector<int64_t> expected(source.take_front(dim));
+  llvm::append_range(expected, shapeOf(getIndices()));
+  llvm::append_range(expected, source.drop_front(dim + 1));
+  if (failed(verifyShape(*this, getResult(), "a result", expected,
+                         "the indices' shape stands in place of the indexed "
+                         "dimension")))
+    return failure();
+  return verifyElementType(*this, getResult(), "a result",
+                           getElementTypeOrSelf(getSource()));
+}
 
+FactorRule GatherOp::getFactorRule() {
+  FactorRule rule;
+  int64_t dim = getDim();
+  TensorFactors source, indices, out;
+  for (auto [d, size] : llvm::enumerate(shapeOf(getSource()))) {
+    bool indexed = static_cast<int64_t>(d) == dim;
+    // Rows that another device holds read as zero here, so lookups in a split
+    // source are summed.
+    int factor =
+        rule.addFactor(indexed ? "n" : "s" + std::to_string(d), size,
+                       indexed ? FactorKind::Reduce : FactorKind::Pass);
+    source.push_back({factor});
+    if (!indexed) {
+      out.push_back({factor});
+      continue;
+    }
+    for (auto [i, count] : llvm::enumerate(shapeOf(getIndices()))) {
+      int index = rule.addFactor("i" + std::to_string(i), count);
+      indices.push_back({index});
+      out.push_back({index});
+    }
+  }
+  rule.operands = {source, indices};
+  rule.results = {out};
+  rule.linear = {{{0}, ReduceKind::Sum}};
+  return rule;
+}
+
+double GatherOp::getFlops() { return 0; }

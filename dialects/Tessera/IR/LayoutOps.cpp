@@ -1,13 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/LayoutOps.cpp.inc"
 
-LogicalResult ConstrainOp::verify() { return success(); }
-FactorRule ConstrainOp::getFactorRule() { return {}; }
+/// Input and result are one logical tensor.
+static LogicalResult verifySameTensor(Operation *op) {
+  if (failed(verifyOneMesh(op)) ||
+      failed(verifyShape(op, op->getOperand(0), "the input",
+                         shapeOf(op->getResult(0)))))
+    return failure();
+  return verifyElementType(op, op->getOperand(0), "the input",
+                           getElementTypeOrSelf(op->getResult(0).getType()));
+}
 
-LogicalResult ReshardOp::verify() { return success(); }
-OpFoldResult ReshardOp::fold(FoldAdaptor) { return {}; }
+LogicalResult ConstrainOp::verify() {
+  if (failed(verifySameTensor(*this)))
+    return failure();
+  const Layout &layout = getLayout().getValue();
+  size_t rank = shapeOf(getInput()).size();
+  if (layout.dims.size() != rank)
+    return emitOpError() << "layout " << layout.str() << " has "
+                         << layout.dims.size() << " dimensions, the value has "
+                         << rank;
+  if (layout.mesh != getInput().getType().getLayout().mesh)
+    return emitOpError() << "layout is on mesh @" << layout.mesh
+                         << ", the value on mesh @"
+                         << getInput().getType().getLayout().mesh;
+  return success();
+}
+
+FactorRule ConstrainOp::getFactorRule() {
+  FactorRule rule = elementwiseRule(shapeVector(getType()), 1);
+  return rule;
+}
+
+double ConstrainOp::getFlops() { return 0; }
+
+LogicalResult ReshardOp::verify() { return verifySameTensor(*this); }
+
+OpFoldResult ReshardOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  return {};
+}

@@ -5,7 +5,7 @@
 include "dialects/Dist/IR/DistAttrs.td"
 include "dialects/Tessera/IR/TesseraTypes.td"
 
-def Tessera_ConstrainOp : Tessera_ComputeOp<"constrain"> {
+def Tessera_ConstrainOp : Tessera_ComputeOp<"constrain", [], ["getFlops"]> {
   let summary = "States the layout a value shall have here.";
   let description = [{
     A user's annotation. Propagation starts from it: closed dimensions are taken

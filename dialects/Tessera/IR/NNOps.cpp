@@ -1,23 +1,181 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/NNOps.cpp.inc"
 
-LogicalResult GeluOp::verify() { return success(); }
-FactorRule GeluOp::getFactorRule() { return {}; }
+static double numElements(Value value) {
+  double count = 1;
+  for (int64_t size : shapeOf(value))
+    count *= size;
+  return count;
+}
 
-LogicalResult SoftmaxOp::verify() { return success(); }
-FactorRule SoftmaxOp::getFactorRule() { return {}; }
+static LogicalResult verifyLike(Operation *op, Value input) {
+  if (failed(verifyOneMesh(op)) ||
+      failed(verifyShape(op, op->getResult(0), "a result", shapeOf(input))))
+    return failure();
+  return verifyElementType(op, op->getResult(0), "a result",
+                           getElementTypeOrSelf(input));
+}
 
-LogicalResult LayerNormOp::verify() { return success(); }
-FactorRule LayerNormOp::getFactorRule() { return {}; }
+/// Rule of an op that works on whole rows along `dim` of its first operand; the
+/// further operands have one element per column.
+static FactorRule rowRule(Operation *op, int64_t dim) {
+  FactorRule rule;
+  TensorFactors rows;
+  for (auto [d, size] : llvm::enumerate(shapeOf(op->getOperand(0))))
+    rows.push_back(
+        {rule.addFactor("d" + std::to_string(d), size,
+                        static_cast<int64_t>(d) == dim ? FactorKind::Replicate
+                                                       : FactorKind::Pass)});
+  rule.operands.push_back(rows);
+  for (unsigned i = 1; i < op->getNumOperands(); ++i)
+    rule.operands.push_back({rows[dim]});
+  rule.results = {rows};
+  return rule;
+}
 
-LogicalResult RmsNormOp::verify() { return success(); }
-FactorRule RmsNormOp::getFactorRule() { return {}; }
+//===----------------------------------------------------------------------===//
+// gelu, softmax
+//===----------------------------------------------------------------------===//
 
-LogicalResult AttentionOp::verify() { return success(); }
-FactorRule AttentionOp::getFactorRule() { return {}; }
+LogicalResult GeluOp::verify() { return verifyLike(*this, getInput()); }
 
+FactorRule GeluOp::getFactorRule() {
+  return elementwiseRule(shapeVector(getType()), 1);
+}
+
+LogicalResult SoftmaxOp::verify() {
+  if (failed(verifyLike(*this, getInput())))
+    return failure();
+  return verifyDim(*this, getDim(), shapeOf(getInput()).size());
+}
+
+FactorRule SoftmaxOp::getFactorRule() { return rowRule(*this, getDim()); }
+
+double SoftmaxOp::getFlops() { return 5 * numElements(getInput()); }
+
+//===----------------------------------------------------------------------===//
+// layer_norm, rms_norm
+//===----------------------------------------------------------------------===//
+
+/// Input of rank >= 1; `value`, called `name`, holds one element per column.
+static LogicalResult verifyColumns(Operation *op, Value input, Value value,
+                                   StringRef name) {
+  ArrayRef<int64_t> shape = shapeOf(input);
+  if (shape.empty())
+    return op->emitOpError() << "expects an input of rank 1 or more";
+  if (failed(verifyShape(op, value, name, shape.take_back(1),
+                         "it has one element per column of the input")))
+    return failure();
+  return verifyElementType(op, value, name, getElementTypeOrSelf(input));
+}
+
+LogicalResult LayerNormOp::verify() {
+  if (failed(verifyLike(*this, getInput())) ||
+      failed(verifyColumns(*this, getInput(), getScale(), "scale")))
+    return failure();
+  return verifyColumns(*this, getInput(), getBias(), "bias");
+}
+
+FactorRule LayerNormOp::getFactorRule() {
+  return rowRule(*this, shapeOf(getInput()).size() - 1);
+}
+
+double LayerNormOp::getFlops() { return 8 * numElements(getInput()); }
+
+LogicalResult RmsNormOp::verify() {
+  if (failed(verifyLike(*this, getInput())))
+    return failure();
+  return verifyColumns(*this, getInput(), getScale(), "scale");
+}
+
+FactorRule RmsNormOp::getFactorRule() {
+  return rowRule(*this, shapeOf(getInput()).size() - 1);
+}
+
+double RmsNormOp::getFlops() { return 4 * numElements(getInput()); }
+
+//===----------------------------------------------------------------------===//
+// attention
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::verify() {
+  if (failed(verifyOneMesh(*this)))
+    return failure();
+  ArrayRef<int64_t> q = shapeOf(getQuery()), k = shapeOf(getKey()),
+                    v = shapeOf(getValue());
+  if (q.size() != 4 || k.size() != 4 || v.size() != 4)
+    return emitOpError() << "expects query [B,S,H,D], key [B,T,K,D] and value "
+                            "[B,T,K,E] of rank 4, got "
+                         << shapeToString(q) << ", " << shapeToString(k)
+                         << " and " << shapeToString(v);
+  if (failed(verifyShape(*this, getKey(), "a key", {q[0], k[1], k[2], q[3]},
+                         "batch and head size are those of the query")) ||
+      failed(verifyShape(*this, getValue(), "a value", {q[0], k[1], k[2], v[3]},
+                         "batch, length and heads are those of the key")))
+    return failure();
+  if (k[2] == 0 || q[2] % k[2] != 0)
+    return emitOpError() << "has " << q[2] << " query heads for " << k[2]
+                         << " key heads; the first must be a multiple of the "
+                            "second";
+  if (failed(verifyShape(*this, getResult(), "a result",
+                         {q[0], q[1], q[2], v[3]})))
+    return failure();
+  Type type = getElementTypeOrSelf(getQuery());
+  if (failed(verifyElementType(*this, getKey(), "a key", type)) ||
+      failed(verifyElementType(*this, getValue(), "a value", type)) ||
+      failed(verifyElementType(*this, getResult(), "a result", type)))
+    return failure();
+  if (!getBias())
+    return success();
+  ArrayRef<int64_t> bias = shapeOf(getBias());
+  int64_t full[] = {q[0], q[2], q[1], k[1]};
+  bool fits = bias.size() == 4 && bias[3] == full[3];
+  for (int i = 0; fits && i < 3; ++i)
+    fits = bias[i] == 1 || bias[i] == full[i];
+  if (!fits)
+    return emitOpError() << "expects a bias of shape " << shapeToString(full)
+                         << ", where all but the last may be 1, got "
+                         << shapeToString(bias);
+  return verifyElementType(*this, getBias(), "a bias", type);
+}
+
+FactorRule AttentionOp::getFactorRule() {
+  FactorRule rule;
+  ArrayRef<int64_t> q = shapeOf(getQuery()), k = shapeOf(getKey());
+  int b = rule.addFactor("b", q[0]);
+  int s = rule.addFactor("s", q[1]);
+  int h = rule.addFactor("h", k[2]);
+  int t = rule.addFactor("t", k[1], FactorKind::Replicate);
+  int d = rule.addFactor("d", q[3], FactorKind::Replicate);
+  int e = rule.addFactor("e", shapeOf(getValue())[3]);
+  DimFactors heads = {h};
+  // Query heads that share a key head form a minor factor of their own.
+  if (q[2] != k[2])
+    heads.push_back(rule.addFactor("g", q[2] / k[2]));
+  rule.operands = {
+      {{b}, {s}, heads, {d}}, {{b}, {t}, {h}, {d}}, {{b}, {t}, {h}, {e}}};
+  if (getBias()) {
+    ArrayRef<int64_t> bias = shapeOf(getBias());
+    TensorFactors dims = {{b}, heads, {s}, {t}};
+    int64_t full[] = {q[0], q[2], q[1]};
+    for (int i = 0; i < 3; ++i)
+      if (bias[i] != full[i])
+        dims[i].clear();
+    rule.operands.push_back(dims);
+  }
+  rule.results = {{{b}, {s}, heads, {e}}};
+  rule.linear = {{{2}}};
+  return rule;
+}
+
+double AttentionOp::getFlops() {
+  ArrayRef<int64_t> q = shapeOf(getQuery());
+  double scores = double(q[0]) * q[1] * q[2] * shapeOf(getKey())[1];
+  return scores * (2 * q[3] + 2 * shapeOf(getValue())[3] + 5);
+}

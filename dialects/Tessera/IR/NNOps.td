@@ -22,7 +22,7 @@ def Tessera_GeluOp : Tessera_ComputeOp<"gelu"> {
   let hasVerifier = 1;
 }
 
-def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax"> {
+def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax", [], ["getFlops"]> {
   let summary = "Normalises exponentials to sum 1 along a dimension.";
   let description = [{
     result = exp(x - max(x)) / sum(exp(x - max(x))), max and sum along `dim`,
@@ -39,7 +39,7 @@ def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax"> {
   let hasVerifier = 1;
 }
 
-def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm"> {
+def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm", [], ["getFlops"]> {
   let summary = "Normalises rows to mean 0 and variance 1, then scales and shifts.";
   let description = [{
     Over the last dimension, formed in f32:
@@ -58,7 +58,7 @@ def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm"> {
   let hasVerifier = 1;
 }
 
-def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm"> {
+def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm", [], ["getFlops"]> {
   let summary = "Scales rows to root mean square 1, then by a factor per column.";
   let description = [{
     Over the last dimension, formed in f32:
@@ -76,7 +76,7 @@ def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm"> {
   let hasVerifier = 1;
 }
 
-def Tessera_AttentionOp : Tessera_ComputeOp<"attention"> {
+def Tessera_AttentionOp : Tessera_ComputeOp<"attention", [], ["getFlops"]> {
   let summary = "Averages values by the softmax of query-key products.";
   let description = [{
     Shapes: query [B,S,H,D], key [B,T,K,D], value [B,T,K,E], result [B,S,H,E];

@@ -1,12 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/ReductionOps.cpp.inc"
 
-LogicalResult ReduceOp::verify() { return success(); }
-OpFoldResult ReduceOp::fold(FoldAdaptor) { return {}; }
-FactorRule ReduceOp::getFactorRule() { return {}; }
+LogicalResult ReduceOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getInput());
+  if (failed(verifyOneMesh(*this)) ||
+      failed(verifyAscendingDims(*this, "dims", getDims(), shape.size())))
+    return failure();
+  SmallVector<int64_t> kept;
+  for (auto [dim, size] : llvm::enumerate(shape))
+    if (!llvm::is_contained(getDims(), static_cast<int64_t>(dim)))
+      kept.push_back(size);
+  if (failed(verifyShape(*this, getResult(), "a result", kept,
+                         "reduced dimensions are dropped")))
+    return failure();
+  return verifyElementType(*this, getResult(), "a result",
+                           getElementTypeOrSelf(getInput()));
+}
 
+FactorRule ReduceOp::getFactorRule() {
+  FactorRule rule;
+  auto kind = static_cast<ReduceKind>(getKind());
+  TensorFactors in, out;
+  for (auto [dim, size] : llvm::enumerate(shapeOf(getInput()))) {
+    bool reduced = llvm::is_contained(getDims(), static_cast<int64_t>(dim));
+    int factor =
+        rule.addFactor("d" + std::to_string(dim), size,
+                       reduced ? FactorKind::Reduce : FactorKind::Pass, kind);
+    in.push_back({factor});
+    if (!reduced)
+      out.push_back({factor});
+  }
+  rule.operands = {in};
+  rule.results = {out};
+  rule.linear = {{{0}, kind}};
+  return rule;
+}
+
+double ReduceOp::getFlops() {
+  double flops = 1;
+  for (int64_t size : shapeOf(getInput()))
+    flops *= size;
+  return flops;
+}
+
+OpFoldResult ReduceOp::fold(FoldAdaptor) {
+  if (getDims().empty() && getInput().getType() == getType())
+    return getInput();
+  return {};
+}

@@ -1,32 +1,334 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "Verification.h"
+
 using namespace mlir;
 using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/ShapeOps.cpp.inc"
 
-LogicalResult ReshapeOp::verify() { return success(); }
-OpFoldResult ReshapeOp::fold(FoldAdaptor) { return {}; }
-FactorRule ReshapeOp::getFactorRule() { return {}; }
+static LogicalResult verifySameElements(Operation *op, Value input) {
+  if (failed(verifyOneMesh(op)))
+    return failure();
+  return verifyElementType(op, op->getResult(0), "a result",
+                           getElementTypeOrSelf(input));
+}
 
-LogicalResult TransposeOp::verify() { return success(); }
-OpFoldResult TransposeOp::fold(FoldAdaptor) { return {}; }
-FactorRule TransposeOp::getFactorRule() { return {}; }
+static LogicalResult verifyCount(Operation *op, StringRef name, size_t count,
+                                 size_t rank) {
+  if (count == rank)
+    return success();
+  return op->emitOpError() << name << " has " << count
+                           << " entries, the input has rank " << rank;
+}
 
-LogicalResult BroadcastOp::verify() { return success(); }
-OpFoldResult BroadcastOp::fold(FoldAdaptor) { return {}; }
-FactorRule BroadcastOp::getFactorRule() { return {}; }
+static int addDim(FactorRule &rule, size_t dim, int64_t size,
+                  FactorKind kind = FactorKind::Pass) {
+  return rule.addFactor("d" + std::to_string(dim), size, kind);
+}
 
-LogicalResult SliceOp::verify() { return success(); }
-OpFoldResult SliceOp::fold(FoldAdaptor) { return {}; }
-FactorRule SliceOp::getFactorRule() { return {}; }
+/// A dimension that the op cuts or extends: whole on input and result, each
+/// with a factor of its own size.
+static void addWholeDim(FactorRule &rule, size_t dim, int64_t inSize,
+                        int64_t outSize, TensorFactors &in,
+                        TensorFactors &out) {
+  std::string name = std::to_string(dim);
+  in.push_back({rule.addFactor("i" + name, inSize, FactorKind::Replicate)});
+  out.push_back({rule.addFactor("o" + name, outSize, FactorKind::Replicate)});
+}
 
-LogicalResult ConcatenateOp::verify() { return success(); }
-OpFoldResult ConcatenateOp::fold(FoldAdaptor) { return {}; }
-FactorRule ConcatenateOp::getFactorRule() { return {}; }
+//===----------------------------------------------------------------------===//
+// reshape
+//===----------------------------------------------------------------------===//
 
-LogicalResult PadOp::verify() { return success(); }
-OpFoldResult PadOp::fold(FoldAdaptor) { return {}; }
-FactorRule PadOp::getFactorRule() { return {}; }
+LogicalResult ReshapeOp::verify() {
+  if (failed(verifySameElements(*this, getInput())))
+    return failure();
+  int64_t in = ShapedType::getNumElements(shapeOf(getInput()));
+  int64_t out = ShapedType::getNumElements(shapeOf(getResult()));
+  if (in != out)
+    return emitOpError() << "cannot give " << in << " elements of shape "
+                         << shapeToString(shapeOf(getInput())) << " the shape "
+                         << shapeToString(shapeOf(getResult())) << " of "
+                         << out;
+  return success();
+}
 
+OpFoldResult ReshapeOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  auto inner = getInput().getDefiningOp<ReshapeOp>();
+  if (inner && inner.getInput().getType() == getType())
+    return inner.getInput();
+  return {};
+}
+
+FactorRule ReshapeOp::getFactorRule() {
+  return reshapeRule(shapeVector(getInput().getType()), shapeVector(getType()));
+}
+
+double ReshapeOp::getFlops() { return 0; }
+
+//===----------------------------------------------------------------------===//
+// transpose
+//===----------------------------------------------------------------------===//
+
+LogicalResult TransposeOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getInput());
+  ArrayRef<int64_t> permutation = getPermutation();
+  if (failed(verifySameElements(*this, getInput())) ||
+      failed(
+          verifyCount(*this, "permutation", permutation.size(), shape.size())))
+    return failure();
+  SmallVector<int64_t> expected;
+  for (auto [i, dim] : llvm::enumerate(permutation)) {
+    if (dim < 0 || dim >= static_cast<int64_t>(shape.size()) ||
+        llvm::is_contained(permutation.take_front(i), dim))
+      return emitOpError() << shapeToString(permutation)
+                           << " is not a permutation of the dimensions 0 to "
+                           << static_cast<int64_t>(shape.size()) - 1;
+    expected.push_back(shape[dim]);
+  }
+  return verifyShape(*this, getResult(), "a result", expected);
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  bool isIdentity = llvm::equal(getPermutation(),
+                                llvm::seq<int64_t>(getPermutation().size()));
+  if (isIdentity && getInput().getType() == getType())
+    return getInput();
+  auto inner = getInput().getDefiningOp<TransposeOp>();
+  if (!inner || inner.getInput().getType() != getType())
+    return {};
+  for (auto [i, dim] : llvm::enumerate(getPermutation()))
+    if (inner.getPermutation()[dim] != static_cast<int64_t>(i))
+      return {};
+  return inner.getInput();
+}
+
+FactorRule TransposeOp::getFactorRule() {
+  FactorRule rule;
+  TensorFactors in, out;
+  for (auto [d, size] : llvm::enumerate(shapeOf(getInput())))
+    in.push_back({addDim(rule, d, size)});
+  for (int64_t dim : getPermutation())
+    out.push_back(in[dim]);
+  rule.operands = {in};
+  rule.results = {out};
+  rule.linear = {{{0}}};
+  return rule;
+}
+
+double TransposeOp::getFlops() { return 0; }
+
+//===----------------------------------------------------------------------===//
+// broadcast
+//===----------------------------------------------------------------------===//
+
+LogicalResult BroadcastOp::verify() {
+  ArrayRef<int64_t> in = shapeOf(getInput()), out = shapeOf(getResult());
+  if (failed(verifySameElements(*this, getInput())) ||
+      failed(verifyCount(*this, "dims", getDims().size(), in.size())) ||
+      failed(verifyAscendingDims(*this, "dims", getDims(), out.size())))
+    return failure();
+  for (auto [i, dim] : llvm::enumerate(getDims()))
+    if (in[i] != 1 && in[i] != out[dim])
+      return emitOpError() << "input dimension " << i << " of size " << in[i]
+                           << " cannot become result dimension " << dim
+                           << " of size " << out[dim]
+                           << "; it must have that size, or 1";
+  return success();
+}
+
+OpFoldResult BroadcastOp::fold(FoldAdaptor) {
+  return getInput().getType() == getType() ? OpFoldResult(getInput())
+                                           : OpFoldResult();
+}
+
+FactorRule BroadcastOp::getFactorRule() {
+  FactorRule rule;
+  ArrayRef<int64_t> inShape = shapeOf(getInput());
+  TensorFactors in(inShape.size()), out;
+  for (auto [d, size] : llvm::enumerate(shapeOf(getResult())))
+    out.push_back({addDim(rule, d, size)});
+  for (auto [i, dim] : llvm::enumerate(getDims()))
+    if (inShape[i] == shapeOf(getResult())[dim])
+      in[i] = out[dim];
+  rule.operands = {in};
+  rule.results = {out};
+  rule.linear = {{{0}}};
+  return rule;
+}
+
+double BroadcastOp::getFlops() { return 0; }
+
+//===----------------------------------------------------------------------===//
+// slice
+//===----------------------------------------------------------------------===//
+
+LogicalResult SliceOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getInput());
+  if (failed(verifySameElements(*this, getInput())) ||
+      failed(verifyCount(*this, "starts", getStarts().size(), shape.size())) ||
+      failed(verifyCount(*this, "limits", getLimits().size(), shape.size())) ||
+      failed(verifyCount(*this, "strides", getStrides().size(), shape.size())))
+    return failure();
+  SmallVector<int64_t> expected;
+  for (auto [d, size] : llvm::enumerate(shape)) {
+    int64_t start = getStarts()[d], limit = getLimits()[d],
+            stride = getStrides()[d];
+    if (start < 0 || limit < start || limit > size || stride < 1)
+      return emitOpError() << "takes " << start << " to " << limit << " by "
+                           << stride << " of dimension " << d << " of size "
+                           << size
+                           << "; expected 0 <= start <= limit <= size and "
+                              "stride >= 1";
+    expected.push_back((limit - start + stride - 1) / stride);
+  }
+  return verifyShape(*this, getResult(), "a result", expected);
+}
+
+OpFoldResult SliceOp::fold(FoldAdaptor) {
+  bool isWhole = shapeOf(getInput()) == shapeOf(getResult()) &&
+                 llvm::all_of(getStrides(), [](int64_t s) { return s == 1; });
+  return isWhole && getInput().getType() == getType() ? OpFoldResult(getInput())
+                                                      : OpFoldResult();
+}
+
+FactorRule SliceOp::getFactorRule() {
+  FactorRule rule;
+  TensorFactors in, out;
+  for (auto [d, size] : llvm::enumerate(shapeOf(getInput()))) {
+    int64_t outSize = shapeOf(getResult())[d];
+    if (getStarts()[d] == 0 && outSize == size) {
+      int factor = addDim(rule, d, size);
+      in.push_back({factor});
+      out.push_back({factor});
+    } else {
+      addWholeDim(rule, d, size, outSize, in, out);
+    }
+  }
+  rule.operands = {in};
+  rule.results = {out};
+  rule.linear = {{{0}}};
+  return rule;
+}
+
+double SliceOp::getFlops() { return 0; }
+
+//===----------------------------------------------------------------------===//
+// concatenate
+//===----------------------------------------------------------------------===//
+
+LogicalResult ConcatenateOp::verify() {
+  if (getInputs().empty())
+    return emitOpError() << "expects at least one value";
+  if (failed(verifySameElements(*this, getInputs().front())))
+    return failure();
+  SmallVector<int64_t> expected(shapeOf(getInputs().front()));
+  int64_t dim = getDim();
+  if (failed(verifyDim(*this, dim, expected.size())))
+    return failure();
+  int64_t total = 0;
+  for (auto [i, input] : llvm::enumerate(getInputs())) {
+    ArrayRef<int64_t> shape = shapeOf(input);
+    if (shape.size() == expected.size()) {
+      expected[dim] = shape[dim];
+      total += shape[dim];
+    }
+    if (failed(verifyShape(*this, input, "input " + std::to_string(i), expected,
+                           "inputs differ in the joined dimension only")))
+      return failure();
+  }
+  expected[dim] = total;
+  return verifyShape(*this, getResult(), "a result", expected);
+}
+
+OpFoldResult ConcatenateOp::fold(FoldAdaptor) {
+  if (getInputs().size() == 1 && getInputs()[0].getType() == getType())
+    return getInputs()[0];
+  return {};
+}
+
+FactorRule ConcatenateOp::getFactorRule() {
+  FactorRule rule;
+  int64_t dim = getDim();
+  TensorFactors out;
+  for (auto [d, size] : llvm::enumerate(shapeOf(getResult())))
+    out.push_back({addDim(rule, d, size,
+                          static_cast<int64_t>(d) == dim ? FactorKind::Replicate
+                                                         : FactorKind::Pass)});
+  LinearGroup all;
+  for (auto [i, input] : llvm::enumerate(getInputs())) {
+    TensorFactors in = out;
+    in[dim] = {rule.addFactor("i" + std::to_string(i), shapeOf(input)[dim],
+                              FactorKind::Replicate)};
+    rule.operands.push_back(in);
+    all.operands.push_back(static_cast<int>(i));
+  }
+  rule.results = {out};
+  rule.linear = {all};
+  return rule;
+}
+
+double ConcatenateOp::getFlops() { return 0; }
+
+//===----------------------------------------------------------------------===//
+// pad
+//===----------------------------------------------------------------------===//
+
+LogicalResult PadOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getInput());
+  if (failed(verifySameElements(*this, getInput())) ||
+      failed(verifyCount(*this, "low", getLow().size(), shape.size())) ||
+      failed(verifyCount(*this, "high", getHigh().size(), shape.size())))
+    return failure();
+  SmallVector<int64_t> expected;
+  for (auto [d, size] : llvm::enumerate(shape)) {
+    if (getLow()[d] < 0 || getHigh()[d] < 0)
+      return emitOpError() << "pads dimension " << d << " by " << getLow()[d]
+                           << " and " << getHigh()[d]
+                           << "; use tessera.slice to remove elements";
+    expected.push_back(getLow()[d] + size + getHigh()[d]);
+  }
+  Type type = getElementTypeOrSelf(getInput());
+  if (getValue().getType() != type)
+    return emitOpError() << "pads with a value of type " << getValue().getType()
+                         << ", the elements have type " << type;
+  return verifyShape(*this, getResult(), "a result", expected);
+}
+
+OpFoldResult PadOp::fold(FoldAdaptor) {
+  return getInput().getType() == getType() ? OpFoldResult(getInput())
+                                           : OpFoldResult();
+}
+
+/// Whether `attr` is the number zero.
+static bool isZero(Attribute attr) {
+  if (auto number = dyn_cast<FloatAttr>(attr))
+    return number.getValue().isPosZero();
+  auto number = dyn_cast<IntegerAttr>(attr);
+  return number && number.getValue().isZero();
+}
+
+FactorRule PadOp::getFactorRule() {
+  FactorRule rule;
+  TensorFactors in, out;
+  for (auto [d, size] : llvm::enumerate(shapeOf(getInput()))) {
+    int64_t outSize = shapeOf(getResult())[d];
+    if (outSize == size) {
+      int factor = addDim(rule, d, size);
+      in.push_back({factor});
+      out.push_back({factor});
+    } else {
+      addWholeDim(rule, d, size, outSize, in, out);
+    }
+  }
+  rule.operands = {in};
+  rule.results = {out};
+  if (isZero(getValue()))
+    rule.linear = {{{0}}};
+  return rule;
+}
+
+double PadOp::getFlops() { return 0; }

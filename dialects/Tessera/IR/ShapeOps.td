@@ -5,7 +5,7 @@
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "dialects/Tessera/IR/TesseraDialect.td"
 
-def Tessera_ReshapeOp : Tessera_ComputeOp<"reshape"> {
+def Tessera_ReshapeOp : Tessera_ComputeOp<"reshape", [], ["getFlops"]> {
   let summary = "Gives the elements, in row-major order, another shape.";
   let description = [{
     ```mlir
@@ -19,7 +19,7 @@ def Tessera_ReshapeOp : Tessera_ComputeOp<"reshape"> {
   let hasFolder = 1;
 }
 
-def Tessera_TransposeOp : Tessera_ComputeOp<"transpose"> {
+def Tessera_TransposeOp : Tessera_ComputeOp<"transpose", [], ["getFlops"]> {
   let summary = "Permutes the dimensions.";
   let description = [{
     Dimension i of the result is dimension `permutation[i]` of the input.
@@ -36,7 +36,7 @@ def Tessera_TransposeOp : Tessera_ComputeOp<"transpose"> {
   let hasFolder = 1;
 }
 
-def Tessera_BroadcastOp : Tessera_ComputeOp<"broadcast"> {
+def Tessera_BroadcastOp : Tessera_ComputeOp<"broadcast", [], ["getFlops"]> {
   let summary = "Repeats a value along new dimensions and dimensions of size 1.";
   let description = [{
     Dimension i of the input becomes dimension `dims[i]` of the result; it has
@@ -54,7 +54,7 @@ def Tessera_BroadcastOp : Tessera_ComputeOp<"broadcast"> {
   let hasFolder = 1;
 }
 
-def Tessera_SliceOp : Tessera_ComputeOp<"slice"> {
+def Tessera_SliceOp : Tessera_ComputeOp<"slice", [], ["getFlops"]> {
   let summary = "Takes a strided box of the elements.";
   let description = [{
     Along dimension d: elements starts[d], starts[d] + strides[d], ... below
@@ -74,7 +74,7 @@ def Tessera_SliceOp : Tessera_ComputeOp<"slice"> {
   let hasFolder = 1;
 }
 
-def Tessera_ConcatenateOp : Tessera_ComputeOp<"concatenate"> {
+def Tessera_ConcatenateOp : Tessera_ComputeOp<"concatenate", [], ["getFlops"]> {
   let summary = "Joins values along a dimension.";
   let description = [{
     ```mlir
@@ -89,7 +89,7 @@ def Tessera_ConcatenateOp : Tessera_ComputeOp<"concatenate"> {
   let hasFolder = 1;
 }
 
-def Tessera_PadOp : Tessera_ComputeOp<"pad"> {
+def Tessera_PadOp : Tessera_ComputeOp<"pad", [], ["getFlops"]> {
   let summary = "Surrounds a value with copies of one element.";
   let description = [{
     ```mlir

@@ -28,9 +28,10 @@ def Tessera_Dialect : Dialect {
 // or, like `reshard`, only changes a layout.
 class Tessera_Op<string mnemonic, list<Trait> traits = []>
     : Op<Tessera_Dialect, mnemonic, !listconcat([Pure], traits)>;
-class Tessera_ComputeOp<string mnemonic, list<Trait> traits = []>
+// `own` lists the interface methods with a default that the op overrides.
+class Tessera_ComputeOp<string mnemonic, list<Trait> traits = [], list<string> own = []>
     : Tessera_Op<mnemonic, !listconcat(
-        [DeclareOpInterfaceMethods<Tessera_FactorRuleInterface>], traits)>;
+        [DeclareOpInterfaceMethods<Tessera_FactorRuleInterface, own>], traits)>;
 
 // A whole-program tensor, or a local builtin tensor of static shape.
 def Tessera_Tensor : Type<

@@ -79,8 +79,8 @@ MeshTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
                           "i32, i64, ui32 or i1";
   if (layout.dims.size() != shape.size())
     return emitError() << "layout " << layout.str() << " has "
-                       << layout.dims.size()
-                       << " dimensions, the tensor has " << shape.size();
+                       << layout.dims.size() << " dimensions, the tensor has "
+                       << shape.size();
   return success();
 }
 

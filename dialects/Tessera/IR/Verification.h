@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What the verifiers of the op families share.
+#ifndef TESSERA_DIALECTS_TESSERA_IR_VERIFICATION_H
+#define TESSERA_DIALECTS_TESSERA_IR_VERIFICATION_H
+
+#include "dialects/Tessera/IR/Tessera.h"
+
+namespace tessera {
+
+/// All mesh tensors among operands and results lie on one mesh, and none stands
+/// beside a builtin tensor (scalar builtin offsets excepted).
+mlir::LogicalResult verifyOneMesh(mlir::Operation *op);
+
+/// `value`, called `name`, has exactly `shape`.
+mlir::LogicalResult verifyShape(mlir::Operation *op, mlir::Value value,
+                                llvm::StringRef name,
+                                llvm::ArrayRef<int64_t> shape,
+                                llvm::StringRef hint = "");
+
+/// `value`, called `name`, has elements of type `type`.
+mlir::LogicalResult verifyElementType(mlir::Operation *op, mlir::Value value,
+                                      llvm::StringRef name, mlir::Type type);
+
+/// `dims`, called `name`, ascend and lie in [0, rank).
+mlir::LogicalResult verifyAscendingDims(mlir::Operation *op,
+                                        llvm::StringRef name,
+                                        llvm::ArrayRef<int64_t> dims,
+                                        int64_t rank);
+
+/// `dim` lies in [0, rank).
+mlir::LogicalResult verifyDim(mlir::Operation *op, int64_t dim, int64_t rank);
+
+/// `[2, 3]`.
+std::string shapeToString(llvm::ArrayRef<int64_t> shape);
+
+} // namespace tessera
+
+#endif // TESSERA_DIALECTS_TESSERA_IR_VERIFICATION_H

@@ -147,8 +147,8 @@ static std::optional<std::string> findAxisError(const AxisRef &axis,
                                                 const Mesh &mesh) {
   const MeshAxis *whole = mesh.find(axis.name);
   if (!whole) {
-    std::string message = "unknown axis '" + axis.name + "'; mesh '" +
-                          mesh.name + "' has axes: ";
+    std::string message =
+        "unknown axis '" + axis.name + "'; mesh '" + mesh.name + "' has axes: ";
     for (size_t i = 0; i < mesh.axes.size(); ++i)
       message += (i ? ", '" : "'") + mesh.axes[i].name + "'";
     return message;
@@ -159,6 +159,19 @@ static std::optional<std::string> findAxisError(const AxisRef &axis,
       whole->size % (axis.pre * axis.size) != 0)
     return "sub-axis " + toString(axis) + " does not divide axis '" +
            axis.name + "' of size " + std::to_string(whole->size);
+  return std::nullopt;
+}
+
+std::optional<std::string> findAxesError(const std::vector<AxisRef> &axes,
+                                         const Mesh &mesh) {
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (auto error = findAxisError(axes[i], mesh))
+      return error;
+    for (size_t j = 0; j < i; ++j)
+      if (axes[i].overlaps(axes[j], mesh))
+        return "axis '" + toString(axes[i]) + "' overlaps axis '" +
+               toString(axes[j]) + "'; each device digit is used at most once";
+  }
   return std::nullopt;
 }
 
@@ -174,9 +187,8 @@ std::optional<std::string> findLayoutError(const Layout &layout,
       return error;
     for (const auto &[other, otherWhere] : seen)
       if (axis.overlaps(other, mesh))
-        return "axis '" + toString(axis) + "' is used twice: by " +
-               otherWhere + " and by " + where +
-               "; a tensor uses each axis at most once";
+        return "axis '" + toString(axis) + "' is used twice: by " + otherWhere +
+               " and by " + where + "; a tensor uses each axis at most once";
     seen.emplace_back(axis, where);
     return std::nullopt;
   };

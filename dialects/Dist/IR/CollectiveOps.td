@@ -2,6 +2,7 @@
 #ifndef TESSERA_DIST_IR_COLLECTIVEOPS_TD
 #define TESSERA_DIST_IR_COLLECTIVEOPS_TD
 
+include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "dialects/Dist/IR/DistAttrs.td"
@@ -11,7 +12,8 @@ include "dialects/Dist/IR/DistAttrs.td"
 // every device must execute the same sequence, which holds because there is no
 // control flow that differs between devices.
 class Dist_Collective<string mnemonic, list<Trait> traits = []>
-    : Dist_Op<mnemonic, !listconcat([Pure], traits)>;
+    : Dist_Op<mnemonic, !listconcat(
+        [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>], traits)>;
 
 def Dist_AllReduceOp : Dist_Collective<"all_reduce", [SameOperandsAndResultType]> {
   let summary = "Combines the terms of a group and leaves the result on each of its devices.";
@@ -29,7 +31,7 @@ def Dist_AllReduceOp : Dist_Collective<"all_reduce", [SameOperandsAndResultType]
                        Arg<Dist_AxesAttr, "axes of the group">:$axes,
                        OptionalAttr<Dist_WhyAttr>:$why);
   let results = (outs Res<AnyStaticShapeTensor, "the combined value">:$result);
-  let assemblyFormat = "$kind $input `over` $mesh $axes attr-dict `:` type($result)";
+  let assemblyFormat = "`` $kind $input `over` $mesh $axes attr-dict `:` type($result)";
   let hasVerifier = 1;
 }
 
@@ -89,7 +91,7 @@ def Dist_ReduceScatterOp : Dist_Collective<"reduce_scatter"> {
                        Arg<Dist_AxesAttr, "axes of the group">:$axes,
                        OptionalAttr<Dist_WhyAttr>:$why);
   let results = (outs Res<AnyStaticShapeTensor, "this device's chunk">:$result);
-  let assemblyFormat = "$kind $input `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "`` $kind $input `dim` $dim `over` $mesh $axes attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
 

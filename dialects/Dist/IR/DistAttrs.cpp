@@ -51,9 +51,9 @@ static ParseResult parseAxis(AsmParser &parser, AxisRef &axis) {
 }
 
 static ParseResult parseAxes(AsmParser &parser, std::vector<AxisRef> &axes) {
-  return parser.parseCommaSeparatedList(
-      AsmParser::Delimiter::Braces,
-      [&]() { return parseAxis(parser, axes.emplace_back()); });
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Braces, [&]() {
+    return parseAxis(parser, axes.emplace_back());
+  });
 }
 
 static void printAxes(AsmPrinter &printer, const std::vector<AxisRef> &axes) {
@@ -123,9 +123,9 @@ static FailureOr<ReduceKind> parseReduceKind(AsmParser &parser) {
 }
 
 ParseResult tessera::dist::parseLayoutBody(AsmParser &parser, Layout &layout) {
-  if (parser.parseCommaSeparatedList(
-          AsmParser::Delimiter::Square,
-          [&]() { return parseDim(parser, layout.dims.emplace_back()); }))
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&]() {
+        return parseDim(parser, layout.dims.emplace_back());
+      }))
     return failure();
   while (succeeded(parser.parseOptionalComma())) {
     StringRef keyword;
@@ -149,10 +149,9 @@ ParseResult tessera::dist::parseLayoutBody(AsmParser &parser, Layout &layout) {
 
 void tessera::dist::printLayoutBody(AsmPrinter &printer, const Layout &layout) {
   printer << "[";
-  llvm::interleaveComma(layout.dims, printer.getStream(),
-                        [&](const DimLayout &dim) {
-                          printer << toString(dim);
-                        });
+  llvm::interleaveComma(
+      layout.dims, printer.getStream(),
+      [&](const DimLayout &dim) { printer << toString(dim); });
   printer << "]";
   if (!layout.partial.empty()) {
     printer << ", partial = " << toString(layout.partialKind);
@@ -188,8 +187,8 @@ void LayoutAttr::print(AsmPrinter &printer) const {
 //===----------------------------------------------------------------------===//
 
 static std::optional<LinkClass> symbolizeLinkClass(StringRef name) {
-  for (LinkClass link : {LinkClass::Shm, LinkClass::NVLink, LinkClass::PCIe,
-                         LinkClass::IB})
+  for (LinkClass link :
+       {LinkClass::Shm, LinkClass::NVLink, LinkClass::PCIe, LinkClass::IB})
     if (name == toString(link))
       return link;
   return std::nullopt;
@@ -241,18 +240,23 @@ void MeshAttr::print(AsmPrinter &printer) const {
 
 LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                Mesh mesh) {
+  // Far above any machine; keeps products of sizes from overflowing.
+  constexpr int64_t maxDevices = 1 << 24;
+  int64_t devices = 1;
   for (auto [index, axis] : llvm::enumerate(mesh.axes)) {
     if (axis.size < 1)
       return emitError() << "mesh axis '" << axis.name << "' has size "
                          << axis.size << "; expected at least 1";
     if (mesh.indexOf(axis.name) != static_cast<int>(index))
       return emitError() << "mesh axis '" << axis.name << "' is named twice";
+    if (axis.size > maxDevices / devices)
+      return emitError() << "mesh has more than " << maxDevices << " devices";
+    devices *= axis.size;
   }
   return success();
 }
 
-std::optional<Mesh> tessera::dist::lookupMesh(Operation *from,
-                                              StringRef name) {
+std::optional<Mesh> tessera::dist::lookupMesh(Operation *from, StringRef name) {
   auto symbol = StringAttr::get(from->getContext(), name);
   if (auto mesh = SymbolTable::lookupNearestSymbolFrom<MeshOp>(from, symbol))
     return mesh.getPlainMesh();

@@ -23,7 +23,11 @@ def Dist_MeshOp : Dist_Op<"mesh", [Symbol]> {
   }];
 }
 
-def Dist_AxisIndexOp : Dist_Op<"axis_index", [Pure]> {
+// A number that depends on the device alone.
+class Dist_DeviceQuery<string mnemonic>
+    : Dist_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
+
+def Dist_AxisIndexOp : Dist_DeviceQuery<"axis_index"> {
   let summary = "Gives this device's linear index along a list of axes.";
   let description = [{
     Major to minor: for axes {a, b} the index is `coord(a) * size(b) + coord(b)`.
@@ -38,7 +42,7 @@ def Dist_AxisIndexOp : Dist_Op<"axis_index", [Pure]> {
   let assemblyFormat = "$mesh $axes attr-dict `:` type($result)";
 }
 
-def Dist_ValidExtentOp : Dist_Op<"valid_extent", [Pure]> {
+def Dist_ValidExtentOp : Dist_DeviceQuery<"valid_extent"> {
   let summary = "Gives how many elements of an unevenly split dimension exist on this device.";
   let description = [{
     A dimension of logical size `size`, cut by `axes` in turn into chunks of
@@ -55,7 +59,7 @@ def Dist_ValidExtentOp : Dist_Op<"valid_extent", [Pure]> {
   let assemblyFormat = "$mesh $axes `of` $size attr-dict `:` type($result)";
 }
 
-def Dist_LocalOffsetOp : Dist_Op<"local_offset", [Pure]> {
+def Dist_LocalOffsetOp : Dist_DeviceQuery<"local_offset"> {
   let summary = "Gives the logical index of this device's first element of a split dimension.";
   let description = [{
     ```mlir

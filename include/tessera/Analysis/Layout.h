@@ -112,6 +112,10 @@ DimInterval localInterval(int64_t globalSize, const std::vector<AxisRef> &axes,
 std::optional<std::string> findLayoutError(const Layout &layout,
                                            const Mesh &mesh, size_t rank);
 
+/// The same for a bare list of axes, as a collective has.
+std::optional<std::string> findAxesError(const std::vector<AxisRef> &axes,
+                                         const Mesh &mesh);
+
 /// Joins adjacent sub-axes that form a larger one and turns sub-axes that span
 /// their axis into whole axes.
 std::vector<AxisRef> normalise(std::vector<AxisRef> axes, const Mesh &mesh);

@@ -5,6 +5,7 @@
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/Target/Passes.h"
+#include "test/lib/TestPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -22,6 +23,7 @@ int tessera::tesseraOptMain(int argc, char **argv) {
                   mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
   mlir::registerTransformsPasses();
   tessera::registerTargetPasses();
+  tessera::test::registerTestPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "Tessera: runs any pass or named pipeline\n", registry));
 }

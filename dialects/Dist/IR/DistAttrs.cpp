@@ -46,8 +46,16 @@ static ParseResult parseAxis(AsmParser &parser, AxisRef &axis) {
     return failure();
   if (failed(parser.parseOptionalColon()))
     return success();
-  return failure(parser.parseLParen() || parser.parseInteger(axis.pre) ||
-                 parser.parseRParen() || parser.parseInteger(axis.size));
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLParen() || parser.parseInteger(axis.pre) ||
+      parser.parseRParen() || parser.parseInteger(axis.size))
+    return failure();
+  if (axis.pre < 1 || axis.size < 1)
+    return parser.emitError(loc)
+           << "sub-axis (" << axis.pre << ")" << axis.size << " of '"
+           << axis.name
+           << "' is empty; expected two numbers of 1 or more, as in tp:(1)2";
+  return success();
 }
 
 static ParseResult parseAxes(AsmParser &parser, std::vector<AxisRef> &axes) {
@@ -56,13 +64,16 @@ static ParseResult parseAxes(AsmParser &parser, std::vector<AxisRef> &axes) {
   });
 }
 
+static void printAxis(AsmPrinter &printer, const AxisRef &axis) {
+  printer.printKeywordOrString(axis.name);
+  if (!axis.isWhole())
+    printer << ":(" << axis.pre << ")" << axis.size;
+}
+
 static void printAxes(AsmPrinter &printer, const std::vector<AxisRef> &axes) {
   printer << "{";
-  llvm::interleaveComma(axes, printer.getStream(), [&](const AxisRef &axis) {
-    printer.printKeywordOrString(axis.name);
-    if (!axis.isWhole())
-      printer << ":(" << axis.pre << ")" << axis.size;
-  });
+  llvm::interleaveComma(axes, printer.getStream(),
+                        [&](const AxisRef &axis) { printAxis(printer, axis); });
   printer << "}";
 }
 
@@ -108,6 +119,17 @@ static ParseResult parseDim(AsmParser &parser, DimLayout &dim) {
   return success();
 }
 
+static void printDim(AsmPrinter &printer, const DimLayout &dim) {
+  printer << "{";
+  llvm::interleaveComma(dim.axes, printer.getStream(),
+                        [&](const AxisRef &axis) { printAxis(printer, axis); });
+  if (dim.open)
+    printer << (dim.axes.empty() ? "?" : ", ?");
+  printer << "}";
+  if (dim.priority)
+    printer << "p" << *dim.priority;
+}
+
 static FailureOr<ReduceKind> parseReduceKind(AsmParser &parser) {
   StringRef keyword;
   SMLoc loc = parser.getCurrentLocation();
@@ -149,9 +171,8 @@ ParseResult tessera::dist::parseLayoutBody(AsmParser &parser, Layout &layout) {
 
 void tessera::dist::printLayoutBody(AsmPrinter &printer, const Layout &layout) {
   printer << "[";
-  llvm::interleaveComma(
-      layout.dims, printer.getStream(),
-      [&](const DimLayout &dim) { printer << toString(dim); });
+  llvm::interleaveComma(layout.dims, printer.getStream(),
+                        [&](const DimLayout &dim) { printDim(printer, dim); });
   printer << "]";
   if (!layout.partial.empty()) {
     printer << ", partial = " << toString(layout.partialKind);

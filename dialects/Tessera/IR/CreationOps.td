@@ -61,7 +61,7 @@ def Tessera_RngOp : Tessera_ComputeOp<"rng"> {
                        Arg<DenseI64ArrayAttr, "logical shape">:$global_shape,
                        Arg<Variadic<0DTensorOf<[I32]>>, "logical index of the first element per dimension">:$offsets);
   let results = (outs Res<Tessera_NumberTensor, "the numbers">:$result);
-  let assemblyFormat = "$distribution $key $global_shape (`offsets` $offsets^ `:` type($offsets))? attr-dict `:` type($key) `->` type($result)";
+  let assemblyFormat = "`` $distribution $key $global_shape (`offsets` $offsets^ `:` type($offsets))? attr-dict `:` type($key) `->` type($result)";
   let hasVerifier = 1;
 }
 

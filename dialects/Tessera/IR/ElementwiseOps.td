@@ -70,7 +70,7 @@ def Tessera_CompareOp : Tessera_ComputeOp<"compare"> {
                        Arg<Tessera_Tensor, "left side">:$lhs,
                        Arg<Tessera_Tensor, "right side">:$rhs);
   let results = (outs Res<Tessera_BoolTensor, "whether it holds">:$result);
-  let assemblyFormat = "$direction $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)";
+  let assemblyFormat = "`` $direction $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)";
   let hasVerifier = 1;
   let hasFolder = 1;
 }

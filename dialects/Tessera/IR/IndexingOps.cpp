@@ -27,14 +27,17 @@ LogicalResult GatherOp::verify() {
 FactorRule GatherOp::getFactorRule() {
   FactorRule rule;
   int64_t dim = getDim();
+  // Rows that another device holds read as zero here, so lookups in a split
+  // source are summed; truth values have no sum.
+  FactorKind indexedKind = getElementTypeOrSelf(getSource()).isInteger(1)
+                               ? FactorKind::Replicate
+                               : FactorKind::Reduce;
   TensorFactors source, indices, out;
   for (auto [d, size] : llvm::enumerate(shapeOf(getSource()))) {
     bool indexed = static_cast<int64_t>(d) == dim;
-    // Rows that another device holds read as zero here, so lookups in a split
-    // source are summed.
     int factor =
         rule.addFactor(indexed ? "n" : "s" + std::to_string(d), size,
-                       indexed ? FactorKind::Reduce : FactorKind::Pass);
+                       indexed ? indexedKind : FactorKind::Pass);
     source.push_back({factor});
     if (!indexed) {
       out.push_back({factor});

@@ -15,7 +15,7 @@ def Tessera_ConstrainOp : Tessera_ComputeOp<"constrain", [], ["getFlops"]> {
     ```mlir
     dist.mesh @mesh <[tp = 2]>
     func.func @f(%0: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
-      %1 = tessera.constrain %0 to #dist.layout<@mesh, [{tp}, {?} ]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+      %1 = tessera.constrain %0 to <@mesh, [{tp}, {?} ]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
       return %1 : !tessera.mesh_tensor<2x3xf32, @mesh>
     }
     ```

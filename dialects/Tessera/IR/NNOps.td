@@ -18,7 +18,7 @@ def Tessera_GeluOp : Tessera_ComputeOp<"gelu"> {
   let arguments = (ins Arg<Tessera_GeluApproximationAttr, "which formula">:$approximation,
                        Arg<Tessera_FloatTensor, "x">:$input);
   let results = (outs Res<Tessera_FloatTensor, "one value per element">:$result);
-  let assemblyFormat = "$input `approximation` $approximation attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$input `approximation` `` $approximation attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
 

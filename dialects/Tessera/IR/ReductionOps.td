@@ -19,7 +19,7 @@ def Tessera_ReduceOp : Tessera_ComputeOp<"reduce", [], ["getFlops"]> {
                        Arg<Tessera_NumberTensor, "the elements">:$input,
                        Arg<DenseI64ArrayAttr, "reduced dimensions, ascending">:$dims);
   let results = (outs Res<Tessera_NumberTensor, "the combined values">:$result);
-  let assemblyFormat = "$kind $input `dims` $dims attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "`` $kind $input `dims` $dims attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
   let hasFolder = 1;
 }

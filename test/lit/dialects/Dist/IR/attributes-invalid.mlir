@@ -1,19 +1,24 @@
 // RUN: tessera-opt %s --split-input-file --verify-diagnostics
 
 // expected-error @below {{'?' must be last in its dimension}}
-"test.op"() {layout = #dist.layout<@mesh, [{?, dp}]>} : () -> ()
+func.func private @f() attributes {layout = #dist.layout<@mesh, [{?, dp}]>}
 
 // -----
 
 // expected-error @below {{expected a priority such as 'p1' after a dimension's axes}}
-"test.op"() {layout = #dist.layout<@mesh, [{dp}q1]>} : () -> ()
+func.func private @f() attributes {layout = #dist.layout<@mesh, [{dp}q1]>}
 
 // -----
 
 // expected-error @below {{expected sum, max, min or prod, got 'mean'}}
-"test.op"() {layout = #dist.layout<@mesh, [{}], partial = mean{dp}>} : () -> ()
+func.func private @f() attributes {layout = #dist.layout<@mesh, [{}], partial = mean{dp}>}
 
 // -----
 
 // expected-error @below {{expected 'partial' or 'varying'}}
-"test.op"() {layout = #dist.layout<@mesh, [{}], split = {dp}>} : () -> ()
+func.func private @f() attributes {layout = #dist.layout<@mesh, [{}], split = {dp}>}
+
+// -----
+
+// expected-error @below {{sub-axis (1)0 of 'tp' is empty; expected two numbers of 1 or more, as in tp:(1)2}}
+func.func private @f() attributes {axes = #dist<axes{tp:(1)0}>}

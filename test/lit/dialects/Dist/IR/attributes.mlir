@@ -32,8 +32,16 @@ func.func private @a_scalar_has_no_dimensions() attributes {
 
 // -----
 
+// CHECK-LABEL: @odd_axis_names_are_quoted
+// CHECK-SAME: #dist.layout<@mesh, [{"odd name":(1)2, dp}]>
+func.func private @odd_axis_names_are_quoted() attributes {
+  layout = #dist.layout<@mesh, [{"odd name":(1)2, dp}]>
+}
+
+// -----
+
 // CHECK-LABEL: @axes_stand_alone
-// CHECK-SAME: #dist.axes{dp, "odd name", tp:(2)2}
+// CHECK-SAME: #dist<axes{dp, "odd name", tp:(2)2}>
 func.func private @axes_stand_alone() attributes {
-  axes = #dist.axes {dp, "odd name", tp:(2)2}
+  axes = #dist<axes{dp, "odd name", tp:(2)2}>
 }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Passes that only tests run; tessera-opt registers them.
+#ifndef TESSERA_TEST_LIB_TESTPASSES_H
+#define TESSERA_TEST_LIB_TESTPASSES_H
+
+namespace tessera::test {
+
+/// `test-factor-rules`: a remark with the factor rule of every op that has one.
+void registerTestFactorRulesPass();
+
+inline void registerTestPasses() { registerTestFactorRulesPass(); }
+
+} // namespace tessera::test
+
+#endif // TESSERA_TEST_LIB_TESTPASSES_H

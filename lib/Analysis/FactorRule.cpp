@@ -2,6 +2,7 @@
 #include "tessera/Analysis/FactorRule.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace tessera {
 
@@ -48,10 +49,10 @@ std::string FactorRule::str() const {
   return text;
 }
 
-static std::string verifyTensors(const FactorRule &rule,
-                                 const std::vector<TensorFactors> &tensors,
-                                 const std::vector<std::vector<int64_t>> &shapes,
-                                 const char *what) {
+static std::string
+verifyTensors(const FactorRule &rule, const std::vector<TensorFactors> &tensors,
+              const std::vector<std::vector<int64_t>> &shapes,
+              const char *what) {
   if (tensors.size() != shapes.size())
     return std::string("rule has ") + std::to_string(tensors.size()) + " " +
            what + "s, the op has " + std::to_string(shapes.size());
@@ -97,78 +98,79 @@ FactorRule elementwiseRule(const std::vector<int64_t> &shape,
   return rule;
 }
 
+namespace {
+/// Walks one side of a reshape from its major dimension to its minor one,
+/// peeling factors off the current dimension.
+struct ReshapeSide {
+  const std::vector<int64_t> &shape;
+  TensorFactors factors;
+  size_t dim = 0;
+  /// What is left of dimension `dim`; 1 past the end.
+  int64_t left = 1;
+
+  explicit ReshapeSide(const std::vector<int64_t> &shape)
+      : shape(shape), factors(shape.size()) {
+    enter(0);
+  }
+  void enter(size_t next) {
+    for (dim = next; dim < shape.size() && shape[dim] == 1;)
+      ++dim;
+    left = dim < shape.size() ? shape[dim] : 1;
+  }
+  void peel(int factor, int64_t size) {
+    factors[dim].push_back(factor);
+    left /= size;
+    if (left == 1)
+      enter(dim + 1);
+  }
+};
+} // namespace
+
 FactorRule reshapeRule(const std::vector<int64_t> &from,
                        const std::vector<int64_t> &to) {
   FactorRule rule;
-  TensorFactors in(from.size()), out(to.size());
-  size_t i = 0, o = 0;
-  auto skipOnes = [](const std::vector<int64_t> &shape, size_t &pos) {
-    while (pos < shape.size() && shape[pos] == 1)
-      ++pos;
-  };
-  for (;;) {
-    skipOnes(from, i);
-    skipOnes(to, o);
-    if (i >= from.size() || o >= to.size())
-      break;
-    // Peel factors off a run of dimensions whose products agree.
-    int64_t inLeft = from[i], outLeft = to[o];
-    while (inLeft != 1 || outLeft != 1) {
-      int64_t smaller = std::min(inLeft, outLeft);
-      int64_t larger = std::max(inLeft, outLeft);
-      // Factors are peeled minor to major below, major to minor here: only an
-      // exact major split keeps the order of elements.
-      if (smaller == 0 || larger % smaller != 0) {
-        // No common factor: the rest of the run must be whole on each device.
-        int inFactor = rule.addFactor("r" + std::to_string(rule.factors.size()),
-                                      inLeft, FactorKind::Replicate);
-        in[i].push_back(inFactor);
-        int outFactor = rule.addFactor(
-            "r" + std::to_string(rule.factors.size()), outLeft,
-            FactorKind::Replicate);
-        out[o].push_back(outFactor);
-        // Advance both until the running products meet.
-        int64_t inProduct = inLeft, outProduct = outLeft;
-        while (inProduct != outProduct) {
-          if (inProduct < outProduct && i + 1 < from.size()) {
-            inProduct *= from[++i];
-            in[i].push_back(
-                rule.addFactor("r" + std::to_string(rule.factors.size()),
-                               from[i], FactorKind::Replicate));
-          } else if (o + 1 < to.size()) {
-            outProduct *= to[++o];
-            out[o].push_back(
-                rule.addFactor("r" + std::to_string(rule.factors.size()),
-                               to[o], FactorKind::Replicate));
-          } else {
-            break;
-          }
-        }
-        inLeft = outLeft = 1;
-        break;
-      }
-      int factor =
-          rule.addFactor("d" + std::to_string(rule.factors.size()), smaller);
-      in[i].push_back(factor);
-      out[o].push_back(factor);
-      inLeft /= smaller;
-      outLeft /= smaller;
-      if (inLeft == 1 && outLeft != 1) {
-        ++i;
-        skipOnes(from, i);
-        inLeft = from[i];
-      } else if (outLeft == 1 && inLeft != 1) {
-        ++o;
-        skipOnes(to, o);
-        outLeft = to[o];
-      }
-    }
-    ++i;
-    ++o;
-  }
-  rule.operands.push_back(std::move(in));
-  rule.results.push_back(std::move(out));
   rule.linear.push_back({{0}, ReduceKind::Sum});
+  ReshapeSide in(from), out(to);
+  // A tensor without elements has no order of elements to keep.
+  auto isEmpty = [](const std::vector<int64_t> &shape) {
+    return std::find(shape.begin(), shape.end(), 0) != shape.end();
+  };
+  if (isEmpty(from) || isEmpty(to)) {
+    rule.operands = {in.factors};
+    rule.results = {out.factors};
+    return rule;
+  }
+
+  // Both sides enumerate the same elements, so a factor that is major on both
+  // is the same digit of the element's number: peel off common divisors.
+  auto peelWhole = [&](ReshapeSide &side) {
+    int64_t size = side.left;
+    side.peel(rule.addFactor("r" + std::to_string(rule.factors.size()), size,
+                             FactorKind::Replicate),
+              size);
+    return size;
+  };
+  while (in.left != 1 && out.left != 1) {
+    int64_t common = std::gcd(in.left, out.left);
+    if (common != 1) {
+      int factor =
+          rule.addFactor("d" + std::to_string(rule.factors.size()), common);
+      in.peel(factor, common);
+      out.peel(factor, common);
+      continue;
+    }
+    // No common digit: what is left must be whole on each device, up to where
+    // the products of both sides meet again.
+    int64_t inProduct = peelWhole(in), outProduct = peelWhole(out);
+    while (inProduct != outProduct) {
+      if (inProduct < outProduct)
+        inProduct *= peelWhole(in);
+      else
+        outProduct *= peelWhole(out);
+    }
+  }
+  rule.operands = {in.factors};
+  rule.results = {out.factors};
   return rule;
 }
 

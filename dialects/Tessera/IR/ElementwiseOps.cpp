@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Folding.h"
 #include "Verification.h"
 
 using namespace mlir;
@@ -40,49 +41,6 @@ static void printOperandsAndTypes(Operation *op, OpAsmPrinter &printer,
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/ElementwiseOps.cpp.inc"
-
-//===----------------------------------------------------------------------===//
-// Folding
-//===----------------------------------------------------------------------===//
-
-/// Whether `attr` is a splat of the number `value`.
-static bool isSplatOf(Attribute attr, double value) {
-  auto splat = dyn_cast_or_null<SplatElementsAttr>(attr);
-  if (!splat)
-    return false;
-  Type type = splat.getElementType();
-  if (isa<FloatType>(type))
-    return splat.getSplatValue<APFloat>().convertToDouble() == value;
-  if (type.isInteger(1))
-    return false;
-  return splat.getSplatValue<APInt>().getSExtValue() == value;
-}
-
-/// x + 0, x - 0, x * 1, x / 1 and -(-x) are x where the types, layouts
-/// included, are the same.
-static OpFoldResult foldElementwise(Operation *op,
-                                    ArrayRef<Attribute> constants) {
-  Type type = op->getResult(0).getType();
-  auto operandIf = [&](unsigned i, bool holds) -> OpFoldResult {
-    Value operand = op->getOperand(i);
-    return holds && operand.getType() == type ? OpFoldResult(operand)
-                                              : OpFoldResult();
-  };
-  if (isa<AddOp, SubOp>(op) && isSplatOf(constants[1], 0))
-    return operandIf(0, true);
-  if (isa<AddOp>(op) && isSplatOf(constants[0], 0))
-    return operandIf(1, true);
-  if (isa<MulOp, DivOp>(op) && isSplatOf(constants[1], 1))
-    return operandIf(0, true);
-  if (isa<MulOp>(op) && isSplatOf(constants[0], 1))
-    return operandIf(1, true);
-  if (isa<NegOp, NotOp>(op))
-    if (Operation *inner = op->getOperand(0).getDefiningOp())
-      if (inner->getName() == op->getName() &&
-          inner->getOperand(0).getType() == type)
-        return inner->getOperand(0);
-  return {};
-}
 
 //===----------------------------------------------------------------------===//
 // Rules and verification
@@ -145,12 +103,14 @@ static LogicalResult verifySame(Operation *op) {
 // One entry per op of the classes Tessera_Unary and Tessera_Binary.
 #define TESSERA_UNARY_OPS(X)                                                   \
   X(NegOp)                                                                     \
-  X(AbsOp) X(SignOp) X(ExpOp) X(LogOp) X(SqrtOp) X(RsqrtOp) X(TanhOp) X(ErfOp) \
+  X(AbsOp)                                                                     \
+  X(SignOp) X(ExpOp) X(LogOp) X(SqrtOp) X(RsqrtOp) X(TanhOp) X(ErfOp)          \
       X(LogisticOp) X(SiluOp) X(SinOp) X(CosOp) X(FloorOp) X(NotOp)
 #define TESSERA_BINARY_OPS(X)                                                  \
   X(AddOp)                                                                     \
-  X(SubOp) X(MulOp) X(DivOp) X(RemOp) X(PowOp) X(MaxOp) X(MinOp) X(AndOp)      \
-      X(OrOp) X(XorOp)
+  X(SubOp)                                                                     \
+  X(MulOp) X(DivOp) X(RemOp) X(PowOp) X(MaxOp) X(MinOp) X(AndOp) X(OrOp)       \
+      X(XorOp)
 
 #define DEFINE_ELEMENTWISE(OP, ARITY)                                          \
   ParseResult OP::parse(OpAsmParser &parser, OperationState &result) {         \
@@ -175,7 +135,6 @@ LogicalResult CompareOp::verify() {
   return verifyElementType(*this, getRhs(), "the right side",
                            getElementTypeOrSelf(getLhs().getType()));
 }
-OpFoldResult CompareOp::fold(FoldAdaptor) { return {}; }
 FactorRule CompareOp::getFactorRule() { return ruleOf(*this); }
 
 LogicalResult SelectOp::verify() {
@@ -187,20 +146,6 @@ LogicalResult SelectOp::verify() {
   return verifyElementType(*this, getOnFalse(), "on_false", type);
 }
 FactorRule SelectOp::getFactorRule() { return ruleOf(*this); }
-OpFoldResult SelectOp::fold(FoldAdaptor adaptor) {
-  if (getOnTrue() == getOnFalse() && getOnTrue().getType() == getType())
-    return getOnTrue();
-  auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getPredicate());
-  if (!splat)
-    return {};
-  Value picked = splat.getSplatValue<bool>() ? getOnTrue() : getOnFalse();
-  return picked.getType() == getType() ? OpFoldResult(picked) : OpFoldResult();
-}
 
 LogicalResult ConvertOp::verify() { return verifyOperandShapes(*this); }
 FactorRule ConvertOp::getFactorRule() { return ruleOf(*this); }
-OpFoldResult ConvertOp::fold(FoldAdaptor) {
-  if (getInput().getType() == getType())
-    return getInput();
-  return {};
-}

@@ -35,9 +35,8 @@ FactorRule GatherOp::getFactorRule() {
   TensorFactors source, indices, out;
   for (auto [d, size] : llvm::enumerate(shapeOf(getSource()))) {
     bool indexed = static_cast<int64_t>(d) == dim;
-    int factor =
-        rule.addFactor(indexed ? "n" : "s" + std::to_string(d), size,
-                       indexed ? indexedKind : FactorKind::Pass);
+    int factor = rule.addFactor(indexed ? "n" : "s" + std::to_string(d), size,
+                                indexed ? indexedKind : FactorKind::Pass);
     source.push_back({factor});
     if (!indexed) {
       out.push_back({factor});

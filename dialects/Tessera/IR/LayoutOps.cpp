@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Folding.h"
 #include "Verification.h"
 
 using namespace mlir;
@@ -42,8 +43,16 @@ double ConstrainOp::getFlops() { return 0; }
 
 LogicalResult ReshardOp::verify() { return verifySameTensor(*this); }
 
-OpFoldResult ReshardOp::fold(FoldAdaptor) {
+OpFoldResult ReshardOp::fold(FoldAdaptor adaptor) {
   if (getInput().getType() == getType())
     return getInput();
+  // A constant can be made in any layout.
+  if (adaptor.getInput() && canBeConstant(getType()))
+    return adaptor.getInput();
+  // The way through another layout is no shorter than the direct one.
+  if (auto inner = getInput().getDefiningOp<ReshardOp>()) {
+    setOperand(inner.getInput());
+    return getResult();
+  }
   return {};
 }

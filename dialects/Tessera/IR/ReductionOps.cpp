@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Folding.h"
 #include "Verification.h"
 
 using namespace mlir;
@@ -49,8 +50,13 @@ double ReduceOp::getFlops() {
   return flops;
 }
 
-OpFoldResult ReduceOp::fold(FoldAdaptor) {
+OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {
   if (getDims().empty() && getInput().getType() == getType())
     return getInput();
+  // The largest of equal elements is that element, if there is one.
+  bool isPick = getKind() == dist::ReductionKind::max ||
+                getKind() == dist::ReductionKind::min;
+  if (isPick && ShapedType::getNumElements(shapeOf(getInput())) != 0)
+    return reshapeSplat(adaptor.getInput(), getType());
   return {};
 }

@@ -54,15 +54,6 @@ LogicalResult ReshapeOp::verify() {
   return success();
 }
 
-OpFoldResult ReshapeOp::fold(FoldAdaptor) {
-  if (getInput().getType() == getType())
-    return getInput();
-  auto inner = getInput().getDefiningOp<ReshapeOp>();
-  if (inner && inner.getInput().getType() == getType())
-    return inner.getInput();
-  return {};
-}
-
 FactorRule ReshapeOp::getFactorRule() {
   return reshapeRule(shapeVector(getInput().getType()), shapeVector(getType()));
 }
@@ -90,20 +81,6 @@ LogicalResult TransposeOp::verify() {
     expected.push_back(shape[dim]);
   }
   return verifyShape(*this, getResult(), "a result", expected);
-}
-
-OpFoldResult TransposeOp::fold(FoldAdaptor) {
-  bool isIdentity = llvm::equal(getPermutation(),
-                                llvm::seq<int64_t>(getPermutation().size()));
-  if (isIdentity && getInput().getType() == getType())
-    return getInput();
-  auto inner = getInput().getDefiningOp<TransposeOp>();
-  if (!inner || inner.getInput().getType() != getType())
-    return {};
-  for (auto [i, dim] : llvm::enumerate(getPermutation()))
-    if (inner.getPermutation()[dim] != static_cast<int64_t>(i))
-      return {};
-  return inner.getInput();
 }
 
 FactorRule TransposeOp::getFactorRule() {
@@ -138,11 +115,6 @@ LogicalResult BroadcastOp::verify() {
                            << " of size " << out[dim]
                            << "; it must have that size, or 1";
   return success();
-}
-
-OpFoldResult BroadcastOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput())
-                                           : OpFoldResult();
 }
 
 FactorRule BroadcastOp::getFactorRule() {
@@ -186,13 +158,6 @@ LogicalResult SliceOp::verify() {
     expected.push_back((limit - start + stride - 1) / stride);
   }
   return verifyShape(*this, getResult(), "a result", expected);
-}
-
-OpFoldResult SliceOp::fold(FoldAdaptor) {
-  bool isWhole = shapeOf(getInput()) == shapeOf(getResult()) &&
-                 llvm::all_of(getStrides(), [](int64_t s) { return s == 1; });
-  return isWhole && getInput().getType() == getType() ? OpFoldResult(getInput())
-                                                      : OpFoldResult();
 }
 
 FactorRule SliceOp::getFactorRule() {
@@ -244,12 +209,6 @@ LogicalResult ConcatenateOp::verify() {
   return verifyShape(*this, getResult(), "a result", expected);
 }
 
-OpFoldResult ConcatenateOp::fold(FoldAdaptor) {
-  if (getInputs().size() == 1 && getInputs()[0].getType() == getType())
-    return getInputs()[0];
-  return {};
-}
-
 FactorRule ConcatenateOp::getFactorRule() {
   FactorRule rule;
   int64_t dim = getDim();
@@ -296,11 +255,6 @@ LogicalResult PadOp::verify() {
     return emitOpError() << "pads with a value of type " << getValue().getType()
                          << ", the elements have type " << type;
   return verifyShape(*this, getResult(), "a result", expected);
-}
-
-OpFoldResult PadOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput())
-                                           : OpFoldResult();
 }
 
 /// Whether `attr` is the number zero.

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What the folds of the op families share.
+#ifndef TESSERA_DIALECTS_TESSERA_IR_FOLDING_H
+#define TESSERA_DIALECTS_TESSERA_IR_FOLDING_H
+
+#include "dialects/Tessera/IR/Tessera.h"
+
+namespace tessera {
+
+/// Whether a value of this type may disappear: a layout that someone asked for
+/// must not get lost.
+bool isDroppable(mlir::Type type);
+
+/// Whether `type` can be that of a constant: every device then holds elements
+/// of the logical value, not terms of a sum.
+bool canBeConstant(mlir::Type type);
+
+/// `attr`, where it is a splat, in the shape of `type`; else null.
+mlir::Attribute reshapeSplat(mlir::Attribute attr, mlir::Type type);
+
+/// The value of an elementwise op, including compare, select and convert, whose
+/// operands are all splats; null where they are not, where the result is not
+/// defined (integer division by zero), or where it could differ by rounding
+/// from what a kernel computes (exp, tanh, ...).
+mlir::Attribute foldSplats(mlir::Operation *op,
+                           llvm::ArrayRef<mlir::Attribute> constants);
+
+/// x + 0, x - 0, x * 1, x / 1, x and true, x or false, max(x, x), -(-x) and the
+/// like: an operand where its type, layout included, is the result's. All-splat
+/// operands give a constant.
+mlir::OpFoldResult foldElementwise(mlir::Operation *op,
+                                   llvm::ArrayRef<mlir::Attribute> constants);
+
+/// Whether converting from `from` to `through` and back gives every element
+/// again.
+bool isExactRoundTrip(mlir::Type from, mlir::Type through);
+
+} // namespace tessera
+
+#endif // TESSERA_DIALECTS_TESSERA_IR_FOLDING_H

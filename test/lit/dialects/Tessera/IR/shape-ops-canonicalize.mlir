@@ -1,0 +1,98 @@
+// RUN: tessera-opt %s --canonicalize | FileCheck %s
+
+dist.mesh @mesh <[tp = 2]>
+
+// CHECK-LABEL: @identities_do_nothing
+func.func @identities_do_nothing(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // CHECK-NEXT: return %arg0
+  %0 = tessera.reshape %x : tensor<2x3xf32> -> tensor<2x3xf32>
+  %1 = tessera.transpose %0 [0, 1] : tensor<2x3xf32> -> tensor<2x3xf32>
+  %2 = tessera.broadcast %1 dims [0, 1] : tensor<2x3xf32> -> tensor<2x3xf32>
+  %3 = tessera.slice %2 [0, 0] to [2, 3] by [1, 1] : tensor<2x3xf32> -> tensor<2x3xf32>
+  %4 = tessera.concatenate %3 dim 1 : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %5 = tessera.pad %4 low [0, 0] high [0, 0] value 1.0 : f32 : tensor<2x3xf32> -> tensor<2x3xf32>
+  %6 = tessera.convert %5 : tensor<2x3xf32> -> tensor<2x3xf32>
+  %7 = tessera.reduce sum %6 dims [] : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %7 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: @reshapes_join
+func.func @reshapes_join(%x: tensor<2x3x5xf32>) -> tensor<5x6xf32> {
+  // CHECK-NEXT: %[[R:.*]] = tessera.reshape %arg0 : tensor<2x3x5xf32> -> tensor<5x6xf32>
+  // CHECK-NEXT: return %[[R]]
+  %0 = tessera.reshape %x : tensor<2x3x5xf32> -> tensor<30xf32>
+  %1 = tessera.reshape %0 : tensor<30xf32> -> tensor<5x6xf32>
+  return %1 : tensor<5x6xf32>
+}
+
+// CHECK-LABEL: @reshape_and_back_is_the_value
+func.func @reshape_and_back_is_the_value(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // CHECK-NEXT: return %arg0
+  %0 = tessera.reshape %x : tensor<2x3xf32> -> tensor<6xf32>
+  %1 = tessera.reshape %0 : tensor<6xf32> -> tensor<2x3xf32>
+  return %1 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: @transposes_compose
+func.func @transposes_compose(%x: tensor<2x3x5xf32>) -> tensor<5x2x3xf32> {
+  // Dimension 0 of the result is dimension 2 of the middle, 2 of the input.
+  // CHECK-NEXT: tessera.transpose %arg0 [2, 0, 1] : tensor<2x3x5xf32> -> tensor<5x2x3xf32>
+  %0 = tessera.transpose %x [1, 0, 2] : tensor<2x3x5xf32> -> tensor<3x2x5xf32>
+  %1 = tessera.transpose %0 [2, 1, 0] : tensor<3x2x5xf32> -> tensor<5x2x3xf32>
+  return %1 : tensor<5x2x3xf32>
+}
+
+// CHECK-LABEL: @transpose_and_back_is_the_value
+func.func @transpose_and_back_is_the_value(%x: tensor<2x3x5xf32>) -> tensor<2x3x5xf32> {
+  // CHECK-NEXT: return %arg0
+  %0 = tessera.transpose %x [2, 0, 1] : tensor<2x3x5xf32> -> tensor<5x2x3xf32>
+  %1 = tessera.transpose %0 [1, 2, 0] : tensor<5x2x3xf32> -> tensor<2x3x5xf32>
+  return %1 : tensor<2x3x5xf32>
+}
+
+// CHECK-LABEL: @broadcasts_compose
+func.func @broadcasts_compose(%x: tensor<3xf32>) -> tensor<2x3x5xf32> {
+  // CHECK-NEXT: tessera.broadcast %arg0 dims [1] : tensor<3xf32> -> tensor<2x3x5xf32>
+  %0 = tessera.broadcast %x dims [0] : tensor<3xf32> -> tensor<3x5xf32>
+  %1 = tessera.broadcast %0 dims [1, 2] : tensor<3x5xf32> -> tensor<2x3x5xf32>
+  return %1 : tensor<2x3x5xf32>
+}
+
+// CHECK-LABEL: @splats_take_any_shape
+func.func @splats_take_any_shape() -> tensor<2x3xf32> {
+  // CHECK-NEXT: %[[C:.*]] = tessera.constant dense<2.000000e+00> : tensor<2x3xf32> : tensor<2x3xf32>
+  // CHECK-NEXT: return %[[C]]
+  %0 = tessera.constant dense<2.0> : tensor<f32> : tensor<f32>
+  %1 = tessera.broadcast %0 dims [] : tensor<f32> -> tensor<3x4x5xf32>
+  %2 = tessera.transpose %1 [2, 1, 0] : tensor<3x4x5xf32> -> tensor<5x4x3xf32>
+  %3 = tessera.slice %2 [0, 0, 0] to [3, 4, 3] by [2, 1, 1] : tensor<5x4x3xf32> -> tensor<2x4x3xf32>
+  %4 = tessera.reduce max %3 dims [1] : tensor<2x4x3xf32> -> tensor<2x3xf32>
+  %5 = tessera.reshape %4 : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %5 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: @a_maximum_of_nothing_is_not_a_splat
+func.func @a_maximum_of_nothing_is_not_a_splat() -> tensor<2xf32> {
+  // CHECK: tessera.reduce
+  %0 = tessera.constant dense<2.0> : tensor<f32> : tensor<f32>
+  %1 = tessera.broadcast %0 dims [] : tensor<f32> -> tensor<2x0xf32>
+  %2 = tessera.reduce max %1 dims [1] : tensor<2x0xf32> -> tensor<2xf32>
+  return %2 : tensor<2xf32>
+}
+
+// CHECK-LABEL: @open_layouts_may_disappear
+func.func @open_layouts_may_disappear(%x: !tessera.mesh_tensor<2x3x5xf32, @mesh>) -> !tessera.mesh_tensor<5x6xf32, @mesh> {
+  // CHECK-NEXT: tessera.reshape %arg0 :
+  // CHECK-NEXT: return
+  %0 = tessera.reshape %x : !tessera.mesh_tensor<2x3x5xf32, @mesh> -> !tessera.mesh_tensor<30xf32, @mesh>
+  %1 = tessera.reshape %0 : !tessera.mesh_tensor<30xf32, @mesh> -> !tessera.mesh_tensor<5x6xf32, @mesh>
+  return %1 : !tessera.mesh_tensor<5x6xf32, @mesh>
+}
+
+// CHECK-LABEL: @layouts_that_were_asked_for_stay
+func.func @layouts_that_were_asked_for_stay(%x: !tessera.mesh_tensor<2x3x5xf32, @mesh>) -> !tessera.mesh_tensor<5x6xf32, @mesh> {
+  // CHECK-COUNT-2: tessera.reshape
+  %0 = tessera.reshape %x : !tessera.mesh_tensor<2x3x5xf32, @mesh> -> !tessera.mesh_tensor<30xf32, @mesh, [{tp}]>
+  %1 = tessera.reshape %0 : !tessera.mesh_tensor<30xf32, @mesh, [{tp}]> -> !tessera.mesh_tensor<5x6xf32, @mesh>
+  return %1 : !tessera.mesh_tensor<5x6xf32, @mesh>
+}

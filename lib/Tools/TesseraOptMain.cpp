@@ -3,6 +3,7 @@
 
 #include "dialects/Dist/IR/Dist.h"
 #include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tessera/Transforms/Passes.h"
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/Target/Passes.h"
 #include "test/lib/TestPasses.h"
@@ -23,6 +24,7 @@ int tessera::tesseraOptMain(int argc, char **argv) {
                   mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
   mlir::registerTransformsPasses();
   tessera::registerTargetPasses();
+  tessera::registerTesseraTransformsPasses();
   tessera::test::registerTestPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "Tessera: runs any pass or named pipeline\n", registry));

@@ -5,6 +5,7 @@
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "dialects/Tile/IR/Tile.h"
+#include "tessera/Conversion/Passes.h"
 #include "tessera/Target/Passes.h"
 #include "test/lib/TestPasses.h"
 
@@ -23,6 +24,7 @@ int tessera::tesseraOptMain(int argc, char **argv) {
                   tessera::tile::TileDialect, mlir::gpu::GPUDialect,
                   mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
   mlir::registerTransformsPasses();
+  tessera::registerConversionPasses();
   tessera::registerTargetPasses();
   tessera::registerTesseraTransformsPasses();
   tessera::test::registerTestPasses();

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/IR/IndexRange.h"
+#include "dialects/Tile/IR/Tile.h"
+
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tessera::tile;
+
+static std::optional<IndexRange> rangeOfLoopVariable(scf::ForOp loop) {
+  APInt lower, upper, step;
+  if (!matchPattern(loop.getLowerBound(), m_ConstantInt(&lower)) ||
+      !matchPattern(loop.getUpperBound(), m_ConstantInt(&upper)) ||
+      !matchPattern(loop.getStep(), m_ConstantInt(&step)))
+    return std::nullopt;
+  int64_t first = lower.getSExtValue(), end = upper.getSExtValue(),
+          by = step.getSExtValue();
+  if (end <= first || by < 1)
+    return std::nullopt;
+  return IndexRange{first, first + (end - 1 - first) / by * by};
+}
+
+/// Range of `op(a, b)` for an operation that is monotone in each argument over
+/// the corners.
+template <typename Fn>
+static IndexRange overCorners(IndexRange a, IndexRange b, Fn fn) {
+  int64_t corners[] = {fn(a.min, b.min), fn(a.min, b.max), fn(a.max, b.min),
+                       fn(a.max, b.max)};
+  return {*std::min_element(corners, corners + 4),
+          *std::max_element(corners, corners + 4)};
+}
+
+static std::optional<IndexRange> rangeOfArith(Operation *op) {
+  if (op->getNumOperands() != 2)
+    return std::nullopt;
+  auto a = getIndexRange(op->getOperand(0));
+  auto b = getIndexRange(op->getOperand(1));
+  if (!a || !b)
+    return std::nullopt;
+  using Range = std::optional<IndexRange>;
+  return llvm::TypeSwitch<Operation *, Range>(op)
+      .Case<arith::AddIOp>(
+          [&](auto) { return IndexRange{a->min + b->min, a->max + b->max}; })
+      .Case<arith::SubIOp>(
+          [&](auto) { return IndexRange{a->min - b->max, a->max - b->min}; })
+      .Case<arith::MulIOp>([&](auto) {
+        return overCorners(*a, *b, [](int64_t x, int64_t y) { return x * y; });
+      })
+      .Case<arith::MinSIOp>([&](auto) {
+        return IndexRange{std::min(a->min, b->min), std::min(a->max, b->max)};
+      })
+      .Case<arith::MaxSIOp>([&](auto) {
+        return IndexRange{std::max(a->min, b->min), std::max(a->max, b->max)};
+      })
+      .Case<arith::DivUIOp, arith::DivSIOp>([&](auto) -> Range {
+        if (a->min < 0 || b->min < 1)
+          return std::nullopt;
+        return IndexRange{a->min / b->max, a->max / b->min};
+      })
+      .Case<arith::RemUIOp, arith::RemSIOp>([&](auto) -> Range {
+        if (a->min < 0 || b->min < 1)
+          return std::nullopt;
+        return IndexRange{0, std::min(a->max, b->max - 1)};
+      })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+std::optional<IndexRange> tessera::tile::getIndexRange(Value index) {
+  APInt constant;
+  if (matchPattern(index, m_ConstantInt(&constant)))
+    return IndexRange{constant.getSExtValue(), constant.getSExtValue()};
+  if (auto argument = dyn_cast<BlockArgument>(index)) {
+    auto loop =
+        dyn_cast_or_null<scf::ForOp>(argument.getOwner()->getParentOp());
+    if (loop && loop.getInductionVar() == index)
+      return rangeOfLoopVariable(loop);
+    return std::nullopt;
+  }
+  Operation *op = index.getDefiningOp();
+  if (auto id = dyn_cast<ProgramIdOp>(op)) {
+    ArrayRef<int64_t> grid = op->getParentOfType<KernelOp>().getGrid();
+    int64_t dim = id.getDim();
+    int64_t size = dim < static_cast<int64_t>(grid.size()) ? grid[dim] : 1;
+    return IndexRange{0, size - 1};
+  }
+  return rangeOfArith(op);
+}
+
+bool tessera::tile::isProvenInBounds(Value offset, int64_t size,
+                                     int64_t extent) {
+  std::optional<IndexRange> range = getIndexRange(offset);
+  return range && range->min >= 0 && range->max + size <= extent;
+}

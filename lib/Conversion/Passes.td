@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef TESSERA_CONVERSION_PASSES_TD
+#define TESSERA_CONVERSION_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "Turns tile kernels into NVVM kernels of simple schedules.";
+  let description = [{
+    Input: stage `kernels`. Output: `gpu.module @kernels` with one `llvm.func`
+    a kernel (`nvvm.kernel`, `nvvm.reqntid`, and `tessera.shared_bytes`), in the
+    LLVM and NVVM dialects alone. The host functions and meshes are removed: they
+    go another way, through convert-dist-to-plan.
+
+    Elements of stores, reductions, products and buffers are dealt to the block's
+    threads; neighbouring threads take neighbouring elements, so global accesses
+    coalesce. Products accumulate in registers over the dimension they sum, from
+    operands in shared memory. Tiles carried by loops lie in shared memory.
+    Transcendental functions become polynomials in f32.
+
+    Errors: an op that is not part of the tile stage; more than 48 KiB of shared
+    memory; transcendental functions of f64.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
+#endif // TESSERA_CONVERSION_PASSES_TD

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Writes one tile kernel as the program of one CUDA thread.
+//
+// A tile is either *virtual*: its elements are computed where they are used
+// (loads, elementwise ops, broadcasts, iota), or *buffered* in shared memory
+// (products, reductions, loop-carried tiles, operands of products). Each
+// consumer that needs all elements at one time (a store, a reduction, a
+// product, the filling of a buffer) becomes a nest of loops over its elements,
+// dealt to the block's threads so that neighbouring threads take neighbouring
+// elements; nests that communicate are separated by barriers.
+#ifndef TESSERA_LIB_CONVERSION_TILETONVVM_KERNELEMITTER_H
+#define TESSERA_LIB_CONVERSION_TILETONVVM_KERNELEMITTER_H
+
+#include "SharedMemory.h"
+#include "dialects/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/IRMapping.h"
+#include <map>
+
+namespace tessera {
+
+class KernelEmitter {
+public:
+  /// Emits into `function`, whose arguments are pointers, one per memref of
+  /// `kernel`. `shared` is the address of the block's shared memory.
+  KernelEmitter(tile::KernelOp kernel, mlir::LLVM::LLVMFuncOp function,
+                mlir::OpBuilder &builder, mlir::Value shared, int threads);
+
+  mlir::LogicalResult run();
+
+  /// After run(): the bytes of shared memory the kernel needs.
+  int64_t placeShared() { return shared.place(); }
+
+  /// A block size for `kernel`: enough threads for its largest nest.
+  static int chooseThreads(tile::KernelOp kernel);
+
+private:
+  using Indices = llvm::SmallVector<mlir::Value, 4>;
+
+  /// A memref as pointer, strides and offset, all but the pointer static.
+  struct Memory {
+    mlir::Value pointer;
+    mlir::Type elementType;
+    llvm::SmallVector<int64_t> shape, strides;
+    int64_t offset = 0;
+  };
+
+  // Statements.
+  mlir::LogicalResult emitBlock(mlir::Block &block);
+  mlir::LogicalResult emitOp(mlir::Operation *op);
+  mlir::LogicalResult emitFor(mlir::scf::ForOp loop);
+  void emitYield(mlir::scf::ForOp loop, llvm::ArrayRef<SharedBuffer *> carried);
+  void emitStore(tile::StoreOp op);
+  void emitReduce(tile::ReduceOp op);
+  void emitDot(tile::DotOp op);
+  bool updatesInPlace(tile::DotOp op) const;
+
+  // Nests.
+  void beginNest(bool writesShared);
+  void endNest(bool writesShared);
+  void barrier();
+  /// Deals the elements of `shape` to the threads, row-major.
+  void forEachElement(llvm::ArrayRef<int64_t> shape,
+                      llvm::function_ref<void(Indices)> body);
+  /// for (i = first; i < end; i += by) body(i, carried values).
+  llvm::SmallVector<mlir::Value>
+  forLoop(mlir::Value first, int64_t end, mlir::Value by,
+          mlir::ValueRange inits,
+          llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
+                                                            mlir::ValueRange)>
+              body);
+  void fill(SharedBuffer *buffer, mlir::Value tile);
+  SharedBuffer *stage(mlir::Value tile, int64_t rowPadding);
+
+  // Elements.
+  mlir::Value element(mlir::Value tile, Indices indices);
+  mlir::Value computeElement(mlir::Value tile, const Indices &indices);
+  mlir::Value loadElement(tile::LoadOp op, const Indices &indices);
+  mlir::Value gatherElement(tile::GatherOp op, const Indices &indices);
+  mlir::Value guardedLoad(const Memory &memory, Indices coordinates,
+                          mlir::Value inBounds, mlir::Value otherwise);
+  mlir::Value loadShared(SharedBuffer *buffer, const Indices &indices,
+                         mlir::Type elementType);
+  void storeShared(SharedBuffer *buffer, const Indices &indices,
+                   mlir::Value value);
+  mlir::Value sharedAddress(SharedBuffer *buffer, const Indices &indices);
+  mlir::Value memoryAddress(const Memory &memory, const Indices &coordinates);
+  /// offset + index per dimension, and whether that is in bounds (null when it
+  /// always is).
+  std::pair<Indices, mlir::Value>
+  coordinatesOf(mlir::ValueRange offsets, const Indices &indices,
+                llvm::ArrayRef<int64_t> tileShape, const Memory &memory,
+                size_t firstDim = 0);
+
+  // Small arithmetic.
+  mlir::Value constant(int64_t value);
+  mlir::Value constantI32(int64_t value);
+  mlir::Value number(mlir::Type type, double value);
+  Indices delinearize(mlir::Value linear, llvm::ArrayRef<int64_t> shape);
+  mlir::Value linearize(const Indices &indices, llvm::ArrayRef<int64_t> shape);
+  mlir::Value combine(llvm::StringRef kind, mlir::Value a, mlir::Value b);
+  mlir::Value neutral(llvm::StringRef kind, mlir::Type type);
+  mlir::Value warpReduce(llvm::StringRef kind, mlir::Value value);
+  Memory memoryOf(mlir::Value memref);
+
+  tile::KernelOp kernel;
+  mlir::LLVM::LLVMFuncOp function;
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  int threads;
+  SharedMemory shared;
+  mlir::Value threadId; ///< As index.
+  mlir::IRMapping scalars;
+  llvm::DenseMap<mlir::Value, SharedBuffer *> buffers;
+  llvm::DenseMap<mlir::Value, Memory> memories;
+  /// Elements already computed at the insertion point of the current nest.
+  std::map<std::pair<void *, llvm::SmallVector<void *>>, mlir::Value> memo;
+  llvm::DenseMap<int64_t, mlir::Value> constants;
+  bool readsPending = false; ///< Shared reads since the last barrier.
+};
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TILETONVVM_KERNELEMITTER_H

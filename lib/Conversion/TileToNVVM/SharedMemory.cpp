@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "SharedMemory.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+using namespace tessera;
+
+/// Vector accesses of up to 16 bytes stay aligned.
+static constexpr int64_t bufferAlignment = 16;
+
+SharedBuffer *SharedMemory::create(Location loc, ArrayRef<int64_t> shape,
+                                   Type elementType, int64_t rowPadding) {
+  SharedBuffer &buffer = buffers.emplace_back();
+  buffer.elementType =
+      elementType.isInteger(1) ? builder.getI8Type() : elementType;
+  buffer.shape.assign(shape.begin(), shape.end());
+  int64_t row = shape.empty() ? 1 : shape.back();
+  buffer.rowStride = row + rowPadding;
+  int64_t rows = 1;
+  for (int64_t size : shape.drop_back(shape.empty() ? 0 : 1))
+    rows *= size;
+  buffer.bytes = rows * buffer.rowStride *
+                 ((buffer.elementType.getIntOrFloatBitWidth() + 7) / 8);
+  buffer.firstStep = buffer.lastStep = step;
+
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointAfterValue(base);
+  buffer.base =
+      LLVM::GEPOp::create(builder, loc, base.getType(), builder.getI8Type(),
+                          base, ArrayRef<LLVM::GEPArg>{0});
+  return &buffer;
+}
+
+void SharedMemory::touch(SharedBuffer *buffer) { buffer->lastStep = step; }
+
+void SharedMemory::leaveLoop() {
+  int64_t start = loopStarts.pop_back_val();
+  for (SharedBuffer &buffer : buffers)
+    if (buffer.firstStep <= start && buffer.lastStep >= start)
+      buffer.lastStep = step;
+}
+
+int64_t SharedMemory::place() {
+  // First fit in order of birth: a buffer goes to the lowest gap left by the
+  // placed ones that live at the same time.
+  int64_t total = 0;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    SharedBuffer &buffer = buffers[i];
+    SmallVector<std::pair<int64_t, int64_t>> taken;
+    for (size_t j = 0; j < i; ++j)
+      if (buffers[j].lastStep >= buffer.firstStep &&
+          buffers[j].firstStep <= buffer.lastStep)
+        taken.emplace_back(buffers[j].offset,
+                           buffers[j].offset + buffers[j].bytes);
+    llvm::sort(taken);
+    int64_t offset = 0;
+    for (auto [begin, end] : taken) {
+      if (offset + buffer.bytes <= begin)
+        break;
+      offset = std::max<int64_t>(offset, llvm::alignTo(end, bufferAlignment));
+    }
+    buffer.offset = offset;
+    total = std::max(total, offset + buffer.bytes);
+    auto address = buffer.base.getDefiningOp<LLVM::GEPOp>();
+    address.setRawConstantIndices({static_cast<int32_t>(offset)});
+  }
+  return total;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "KernelEmitter.h"
+#include "tessera/Conversion/Passes.h"
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace tessera {
+#define GEN_PASS_DEF_CONVERTTILETONVVM
+#include "lib/Conversion/Passes.h.inc"
+
+namespace {
+
+constexpr unsigned sharedSpace = 3;
+/// What a block may use of shared memory without opting in at launch.
+constexpr int64_t maxStaticShared = 48 * 1024;
+
+LLVM::LLVMFuncOp createFunction(OpBuilder &builder, tile::KernelOp kernel,
+                                int threads) {
+  MLIRContext *context = builder.getContext();
+  SmallVector<Type> arguments(kernel.getBlock().getNumArguments(),
+                              LLVM::LLVMPointerType::get(context));
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), arguments);
+  auto function = LLVM::LLVMFuncOp::create(builder, kernel.getLoc(),
+                                           kernel.getSymName(), type);
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
+                    builder.getUnitAttr());
+  function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                    builder.getDenseI32ArrayAttr({threads}));
+  for (auto [i, argument] : llvm::enumerate(kernel.getBlock().getArguments())) {
+    function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                        builder.getI64IntegerAttr(16));
+    // Results never share memory with what is read.
+    function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
+                        builder.getUnitAttr());
+    if (i < kernel.getNumInputs())
+      function.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(),
+                          builder.getUnitAttr());
+  }
+  return function;
+}
+
+/// The block's shared memory, of a size that is set once it is known.
+LLVM::GlobalOp createShared(OpBuilder &builder, tile::KernelOp kernel) {
+  auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+  return LLVM::GlobalOp::create(builder, kernel.getLoc(), type,
+                                /*isConstant=*/false, LLVM::Linkage::Internal,
+                                (kernel.getSymName() + "_shared").str(),
+                                Attribute(), /*alignment=*/16, sharedSpace);
+}
+
+LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel) {
+  int threads = KernelEmitter::chooseThreads(kernel);
+  LLVM::GlobalOp global = createShared(builder, kernel);
+  LLVM::LLVMFuncOp function = createFunction(builder, kernel, threads);
+  OpBuilder::InsertionGuard guard(builder);
+  Block *entry = function.addEntryBlock(builder);
+  builder.setInsertionPointToStart(entry);
+  Value shared = LLVM::AddressOfOp::create(builder, kernel.getLoc(), global);
+  KernelEmitter emitter(kernel, function, builder, shared, threads);
+  if (failed(emitter.run()))
+    return failure();
+  LLVM::ReturnOp::create(builder, kernel.getLoc(), ValueRange());
+
+  int64_t bytes = emitter.placeShared();
+  if (bytes > maxStaticShared)
+    return kernel.emitOpError()
+           << "needs " << bytes << " bytes of shared memory, a block has "
+           << maxStaticShared << "; choose smaller tiles";
+  function->setAttr("tessera.shared_bytes", builder.getI64IntegerAttr(bytes));
+  if (bytes == 0) {
+    shared.getDefiningOp()->erase();
+    global.erase();
+  } else {
+    global.setGlobalType(LLVM::LLVMArrayType::get(builder.getI8Type(), bytes));
+  }
+  return success();
+}
+
+/// Functions without an instruction of their own become polynomials.
+LogicalResult expandMath(gpu::GPUModuleOp module) {
+  RewritePatternSet patterns(module.getContext());
+  populateMathPolynomialApproximationPatterns(patterns);
+  arith::populateExpandBFloat16Patterns(patterns);
+  return applyPatternsGreedily(module, std::move(patterns));
+}
+
+/// 1 / sqrt(x) in two roundings; rsqrt.approx would be off by more.
+struct ExpandRsqrt : OpRewritePattern<math::RsqrtOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::RsqrtOp op,
+                                PatternRewriter &rewriter) const override {
+    Value root = math::SqrtOp::create(rewriter, op.getLoc(), op.getOperand());
+    Value one = arith::ConstantOp::create(
+        rewriter, op.getLoc(), rewriter.getFloatAttr(op.getType(), 1.0));
+    rewriter.replaceOpWithNewOp<arith::DivFOp>(op, one, root);
+    return success();
+  }
+};
+
+/// x^y = e^(y log x) for f32; exact for whole y only within rounding.
+struct ExpandPow : OpRewritePattern<math::PowFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::PowFOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value base = op.getLhs(), exponent = op.getRhs();
+    auto number = [&](double value) -> Value {
+      return arith::ConstantOp::create(
+          rewriter, loc, rewriter.getFloatAttr(op.getType(), value));
+    };
+    Value magnitude = math::AbsFOp::create(rewriter, loc, base);
+    Value log = math::LogOp::create(rewriter, loc, magnitude);
+    Value power = math::ExpOp::create(
+        rewriter, loc, arith::MulFOp::create(rewriter, loc, exponent, log));
+    // A negative base has a power for whole exponents alone: of its sign where
+    // the exponent is odd.
+    Value whole = math::FloorOp::create(rewriter, loc, exponent);
+    Value isWhole = arith::CmpFOp::create(
+        rewriter, loc, arith::CmpFPredicate::OEQ, whole, exponent);
+    Value half = arith::MulFOp::create(rewriter, loc, exponent, number(0.5));
+    Value halfWhole = math::FloorOp::create(rewriter, loc, half);
+    Value isEven = arith::CmpFOp::create(
+        rewriter, loc, arith::CmpFPredicate::OEQ, halfWhole, half);
+    Value negated = arith::NegFOp::create(rewriter, loc, power);
+    Value ofWhole =
+        arith::SelectOp::create(rewriter, loc, isEven, power, negated);
+    Value nan = number(std::numeric_limits<double>::quiet_NaN());
+    Value ofNegative =
+        arith::SelectOp::create(rewriter, loc, isWhole, ofWhole, nan);
+    Value isNegative = arith::CmpFOp::create(
+        rewriter, loc, arith::CmpFPredicate::OLT, base, number(0));
+    Value result =
+        arith::SelectOp::create(rewriter, loc, isNegative, ofNegative, power);
+    Value isZeroExponent = arith::CmpFOp::create(
+        rewriter, loc, arith::CmpFPredicate::OEQ, exponent, number(0));
+    rewriter.replaceOpWithNewOp<arith::SelectOp>(op, isZeroExponent, number(1),
+                                                 result);
+    return success();
+  }
+};
+
+LogicalResult lowerToLLVM(gpu::GPUModuleOp module) {
+  MLIRContext *context = module.getContext();
+  {
+    RewritePatternSet patterns(context);
+    patterns.add<ExpandRsqrt, ExpandPow>(context);
+    if (failed(applyPatternsGreedily(module, std::move(patterns))) ||
+        failed(expandMath(module)))
+      return failure();
+  }
+  LogicalResult status = success();
+  module.walk([&](Operation *op) {
+    if (isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::SinOp,
+            math::CosOp>(op)) {
+      status = op->emitError("no GPU implementation for element type ")
+               << op->getResult(0).getType()
+               << "; compute it in f32 (tessera.convert)";
+    }
+  });
+  if (failed(status))
+    return failure();
+
+  LowerToLLVMOptions options(context);
+  options.overrideIndexBitwidth(64);
+  LLVMTypeConverter converter(context, options);
+  RewritePatternSet patterns(context);
+  populateSCFToControlFlowConversionPatterns(patterns);
+  arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  populateMathToLLVMConversionPatterns(converter, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  LLVMConversionTarget target(*context);
+  target.addLegalDialect<NVVM::NVVMDialect>();
+  target.addLegalOp<gpu::GPUModuleOp>();
+  return applyPartialConversion(module, target, std::move(patterns));
+}
+
+struct ConvertTileToNVVMPass
+    : impl::ConvertTileToNVVMBase<ConvertTileToNVVMPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    auto gpuModule =
+        gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");
+    builder.setInsertionPointToStart(gpuModule.getBody());
+    SmallVector<Operation *> others;
+    for (Operation &op : module.getBody()->getOperations()) {
+      if (&op == gpuModule)
+        continue;
+      others.push_back(&op);
+      auto kernel = dyn_cast<tile::KernelOp>(op);
+      if (kernel && failed(emitKernel(builder, kernel)))
+        return signalPassFailure();
+    }
+    for (Operation *op : llvm::reverse(others))
+      op->erase();
+    if (failed(lowerToLLVM(gpuModule)))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace tessera

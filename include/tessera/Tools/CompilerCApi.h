@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The compiler as a C library (libtessera_compiler.so): program text and
+// options as JSON in; text or bytes, diagnostics and a report as JSON out. The
+// Python package calls it through ctypes. Every call may come from any thread.
+#ifndef TESSERA_TOOLS_COMPILERCAPI_H
+#define TESSERA_TOOLS_COMPILERCAPI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define TESSERA_COMPILER_API __attribute__((visibility("default")))
+#else
+#define TESSERA_COMPILER_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// What a call produced; freed by tesseraResultDestroy. The strings that the
+/// getters return live as long as it does, and end with a zero byte that
+/// `size` does not count.
+typedef struct TesseraResult TesseraResult;
+
+/// A host tensor: row-major, contiguous, of the entry's logical shape.
+typedef struct TesseraHostTensor {
+  const char *dtype; ///< "f32", "bf16", "f16", "f64", "i32", "i64" or "i1"
+                     ///< (one byte an element)
+  int64_t rank;
+  const int64_t *shape;
+  void *data;
+} TesseraHostTensor;
+
+/// Names the compiler's build; equal strings compile equal programs alike.
+TESSERA_COMPILER_API const char *tesseraCompilerVersion(void);
+
+/// Compiles `source`, a module of any stage up to `kernels`. Options, all
+/// optional: {
+///   "target": "cpu" | "emulated[:sm_NN]" | "cuda:sm_80" | "cuda:sm_90a" |
+///             "cuda:sm_100a" (default "cpu"),
+///   "emit": a stage's name (see lib/Pipelines/Stages.h) or "artefact"
+///           (default "artefact"),
+///   "entry": name of the entry function (default "main"),
+///   "sourceName": what diagnostics call the text (default "<input>"),
+///   "forbidImplicit": kinds of collectives that are an error, ["all_gather"]
+/// }
+TESSERA_COMPILER_API TesseraResult *
+tesseraCompile(const char *source, size_t sourceSize, const char *optionsJson);
+
+/// Evaluates `source` (stage tessera, layouts, reshards or local; "stage" in
+/// the options lowers to that stage first) by the reference interpreter on
+/// simulated devices. Inputs are whole tensors; the interpreter cuts them.
+/// The outputs' `data` must hold the entry's results; they are filled whole.
+TESSERA_COMPILER_API TesseraResult *
+tesseraInterpret(const char *source, size_t sourceSize, const char *optionsJson,
+                 const TesseraHostTensor *inputs, int64_t inputCount,
+                 TesseraHostTensor *outputs, int64_t outputCount);
+
+/// 1 if the call succeeded, else 0; then the diagnostics hold an error.
+TESSERA_COMPILER_API int tesseraResultOk(const TesseraResult *result);
+
+/// The stage's text, or the artefact's bytes. Empty after an error.
+TESSERA_COMPILER_API const char *tesseraResultData(const TesseraResult *result,
+                                                   size_t *size);
+
+/// A JSON array: [{"severity": "error" | "warning" | "remark", "message": "",
+///   "file": "", "line": 0, "column": 0,
+///   "notes": [{"message": "", "file": "", "line": 0, "column": 0}]}].
+/// Lines and columns count from 1; 0 is unknown. "code" ("TS2001") is present
+/// where a diagnostic has one.
+TESSERA_COMPILER_API const char *
+tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
+
+/// A JSON object; members the call did not get as far as are absent: {
+///   "collectives": [{"kind": "all_reduce", "reduction": "sum",
+///     "axes": ["tp"], "groupSize": 4, "shape": [2, 3], "dtype": "f32",
+///     "bytes": 0, "estimatedNs": 0, "rule": "", "origins": [""],
+///     "alternatives": [""], "file": "", "line": 0}],
+///   "arguments": [{"name": "", "shape": [], "dtype": "", "localShape": [],
+///     "layout": "[{dp}, {tp}]"}], "results": the same,
+///   "flops": of one device, "bytes": moved to and from memory,
+///   "kernels": [{"name": "", "registers": 0, "spillBytes": 0,
+///     "sharedBytes": 0, "stackBytes": 0}],
+///   "arenaBytes": 0, "timings": [{"stage": "layouts", "ms": 0.0}]
+/// }
+TESSERA_COMPILER_API const char *
+tesseraResultReport(const TesseraResult *result, size_t *size);
+
+TESSERA_COMPILER_API void tesseraResultDestroy(TesseraResult *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // TESSERA_TOOLS_COMPILERCAPI_H

@@ -8,20 +8,22 @@ include "dialects/Tessera/IR/TesseraEnums.td"
 
 // Elements are computed one by one; operands and result have one shape. Layouts
 // of operands and result may differ until reshards are inserted.
-class Tessera_Unary<string mnemonic, Type type, string equation>
+class Tessera_Unary<string mnemonic, Type type, string equation,
+                     string exampleElement = "f32">
     : Tessera_ComputeOp<mnemonic> {
   let summary = "Computes " # equation # " for each element x.";
-  let description = "```mlir\n%1 = tessera." # mnemonic # " %0 : tensor<2x3xf32>\n```";
+  let description = "```mlir\n%1 = tessera." # mnemonic # " %0 : tensor<2x3x" # exampleElement # ">\n```";
   let arguments = (ins Arg<type, "x">:$input);
   let results = (outs Res<type, "one value per element">:$result);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let hasFolder = 1;
 }
-class Tessera_Binary<string mnemonic, Type type, string equation>
+class Tessera_Binary<string mnemonic, Type type, string equation,
+                     string exampleElement = "f32">
     : Tessera_ComputeOp<mnemonic> {
   let summary = "Computes " # equation # " for each pair of elements x, y.";
-  let description = "```mlir\n%2 = tessera." # mnemonic # " %0, %1 : tensor<2x3xf32>\n```";
+  let description = "```mlir\n%2 = tessera." # mnemonic # " %0, %1 : tensor<2x3x" # exampleElement # ">\n```";
   let arguments = (ins Arg<type, "x">:$lhs, Arg<type, "y">:$rhs);
   let results = (outs Res<type, "one value per pair">:$result);
   let hasCustomAssemblyFormat = 1;
@@ -43,7 +45,7 @@ def Tessera_SiluOp : Tessera_Unary<"silu", Tessera_FloatTensor, "x / (1 + e^-x)"
 def Tessera_SinOp : Tessera_Unary<"sin", Tessera_FloatTensor, "sin(x), x in radians">;
 def Tessera_CosOp : Tessera_Unary<"cos", Tessera_FloatTensor, "cos(x), x in radians">;
 def Tessera_FloorOp : Tessera_Unary<"floor", Tessera_FloatTensor, "the largest integer not above x">;
-def Tessera_NotOp : Tessera_Unary<"not", Tessera_IntOrBoolTensor, "the bitwise complement of x">;
+def Tessera_NotOp : Tessera_Unary<"not", Tessera_IntOrBoolTensor, "the bitwise complement of x", "i1">;
 
 def Tessera_AddOp : Tessera_Binary<"add", Tessera_NumberTensor, "x + y">;
 def Tessera_SubOp : Tessera_Binary<"sub", Tessera_NumberTensor, "x - y">;
@@ -53,9 +55,9 @@ def Tessera_RemOp : Tessera_Binary<"rem", Tessera_NumberTensor, "the remainder o
 def Tessera_PowOp : Tessera_Binary<"pow", Tessera_FloatTensor, "x^y">;
 def Tessera_MaxOp : Tessera_Binary<"max", Tessera_NumberTensor, "the larger of x and y (NaN if either is)">;
 def Tessera_MinOp : Tessera_Binary<"min", Tessera_NumberTensor, "the smaller of x and y (NaN if either is)">;
-def Tessera_AndOp : Tessera_Binary<"and", Tessera_IntOrBoolTensor, "x and y, bit by bit">;
-def Tessera_OrOp : Tessera_Binary<"or", Tessera_IntOrBoolTensor, "x or y, bit by bit">;
-def Tessera_XorOp : Tessera_Binary<"xor", Tessera_IntOrBoolTensor, "x xor y, bit by bit">;
+def Tessera_AndOp : Tessera_Binary<"and", Tessera_IntOrBoolTensor, "x and y, bit by bit", "i1">;
+def Tessera_OrOp : Tessera_Binary<"or", Tessera_IntOrBoolTensor, "x or y, bit by bit", "i1">;
+def Tessera_XorOp : Tessera_Binary<"xor", Tessera_IntOrBoolTensor, "x xor y, bit by bit", "i1">;
 
 def Tessera_CompareOp : Tessera_ComputeOp<"compare"> {
   let summary = "Compares pairs of elements.";

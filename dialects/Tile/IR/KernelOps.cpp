@@ -8,7 +8,9 @@ using namespace tessera::tile;
 #include "dialects/Tile/IR/KernelOps.cpp.inc"
 
 LogicalResult KernelOp::verifyRegions() { return success(); }
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &) { return success(); }
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &) {
+  return success();
+}
 LogicalResult LoadOp::verify() { return success(); }
 LogicalResult StoreOp::verify() { return success(); }
 LogicalResult GatherOp::verify() { return success(); }

@@ -47,6 +47,15 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
 
 def Tile_ReturnOp : Tile_Op<"return", [Pure, Terminator, HasParent<"KernelOp">]> {
   let summary = "Ends a kernel.";
+  let description = [{
+    A kernel's text form may leave it out.
+
+    ```mlir
+    tile.kernel @nothing grid [1] inputs 0 {
+      tile.return
+    }
+    ```
+  }];
   let assemblyFormat = "attr-dict";
 }
 

@@ -58,9 +58,9 @@ struct FactorRule {
   std::string str() const;
   /// First violation of the form in words (factor out of range, sizes that do
   /// not multiply up to the dimension's), or empty.
-  std::string verify(const std::vector<std::vector<int64_t>> &operandShapes,
-                     const std::vector<std::vector<int64_t>> &resultShapes)
-      const;
+  std::string
+  verify(const std::vector<std::vector<int64_t>> &operandShapes,
+         const std::vector<std::vector<int64_t>> &resultShapes) const;
 };
 
 /// Rule of an op whose operands and results all have the same `shape` and whose

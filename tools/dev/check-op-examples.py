@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Checks that every op's documentation has an example and that tessera-opt accepts it.
+"""Checks that every op's documentation has an example, and that it parses and prints.
 
 The examples are the ```mlir blocks of the op descriptions in dialects/*/IR. They
 are snippets: a value they do not define is given by an op `test.value`, and a
 mesh they do not declare is `dist.mesh @mesh <[dp = 2, tp = 2]>`. What type such
 a value must have is asked of tessera-opt itself: the value is defined with type
-`none` behind its uses, and the error names the type of the use.
+`none` behind its uses, and the error names the type of the use. What is printed,
+in the pretty and in the generic form, must parse to the same text again.
 Usage: check-op-examples.py --tessera-opt PATH [--tblgen PATH] [--mlir-include DIR].
 """
 
@@ -71,16 +72,37 @@ def collect(tblgen: str, include: str) -> tuple[list[Example], list[str]]:
     return examples, missing
 
 
-def run(tessera_opt: str, examples: list[Example]) -> tuple[str, list[int]]:
-    """What tessera-opt says about all examples, and the first line of each."""
+def opt(tessera_opt: str, source: str, *flags: str) -> tuple[str, str]:
+    """Output and errors of tessera-opt on modules divided by SPLIT."""
+    command = [tessera_opt, "--split-input-file", "--allow-unregistered-dialect", *flags]
+    result = subprocess.run(command, input=source, capture_output=True, text=True)
+    return result.stdout, result.stderr
+
+
+def parse(tessera_opt: str, examples: list[Example]) -> tuple[str, str, list[int]]:
+    """Output and errors for all examples, and the first line of each."""
     chunks = [example.source() for example in examples]
     starts, line = [], 1
     for chunk in chunks:
         starts.append(line)
         line += (chunk + SPLIT).count("\n")
-    command = [tessera_opt, "--split-input-file", "--allow-unregistered-dialect", "-o", "/dev/null"]
-    result = subprocess.run(command, input=SPLIT.join(chunks), capture_output=True, text=True)
-    return result.stderr, starts
+    return *opt(tessera_opt, SPLIT.join(chunks)), starts
+
+
+def find_print_problems(tessera_opt: str, printed: str) -> list[str]:
+    """Lines that change when `printed` is parsed and printed again."""
+    again, errors = opt(tessera_opt, printed)
+    generic, generic_errors = opt(tessera_opt, printed, "--mlir-print-op-generic")
+    from_generic, from_generic_errors = opt(tessera_opt, generic)
+    problems = [e for e in (errors, generic_errors, from_generic_errors) if e]
+    for name, text in (("printed", again), ("generic", from_generic)):
+        for before, after in zip(printed.splitlines(), text.splitlines()):
+            if before != after:
+                problems.append(f"{name} form does not parse to itself:\n{before}\n{after}")
+    problems += [
+        f"two spaces: {line}" for line in printed.splitlines() if "  " in line.strip()
+    ]
+    return problems
 
 
 def example_at(examples: list[Example], starts: list[int], line: int) -> Example:
@@ -99,7 +121,7 @@ def main() -> int:
     for example in examples:
         example.find_free_values()
     while True:
-        errors, starts = run(arguments.tessera_opt, examples)
+        printed, errors, starts = parse(arguments.tessera_opt, examples)
         # One wrong type per example and run: parsing stops at the first.
         found = False
         for line, name, type_text in WRONG_TYPE.findall(errors):
@@ -114,7 +136,9 @@ def main() -> int:
     for line, message in ERROR.findall(errors):
         example = example_at(examples, starts, int(line))
         problems.append(f"{example.op}: {message}\n{example.source()}\n")
-    print("\n".join(problems) or f"op examples: {len(examples)} parse")
+    if not problems:
+        problems = find_print_problems(arguments.tessera_opt, printed)
+    print("\n".join(problems) or f"op examples: {len(examples)} parse and print")
     return bool(problems)
 
 

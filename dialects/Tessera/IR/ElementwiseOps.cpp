@@ -101,17 +101,15 @@ static LogicalResult verifySame(Operation *op) {
 }
 
 // One entry per op of the classes Tessera_Unary and Tessera_Binary.
+// clang-format off
 #define TESSERA_UNARY_OPS(X)                                                   \
-  X(NegOp)                                                                     \
-  X(AbsOp)                                                                     \
-  X(SignOp)                                                                    \
-  X(ExpOp) X(LogOp) X(SqrtOp) X(RsqrtOp) X(TanhOp) X(ErfOp) X(LogisticOp)      \
-      X(SiluOp) X(SinOp) X(CosOp) X(FloorOp) X(NotOp)
+  X(NegOp) X(AbsOp) X(SignOp) X(ExpOp) X(LogOp) X(SqrtOp) X(RsqrtOp)           \
+  X(TanhOp) X(ErfOp) X(LogisticOp) X(SiluOp) X(SinOp) X(CosOp) X(FloorOp)      \
+  X(NotOp)
 #define TESSERA_BINARY_OPS(X)                                                  \
-  X(AddOp)                                                                     \
-  X(SubOp)                                                                     \
-  X(MulOp)                                                                     \
-  X(DivOp) X(RemOp) X(PowOp) X(MaxOp) X(MinOp) X(AndOp) X(OrOp) X(XorOp)
+  X(AddOp) X(SubOp) X(MulOp) X(DivOp) X(RemOp) X(PowOp) X(MaxOp) X(MinOp)      \
+  X(AndOp) X(OrOp) X(XorOp)
+// clang-format on
 
 #define DEFINE_ELEMENTWISE(OP, ARITY)                                          \
   ParseResult OP::parse(OpAsmParser &parser, OperationState &result) {         \

@@ -202,7 +202,9 @@ LogicalResult ConcatenateOp::verify() {
       total += shape[dim];
     }
     if (failed(verifyShape(*this, input, "input " + std::to_string(i), expected,
-                           "inputs differ in the joined dimension only")))
+                           "inputs differ in the joined dimension only")) ||
+        failed(verifyElementType(*this, input, "input " + std::to_string(i),
+                                 getElementTypeOrSelf(getType()))))
       return failure();
   }
   expected[dim] = total;

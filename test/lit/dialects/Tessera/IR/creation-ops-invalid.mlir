@@ -1,0 +1,67 @@
+// RUN: tessera-opt %s --split-input-file --verify-diagnostics
+
+func.func @a_constant_has_the_shape_of_its_elements() -> tensor<3x2xf32> {
+  // expected-error @below {{expects a result of shape [2, 3], got [3, 2]}}
+  // expected-note @below {{the constant's elements have that shape}}
+  %0 = tessera.constant dense<1.0> : tensor<2x3xf32> : tensor<3x2xf32>
+  return %0 : tensor<3x2xf32>
+}
+
+// -----
+
+func.func @a_constant_has_the_type_of_its_elements() -> tensor<2x3xbf16> {
+  // expected-error @below {{expects a result of element type 'f32', got 'bf16'}}
+  // expected-note @below {{use tessera.convert}}
+  %0 = tessera.constant dense<1.0> : tensor<2x3xf32> : tensor<2x3xbf16>
+  return %0 : tensor<2x3xbf16>
+}
+
+// -----
+
+func.func @iota_runs_along_a_dimension() -> tensor<2x3xi32> {
+  // expected-error @below {{has dimension -1, but the tensor has rank 2; dimensions count from 0}}
+  %0 = tessera.iota dim -1 : tensor<2x3xi32>
+  return %0 : tensor<2x3xi32>
+}
+
+// -----
+
+// expected-note @below {{a key has type 'tensor<3xi32>'}}
+func.func @a_key_is_two_words(%k: tensor<3xi32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects a key of shape [2], got [3]}}
+  // expected-note @below {{a key is two words}}
+  %0 = tessera.rng uniform %k [2, 3] : tensor<3xi32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @logical_shape_and_result_have_one_rank(%k: tensor<2xi32>) -> tensor<2x3xf32> {
+  // expected-error @below {{logical shape [6] has rank 1, the result has 2}}
+  %0 = tessera.rng uniform %k [6] : tensor<2xi32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @without_offsets_the_result_is_whole(%k: tensor<2xi32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects a result of shape [4, 3], got [2, 3]}}
+  %0 = tessera.rng uniform %k [4, 3] : tensor<2xi32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @each_dimension_has_an_offset(%k: tensor<2xi32>, %o: tensor<i32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects one offset per dimension (2), got 1}}
+  %0 = tessera.rng uniform %k [4, 3] offsets %o : tensor<i32> : tensor<2xi32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @uniform_numbers_are_floats(%k: tensor<2xi32>) -> tensor<2x3xi32> {
+  // expected-error @below {{uniform and normal numbers are floats, bits are integers; got element type 'i32'}}
+  %0 = tessera.rng uniform %k [2, 3] : tensor<2xi32> -> tensor<2x3xi32>
+  return %0 : tensor<2x3xi32>
+}

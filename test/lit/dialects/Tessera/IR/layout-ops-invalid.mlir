@@ -1,0 +1,33 @@
+// RUN: tessera-opt %s --split-input-file --verify-diagnostics
+
+func.func @a_constraint_has_the_rank_of_the_value(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
+  // expected-error @below {{layout [{tp}] has 1 dimensions, the value has 2}}
+  %0 = tessera.constrain %x to <@mesh, [{tp}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
+}
+
+// -----
+
+func.func @a_constraint_is_on_the_mesh_of_the_value(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
+  // expected-error @below {{layout is on mesh @other, the value on mesh @mesh}}
+  %0 = tessera.constrain %x to <@other, [{tp}, {}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
+}
+
+// -----
+
+// expected-note @below {{the input has type}}
+func.func @a_reshard_keeps_the_tensor(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<3x2xf32, @mesh> {
+  // expected-error @below {{expects the input of shape [3, 2], got [2, 3]}}
+  %0 = tessera.reshard %x : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<3x2xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<3x2xf32, @mesh>
+}
+
+// -----
+
+func.func @a_reshard_stays_on_its_mesh(%x: !tessera.mesh_tensor<2x3xf32, @a>) -> !tessera.mesh_tensor<2x3xf32, @b> {
+  // expected-error @below {{mixes tensors of mesh @a and mesh @b}}
+  // expected-note @below {{an op works on one mesh}}
+  %0 = tessera.reshard %x : !tessera.mesh_tensor<2x3xf32, @a> -> !tessera.mesh_tensor<2x3xf32, @b>
+  return %0 : !tessera.mesh_tensor<2x3xf32, @b>
+}

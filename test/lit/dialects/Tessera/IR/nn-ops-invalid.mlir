@@ -1,0 +1,67 @@
+// RUN: tessera-opt %s --split-input-file --verify-diagnostics
+
+func.func @softmax_runs_along_a_dimension(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{has dimension 2, but the tensor has rank 2; dimensions count from 0}}
+  %0 = tessera.softmax %x dim 2 : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @gelu_keeps_the_shape(%x: tensor<2x3xf32>) -> tensor<3x2xf32> {
+  // expected-error @below {{expects a result of shape [2, 3], got [3, 2]}}
+  %0 = tessera.gelu %x approximation tanh : tensor<2x3xf32> -> tensor<3x2xf32>
+  return %0 : tensor<3x2xf32>
+}
+
+// -----
+
+// expected-note @below {{scale has type 'tensor<2xf32>'}}
+func.func @a_norm_has_one_factor_per_column(%x: tensor<2x3xf32>, %s: tensor<2xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects scale of shape [3], got [2]}}
+  // expected-note @below {{it has one element per column of the input}}
+  %0 = tessera.rms_norm %x, %s epsilon 1.0e-5 : tensor<2x3xf32>, tensor<2xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @a_norm_has_columns(%x: tensor<f32>, %s: tensor<f32>) -> tensor<f32> {
+  // expected-error @below {{expects an input of rank 1 or more}}
+  %0 = tessera.layer_norm %x, %s, %s epsilon 1.0e-5 : tensor<f32>, tensor<f32>, tensor<f32> -> tensor<f32>
+  return %0 : tensor<f32>
+}
+
+// -----
+
+func.func @attention_takes_four_dimensions(%q: tensor<2x3x5xf32>, %k: tensor<2x7x5xf32>) -> tensor<2x3x5xf32> {
+  // expected-error @below {{expects query [B,S,H,D], key [B,T,K,D] and value [B,T,K,E] of rank 4, got [2, 3, 5], [2, 7, 5] and [2, 7, 5]}}
+  %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x5xf32>, tensor<2x7x5xf32>, tensor<2x7x5xf32> -> tensor<2x3x5xf32>
+  return %0 : tensor<2x3x5xf32>
+}
+
+// -----
+
+// expected-note @below {{a key has type 'tensor<2x7x4x6xf32>'}}
+func.func @query_and_key_have_one_head_size(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x6xf32>) -> tensor<2x3x4x6xf32> {
+  // expected-error @below {{expects a key of shape [2, 7, 4, 5], got [2, 7, 4, 6]}}
+  // expected-note @below {{batch and head size are those of the query}}
+  %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x6xf32>, tensor<2x7x4x6xf32> -> tensor<2x3x4x6xf32>
+  return %0 : tensor<2x3x4x6xf32>
+}
+
+// -----
+
+func.func @query_heads_form_groups(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x3x5xf32>) -> tensor<2x3x4x5xf32> {
+  // expected-error @below {{has 4 query heads for 3 key heads; the first must be a multiple of the second}}
+  %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x3x4x5xf32>
+  return %0 : tensor<2x3x4x5xf32>
+}
+
+// -----
+
+func.func @a_bias_fits_the_scores(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>, %b: tensor<2x3x1x7xf32>) -> tensor<2x3x4x5xf32> {
+  // expected-error @below {{expects a bias of shape [2, 4, 3, 7], where all but the last may be 1, got [2, 3, 1, 7]}}
+  %0 = tessera.attention %q, %k, %k bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x3x1x7xf32> -> tensor<2x3x4x5xf32>
+  return %0 : tensor<2x3x4x5xf32>
+}

@@ -149,7 +149,10 @@ FactorRule AttentionOp::getFactorRule() {
   FactorRule rule;
   ArrayRef<int64_t> q = shapeOf(getQuery()), k = shapeOf(getKey());
   int b = rule.addFactor("b", q[0]);
-  int s = rule.addFactor("s", q[1]);
+  // The causal mask depends on logical positions, which a part of the queries
+  // does not know.
+  int s = rule.addFactor("s", q[1],
+                         getCausal() ? FactorKind::Replicate : FactorKind::Pass);
   int h = rule.addFactor("h", k[2]);
   int t = rule.addFactor("t", k[1], FactorKind::Replicate);
   int d = rule.addFactor("d", q[3], FactorKind::Replicate);

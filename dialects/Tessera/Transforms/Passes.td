@@ -19,4 +19,59 @@ def VerifyProgram : Pass<"tessera-verify-program", "::mlir::ModuleOp"> {
   let dependentDialects = ["::tessera::TesseraDialect"];
 }
 
+def PropagateLayouts : Pass<"tessera-propagate-layouts", "::mlir::ModuleOp"> {
+  let summary = "Spreads annotated layouts over the whole program.";
+  let description = [{
+    Input: stage `tessera`. Starts from the layouts of arguments and of
+    `tessera.constrain` and extends open dimensions by the ops' factor rules: user
+    priorities first, one-to-one ops before products and reductions before
+    broadcasts, and where two tensors disagree the larger one decides. Constants
+    and iota are seen anew at each use, so that they tie nothing together.
+
+    Output: stage `layouts`: every dimension closed, function types updated. An
+    axis that was carried over leaves, on the value's op or argument, a chain of
+    reasons in `tessera.origins`: a dictionary from axis to strings, nearest
+    first, the last one naming the user's annotation.
+
+    Never removes or moves an annotated axis. Linear in ops times rounds.
+  }];
+  let dependentDialects = ["::tessera::TesseraDialect"];
+}
+
+def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
+  let summary = "Makes every op consistent with its factor rule by reshards.";
+  let description = [{
+    Input: stage `layouts`. Output: stage `reshards`. For each op in turn the axes
+    of each factor are chosen: those that most bytes of its operands and results
+    already have, each axis for one factor, none for a factor that must be whole.
+    Operands that differ are resharded, once per value and layout. A split Reduce
+    factor leaves the result partial; a partial value stays so through ops that
+    are linear in it while it has one use, and is reduced where it is needed
+    whole. Constants and iota are made anew in the layout that is wanted. Results
+    of functions arrive in the layout of the function's type.
+    `tessera.constrain` becomes nothing or a reshard.
+
+    Each reshard says why in `#dist.why`.
+  }];
+  let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];
+  let statistics = [Statistic<"numReshards", "reshards", "Reshards that were inserted">];
+}
+
+def Partition : Pass<"tessera-partition", "::mlir::ModuleOp"> {
+  let summary = "Turns the program on logical tensors into the program of one device.";
+  let description = [{
+    Input: stage `reshards`. Output: stage `local`: mesh tensors become builtin
+    tensors of local shape and each `tessera.reshard` the cheapest sequence of
+    collectives (shortest path over layouts, lib/Analysis/ReshardPlanner.h), with
+    its modelled bytes and time. Arguments and results of functions get
+    `dist.layout` and `dist.global_type`.
+
+    Padding of uneven splits has unspecified value; where an op would let it reach
+    a real element (a reduction or contraction over an unevenly split dimension, a
+    lookup in an unevenly split table) it is masked first. Splits of iota and
+    random numbers get logical offsets; constants that are not splat are cut.
+  }];
+  let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];
+}
+
 #endif // TESSERA_TESSERA_TRANSFORMS_PASSES_TD

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Provenance.h"
+#include "dialects/Tessera/Transforms/Passes.h"
+#include "tessera/Analysis/LayoutPropagation.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+
+namespace tessera {
+#define GEN_PASS_DEF_INSERTRESHARDS
+#include "dialects/Tessera/Transforms/Passes.h.inc"
+
+namespace {
+
+using AxisList = std::vector<AxisRef>;
+
+const Layout &layoutOfValue(Value value) {
+  return cast<MeshTensorType>(value.getType()).getLayout();
+}
+
+double bytesOf(Value value) {
+  auto type = cast<MeshTensorType>(value.getType());
+  return double(type.getNumElements()) * type.getElementTypeBitWidth() / 8;
+}
+
+/// Ops whose value can be had in any layout for nothing.
+bool isFree(Value value) {
+  Operation *def = value.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<ConstantOp>(def))
+    return constant.getValue().isSplat();
+  return isa_and_nonnull<IotaOp>(def);
+}
+
+class Resharder {
+public:
+  Resharder(func::FuncOp function, const Mesh &mesh)
+      : function(function), mesh(mesh), builder(function.getContext()) {}
+
+  LogicalResult run() {
+    SmallVector<Operation *> ops;
+    function.walk([&](Operation *op) {
+      if (op != function)
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      if (auto constrain = dyn_cast<ConstrainOp>(op))
+        resolve(constrain);
+      else if (auto ret = dyn_cast<func::ReturnOp>(op))
+        resolve(ret);
+      else if (auto rule = dyn_cast<FactorRuleInterface>(op))
+        makeConsistent(op, rule.getFactorRule());
+    }
+    return success();
+  }
+
+  int64_t numReshards = 0;
+
+private:
+  /// The axes of each factor.
+  using Assignment = std::vector<AxisList>;
+
+  void makeConsistent(Operation *op, const FactorRule &rule) {
+    Assignment axes = chooseAxes(op, rule);
+    std::vector<AxisRef> passed = passedPartials(op, rule, axes);
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      if (!isa<MeshTensorType>(operand.getType()))
+        continue;
+      Layout wanted = layoutFor(rule.operands[i], axes);
+      const Layout &now = layoutOfValue(operand);
+      for (const AxisRef &axis : now.partial)
+        if (llvm::is_contained(passed, axis))
+          wanted.partial.push_back(axis);
+      wanted.partialKind = now.partialKind;
+      if (!wanted.sameSharding(now))
+        op->setOperand(i,
+                       reshard(operand, wanted, op, ruleText(op, rule, now)));
+    }
+    setResults(op, rule, axes, passed);
+  }
+
+  /// Every factor takes the axes that most bytes already have, in order of
+  /// those bytes; an axis goes to one factor.
+  Assignment chooseAxes(Operation *op, const FactorRule &rule) {
+    std::map<std::pair<int, AxisList>, double> weights;
+    auto vote = [&](Value value, const TensorFactors &dims) {
+      std::optional<std::map<int, AxisList>> known =
+          factorAxes(rule, dims, layoutOfValue(value), mesh);
+      if (!known || isFree(value))
+        return;
+      for (auto &[factor, axes] : *known)
+        if (!axes.empty())
+          weights[{factor, axes}] += bytesOf(value);
+    };
+    for (auto [value, dims] : llvm::zip(op->getOperands(), rule.operands))
+      if (isa<MeshTensorType>(value.getType()))
+        vote(value, dims);
+    for (auto [value, dims] : llvm::zip(op->getResults(), rule.results))
+      vote(value, dims);
+
+    std::vector<std::pair<double, std::pair<int, AxisList>>> order;
+    for (auto &[choice, weight] : weights)
+      order.emplace_back(-weight, choice);
+    std::sort(order.begin(), order.end());
+    Assignment result(rule.factors.size());
+    std::vector<AxisRef> taken;
+    for (auto &[weight, choice] : order) {
+      auto &[factor, axes] = choice;
+      if (!result[factor].empty() ||
+          rule.factors[factor].kind == FactorKind::Replicate)
+        continue;
+      for (const AxisRef &axis : axes) {
+        bool isTaken = llvm::any_of(taken, [&](const AxisRef &other) {
+          return other.overlaps(axis, mesh);
+        });
+        if (isTaken)
+          break;
+        result[factor].push_back(axis);
+        taken.push_back(axis);
+      }
+    }
+    dropUnrepresentable(rule, result);
+    return result;
+  }
+
+  /// In a dimension of several factors a minor one can be split only where the
+  /// major ones are split completely, and splits must divide.
+  void dropUnrepresentable(const FactorRule &rule, Assignment &axes) {
+    auto visit = [&](const TensorFactors &dims) {
+      for (const DimFactors &factors : dims) {
+        if (factors.size() < 2)
+          continue;
+        bool open = true;
+        for (int factor : factors) {
+          int64_t parts = 1;
+          size_t keep = 0;
+          while (open && keep < axes[factor].size()) {
+            int64_t size = axes[factor][keep].sizeOn(mesh);
+            if (rule.factors[factor].size % (parts * size) != 0)
+              break;
+            parts *= size;
+            ++keep;
+          }
+          axes[factor].resize(keep);
+          open = open && parts == rule.factors[factor].size;
+        }
+      }
+    };
+    for (const TensorFactors &dims : rule.operands)
+      visit(dims);
+    for (const TensorFactors &dims : rule.results)
+      visit(dims);
+  }
+
+  Layout layoutFor(const TensorFactors &dims, const Assignment &axes) {
+    Layout layout = Layout::replicated(mesh.name, dims.size());
+    for (auto [d, factors] : llvm::enumerate(dims))
+      for (int factor : factors)
+        llvm::append_range(layout.dims[d].axes, axes[factor]);
+    return layout;
+  }
+
+  /// Axes along which the operands stay partial: those of a linear group whose
+  /// operands are all partial there with the group's kind, the others not, and
+  /// nothing else of the op uses the axis. Only values with one use: another
+  /// use would have to reduce the value by itself.
+  std::vector<AxisRef> passedPartials(Operation *op, const FactorRule &rule,
+                                      const Assignment &axes) {
+    std::vector<AxisRef> candidates, passed;
+    for (Value operand : op->getOperands())
+      if (isa<MeshTensorType>(operand.getType()))
+        llvm::append_range(candidates, layoutOfValue(operand).partial);
+    auto isPartial = [&](unsigned i, const AxisRef &axis) {
+      Value operand = op->getOperand(i);
+      return isa<MeshTensorType>(operand.getType()) &&
+             llvm::is_contained(layoutOfValue(operand).partial, axis);
+    };
+    for (const AxisRef &axis : candidates) {
+      bool splits = llvm::any_of(axes, [&](const AxisList &list) {
+        return llvm::any_of(list, [&](const AxisRef &other) {
+          return other.overlaps(axis, mesh);
+        });
+      });
+      if (splits || llvm::is_contained(passed, axis))
+        continue;
+      bool fits = llvm::any_of(rule.linear, [&](const LinearGroup &group) {
+        double partialBytes = 0;
+        for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+          bool inGroup = llvm::is_contained(group.operands, int(i));
+          if (inGroup != isPartial(i, axis))
+            return false;
+          if (!inGroup)
+            continue;
+          Value operand = op->getOperand(i);
+          if (layoutOfValue(operand).partialKind != group.kind ||
+              llvm::any_of(operand.getUsers(),
+                           [&](Operation *user) { return user != op; }))
+            return false;
+          partialBytes += bytesOf(operand);
+        }
+        // Never more to reduce than before.
+        return bytesOf(op->getResult(0)) <= partialBytes;
+      });
+      // One kind per value: a result that a split Reduce factor makes partial
+      // with another kind cannot carry this one too.
+      for (auto [f, list] : llvm::enumerate(axes))
+        if (rule.factors[f].kind == FactorKind::Reduce && !list.empty() && fits)
+          fits = kindOfPartial(op, axis) == rule.factors[f].reduce;
+      if (fits)
+        passed.push_back(axis);
+    }
+    return passed;
+  }
+
+  ReduceKind kindOfPartial(Operation *op, const AxisRef &axis) {
+    for (Value operand : op->getOperands())
+      if (isa<MeshTensorType>(operand.getType()) &&
+          llvm::is_contained(layoutOfValue(operand).partial, axis))
+        return layoutOfValue(operand).partialKind;
+    return ReduceKind::Sum;
+  }
+
+  void setResults(Operation *op, const FactorRule &rule, const Assignment &axes,
+                  const std::vector<AxisRef> &passed) {
+    for (auto [result, dims] : llvm::zip(op->getResults(), rule.results)) {
+      Layout layout = layoutFor(dims, axes);
+      for (auto [f, list] : llvm::enumerate(axes))
+        if (rule.factors[f].kind == FactorKind::Reduce && !list.empty()) {
+          llvm::append_range(layout.partial, list);
+          layout.partialKind = rule.factors[f].reduce;
+        }
+      for (const AxisRef &axis : passed) {
+        layout.partial.push_back(axis);
+        layout.partialKind = kindOfPartial(op, axis);
+      }
+      llvm::sort(layout.partial);
+      result.setType(cast<MeshTensorType>(result.getType()).withLayout(layout));
+    }
+  }
+
+  /// `value` laid out as `wanted`, made once for all users.
+  Value reshard(Value value, const Layout &wanted, Operation *user,
+                const std::string &rule) {
+    auto type = cast<MeshTensorType>(value.getType()).withLayout(wanted);
+    Value &made = cache[{value, type}];
+    if (made)
+      return made;
+    if (isFree(value)) {
+      builder.setInsertionPoint(value.getDefiningOp());
+      Operation *copy = builder.clone(*value.getDefiningOp());
+      copy->getResult(0).setType(type);
+      return made = copy->getResult(0);
+    }
+    builder.setInsertionPointAfterValue(value);
+    auto op = ReshardOp::create(builder, user->getLoc(), type, value,
+                                whyOf(value, wanted, rule));
+    ++numReshards;
+    return made = op;
+  }
+
+  /// One sentence: what the user of the value needs and what the value is.
+  std::string ruleText(Operation *user, const FactorRule &rule,
+                       const Layout &now) {
+    std::string where = describeLocation(user->getLoc());
+    std::string consumer = user->getName().getStringRef().str() +
+                           (where.empty() ? "" : " at " + where);
+    if (!now.partial.empty())
+      return consumer +
+             " needs the whole value, of which each device holds a "
+             "term of a " +
+             toString(now.partialKind);
+    return consumer + " needs the value in another layout: " + rule.str();
+  }
+
+  dist::WhyAttr whyOf(Value value, const Layout &wanted,
+                      const std::string &rule) {
+    MLIRContext *context = builder.getContext();
+    const Layout &now = layoutOfValue(value);
+    SmallVector<Attribute> origins;
+    std::string text =
+        rule + "; it comes from " + describeValue(value) + " as " + now.str();
+    for (const AxisRef &axis : now.partial) {
+      // The producer's operands say how the summed dimension came to be split.
+      Operation *producer = partialSource(value);
+      if (!producer)
+        continue;
+      for (Value operand : producer->getOperands()) {
+        SmallVector<Attribute> chain = originsOf(operand, toString(axis));
+        if (!chain.empty() && origins.empty()) {
+          std::string what = producer->getName().getStringRef().str();
+          std::string where = describeLocation(producer->getLoc());
+          origins.push_back(StringAttr::get(
+              context, what + (where.empty() ? "" : " at " + where) +
+                           " sums over a dimension that '" + toString(axis) +
+                           "' splits"));
+          llvm::append_range(origins, chain);
+        }
+      }
+    }
+    if (origins.empty())
+      for (const DimLayout &dim : now.dims)
+        for (const AxisRef &axis : dim.axes)
+          llvm::append_range(origins, originsOf(value, toString(axis)));
+    if (origins.empty())
+      for (const DimLayout &dim : wanted.dims)
+        for (const AxisRef &axis : dim.axes)
+          origins.push_back(StringAttr::get(
+              context, "'" + toString(axis) + "' splits it at its user"));
+    return dist::WhyAttr::get(context, StringAttr::get(context, text),
+                              ArrayAttr::get(context, origins), 0, 0,
+                              ArrayAttr::get(context, {}));
+  }
+
+  /// The op that first made `value` partial.
+  Operation *partialSource(Value value) {
+    Operation *op = value.getDefiningOp();
+    while (op) {
+      Value next;
+      for (Value operand : op->getOperands())
+        if (isa<MeshTensorType>(operand.getType()) &&
+            !layoutOfValue(operand).partial.empty())
+          next = operand;
+      if (!next)
+        return op;
+      op = next.getDefiningOp();
+    }
+    return nullptr;
+  }
+
+  void resolve(ConstrainOp op) {
+    Layout wanted = layoutOfValue(op.getResult()).closed();
+    wanted.partial.clear();
+    Value value = op.getInput();
+    if (!wanted.sameSharding(layoutOfValue(value)))
+      value = reshard(value, wanted, op,
+                      "constrained by the user" +
+                          (describeLocation(op.getLoc()).empty()
+                               ? std::string()
+                               : " at " + describeLocation(op.getLoc())));
+    op.replaceAllUsesWith(value);
+    op.erase();
+  }
+
+  void resolve(func::ReturnOp op) {
+    for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
+      auto wanted =
+          dyn_cast<MeshTensorType>(function.getFunctionType().getResult(i));
+      if (wanted && operand.getType() != wanted)
+        op.setOperand(i, reshard(operand, wanted.getLayout(), op,
+                                 "result " + std::to_string(i) +
+                                     " of the function is laid out so"));
+    }
+  }
+
+  func::FuncOp function;
+  const Mesh &mesh;
+  OpBuilder builder;
+  llvm::DenseMap<std::pair<Value, Type>, Value> cache;
+};
+
+struct InsertReshardsPass : impl::InsertReshardsBase<InsertReshardsPass> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      std::optional<std::string> name;
+      function.walk([&](Operation *op) {
+        for (Value value : op->getOperands())
+          if (auto type = dyn_cast<MeshTensorType>(value.getType()))
+            name = type.getLayout().mesh;
+      });
+      if (!name)
+        continue;
+      std::optional<Mesh> mesh = dist::lookupMesh(function, *name);
+      if (!mesh) {
+        function.emitError("unknown mesh @") << *name;
+        return signalPassFailure();
+      }
+      Resharder resharder(function, *mesh);
+      if (failed(resharder.run()))
+        return signalPassFailure();
+      numReshards += resharder.numReshards;
+    }
+  }
+};
+
+} // namespace
+} // namespace tessera

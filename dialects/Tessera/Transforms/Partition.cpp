@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tessera/Transforms/Passes.h"
+#include "tessera/Analysis/ReshardPlanner.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+
+namespace tessera {
+#define GEN_PASS_DEF_PARTITION
+#include "dialects/Tessera/Transforms/Passes.h.inc"
+
+namespace {
+
+/// Attributes that tell the runtime how arguments and results are cut.
+constexpr StringLiteral layoutAttrName = "dist.layout";
+constexpr StringLiteral globalTypeAttrName = "dist.global_type";
+
+/// The number that changes nothing when it is combined.
+TypedAttr neutralElement(ReduceKind kind, Type type) {
+  if (auto floatType = dyn_cast<FloatType>(type)) {
+    switch (kind) {
+    case ReduceKind::Sum:
+      return FloatAttr::get(type, 0.0);
+    case ReduceKind::Prod:
+      return FloatAttr::get(type, 1.0);
+    case ReduceKind::Max:
+    case ReduceKind::Min:
+      return FloatAttr::get(
+          type, APFloat::getInf(floatType.getFloatSemantics(),
+                                /*Negative=*/kind == ReduceKind::Max));
+    }
+  }
+  unsigned width = type.getIntOrFloatBitWidth();
+  bool isUnsigned = type.isUnsignedInteger();
+  switch (kind) {
+  case ReduceKind::Sum:
+    return IntegerAttr::get(type, 0);
+  case ReduceKind::Prod:
+    return IntegerAttr::get(type, 1);
+  case ReduceKind::Max:
+    return IntegerAttr::get(type, isUnsigned ? APInt::getMinValue(width)
+                                             : APInt::getSignedMinValue(width));
+  case ReduceKind::Min:
+    return IntegerAttr::get(type, isUnsigned ? APInt::getMaxValue(width)
+                                             : APInt::getSignedMaxValue(width));
+  }
+  return {};
+}
+
+class FunctionPartitioner {
+public:
+  FunctionPartitioner(func::FuncOp function, const Mesh &mesh)
+      : function(function), mesh(mesh), builder(function.getContext()),
+        meshRef(FlatSymbolRefAttr::get(function.getContext(), mesh.name)) {}
+
+  LogicalResult run() {
+    rewriteSignature();
+    Block &block = function.getBody().front();
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      builder.setInsertionPoint(&op);
+      if (failed(rewrite(&op)))
+        return failure();
+    }
+    for (Operation *op : llvm::reverse(erased))
+      op->erase();
+    return success();
+  }
+
+private:
+  const Layout &layoutOfType(Type type) {
+    return cast<MeshTensorType>(type).getLayout();
+  }
+  RankedTensorType localType(Type type) {
+    return cast<MeshTensorType>(type).getLocalType(mesh);
+  }
+
+  /// What the runtime needs to cut a logical tensor of `type`.
+  SmallVector<NamedAttribute> interfaceAttrs(MeshTensorType type) {
+    MLIRContext *context = builder.getContext();
+    auto global = RankedTensorType::get(type.getShape(), type.getElementType());
+    return {NamedAttribute(
+                StringAttr::get(context, layoutAttrName),
+                dist::LayoutAttr::get(context, type.getLayout().closed())),
+            NamedAttribute(StringAttr::get(context, globalTypeAttrName),
+                           TypeAttr::get(global))};
+  }
+
+  void rewriteSignature() {
+    SmallVector<Type> arguments, results;
+    for (auto [i, argument] : llvm::enumerate(function.getArguments())) {
+      auto type = cast<MeshTensorType>(argument.getType());
+      for (NamedAttribute attr : interfaceAttrs(type))
+        function.setArgAttr(i, attr.getName(), attr.getValue());
+      // Ops are rewritten one by one and read the logical types of their
+      // operands from here.
+      logicalTypes[argument] = type;
+      argument.setType(localType(type));
+      arguments.push_back(argument.getType());
+    }
+    for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
+      for (NamedAttribute attr : interfaceAttrs(cast<MeshTensorType>(type)))
+        function.setResultAttr(i, attr.getName(), attr.getValue());
+      results.push_back(localType(type));
+    }
+    function.setFunctionType(
+        FunctionType::get(builder.getContext(), arguments, results));
+  }
+
+  MeshTensorType logicalType(Value value) {
+    auto known = logicalTypes.find(value);
+    return known == logicalTypes.end() ? MeshTensorType()
+                                       : cast<MeshTensorType>(known->second);
+  }
+
+  LogicalResult rewrite(Operation *op) {
+    if (isa<func::ReturnOp>(op))
+      return success();
+    if (auto reshard = dyn_cast<ReshardOp>(op))
+      return rewriteReshard(reshard);
+    auto rule = dyn_cast<FactorRuleInterface>(op);
+    if (!rule)
+      return op->emitOpError("cannot be partitioned: it has no factor rule");
+    // The rule is asked before any type changes: its sizes are logical.
+    FactorRule factors = logicalRule(op, rule);
+    maskOperands(op, factors);
+    SmallVector<Type> types;
+    for (Value result : op->getResults()) {
+      types.push_back(result.getType());
+      logicalTypes[result] = result.getType();
+    }
+    for (auto [result, type] : llvm::zip(op->getResults(), types))
+      result.setType(localType(type));
+    op->removeAttr("tessera.origins");
+    return adjustAttributes(op, cast<MeshTensorType>(types[0]));
+  }
+
+  /// Operands were already made local: for the rule they are logical again.
+  FactorRule logicalRule(Operation *op, FactorRuleInterface rule) {
+    SmallVector<Type> local;
+    for (Value operand : op->getOperands())
+      local.push_back(operand.getType());
+    for (Value operand : op->getOperands())
+      if (MeshTensorType type = logicalType(operand))
+        operand.setType(type);
+    FactorRule factors = rule.getFactorRule();
+    for (auto [operand, type] : llvm::zip(op->getOperands(), local))
+      operand.setType(type);
+    return factors;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Uneven sizes
+  //===--------------------------------------------------------------------===//
+
+  /// Before an op that combines elements along an unevenly split dimension,
+  /// the padding becomes the neutral element.
+  void maskOperands(Operation *op, const FactorRule &rule) {
+    if (auto gather = dyn_cast<GatherOp>(op))
+      return shiftIndices(gather);
+    for (auto [i, dims] : llvm::enumerate(rule.operands)) {
+      MeshTensorType type = logicalType(op->getOperand(i));
+      if (!type)
+        continue;
+      for (auto [d, list] : llvm::enumerate(dims)) {
+        if (list.size() != 1 ||
+            rule.factors[list[0]].kind != FactorKind::Reduce)
+          continue;
+        const std::vector<AxisRef> &axes = type.getLayout().dims[d].axes;
+        if (!isUneven(type.getDimSize(d), axes))
+          continue;
+        // A contraction multiplies: zero is its neutral element.
+        ReduceKind kind = rule.factors[list[0]].reduce;
+        op->setOperand(i, maskPadding(op->getOperand(i), d, type.getDimSize(d),
+                                      axes, kind));
+        logicalTypes[op->getOperand(i)] = type;
+      }
+    }
+  }
+
+  bool isUneven(int64_t size, const std::vector<AxisRef> &axes) {
+    for (int64_t device = 0; device < mesh.numDevices(); ++device) {
+      DimInterval interval = localInterval(size, axes, mesh, device);
+      if (interval.valid != interval.local)
+        return true;
+    }
+    return false;
+  }
+
+  Value scalarOffset(Location loc, const std::vector<AxisRef> &axes,
+                     int64_t size) {
+    auto type = RankedTensorType::get({}, builder.getI32Type());
+    return dist::LocalOffsetOp::create(builder, loc, type, meshRef,
+                                       axesAttr(axes), integer(size));
+  }
+
+  Value scalarExtent(Location loc, const std::vector<AxisRef> &axes,
+                     int64_t size) {
+    auto type = RankedTensorType::get({}, builder.getI32Type());
+    return dist::ValidExtentOp::create(builder, loc, type, meshRef,
+                                       axesAttr(axes), integer(size));
+  }
+
+  IntegerAttr integer(int64_t value) {
+    return builder.getI64IntegerAttr(value);
+  }
+
+  dist::AxesAttr axesAttr(const std::vector<AxisRef> &axes) {
+    return dist::AxesAttr::get(builder.getContext(), axes);
+  }
+
+  Value splat(Location loc, RankedTensorType type, TypedAttr element) {
+    return ConstantOp::create(builder, loc, type,
+                              SplatElementsAttr::get(type, element));
+  }
+
+  Value broadcast(Location loc, Value scalar, RankedTensorType like) {
+    auto type = RankedTensorType::get(like.getShape(),
+                                      getElementTypeOrSelf(scalar.getType()));
+    if (like.getRank() == 0)
+      return scalar;
+    return BroadcastOp::create(builder, loc, type, scalar, ArrayRef<int64_t>{});
+  }
+
+  Value compare(Location loc, CompareDirection direction, Value lhs,
+                Value rhs) {
+    auto type = RankedTensorType::get(shapeOf(lhs), builder.getI1Type());
+    return CompareOp::create(builder, loc, type, direction, lhs, rhs);
+  }
+
+  Value maskPadding(Value value, size_t dim, int64_t size,
+                    const std::vector<AxisRef> &axes, ReduceKind kind) {
+    Location loc = value.getLoc();
+    auto type = cast<RankedTensorType>(value.getType());
+    auto indexType =
+        RankedTensorType::get(type.getShape(), builder.getI32Type());
+    Value extent = broadcast(loc, scalarExtent(loc, axes, size), indexType);
+    Value index = IotaOp::create(builder, loc, indexType, dim, Value());
+    Value exists = compare(loc, CompareDirection::lt, index, extent);
+    Value neutral =
+        splat(loc, type, neutralElement(kind, type.getElementType()));
+    return SelectOp::create(builder, loc, type, exists, value, neutral);
+  }
+
+  /// Looks up in this device's part of the rows: indices count from its first
+  /// row, and those of other devices' rows become -1, which reads zeros.
+  void shiftIndices(GatherOp op) {
+    MeshTensorType source = logicalType(op.getSource());
+    int64_t dim = op.getDim();
+    const std::vector<AxisRef> &axes = source.getLayout().dims[dim].axes;
+    if (axes.empty())
+      return;
+    Location loc = op.getLoc();
+    MeshTensorType logical = logicalType(op.getIndices());
+    int64_t size = source.getDimSize(dim);
+    auto type = cast<RankedTensorType>(op.getIndices().getType());
+    Value offset = scalarOffset(loc, axes, size);
+    Value extent = scalarExtent(loc, axes, size);
+    if (!type.getElementType().isInteger(32)) {
+      auto scalar = RankedTensorType::get({}, type.getElementType());
+      offset = ConvertOp::create(builder, loc, scalar, offset);
+      extent = ConvertOp::create(builder, loc, scalar, extent);
+    }
+    Value local = SubOp::create(builder, loc, type, op.getIndices(),
+                                broadcast(loc, offset, type));
+    Value exists =
+        compare(loc, CompareDirection::lt, local, broadcast(loc, extent, type));
+    Value none = splat(loc, type, IntegerAttr::get(type.getElementType(), -1));
+    Value indices = SelectOp::create(builder, loc, type, exists, local, none);
+    op.getIndicesMutable().assign(indices);
+    logicalTypes[indices] = logical;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Ops whose attributes speak of shapes
+  //===--------------------------------------------------------------------===//
+
+  LogicalResult adjustAttributes(Operation *op, MeshTensorType logical) {
+    auto local = cast<RankedTensorType>(op->getResult(0).getType());
+    if (auto constant = dyn_cast<ConstantOp>(op))
+      return cutConstant(constant, logical, local);
+    if (auto iota = dyn_cast<IotaOp>(op)) {
+      int64_t dim = iota.getDim();
+      const std::vector<AxisRef> &axes = logical.getLayout().dims[dim].axes;
+      if (!axes.empty()) {
+        builder.setInsertionPoint(op);
+        iota.getOffsetMutable().assign(
+            scalarOffset(op->getLoc(), axes, logical.getDimSize(dim)));
+      }
+      return success();
+    }
+    if (auto rng = dyn_cast<RngOp>(op)) {
+      if (logical.getLayout().isReplicated())
+        return success();
+      builder.setInsertionPoint(op);
+      SmallVector<Value> offsets;
+      for (auto [d, size] : llvm::enumerate(logical.getShape()))
+        offsets.push_back(
+            scalarOffset(op->getLoc(), logical.getLayout().dims[d].axes, size));
+      rng.getOffsetsMutable().assign(offsets);
+      return success();
+    }
+    if (auto slice = dyn_cast<SliceOp>(op)) {
+      // A dimension that is taken whole may be split: its limit is local.
+      SmallVector<int64_t> limits(slice.getLimits());
+      for (auto [d, size] : llvm::enumerate(local.getShape()))
+        if (size != logical.getDimSize(d))
+          limits[d] = size;
+      slice.setLimits(limits);
+    }
+    return success();
+  }
+
+  /// A splat takes the local shape; other constants are cut from the whole.
+  LogicalResult cutConstant(ConstantOp op, MeshTensorType logical,
+                            RankedTensorType local) {
+    auto whole =
+        RankedTensorType::get(logical.getShape(), logical.getElementType());
+    if (local == whole)
+      return success();
+    if (auto splatAttr = dyn_cast<SplatElementsAttr>(op.getValue())) {
+      op.setValueAttr(splatAttr.resizeSplat(local));
+      return success();
+    }
+    op.getResult().setType(whole);
+    builder.setInsertionPointAfter(op);
+    Value value = op.getResult();
+    SmallPtrSet<Operation *, 4> own;
+    SmallVector<int64_t> shape(whole.getShape());
+    for (auto [d, dim] : llvm::enumerate(logical.getLayout().dims))
+      for (const AxisRef &axis : dim.axes) {
+        int64_t parts = axis.sizeOn(mesh);
+        shape[d] = (shape[d] + parts - 1) / parts;
+        auto type = RankedTensorType::get(shape, whole.getElementType());
+        auto slice = dist::AllSliceOp::create(
+            builder, op.getLoc(), type, value, integer(d), meshRef,
+            axesAttr({axis}), dist::WhyAttr());
+        own.insert(slice);
+        value = slice;
+      }
+    op.getResult().replaceAllUsesExcept(value, own);
+    logicalTypes[value] = logical;
+    return success();
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Reshards
+  //===--------------------------------------------------------------------===//
+
+  LogicalResult rewriteReshard(ReshardOp op) {
+    MeshTensorType from = logicalType(op->getOperand(0));
+    auto to = cast<MeshTensorType>(op.getType());
+    int64_t bytes = (from.getElementTypeBitWidth() + 7) / 8;
+    ReshardPlan plan = planReshard(from.getLayout(), to.getLayout(),
+                                   from.getShape().vec(), bytes, mesh);
+    if (plan.nanoseconds == std::numeric_limits<double>::infinity())
+      return op.emitOpError()
+             << "has no plan from " << from.getLayout().str() << " to "
+             << to.getLayout().str() << ": a whole value is never made partial";
+    Value value = op->getOperand(0);
+    for (const ReshardStep &step : plan.steps) {
+      auto type = RankedTensorType::get(
+          step.after.localShape(from.getShape().vec(), mesh),
+          from.getElementType());
+      value = createStep(op, step, value, type);
+    }
+    // Size-1 axes need no step, so the type may have to be told.
+    logicalTypes[value] = to;
+    op.getResult().replaceAllUsesWith(value);
+    erased.push_back(op);
+    return success();
+  }
+
+  dist::WhyAttr whyOf(ReshardOp op, const ReshardStep &step) {
+    dist::WhyAttr why = op.getWhyAttr();
+    MLIRContext *context = builder.getContext();
+    if (!why)
+      why = dist::WhyAttr::get(
+          context, StringAttr::get(context, "the program asks for a reshard"),
+          ArrayAttr::get(context, {}), 0, 0, ArrayAttr::get(context, {}));
+    return dist::WhyAttr::get(
+        context, why.getRule(), why.getOrigins(), step.bytes,
+        static_cast<int64_t>(step.nanoseconds), why.getAlternatives());
+  }
+
+  Value createStep(ReshardOp op, const ReshardStep &step, Value value,
+                   RankedTensorType type) {
+    Location loc = op.getLoc();
+    dist::AxesAttr axes = axesAttr(step.axes);
+    dist::WhyAttr why = whyOf(op, step);
+    auto kind = dist::ReductionKindAttr::get(
+        builder.getContext(), static_cast<dist::ReductionKind>(step.reduce));
+    switch (step.kind) {
+    case CollectiveKind::AllSlice:
+      return dist::AllSliceOp::create(builder, loc, type, value,
+                                      integer(step.dim), meshRef, axes, why);
+    case CollectiveKind::AllGather:
+      return dist::AllGatherOp::create(builder, loc, type, value,
+                                       integer(step.dim), meshRef, axes, why);
+    case CollectiveKind::AllReduce:
+      return dist::AllReduceOp::create(builder, loc, type, value, kind, meshRef,
+                                       axes, why);
+    case CollectiveKind::ReduceScatter:
+      return dist::ReduceScatterOp::create(builder, loc, type, value, kind,
+                                           integer(step.dim), meshRef, axes,
+                                           why);
+    case CollectiveKind::AllToAll:
+      return dist::AllToAllOp::create(builder, loc, type, value,
+                                      integer(step.splitDim), integer(step.dim),
+                                      meshRef, axes, why);
+    case CollectiveKind::Permute:
+      return dist::PermuteOp::create(builder, loc, type, value, meshRef,
+                                     builder.getDenseI64ArrayAttr(step.targets),
+                                     why);
+    }
+    return value;
+  }
+
+  func::FuncOp function;
+  const Mesh &mesh;
+  OpBuilder builder;
+  FlatSymbolRefAttr meshRef;
+  llvm::DenseMap<Value, Type> logicalTypes;
+  SmallVector<Operation *> erased;
+};
+
+struct PartitionPass : impl::PartitionBase<PartitionPass> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isDeclaration())
+        continue;
+      std::optional<std::string> name;
+      auto visit = [&](Type type) {
+        if (auto tensor = dyn_cast<MeshTensorType>(type))
+          name = tensor.getLayout().mesh;
+      };
+      for (Type type : function.getArgumentTypes())
+        visit(type);
+      for (Type type : function.getResultTypes())
+        visit(type);
+      if (!name)
+        continue;
+      std::optional<Mesh> mesh = dist::lookupMesh(function, *name);
+      if (!mesh) {
+        function.emitError("unknown mesh @") << *name;
+        return signalPassFailure();
+      }
+      if (failed(FunctionPartitioner(function, *mesh).run()))
+        return signalPassFailure();
+    }
+  }
+};
+
+} // namespace
+} // namespace tessera

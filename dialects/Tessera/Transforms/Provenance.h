@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Words for why a value is laid out as it is.
+#ifndef TESSERA_DIALECTS_TESSERA_TRANSFORMS_PROVENANCE_H
+#define TESSERA_DIALECTS_TESSERA_TRANSFORMS_PROVENANCE_H
+
+#include "dialects/Tessera/IR/Tessera.h"
+#include "mlir/IR/Location.h"
+
+namespace tessera {
+
+/// Attribute on ops and arguments: a dictionary from axis to the chain of
+/// reasons why it splits the value.
+inline constexpr llvm::StringLiteral originsAttrName = "tessera.origins";
+/// Argument attribute: the user's name of the argument.
+inline constexpr llvm::StringLiteral argumentNameAttr = "tessera.name";
+
+/// `model.py:12:5`, or empty when the location is unknown.
+std::string describeLocation(mlir::Location loc);
+
+/// `tessera.add at model.py:12:5`, or `argument 'x'`.
+std::string describeValue(mlir::Value value);
+
+/// The recorded reasons why `axis` splits `value`; empty when there are none.
+llvm::SmallVector<mlir::Attribute> originsOf(mlir::Value value,
+                                             llvm::StringRef axis);
+
+} // namespace tessera
+
+#endif // TESSERA_DIALECTS_TESSERA_TRANSFORMS_PROVENANCE_H

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Spreads the layouts that users annotated over a whole program, by factor
+// rules. Follows the hierarchy of Shardy (openxla/shardy, docs/propagation.md):
+// user priority > op priority > conflict resolution > longest compatible
+// prefix.
+#ifndef TESSERA_ANALYSIS_LAYOUTPROPAGATION_H
+#define TESSERA_ANALYSIS_LAYOUTPROPAGATION_H
+
+#include "tessera/Analysis/FactorRule.h"
+
+#include <map>
+#include <tuple>
+
+namespace tessera {
+
+/// A tensor value of the program.
+struct PropagationValue {
+  std::vector<int64_t> shape;
+  Layout layout;
+};
+
+/// When an op takes part: the cheap and certain ones decide first.
+enum class PropagationRound {
+  Elementwise = 0, ///< Elementwise, reshape, transpose: one-to-one.
+  Compute = 1,     ///< Products, reductions, attention.
+  Broadcast = 2,   ///< Ops that invent dimensions.
+};
+
+struct PropagationOp {
+  FactorRule rule;
+  std::vector<int> operands, results; ///< Indices of values.
+  PropagationRound round = PropagationRound::Elementwise;
+};
+
+/// Why an axis splits a dimension: op `op` carried it over from `fromValue`.
+struct AxisGrant {
+  int op = -1;
+  int fromValue = -1;
+  int fromDim = -1;
+};
+
+struct PropagationGraph {
+  Mesh mesh;
+  std::vector<PropagationValue> values;
+  std::vector<PropagationOp> ops;
+};
+
+/// Grants by (value, dimension, axis); axes that users annotated have none.
+using AxisGrants = std::map<std::tuple<int, int, AxisRef>, AxisGrant>;
+
+/// Extends the open dimensions of all values until nothing changes, then closes
+/// them. Never removes an axis. The result does not depend on how often an op
+/// is visited; ties go to the larger tensor, then to the earlier value.
+AxisGrants propagateLayouts(PropagationGraph &graph);
+
+/// The axes of each factor of one tensor, as its dimensions' axes are dealt to
+/// the dimension's factors, major to minor; a factor that gets a part of what
+/// it would need to be split fully ends the list. nullopt when an axis does not
+/// divide the factor it falls on (the dimension cannot be seen in factors).
+std::optional<std::map<int, std::vector<AxisRef>>>
+factorAxes(const FactorRule &rule, const TensorFactors &dims,
+           const Layout &layout, const Mesh &mesh);
+
+} // namespace tessera
+
+#endif // TESSERA_ANALYSIS_LAYOUTPROPAGATION_H

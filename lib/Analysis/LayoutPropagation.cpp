@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera/Analysis/LayoutPropagation.h"
+
+#include <algorithm>
+#include <set>
+
+namespace tessera {
+
+using AxisList = std::vector<AxisRef>;
+using FactorAxes = std::map<int, AxisList>;
+
+static int64_t product(const AxisList &axes, const Mesh &mesh) {
+  int64_t parts = 1;
+  for (const AxisRef &axis : axes)
+    parts *= axis.sizeOn(mesh);
+  return parts;
+}
+
+std::optional<FactorAxes> factorAxes(const FactorRule &rule,
+                                     const TensorFactors &dims,
+                                     const Layout &layout, const Mesh &mesh) {
+  FactorAxes result;
+  for (size_t d = 0; d < dims.size(); ++d) {
+    const AxisList &axes = layout.dims[d].axes;
+    if (dims[d].empty())
+      continue;
+    if (dims[d].size() == 1) {
+      result[dims[d][0]] = axes;
+      continue;
+    }
+    // Several factors: fill them in turn, each completely before the next.
+    size_t position = 0, next = 0;
+    int64_t left = rule.factors[dims[d][0]].size;
+    for (int factor : dims[d])
+      result[factor];
+    while (next < axes.size()) {
+      while (left == 1 && position + 1 < dims[d].size())
+        left = rule.factors[dims[d][++position]].size;
+      int64_t size = axes[next].sizeOn(mesh);
+      if (left % size != 0)
+        return std::nullopt;
+      result[dims[d][position]].push_back(axes[next++]);
+      left /= size;
+    }
+  }
+  return result;
+}
+
+namespace {
+
+bool isPrefix(const AxisList &a, const AxisList &b) {
+  return a.size() <= b.size() && std::equal(a.begin(), a.end(), b.begin());
+}
+
+class Propagator {
+public:
+  explicit Propagator(PropagationGraph &graph) : graph(graph) {}
+
+  AxisGrants run() {
+    std::set<int> rounds = {0};
+    for (const PropagationValue &value : graph.values)
+      for (const DimLayout &dim : value.layout.dims)
+        if (dim.priority)
+          rounds.insert(*dim.priority);
+    for (int userRound : rounds)
+      for (PropagationRound opRound :
+           {PropagationRound::Elementwise, PropagationRound::Compute,
+            PropagationRound::Broadcast})
+        runToFixpoint(userRound, opRound);
+    for (PropagationValue &value : graph.values)
+      value.layout = value.layout.closed();
+    return std::move(grants);
+  }
+
+private:
+  void runToFixpoint(int userRound, PropagationRound opRound) {
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (size_t i = 0; i < graph.ops.size(); ++i)
+        if (graph.ops[i].round <= opRound)
+          changed |= propagateOp(static_cast<int>(i), userRound);
+      for (size_t i = graph.ops.size(); i-- > 0;)
+        if (graph.ops[i].round <= opRound)
+          changed |= propagateOp(static_cast<int>(i), userRound);
+    }
+  }
+
+  /// Tensors of an op: operands, then results.
+  template <typename Fn> void forEachTensor(const PropagationOp &op, Fn fn) {
+    for (size_t i = 0; i < op.operands.size(); ++i)
+      fn(op.operands[i], op.rule.operands[i]);
+    for (size_t i = 0; i < op.results.size(); ++i)
+      fn(op.results[i], op.rule.results[i]);
+  }
+
+  /// What an op's tensors say of one factor: the list that the largest tensor
+  /// with a non-empty one has, extended by those it is a prefix of.
+  struct Vote {
+    AxisList axes;
+    int value = -1, dim = -1;
+    int64_t bytes = -1;
+  };
+
+  bool propagateOp(int index, int userRound) {
+    const PropagationOp &op = graph.ops[index];
+    std::map<int, Vote> votes = collectVotes(op, userRound);
+    dropConflicts(votes);
+    bool changed = false;
+    forEachTensor(op, [&](int value, const TensorFactors &dims) {
+      for (size_t d = 0; d < dims.size(); ++d)
+        changed |= extend(index, value, static_cast<int>(d), dims, votes);
+    });
+    return changed;
+  }
+
+  std::map<int, Vote> collectVotes(const PropagationOp &op, int userRound) {
+    std::map<int, Vote> votes;
+    forEachTensor(op, [&](int value, const TensorFactors &dims) {
+      const PropagationValue &tensor = graph.values[value];
+      std::optional<FactorAxes> known =
+          factorAxes(op.rule, dims, tensor.layout, graph.mesh);
+      if (!known)
+        return;
+      int64_t bytes = 1;
+      for (int64_t size : tensor.shape)
+        bytes *= size;
+      for (size_t d = 0; d < dims.size(); ++d) {
+        // A lower user priority has not been heard yet.
+        if (tensor.layout.dims[d].priority.value_or(0) > userRound)
+          continue;
+        for (int factor : dims[d]) {
+          if (op.rule.factors[factor].kind == FactorKind::Replicate)
+            continue;
+          const AxisList &axes = (*known)[factor];
+          if (axes.empty())
+            continue;
+          Vote &vote = votes[factor];
+          bool extends =
+              isPrefix(vote.axes, axes) && vote.axes.size() < axes.size();
+          bool outvotes = !isPrefix(axes, vote.axes) && bytes > vote.bytes;
+          if (vote.value < 0 || extends || outvotes)
+            vote = {axes, value, static_cast<int>(d), bytes};
+        }
+      }
+    });
+    return votes;
+  }
+
+  /// An axis splits one factor of an op at most: the one whose tensor is
+  /// largest keeps it, others lose it and what is minor to it.
+  void dropConflicts(std::map<int, Vote> &votes) {
+    std::vector<int> order;
+    for (auto &[factor, vote] : votes)
+      order.push_back(factor);
+    std::sort(order.begin(), order.end(), [&](int a, int b) {
+      return std::make_pair(-votes[a].bytes, a) <
+             std::make_pair(-votes[b].bytes, b);
+    });
+    std::vector<AxisRef> taken;
+    for (int factor : order) {
+      AxisList &axes = votes[factor].axes;
+      size_t keep = 0;
+      while (keep < axes.size() && std::none_of(
+                                       taken.begin(), taken.end(),
+                                       [&](const AxisRef &axis) {
+                                         return axis.overlaps(axes[keep],
+                                                              graph.mesh);
+                                       }))
+        ++keep;
+      axes.resize(keep);
+      taken.insert(taken.end(), axes.begin(), axes.end());
+    }
+  }
+
+  /// Extends one dimension of `value` towards the votes of its factors.
+  bool extend(int op, int value, int d, const TensorFactors &dims,
+              const std::map<int, Vote> &votes) {
+    const FactorRule &rule = graph.ops[op].rule;
+    PropagationValue &tensor = graph.values[value];
+    DimLayout &dim = tensor.layout.dims[d];
+    if (!dim.open || dims[d].empty())
+      return false;
+    // What the dimension would be if every factor followed its vote.
+    AxisList wanted;
+    const Vote *source = nullptr;
+    for (int factor : dims[d]) {
+      auto vote = votes.find(factor);
+      AxisList axes = vote == votes.end() ? AxisList() : vote->second.axes;
+      int64_t size = rule.factors[factor].size;
+      bool divides = size % product(axes, graph.mesh) == 0;
+      if (dims[d].size() > 1 && !divides)
+        break;
+      wanted.insert(wanted.end(), axes.begin(), axes.end());
+      if (!axes.empty())
+        source = &vote->second;
+      // A minor factor can be split only where the major ones are single.
+      if (product(axes, graph.mesh) != size)
+        break;
+    }
+    if (!source || !isPrefix(dim.axes, wanted) ||
+        wanted.size() == dim.axes.size())
+      return false;
+    bool changed = false;
+    for (size_t i = dim.axes.size(); i < wanted.size(); ++i) {
+      if (isUsed(tensor.layout, wanted[i]))
+        break;
+      // A dimension of size 1 has nothing to split.
+      if (tensor.shape[d] <= 1)
+        break;
+      dim.axes.push_back(wanted[i]);
+      if (source->value != value)
+        grants[{value, d, wanted[i]}] = {op, source->value, source->dim};
+      changed = true;
+    }
+    return changed;
+  }
+
+  bool isUsed(const Layout &layout, const AxisRef &axis) const {
+    auto overlaps = [&](const AxisRef &other) {
+      return other.overlaps(axis, graph.mesh);
+    };
+    for (const DimLayout &dim : layout.dims)
+      if (std::any_of(dim.axes.begin(), dim.axes.end(), overlaps))
+        return true;
+    return std::any_of(layout.partial.begin(), layout.partial.end(), overlaps);
+  }
+
+  PropagationGraph &graph;
+  AxisGrants grants;
+};
+
+} // namespace
+
+AxisGrants propagateLayouts(PropagationGraph &graph) {
+  return Propagator(graph).run();
+}
+
+} // namespace tessera

@@ -4,6 +4,26 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ConvertTesseraToTile : Pass<"convert-tessera-to-tile", "::mlir::ModuleOp"> {
+  let summary = "Forms kernels of the local program's computation.";
+  let description = [{
+    Input: stage `local`. Output: stage `kernels`: every op that computes is part
+    of a `tile.kernel`, launched from the function by `tile.launch`; collectives,
+    reshapes (renamings of the same bytes) and constants that are not splat stay.
+
+    Ops are grouped around products, attention and row operations, with the
+    elementwise ops and movements that feed and follow them; a value that several
+    kernels or the host need is a kernel's output. A kernel computes one block of
+    its output; the blocks of other values that this takes are derived op by op.
+    Booleans are i8 in kernel memory. Kernels that differ in name alone are one.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"cpu\"",
+           "What the block sizes are for: cpu or cuda">];
+  let statistics = [Statistic<"numKernels", "kernels", "Distinct kernels formed">];
+  let dependentDialects = ["::tessera::tile::TileDialect", "::mlir::func::FuncDialect"];
+}
+
 def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
   let summary = "Turns tile kernels into NVVM kernels of simple schedules.";
   let description = [{

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "BlockEmitter.h"
+#include "KernelGroups.h"
+
+using namespace mlir;
+using namespace tessera;
+
+SmallVector<int64_t> BlockEmitter::shapeOf1(Value value) {
+  SmallVector<int64_t> shape(shapeOf(value));
+  if (shape.empty())
+    shape.push_back(1);
+  return shape;
+}
+
+Value BlockEmitter::constantIndex(int64_t value) {
+  Value &known = constants[value];
+  if (!known) {
+    OpBuilder::InsertionGuard guard(builder);
+    auto kernel = builder.getInsertionBlock()
+                      ->getParentOp()
+                      ->getParentOfType<tile::KernelOp>();
+    if (!kernel)
+      kernel = cast<tile::KernelOp>(builder.getInsertionBlock()->getParentOp());
+    builder.setInsertionPointToStart(&kernel.getBlock());
+    known = arith::ConstantIndexOp::create(builder, kernel.getLoc(), value);
+  }
+  return known;
+}
+
+Value BlockEmitter::addIndex(Value a, int64_t b) {
+  if (b == 0)
+    return a;
+  APInt constant;
+  if (matchPattern(a, m_ConstantInt(&constant)))
+    return constantIndex(constant.getSExtValue() + b);
+  return arith::AddIOp::create(builder, loc, a, constantIndex(b));
+}
+
+Value BlockEmitter::emit(Value value, const BlockBox &box) {
+  Key key{value.getAsOpaquePointer(), {}};
+  for (auto [offset, size] : llvm::zip(box.offsets, box.sizes))
+    key.second.emplace_back(offset.getAsOpaquePointer(), size);
+  auto known = memo.find(key);
+  if (known != memo.end())
+    return known->second;
+  Location outer = loc;
+  if (value.getDefiningOp())
+    loc = value.getLoc();
+  Value tile =
+      memories.contains(value) ? load(value, box) : compute(value, box);
+  loc = outer;
+  memo[key] = tile;
+  return tile;
+}
+
+Value BlockEmitter::load(Value value, const BlockBox &box) {
+  Value memory = memories.lookup(value);
+  auto type = cast<MemRefType>(memory.getType());
+  Value tile = tile::LoadOp::create(builder, loc,
+                                    tileType(box.sizes, type.getElementType()),
+                                    memory, box.offsets, TypedAttr());
+  if (!getElementTypeOrSelf(value.getType()).isInteger(1))
+    return tile;
+  Value zero = splatNumber(box.sizes, type.getElementType(), 0);
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, tile,
+                               zero);
+}
+
+Value BlockEmitter::compute(Value value, const BlockBox &box) {
+  Operation *op = value.getDefiningOp();
+  if (!op) {
+    emitError(value.getLoc(), "a kernel uses a value that is not its input");
+    return {};
+  }
+  if (isElementwise(op))
+    return emitElementwise(op, box);
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case([&](BroadcastOp op) { return emitBroadcast(op, box); })
+      .Case([&](TransposeOp op) { return emitTranspose(op, box); })
+      .Case([&](SliceOp op) { return emitSlice(op, box); })
+      .Case([&](PadOp op) { return emitPad(op, box); })
+      .Case([&](ConcatenateOp op) { return emitConcatenate(op, box); })
+      .Case([&](GatherOp op) { return emitGather(op, box); })
+      .Case([&](IotaOp op) { return emitIota(op, box); })
+      .Case([&](ConstantOp op) { return emitConstant(op, box); })
+      .Case([&](ReduceOp op) { return emitReduce(op, box); })
+      .Case([&](SoftmaxOp op) { return emitSoftmax(op, box); })
+      .Case([&](LayerNormOp op) { return emitLayerNorm(op, box); })
+      .Case([&](RmsNormOp op) { return emitRmsNorm(op, box); })
+      .Case([&](ContractOp op) { return emitContract(op, box); })
+      .Case([&](AttentionOp op) { return emitAttention(op, box); })
+      .Case([&](RngOp op) { return emitRng(op, box); })
+      .Default(
+          [](Operation *op) {
+            InFlightDiagnostic error =
+                op->emitOpError("cannot be part of a kernel");
+            error.attachNote()
+                << "give it an emitter in "
+                   "lib/Conversion/TesseraToTile/BlockEmitter.cpp or "
+                   "decompose it before this pass";
+            return Value();
+          });
+}
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+RankedTensorType BlockEmitter::tileType(ArrayRef<int64_t> shape,
+                                        Type elementType) {
+  return RankedTensorType::get(shape, elementType);
+}
+
+Value BlockEmitter::splat(ArrayRef<int64_t> shape, TypedAttr element) {
+  auto type = tileType(shape, element.getType());
+  return arith::ConstantOp::create(builder, loc,
+                                   SplatElementsAttr::get(type, element));
+}
+
+Value BlockEmitter::splatNumber(ArrayRef<int64_t> shape, Type type,
+                                double value) {
+  if (isa<FloatType>(type))
+    return splat(shape, builder.getFloatAttr(type, value));
+  return splat(shape,
+               builder.getIntegerAttr(type, static_cast<int64_t>(value)));
+}
+
+Value BlockEmitter::reshape(Value tile, ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (type.getShape() == shape)
+    return tile;
+  return tile::ReshapeOp::create(builder, loc,
+                                 tileType(shape, type.getElementType()), tile);
+}
+
+Value BlockEmitter::broadcastTo(Value tile, ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (type.getShape() == shape)
+    return tile;
+  return tile::BroadcastOp::create(
+      builder, loc, tileType(shape, type.getElementType()), tile);
+}
+
+Value BlockEmitter::transpose(Value tile, ArrayRef<int64_t> permutation) {
+  if (llvm::equal(permutation, llvm::seq<int64_t>(permutation.size())))
+    return tile;
+  auto type = cast<RankedTensorType>(tile.getType());
+  SmallVector<int64_t> shape;
+  for (int64_t dim : permutation)
+    shape.push_back(type.getDimSize(dim));
+  return tile::TransOp::create(
+      builder, loc, tileType(shape, type.getElementType()), tile, permutation);
+}
+
+Value BlockEmitter::reduce(StringRef kind, Value tile, int64_t dim) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (type.getDimSize(dim) == 1)
+    return tile;
+  SmallVector<int64_t> shape(type.getShape());
+  shape[dim] = 1;
+  return tile::ReduceOp::create(
+      builder, loc, tileType(shape, type.getElementType()),
+      builder.getStringAttr(kind), tile, builder.getI64IntegerAttr(dim));
+}
+
+Value BlockEmitter::indicesAlong(ArrayRef<int64_t> shape, int64_t dim,
+                                 Value offset) {
+  Type i32 = builder.getI32Type();
+  Value index = tile::IotaOp::create(builder, loc, tileType(shape, i32),
+                                     builder.getI64IntegerAttr(dim));
+  if (matchPattern(offset, m_Zero()))
+    return index;
+  Value start = arith::IndexCastOp::create(builder, loc, i32, offset);
+  Value starts =
+      tile::SplatOp::create(builder, loc, tileType(shape, i32), start);
+  return arith::AddIOp::create(builder, loc, index, starts);
+}
+
+Value BlockEmitter::insideAlong(ArrayRef<int64_t> shape, int64_t dim,
+                                Value offset, int64_t end) {
+  Value index = indicesAlong(shape, dim, offset);
+  Value limit = splatNumber(shape, builder.getI32Type(), end);
+  // Unsigned: what lies before 0 is large.
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, index,
+                               limit);
+}
+
+Value BlockEmitter::toF32(Value tile) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (!isa<FloatType>(type.getElementType()) ||
+      type.getElementType().getIntOrFloatBitWidth() >= 32)
+    return tile;
+  return arith::ExtFOp::create(builder, loc, type.clone(builder.getF32Type()),
+                               tile);
+}
+
+Value BlockEmitter::fromF32(Value tile, Type elementType) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (type.getElementType() == elementType)
+    return tile;
+  return arith::TruncFOp::create(builder, loc, type.clone(elementType), tile);
+}
+
+SmallVector<Value> BlockEmitter::forLoop(
+    int64_t end, int64_t step, ValueRange inits,
+    function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  auto loop =
+      scf::ForOp::create(builder, loc, constantIndex(0), constantIndex(end),
+                         constantIndex(step), inits);
+  // What is computed inside is not known outside.
+  std::map<Key, Value> outside = memo;
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(loop.getBody());
+    SmallVector<Value> results =
+        body(loop.getInductionVar(), loop.getRegionIterArgs());
+    scf::YieldOp::create(builder, loc, results);
+  }
+  memo = std::move(outside);
+  return llvm::to_vector_of<Value>(loop.getResults());
+}

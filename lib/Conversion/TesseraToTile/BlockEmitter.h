@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Computes one block of a value inside a kernel, and of what it needs blocks of
+// other values, down to the kernel's inputs in memory.
+#ifndef TESSERA_LIB_CONVERSION_TESSERATOTILE_BLOCKEMITTER_H
+#define TESSERA_LIB_CONVERSION_TESSERATOTILE_BLOCKEMITTER_H
+
+#include "TileSizes.h"
+#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tile/IR/Tile.h"
+
+#include <map>
+
+namespace tessera {
+
+/// A box of a value: the index of its first element and its size per dimension.
+/// Scalars count as tensors of shape [1].
+struct BlockBox {
+  llvm::SmallVector<mlir::Value> offsets;
+  llvm::SmallVector<int64_t> sizes;
+};
+
+class BlockEmitter {
+public:
+  /// `memories` maps the values that lie in memory to the kernel's arguments.
+  BlockEmitter(mlir::OpBuilder &builder, TileSizes sizes,
+               llvm::DenseMap<mlir::Value, mlir::Value> memories)
+      : builder(builder), sizes(sizes), memories(std::move(memories)) {}
+
+  /// The tile `box` of `value`, of the value's element type. Parts of the box
+  /// outside the value hold anything, or zero where the value is in memory.
+  /// Null, with a diagnostic, when the op cannot be emitted.
+  mlir::Value emit(mlir::Value value, const BlockBox &box);
+
+  mlir::Value constantIndex(int64_t value);
+  mlir::Value addIndex(mlir::Value a, int64_t b);
+
+  /// Shape of a value, scalars as [1].
+  static llvm::SmallVector<int64_t> shapeOf1(mlir::Value value);
+
+private:
+  mlir::Value compute(mlir::Value value, const BlockBox &box);
+  mlir::Value load(mlir::Value value, const BlockBox &box);
+
+  // ElementwiseBlocks.cpp
+  mlir::Value emitElementwise(mlir::Operation *op, const BlockBox &box);
+  mlir::Value emitMath(mlir::Operation *op, llvm::ArrayRef<mlir::Value> x);
+  mlir::Value emitCompare(CompareOp op, mlir::Value lhs, mlir::Value rhs);
+  mlir::Value emitConvert(mlir::Value value, mlir::Type from, mlir::Type to);
+
+  // MovementBlocks.cpp
+  mlir::Value emitBroadcast(BroadcastOp op, const BlockBox &box);
+  mlir::Value emitTranspose(TransposeOp op, const BlockBox &box);
+  mlir::Value emitSlice(SliceOp op, const BlockBox &box);
+  mlir::Value emitPad(PadOp op, const BlockBox &box);
+  mlir::Value emitConcatenate(ConcatenateOp op, const BlockBox &box);
+  mlir::Value emitGather(GatherOp op, const BlockBox &box);
+  mlir::Value emitIota(IotaOp op, const BlockBox &box);
+  mlir::Value emitConstant(ConstantOp op, const BlockBox &box);
+
+  // RowBlocks.cpp
+  mlir::Value emitReduce(ReduceOp op, const BlockBox &box);
+  mlir::Value emitSoftmax(SoftmaxOp op, const BlockBox &box);
+  mlir::Value emitLayerNorm(LayerNormOp op, const BlockBox &box);
+  mlir::Value emitRmsNorm(RmsNormOp op, const BlockBox &box);
+
+  // ProductBlocks.cpp
+  mlir::Value emitContract(ContractOp op, const BlockBox &box);
+  mlir::Value emitAttention(AttentionOp op, const BlockBox &box);
+
+  // RandomBlocks.cpp
+  mlir::Value emitRng(RngOp op, const BlockBox &box);
+
+  // Helpers on tiles.
+  mlir::RankedTensorType tileType(llvm::ArrayRef<int64_t> shape,
+                                  mlir::Type elementType);
+  mlir::Value splat(llvm::ArrayRef<int64_t> shape, mlir::TypedAttr element);
+  mlir::Value splatNumber(llvm::ArrayRef<int64_t> shape, mlir::Type type,
+                          double value);
+  mlir::Value reshape(mlir::Value tile, llvm::ArrayRef<int64_t> shape);
+  mlir::Value broadcastTo(mlir::Value tile, llvm::ArrayRef<int64_t> shape);
+  mlir::Value transpose(mlir::Value tile, llvm::ArrayRef<int64_t> permutation);
+  mlir::Value reduce(llvm::StringRef kind, mlir::Value tile, int64_t dim);
+  /// Indices of a tile's elements along `dim`, counted from `offset`, in i32.
+  mlir::Value indicesAlong(llvm::ArrayRef<int64_t> shape, int64_t dim,
+                           mlir::Value offset);
+  /// i1 tile: 0 <= offset + i < end along `dim`.
+  mlir::Value insideAlong(llvm::ArrayRef<int64_t> shape, int64_t dim,
+                          mlir::Value offset, int64_t end);
+  mlir::Value toF32(mlir::Value tile);
+  mlir::Value fromF32(mlir::Value tile, mlir::Type elementType);
+
+  /// for (i = 0; i < end; i += step) carried = body(i, carried).
+  llvm::SmallVector<mlir::Value>
+  forLoop(int64_t end, int64_t step, mlir::ValueRange inits,
+          llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
+                                                            mlir::ValueRange)>
+              body);
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc = builder.getUnknownLoc();
+  TileSizes sizes;
+  llvm::DenseMap<mlir::Value, mlir::Value> memories;
+  using Key = std::pair<void *, std::vector<std::pair<void *, int64_t>>>;
+  /// Blocks already computed at this point of the program.
+  std::map<Key, mlir::Value> memo;
+  /// Constants, one op each, so that equal boxes have equal offsets.
+  std::map<int64_t, mlir::Value> constants;
+};
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TESSERATOTILE_BLOCKEMITTER_H

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "KernelGroups.h"
+
+using namespace mlir;
+using namespace tessera;
+
+bool tessera::isHostOp(Operation *op) {
+  if (auto constant = dyn_cast<ConstantOp>(op))
+    return !constant.getValue().isSplat();
+  return isa<ReshapeOp, func::ReturnOp, func::CallOp>(op) ||
+         isa_and_nonnull<dist::DistDialect>(op->getDialect());
+}
+
+bool tessera::isFreeOp(Operation *op) {
+  return isa<ConstantOp, IotaOp, BroadcastOp>(op) && !isHostOp(op);
+}
+
+bool tessera::isElementwise(Operation *op) {
+  if (isa<ConvertOp, CompareOp, SelectOp, GeluOp>(op))
+    return true;
+  return isa<NegOp, AbsOp, SignOp, ExpOp, LogOp, SqrtOp, RsqrtOp, TanhOp, ErfOp,
+             LogisticOp, SiluOp, SinOp, CosOp, FloorOp, NotOp, AddOp, SubOp,
+             MulOp, DivOp, RemOp, PowOp, MaxOp, MinOp, AndOp, OrOp, XorOp>(op);
+}
+
+/// Elementwise ops that take many instructions an element.
+static bool isExpensive(Operation *op) {
+  return isa<ExpOp, LogOp, TanhOp, ErfOp, LogisticOp, SiluOp, SinOp, CosOp,
+             PowOp, GeluOp, RngOp, DivOp, SqrtOp, RsqrtOp>(op);
+}
+
+/// Ops that only move elements.
+static bool isMovement(Operation *op) {
+  return isa<TransposeOp, SliceOp, PadOp, ConcatenateOp>(op);
+}
+
+static bool isRowOp(Operation *op) {
+  return isa<SoftmaxOp, LayerNormOp, RmsNormOp, ReduceOp>(op);
+}
+
+static KernelKind kindOf(Operation *op) {
+  if (isa<ContractOp>(op))
+    return KernelKind::Product;
+  if (isa<AttentionOp>(op))
+    return KernelKind::Attention;
+  return isRowOp(op) ? KernelKind::Rows : KernelKind::Pointwise;
+}
+
+namespace {
+
+class Grouper {
+public:
+  std::vector<KernelGroup> run(func::FuncOp function) {
+    Block &block = function.getBody().front();
+    for (Operation &op : llvm::reverse(block))
+      visit(&op);
+    std::reverse(groups.begin(), groups.end());
+    std::vector<KernelGroup> result;
+    for (auto &group : groups)
+      result.push_back(std::move(*group));
+    return result;
+  }
+
+private:
+  void visit(Operation *op) {
+    if (isHostOp(op) || op->getNumResults() == 0)
+      return;
+    Users users = usersOf(op->getResult(0));
+    if (isFreeOp(op)) {
+      // Made anew by each kernel; only the host needs it in memory. A splat
+      // that only the host uses is best left a constant.
+      if (users.onHost && !isa<ConstantOp>(op))
+        start(op);
+      return;
+    }
+    if (users.onHost || users.groups.size() != 1 ||
+        !canJoin(op, **users.groups.begin(), users)) {
+      if (!users.onHost && users.groups.empty())
+        return;
+      start(op);
+      return;
+    }
+    KernelGroup *group = *users.groups.begin();
+    group->members.insert(op);
+    groupOf[op] = group;
+    if (kindOf(op) != KernelKind::Pointwise) {
+      group->kind = kindOf(op);
+      group->heavy = op;
+    }
+    if (isElementwise(op) && allIdentity(users))
+      identity.insert(op);
+  }
+
+  void start(Operation *op) {
+    auto group = std::make_unique<KernelGroup>();
+    group->root = op;
+    group->kind = kindOf(op);
+    if (group->kind != KernelKind::Pointwise)
+      group->heavy = op;
+    group->members.insert(op);
+    groupOf[op] = group.get();
+    if (isElementwise(op))
+      identity.insert(op);
+    groups.push_back(std::move(group));
+  }
+
+  /// Who uses a value, seen through ops that are made anew.
+  struct Users {
+    bool onHost = false;
+    bool throughBroadcast = false;
+    SmallPtrSet<KernelGroup *, 4> groups;
+    SmallVector<Operation *> ops;
+  };
+
+  Users usersOf(Value value) {
+    Users users;
+    collect(value, users);
+    return users;
+  }
+
+  void collect(Value value, Users &users) {
+    for (Operation *user : value.getUsers()) {
+      if (isHostOp(user)) {
+        users.onHost = true;
+        continue;
+      }
+      if (KernelGroup *group = groupOf.lookup(user)) {
+        users.groups.insert(group);
+        users.ops.push_back(user);
+      }
+      if (isFreeOp(user)) {
+        users.throughBroadcast = true;
+        Users further;
+        collect(user->getResult(0), further);
+        users.groups.insert(further.groups.begin(), further.groups.end());
+        llvm::append_range(users.ops, further.ops);
+      }
+    }
+  }
+
+  /// All users work element by element up to the root, on the same block.
+  bool allIdentity(const Users &users) {
+    return !users.throughBroadcast &&
+           llvm::all_of(users.ops, [&](Operation *user) {
+             return identity.contains(user);
+           });
+  }
+
+  bool canJoin(Operation *op, KernelGroup &group, const Users &users) {
+    // A strided slice reads its input through a view of memory.
+    for (Operation *user : users.ops)
+      if (auto slice = dyn_cast<SliceOp>(user))
+        if (llvm::any_of(slice.getStrides(), [](int64_t s) { return s != 1; }))
+          return false;
+    bool feedsGather = llvm::any_of(users.ops, [&](Operation *user) {
+      auto gather = dyn_cast<GatherOp>(user);
+      return gather && gather.getSource() == op->getResult(0);
+    });
+    if (feedsGather)
+      return false;
+    if (kindOf(op) != KernelKind::Pointwise)
+      return group.kind == KernelKind::Pointwise && allIdentity(users);
+    // Attention loads its operands from memory, block by block, many times.
+    bool feedsHeavy = llvm::any_of(users.ops, [&](Operation *user) {
+      return isa<ContractOp, AttentionOp>(user);
+    });
+    if (feedsHeavy)
+      return isa<TransposeOp, ConvertOp>(op) &&
+             llvm::none_of(users.ops, [](Operation *user) {
+               return isa<AttentionOp>(user);
+             });
+    // What is repeated by a broadcast or read by several places of a
+    // concatenation would be computed as often.
+    if (users.throughBroadcast && (isExpensive(op) || isa<GatherOp>(op)))
+      return false;
+    return isElementwise(op) || isMovement(op) || isa<GatherOp, RngOp>(op);
+  }
+
+  std::vector<std::unique_ptr<KernelGroup>> groups;
+  llvm::DenseMap<Operation *, KernelGroup *> groupOf;
+  /// Members whose element (i, j) the root needs for its element (i, j) alone.
+  llvm::DenseSet<Operation *> identity;
+};
+
+} // namespace
+
+std::vector<KernelGroup> tessera::formKernelGroups(func::FuncOp function) {
+  return Grouper().run(function);
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Ops that move or make elements: a block of the result names a block of the
+// operand.
+#include "BlockEmitter.h"
+
+using namespace mlir;
+using namespace tessera;
+
+Value BlockEmitter::emitBroadcast(BroadcastOp op, const BlockBox &box) {
+  SmallVector<int64_t> from = shapeOf1(op.getInput());
+  BlockBox source;
+  SmallVector<int64_t> shape(box.sizes.size(), 1);
+  if (op.getDims().empty()) {
+    source.offsets = {constantIndex(0)};
+    source.sizes = {1};
+  }
+  for (auto [i, dim] : llvm::enumerate(op.getDims())) {
+    bool repeats = from[i] == 1;
+    source.offsets.push_back(repeats ? constantIndex(0) : box.offsets[dim]);
+    source.sizes.push_back(repeats ? 1 : box.sizes[dim]);
+    shape[dim] = source.sizes.back();
+  }
+  Value tile = emit(op.getInput(), source);
+  return tile ? broadcastTo(reshape(tile, shape), box.sizes) : Value();
+}
+
+Value BlockEmitter::emitTranspose(TransposeOp op, const BlockBox &box) {
+  BlockBox source;
+  source.offsets.resize(box.offsets.size());
+  source.sizes.resize(box.sizes.size());
+  for (auto [to, from] : llvm::enumerate(op.getPermutation())) {
+    source.offsets[from] = box.offsets[to];
+    source.sizes[from] = box.sizes[to];
+  }
+  Value tile = emit(op.getInput(), source);
+  return tile ? transpose(tile, op.getPermutation()) : Value();
+}
+
+Value BlockEmitter::emitSlice(SliceOp op, const BlockBox &box) {
+  bool isStrided =
+      llvm::any_of(op.getStrides(), [](int64_t s) { return s != 1; });
+  if (!isStrided) {
+    BlockBox source = box;
+    for (auto [d, start] : llvm::enumerate(op.getStarts()))
+      source.offsets[d] = addIndex(box.offsets[d], start);
+    return emit(op.getInput(), source);
+  }
+  // Every stride-th element, through a view of the input, which is in memory.
+  Value memory = memories.lookup(op.getInput());
+  if (!memory) {
+    op.emitOpError("with a stride reads a value that is not in memory");
+    return {};
+  }
+  auto type = cast<MemRefType>(memory.getType());
+  SmallVector<int64_t> strides, shape(shapeOf1(op.getResult()));
+  int64_t offset;
+  (void)type.getStridesAndOffset(strides, offset);
+  for (auto [d, start] : llvm::enumerate(op.getStarts())) {
+    offset += start * strides[d];
+    strides[d] *= op.getStrides()[d];
+  }
+  auto layout = StridedLayoutAttr::get(builder.getContext(), offset, strides);
+  auto viewType = MemRefType::get(shape, type.getElementType(), layout);
+  Value view = memref::ReinterpretCastOp::create(builder, loc, viewType, memory,
+                                                 offset, shape, strides);
+  Value tile = tile::LoadOp::create(builder, loc,
+                                    tileType(box.sizes, type.getElementType()),
+                                    view, box.offsets, TypedAttr());
+  if (!getElementTypeOrSelf(op.getType()).isInteger(1))
+    return tile;
+  Value zero = splatNumber(box.sizes, type.getElementType(), 0);
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, tile,
+                               zero);
+}
+
+Value BlockEmitter::emitPad(PadOp op, const BlockBox &box) {
+  BlockBox source = box;
+  SmallVector<int64_t> shape = shapeOf1(op.getInput());
+  for (auto [d, low] : llvm::enumerate(op.getLow()))
+    source.offsets[d] = addIndex(box.offsets[d], -low);
+  Value tile = emit(op.getInput(), source);
+  if (!tile)
+    return {};
+  Value pad = splat(box.sizes, cast<TypedAttr>(op.getValue()));
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (op.getLow()[d] == 0 && op.getHigh()[d] == 0)
+      continue;
+    Value inside = insideAlong(box.sizes, d, source.offsets[d], shape[d]);
+    tile = arith::SelectOp::create(builder, loc, inside, tile, pad);
+  }
+  return tile;
+}
+
+Value BlockEmitter::emitConcatenate(ConcatenateOp op, const BlockBox &box) {
+  int64_t dim = op.getDim(), start = 0;
+  Value result;
+  for (Value input : op.getInputs()) {
+    int64_t size = shapeOf(input)[dim];
+    BlockBox source = box;
+    source.offsets[dim] = addIndex(box.offsets[dim], -start);
+    Value tile = emit(input, source);
+    if (!tile)
+      return {};
+    if (result) {
+      Value inside = insideAlong(box.sizes, dim, source.offsets[dim], size);
+      result = arith::SelectOp::create(builder, loc, inside, tile, result);
+    } else {
+      result = tile;
+    }
+    start += size;
+  }
+  return result;
+}
+
+Value BlockEmitter::emitGather(GatherOp op, const BlockBox &box) {
+  // The indexed dimension comes first in a view of the source.
+  Value memory = memories.lookup(op.getSource());
+  auto type = cast<MemRefType>(memory.getType());
+  size_t dim = op.getDim(), rank = type.getRank();
+  size_t numIndices = shapeOf(op.getIndices()).size();
+  SmallVector<int64_t> strides, viewShape, viewStrides;
+  int64_t offset;
+  (void)type.getStridesAndOffset(strides, offset);
+  SmallVector<size_t> order = {dim};
+  for (size_t d = 0; d < rank; ++d)
+    if (d != dim)
+      order.push_back(d);
+  for (size_t d : order) {
+    viewShape.push_back(type.getDimSize(d));
+    viewStrides.push_back(strides[d]);
+  }
+  if (dim != 0) {
+    auto layout =
+        StridedLayoutAttr::get(builder.getContext(), offset, viewStrides);
+    memory = memref::ReinterpretCastOp::create(
+        builder, loc, MemRefType::get(viewShape, type.getElementType(), layout),
+        memory, offset, viewShape, viewStrides);
+  }
+
+  // A scalar index is an index tensor of shape [1] that leaves no dimension.
+  BlockBox indexBox;
+  int64_t numRows = 1;
+  for (size_t i = 0; i < numIndices; ++i) {
+    indexBox.offsets.push_back(box.offsets[dim + i]);
+    indexBox.sizes.push_back(box.sizes[dim + i]);
+    numRows *= box.sizes[dim + i];
+  }
+  if (numIndices == 0)
+    indexBox = {{constantIndex(0)}, {1}};
+  Value indices = emit(op.getIndices(), indexBox);
+  if (!indices)
+    return {};
+  SmallVector<Value> rest;
+  SmallVector<int64_t> gathered = {numRows};
+  for (size_t d = 0; d < box.sizes.size(); ++d) {
+    if (d >= dim && d < dim + numIndices)
+      continue;
+    if (rank == 1)
+      break; // A scalar result counts as one element of shape [1].
+    rest.push_back(box.offsets[d]);
+    gathered.push_back(box.sizes[d]);
+  }
+  Value rows = tile::GatherOp::create(
+      builder, loc, tileType(gathered, type.getElementType()), memory,
+      reshape(indices, {numRows}), rest);
+  if (getElementTypeOrSelf(op.getType()).isInteger(1))
+    rows =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, rows,
+                              splatNumber(gathered, type.getElementType(), 0));
+
+  // Now [indices, a..., b...]; the result has the indices between a and b.
+  SmallVector<int64_t> permutation;
+  for (size_t d = 0; d < dim; ++d)
+    permutation.push_back(1 + d);
+  permutation.push_back(0);
+  for (size_t d = dim + 1; d < rank; ++d)
+    permutation.push_back(d);
+  return reshape(transpose(rows, permutation), box.sizes);
+}
+
+Value BlockEmitter::emitIota(IotaOp op, const BlockBox &box) {
+  Value index = indicesAlong(box.sizes, op.getDim(), box.offsets[op.getDim()]);
+  if (op.getOffset()) {
+    Value start = emit(op.getOffset(), {{constantIndex(0)}, {1}});
+    if (!start)
+      return {};
+    SmallVector<int64_t> ones(box.sizes.size(), 1);
+    start = broadcastTo(reshape(start, ones), box.sizes);
+    index = arith::AddIOp::create(builder, loc, index, start);
+  }
+  return emitConvert(index, builder.getI32Type(),
+                     getElementTypeOrSelf(op.getType()));
+}
+
+Value BlockEmitter::emitConstant(ConstantOp op, const BlockBox &box) {
+  auto attr = cast<SplatElementsAttr>(op.getValue());
+  return splat(box.sizes, attr.getSplatValue<TypedAttr>());
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "TileSizes.h"
+
+#include <algorithm>
+
+namespace tessera {
+
+TileSizes tileSizesFor(TileTarget target) {
+  if (target == TileTarget::CPU)
+    return {128, 384, 512, 64, 256, 4096, 8192, 16384};
+  return {64, 64, 32, 32, 32, 1024, 1024, 4096};
+}
+
+int64_t chooseChunk(int64_t extent, int64_t most) {
+  if (extent <= most)
+    return extent;
+  for (int64_t size = most; 2 * size >= most; --size)
+    if (extent % size == 0)
+      return size;
+  return most;
+}
+
+std::vector<int64_t> chooseBlock(const std::vector<int64_t> &shape,
+                                 const std::vector<bool> &whole, int64_t most) {
+  std::vector<int64_t> block(shape.size(), 1);
+  int64_t elements = 1;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (whole[d]) {
+      block[d] = shape[d];
+      elements *= shape[d];
+    }
+  for (size_t d = shape.size(); d-- > 0;) {
+    if (whole[d] || elements >= most)
+      continue;
+    int64_t size = chooseChunk(shape[d], std::max<int64_t>(1, most / elements));
+    block[d] = size;
+    elements *= size;
+    if (size < shape[d])
+      break;
+  }
+  return block;
+}
+
+} // namespace tessera

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// How large the blocks of kernels are on each target.
+#ifndef TESSERA_LIB_CONVERSION_TESSERATOTILE_TILESIZES_H
+#define TESSERA_LIB_CONVERSION_TESSERATOTILE_TILESIZES_H
+
+#include <cstdint>
+#include <vector>
+
+namespace tessera {
+
+enum class TileTarget { CPU, CUDA };
+
+struct TileSizes {
+  int64_t productRows;    ///< Of the result of a product.
+  int64_t productColumns; ///< Of the result of a product.
+  int64_t productDepth;   ///< Summed at one time.
+  int64_t attentionQueries;
+  int64_t attentionKeys;
+  int64_t rowElements;       ///< Of all rows of a row kernel's block.
+  int64_t pointwiseElements; ///< Of a pointwise kernel's block.
+  int64_t reduceElements;    ///< Read at one time by a reduction.
+};
+
+/// cpu: a block of the right factor and of the result stay in a core's second
+/// level cache; cuda: tiles fit 48 KiB of shared memory.
+TileSizes tileSizesFor(TileTarget target);
+
+/// A size for cutting `extent`: the largest divisor not above `most` when it is
+/// at least half of it, else `most` (the last block is then partly outside).
+int64_t chooseChunk(int64_t extent, int64_t most);
+
+/// Cuts `shape` into blocks of at most `most` elements, taking whole dimensions
+/// from the last one on; dimensions flagged in `whole` are never cut.
+std::vector<int64_t> chooseBlock(const std::vector<int64_t> &shape,
+                                 const std::vector<bool> &whole, int64_t most);
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TESSERATOTILE_TILESIZES_H

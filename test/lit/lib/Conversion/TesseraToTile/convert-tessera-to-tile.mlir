@@ -1,0 +1,58 @@
+// RUN: tessera-opt %s -convert-tessera-to-tile | FileCheck %s
+
+// A product with its bias and activation is one kernel.
+// CHECK: tile.kernel @linear_product_gelu grid [1] inputs 3
+// CHECK: tile.dot {{.*}} : tensor<6x5xf32>, tensor<5x7xf32> -> tensor<6x7xf32>
+// CHECK: arith.addf
+// CHECK: math.erf
+// CHECK: tile.store
+// CHECK-LABEL: func.func @linear
+// CHECK-NEXT: %[[R:.*]] = tile.launch @linear_product_gelu
+// CHECK-NEXT: return %[[R]]
+func.func @linear(%x: tensor<2x3x5xf32>, %w: tensor<7x5xf32>, %b: tensor<7xf32>) -> tensor<2x3x7xf32> {
+  %0 = tessera.contract %x, %w "bsk,nk->bsn" : tensor<2x3x5xf32>, tensor<7x5xf32> -> tensor<2x3x7xf32>
+  %1 = tessera.broadcast %b dims [2] : tensor<7xf32> -> tensor<2x3x7xf32>
+  %2 = tessera.add %0, %1 : tensor<2x3x7xf32>
+  %3 = tessera.gelu %2 approximation none : tensor<2x3x7xf32> -> tensor<2x3x7xf32>
+  return %3 : tensor<2x3x7xf32>
+}
+
+// A value that a collective needs ends its kernel; the norm after it takes the
+// additions before it along.
+// CHECK: tile.kernel @residual_layer_norm
+// CHECK-COUNT-2: tile.reduce "sum"
+// CHECK-LABEL: func.func @residual
+// CHECK-NEXT: tile.launch @residual_product
+// CHECK-NEXT: dist.all_reduce
+// CHECK-NEXT: tile.launch @residual_layer_norm
+// CHECK-NEXT: return
+dist.mesh @mesh <[tp = 2]>
+func.func @residual(%x: tensor<2x5xf32>, %w: tensor<5x3xf32>, %r: tensor<2x3xf32>, %g: tensor<3xf32>, %b: tensor<3xf32>) -> tensor<2x3xf32> {
+  %0 = tessera.contract %x, %w "mk,kn->mn" : tensor<2x5xf32>, tensor<5x3xf32> -> tensor<2x3xf32>
+  %1 = dist.all_reduce sum %0 over @mesh {tp} : tensor<2x3xf32>
+  %2 = tessera.add %1, %r : tensor<2x3xf32>
+  %3 = tessera.layer_norm %2, %g, %b epsilon 1.0e-5 : tensor<2x3xf32>, tensor<3xf32>, tensor<3xf32> -> tensor<2x3xf32>
+  return %3 : tensor<2x3xf32>
+}
+
+// Two products of the same shapes share a kernel.
+// CHECK: tile.kernel @twice_product grid
+// CHECK-NOT: tile.kernel @twice
+// CHECK-LABEL: func.func @twice
+// CHECK-NEXT: tile.launch @twice_product(
+// CHECK-NEXT: tile.launch @twice_product(
+func.func @twice(%x: tensor<5x5xf32>, %w: tensor<5x5xf32>) -> tensor<5x5xf32> {
+  %0 = tessera.contract %x, %w "mk,kn->mn" : tensor<5x5xf32>, tensor<5x5xf32> -> tensor<5x5xf32>
+  %1 = tessera.contract %0, %x "mk,kn->mn" : tensor<5x5xf32>, tensor<5x5xf32> -> tensor<5x5xf32>
+  return %1 : tensor<5x5xf32>
+}
+
+// Booleans lie in memory as bytes.
+// CHECK: tile.kernel @booleans_pointwise_compare
+// CHECK: ^bb0(%{{.*}}: memref<2x3xf32>, %{{.*}}: memref<2x3xi8>)
+// CHECK: arith.extui %{{.*}} : tensor<2x3xi1> to tensor<2x3xi8>
+func.func @booleans(%x: tensor<2x3xf32>) -> tensor<2x3xi1> {
+  %0 = tessera.constant dense<0.0> : tensor<2x3xf32> : tensor<2x3xf32>
+  %1 = tessera.compare gt %x, %0 : tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xi1>
+  return %1 : tensor<2x3xi1>
+}

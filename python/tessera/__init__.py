@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Tessera: write a tensor program once, run it on a mesh of devices.
+
+    import tessera as ts
+    mesh = ts.make_mesh({"tp": 4})
+
+    @ts.jit(mesh=mesh)
+    def mlp(x: ts.MeshTensor["B", "D"], w: ts.MeshTensor["D", "H", ts.P(None, "tp")],
+            v: ts.MeshTensor["H", "D"]):
+        return ts.gelu(x @ w) @ v
+"""
+
+from tessera import models, nn, random, tree
+from tessera._src import operators as _operators  # Gives traced values their operators.
+from tessera._src.annotations import MeshTensor
+from tessera._src.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
+from tessera._src.creation import (
+    arange,
+    full,
+    full_like,
+    iota,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from tessera._src.dtypes import (
+    bf16,
+    bfloat16,
+    bool_,
+    f16,
+    f32,
+    f64,
+    float16,
+    float32,
+    float64,
+    i32,
+    i64,
+    int32,
+    int64,
+)
+from tessera._src.elementwise import (
+    abs,
+    add,
+    astype,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    clip,
+    cos,
+    divide,
+    equal,
+    erf,
+    exp,
+    floor,
+    floor_divide,
+    gelu,
+    greater,
+    greater_equal,
+    isnan,
+    less,
+    less_equal,
+    log,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    relu,
+    remainder,
+    rsqrt,
+    sigmoid,
+    sign,
+    silu,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    where,
+)
+from tessera._src.errors import (
+    CheckpointError,
+    CompileError,
+    ConfigError,
+    ShapeError,
+    ShardingError,
+    TesseraError,
+    TraceError,
+)
+from tessera._src.jit import jit
+from tessera._src.lowered import load_artefact
+from tessera._src.mesh import (
+    UNCONSTRAINED,
+    Mesh,
+    NamedSharding,
+    PartitionSpec,
+    device_count,
+    make_mesh,
+)
+from tessera._src.neural import attention, layer_norm, rms_norm
+from tessera._src.operators import with_sharding_constraint
+from tessera._src.reductions import (
+    all,
+    any,
+    argmax,
+    einsum,
+    matmul,
+    max,
+    mean,
+    min,
+    prod,
+    softmax,
+    sum,
+    var,
+)
+from tessera._src.shaping import (
+    broadcast_to,
+    concatenate,
+    embedding,
+    expand_dims,
+    pad,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    take,
+    transpose,
+)
+
+P = PartitionSpec
+function = jit
+true_divide = divide
+__version__ = "0.1.0"
+
+del _operators
+__all__ = [name for name in dir() if not name.startswith("_")]

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Arrays: a host value and the pieces of it that compiled functions asked for."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessera._src import creation, dtypes, graph
+from tessera._src.errors import TraceError
+from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec
+from tessera._src.tracer import Tracer
+
+
+class Array(np.lib.mixins.NDArrayOperatorsMixin):
+    """An immutable tensor on the host, with cached pieces per layout.
+
+    Converts to NumPy without a copy; NumPy functions and operators on it give NumPy arrays. Weights
+    that are Arrays are cut once for the layout that a compiled function wants; NumPy arguments are
+    cut at every call, since they may have changed.
+    """
+
+    __slots__ = ("_host", "_placed", "sharding", "__weakref__")
+
+    def __init__(self, host: np.ndarray, sharding: NamedSharding | None = None):
+        self._host = host
+        self._placed: dict[tuple, Any] = {}
+        self.sharding = sharding
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._host.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._host.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._host.ndim
+
+    @property
+    def size(self) -> int:
+        return self._host.size
+
+    @property
+    def nbytes(self) -> int:
+        return self._host.nbytes
+
+    def numpy(self) -> np.ndarray:
+        """A read-only view."""
+        view = self._host.view()
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if dtype is not None and np.dtype(dtype) != self._host.dtype:
+            return self._host.astype(dtype)
+        return self._host.copy() if copy else self._host
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(i, Tracer) for i in inputs):
+            return NotImplemented
+        plain = [i._host if isinstance(i, Array) else i for i in inputs]
+        return getattr(ufunc, method)(*plain, **options)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self.dtype == dtypes.bf16:
+            raise TraceError("TS1021", "NumPy does not export bf16 by DLPack",
+                             hint="export x.numpy().view(np.uint16) and view it as bfloat16")
+        return self._host.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._host[index]
+
+    def __len__(self) -> int:
+        return len(self._host)
+
+    def __iter__(self):
+        return iter(self._host)
+
+    def __float__(self) -> float:
+        return float(self._host)
+
+    def __int__(self) -> int:
+        return int(self._host)
+
+    def __bool__(self) -> bool:
+        return bool(self._host)
+
+    def item(self) -> Any:
+        """The only element as a Python scalar."""
+        return self._host.item()
+
+    def __repr__(self) -> str:
+        return f"Array({np.array2string(self._host, threshold=32)}, dtype={dtypes.name_of(self.dtype)})"
+
+    def __reduce__(self):
+        return (Array, (self._host,))
+
+
+@dataclass(frozen=True)
+class ShapeDtypeStruct:
+    """An argument without elements, for lowering ahead of time."""
+
+    shape: tuple[int, ...]
+    dtype: Any = dtypes.f32
+    sharding: NamedSharding | PartitionSpec | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "dtype", dtypes.canonical(self.dtype))
+
+
+def _host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
+    array = np.asarray(x)
+    if dtype is None and isinstance(x, (bool, int, float, list, tuple)):
+        dtype = {"f": dtypes.f32, "i": dtypes.i32}.get(array.dtype.kind)
+    wanted = dtypes.canonical(array.dtype if dtype is None else dtype)
+    if copy:
+        return np.array(array, dtype=wanted, order="C")
+    return np.require(array, wanted, ["C"])
+
+
+def array(x: Any, dtype: Any = None, sharding: NamedSharding | None = None) -> Any:
+    """A copy of x as an Array; Python numbers become i32 and f32. Inside a trace, a constant."""
+    if graph.is_tracing():
+        return creation.asarray_traced(x, dtype)
+    return Array(_host_array(x, dtype, True), sharding)
+
+
+def asarray(x: Any, dtype: Any = None) -> Any:
+    """x as an Array without a copy where possible: do not change x afterwards."""
+    if graph.is_tracing():
+        return creation.asarray_traced(x, dtype)
+    if isinstance(x, Array) and (dtype is None or x.dtype == dtypes.canonical(dtype)):
+        return x
+    return Array(_host_array(x, dtype, False))
+
+
+def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) -> Any:
+    """A tree of arrays as Arrays, which compiled functions cut once and keep.
+
+    The sharding, if given, is what jit takes for an argument that has no layout of its own.
+    """
+    from tessera._src import mesh as meshes, tree
+
+    if isinstance(sharding, PartitionSpec):
+        sharding = NamedSharding(meshes.current_mesh() or meshes.SINGLE, sharding)
+
+    def put(leaf: Any) -> Array:
+        result = asarray(leaf)
+        if sharding is not None:
+            check_spec(sharding.spec, sharding.mesh, result.shape, "the array")
+            result = Array(result._host, sharding)
+        return result
+
+    return tree.map(put, x)
+
+
+def from_dlpack(x: Any) -> Array:
+    """A tensor of another library that speaks DLPack (torch, jax, numpy), without a copy."""
+    if str(getattr(x, "dtype", "")) == "torch.bfloat16":
+        words = np.from_dlpack(x.detach().contiguous().view(sys.modules["torch"].int16))
+        return Array(words.view(dtypes.bf16))
+    if getattr(x, "requires_grad", False):
+        x = x.detach()
+    value = np.from_dlpack(x)
+    dtypes.canonical(value.dtype)
+    return Array(np.ascontiguousarray(value))

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Elementwise functions: arithmetic, comparisons, logic, activations, selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tessera._src import dtypes
+from tessera._src.errors import TraceError
+from tessera._src.tracer import (
+    Tracer,
+    broadcast,
+    broadcast_shapes,
+    convert,
+    emit,
+    emit_simple,
+    lift,
+    promote_operands,
+)
+
+
+def _named(name: str, document: str, function: Callable) -> Callable:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = document
+    return function
+
+
+def _as_float(value: Tracer) -> Tracer:
+    return value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
+
+
+def _as_number(value: Tracer) -> Tracer:
+    return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
+
+
+def unary_op(name: str, value: Tracer) -> Tracer:
+    """One elementwise op of one operand."""
+    open_type = value.type == value.graph.type_of(value.shape, value.dtype)
+    types = "" if open_type else f"({value.type}) -> "
+    return emit(f"tessera.{name} {value.value} : {types}", value.shape, value.dtype, [value])
+
+
+def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
+    """One elementwise op on operands of one shape and dtype."""
+    open_type = lhs.type == rhs.type == lhs.graph.type_of(lhs.shape, lhs.dtype)
+    types = "" if open_type else f"({lhs.type}, {rhs.type}) -> "
+    text = f"tessera.{name} {lhs.value}, {rhs.value} : {types}"
+    return emit(text, lhs.shape, lhs.dtype, [lhs, rhs])
+
+
+def _unary(name: str, document: str, op: str | None = None, prepare: Callable = _as_float):
+    def function(x: Any) -> Tracer:
+        return unary_op(op or name, prepare(lift(x)))
+
+    return _named(name, document, function)
+
+
+def _binary(name: str, document: str, op: str, prepare: Callable = _as_number):
+    def function(x: Any, y: Any) -> Tracer:
+        a, b = promote_operands([x, y])
+        return binary_op(op, prepare(a), prepare(b))
+
+    return _named(name, document, function)
+
+
+exp = _unary("exp", "e to the power x.")
+log = _unary("log", "Natural logarithm.")
+sqrt = _unary("sqrt", "Square root.")
+rsqrt = _unary("rsqrt", "1 / sqrt(x).")
+tanh = _unary("tanh", "Hyperbolic tangent.")
+erf = _unary("erf", "Error function.")
+sin = _unary("sin", "Sine of x in radians.")
+cos = _unary("cos", "Cosine of x in radians.")
+floor = _unary("floor", "Largest integer not above x, as a float.")
+sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)).", "logistic")
+silu = _unary("silu", "x * sigmoid(x).")
+negative = _unary("negative", "-x.", "neg", _as_number)
+abs = _unary("abs", "|x|.", prepare=_as_number)  # noqa: A001
+sign = _unary("sign", "-1, 0 or 1 by the sign of x.", prepare=_as_number)
+
+add = _binary("add", "x + y.", "add")
+subtract = _binary("subtract", "x - y.", "sub")
+multiply = _binary("multiply", "x * y.", "mul")
+divide = _binary("divide", "x / y in floating point.", "div", _as_float)
+maximum = _binary("maximum", "The larger of x and y, element by element; NaN wins.", "max")
+minimum = _binary("minimum", "The smaller of x and y, element by element; NaN wins.", "min")
+
+
+def _whole(x: Any, op: str) -> Tracer:
+    value = lift(x)
+    if dtypes.is_float(value.dtype):
+        raise TraceError("TS1015", f"{op} works on integers and booleans",
+                         got=dtypes.name_of(value.dtype), hint="compare first, such as x > 0")
+    return value
+
+
+def _logical(name: str, document: str, op: str):
+    def function(x: Any, y: Any) -> Tracer:
+        return binary_op(op, *[_whole(v, name) for v in promote_operands([x, y])])
+
+    return _named(name, document, function)
+
+
+bitwise_and = _logical("bitwise_and", "x and y, bit by bit.", "and")
+bitwise_or = _logical("bitwise_or", "x or y, bit by bit.", "or")
+bitwise_xor = _logical("bitwise_xor", "x xor y, bit by bit.", "xor")
+
+
+def bitwise_not(x: Any) -> Tracer:
+    """The complement, bit by bit."""
+    return unary_op("not", _whole(x, "bitwise_not"))
+
+
+def _truth(x: Any) -> Tracer:
+    return convert(lift(x), dtypes.bool_)
+
+
+def logical_and(x: Any, y: Any) -> Tracer:
+    """Whether x and y are both non-zero."""
+    return bitwise_and(_truth(x), _truth(y))
+
+
+def logical_or(x: Any, y: Any) -> Tracer:
+    """Whether x or y is non-zero."""
+    return bitwise_or(_truth(x), _truth(y))
+
+
+def logical_not(x: Any) -> Tracer:
+    """Whether x is zero."""
+    return bitwise_not(_truth(x))
+
+
+def _compare(name: str, direction: str, document: str):
+    def function(x: Any, y: Any) -> Tracer:
+        a, b = promote_operands([x, y])
+        text = f"tessera.compare {direction} {a.value}, {b.value} : {a.type}, {b.type} -> "
+        return emit(text, a.shape, dtypes.bool_, [a, b])
+
+    return _named(name, document, function)
+
+
+equal = _compare("equal", "eq", "x == y.")
+not_equal = _compare("not_equal", "ne", "x != y.")
+less = _compare("less", "lt", "x < y.")
+less_equal = _compare("less_equal", "le", "x <= y.")
+greater = _compare("greater", "gt", "x > y.")
+greater_equal = _compare("greater_equal", "ge", "x >= y.")
+
+
+def isnan(x: Any) -> Tracer:
+    """Whether x is not a number."""
+    value = lift(x)
+    return not_equal(value, value)
+
+
+def where(condition: Any, x: Any, y: Any) -> Tracer:
+    """x where the condition holds, else y."""
+    predicate = _truth(condition)
+    a, b = promote_operands([x, y])
+    shape = broadcast_shapes([predicate.shape, a.shape])
+    p, a, b = broadcast(predicate, shape), broadcast(a, shape), broadcast(b, shape)
+    text = f"tessera.select {p.value}, {a.value}, {b.value} : {p.type}, {a.type}, {b.type} -> "
+    return emit(text, shape, a.dtype, [p, a, b])
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Tracer:
+    """x limited to [low, high]."""
+    result = lift(x)
+    result = result if low is None else maximum(result, low)
+    return result if high is None else minimum(result, high)
+
+
+def remainder(x: Any, y: Any) -> Tracer:
+    """x modulo y with the sign of y, as Python's %."""
+    a, b = (_as_number(v) for v in promote_operands([x, y]))
+    rest = binary_op("rem", a, b)
+    off = logical_and(not_equal(rest, 0), not_equal(less(rest, 0), less(b, 0)))
+    return where(off, add(rest, b), rest)
+
+
+def floor_divide(x: Any, y: Any) -> Tracer:
+    """The largest integer not above x / y."""
+    a, b = (_as_number(v) for v in promote_operands([x, y]))
+    if dtypes.is_float(a.dtype):
+        return floor(binary_op("div", a, b))
+    quotient = binary_op("div", a, b)
+    rest = binary_op("rem", a, b)
+    off = logical_and(not_equal(rest, 0), not_equal(less(rest, 0), less(b, 0)))
+    return where(off, subtract(quotient, 1), quotient)
+
+
+def power(x: Any, y: Any) -> Tracer:
+    """x to the power y; small static integer powers become products."""
+    if isinstance(x, Tracer) and isinstance(y, (int, float)) and not isinstance(y, bool):
+        if y == 0.5 and dtypes.is_float(x.dtype):
+            return sqrt(x)
+        if y == int(y) and 1 <= y <= 16 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
+            return _integer_power(x, int(y))
+        if isinstance(y, int) and y < 0 and not dtypes.is_float(x.dtype):
+            raise TraceError("TS1016", "an integer to a negative power is not an integer",
+                             hint="convert with .astype(ts.f32) first")
+    a, b = promote_operands([x, y])
+    if not dtypes.is_float(a.dtype):
+        raise TraceError(
+            "TS1016", "powers of integers need a static exponent of 1 to 16",
+            got=f"{dtypes.name_of(a.dtype)} ** {y!r}", hint="convert with .astype(ts.f32) first",
+        )
+    return binary_op("pow", a, b)
+
+
+def _integer_power(x: Tracer, exponent: int) -> Tracer:
+    result, base = None, _as_number(x)
+    while exponent:
+        if exponent & 1:
+            result = base if result is None else binary_op("mul", result, base)
+        exponent >>= 1
+        base = binary_op("mul", base, base) if exponent else base
+    return result
+
+
+def square(x: Any) -> Tracer:
+    """x * x."""
+    return power(lift(x), 2)
+
+
+def relu(x: Any) -> Tracer:
+    """max(x, 0)."""
+    return maximum(x, 0)
+
+
+def gelu(x: Any, approximate: bool = False) -> Tracer:
+    """x * Phi(x), Phi the normal distribution function; `approximate` uses the tanh formula."""
+    value = _as_float(lift(x))
+    kind = "tanh" if approximate else "none"
+    return emit_simple("gelu", f" approximation {kind}", value, value.shape)
+
+
+def astype(x: Any, dtype: Any) -> Tracer:
+    """x in another element type: floats round, float to integer truncates, bool is x != 0."""
+    if not isinstance(x, Tracer) and np.ndim(x) == 0:
+        return lift(np.asarray(x).astype(dtypes.canonical(dtype)))
+    return convert(lift(x), dtype)

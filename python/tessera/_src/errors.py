@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Errors users see: one class per family, a stable code, the place, and a way out."""
+
+from __future__ import annotations
+
+import difflib
+import linecache
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from tessera._src import source
+
+
+class TesseraError(Exception):
+    """Base of all errors of this package.
+
+    Attributes: code ("TS1001"), message, location (file, line, column) of the user's code or None.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        expected: Any = None,
+        got: Any = None,
+        choices: Iterable[Any] | None = None,
+        hint: str | None = None,
+        notes: Iterable[str] = (),
+        location: source.Location | None = None,
+    ):
+        self.code = code
+        self.message = message
+        self.location = location if location is not None else source.user_location()
+        lines = [f"[{code}] {message}"]
+        if expected is not None:
+            lines.append(f"  expected: {expected}")
+        if got is not None:
+            lines.append(f"  got: {got}")
+        if choices is not None:
+            lines.append("  valid: " + (", ".join(str(c) for c in choices) or "none"))
+        lines += [f"  note: {note}" for note in notes]
+        if hint:
+            lines.append(f"  help: {hint}")
+        lines += source.excerpt(self.location)
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self):
+        return (_rebuild, (type(self), self.code, self.message, self.location, self.args[0]))
+
+
+def _rebuild(kind, code, message, location, text):
+    error = kind.__new__(kind)
+    Exception.__init__(error, text)
+    error.code, error.message, error.location = code, message, location
+    return error
+
+
+class ShapeError(TesseraError, ValueError):
+    """Shapes or named dimensions that do not fit together (TS3xxx)."""
+
+
+class ShardingError(TesseraError, ValueError):
+    """A mesh, an axis or a layout that cannot be (TS2xxx)."""
+
+
+class TraceError(TesseraError, TypeError):
+    """Something a traced function cannot do (TS1xxx)."""
+
+
+class ConfigError(TesseraError, ValueError):
+    """An option or a model configuration that is not valid (TS4xxx)."""
+
+
+class CompileError(TesseraError, RuntimeError):
+    """The compiler or the runtime refused (TS5xxx)."""
+
+
+class CheckpointError(TesseraError, ValueError):
+    """Weights or artefacts that are missing, misshapen or damaged (TS6xxx)."""
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
+    """A sentence naming the closest of `valid`, or None."""
+    close = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.4)
+    return f"did you mean '{close[0]}'?" if close else None
+
+
+def without_internal_frames(error: BaseException) -> BaseException:
+    """`error` with a traceback of user frames only."""
+    kept = []
+    trace = error.__traceback__
+    while trace is not None:
+        if not source.is_internal(trace.tb_frame.f_code.co_filename):
+            kept.append(trace)
+        trace = trace.tb_next
+    result = None
+    for item in reversed(kept):
+        result = types.TracebackType(result, item.tb_frame, item.tb_lasti, item.tb_lineno)
+    return error.with_traceback(result)
+
+
+def from_diagnostics(diagnostics: list[dict], summary: str, lines: int = 8) -> CompileError:
+    """The compiler's diagnostics as an error at the user's line."""
+    errors = [d for d in diagnostics if d.get("severity") == "error"] or diagnostics
+    if not errors:
+        return CompileError("TS5001", summary)
+    first = errors[0]
+    notes = []
+    for diagnostic in [first, *errors[1:lines]]:
+        if diagnostic is not first:
+            notes.append(_place(diagnostic) + diagnostic.get("message", ""))
+        notes += [_place(n) + n.get("message", "") for n in diagnostic.get("notes", [])]
+    location = None
+    if first.get("file") and first.get("line"):
+        location = source.Location(first["file"], first["line"], first.get("column") or 1)
+    return CompileError(
+        first.get("code", "TS5001"),
+        f"{summary}: {first.get('message', 'unknown error')}",
+        notes=notes,
+        location=location or source.NOWHERE,
+    )
+
+
+def _place(diagnostic: dict) -> str:
+    if not diagnostic.get("file") or not diagnostic.get("line"):
+        return ""
+    text = linecache.getline(diagnostic["file"], diagnostic["line"]).strip()
+    return f"{diagnostic['file']}:{diagnostic['line']}: " + (f"`{text}`: " if text else "")

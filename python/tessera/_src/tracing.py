@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Running a Python function on traced values to get its program."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessera._src import dtypes, graph, source, tree
+from tessera._src.annotations import MeshTensorSpec, Unifier
+from tessera._src.errors import ShardingError, TraceError, without_internal_frames, TesseraError
+from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
+from tessera._src.tracer import Tracer, is_scalar, lift
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One leaf of the arguments: its place, and the layout the user asked for, if any."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    spec: PartitionSpec | None
+
+
+@dataclass
+class Program:
+    """A traced function."""
+
+    text: str
+    mesh: Mesh
+    arguments: list[Argument]
+    results: list[tuple[tuple[int, ...], np.dtype]]
+    result_tree: tree.TreeDef
+    location: source.Location | None
+
+
+def is_spec(value: Any) -> bool:
+    """A leaf of a tree of layouts."""
+    return isinstance(value, (PartitionSpec, NamedSharding, MeshTensorSpec))
+
+
+def plain_spec(value: Any, mesh: Mesh, what: str) -> PartitionSpec | None:
+    """The PartitionSpec of an entry of in_shardings or out_shardings."""
+    if isinstance(value, NamedSharding):
+        if value.mesh != mesh:
+            raise ShardingError("TS2007", f"{what} has a layout on another mesh than the function",
+                                expected=mesh, got=value.mesh)
+        return value.spec
+    if isinstance(value, MeshTensorSpec):
+        return value.spec
+    return value
+
+
+def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of an argument; numbers are tensors without dimensions."""
+    shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
+    if shape is not None and isinstance(dtype, np.dtype):
+        return tuple(shape), dtypes.canonical(dtype)
+    if is_scalar(leaf):
+        return (), dtypes.weak_dtype(leaf, None)
+    if shape is not None and hasattr(leaf, "__array__"):  # torch, jax: by NumPy's eyes.
+        return abstract(np.asarray(leaf), name)
+    raise TraceError(
+        "TS1022",
+        f"argument '{name}' is a {type(leaf).__name__}, not an array",
+        choices=["numpy arrays", "ts.Array", "numbers", "trees of them"],
+        hint=f"if it selects what is computed, pass static_argnames=('{name}',)",
+    )
+
+
+def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Callable,
+          out_shardings: Any, result_annotation: Any, unifier: Unifier) -> Program:
+    """The program of `function`; `build(tracers)` gives its positional and named arguments."""
+    location = source.function_location(inspect.unwrap(function))
+    owner = graph.Graph(mesh)
+    tracers = []
+    for leaf in leaves:
+        layout = None
+        if leaf.spec is not None:
+            check_spec(leaf.spec, mesh, leaf.shape, f"argument '{leaf.name}'")
+            layout = layout_text(leaf.spec, len(leaf.shape))
+        value, text = owner.add_argument(leaf.name, leaf.shape, leaf.dtype, layout, location)
+        tracers.append(Tracer(owner, value, text, leaf.shape, leaf.dtype))
+    with graph.tracing(owner):
+        args, kwargs = build(tracers)
+        try:
+            result = function(*args, **kwargs)
+        except TesseraError as error:
+            raise without_internal_frames(error) from None
+        flat, structure = tree.flatten(result)
+        flat = [_as_result(r, path) for r, path in zip(flat, tree.paths(structure))]
+        flat = _constrain_results(flat, structure, mesh, out_shardings, result_annotation, unifier)
+    text = owner.module([r.value for r in flat], [r.type for r in flat])
+    return Program(text, mesh, list(leaves), [(r.shape, r.dtype) for r in flat], structure, location)
+
+
+def _as_result(value: Any, path: str) -> Tracer:
+    if isinstance(value, Tracer) or is_scalar(value) or hasattr(value, "__array__"):
+        return lift(value)
+    raise TraceError("TS1023", f"result '{path}' is a {type(value).__name__}, not an array"
+                     if path else f"the result is a {type(value).__name__}, not an array")
+
+
+def _constrain_results(flat: list[Tracer], structure: tree.TreeDef, mesh: Mesh, out_shardings: Any,
+                       annotation: Any, unifier: Unifier) -> list[Tracer]:
+    prefix = annotation if isinstance(annotation, MeshTensorSpec) else None
+    if prefix is not None and structure.count == 1:
+        unifier.check("the result", prefix, flat[0].shape, flat[0].dtype)
+    wanted = out_shardings if out_shardings is not None else prefix
+    specs = tree.broadcast_prefix(wanted, structure, is_spec)
+    result = []
+    for index, (value, entry) in enumerate(zip(flat, specs)):
+        what = f"result {index}" if len(flat) > 1 else "the result"
+        spec = plain_spec(entry, mesh, what)
+        if spec is not None:
+            check_spec(spec, mesh, value.shape, what)
+            layout = layout_text(spec, value.ndim)
+            closed = graph.type_text(value.shape, value.dtype, layout)
+            name = value.graph.emit(
+                f"tessera.constrain {value.value} to <@mesh, {layout}> : {value.type} -> {closed}"
+            )
+            value = Tracer(value.graph, name, closed, value.shape, value.dtype)
+        result.append(value)
+    return result
+
+

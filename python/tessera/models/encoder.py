@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""BERT-style sentence encoders as plain functions over weights with Hugging Face's names.
+
+Weights are a dictionary name -> array, in torch's orientation [out, in]. Only the query and the
+first MLP weight of each layer are annotated (`ENCODER_SPECS`); all other layouts follow from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tessera._src import (
+    checkpoint,
+    dtypes,
+    elementwise,
+    errors,
+    jit,
+    mesh as meshes,
+    neural,
+    reductions,
+    shaping,
+)
+from tessera._src.array import Array
+from tessera._src.mesh import PartitionSpec as P
+
+ENCODER_SPECS: dict[str, P] = {
+    "encoder.layer.*.attention.self.query.weight": P("tp", None),
+    "encoder.layer.*.intermediate.dense.weight": P("tp", None),
+}
+_IGNORED = ("embeddings.position_ids", "pooler.*")
+_ACTIVATIONS = {
+    "gelu": elementwise.gelu,
+    "gelu_new": lambda x: elementwise.gelu(x, approximate=True),
+    "gelu_pytorch_tanh": lambda x: elementwise.gelu(x, approximate=True),
+    "relu": elementwise.relu,
+    "silu": elementwise.silu,
+}
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The fields of config.json that determine the computation."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_attention_heads: int
+    num_hidden_layers: int
+    vocab_size: int
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    hidden_act: str = "gelu"
+    layer_norm_eps: float = 1e-12
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike) -> EncoderConfig:
+        """Reads and checks config.json."""
+        try:
+            data = json.loads(Path(path).read_text())
+        except OSError as error:
+            raise errors.CheckpointError("TS6001", f"{path} cannot be read: {error.strerror}"
+                                         ) from None
+        except ValueError as error:
+            raise errors.CheckpointError("TS6002", f"{path} is no JSON: {error}") from None
+        return cls.from_dict(data, str(path))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> EncoderConfig:
+        """The configuration, checked."""
+        if data.get("model_type", "bert") != "bert":
+            raise errors.ConfigError("TS4008", f"{where} is of a '{data['model_type']}' model",
+                                     choices=["bert"])
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        missing = [n for n, f in fields.items()
+                   if f.default is dataclasses.MISSING and n not in data]
+        if missing:
+            raise errors.ConfigError("TS4008", f"{where} lacks {', '.join(missing)}")
+        if data.get("position_embedding_type", "absolute") != "absolute":
+            raise errors.ConfigError("TS4008", f"{where} has position embeddings of type "
+                                     f"'{data['position_embedding_type']}'", choices=["absolute"])
+        config = cls(**{n: data[n] for n in fields if n in data})
+        if config.hidden_act not in _ACTIVATIONS:
+            raise errors.ConfigError("TS4008", f"{where} has activation '{config.hidden_act}'",
+                                     choices=list(_ACTIVATIONS))
+        if config.hidden_size % config.num_attention_heads:
+            heads = config.num_attention_heads
+            raise errors.ConfigError(
+                "TS4008", f"hidden_size={config.hidden_size} is not divisible by "
+                f"num_attention_heads={heads}",
+                choices=[d for d in range(1, 129) if config.hidden_size % d == 0],
+            )
+        return config
+
+
+def weight_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every weight."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.word_embeddings.weight": (config.vocab_size, hidden),
+        "embeddings.position_embeddings.weight": (config.max_position_embeddings, hidden),
+        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),
+    }
+
+    def norm(name: str) -> None:
+        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
+
+    def dense(name: str, out: int, into: int) -> None:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (out, into), (out,)
+
+    norm("embeddings.LayerNorm")
+    for i in range(config.num_hidden_layers):
+        layer = f"encoder.layer.{i}"
+        for part in ("query", "key", "value"):
+            dense(f"{layer}.attention.self.{part}", hidden, hidden)
+        dense(f"{layer}.attention.output.dense", hidden, hidden)
+        norm(f"{layer}.attention.output.LayerNorm")
+        dense(f"{layer}.intermediate.dense", inner, hidden)
+        dense(f"{layer}.output.dense", hidden, inner)
+        norm(f"{layer}.output.LayerNorm")
+    return shapes
+
+
+def expand_specs(specs: Mapping[str, P], config: EncoderConfig, mesh: meshes.Mesh) -> dict[str, P]:
+    """Patterns such as ENCODER_SPECS by weight; axes that the mesh lacks are left out."""
+    import fnmatch
+
+    result = {}
+    for name in weight_shapes(config):
+        for pattern, spec in specs.items():
+            if fnmatch.fnmatchcase(name, pattern) and all(
+                axis in mesh.shape for dim in spec for axis in meshes.axes_of(dim)
+            ):
+                result[name] = spec
+    return result
+
+
+def dense(params: Mapping[str, Any], name: str, x: Any) -> Any:
+    """x times a weight [out, in], plus its bias."""
+    return reductions.einsum("bsk,nk->bsn", x, params[f"{name}.weight"]) + params[f"{name}.bias"]
+
+
+def norm(params: Mapping[str, Any], name: str, x: Any, config: EncoderConfig) -> Any:
+    """Layer normalisation by the weights called `name`."""
+    return neural.layer_norm(x, params[f"{name}.weight"], params[f"{name}.bias"],
+                             config.layer_norm_eps)
+
+
+def embed(params: Mapping[str, Any], input_ids: Any, token_type_ids: Any,
+          config: EncoderConfig) -> Any:
+    """The sum of word, position and type embeddings, normalised."""
+    word = shaping.embedding(params["embeddings.word_embeddings.weight"], input_ids)
+    position = params["embeddings.position_embeddings.weight"][: input_ids.shape[1]]
+    kind = shaping.embedding(params["embeddings.token_type_embeddings.weight"], token_type_ids)
+    return norm(params, "embeddings.LayerNorm", word + position + kind, config)
+
+
+def layer(params: Mapping[str, Any], name: str, x: Any, bias: Any, config: EncoderConfig) -> Any:
+    """One layer: attention and MLP, each added to its input and normalised after."""
+    batch, length, _ = x.shape
+    heads = (batch, length, config.num_attention_heads, config.head_size)
+    q = dense(params, f"{name}.attention.self.query", x).reshape(heads)
+    k = dense(params, f"{name}.attention.self.key", x).reshape(heads)
+    v = dense(params, f"{name}.attention.self.value", x).reshape(heads)
+    mixed = neural.attention(q, k, v, bias).reshape(batch, length, config.hidden_size)
+    mixed = dense(params, f"{name}.attention.output.dense", mixed)
+    x = norm(params, f"{name}.attention.output.LayerNorm", x + mixed, config)
+    inner = _ACTIVATIONS[config.hidden_act](dense(params, f"{name}.intermediate.dense", x))
+    return norm(params, f"{name}.output.LayerNorm",
+                x + dense(params, f"{name}.output.dense", inner), config)
+
+
+def hidden_states(params: Mapping[str, Any], input_ids: Any, attention_mask: Any,
+                  token_type_ids: Any, config: EncoderConfig) -> Any:
+    """The last layer's output [batch, length, hidden]."""
+    x = embed(params, input_ids, token_type_ids, config)
+    keep = attention_mask.astype(x.dtype)[:, None, None, :]
+    bias = (1.0 - keep) * -1e9
+    for i in range(config.num_hidden_layers):
+        x = layer(params, f"encoder.layer.{i}", x, bias, config)
+    return x
+
+
+def sentence_embedding(params: Mapping[str, Any], input_ids: Any, attention_mask: Any,
+                       token_type_ids: Any, config: EncoderConfig) -> Any:
+    """The mean of the hidden states of real tokens, scaled to length 1: [batch, hidden]."""
+    x = hidden_states(params, input_ids, attention_mask, token_type_ids, config)
+    keep = attention_mask.astype(x.dtype)[:, :, None]
+    mean = (x * keep).sum(axis=1) / elementwise.maximum(keep.sum(axis=1), 1e-9)
+    length = elementwise.sqrt((mean * mean).sum(axis=1, keepdims=True))
+    return mean / elementwise.maximum(length, 1e-12)
+
+
+def check_config(config: EncoderConfig, mesh: meshes.Mesh) -> None:
+    """Raises unless the attention heads divide over the mesh's axis `tp`."""
+    if "tp" in mesh.shape:
+        neural.check_heads(config.num_attention_heads, mesh.shape["tp"])
+
+
+class Encoder:
+    """A sentence encoder: configuration, weights, and (if the folder has one) a tokenizer."""
+
+    def __init__(self, config: EncoderConfig, params: Mapping[str, Any], tokenizer: Any = None):
+        self.config, self.params, self.tokenizer = config, dict(params), tokenizer
+        self._functions: dict[tuple, jit.JittedFunction] = {}
+
+    @classmethod
+    def from_pretrained(cls, directory: str | os.PathLike, *, dtype: Any = None) -> Encoder:
+        """Reads config.json, model.safetensors and tokenizer.json of a folder."""
+        directory = Path(directory)
+        config = EncoderConfig.from_json(directory / "config.json")
+        params = checkpoint.load_safetensors(
+            directory / "model.safetensors", weight_shapes(config), ignore=_IGNORED,
+            dtype=None if dtype is None else dtypes.canonical(dtype),
+        )
+        tokenizer = None
+        if (directory / "tokenizer.json").exists():
+            from tokenizers import Tokenizer
+
+            tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(config.max_position_embeddings)
+        return cls(config, params, tokenizer)
+
+    def function(self, mesh: meshes.Mesh, **options: Any) -> jit.JittedFunction:
+        """The compiled forward pass on a mesh: f(params, input_ids, attention_mask, type_ids)."""
+        check_config(self.config, mesh)
+        key = (mesh, tuple(sorted(options.items())))
+        if key not in self._functions:
+
+            def forward(params, input_ids, attention_mask, token_type_ids):
+                return sentence_embedding(params, input_ids, attention_mask, token_type_ids,
+                                          self.config)
+
+            self._functions[key] = jit.jit(
+                forward, mesh=mesh, out_shardings=P(),
+                in_shardings={"params": expand_specs(ENCODER_SPECS, self.config, mesh)}, **options,
+            )
+        return self._functions[key]
+
+    def tokenize(self, sentences: Sequence[str], multiple: int = 8) -> tuple[np.ndarray, ...]:
+        """Token ids, mask and type ids [batch, length], the length padded to a multiple."""
+        if self.tokenizer is None:
+            raise errors.CheckpointError("TS6001", "the model's folder has no tokenizer.json")
+        encoded = self.tokenizer.encode_batch(list(sentences))
+        length = max(len(e.ids) for e in encoded)
+        length = min(-(-length // multiple) * multiple, self.config.max_position_embeddings)
+        ids, mask, kinds = (np.zeros((len(encoded), length), np.int32) for _ in range(3))
+        for row, item in enumerate(encoded):
+            ids[row, : len(item.ids)] = item.ids
+            mask[row, : len(item.ids)] = item.attention_mask
+            kinds[row, : len(item.ids)] = item.type_ids
+        return ids, mask, kinds
+
+    def encode(self, sentences: Sequence[str], mesh: meshes.Mesh | None = None,
+               **options: Any) -> np.ndarray:
+        """Embeddings of length 1, one row per sentence."""
+        mesh = mesh or meshes.current_mesh() or meshes.SINGLE
+        result: Array = self.function(mesh, **options)(self.params, *self.tokenize(sentences))
+        return result.numpy()
+
+
+def random_weights(config: EncoderConfig, seed: int = 0, scale: float = 0.05) -> dict[str, Array]:
+    """Weights for tests and benchmarks: normal, with normalisations at 1 and 0."""
+    generator = np.random.default_rng(seed)
+    result = {}
+    for name, shape in weight_shapes(config).items():
+        value = generator.standard_normal(shape, np.float32) * scale
+        value += 1 if name.endswith("LayerNorm.weight") else 0
+        result[name] = Array(value)
+    return result
+
+
+__all__ = [
+    "ENCODER_SPECS", "Encoder", "EncoderConfig", "random_weights", "sentence_embedding",
+    "weight_shapes",
+]

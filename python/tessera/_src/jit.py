@@ -23,6 +23,7 @@ from tessera._src.errors import (
 from tessera._src.graph import is_tracing
 from tessera._src.lowered import Compiled, Lowered, check_device, check_target, target_of
 from tessera._src.mesh import SINGLE, Mesh, NamedSharding, PartitionSpec, current_mesh
+from tessera._src.source import function_location
 from tessera._src.tracer import Tracer
 from tessera._src.tracing import Argument, abstract, is_spec, plain_spec, trace
 
@@ -138,14 +139,18 @@ class JittedFunction:
                 continue
             if not isinstance(spec, MeshTensorSpec):
                 raise ShapeError("TS3019", f"parameter '{name}' has no MeshTensor annotation",
+                                 location=function_location(self.function),
                                  hint='annotate it, as in x: ts.MeshTensor[8, "D", ts.f32]')
             shape = unifier.shape_of(spec, dims)
             if shape is None:
                 missing = [d for d in spec.dims if d is None or (isinstance(d, str) and d not in dims)]
                 raise ShapeError("TS3019", f"sizes of {missing} of parameter '{name}' are unknown",
+                                 location=function_location(self.function),
                                  hint="give them, as in --shapes B=8,D=64")
             args[name] = ShapeDtypeStruct(shape, spec.dtype if spec.dtype is not None else "f32")
-        return self.lower(**args)
+        if self._statics:
+            return self.lower(**args)
+        return self.lower(*args.values())
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """Why each collective is there, for arguments like these."""

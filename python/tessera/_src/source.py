@@ -11,7 +11,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import NamedTuple
 
-_INTERNAL = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_INTERNAL = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "compile.py"))
 
 
 class Location(NamedTuple):

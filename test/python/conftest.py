@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Shared by the Python tests: a cache of their own, and a check that traced programs are valid."""
+
+import os
+import subprocess
+
+import pytest
+
+from tessera._src import native
+
+HAS_COMPILER = native.is_available("libtessera_compiler.so")
+HAS_RUNTIME = HAS_COMPILER and native.is_available("libtessera_rt.so")
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="libtessera_compiler.so is not built")
+needs_runtime = pytest.mark.skipif(not HAS_RUNTIME, reason="the native libraries are not built")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("TESSERA_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def opt():
+    """Runs tessera-opt on a program's text; fails the test if the program is refused."""
+    tool = os.environ.get("TESSERA_OPT")
+    if not tool or not os.path.exists(tool):
+        pytest.skip("TESSERA_OPT does not name tessera-opt")
+
+    def run(text: str, *passes: str) -> str:
+        done = subprocess.run([tool, "-", "--tessera-verify-program", *passes], input=text,
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr + text
+        return done.stdout
+
+    return run

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Evaluates traced programs with NumPy, op by op, from their text.
+
+Independent of the compiler, so that it tells errors of tracing from errors of compiling.
+"""
+
+import math
+import re
+
+import numpy as np
+
+from tessera._src.dtypes import BY_NAME
+
+_OP = re.compile(r"^\s*(%\d+) = tessera\.(\w+) (.*?) loc\(")
+_TYPE = re.compile(r"!tessera\.mesh_tensor<((?:\d+x)*)(\w+), @mesh")
+_LIST = re.compile(r"\[([-\d, ]*)\]")
+
+_UNARY = {
+    "neg": np.negative, "abs": np.abs, "sign": np.sign, "exp": np.exp, "log": np.log,
+    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "tanh": np.tanh, "sin": np.sin,
+    "cos": np.cos, "floor": np.floor, "erf": np.vectorize(math.erf, otypes=[np.float64]),
+    "logistic": lambda x: 1 / (1 + np.exp(-x)), "silu": lambda x: x / (1 + np.exp(-x)),
+    "not": np.invert,
+}
+
+
+def _divide(x, y):
+    return np.trunc(x / y) if x.dtype.kind == "i" else x / y
+
+
+_BINARY = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": _divide, "rem": np.fmod,
+    "pow": np.power, "max": np.maximum, "min": np.minimum, "and": np.bitwise_and,
+    "or": np.bitwise_or, "xor": np.bitwise_xor,
+}
+_COMPARE = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
+            "gt": np.greater, "ge": np.greater_equal}
+_REDUCE = {"sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
+
+
+def _type(text):
+    dims, name = _TYPE.findall(text)[-1]
+    return tuple(int(d) for d in dims.split("x") if d), BY_NAME[name]
+
+
+def _lists(text):
+    return [[int(v) for v in found.split(",") if v.strip()] for found in _LIST.findall(text)]
+
+
+def _constant(text, shape, dtype):
+    body = re.match(r"dense<(.*?)> :", text).group(1)
+    if not body.startswith('"0x'):
+        if body.startswith("0x"):
+            bits = np.array(int(body, 16), f"u{dtype.itemsize}")
+            return np.full(shape, bits.view(dtype))
+        return np.full(shape, {"true": True, "false": False}.get(body, None) if dtype == np.bool_
+                       else float(body) if "." in body else int(body)).astype(dtype)
+    raw = np.frombuffer(bytes.fromhex(body[3:-1]), np.uint8)
+    if dtype == np.bool_:
+        return np.unpackbits(raw, bitorder="little")[: math.prod(shape)].astype(bool).reshape(shape)
+    return raw.view(dtype).reshape(shape)
+
+
+def _number(text, name):
+    return float(re.search(rf"{name} (\S+)", text).group(1))
+
+
+def _attention(values, head, causal):
+    q, k, v = values[:3]
+    k, v = (np.repeat(t, q.shape[2] // t.shape[2], axis=2) for t in (k, v))
+    score = np.einsum("bshd,bthd->bhst", q, k) * _number(head, "scale")
+    score = score + (values[3] if len(values) > 3 else 0)
+    if causal:
+        s, t = score.shape[2:]
+        score = np.where(np.tri(s, t, t - s, dtype=bool), score, -np.inf)
+    return np.einsum("bhst,bthe->bshe", _softmax(score, -1), v)
+
+
+def _softmax(x, axis):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
+    head = rest.split(" : ")[0]
+    wide = [o.astype(np.float64) if o.dtype.kind in "fV" and o.dtype != np.float64 else o
+            for o in operands]
+    lists = _lists(head)
+    if op in _UNARY:
+        return _UNARY[op](wide[0])
+    if op in _BINARY:
+        return _BINARY[op](*wide)
+    if op == "compare":
+        return _COMPARE[head.split()[0]](*wide)
+    if op == "select":
+        return np.where(*operands)
+    if op == "convert":
+        if dtype == np.bool_:
+            return wide[0] != 0
+        return np.trunc(wide[0]) if dtype.kind == "i" and wide[0].dtype.kind == "f" else wide[0]
+    if op == "constant":
+        return _constant(rest, shape, dtype)
+    if op == "iota":
+        dim = int(head.split()[1])
+        return np.broadcast_to(
+            np.arange(shape[dim]).reshape([-1 if i == dim else 1 for i in range(len(shape))]), shape)
+    if op == "contract":
+        return np.einsum(re.search(r'"(.*?)"', head).group(1), *wide)
+    if op == "reduce":
+        return _REDUCE[head.split()[0]](wide[0], axis=tuple(lists[-1]))
+    if op == "reshape":
+        return operands[0].reshape(shape)
+    if op == "transpose":
+        return operands[0].transpose(lists[0])
+    if op == "broadcast":
+        full = [1] * len(shape)
+        for position, size in zip(lists[0], operands[0].shape):
+            full[position] = size
+        return np.broadcast_to(operands[0].reshape(full), shape)
+    if op == "slice":
+        return operands[0][tuple(slice(*b) for b in zip(*lists))]
+    if op == "concatenate":
+        return np.concatenate(operands, int(re.search(r"dim (\d+)", head).group(1)))
+    if op == "pad":
+        value = re.search(r"value (\S+)", head).group(1)
+        return np.pad(wide[0], list(zip(*lists)),
+                      constant_values={"true": True, "false": False}.get(value) if dtype == np.bool_
+                      else float(value))
+    if op == "gather":
+        dim = int(re.search(r"dim (\d+)", head).group(1))
+        table, at = operands
+        taken = np.take(table, np.clip(at, 0, table.shape[dim] - 1), axis=dim)
+        inside = ((at >= 0) & (at < table.shape[dim])).reshape(
+            (1,) * dim + at.shape + (1,) * (table.ndim - dim - 1))
+        return np.where(inside, taken, np.zeros((), taken.dtype))
+    if op == "gelu":
+        x = wide[0]
+        if "tanh" in head:
+            return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+        return 0.5 * x * (1 + _UNARY["erf"](x / np.sqrt(2)))
+    if op == "softmax":
+        return _softmax(wide[0], int(head.split()[-1]))
+    if op == "layer_norm":
+        x, scale, bias = wide
+        off = x - x.mean(-1, keepdims=True)
+        return off / np.sqrt((off**2).mean(-1, keepdims=True) + _number(head, "epsilon")) * scale + bias
+    if op == "rms_norm":
+        x, scale = wide
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + _number(head, "epsilon")) * scale
+    if op == "attention":
+        return _attention(wide, head, "causal" in head)
+    if op == "constrain":
+        return operands[0]
+    raise NotImplementedError(op)
+
+
+def evaluate(text, inputs):
+    """The results of @main on whole tensors."""
+    values = {f"%arg{i}": np.asarray(value) for i, value in enumerate(inputs)}
+    for line in text.splitlines():
+        found = _OP.match(line)
+        if found:
+            name, op, rest = found.groups()
+            shape, dtype = _type(rest)
+            operands = [values[v] for v in re.findall(r"%(?:arg)?\d+", rest)]
+            with np.errstate(all="ignore"):
+                result = np.asarray(_apply(op, rest, operands, shape, dtype))
+            assert result.shape == shape, f"{line}: evaluates to {result.shape}"
+            values[name] = result.astype(dtype)
+        elif line.strip().startswith("return"):
+            return [values[v] for v in re.findall(r"%(?:arg)?\d+", line)]
+    raise AssertionError("no return")
+
+
+def run(lowered, *args):
+    """The only result of a lowered function, by NumPy."""
+    import tessera as ts
+
+    return evaluate(lowered.program.text, ts.tree.flatten((args, {}))[0])[0]

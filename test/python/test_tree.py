@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Trees flatten in a fixed order and come back as they were."""
+
+import dataclasses
+from collections import namedtuple
+
+import pytest
+
+import tessera as ts
+
+Pair = namedtuple("Pair", "left right")
+
+
+@ts.tree.register_dataclass
+@dataclasses.dataclass
+class Layer:
+    weight: object
+    bias: object = None
+
+
+def test_trees_round_trip():
+    for value in ({"b": 1, "a": [2, (3, None)]}, Pair(1, {"x": 2}), Layer(1, [2]), 5, (), [None]):
+        leaves, structure = ts.tree.flatten(value)
+        assert ts.tree.unflatten(structure, leaves) == value
+        assert structure.count == len(leaves)
+
+
+def test_dictionaries_flatten_by_key_whatever_their_order():
+    one, two = ts.tree.flatten({"b": 1, "a": 2}), ts.tree.flatten({"a": 2, "b": 1})
+    assert one == two and hash(one[1]) == hash(two[1])
+    assert one[0] == [2, 1]
+
+
+def test_structures_differ_when_kinds_do():
+    assert ts.tree.flatten([1, 2])[1] != ts.tree.flatten((1, 2))[1]
+
+
+def test_paths_name_leaves():
+    assert ts.tree.paths(ts.tree.flatten({"a": [1, Layer(2, 3)]})[1]) == ["a.0", "a.1.weight", "a.1.bias"]
+
+
+def test_map_needs_one_structure():
+    assert ts.tree.map(lambda a, b: a + b, [1, {"x": 2}], [3, {"x": 4}]) == [4, {"x": 6}]
+    with pytest.raises(ts.TraceError, match="TS1005"):
+        ts.tree.map(lambda a, b: a, [1], [1, 2])
+
+
+def test_mixed_keys_are_an_error():
+    with pytest.raises(ts.TraceError, match="TS1004"):
+        ts.tree.flatten({1: 1, "a": 2})
+
+
+def test_functions_take_and_give_trees():
+    text = ts.jit(lambda p: {"out": Pair(p.weight + 1, [p.bias])}).lower(Layer(1.0, 2)).as_text()
+    assert '"p.weight"' in text and '"p.bias"' in text

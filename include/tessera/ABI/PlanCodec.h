@@ -172,12 +172,18 @@ inline std::string decodeArtefact(const char *bytes, size_t size,
            "after it was written)";
   if (header.numSections > bodySize / sizeof(SectionHeader))
     return "is damaged: its section table does not fit";
+  // The sections follow one another up to the end, so that the number of
+  // sections, which the checksum does not cover, is checked too.
+  uint64_t expected =
+      sizeof header + header.numSections * sizeof(SectionHeader);
   bool sawPlan = false;
   for (uint32_t i = 0; i < header.numSections; ++i) {
     SectionHeader section;
     std::memcpy(&section, body + i * sizeof section, sizeof section);
-    if (section.offset > size || section.size > size - section.offset)
-      return "is damaged: section " + std::to_string(i) + " lies outside it";
+    if (section.offset != expected || section.size > size - section.offset)
+      return "is damaged: section " + std::to_string(i) +
+             " is not where it should be";
+    expected += section.size;
     const char *content = bytes + section.offset;
     switch (section.kind) {
     case SectionKind::Plan: {
@@ -199,6 +205,8 @@ inline std::string decodeArtefact(const char *bytes, size_t size,
              std::to_string(static_cast<uint32_t>(section.kind));
     }
   }
+  if (expected != size)
+    return "is damaged: its sections do not fill it";
   return sawPlan ? "" : "is damaged: it has no plan";
 }
 

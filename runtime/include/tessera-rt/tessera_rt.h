@@ -39,16 +39,19 @@ TESSERA_RT_API const char *tesseraRtLastError(void);
 /// {"device": "cpu" | "emulated" | "null" | "cuda" (default: the artefact's),
 ///  "communicator": "inprocess",
 ///  "threads": threads of all devices together (default: the machine's cores),
-///  "timeoutMs": longest wait in a collective (default 60000)}
+///  "timeoutMs": longest wait for a device or a peer (default 60000),
+///  "profile": measure each step (default false)}
 TESSERA_RT_API TesseraRtExecutable *
 tesseraRtLoad(const void *bytes, size_t size, const char *optionsJson);
 TESSERA_RT_API void tesseraRtUnload(TesseraRtExecutable *executable);
 
 /// A JSON object that lives as long as the executable:
 /// {"mesh": [["dp", 2], ["tp", 4]], "target": "cpu", "device": "cpu",
-///  "compiler": version, "inputs": [{"name": "x", "shape": [2, 3],
-///  "dtype": "f32", "localShape": [1, 3], "layout": "[{dp}, {}]"}],
-///  "outputs": the same}
+///  "compiler": version, "arenaBytes": per device, "steps": how many,
+///  "inputs": [{"name": "x", "shape": [2, 3], "dtype": "f32",
+///  "localShape": [1, 3], "layout": "[{dp}, {}]"}], "outputs": the same,
+///  "kernels": [{"name": "matmul_0", "grid": [4, 2], "threads": 1,
+///  "sharedBytes": 0, "registers": 0, "spillBytes": 0}]}
 /// Inputs with equal shape, dtype, layout, mesh and device may share a placed
 /// tensor, across executables too.
 TESSERA_RT_API const char *
@@ -70,7 +73,9 @@ TESSERA_RT_API int tesseraRtRun(TesseraRtExecutable *executable,
                                 int64_t outputCount);
 
 /// What the last run did, as JSON that lives until the next run:
-/// {"ns": 0, "launches": 0, "collectives": 0, "bytesSent": 0}
+/// {"ns": 0, "launches": kernels on all devices, "collectives": steps,
+///  "bytesSent": what devices must receive of others, added up}, and if
+/// profiling "steps": [{"step": "step 0 (launch of 'matmul_0')", "ns": 0}]
 TESSERA_RT_API const char *tesseraRtRunReport(TesseraRtExecutable *executable);
 
 #ifdef __cplusplus

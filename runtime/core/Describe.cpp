@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera-rt/Describe.h"
+#include "tessera-rt/Json.h"
+#include "tessera-rt/Program.h"
+
+using namespace tessera;
+using namespace tessera::rt;
+
+/// Text between commas: one item per call of `item`.
+template <typename Items, typename Item>
+static std::string list(const Items &items, Item item) {
+  std::string text = "[";
+  for (const auto &value : items)
+    text += (text.size() == 1 ? "" : ", ") + item(value);
+  return text + "]";
+}
+
+static std::string numbers(const std::vector<int64_t> &values) {
+  return list(values, [](int64_t value) { return std::to_string(value); });
+}
+
+static std::string describeTensors(const std::vector<abi::Tensor> &tensors) {
+  return list(tensors, [](const abi::Tensor &tensor) {
+    return "{\"name\": " + quoteJson(tensor.name) +
+           ", \"shape\": " + numbers(tensor.shape) +
+           ", \"dtype\": " + quoteJson(abi::toString(tensor.dtype)) +
+           ", \"localShape\": " + numbers(tensor.localShape) +
+           ", \"layout\": " + quoteJson(tensor.layout) + "}";
+  });
+}
+
+std::string tessera::rt::describeExecutable(const Executable &executable) {
+  const abi::Plan &plan = executable.plan();
+  auto axis = [](const abi::MeshAxis &axis) {
+    return "[" + quoteJson(axis.name) + ", " + std::to_string(axis.size) + "]";
+  };
+  auto kernel = [](const abi::Kernel &kernel) {
+    return "{\"name\": " + quoteJson(kernel.name) +
+           ", \"grid\": " + numbers(kernel.grid) +
+           ", \"threads\": " + std::to_string(kernel.threads) +
+           ", \"sharedBytes\": " + std::to_string(kernel.sharedBytes) +
+           ", \"registers\": " + std::to_string(kernel.registers) +
+           ", \"spillBytes\": " + std::to_string(kernel.spillBytes) + "}";
+  };
+  return "{\"mesh\": " + list(plan.mesh, axis) +
+         ", \"target\": " + quoteJson(plan.target) +
+         ", \"device\": " + quoteJson(executable.getDevice().name()) +
+         ", \"compiler\": " + quoteJson(plan.compiler) +
+         ", \"arenaBytes\": " + std::to_string(plan.arenaBytes) +
+         ", \"steps\": " + std::to_string(plan.steps.size()) +
+         ", \"inputs\": " + describeTensors(plan.inputs) +
+         ", \"outputs\": " + describeTensors(plan.outputs) +
+         ", \"kernels\": " + list(plan.kernels, kernel) + "}";
+}
+
+std::string tessera::rt::describeRun(const Executable &executable) {
+  const RunReport &report = executable.report();
+  std::string text =
+      "{\"ns\": " + std::to_string(report.nanoseconds) +
+      ", \"launches\": " + std::to_string(report.launches) +
+      ", \"collectives\": " + std::to_string(report.collectives) +
+      ", \"bytesSent\": " + std::to_string(report.bytesSent);
+  if (!report.stepNanoseconds.empty()) {
+    size_t index = 0;
+    text += ", \"steps\": " + list(report.stepNanoseconds, [&](int64_t ns) {
+              return "{\"step\": " +
+                     quoteJson(describeStep(executable.plan(), index++)) +
+                     ", \"ns\": " + std::to_string(ns) + "}";
+            });
+  }
+  return text + "}";
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Loops split over persistent threads.
+#ifndef TESSERA_RT_THREADPOOL_H
+#define TESSERA_RT_THREADPOOL_H
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <pthread.h>
+#include <vector>
+
+namespace tessera::rt {
+
+/// The calling thread and `threads - 1` workers. Workers poll for some
+/// microseconds after a loop, then sleep; a loop never waits for a sleeping one
+/// to wake up, so short loops cost little.
+class ThreadPool {
+public:
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool &) = delete;
+  ThreadPool &operator=(const ThreadPool &) = delete;
+
+  /// One pool per number of threads for the whole process; 0 means one thread
+  /// per core that the process may use.
+  static std::shared_ptr<ThreadPool> shared(int threads);
+
+  int threads() const { return static_cast<int>(workers.size()) + 1; }
+
+  /// Calls body(begin, end) on chunks that cover [0, count) without overlap,
+  /// `grain` items each at least; returns when all are done. From inside a
+  /// loop, or while another thread runs one, it runs everything on the caller.
+  template <typename Body>
+  void parallelFor(int64_t count, int64_t grain, Body &&body) {
+    auto call = [](void *context, int64_t begin, int64_t end) {
+      (*static_cast<std::remove_reference_t<Body> *>(context))(begin, end);
+    };
+    run(count, grain, call, &body);
+  }
+
+private:
+  using Call = void (*)(void *context, int64_t begin, int64_t end);
+
+  void run(int64_t count, int64_t grain, Call call, void *context);
+  void work();
+  void workerLoop();
+  static void *enterWorker(void *self);
+
+  std::vector<pthread_t> workers;
+
+  // The loop in progress; written while no worker is inside it.
+  Call call = nullptr;
+  void *context = nullptr;
+  int64_t count = 0, chunk = 1;
+
+  alignas(64) std::atomic<int64_t> next{0};
+  /// Bit 0: the loop takes workers. Bits 1 to 31: workers inside. The rest:
+  /// number of the loop.
+  alignas(64) std::atomic<uint64_t> state{0};
+  alignas(64) std::atomic<bool> busy{false};
+  std::atomic<int> sleepers{0};
+  std::atomic<bool> stopping{false};
+  std::mutex sleepMutex;
+  std::condition_variable wake;
+};
+
+} // namespace tessera::rt
+
+#endif // TESSERA_RT_THREADPOOL_H

@@ -32,7 +32,7 @@ class TesseraError(Exception):
     ):
         self.code = code
         self.message = message
-        self.location = location if location is not None else source.user_location()
+        self.location = location if location is not None else source.caller_location()
         lines = [f"[{code}] {message}"]
         if expected is not None:
             lines.append(f"  expected: {expected}")

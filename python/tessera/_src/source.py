@@ -12,6 +12,7 @@ from types import CodeType
 from typing import NamedTuple
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_PACKAGE = os.path.dirname(_HERE) + os.sep
 _INTERNAL = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "compile.py"))
 
 
@@ -54,6 +55,16 @@ def user_location() -> Location | None:
         frame = frame.f_back
     if frame is None:
         return None
+    return _location(frame.f_code, frame.f_lasti, frame.f_lineno)
+
+
+def caller_location() -> Location | None:
+    """The innermost place outside of the whole package; within it if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith("<frozen"):
+        return user_location()
     return _location(frame.f_code, frame.f_lasti, frame.f_lineno)
 
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Arrays go to and from NumPy and DLPack, without copies where possible."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tessera as ts
+
+
+def test_asarray_shares_memory_and_array_copies():
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert np.shares_memory(ts.asarray(x).numpy(), x)
+    assert not np.shares_memory(ts.array(x).numpy(), x)
+    assert np.shares_memory(np.asarray(ts.asarray(x)), x)
+
+
+def test_python_numbers_become_f32_and_i32_and_numpy_keeps_its_dtype():
+    assert ts.array([1.0, 2]).dtype == ts.f32
+    assert ts.array([1, 2]).dtype == ts.i32
+    assert ts.array(np.ones(2)).dtype == ts.f64
+    assert ts.array([1, 0], ts.bool_).dtype == ts.bool_
+    assert ts.asarray(1.5, ts.bf16).dtype == ts.bf16
+
+
+def test_arrays_are_read_only_and_behave_like_numpy():
+    x = ts.array([[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError):
+        x.numpy()[0, 0] = 5
+    assert isinstance(x - 1, np.ndarray) and float(np.sum(x)) == 10
+    assert (x.shape, x.ndim, x.size, x.nbytes, len(x)) == ((2, 2), 2, 4, 16, 2)
+    assert x[1, 0] == 3 and [list(r) for r in x] == [[1, 2], [3, 4]]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(x)).numpy(), x.numpy())
+
+
+def test_dlpack_round_trips_without_a_copy():
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    y = ts.from_dlpack(x)
+    assert np.shares_memory(y.numpy(), x)
+    assert np.shares_memory(np.from_dlpack(y), x)
+
+
+def test_torch_tensors_share_memory_bf16_included():
+    torch = pytest.importorskip("torch")
+    x = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    y = ts.from_dlpack(x)
+    assert y.numpy().ctypes.data == x.data_ptr()
+    assert torch.from_dlpack(y).data_ptr() == x.data_ptr()
+    z = ts.from_dlpack(torch.ones(3, dtype=torch.bfloat16))
+    assert z.dtype == ts.bf16 and (z.numpy() == 1).all()
+
+
+def test_device_put_maps_trees_and_checks_layouts():
+    mesh = ts.make_mesh({"tp": 2})
+    tree = ts.device_put({"a": np.ones((2, 4), np.float32)}, ts.NamedSharding(mesh, ts.P(None, "tp")))
+    assert tree["a"].sharding.spec == ts.P(None, "tp")
+    with pytest.raises(ts.ShardingError):
+        ts.device_put(np.ones(2, np.float32), ts.NamedSharding(mesh, ts.P("dp")))
+    text = ts.jit(lambda p: p["a"], mesh=mesh).lower(tree).as_text()
+    assert "[{}, {tp}]" in text
+
+
+def test_import_is_fast_and_opens_no_library():
+    code = (
+        "import time; t = time.perf_counter(); import tessera; t = time.perf_counter() - t;"
+        "maps = open('/proc/self/maps').read();"
+        "assert 'libtessera' not in maps and 'libMLIR' not in maps;"
+        "import sys; assert 'torch' not in sys.modules; print(t)"
+    )
+    times = [float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True,
+                                  text=True).stdout) for _ in range(3)]
+    assert min(times) < 0.5

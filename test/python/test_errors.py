@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Bad input gets a clear error at the user's line, with the values and the valid choices."""
+
+import json
+import traceback
+
+import numpy as np
+import pytest
+
+import tessera as ts
+from tessera._src import errors
+from tessera.models.encoder import Encoder, EncoderConfig, check_config, weight_shapes
+
+X = np.ones((2, 3), np.float32)
+MESH = ts.make_mesh({"dp": 2, "tp": 4})
+
+
+def lower(function, *args, **options):
+    return ts.jit(function, **options).lower(*args)
+
+
+def check(caught, code, *fragments, here=True):
+    """The error has this code, says these things and points into this file."""
+    error = caught.value
+    assert error.code == code, str(error)
+    for fragment in fragments:
+        assert fragment in str(error), str(error)
+    if here:
+        assert error.location.file == __file__, str(error)
+
+
+def test_unknown_axis_suggests_the_nearest():
+    with pytest.raises(ts.ShardingError) as caught:
+        lower(lambda x: ts.with_sharding_constraint(x, ts.P("ttp")), X, mesh=MESH)
+    check(caught, "TS2001", "no axis 'ttp'", "'dp' (size 2), 'tp' (size 4)", "did you mean 'tp'?")
+
+
+def test_unknown_axis_of_an_argument():
+    with pytest.raises(ts.ShardingError) as caught:
+        lower(lambda x: x, X, mesh=MESH, in_shardings=(ts.P("pp"),))
+    check(caught, "TS2001", "'pp'")
+
+
+def test_reused_axis_names_both_dimensions():
+    with pytest.raises(ts.ShardingError) as caught:
+        ts.P("tp", None, ("dp", "tp"))
+    check(caught, "TS2004", "'tp' is used twice: by dimension 0 and by dimension 2")
+
+
+def test_layout_with_too_many_entries():
+    with pytest.raises(ts.ShardingError) as caught:
+        lower(lambda x: x, X, mesh=MESH, in_shardings=ts.P(None, None, "tp"))
+    check(caught, "TS2006", "argument 'x'", "(2, 3)")
+
+
+def test_mesh_larger_than_the_device_count(monkeypatch):
+    monkeypatch.setenv("TESSERA_DEVICE_COUNT", "4")
+    with pytest.raises(ts.ShardingError) as caught:
+        ts.make_mesh({"dp": 2, "tp": 4})
+    check(caught, "TS2003", "needs 8 devices, but there are 4")
+
+
+@pytest.mark.parametrize("shape, names", [({"a b": 2}, None), ({"a": 0}, None), ((2, 2), ("a", "a")),
+                                          ((2,), ("a", "b")), ({"a": True}, None)])
+def test_malformed_meshes(shape, names):
+    with pytest.raises(ts.ShardingError) as caught:
+        ts.make_mesh(shape, names)
+    check(caught, "TS2002")
+
+
+def test_named_dimensions_that_do_not_unify_name_both():
+    def f(x: ts.MeshTensor["B", "D"], w: ts.MeshTensor["D", "H"]):
+        return x @ w
+
+    with pytest.raises(ts.ShapeError) as caught:
+        lower(f, X, np.ones((4, 5), np.float32))
+    check(caught, "TS3004", "'D' does not unify", "3 (dimension 1 of argument 'x')",
+          "4 (dimension 0 of argument 'w')")
+
+
+def test_result_annotation_is_checked_too():
+    def f(x: ts.MeshTensor["B", "D"]) -> ts.MeshTensor["D", "B"]:
+        return x
+
+    with pytest.raises(ts.ShapeError) as caught:
+        lower(f, X)
+    check(caught, "TS3004", "the result")
+
+
+def test_annotated_rank_and_dtype():
+    def f(x: ts.MeshTensor["B"]):
+        return x
+
+    def g(x: ts.MeshTensor["B", "D", ts.bf16]):
+        return x
+
+    with pytest.raises(ts.ShapeError) as caught:
+        lower(f, X)
+    check(caught, "TS3002")
+    with pytest.raises(ts.ShapeError) as caught:
+        lower(g, X)
+    check(caught, "TS3003", "bf16", "f32")
+
+
+def test_heads_that_do_not_divide_list_what_does():
+    config = EncoderConfig(384, 1536, 12, 6, 100)
+    with pytest.raises(ts.ConfigError) as caught:
+        check_config(config, ts.make_mesh({"tp": 8}))
+    check(caught, "TS4001", "num_heads=12", "'tp'=8", "1, 2, 3, 4, 6, 12")
+
+
+def python_if(x):
+    if x.sum() > 0:
+        return x
+    return -x
+
+
+@pytest.mark.parametrize(
+    "function, said",
+    [
+        (python_if, "ts.where"),
+        (lambda x: x * int(x[0, 0]), "int()"),
+        (lambda x: x * float(x[0, 0]), "float()"),
+        (lambda x: np.asarray(x), "NumPy array"),
+        (lambda x: np.exp(x), "ts.exp"),
+        (lambda x: [1, 2, 3][x[0, 0]], "index"),
+        (lambda x: x.reshape(x[0, 0], 3), "index or a size"),
+        (lambda x: x and x, "ts.where"),
+    ],
+)
+def test_data_dependent_python_is_refused(function, said):
+    with pytest.raises((ts.TraceError, TypeError)) as caught:
+        lower(function, X)
+    assert said in str(caught.value) or "ufunc" in str(caught.value)
+    if isinstance(caught.value, ts.TraceError):
+        check(caught, "TS1009")
+
+
+def test_the_place_is_shown_with_source_and_caret():
+    with pytest.raises(ts.TraceError) as caught:
+        lower(python_if, X)
+    text = str(caught.value)
+    assert f"at {__file__}:{python_if.__code__.co_firstlineno + 1}" in text
+    assert "if x.sum() > 0:" in text and "\n    " in text and text.rstrip().endswith("^")
+
+
+def test_internal_frames_are_hidden():
+    with pytest.raises(ts.ShapeError) as caught:
+        lower(lambda x: x @ x, X)
+    files = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert sum("tessera/_src" in file for file in files) <= 1
+    check(caught, "TS3013", "(2, 3)")
+
+
+@pytest.mark.parametrize(
+    "function, code",
+    [
+        (lambda x: x + np.ones(2, np.float32), "TS3006"),
+        (lambda x: x.reshape(4, -1), "TS3007"),
+        (lambda x: x.reshape(5), "TS3007"),
+        (lambda x: x.sum(2), "TS3005"),
+        (lambda x: x.sum((0, 0)), "TS3005"),
+        (lambda x: ts.concatenate([x, x.T]), "TS3009"),
+        (lambda x: ts.split(x, 2, 1), "TS3010"),
+        (lambda x: ts.pad(x, -1), "TS3011"),
+        (lambda x: x[0, 0, 0], "TS3012"),
+        (lambda x: ts.einsum("ij,jk->ik", x, x), "TS3014"),
+        (lambda x: ts.einsum("ij", x, x), "TS3014"),
+        (lambda x: ts.layer_norm(x, x), "TS3017"),
+        (lambda x: ts.attention(x, x, x), "TS3018"),
+        (lambda x: x[::-1], "TS1018"),
+        (lambda x: x[x > 0], "TS1017"),
+        (lambda x: x["a"], "TS1018"),
+        (lambda x: x + np.ones(3), "TS1002"),
+        (lambda x: x & 1, "TS1015"),
+        (lambda x: x.astype(ts.i32) ** -1, "TS1016"),
+        (lambda x: x.astype("complex64"), "TS1001"),
+        (lambda x: "text", "TS1023"),
+        (lambda x: x.astype(ts.i32) + (1 << 40), "TS1013"),
+        (lambda x: ts.add(x, {"a": 1}), "TS1014"),
+        (lambda x: ts.random.normal(x, (3,)), "TS3016"),
+    ],
+)
+def test_misuse_is_refused_at_the_users_line(function, code):
+    with pytest.raises(ts.TesseraError) as caught:
+        lower(function, X)
+    check(caught, code)
+
+
+def test_functions_outside_of_a_trace_say_so():
+    with pytest.raises(ts.TraceError) as caught:
+        ts.exp(X)
+    check(caught, "TS1007", "ts.jit")
+
+
+def test_leaked_values_are_refused():
+    kept = []
+    lower(lambda x: kept.append(x) or x, X)
+    with pytest.raises(ts.TraceError) as caught:
+        lower(lambda x: x + kept[0], X)
+    check(caught, "TS1011")
+
+
+def test_arguments_that_are_no_arrays_point_to_static_arguments():
+    with pytest.raises(ts.TraceError) as caught:
+        lower(lambda x, mode: x, X, "fast")
+    check(caught, "TS1022", "static_argnames=('mode',)")
+
+
+@pytest.mark.parametrize("options, code", [
+    ({"static_argnames": "modes"}, "TS4006"), ({"static_argnums": 7}, "TS4006"),
+    ({"in_shardings": {"y": ts.P()}}, "TS4007"), ({"device": "gpu"}, "TS4003"),
+    ({"target": "cuda:sm_91"}, "TS4002"), ({"in_shardings": ([ts.P()],)}, "TS4007"),
+])
+def test_unknown_options_list_the_valid_ones(options, code):
+    with pytest.raises(ts.ConfigError) as caught:
+        lower(lambda x, mode=1: x, X, **options)
+    check(caught, code)
+
+
+def test_unknown_stage_lists_the_stages():
+    with pytest.raises(ts.ConfigError) as caught:
+        lower(lambda x: x, X).as_text("locale")
+    check(caught, "TS4004", "did you mean 'local'?")
+
+
+def test_compiler_diagnostics_become_errors_at_the_users_line():
+    line = python_if.__code__.co_firstlineno + 1
+    error = errors.from_diagnostics(
+        [{"severity": "error", "message": "cannot be split", "file": __file__, "line": line,
+          "column": 8, "notes": [{"message": "the axis is here", "file": __file__, "line": line}]}],
+        "the program does not compile")
+    assert "cannot be split" in str(error) and "the axis is here" in str(error)
+    assert f"{__file__}:{line}" in str(error) and "if x.sum() > 0" in str(error)
+
+
+def write_weights(folder, change):
+    from safetensors.numpy import save_file
+
+    config = dict(hidden_size=4, intermediate_size=6, num_attention_heads=2, num_hidden_layers=1,
+                  vocab_size=7, max_position_embeddings=5)
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = {n: np.zeros(s, np.float32) for n, s in weight_shapes(EncoderConfig(**config)).items()}
+    tensors["pooler.dense.weight"] = np.zeros((4, 4), np.float32)
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def test_weights_are_checked_by_name(tmp_path):
+    def change(tensors):
+        tensors["encoder.layer.0.output.dense.wait"] = tensors.pop("encoder.layer.0.output.dense.weight")
+        tensors["embeddings.LayerNorm.bias"] = np.zeros(5, np.float32)
+
+    write_weights(tmp_path, change)
+    with pytest.raises(ts.CheckpointError) as caught:
+        Encoder.from_pretrained(tmp_path)
+    check(caught, "TS6006", "missing 'encoder.layer.0.output.dense.weight' [4, 6]",
+          "did you mean 'encoder.layer.0.output.dense.wait'?",
+          "unexpected 'encoder.layer.0.output.dense.wait'",
+          "'embeddings.LayerNorm.bias' has shape [5], expected [4]")
+
+
+def test_damaged_weights_and_missing_files(tmp_path):
+    write_weights(tmp_path, lambda tensors: None)
+    assert len(Encoder.from_pretrained(tmp_path).params) == 21
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    for code, spoil in (("TS6002", lambda: None), ("TS6001", weights.unlink),
+                        ("TS6002", lambda: (tmp_path / "config.json").write_text("{")),
+                        ("TS4008", lambda: (tmp_path / "config.json").write_text("{}"))):
+        spoil()
+        with pytest.raises(ts.TesseraError) as caught:
+            Encoder.from_pretrained(tmp_path)
+        check(caught, code)
+
+
+def test_errors_survive_pickling():
+    import pickle
+
+    with pytest.raises(ts.ShardingError) as caught:
+        ts.P("a", "a")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.code == "TS2004" and str(again) == str(caught.value)
+
+
+def test_families_share_a_base_and_fit_pythons():
+    assert issubclass(ts.ShapeError, (ts.TesseraError, ValueError))
+    assert issubclass(ts.TraceError, TypeError) and issubclass(ts.CompileError, RuntimeError)

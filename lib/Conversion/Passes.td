@@ -46,4 +46,24 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
+def ConvertDistToPlan : Pass<"convert-dist-to-plan", "::mlir::ModuleOp"> {
+  let summary = "Turns the host function into a plan.";
+  let description = [{
+    Input: stage `kernels`. The entry function becomes a `plan.program` of the
+    same name; other functions are removed, kernels and meshes stay.
+
+    A result is written where it will be returned: into an output's buffer, where
+    one value is returned once; inputs and constants that are returned are
+    copied. An all_reduce whose operand has no later use works in place. Reshapes
+    name the same bytes. Large splats are filled, other constants are stored.
+
+    Errors: an op that is not part of stage `kernels`; an argument or result of
+    the entry without `dist.layout` and `dist.global_type`.
+  }];
+  let options = [
+    Option<"entry", "entry", "std::string", /*default=*/"\"main\"",
+           "Name of the entry function">];
+  let dependentDialects = ["::tessera::plan::PlanDialect"];
+}
+
 #endif // TESSERA_CONVERSION_PASSES_TD

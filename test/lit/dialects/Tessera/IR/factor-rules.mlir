@@ -105,7 +105,7 @@ func.func @attention_splits_heads_in_groups(%q: tensor<2x3x4x5xf32>, %kk: tensor
   %0 = tessera.attention %q, %kk, %vv scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x6xf32> -> tensor<2x3x4x6xf32>
   // expected-remark @below {{([b,s,hg,d],[b,t,h,d],[b,t,h,e],[b,*,s,t])->([b,s,hg,e]) {b=2,s=3,h=2,t=7,d=5,e=6,g=2} replicate={t,d} linear={2:sum} flops=4536}}
   %1 = tessera.attention %q, %kk, %vv bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x6xf32>, tensor<2x1x3x7xf32> -> tensor<2x3x4x6xf32>
-  // expected-remark @below {{([b,s,h,d],[b,t,h,d],[b,t,h,e],[*,h,*,t])->([b,s,h,e]) {b=2,s=3,h=4,t=7,d=5,e=5} replicate={t,d} linear={2:sum} flops=4200}}
+  // expected-remark @below {{([b,s,h,d],[b,t,h,d],[b,t,h,e],[*,h,*,t])->([b,s,h,e]) {b=2,s=3,h=4,t=7,d=5,e=5} replicate={s,t,d} linear={2:sum} flops=4200}}
   %2 = tessera.attention %q, %k4, %k4 bias %b2 scale 0.5 causal : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<1x4x1x7xf32> -> tensor<2x3x4x5xf32>
   return
 }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The plan dialect: the host program.
+#ifndef TESSERA_DIALECTS_PLAN_IR_PLAN_H
+#define TESSERA_DIALECTS_PLAN_IR_PLAN_H
+
+#include "dialects/Dist/IR/Dist.h"
+
+#include "dialects/Plan/IR/PlanDialect.h.inc"
+#include "dialects/Plan/IR/PlanEnums.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Plan/IR/PlanTypes.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/Plan/IR/ProgramOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Plan/IR/StepOps.h.inc"
+
+namespace tessera::plan {
+
+/// Bytes of a tensor in memory; i1 elements take one byte.
+int64_t byteSizeOf(mlir::Type tensor);
+
+} // namespace tessera::plan
+
+#endif // TESSERA_DIALECTS_PLAN_IR_PLAN_H

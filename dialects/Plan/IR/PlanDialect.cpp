@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Plan/IR/Plan.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tessera::plan;
+
+#include "dialects/Plan/IR/PlanDialect.cpp.inc"
+#include "dialects/Plan/IR/PlanEnums.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Plan/IR/PlanTypes.cpp.inc"
+
+void PlanDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Plan/IR/PlanTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Plan/IR/ProgramOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Plan/IR/StepOps.cpp.inc"
+      >();
+}
+
+int64_t tessera::plan::byteSizeOf(Type tensor) {
+  auto shaped = cast<ShapedType>(tensor);
+  int64_t bits = shaped.getElementTypeBitWidth();
+  return shaped.getNumElements() * ((bits + 7) / 8);
+}

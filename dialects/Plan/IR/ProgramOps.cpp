@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Plan/IR/Plan.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace tessera::plan;
+
+#define GET_OP_CLASSES
+#include "dialects/Plan/IR/ProgramOps.cpp.inc"
+
+/// `buffer` has the bytes of `tensor`.
+static LogicalResult verifyBytes(Operation *op, BufferType buffer,
+                                 Type tensor) {
+  auto ranked = dyn_cast<RankedTensorType>(tensor);
+  if (!ranked || !ranked.hasStaticShape())
+    return op->emitOpError()
+           << "expects a tensor of static shape, got " << tensor;
+  if (buffer.getBytes() == byteSizeOf(ranked))
+    return success();
+  return op->emitOpError() << "gives a buffer of " << buffer.getBytes()
+                           << " bytes, but " << tensor << " takes "
+                           << byteSizeOf(ranked);
+}
+
+template <typename BoundaryOp>
+static LogicalResult verifyBoundary(BoundaryOp op) {
+  auto global = dyn_cast<RankedTensorType>(op.getGlobalType());
+  auto local = dyn_cast<RankedTensorType>(op.getLocalType());
+  if (!global || !local || global.getRank() != local.getRank() ||
+      global.getElementType() != local.getElementType())
+    return op.emitOpError()
+           << "expects tensors of one rank and element type, "
+              "got "
+           << op.getGlobalType() << " and " << op.getLocalType();
+  if (op.getLayout().getValue().dims.size() !=
+      static_cast<size_t>(global.getRank()))
+    return op.emitOpError()
+           << "has a layout of " << op.getLayout().getValue().dims.size()
+           << " dimensions for a tensor of " << global.getRank();
+  return verifyBytes(op, op.getBuffer().getType(), local);
+}
+
+LogicalResult InputOp::verify() { return verifyBoundary(*this); }
+LogicalResult OutputOp::verify() { return verifyBoundary(*this); }
+
+LogicalResult ConstantOp::verify() {
+  return verifyBytes(*this, getBuffer().getType(), getValue().getType());
+}
+
+LogicalResult AllocateOp::verify() {
+  std::optional<uint64_t> offset = getOffset();
+  if (!offset || *offset % 64 == 0)
+    return success();
+  return emitOpError() << "lies at " << *offset
+                       << "; offsets are multiples of 64";
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef TESSERA_PLAN_IR_STEPOPS_TD
+#define TESSERA_PLAN_IR_STEPOPS_TD
+
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/Dist/IR/DistAttrs.td"
+include "dialects/Plan/IR/PlanEnums.td"
+include "dialects/Plan/IR/PlanTypes.td"
+
+def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
+  let summary = "Runs every block of a kernel.";
+  let description = [{
+    ```mlir
+    plan.launch @kernel grid [2, 3] (%0, %1) to (%2) : (!plan.buffer<24>, !plan.buffer<8>) to (!plan.buffer<24>)
+    ```
+  }];
+  let arguments = (ins Arg<FlatSymbolRefAttr, "the kernel">:$kernel,
+                       Arg<DenseI64ArrayAttr, "blocks per dimension">:$grid,
+                       Arg<Variadic<Plan_BufferType>, "read", [MemRead]>:$inputs,
+                       Arg<Variadic<Plan_BufferType>, "written", [MemWrite]>:$outputs);
+  let assemblyFormat = [{
+    $kernel `grid` $grid `(` $inputs `)` `to` `(` $outputs `)` attr-dict
+    `:` `(` type($inputs) `)` `to` `(` type($outputs) `)`
+  }];
+}
+
+def Plan_CopyOp : Plan_Op<"copy"> {
+  let summary = "Copies a buffer.";
+  let description = [{
+    ```mlir
+    plan.copy %0 to %1 : !plan.buffer<24>, !plan.buffer<24>
+    ```
+  }];
+  let arguments = (ins Arg<Plan_BufferType, "read", [MemRead]>:$input,
+                       Arg<Plan_BufferType, "written, of the same size", [MemWrite]>:$output);
+  let assemblyFormat = "$input `to` $output attr-dict `:` type($input) `,` type($output)";
+  let hasVerifier = 1;
+}
+
+def Plan_FillOp : Plan_Op<"fill"> {
+  let summary = "Fills a buffer with copies of one element.";
+  let description = [{
+    ```mlir
+    plan.fill %0 with 1.0 : f32 : !plan.buffer<24>
+    ```
+  }];
+  let arguments = (ins Arg<Plan_BufferType, "written", [MemWrite]>:$output,
+                       Arg<TypedAttrInterface, "the element">:$value);
+  let assemblyFormat = "$output `with` $value attr-dict `:` type($output)";
+}
+
+def Plan_DeviceValueOp : Plan_Op<"device_value"> {
+  let summary = "Writes a number that depends on the device alone.";
+  let description = [{
+    As dist.axis_index, dist.local_offset and dist.valid_extent; one i32.
+
+    ```mlir
+    plan.device_value valid_extent {tp} of 7 to %0 : !plan.buffer<4>
+    ```
+  }];
+  let arguments = (ins Arg<Plan_DeviceQuery, "what is asked">:$query,
+                       Arg<Dist_AxesAttr, "axes, major to minor">:$axes,
+                       Arg<I64Attr, "logical size; 0 for axis_index">:$size,
+                       Arg<Plan_BufferType, "written", [MemWrite]>:$output);
+  let assemblyFormat = "$query $axes `of` $size `to` $output attr-dict `:` type($output)";
+}
+
+def Plan_CollectiveOp : Plan_Op<"collective"> {
+  let summary = "Communicates between devices.";
+  let description = [{
+    As the op of the dist dialect with the same name, on buffers that hold the
+    given local tensors.
+
+    ```mlir
+    plan.collective all_gather %0 to %1 over {tp} {dim = 1 : i64} : tensor<2x3xf32> -> tensor<2x6xf32>, !plan.buffer<24>, !plan.buffer<48>
+    ```
+  }];
+  let arguments = (ins Arg<Plan_CollectiveKind, "which">:$kind,
+                       Arg<Plan_BufferType, "read", [MemRead]>:$input,
+                       Arg<Plan_BufferType, "written", [MemWrite]>:$output,
+                       Arg<Dist_AxesAttr, "axes of the group">:$axes,
+                       Arg<TypeAttr, "tensor in `input`">:$input_type,
+                       Arg<TypeAttr, "tensor in `output`">:$output_type,
+                       Arg<OptionalAttr<Dist_ReductionKindAttr>, "how terms are combined">:$reduction,
+                       Arg<OptionalAttr<I64Attr>, "dimension joined or cut">:$dim,
+                       Arg<OptionalAttr<I64Attr>, "dimension that all_to_all joins">:$concat_dim,
+                       Arg<OptionalAttr<DenseI64ArrayAttr>, "receivers of permute">:$targets,
+                       OptionalAttr<Dist_WhyAttr>:$why);
+  let assemblyFormat = [{
+    $kind $input `to` $output `over` $axes attr-dict
+    `:` $input_type `->` $output_type `,` type($input) `,` type($output)
+  }];
+}
+
+#endif // TESSERA_PLAN_IR_STEPOPS_TD

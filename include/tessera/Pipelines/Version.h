@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef TESSERA_PIPELINES_VERSION_H
+#define TESSERA_PIPELINES_VERSION_H
+
+namespace tessera {
+
+/// Names the compiler's build: equal strings compile equal programs alike.
+const char *getCompilerVersion();
+
+} // namespace tessera
+
+#endif // TESSERA_PIPELINES_VERSION_H

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Plan/IR/Plan.h"
+#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tile/IR/Tile.h"
+#include "tessera/Conversion/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace tessera {
+#define GEN_PASS_DEF_CONVERTDISTTOPLAN
+#include "lib/Conversion/Passes.h.inc"
+} // namespace tessera
+
+using namespace mlir;
+using namespace tessera;
+
+/// Splats above this size are filled at run time instead of stored.
+static constexpr int64_t maxStoredSplatBytes = 4096;
+
+static bool isFilled(tessera::ConstantOp constant) {
+  return constant.getValue().isSplat() &&
+         plan::byteSizeOf(constant.getType()) > maxStoredSplatBytes;
+}
+
+namespace {
+/// Which tensors of the host function share a buffer. The root of a class is
+/// its first value.
+class Storage {
+public:
+  explicit Storage(func::FuncOp function) {
+    for (auto [position, op] : llvm::enumerate(function.getBody().getOps())) {
+      for (Value operand : op.getOperands())
+        lastUse[rootOf(operand)] = position;
+      if (auto reshape = dyn_cast<ReshapeOp>(op))
+        join(reshape.getResult(), reshape.getInput());
+    }
+    for (auto [position, op] : llvm::enumerate(function.getBody().getOps()))
+      if (auto reduce = dyn_cast<dist::AllReduceOp>(op))
+        if (isWritten(reduce.getInput()) &&
+            lastUse[rootOf(reduce.getInput())] ==
+                static_cast<int64_t>(position))
+          join(reduce.getResult(), reduce.getInput());
+  }
+
+  Value rootOf(Value value) const {
+    for (auto parent = parents.find(value); parent != parents.end();
+         parent = parents.find(value))
+      value = parent->second;
+    return value;
+  }
+
+  /// Whether some step of the program writes the buffer of `value`.
+  bool isWritten(Value value) const {
+    Operation *op = rootOf(value).getDefiningOp();
+    if (!op)
+      return false;
+    auto constant = dyn_cast<tessera::ConstantOp>(op);
+    return !constant || isFilled(constant);
+  }
+
+private:
+  /// `value` takes the buffer of `other`.
+  void join(Value value, Value other) {
+    Value root = rootOf(other);
+    auto use = lastUse.find(value);
+    if (use != lastUse.end())
+      lastUse[root] = std::max(lastUse[root], use->second);
+    parents[value] = root;
+  }
+
+  llvm::DenseMap<Value, Value> parents;
+  llvm::DenseMap<Value, int64_t> lastUse;
+};
+
+/// Builds the program of one function.
+class PlanBuilder {
+public:
+  PlanBuilder(func::FuncOp function)
+      : function(function), storage(function), builder(function) {}
+
+  LogicalResult build();
+
+private:
+  struct Boundary {
+    StringAttr name;
+    TypeAttr global;
+    dist::LayoutAttr layout;
+  };
+
+  FailureOr<Boundary> readBoundary(DictionaryAttr attributes, const Twine &what,
+                                   const Twine &name);
+  LogicalResult addBoundaries();
+  LogicalResult addStep(Operation &op);
+  void addReturn(func::ReturnOp op);
+  void addCollective(Operation *op, plan::CollectiveKind kind,
+                     dist::AxesAttr axes, dist::ReductionKindAttr reduction,
+                     IntegerAttr dim, IntegerAttr concatDim,
+                     DenseI64ArrayAttr targets, dist::WhyAttr why);
+  void addDeviceValue(Operation *op, plan::DeviceQuery query,
+                      dist::AxesAttr axes, int64_t size);
+
+  plan::BufferType bufferType(Type tensor) {
+    return plan::BufferType::get(builder.getContext(),
+                                 plan::byteSizeOf(tensor));
+  }
+  /// The buffer that holds `value`, a piece of the arena where it has none yet.
+  Value bufferOf(Value value, Location loc) {
+    Value &buffer = buffers[storage.rootOf(value)];
+    if (!buffer)
+      buffer = plan::AllocateOp::create(builder, loc,
+                                        bufferType(value.getType()), nullptr);
+    return buffer;
+  }
+
+  func::FuncOp function;
+  Storage storage;
+  OpBuilder builder;
+  llvm::DenseMap<Value, Value> buffers;
+  SmallVector<Value> outputs;
+  std::string mesh;
+};
+} // namespace
+
+FailureOr<PlanBuilder::Boundary>
+PlanBuilder::readBoundary(DictionaryAttr attributes, const Twine &what,
+                          const Twine &name) {
+  Boundary boundary;
+  if (attributes) {
+    boundary.layout = attributes.getAs<dist::LayoutAttr>("dist.layout");
+    boundary.global = attributes.getAs<TypeAttr>("dist.global_type");
+    boundary.name = attributes.getAs<StringAttr>("tessera.name");
+  }
+  if (!boundary.layout || !boundary.global) {
+    InFlightDiagnostic error = function.emitError()
+                               << what
+                               << " has no dist.layout and dist.global_type";
+    error.attachNote() << "tessera-partition adds them; they say how whole "
+                          "tensors are cut and joined";
+    return failure();
+  }
+  if (!boundary.layout.getValue().partial.empty())
+    return function.emitError()
+           << what << " is partial (" << boundary.layout.getValue().str()
+           << "); terms must be combined before they are returned";
+  if (!boundary.name)
+    boundary.name = builder.getStringAttr(name);
+  if (mesh.empty())
+    mesh = boundary.layout.getValue().mesh;
+  return boundary;
+}
+
+LogicalResult PlanBuilder::addBoundaries() {
+  for (BlockArgument argument : function.getArguments()) {
+    unsigned i = argument.getArgNumber();
+    FailureOr<Boundary> boundary = readBoundary(
+        function.getArgAttrDict(i), "argument " + Twine(i), "arg" + Twine(i));
+    if (failed(boundary))
+      return failure();
+    buffers[argument] = plan::InputOp::create(
+        builder, argument.getLoc(), bufferType(argument.getType()),
+        boundary->name, boundary->global, TypeAttr::get(argument.getType()),
+        boundary->layout);
+  }
+  auto returnOp =
+      cast<func::ReturnOp>(function.getBody().front().getTerminator());
+  for (auto [i, value] : llvm::enumerate(returnOp.getOperands())) {
+    FailureOr<Boundary> boundary =
+        readBoundary(function.getResultAttrDict(i), "result " + Twine(i),
+                     "result" + Twine(i));
+    if (failed(boundary))
+      return failure();
+    Value output = plan::OutputOp::create(
+        builder, returnOp.getLoc(), bufferType(value.getType()), boundary->name,
+        boundary->global, TypeAttr::get(value.getType()), boundary->layout);
+    outputs.push_back(output);
+    if (storage.isWritten(value))
+      buffers.try_emplace(storage.rootOf(value), output);
+  }
+  return success();
+}
+
+void PlanBuilder::addCollective(Operation *op, plan::CollectiveKind kind,
+                                dist::AxesAttr axes,
+                                dist::ReductionKindAttr reduction,
+                                IntegerAttr dim, IntegerAttr concatDim,
+                                DenseI64ArrayAttr targets, dist::WhyAttr why) {
+  Value input = op->getOperand(0), result = op->getResult(0);
+  Value from = bufferOf(input, op->getLoc());
+  Value to = bufferOf(result, op->getLoc());
+  plan::CollectiveOp::create(
+      builder, op->getLoc(),
+      plan::CollectiveKindAttr::get(op->getContext(), kind), from, to, axes,
+      TypeAttr::get(input.getType()), TypeAttr::get(result.getType()),
+      reduction, dim, concatDim, targets, why);
+}
+
+void PlanBuilder::addDeviceValue(Operation *op, plan::DeviceQuery query,
+                                 dist::AxesAttr axes, int64_t size) {
+  plan::DeviceValueOp::create(
+      builder, op->getLoc(),
+      plan::DeviceQueryAttr::get(op->getContext(), query), axes,
+      builder.getI64IntegerAttr(size),
+      bufferOf(op->getResult(0), op->getLoc()));
+}
+
+void PlanBuilder::addReturn(func::ReturnOp op) {
+  for (auto [value, output] : llvm::zip_equal(op.getOperands(), outputs)) {
+    Value buffer = bufferOf(value, op.getLoc());
+    if (buffer != output)
+      plan::CopyOp::create(builder, op.getLoc(), buffer, output);
+  }
+}
+
+LogicalResult PlanBuilder::addStep(Operation &step) {
+  using Kind = plan::CollectiveKind;
+  Location loc = step.getLoc();
+  return llvm::TypeSwitch<Operation *, LogicalResult>(&step)
+      .Case([&](tile::LaunchOp op) -> LogicalResult {
+        auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(
+            op, op.getKernelAttr());
+        if (!kernel)
+          return op.emitOpError() << "refers to kernel " << op.getKernelAttr()
+                                  << ", which does not exist";
+        SmallVector<Value> inputs, results;
+        for (Value input : op.getInputs())
+          inputs.push_back(bufferOf(input, loc));
+        for (Value output : op.getOutputs())
+          results.push_back(bufferOf(output, loc));
+        plan::LaunchOp::create(builder, loc, op.getKernelAttr(),
+                               kernel.getGridAttr(), inputs, results);
+        return success();
+      })
+      .Case([&](dist::AllReduceOp op) {
+        addCollective(op, Kind::all_reduce, op.getAxes(), op.getKindAttr(), {},
+                      {}, {}, op.getWhyAttr());
+        return success();
+      })
+      .Case([&](dist::AllGatherOp op) {
+        addCollective(op, Kind::all_gather, op.getAxes(), {}, op.getDimAttr(),
+                      {}, {}, op.getWhyAttr());
+        return success();
+      })
+      .Case([&](dist::AllSliceOp op) {
+        addCollective(op, Kind::all_slice, op.getAxes(), {}, op.getDimAttr(),
+                      {}, {}, op.getWhyAttr());
+        return success();
+      })
+      .Case([&](dist::ReduceScatterOp op) {
+        addCollective(op, Kind::reduce_scatter, op.getAxes(), op.getKindAttr(),
+                      op.getDimAttr(), {}, {}, op.getWhyAttr());
+        return success();
+      })
+      .Case([&](dist::AllToAllOp op) {
+        addCollective(op, Kind::all_to_all, op.getAxes(), {},
+                      op.getSplitDimAttr(), op.getConcatDimAttr(), {},
+                      op.getWhyAttr());
+        return success();
+      })
+      .Case([&](dist::PermuteOp op) {
+        auto noAxes = dist::AxesAttr::get(op.getContext(), {});
+        addCollective(op, Kind::permute, noAxes, {}, {}, {},
+                      op.getTargetsAttr(), op.getWhyAttr());
+        return success();
+      })
+      .Case([&](dist::AxisIndexOp op) {
+        addDeviceValue(op, plan::DeviceQuery::axis_index, op.getAxes(), 0);
+        return success();
+      })
+      .Case([&](dist::LocalOffsetOp op) {
+        addDeviceValue(op, plan::DeviceQuery::local_offset, op.getAxes(),
+                       op.getSize());
+        return success();
+      })
+      .Case([&](dist::ValidExtentOp op) {
+        addDeviceValue(op, plan::DeviceQuery::valid_extent, op.getAxes(),
+                       op.getSize());
+        return success();
+      })
+      .Case([&](tessera::ConstantOp op) {
+        if (isFilled(op)) {
+          auto element = cast<TypedAttr>(cast<DenseElementsAttr>(op.getValue())
+                                             .getSplatValue<Attribute>());
+          plan::FillOp::create(builder, loc, bufferOf(op, loc), element);
+        } else {
+          buffers[op] = plan::ConstantOp::create(
+              builder, loc, bufferType(op.getType()), op.getValue());
+        }
+        return success();
+      })
+      .Case([&](tessera::ReshapeOp) { return success(); })
+      .Case([&](func::ReturnOp op) {
+        addReturn(op);
+        return success();
+      })
+      .Default([](Operation *op) -> LogicalResult {
+        InFlightDiagnostic error = op->emitOpError()
+                                   << "is not part of stage 'kernels'";
+        error.attachNote() << "the host function holds tile.launch, dist ops, "
+                              "tessera.reshape and tessera.constant; run "
+                              "convert-tessera-to-tile first";
+        return failure();
+      });
+}
+
+LogicalResult PlanBuilder::build() {
+  Location loc = function.getLoc();
+  auto program = plan::ProgramOp::create(builder, loc, function.getSymName(),
+                                         "", IntegerAttr());
+  builder.setInsertionPointToStart(&program.getBody().emplaceBlock());
+  if (failed(addBoundaries()))
+    return failure();
+  for (Operation &op : function.getBody().getOps())
+    if (failed(addStep(op)))
+      return failure();
+  if (mesh.empty())
+    for (auto declared :
+         function->getParentOfType<ModuleOp>().getOps<dist::MeshOp>())
+      mesh = declared.getSymName().str();
+  program.setMesh(mesh);
+  return success();
+}
+
+namespace {
+struct ConvertDistToPlanPass
+    : tessera::impl::ConvertDistToPlanBase<ConvertDistToPlanPass> {
+  using ConvertDistToPlanBase::ConvertDistToPlanBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto function = module.lookupSymbol<func::FuncOp>(entry);
+    if (!function || function.isExternal()) {
+      InFlightDiagnostic error = module.emitError() << "has no function @"
+                                                    << entry << " with a body";
+      for (auto other : module.getOps<func::FuncOp>())
+        error.attachNote(other.getLoc())
+            << "there is a function @" << other.getSymName();
+      return signalPassFailure();
+    }
+    if (failed(PlanBuilder(function).build()))
+      return signalPassFailure();
+    for (auto other : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      other.erase();
+  }
+};
+} // namespace

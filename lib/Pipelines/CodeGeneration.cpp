@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "CodeGeneration.h"
+
+#if __has_include("tessera/Target/CPU.h")
+#include "tessera/Target/CPU.h"
+#define TESSERA_HAS_CPU 1
+#endif
+#include "tessera/Target/PTX.h"
+#include "tessera/Target/Passes.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Pass/PassManager.h"
+
+using namespace mlir;
+using namespace tessera;
+namespace json = llvm::json;
+
+static FailureOr<gpu::GPUModuleOp> findGPUModule(ModuleOp module) {
+  for (auto gpuModule : module.getOps<gpu::GPUModuleOp>())
+    return gpuModule;
+  module.emitError() << "has no gpu.module; run convert-tile-to-nvvm";
+  return failure();
+}
+
+FailureOr<std::string> tessera::generatePTX(ModuleOp module,
+                                            const Target &target) {
+  FailureOr<gpu::GPUModuleOp> gpuModule = findGPUModule(module);
+  if (failed(gpuModule))
+    return failure();
+  return translateToPTX(*gpuModule, target.chip);
+}
+
+/// Kernels are the functions with a body that others can call.
+static void describeKernel(LLVM::LLVMFuncOp function, CodeObjects &code) {
+  KernelCode &kernel = code.kernels[function.getSymName()];
+  kernel.symbol = function.getSymName().str();
+  if (auto threads = function->getAttrOfType<DenseI32ArrayAttr>("nvvm.reqntid"))
+    kernel.threads = threads[0];
+  if (auto shared =
+          function->getAttrOfType<IntegerAttr>("tessera.shared_bytes"))
+    kernel.sharedBytes = shared.getInt();
+}
+
+static LogicalResult generateCubin(ModuleOp module, const Target &target,
+                                   CodeObjects &code) {
+  FailureOr<std::string> ptx = generatePTX(module, target);
+  if (failed(ptx))
+    return failure();
+  FailureOr<Cubin> cubin = assembleCubin(*ptx, target.chip, module.getLoc());
+  if (failed(cubin))
+    return failure();
+  code.objects.emplace_back(cubin->bytes.begin(), cubin->bytes.end());
+  for (const KernelResources &resources : cubin->kernels) {
+    KernelCode &kernel = code.kernels[resources.name];
+    kernel.symbol = resources.name;
+    kernel.registers = resources.registers;
+    kernel.spillBytes = resources.spillStoreBytes;
+    kernel.sharedBytes =
+        std::max<int64_t>(kernel.sharedBytes, resources.sharedBytes);
+  }
+  return success();
+}
+
+LogicalResult tessera::generateCode(ModuleOp module, const Target &target,
+                                    CodeObjects &code, json::Object &report) {
+  code.target = target.str();
+  if (target.kind == Target::Kind::CPU) {
+    for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+      if (!function.isExternal() &&
+          function.getLinkage() == LLVM::Linkage::External)
+        describeKernel(function, code);
+  } else {
+    FailureOr<gpu::GPUModuleOp> gpuModule = findGPUModule(module);
+    if (failed(gpuModule))
+      return failure();
+    for (auto function : gpuModule->getOps<LLVM::LLVMFuncOp>())
+      if (function->hasAttr("nvvm.kernel"))
+        describeKernel(function, code);
+  }
+
+  if (target.kind == Target::Kind::CUDA) {
+    if (failed(generateCubin(module, target, code)))
+      return failure();
+  } else {
+    OwningOpRef<ModuleOp> host = module.clone();
+    if (target.kind == Target::Kind::Emulated) {
+      PassManager manager(module.getContext(), ModuleOp::getOperationName());
+      manager.addPass(createEmulateNVVM());
+      if (failed(manager.run(*host)))
+        return failure();
+    }
+#ifdef TESSERA_HAS_CPU
+    FailureOr<SmallVector<char>> object = emitSharedObject(*host, {});
+    if (failed(object))
+      return failure();
+    code.objects.emplace_back(object->begin(), object->end());
+#else
+    return module.emitError() << "this build has no host code generator";
+#endif
+  }
+
+  SmallVector<StringRef> names(code.kernels.keys());
+  llvm::sort(names);
+  json::Array kernels;
+  for (StringRef name : names) {
+    const KernelCode &kernel = code.kernels[name];
+    kernels.push_back(json::Object{{"name", name},
+                                   {"registers", kernel.registers},
+                                   {"spillBytes", kernel.spillBytes},
+                                   {"sharedBytes", kernel.sharedBytes},
+                                   {"threads", kernel.threads}});
+  }
+  report["kernels"] = std::move(kernels);
+  return success();
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera/Pipelines/Compiler.h"
+
+#include "CodeGeneration.h"
+#include "Report.h"
+#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tile/IR/Tile.h"
+#include "tessera/ABI/PlanCodec.h"
+#include "tessera/Pipelines/Registration.h"
+#include "tessera/Pipelines/Version.h"
+#include "tessera/Target/PTX.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace tessera;
+namespace json = llvm::json;
+
+//===----------------------------------------------------------------------===//
+// Targets
+//===----------------------------------------------------------------------===//
+
+std::string Target::str() const {
+  switch (kind) {
+  case Kind::CPU:
+    return "cpu";
+  case Kind::CUDA:
+    return "cuda:" + chip;
+  case Kind::Emulated:
+    return "emulated:" + chip;
+  }
+  llvm_unreachable("unknown target");
+}
+
+std::optional<Target> Target::parse(StringRef text, std::string &error) {
+  auto [name, chip] = text.split(':');
+  Target target;
+  if (text == "cpu")
+    return target;
+  if (name == "cuda" || name == "emulated") {
+    bool isEmulated = name == "emulated";
+    target.kind = isEmulated ? Kind::Emulated : Kind::CUDA;
+    target.chip = isEmulated && chip.empty() ? "sm_90a" : chip.str();
+    if (llvm::is_contained(getCudaChips(), target.chip))
+      return target;
+  }
+  error = "unknown target '" + text.str() + "'; expected cpu";
+  for (StringRef known : getCudaChips())
+    error += ", cuda:" + known.str();
+  error += " or emulated[:<chip>]";
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// One compilation
+//===----------------------------------------------------------------------===//
+
+namespace {
+class Compilation {
+public:
+  Compilation(MLIRContext &context, const CompileOptions &options,
+              CompileOutput &output)
+      : context(context), options(options), output(output) {}
+
+  LogicalResult run(StringRef source);
+
+private:
+  bool isGPU() const { return options.target.kind != Target::Kind::CPU; }
+  LogicalResult checkStage();
+  LogicalResult parse(StringRef source);
+  Stage findStage();
+  LogicalResult lower(ModuleOp module, Stage from, Stage to);
+  LogicalResult checkForbidden();
+  void reached(Stage stage, ModuleOp module);
+  LogicalResult emitCode();
+  LogicalResult emitArtefact();
+  template <typename Fn> auto timed(StringRef name, Fn fn);
+
+  MLIRContext &context;
+  const CompileOptions &options;
+  CompileOutput &output;
+  OwningOpRef<ModuleOp> module;
+  json::Array timings;
+};
+} // namespace
+
+static std::string textOf(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream(text) << module << "\n";
+  return text;
+}
+
+template <typename Fn> auto Compilation::timed(StringRef name, Fn fn) {
+  auto start = std::chrono::steady_clock::now();
+  auto result = fn();
+  std::chrono::duration<double, std::milli> spent =
+      std::chrono::steady_clock::now() - start;
+  timings.push_back(json::Object{{"stage", name}, {"ms", spent.count()}});
+  return result;
+}
+
+/// The stage exists for the target.
+LogicalResult Compilation::checkStage() {
+  const StageInfo &info = getStageInfo(options.emit);
+  bool isWrong = (info.target == "cpu" && isGPU()) ||
+                 (info.target == "cuda" && !isGPU()) ||
+                 (options.emit == Stage::Cubin &&
+                  options.target.kind == Target::Kind::Emulated);
+  // Emulated kernels are host objects too.
+  if (options.emit == Stage::Object &&
+      options.target.kind == Target::Kind::Emulated)
+    isWrong = false;
+  if (!isWrong)
+    return success();
+  return emitError(UnknownLoc::get(&context))
+         << "target " << options.target.str() << " has no stage '" << info.name
+         << "'; it belongs to "
+         << (info.target == "cpu" ? "the target cpu"
+                                  : "targets such as cuda:sm_90a");
+}
+
+LogicalResult Compilation::parse(StringRef source) {
+  ParserConfig config(&context);
+  module = parseSourceString<ModuleOp>(source, config, options.sourceName);
+  if (!module)
+    return failure();
+  auto entry = module->lookupSymbol<func::FuncOp>(options.entry);
+  if (entry && !entry.isExternal())
+    return success();
+  InFlightDiagnostic error = module->emitError()
+                             << "has no function @" << options.entry
+                             << " with a body";
+  for (auto function : module->getOps<func::FuncOp>())
+    error.attachNote(function.getLoc())
+        << "there is a function @" << function.getSymName()
+        << "; name it as the entry";
+  return error;
+}
+
+/// The latest stage that `module` can be: programs on mesh tensors go through
+/// all stages again, which leaves what is decided as it is.
+Stage Compilation::findStage() {
+  bool hasMeshTensors = false, hasKernels = false;
+  module->walk([&](Operation *op) {
+    hasKernels |= isa<tile::KernelOp>(op);
+    auto isMeshTensor = [](Type type) { return isa<MeshTensorType>(type); };
+    hasMeshTensors |= llvm::any_of(op->getResultTypes(), isMeshTensor);
+    if (auto function = dyn_cast<func::FuncOp>(op))
+      hasMeshTensors |= llvm::any_of(function.getArgumentTypes(), isMeshTensor);
+  });
+  if (hasMeshTensors)
+    return Stage::Tessera;
+  return hasKernels ? Stage::Kernels : Stage::Local;
+}
+
+void Compilation::reached(Stage stage, ModuleOp module) {
+  if (options.onStage)
+    options.onStage(getStageInfo(stage), module);
+  if (stage == Stage::Local)
+    if (auto entry = module.lookupSymbol<func::FuncOp>(options.entry))
+      reportLocalProgram(entry, output.report);
+}
+
+LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
+  if (from == to)
+    return success();
+  const StageInfo &info = getStageInfo(to);
+  if (to == Stage::Tessera)
+    return emitError(module.getLoc())
+           << "the program is of a later stage than the one asked for";
+  if (failed(lower(module, from, info.from)))
+    return failure();
+  std::string pipeline = info.pipeline.str();
+  if (to == Stage::Kernels && isGPU())
+    pipeline = "convert-tessera-to-tile{target=cuda},canonicalize,cse";
+  if (to == Stage::Plan && options.entry != "main")
+    pipeline = "convert-dist-to-plan{entry=" + options.entry +
+               "},plan.program(plan-assign-memory)";
+  PassManager manager(&context, ModuleOp::getOperationName());
+  std::string problem;
+  llvm::raw_string_ostream os(problem);
+  if (failed(parsePassPipeline(pipeline, manager, os)))
+    return emitError(module.getLoc()) << problem;
+  LogicalResult result = timed(info.name, [&] { return manager.run(module); });
+  if (succeeded(result))
+    reached(to, module);
+  return result;
+}
+
+LogicalResult Compilation::checkForbidden() {
+  bool isValid = true;
+  module->walk([&](Operation *op) {
+    StringRef name = collectiveName(op);
+    if (name.empty() || !llvm::is_contained(options.forbidImplicit, name))
+      return;
+    isValid = false;
+    InFlightDiagnostic error = op->emitError()
+                               << "the layouts ask for an " << name
+                               << ", which is forbidden here";
+    if (auto why = op->getAttrOfType<dist::WhyAttr>("why"))
+      error.attachNote() << why.getRule().getValue();
+  });
+  return success(isValid);
+}
+
+LogicalResult Compilation::emitCode() {
+  ModuleOp code = *module;
+  if (failed(lower(code, findStage(), isGPU() ? Stage::NVVM : Stage::LLVM)))
+    return failure();
+  if (options.emit == Stage::PTX) {
+    FailureOr<std::string> ptx =
+        timed("ptx", [&] { return generatePTX(code, options.target); });
+    if (failed(ptx))
+      return failure();
+    output.data = *ptx;
+    return success();
+  }
+  CodeObjects objects;
+  if (failed(timed("object", [&] {
+        return generateCode(code, options.target, objects, output.report);
+      })))
+    return failure();
+  output.data = objects.objects.front();
+  return success();
+}
+
+LogicalResult Compilation::emitArtefact() {
+  if (failed(lower(*module, findStage(), Stage::Kernels)))
+    return failure();
+  OwningOpRef<ModuleOp> kernels = module->clone();
+  CodeObjects code;
+  code.compiler = getCompilerVersion();
+  code.target = options.target.str();
+  if (!module->getOps<tile::KernelOp>().empty() &&
+      (failed(lower(*kernels, Stage::Kernels,
+                    isGPU() ? Stage::NVVM : Stage::LLVM)) ||
+       failed(timed("object", [&] {
+         return generateCode(*kernels, options.target, code, output.report);
+       }))))
+    return failure();
+  if (failed(lower(*module, Stage::Kernels, Stage::Plan)))
+    return failure();
+  FailureOr<abi::Artefact> artefact = buildArtefact(*module, code);
+  if (failed(artefact))
+    return failure();
+  output.report["arenaBytes"] = artefact->plan.arenaBytes;
+  output.data = abi::encodeArtefact(*artefact);
+  return success();
+}
+
+LogicalResult Compilation::run(StringRef source) {
+  LogicalResult result = [&]() -> LogicalResult {
+    if (failed(checkStage()) ||
+        failed(timed("parse", [&] { return parse(source); })))
+      return failure();
+    Stage start = findStage();
+    reached(start, *module);
+    if (!options.forbidImplicit.empty() && start == Stage::Tessera &&
+        options.emit >= Stage::Local &&
+        (failed(lower(*module, start, Stage::Local)) ||
+         failed(checkForbidden())))
+      return failure();
+    switch (options.emit) {
+    case Stage::Artefact:
+      return emitArtefact();
+    case Stage::PTX:
+    case Stage::Cubin:
+    case Stage::Object:
+      return emitCode();
+    default:
+      if (failed(lower(*module, findStage(), options.emit)))
+        return failure();
+      output.data = textOf(*module);
+      return success();
+    }
+  }();
+  output.report["timings"] = std::move(timings);
+  return result;
+}
+
+std::unique_ptr<MLIRContext> tessera::createCompilerContext() {
+  registerTesseraPasses();
+  DialectRegistry registry;
+  registerTesseraDialects(registry);
+  // Programs are small; a thread pool costs more than it gains.
+  auto context =
+      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+LogicalResult tessera::compile(MLIRContext &context, StringRef source,
+                               const CompileOptions &options,
+                               CompileOutput &output) {
+  return Compilation(context, options, output).run(source);
+}

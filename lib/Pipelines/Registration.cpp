@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera/Pipelines/Registration.h"
+
+#include "dialects/Dist/IR/Dist.h"
+#include "dialects/Plan/IR/Plan.h"
+#include "dialects/Plan/Transforms/Passes.h"
+#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tessera/Transforms/Passes.h"
+#include "dialects/Tile/IR/Tile.h"
+#include "tessera/Conversion/Passes.h"
+#include "tessera/Pipelines/Stages.h"
+#include "tessera/Target/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+#include <mutex>
+
+using namespace mlir;
+using namespace tessera;
+
+void tessera::registerTesseraDialects(DialectRegistry &registry) {
+  registry.insert<arith::ArithDialect, func::FuncDialect, TesseraDialect,
+                  dist::DistDialect, tile::TileDialect, plan::PlanDialect,
+                  gpu::GPUDialect, LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  func::registerInlinerExtension(registry);
+}
+
+/// `tessera-<from>-to-<stage>` for each stage that passes make.
+static void registerStagePipelines() {
+  for (const StageInfo &info : getStages()) {
+    if (info.pipeline.empty())
+      continue;
+    std::string name =
+        ("tessera-" + getStageInfo(info.from).name + "-to-" + info.name).str();
+    StringRef pipeline = info.pipeline;
+    registerPassPipeline(
+        name, info.summary,
+        [pipeline](OpPassManager &manager, StringRef options,
+                   function_ref<LogicalResult(const Twine &)> error) {
+          if (!options.empty())
+            return error("stage pipelines have no options");
+          std::string problem;
+          llvm::raw_string_ostream os(problem);
+          if (failed(parsePassPipeline(pipeline, manager, os)))
+            return error(problem);
+          return success();
+        },
+        [](function_ref<void(const mlir::detail::PassOptions &)>) {});
+  }
+}
+
+void tessera::registerTesseraPasses() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    registerTransformsPasses();
+    registerConversionPasses();
+    registerTargetPasses();
+    registerTesseraTransformsPasses();
+    registerPlanTransformsPasses();
+    registerStagePipelines();
+  });
+}

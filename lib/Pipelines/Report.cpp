@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Report.h"
+
+#include "dialects/Tessera/IR/Tessera.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace tessera;
+namespace json = llvm::json;
+
+std::pair<std::string, int64_t> tessera::sourceOf(Location loc) {
+  std::pair<std::string, int64_t> source{"", 0};
+  loc->walk([&](Location part) {
+    auto file = dyn_cast<FileLineColLoc>(part);
+    if (!file)
+      return WalkResult::advance();
+    source = {file.getFilename().str(), file.getLine()};
+    return WalkResult::interrupt();
+  });
+  return source;
+}
+
+StringRef tessera::collectiveName(Operation *op) {
+  if (isa<dist::AllReduceOp, dist::AllGatherOp, dist::ReduceScatterOp,
+          dist::AllToAllOp, dist::PermuteOp>(op))
+    return op->getName().stripDialect();
+  return "";
+}
+
+static json::Array toJSON(ArrayRef<int64_t> values) {
+  json::Array array;
+  for (int64_t value : values)
+    array.push_back(value);
+  return array;
+}
+
+static json::Array toJSON(ArrayAttr strings) {
+  json::Array array;
+  for (Attribute attr : strings)
+    if (auto text = dyn_cast<StringAttr>(attr))
+      array.push_back(text.getValue());
+  return array;
+}
+
+static std::string typeName(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+static int64_t bytesOf(Type type) {
+  auto shaped = cast<ShapedType>(type);
+  return shaped.getNumElements() * ((shaped.getElementTypeBitWidth() + 7) / 8);
+}
+
+static json::Object describeCollective(Operation *op) {
+  json::Object object{{"kind", collectiveName(op)}};
+  auto input = cast<RankedTensorType>(op->getOperand(0).getType());
+  object["shape"] = toJSON(input.getShape());
+  object["dtype"] = typeName(input.getElementType());
+  if (auto reduction = op->getAttrOfType<dist::ReductionKindAttr>("kind"))
+    object["reduction"] =
+        dist::stringifyReductionKind(reduction.getValue()).str();
+  int64_t groupSize = 1;
+  json::Array axes;
+  auto meshName = op->getAttrOfType<FlatSymbolRefAttr>("mesh");
+  std::optional<Mesh> mesh = dist::lookupMesh(op, meshName.getValue());
+  if (auto attr = op->getAttrOfType<dist::AxesAttr>("axes"))
+    for (const AxisRef &axis : attr.getValue()) {
+      axes.push_back(toString(axis));
+      if (mesh)
+        groupSize *= axis.sizeOn(*mesh);
+    }
+  object["axes"] = std::move(axes);
+  object["groupSize"] = groupSize;
+  object["bytes"] = bytesOf(input);
+  object["estimatedNs"] = 0;
+  if (auto why = op->getAttrOfType<dist::WhyAttr>("why")) {
+    object["bytes"] = why.getBytes();
+    object["estimatedNs"] = why.getEstimatedNs();
+    object["rule"] = why.getRule().getValue();
+    object["origins"] = toJSON(why.getOrigins());
+    object["alternatives"] = toJSON(why.getAlternatives());
+  }
+  auto [file, line] = sourceOf(op->getLoc());
+  object["file"] = file;
+  object["line"] = line;
+  return object;
+}
+
+/// An argument or result of the entry.
+static json::Object describeBoundary(Type type, DictionaryAttr attributes,
+                                     const Twine &defaultName) {
+  auto local = cast<RankedTensorType>(type);
+  json::Object object{{"name", defaultName.str()},
+                      {"shape", toJSON(local.getShape())},
+                      {"dtype", typeName(local.getElementType())},
+                      {"localShape", toJSON(local.getShape())}};
+  if (!attributes)
+    return object;
+  if (auto name = attributes.getAs<StringAttr>("tessera.name"))
+    object["name"] = name.getValue();
+  if (auto layout = attributes.getAs<dist::LayoutAttr>("dist.layout"))
+    object["layout"] = layout.getValue().str();
+  if (auto global = attributes.getAs<TypeAttr>("dist.global_type"))
+    object["shape"] = toJSON(cast<ShapedType>(global.getValue()).getShape());
+  return object;
+}
+
+void tessera::reportLocalProgram(func::FuncOp entry, json::Object &report) {
+  json::Array collectives, arguments, results;
+  double flops = 0, bytes = 0;
+  entry.walk([&](Operation *op) {
+    if (!collectiveName(op).empty())
+      collectives.push_back(describeCollective(op));
+    auto compute = dyn_cast<FactorRuleInterface>(op);
+    if (!compute)
+      return;
+    flops += compute.getFlops();
+    for (Type type : op->getOperandTypes())
+      bytes += bytesOf(type);
+    for (Type type : op->getResultTypes())
+      bytes += bytesOf(type);
+  });
+  for (auto [i, type] : llvm::enumerate(entry.getArgumentTypes()))
+    arguments.push_back(
+        describeBoundary(type, entry.getArgAttrDict(i), "arg" + Twine(i)));
+  for (auto [i, type] : llvm::enumerate(entry.getResultTypes()))
+    results.push_back(describeBoundary(type, entry.getResultAttrDict(i),
+                                       "result" + Twine(i)));
+  report["collectives"] = std::move(collectives);
+  report["arguments"] = std::move(arguments);
+  report["results"] = std::move(results);
+  report["flops"] = flops;
+  report["bytes"] = bytes;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What a compilation tells about its program, as JSON.
+#ifndef TESSERA_PIPELINES_REPORT_H
+#define TESSERA_PIPELINES_REPORT_H
+
+#include "dialects/Dist/IR/Dist.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/JSON.h"
+
+namespace tessera {
+
+/// Adds "collectives", "arguments", "results", "flops" and "bytes" of `entry`,
+/// which is of stage `local`.
+void reportLocalProgram(mlir::func::FuncOp entry, llvm::json::Object &report);
+
+/// The file and line of the first source location within `loc`, or "" and 0.
+std::pair<std::string, int64_t> sourceOf(mlir::Location loc);
+
+/// "all_reduce" for a collective of the dist dialect; "" for other ops.
+llvm::StringRef collectiveName(mlir::Operation *op);
+
+} // namespace tessera
+
+#endif // TESSERA_PIPELINES_REPORT_H

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera/Pipelines/Stages.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace tessera;
+using llvm::StringRef;
+
+static constexpr StageInfo stages[] = {
+    {Stage::Tessera, "tessera",
+     "The program on whole tensors, layouts open where the user left them.",
+     Stage::Tessera, "", ""},
+    {Stage::Layouts, "layouts", "Every tensor has a layout; ops may disagree.",
+     Stage::Tessera,
+     "tessera-verify-program,inline,canonicalize,cse,symbol-dce,"
+     "tessera-propagate-layouts",
+     ""},
+    {Stage::Reshards, "reshards",
+     "Every op is consistent with its factor rule; reshards stand between.",
+     Stage::Layouts, "tessera-insert-reshards,canonicalize,cse", ""},
+    {Stage::Local, "local",
+     "The program of one device: local tensors and collectives.",
+     Stage::Reshards, "tessera-partition,canonicalize,cse", ""},
+    {Stage::Kernels, "kernels",
+     "Computation in tile kernels, launched by the host function.",
+     Stage::Local, "convert-tessera-to-tile,canonicalize,cse", ""},
+    {Stage::Plan, "plan", "The host program: buffers, launches, collectives.",
+     Stage::Kernels, "convert-dist-to-plan,plan.program(plan-assign-memory)",
+     ""},
+    {Stage::LLVM, "llvm", "The kernels for the CPU in the LLVM dialect.",
+     Stage::Kernels, "convert-tile-to-cpu", "cpu"},
+    {Stage::NVVM, "nvvm", "The kernels for a GPU in the NVVM dialect.",
+     Stage::Kernels, "convert-tile-to-nvvm", "cuda"},
+    {Stage::PTX, "ptx", "The GPU kernels as PTX text.", Stage::NVVM, "",
+     "cuda"},
+    {Stage::Cubin, "cubin", "The GPU kernels assembled by ptxas.", Stage::PTX,
+     "", "cuda"},
+    {Stage::Object, "object", "The CPU kernels as a shared object.",
+     Stage::LLVM, "", "cpu"},
+    {Stage::Artefact, "artefact",
+     "One file that a runtime executes: the plan with its objects.",
+     Stage::Plan, "", ""},
+};
+
+llvm::ArrayRef<StageInfo> tessera::getStages() { return stages; }
+
+const StageInfo &tessera::getStageInfo(Stage stage) {
+  return stages[static_cast<int>(stage)];
+}
+
+std::optional<Stage> tessera::symbolizeStage(StringRef name) {
+  for (const StageInfo &info : stages)
+    if (info.name == name)
+      return info.stage;
+  return std::nullopt;
+}
+
+std::string tessera::listStages() {
+  return llvm::join(
+      llvm::map_range(stages, [](const StageInfo &info) { return info.name; }),
+      ", ");
+}

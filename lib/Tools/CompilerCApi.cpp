@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera/Tools/CompilerCApi.h"
+
+#include "tessera/Pipelines/Compiler.h"
+#include "tessera/Pipelines/Version.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace tessera;
+namespace json = llvm::json;
+
+struct TesseraResult {
+  bool ok = false;
+  std::string data, diagnostics = "[]", report = "{}";
+};
+
+//===----------------------------------------------------------------------===//
+// Diagnostics
+//===----------------------------------------------------------------------===//
+
+static const char *severityName(DiagnosticSeverity severity) {
+  switch (severity) {
+  case DiagnosticSeverity::Error:
+    return "error";
+  case DiagnosticSeverity::Warning:
+    return "warning";
+  case DiagnosticSeverity::Note:
+  case DiagnosticSeverity::Remark:
+    return "remark";
+  }
+  llvm_unreachable("unknown severity");
+}
+
+static json::Object describe(Diagnostic &diagnostic) {
+  json::Object object{
+      {"message", diagnostic.str()}, {"file", ""}, {"line", 0}, {"column", 0}};
+  diagnostic.getLocation()->walk([&](Location part) {
+    auto file = dyn_cast<FileLineColLoc>(part);
+    if (!file)
+      return WalkResult::advance();
+    object["file"] = file.getFilename().str();
+    object["line"] = file.getLine();
+    object["column"] = file.getColumn();
+    return WalkResult::interrupt();
+  });
+  return object;
+}
+
+/// Collects what the context reports while it lives.
+namespace {
+class DiagnosticCollector {
+public:
+  explicit DiagnosticCollector(MLIRContext &context)
+      : handler(&context, [this](Diagnostic &diagnostic) {
+          json::Object object = describe(diagnostic);
+          object["severity"] = severityName(diagnostic.getSeverity());
+          json::Array notes;
+          for (Diagnostic &note : diagnostic.getNotes())
+            notes.push_back(describe(note));
+          object["notes"] = std::move(notes);
+          diagnostics.push_back(std::move(object));
+        }) {}
+
+  json::Array diagnostics;
+
+private:
+  ScopedDiagnosticHandler handler;
+};
+} // namespace
+
+static std::string toText(json::Value value) {
+  std::string text;
+  llvm::raw_string_ostream(text) << value;
+  return text;
+}
+
+static void addError(json::Array &diagnostics, StringRef message) {
+  diagnostics.push_back(json::Object{{"severity", "error"},
+                                     {"message", message},
+                                     {"file", ""},
+                                     {"line", 0},
+                                     {"column", 0},
+                                     {"notes", json::Array()}});
+}
+
+//===----------------------------------------------------------------------===//
+// Options
+//===----------------------------------------------------------------------===//
+
+/// Fills `options` from JSON text; returns what is wrong with it, or "".
+static std::string readOptions(const char *text, CompileOptions &options) {
+  if (!text || !*text)
+    return "";
+  llvm::Expected<json::Value> value = json::parse(text);
+  if (!value)
+    return "options are not JSON: " + llvm::toString(value.takeError());
+  json::Object *object = value->getAsObject();
+  if (!object)
+    return "options are not a JSON object";
+  for (auto &[key, entry] : *object) {
+    StringRef name = key;
+    if (name == "forbidImplicit") {
+      if (json::Array *kinds = entry.getAsArray())
+        for (json::Value &kind : *kinds)
+          if (std::optional<StringRef> text = kind.getAsString())
+            options.forbidImplicit.push_back(text->str());
+      continue;
+    }
+    std::optional<StringRef> string = entry.getAsString();
+    if (!string)
+      return "option '" + name.str() + "' is not a string";
+    if (name == "target") {
+      std::string problem;
+      std::optional<Target> target = Target::parse(*string, problem);
+      if (!target)
+        return problem;
+      options.target = *target;
+    } else if (name == "emit") {
+      std::optional<Stage> stage = symbolizeStage(*string);
+      if (!stage)
+        return "unknown stage '" + string->str() + "'; expected one of " +
+               listStages();
+      options.emit = *stage;
+    } else if (name == "entry") {
+      options.entry = string->str();
+    } else if (name == "sourceName") {
+      options.sourceName = string->str();
+    } else {
+      return "unknown option '" + name.str() +
+             "'; expected target, emit, entry, sourceName or forbidImplicit";
+    }
+  }
+  return "";
+}
+
+//===----------------------------------------------------------------------===//
+// The interface
+//===----------------------------------------------------------------------===//
+
+const char *tesseraCompilerVersion(void) { return getCompilerVersion(); }
+
+TesseraResult *tesseraCompile(const char *source, size_t sourceSize,
+                              const char *optionsJson) {
+  auto *result = new TesseraResult;
+  CompileOptions options;
+  std::string problem = readOptions(optionsJson, options);
+  if (!problem.empty()) {
+    json::Array diagnostics;
+    addError(diagnostics, problem);
+    result->diagnostics = toText(std::move(diagnostics));
+    return result;
+  }
+  std::unique_ptr<MLIRContext> context = createCompilerContext();
+  DiagnosticCollector collector(*context);
+  CompileOutput output;
+  result->ok = succeeded(
+      compile(*context, StringRef(source, sourceSize), options, output));
+  if (!result->ok && collector.diagnostics.empty())
+    addError(collector.diagnostics, "the compiler failed without a reason");
+  if (result->ok)
+    result->data = std::move(output.data);
+  result->diagnostics = toText(std::move(collector.diagnostics));
+  result->report = toText(std::move(output.report));
+  return result;
+}
+
+int tesseraResultOk(const TesseraResult *result) { return result->ok; }
+
+static const char *give(const std::string &text, size_t *size) {
+  if (size)
+    *size = text.size();
+  return text.c_str();
+}
+
+const char *tesseraResultData(const TesseraResult *result, size_t *size) {
+  return give(result->data, size);
+}
+
+const char *tesseraResultDiagnostics(const TesseraResult *result,
+                                     size_t *size) {
+  return give(result->diagnostics, size);
+}
+
+const char *tesseraResultReport(const TesseraResult *result, size_t *size) {
+  return give(result->report, size);
+}
+
+void tesseraResultDestroy(TesseraResult *result) { delete result; }

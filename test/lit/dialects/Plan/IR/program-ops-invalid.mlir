@@ -1,0 +1,36 @@
+// RUN: tessera-opt %s --split-input-file --verify-diagnostics
+
+plan.program @a_buffer_has_the_bytes_of_its_tensor on @mesh {
+  // expected-error @below {{gives a buffer of 20 bytes, but 'tensor<2x3xf32>' takes 24}}
+  %0 = plan.input "x" : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {}]> -> !plan.buffer<20>
+}
+
+// -----
+
+plan.program @whole_and_local_tensor_are_alike on @mesh {
+  // expected-error @below {{expects tensors of one rank and element type, got 'tensor<4x3xf32>' and 'tensor<2x3xf16>'}}
+  %0 = plan.output "x" : tensor<4x3xf32> as tensor<2x3xf16> layout <@mesh, [{tp}, {}]> -> !plan.buffer<12>
+}
+
+// -----
+
+plan.program @a_layout_has_the_rank_of_the_tensor on @mesh {
+  // expected-error @below {{has a layout of 1 dimensions for a tensor of 2}}
+  %0 = plan.input "x" : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}]> -> !plan.buffer<24>
+}
+
+// -----
+
+plan.program @pieces_are_aligned on @mesh {
+  // expected-error @below {{lies at 40; offsets are multiples of 64}}
+  %0 = plan.allocate at 40 -> !plan.buffer<24>
+}
+
+// -----
+
+plan.program @copies_are_whole on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  %1 = plan.allocate -> !plan.buffer<12>
+  // expected-error @below {{copies 24 bytes into a buffer of 12}}
+  plan.copy %0 to %1 : !plan.buffer<24>, !plan.buffer<12>
+}

@@ -1,0 +1,36 @@
+// RUN: tessera-opt %s --convert-dist-to-plan --split-input-file --verify-diagnostics
+
+// expected-error @below {{has no function @main with a body}}
+module {
+  // expected-note @below {{there is a function @other}}
+  func.func @other() {
+    return
+  }
+}
+
+// -----
+
+// expected-error @below {{argument 0 has no dist.layout and dist.global_type}}
+// expected-note @below {{tessera-partition adds them}}
+func.func @main(%x: tensor<2x3xf32>) {
+  return
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+// expected-error @below {{result 0 is partial}}
+func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = tensor<2xf32>})
+    -> (tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}], partial = sum{tp}>, dist.global_type = tensor<2xf32>}) {
+  return %x : tensor<2xf32>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = tensor<2xf32>}) {
+  // expected-error @below {{is not part of stage 'kernels'}}
+  // expected-note @below {{run convert-tessera-to-tile first}}
+  %0 = tessera.neg %x : tensor<2xf32>
+  return
+}

@@ -8,6 +8,7 @@
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/Conversion/Passes.h"
+#include "tessera/Interpreter/Passes.h"
 #include "tessera/Pipelines/Stages.h"
 #include "tessera/Target/Passes.h"
 
@@ -63,6 +64,7 @@ void tessera::registerTesseraPasses() {
     registerTransformsPasses();
     registerConversionPasses();
     registerTargetPasses();
+    registerInterpreterPasses();
     registerTesseraTransformsPasses();
     registerPlanTransformsPasses();
     registerStagePipelines();

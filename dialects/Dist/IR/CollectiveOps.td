@@ -19,7 +19,8 @@ def Dist_AllReduceOp : Dist_Collective<"all_reduce", [SameOperandsAndResultType]
   let summary = "Combines the terms of a group and leaves the result on each of its devices.";
   let description = [{
     `result[i] = kind over g in group of input_g[i]`, in the order of the group,
-    so that every device gets the same bits.
+    so that every device gets the same bits. Terms of bf16 and f16 are combined
+    in f32 and rounded once.
 
     ```mlir
     %1 = dist.all_reduce sum %0 over @mesh {tp} : tensor<2x3xf32>
@@ -40,6 +41,8 @@ def Dist_AllGatherOp : Dist_Collective<"all_gather"> {
   let description = [{
     Concatenates the inputs along `dim` in group order and keeps the first
     `result.dim(dim)` elements: what lies beyond is padding of an uneven split.
+    Chunks that a layout cut axis by axis from a size that does not divide hold
+    padding in between: they need one op per axis, minor to major.
 
     ```mlir
     %1 = dist.all_gather %0 dim 1 over @mesh {tp} : tensor<2x3xf32> -> tensor<2x5xf32>
@@ -59,7 +62,9 @@ def Dist_AllSliceOp : Dist_Collective<"all_slice"> {
   let summary = "Keeps this device's chunk of a value that its group holds whole.";
   let description = [{
     No communication. Chunk g is elements [g*c, (g+1)*c) of `dim` with
-    c = ceil(n/k); elements past the end read as zero (padding).
+    c = ceil(n/k); elements past the end are padding of unspecified value.
+    Several axes cut once, into chunks of equal size: where n does not divide,
+    a layout that cuts axis by axis needs one op per axis, major to minor.
 
     ```mlir
     %1 = dist.all_slice %0 dim 1 over @mesh {tp} : tensor<2x5xf32> -> tensor<2x3xf32>

@@ -50,8 +50,8 @@ def Tessera_NotOp : Tessera_Unary<"not", Tessera_IntOrBoolTensor, "the bitwise c
 def Tessera_AddOp : Tessera_Binary<"add", Tessera_NumberTensor, "x + y">;
 def Tessera_SubOp : Tessera_Binary<"sub", Tessera_NumberTensor, "x - y">;
 def Tessera_MulOp : Tessera_Binary<"mul", Tessera_NumberTensor, "x * y">;
-def Tessera_DivOp : Tessera_Binary<"div", Tessera_NumberTensor, "x / y (rounded to zero for integers)">;
-def Tessera_RemOp : Tessera_Binary<"rem", Tessera_NumberTensor, "the remainder of x / y, with the sign of x">;
+def Tessera_DivOp : Tessera_Binary<"div", Tessera_NumberTensor, "x / y (rounded to zero for integers; unspecified for y = 0)">;
+def Tessera_RemOp : Tessera_Binary<"rem", Tessera_NumberTensor, "the remainder of x / y, with the sign of x (unspecified for integers and y = 0)">;
 def Tessera_PowOp : Tessera_Binary<"pow", Tessera_FloatTensor, "x^y">;
 def Tessera_MaxOp : Tessera_Binary<"max", Tessera_NumberTensor, "the larger of x and y (NaN if either is)">;
 def Tessera_MinOp : Tessera_Binary<"min", Tessera_NumberTensor, "the smaller of x and y (NaN if either is)">;

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Interpreter/Evaluator.h"
+
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::dist;
+using namespace tessera::interpreter;
+
+static ReduceKind plain(ReductionKind kind) {
+  return static_cast<ReduceKind>(kind);
+}
+
+static Shape resultShape(Operation *op) {
+  return shapeVector(op->getResult(0).getType());
+}
+
+static ElementKind resultKind(Operation *op) {
+  return *elementKindOf(getElementTypeOrSelf(op->getResult(0).getType()));
+}
+
+//===----------------------------------------------------------------------===//
+// Ops that each device executes on its own
+//===----------------------------------------------------------------------===//
+
+static std::optional<Unary> unaryOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, std::optional<Unary>>(op)
+      .Case([](NegOp) { return Unary::Neg; })
+      .Case([](AbsOp) { return Unary::Abs; })
+      .Case([](SignOp) { return Unary::Sign; })
+      .Case([](ExpOp) { return Unary::Exp; })
+      .Case([](LogOp) { return Unary::Log; })
+      .Case([](SqrtOp) { return Unary::Sqrt; })
+      .Case([](RsqrtOp) { return Unary::Rsqrt; })
+      .Case([](TanhOp) { return Unary::Tanh; })
+      .Case([](ErfOp) { return Unary::Erf; })
+      .Case([](LogisticOp) { return Unary::Logistic; })
+      .Case([](SiluOp) { return Unary::Silu; })
+      .Case([](SinOp) { return Unary::Sin; })
+      .Case([](CosOp) { return Unary::Cos; })
+      .Case([](FloorOp) { return Unary::Floor; })
+      .Case([](NotOp) { return Unary::Not; })
+      .Case([](GeluOp gelu) {
+        return gelu.getApproximation() == GeluApproximation::none
+                   ? Unary::GeluErf
+                   : Unary::GeluTanh;
+      })
+      .Default(std::nullopt);
+}
+
+static std::optional<Binary> binaryOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, std::optional<Binary>>(op)
+      .Case([](AddOp) { return Binary::Add; })
+      .Case([](SubOp) { return Binary::Sub; })
+      .Case([](MulOp) { return Binary::Mul; })
+      .Case([](DivOp) { return Binary::Div; })
+      .Case([](RemOp) { return Binary::Rem; })
+      .Case([](PowOp) { return Binary::Pow; })
+      .Case([](MaxOp) { return Binary::Max; })
+      .Case([](MinOp) { return Binary::Min; })
+      .Case([](AndOp) { return Binary::And; })
+      .Case([](OrOp) { return Binary::Or; })
+      .Case([](XorOp) { return Binary::Xor; })
+      .Default(std::nullopt);
+}
+
+static Comparison comparisonOf(CompareDirection direction) {
+  switch (direction) {
+  case CompareDirection::eq:
+    return Comparison::Eq;
+  case CompareDirection::ne:
+    return Comparison::Ne;
+  case CompareDirection::lt:
+    return Comparison::Lt;
+  case CompareDirection::le:
+    return Comparison::Le;
+  case CompareDirection::gt:
+    return Comparison::Gt;
+  case CompareDirection::ge:
+    return Comparison::Ge;
+  }
+  llvm_unreachable("unknown comparison");
+}
+
+static Distribution distributionOf(RngDistribution distribution) {
+  switch (distribution) {
+  case RngDistribution::uniform:
+    return Distribution::Uniform;
+  case RngDistribution::normal:
+    return Distribution::Normal;
+  case RngDistribution::bits:
+    return Distribution::Bits;
+  }
+  llvm_unreachable("unknown distribution");
+}
+
+/// The element that a pad op surrounds its input with.
+static Tensor padElement(PadOp op, ElementKind kind) {
+  TypedAttr value = op.getValue();
+  if (auto number = dyn_cast<FloatAttr>(value))
+    return Tensor::fromFloats({}, kind, {number.getValueAsDouble()});
+  APInt number = cast<IntegerAttr>(value).getValue();
+  return Tensor::fromInts(
+      {}, kind,
+      {static_cast<int64_t>(kind == ElementKind::I1 ? number.getZExtValue()
+                                                    : number.getSExtValue())});
+}
+
+FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
+  auto in = [&](unsigned i) -> const Tensor & {
+    return get(op->getOperand(i), device);
+  };
+  if (std::optional<Unary> kind = unaryOf(op))
+    return unary(*kind, in(0));
+  if (std::optional<Binary> kind = binaryOf(op))
+    return binary(*kind, in(0), in(1));
+  return llvm::TypeSwitch<Operation *, FailureOr<Tensor>>(op)
+      .Case([&](CompareOp op) {
+        return compare(comparisonOf(op.getDirection()), in(0), in(1));
+      })
+      .Case([&](SelectOp) { return select(in(0), in(1), in(2)); })
+      .Case([&](ConvertOp op) { return convert(in(0), resultKind(op)); })
+      .Case([&](ContractOp op) {
+        ContractOp::Indices spec = op.getIndices();
+        return contract(in(0), in(1), spec.lhs, spec.rhs, spec.out,
+                        resultKind(op));
+      })
+      .Case([&](ReduceOp op) {
+        return reduce(plain(op.getKind()), in(0), op.getDims().vec());
+      })
+      .Case([&](SoftmaxOp op) { return softmax(in(0), op.getDim()); })
+      .Case([&](LayerNormOp op) {
+        return layerNorm(in(0), in(1), in(2),
+                         op.getEpsilon().convertToDouble());
+      })
+      .Case([&](RmsNormOp op) {
+        return rmsNorm(in(0), in(1), op.getEpsilon().convertToDouble());
+      })
+      .Case([&](AttentionOp op) {
+        const Tensor *bias = op.getBias() ? &in(3) : nullptr;
+        return attention(in(0), in(1), in(2), bias,
+                         op.getScale().convertToDouble(), op.getCausal());
+      })
+      .Case([&](ReshapeOp op) { return reshape(in(0), resultShape(op)); })
+      .Case([&](TransposeOp op) {
+        return transpose(in(0), op.getPermutation().vec());
+      })
+      .Case([&](BroadcastOp op) {
+        return broadcast(in(0), op.getDims().vec(), resultShape(op));
+      })
+      .Case([&](SliceOp op) {
+        return slice(in(0), op.getStarts().vec(), op.getLimits().vec(),
+                     op.getStrides().vec());
+      })
+      .Case([&](ConcatenateOp op) {
+        std::vector<const Tensor *> inputs;
+        for (unsigned i = 0; i < op->getNumOperands(); ++i)
+          inputs.push_back(&in(i));
+        return concatenate(inputs, op.getDim());
+      })
+      .Case([&](PadOp op) {
+        return pad(in(0), op.getLow().vec(), op.getHigh().vec(),
+                   padElement(op, resultKind(op)));
+      })
+      .Case([&](GatherOp op) { return gather(in(0), in(1), op.getDim()); })
+      .Case([&](ConstantOp op) -> FailureOr<Tensor> {
+        FailureOr<Tensor> value = tensorOf(op.getValue(), resultShape(op));
+        if (failed(value))
+          return op.emitOpError() << "cannot be evaluated: its elements are "
+                                     "neither dense nor a resource of the "
+                                     "result's size";
+        return value;
+      })
+      .Case([&](IotaOp op) {
+        int64_t offset = op.getOffset() ? in(0).ints[0] : 0;
+        return iota(resultShape(op), resultKind(op), op.getDim(), offset);
+      })
+      .Case([&](RngOp op) {
+        std::vector<int64_t> offsets(resultShape(op).size(), 0);
+        for (auto [i, offset] : llvm::enumerate(op.getOffsets()))
+          offsets[i] = get(offset, device).ints[0];
+        return random(distributionOf(op.getDistribution()), in(0),
+                      op.getGlobalShape().vec(), offsets, resultShape(op),
+                      resultKind(op));
+      })
+      // The logical value stays as it is.
+      .Case<ConstrainOp, ReshardOp>([&](Operation *) { return in(0); })
+      .Default([](Operation *op) -> FailureOr<Tensor> {
+        InFlightDiagnostic error = op->emitOpError()
+                                   << "has no meaning to the interpreter";
+        error.attachNote() << "it evaluates the tessera and dist dialects and "
+                              "func.call; run it before the op is made";
+        return failure();
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Ops of the dist dialect
+//===----------------------------------------------------------------------===//
+
+static PerDevice perDevice(int64_t count,
+                           llvm::function_ref<int64_t(int64_t)> compute) {
+  PerDevice results;
+  for (int64_t device = 0; device < count; ++device)
+    results.push_back(Tensor::scalar(compute(device)));
+  return results;
+}
+
+FailureOr<PerDevice> Evaluator::evaluateDist(Operation *op) {
+  if (!mesh)
+    return op->emitOpError()
+           << "acts on devices, but the function holds mesh tensors, which are "
+              "evaluated as logical values";
+  int64_t n = numDevices();
+  auto in = [&]() -> const PerDevice & { return values[op->getOperand(0)]; };
+  auto outSize = [&](int64_t dim) { return resultShape(op)[dim]; };
+  return llvm::TypeSwitch<Operation *, FailureOr<PerDevice>>(op)
+      .Case([&](AxisIndexOp op) {
+        return perDevice(n, [&](int64_t device) {
+          return groupIndex(op.getAxes().getValue(), *mesh, device);
+        });
+      })
+      .Case([&](ValidExtentOp op) {
+        return perDevice(n, [&](int64_t device) {
+          return localInterval(op.getSize(), op.getAxes().getValue(), *mesh,
+                               device)
+              .valid;
+        });
+      })
+      .Case([&](LocalOffsetOp op) {
+        return perDevice(n, [&](int64_t device) {
+          return localInterval(op.getSize(), op.getAxes().getValue(), *mesh,
+                               device)
+              .begin;
+        });
+      })
+      .Case([&](AllReduceOp op) {
+        return allReduce(plain(op.getKind()), in(), op.getAxes().getValue(),
+                         *mesh);
+      })
+      .Case([&](AllGatherOp op) {
+        return allGather(in(), op.getDim(), outSize(op.getDim()),
+                         op.getAxes().getValue(), *mesh);
+      })
+      .Case([&](AllSliceOp op) {
+        return allSlice(in(), op.getDim(), op.getAxes().getValue(), *mesh);
+      })
+      .Case([&](ReduceScatterOp op) {
+        const std::vector<AxisRef> &axes = op.getAxes().getValue();
+        return allSlice(allReduce(plain(op.getKind()), in(), axes, *mesh),
+                        op.getDim(), axes, *mesh);
+      })
+      .Case([&](AllToAllOp op) {
+        const std::vector<AxisRef> &axes = op.getAxes().getValue();
+        int64_t concat = op.getConcatDim();
+        return allSlice(allGather(in(), concat, outSize(concat), axes, *mesh),
+                        op.getSplitDim(), axes, *mesh);
+      })
+      .Case([&](PermuteOp op) { return permute(in(), op.getTargets().vec()); })
+      .Default([](Operation *op) -> FailureOr<PerDevice> {
+        return op->emitOpError() << "has no meaning to the interpreter";
+      });
+}
+
+void Evaluator::countCollective(Operation *op, const PerDevice &results) {
+  auto bytes = [&](double input, double k) {
+    return llvm::TypeSwitch<Operation *, double>(op)
+        .Case([&](AllReduceOp) { return 2 * (k - 1) / k * input; })
+        .Case([&](AllGatherOp) { return (k - 1) * input; })
+        .Case<ReduceScatterOp, AllToAllOp>(
+            [&](Operation *) { return (k - 1) / k * input; })
+        .Case([&](PermuteOp op) { return op.getTargets()[0] ? input : 0; })
+        .Default(0.0);
+  };
+  if (op->getNumOperands() == 0 || isa<AllSliceOp>(op))
+    return;
+  ++stats.collectives[op->getName().getStringRef().str()];
+  double k = 1;
+  if (auto axes = op->getAttrOfType<AxesAttr>("axes"))
+    for (const AxisRef &axis : axes.getValue())
+      k *= axis.sizeOn(*mesh);
+  stats.bytesSent += bytes(get(op->getOperand(0), 0).bytes(), k);
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+LogicalResult Evaluator::evaluateCall(func::CallOp op) {
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+      op, op.getCalleeAttr());
+  if (!callee)
+    return op.emitOpError()
+           << "calls @" << op.getCallee() << ", which is not a func.func";
+  std::vector<PerDevice> arguments;
+  for (Value operand : op.getOperands())
+    arguments.push_back(values[operand]);
+  FailureOr<std::vector<PerDevice>> results = call(callee, arguments);
+  if (failed(results))
+    return failure();
+  for (auto [value, result] : llvm::zip_equal(op.getResults(), *results))
+    values[value] = std::move(result);
+  return success();
+}
+
+/// What a result's type says its value on each device is.
+static LogicalResult verifyResults(Operation *op, const PerDevice &results) {
+  Shape shape = resultShape(op);
+  ElementKind kind = resultKind(op);
+  for (const Tensor &result : results)
+    if (result.shape != shape || result.kind != kind)
+      return op->emitOpError()
+             << "evaluates to " << toString(result.shape, result.kind)
+             << ", but its result has type " << op->getResult(0).getType();
+  return success();
+}
+
+LogicalResult Evaluator::evaluate(Operation *op) {
+  if (auto call = dyn_cast<func::CallOp>(op))
+    return evaluateCall(call);
+  if (op->getNumResults() != 1 || op->getNumRegions() != 0 ||
+      !isProgramTensor(op->getResult(0).getType()))
+    return op->emitOpError() << "has no meaning to the interpreter";
+  PerDevice results;
+  if (isa_and_nonnull<DistDialect>(op->getDialect())) {
+    FailureOr<PerDevice> all = evaluateDist(op);
+    if (failed(all))
+      return failure();
+    countCollective(op, *all);
+    results = std::move(*all);
+  } else {
+    for (int64_t device = 0; device < numDevices(); ++device) {
+      FailureOr<Tensor> result = evaluateLocal(op, device);
+      if (failed(result))
+        return failure();
+      results.push_back(std::move(*result));
+    }
+  }
+  if (failed(verifyResults(op, results)))
+    return failure();
+  values[op->getResult(0)] = std::move(results);
+  return success();
+}
+
+FailureOr<std::vector<PerDevice>>
+Evaluator::call(func::FuncOp function, ArrayRef<PerDevice> arguments) {
+  if (function.isExternal() || !function.getBody().hasOneBlock()) {
+    function.emitOpError()
+        << "cannot be evaluated: expects a body of one block";
+    return failure();
+  }
+  if (llvm::is_contained(callers, function)) {
+    function.emitOpError() << "cannot be evaluated: it calls itself";
+    return failure();
+  }
+  callers.push_back(function);
+  llvm::scope_exit popCaller([&] { callers.pop_back(); });
+  for (auto [argument, value] :
+       llvm::zip_equal(function.getArguments(), arguments))
+    values[argument] = value;
+  for (Operation &op : function.getBody().front()) {
+    if (auto exit = dyn_cast<func::ReturnOp>(op)) {
+      std::vector<PerDevice> results;
+      for (Value operand : exit.getOperands())
+        results.push_back(values[operand]);
+      return results;
+    }
+    if (failed(evaluate(&op)))
+      return failure();
+    // Values are dropped after their last use, so that a long program needs
+    // only what is live.
+    for (Value operand : op.getOperands())
+      if (llvm::none_of(operand.getUsers(), [&](Operation *user) {
+            return op.isBeforeInBlock(user);
+          }))
+        values.erase(operand);
+  }
+  function.emitOpError() << "cannot be evaluated: it does not return";
+  return failure();
+}

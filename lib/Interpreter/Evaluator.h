@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Evaluates functions op by op, each op on all devices before the next.
+#ifndef TESSERA_INTERPRETER_EVALUATOR_H
+#define TESSERA_INTERPRETER_EVALUATOR_H
+
+#include "dialects/Tessera/IR/Tessera.h"
+#include "lib/Interpreter/TensorOps.h"
+#include "tessera/Interpreter/Interpreter.h"
+
+namespace tessera::interpreter {
+
+class Evaluator {
+public:
+  /// `mesh` is that of the devices; null evaluates logical values on one.
+  Evaluator(const Mesh *mesh, InterpretStats &stats)
+      : mesh(mesh), stats(stats) {}
+
+  /// Results of `function`, what each device holds.
+  mlir::FailureOr<std::vector<PerDevice>>
+  call(mlir::func::FuncOp function, llvm::ArrayRef<PerDevice> arguments);
+
+private:
+  int64_t numDevices() const { return mesh ? mesh->numDevices() : 1; }
+  mlir::LogicalResult evaluate(mlir::Operation *op);
+  mlir::LogicalResult evaluateCall(mlir::func::CallOp op);
+  /// An op of the dist dialect; acts on all devices together.
+  mlir::FailureOr<PerDevice> evaluateDist(mlir::Operation *op);
+  /// An op that each device executes on its own.
+  mlir::FailureOr<Tensor> evaluateLocal(mlir::Operation *op, int64_t device);
+
+  const Tensor &get(mlir::Value value, int64_t device) {
+    return values[value][device];
+  }
+  void countCollective(mlir::Operation *op, const PerDevice &results);
+
+  const Mesh *mesh;
+  InterpretStats &stats;
+  llvm::DenseMap<mlir::Value, PerDevice> values;
+  /// Functions being evaluated, outermost first, to find recursion.
+  std::vector<mlir::func::FuncOp> callers;
+};
+
+} // namespace tessera::interpreter
+
+#endif // TESSERA_INTERPRETER_EVALUATOR_H

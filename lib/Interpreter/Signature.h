@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The attributes that tell how a device program's arguments and results are
+// parts of whole tensors.
+#ifndef TESSERA_INTERPRETER_SIGNATURE_H
+#define TESSERA_INTERPRETER_SIGNATURE_H
+
+#include "dialects/Dist/IR/Dist.h"
+#include "tessera/Interpreter/Interpreter.h"
+
+namespace tessera::interpreter {
+
+/// An argument or a result. Both attributes are null for a mesh tensor and for
+/// a value that is whole on every device.
+struct Boundary {
+  mlir::Type type;
+  dist::LayoutAttr layout;
+  mlir::TypeAttr globalType;
+};
+Boundary argumentOf(mlir::func::FuncOp function, unsigned i);
+Boundary resultOf(mlir::func::FuncOp function, unsigned i);
+
+} // namespace tessera::interpreter
+
+#endif // TESSERA_INTERPRETER_SIGNATURE_H

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The meaning of the tessera ops on plain tensors. Arguments are well formed:
+// the ops' verifiers have checked shapes and element types. Sums are formed in
+// double and rounded once to the result's element type.
+#ifndef TESSERA_INTERPRETER_TENSOROPS_H
+#define TESSERA_INTERPRETER_TENSOROPS_H
+
+#include "tessera/Analysis/Layout.h"
+#include "tessera/Interpreter/Tensor.h"
+
+namespace tessera::interpreter {
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+enum class Unary {
+  Neg,
+  Abs,
+  Sign,
+  Exp,
+  Log,
+  Sqrt,
+  Rsqrt,
+  Tanh,
+  Erf,
+  Logistic,
+  Silu,
+  Sin,
+  Cos,
+  Floor,
+  Not,
+  GeluErf,
+  GeluTanh
+};
+enum class Binary { Add, Sub, Mul, Div, Rem, Pow, Max, Min, And, Or, Xor };
+enum class Comparison { Eq, Ne, Lt, Le, Gt, Ge };
+
+Tensor unary(Unary op, const Tensor &x);
+Tensor binary(Binary op, const Tensor &x, const Tensor &y);
+Tensor compare(Comparison op, const Tensor &x, const Tensor &y);
+Tensor select(const Tensor &predicate, const Tensor &onTrue,
+              const Tensor &onFalse);
+Tensor convert(const Tensor &x, ElementKind kind);
+
+/// One step of a reduction: `x kind y`, rounded to `element`.
+double combine(ReduceKind kind, ElementKind element, double x, double y);
+int64_t combine(ReduceKind kind, ElementKind element, int64_t x, int64_t y);
+
+//===----------------------------------------------------------------------===//
+// Sums over indices
+//===----------------------------------------------------------------------===//
+
+/// `lhs,rhs->out` in index letters.
+Tensor contract(const Tensor &lhs, const Tensor &rhs,
+                const std::string &lhsIndices, const std::string &rhsIndices,
+                const std::string &outIndices, ElementKind kind);
+Tensor reduce(ReduceKind kind, const Tensor &x,
+              const std::vector<int64_t> &dims);
+Tensor softmax(const Tensor &x, int64_t dim);
+Tensor layerNorm(const Tensor &x, const Tensor &scale, const Tensor &bias,
+                 double epsilon);
+Tensor rmsNorm(const Tensor &x, const Tensor &scale, double epsilon);
+/// `bias` may be null.
+Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
+                 const Tensor *bias, double scale, bool causal);
+
+//===----------------------------------------------------------------------===//
+// Shapes, indices and creation
+//===----------------------------------------------------------------------===//
+
+Tensor reshape(const Tensor &x, Shape shape);
+Tensor transpose(const Tensor &x, const std::vector<int64_t> &permutation);
+Tensor broadcast(const Tensor &x, const std::vector<int64_t> &dims,
+                 Shape shape);
+Tensor slice(const Tensor &x, const std::vector<int64_t> &starts,
+             const std::vector<int64_t> &limits,
+             const std::vector<int64_t> &strides);
+Tensor concatenate(const std::vector<const Tensor *> &inputs, int64_t dim);
+/// `value` holds the one element that surrounds `x`.
+Tensor pad(const Tensor &x, const std::vector<int64_t> &low,
+           const std::vector<int64_t> &high, const Tensor &value);
+Tensor gather(const Tensor &source, const Tensor &indices, int64_t dim);
+Tensor iota(Shape shape, ElementKind kind, int64_t dim, int64_t offset);
+
+enum class Distribution { Uniform, Normal, Bits };
+/// `offsets` is the logical index of the first element.
+Tensor random(Distribution distribution, const Tensor &key,
+              const Shape &globalShape, const std::vector<int64_t> &offsets,
+              Shape shape, ElementKind kind);
+
+/// Copies the box of `size` elements at `from` in `source` to the box at `to`
+/// in `target`.
+void copyBox(const Tensor &source, const Shape &from, Tensor &target,
+             const Shape &to, const Shape &size);
+
+} // namespace tessera::interpreter
+
+#endif // TESSERA_INTERPRETER_TENSOROPS_H

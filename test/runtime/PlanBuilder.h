@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Plans made by hand, for tests.
+#ifndef TESSERA_TEST_RUNTIME_PLANBUILDER_H
+#define TESSERA_TEST_RUNTIME_PLANBUILDER_H
+
+#include "tessera-rt/Executable.h"
+#include "tessera/ABI/PlanFormat.h"
+
+#include <fstream>
+#include <sstream>
+
+namespace tessera::test {
+
+using Shape = std::vector<int64_t>;
+
+/// The kernels of TestKernels.c, compiled for "cpu" or "emulated".
+inline std::string kernelObject(bool emulated) {
+  std::ifstream file(emulated ? TESSERA_TEST_EMULATED_OBJECT
+                              : TESSERA_TEST_CPU_OBJECT,
+                     std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  return bytes.str();
+}
+
+/// A program over one mesh axis "tp".
+struct PlanBuilder {
+  abi::Artefact artefact;
+  abi::Plan &plan = artefact.plan;
+  int devices;
+
+  explicit PlanBuilder(int devices) : devices(devices) {
+    plan.compiler = "test";
+    plan.target = "cpu";
+    plan.mesh = {{"tp", devices}};
+  }
+
+  int32_t addBuffer(abi::BufferKind kind, int64_t offset, int64_t bytes) {
+    plan.buffers.push_back({kind, offset, bytes});
+    return static_cast<int32_t>(plan.buffers.size() - 1);
+  }
+  int32_t addArena(int64_t bytes) {
+    int64_t offset = plan.arenaBytes;
+    plan.arenaBytes += (bytes + 63) / 64 * 64;
+    return addBuffer(abi::BufferKind::Arena, offset, bytes);
+  }
+
+  /// A tensor cut along `dim`, or whole on every device when it is negative.
+  abi::Tensor makeTensor(const std::string &name, abi::DType dtype,
+                         const Shape &shape, int64_t dim) const {
+    abi::Tensor tensor;
+    tensor.name = name;
+    tensor.dtype = dtype;
+    tensor.shape = tensor.localShape = shape;
+    if (dim >= 0)
+      tensor.localShape[dim] = (shape[dim] + devices - 1) / devices;
+    for (int64_t d = 0; d < devices; ++d) {
+      abi::Box box = {Shape(shape.size(), 0), shape};
+      if (dim >= 0) {
+        int64_t chunk = tensor.localShape[dim];
+        box.begin[dim] = d * chunk;
+        box.valid[dim] =
+            std::max<int64_t>(0, std::min(chunk, shape[dim] - d * chunk));
+      }
+      tensor.boxes.push_back(box);
+    }
+    return tensor;
+  }
+  int32_t addInput(abi::DType dtype, const Shape &shape, int64_t dim = -1) {
+    abi::Tensor tensor = makeTensor("x", dtype, shape, dim);
+    tensor.buffer =
+        addBuffer(abi::BufferKind::Input, plan.inputs.size(),
+                  abi::numElements(tensor.localShape) * abi::sizeOf(dtype));
+    plan.inputs.push_back(tensor);
+    return tensor.buffer;
+  }
+  int32_t addOutput(abi::DType dtype, const Shape &shape, int64_t dim = -1) {
+    abi::Tensor tensor = makeTensor("y", dtype, shape, dim);
+    tensor.buffer =
+        addBuffer(abi::BufferKind::Output, plan.outputs.size(),
+                  abi::numElements(tensor.localShape) * abi::sizeOf(dtype));
+    plan.outputs.push_back(tensor);
+    return tensor.buffer;
+  }
+
+  /// add_one over `elements` (a multiple of 4) floats.
+  void launchAddOne(int32_t from, int32_t to, int64_t elements) {
+    if (artefact.objects.empty())
+      artefact.objects.push_back(kernelObject(plan.target != "cpu"));
+    abi::Kernel kernel;
+    kernel.name = "add_one_" + std::to_string(plan.kernels.size());
+    kernel.symbol = "add_one";
+    kernel.grid = {elements / 4};
+    kernel.numInputs = 1;
+    kernel.threads = 4;
+    plan.kernels.push_back(kernel);
+    abi::Step step;
+    step.kind = abi::StepKind::Launch;
+    step.buffers = {from, to};
+    step.kernel = static_cast<int32_t>(plan.kernels.size() - 1);
+    plan.steps.push_back(step);
+  }
+
+  /// A collective of all devices.
+  abi::Step &addCollective(abi::StepKind kind, int32_t from, int32_t to,
+                           abi::DType dtype, const Shape &in,
+                           const Shape &out) {
+    abi::Step step;
+    step.kind = kind;
+    step.buffers = {from, to};
+    step.dtype = dtype;
+    step.inputShape = in;
+    step.outputShape = out;
+    step.groups.emplace_back();
+    for (int32_t d = 0; d < devices; ++d)
+      step.groups[0].push_back(d);
+    plan.steps.push_back(step);
+    return plan.steps.back();
+  }
+};
+
+/// Runs a program with one input and one output.
+template <typename T>
+rt::Status runOnce(const abi::Artefact &artefact,
+                   const rt::ExecutableOptions &options,
+                   const std::vector<T> &input, std::vector<T> &output) {
+  auto executable = rt::Executable::create(artefact, options);
+  if (!executable.ok())
+    return executable.status();
+  output.assign(abi::numElements(artefact.plan.outputs[0].shape), T());
+  rt::Executable::Input in;
+  in.data = input.data();
+  void *out = output.data();
+  return (*executable)->run(&in, &out);
+}
+
+template <typename T> std::vector<T> countUp(int64_t count) {
+  std::vector<T> values(count);
+  for (int64_t i = 0; i < count; ++i)
+    values[i] = static_cast<T>(i + 1);
+  return values;
+}
+
+} // namespace tessera::test
+
+#endif // TESSERA_TEST_RUNTIME_PLANBUILDER_H

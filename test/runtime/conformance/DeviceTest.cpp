@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What every device must do; one that the machine lacks is skipped.
+#include "tessera-rt/Registry.h"
+#include "test/runtime/PlanBuilder.h"
+
+#include <gtest/gtest.h>
+
+namespace tessera {
+using namespace rt;
+using namespace test;
+namespace {
+
+class DeviceTest : public ::testing::TestWithParam<std::string> {
+protected:
+  void SetUp() override {
+    options.device = GetParam();
+    DeviceOptions probe;
+    probe.pool = ThreadPool::shared(1);
+    Result<std::unique_ptr<Device>> device = createDevice(GetParam(), probe);
+    if (!device.ok())
+      GTEST_SKIP() << device.status().message();
+  }
+  PlanBuilder makeBuilder(int devices) {
+    PlanBuilder builder(devices);
+    builder.plan.target = GetParam() == "cuda" ? "cuda:sm_90a" : GetParam();
+    return builder;
+  }
+  bool runsKernels() const { return GetParam() != "null"; }
+
+  ExecutableOptions options;
+};
+
+TEST_P(DeviceTest, MemoryIsAlignedAndKeepsWhatIsCopiedIn) {
+  DeviceOptions deviceOptions;
+  deviceOptions.count = 2;
+  deviceOptions.pool = ThreadPool::shared(1);
+  auto device = createDevice(GetParam(), deviceOptions);
+  ASSERT_TRUE(device.ok());
+  std::string text = "seven bytes and more", back(text.size(), ' ');
+  for (int d = 0; d < 2; ++d) {
+    void *a = (*device)->allocate(d, text.size());
+    void *b = (*device)->allocate(d, text.size());
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % 64, 0u);
+    ASSERT_TRUE((*device)->copyIn(d, a, text.data(), text.size()).ok());
+    ASSERT_TRUE((*device)->copy(d, b, a, text.size()).ok());
+    ASSERT_TRUE((*device)->copyOut(d, back.data(), b, text.size()).ok());
+    EXPECT_EQ(back, text);
+    (*device)->release(d, a);
+    (*device)->release(d, b);
+  }
+}
+
+TEST_P(DeviceTest, FillRepeatsPatternsOfEverySize) {
+  DeviceOptions deviceOptions;
+  deviceOptions.pool = ThreadPool::shared(1);
+  auto device = createDevice(GetParam(), deviceOptions);
+  ASSERT_TRUE(device.ok());
+  for (size_t size : {1, 2, 4, 8}) {
+    std::string pattern = std::string("abcdefgh").substr(0, size), back(24, 0);
+    void *memory = (*device)->allocate(0, 24);
+    ASSERT_TRUE((*device)->fill(0, memory, pattern, 24).ok());
+    ASSERT_TRUE((*device)->copyOut(0, back.data(), memory, 24).ok());
+    for (size_t i = 0; i < 24; ++i)
+      EXPECT_EQ(back[i], pattern[i % size]);
+    (*device)->release(0, memory);
+  }
+}
+
+TEST_P(DeviceTest, LaunchRunsAllBlocksOnEveryDevice) {
+  if (GetParam() == "cuda")
+    GTEST_SKIP() << "needs a cubin of the test kernels";
+  PlanBuilder builder = makeBuilder(2);
+  int32_t x = builder.addInput(abi::DType::F32, {6, 8}, 0);
+  int32_t y = builder.addOutput(abi::DType::F32, {6, 8}, 0);
+  int32_t between = builder.addArena(24 * 4);
+  builder.launchAddOne(x, between, 24);
+  builder.launchAddOne(between, y, 24);
+  std::vector<float> input = countUp<float>(48), output;
+  Status status = runOnce(builder.artefact, options, input, output);
+  ASSERT_TRUE(status.ok()) << status.message();
+  for (size_t i = 0; i < 48 && runsKernels(); ++i)
+    EXPECT_EQ(output[i], input[i] + 2);
+}
+
+TEST_P(DeviceTest, CopiesCutUnevenInputsAndJoinOutputs) {
+  PlanBuilder builder = makeBuilder(3);
+  int32_t x = builder.addInput(abi::DType::I32, {2, 5, 3}, 1);
+  int32_t y = builder.addOutput(abi::DType::I32, {2, 5, 3}, 1);
+  abi::Step step;
+  step.kind = abi::StepKind::Copy;
+  step.buffers = {x, y};
+  builder.plan.steps.push_back(step);
+  std::vector<int32_t> input = countUp<int32_t>(30), output;
+  Status status = runOnce(builder.artefact, options, input, output);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(input, output);
+}
+
+TEST_P(DeviceTest, DeviceValuesDifferBetweenDevices) {
+  PlanBuilder builder = makeBuilder(3);
+  builder.addInput(abi::DType::I32, {1});
+  int32_t y = builder.addOutput(abi::DType::I32, {3}, 0);
+  abi::Step step;
+  step.kind = abi::StepKind::DeviceValue;
+  step.buffers = {y};
+  step.values = {7, -1, 5};
+  builder.plan.steps.push_back(step);
+  std::vector<int32_t> output;
+  Status status = runOnce(builder.artefact, options, {0}, output);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(output, (std::vector<int32_t>{7, -1, 5}));
+}
+
+TEST_P(DeviceTest, CollectivesReachItsMemory) {
+  PlanBuilder builder = makeBuilder(2);
+  int32_t x = builder.addInput(abi::DType::F32, {2, 3}, 0);
+  int32_t y = builder.addOutput(abi::DType::F32, {1, 3});
+  builder.addCollective(abi::StepKind::AllReduce, x, y, abi::DType::F32, {1, 3},
+                        {1, 3});
+  std::vector<float> output;
+  Status status =
+      runOnce<float>(builder.artefact, options, {1, 2, 3, 10, 20, 30}, output);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(output, (std::vector<float>{11, 22, 33}));
+}
+
+TEST_P(DeviceTest, AnotherTargetsArtefactIsRefusedByName) {
+  if (GetParam() == "null")
+    GTEST_SKIP() << "takes every target";
+  PlanBuilder builder(1);
+  builder.plan.target = "abacus:v1";
+  auto executable = Executable::create(builder.artefact, options);
+  ASSERT_FALSE(executable.ok());
+  EXPECT_NE(executable.status().message().find("abacus:v1"), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DeviceTest, ::testing::ValuesIn(deviceNames()),
+                         [](const auto &info) { return info.param; });
+
+} // namespace
+} // namespace tessera

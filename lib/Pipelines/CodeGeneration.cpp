@@ -106,7 +106,7 @@ LogicalResult tessera::generateCode(ModuleOp module, const Target &target,
   json::Array kernels;
   for (StringRef name : names) {
     const KernelCode &kernel = code.kernels[name];
-    kernels.push_back(json::Object{{"name", name},
+    kernels.push_back(json::Object{{"name", name.str()},
                                    {"registers", kernel.registers},
                                    {"spillBytes", kernel.spillBytes},
                                    {"sharedBytes", kernel.sharedBytes},

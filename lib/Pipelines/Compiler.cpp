@@ -101,7 +101,7 @@ template <typename Fn> auto Compilation::timed(StringRef name, Fn fn) {
   auto result = fn();
   std::chrono::duration<double, std::milli> spent =
       std::chrono::steady_clock::now() - start;
-  timings.push_back(json::Object{{"stage", name}, {"ms", spent.count()}});
+  timings.push_back(json::Object{{"stage", name.str()}, {"ms", spent.count()}});
   return result;
 }
 

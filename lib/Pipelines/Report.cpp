@@ -39,7 +39,7 @@ static json::Array toJSON(ArrayAttr strings) {
   json::Array array;
   for (Attribute attr : strings)
     if (auto text = dyn_cast<StringAttr>(attr))
-      array.push_back(text.getValue());
+      array.push_back(text.getValue().str());
   return array;
 }
 
@@ -55,7 +55,7 @@ static int64_t bytesOf(Type type) {
 }
 
 static json::Object describeCollective(Operation *op) {
-  json::Object object{{"kind", collectiveName(op)}};
+  json::Object object{{"kind", collectiveName(op).str()}};
   auto input = cast<RankedTensorType>(op->getOperand(0).getType());
   object["shape"] = toJSON(input.getShape());
   object["dtype"] = typeName(input.getElementType());
@@ -79,7 +79,7 @@ static json::Object describeCollective(Operation *op) {
   if (auto why = op->getAttrOfType<dist::WhyAttr>("why")) {
     object["bytes"] = why.getBytes();
     object["estimatedNs"] = why.getEstimatedNs();
-    object["rule"] = why.getRule().getValue();
+    object["rule"] = why.getRule().getValue().str();
     object["origins"] = toJSON(why.getOrigins());
     object["alternatives"] = toJSON(why.getAlternatives());
   }
@@ -100,7 +100,7 @@ static json::Object describeBoundary(Type type, DictionaryAttr attributes,
   if (!attributes)
     return object;
   if (auto name = attributes.getAs<StringAttr>("tessera.name"))
-    object["name"] = name.getValue();
+    object["name"] = name.getValue().str();
   if (auto layout = attributes.getAs<dist::LayoutAttr>("dist.layout"))
     object["layout"] = layout.getValue().str();
   if (auto global = attributes.getAs<TypeAttr>("dist.global_type"))

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Tools/CompilerCApi.h"
 
+#include "tessera/Interpreter/Interpreter.h"
 #include "tessera/Pipelines/Compiler.h"
 #include "tessera/Pipelines/Version.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -79,7 +81,7 @@ static std::string toText(json::Value value) {
 
 static void addError(json::Array &diagnostics, StringRef message) {
   diagnostics.push_back(json::Object{{"severity", "error"},
-                                     {"message", message},
+                                     {"message", message.str()},
                                      {"file", ""},
                                      {"line", 0},
                                      {"column", 0},
@@ -90,7 +92,8 @@ static void addError(json::Array &diagnostics, StringRef message) {
 // Options
 //===----------------------------------------------------------------------===//
 
-/// Fills `options` from JSON text; returns what is wrong with it, or "".
+/// Fills `options` from JSON text; returns what is wrong with it, or "". The
+/// interpreter's "stage" is the stage to emit.
 static std::string readOptions(const char *text, CompileOptions &options) {
   if (!text || !*text)
     return "";
@@ -118,7 +121,7 @@ static std::string readOptions(const char *text, CompileOptions &options) {
       if (!target)
         return problem;
       options.target = *target;
-    } else if (name == "emit") {
+    } else if (name == "emit" || name == "stage") {
       std::optional<Stage> stage = symbolizeStage(*string);
       if (!stage)
         return "unknown stage '" + string->str() + "'; expected one of " +
@@ -130,7 +133,8 @@ static std::string readOptions(const char *text, CompileOptions &options) {
       options.sourceName = string->str();
     } else {
       return "unknown option '" + name.str() +
-             "'; expected target, emit, entry, sourceName or forbidImplicit";
+             "'; expected target, emit, stage, entry, sourceName or "
+             "forbidImplicit";
     }
   }
   return "";
@@ -162,6 +166,92 @@ TesseraResult *tesseraCompile(const char *source, size_t sourceSize,
     addError(collector.diagnostics, "the compiler failed without a reason");
   if (result->ok)
     result->data = std::move(output.data);
+  result->diagnostics = toText(std::move(collector.diagnostics));
+  result->report = toText(std::move(output.report));
+  return result;
+}
+
+/// `tensor` has the shape and type that the program states; else an error that
+/// calls it `what`.
+static LogicalResult checkTensor(func::FuncOp function, const Twine &what,
+                                 const TesseraHostTensor &tensor,
+                                 const TensorSpec &spec) {
+  Shape shape(tensor.shape, tensor.shape + tensor.rank);
+  if (shape == spec.shape && StringRef(tensor.dtype) == toString(spec.kind))
+    return success();
+  InFlightDiagnostic error = function.emitError()
+                             << what << " is expected to be "
+                             << toString(spec.shape, spec.kind) << ", got "
+                             << tensor.dtype << "[";
+  llvm::interleaveComma(shape, error);
+  return error << "]";
+}
+
+/// Checks all tensors of one side and collects their memory.
+template <typename Pointer>
+static LogicalResult collectMemory(func::FuncOp function, StringRef side,
+                                   const TesseraHostTensor *tensors,
+                                   int64_t count,
+                                   FailureOr<std::vector<TensorSpec>> specs,
+                                   SmallVectorImpl<Pointer> &memory) {
+  if (failed(specs))
+    return failure();
+  if (static_cast<int64_t>(specs->size()) != count)
+    return function.emitError() << "has " << specs->size() << " " << side
+                                << "s, " << count << " are given";
+  for (int64_t i = 0; i < count; ++i) {
+    if (failed(checkTensor(function, side + " " + Twine(i), tensors[i],
+                           (*specs)[i])))
+      return failure();
+    memory.push_back(tensors[i].data);
+  }
+  return success();
+}
+
+TesseraResult *tesseraInterpret(const char *source, size_t sourceSize,
+                                const char *optionsJson,
+                                const TesseraHostTensor *inputs,
+                                int64_t inputCount, TesseraHostTensor *outputs,
+                                int64_t outputCount) {
+  auto *result = new TesseraResult;
+  CompileOptions options;
+  options.emit = Stage::Tessera;
+  std::string problem = readOptions(optionsJson, options);
+  if (problem.empty() && options.emit > Stage::Local)
+    problem = "the interpreter evaluates the stages tessera, layouts, reshards "
+              "and local";
+  if (!problem.empty()) {
+    json::Array diagnostics;
+    addError(diagnostics, problem);
+    result->diagnostics = toText(std::move(diagnostics));
+    return result;
+  }
+  std::unique_ptr<MLIRContext> context = createCompilerContext();
+  DiagnosticCollector collector(*context);
+  std::string text(source, sourceSize);
+  CompileOutput output;
+  bool isLowered = true;
+  if (options.emit != Stage::Tessera) {
+    isLowered = succeeded(compile(*context, text, options, output));
+    text = std::move(output.data);
+  }
+  if (isLowered) {
+    ParserConfig config(context.get());
+    OwningOpRef<ModuleOp> module =
+        parseSourceString<ModuleOp>(text, config, options.sourceName);
+    func::FuncOp entry =
+        module ? module->lookupSymbol<func::FuncOp>(options.entry) : nullptr;
+    if (module && !entry)
+      module->emitError() << "has no function @" << options.entry;
+    SmallVector<const void *> from;
+    SmallVector<void *> to;
+    result->ok = entry &&
+                 succeeded(collectMemory(entry, "input", inputs, inputCount,
+                                         inputSpecs(entry), from)) &&
+                 succeeded(collectMemory(entry, "output", outputs, outputCount,
+                                         resultSpecs(entry), to)) &&
+                 succeeded(interpretToBuffers(entry, from, to));
+  }
   result->diagnostics = toText(std::move(collector.diagnostics));
   result->report = toText(std::move(output.report));
   return result;

@@ -13,6 +13,8 @@
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cstdlib>
+
 using namespace mlir;
 using namespace tessera;
 namespace cl = llvm::cl;
@@ -42,6 +44,9 @@ struct Arguments {
   cl::list<std::string> forbid{
       "forbid-implicit", cl::CommaSeparated, cl::cat(category),
       cl::desc("Kinds of collectives that are an error: all_gather, ...")};
+  cl::opt<std::string> shapes{
+      "shapes", cl::cat(category), cl::value_desc("NAME=SIZE,..."),
+      cl::desc("Sizes of named dimensions of module.py:function")};
   cl::opt<std::string> python{
       "python", cl::init("python3"), cl::cat(category),
       cl::desc("The interpreter for module.py:function")};
@@ -82,25 +87,37 @@ static std::string writeFile(StringRef path, StringRef data) {
   return "";
 }
 
-/// `module.py:function` as program text, traced by the Python package.
-static int traceProgram(const Arguments &arguments, std::string &text) {
+/// Hands `module.py:function` to the Python package, which traces the function
+/// and compiles it through the C interface. The package of the build tree, or
+/// of the installation beside this program, comes first.
+static int compilePython(const Arguments &arguments, const char *program) {
   llvm::ErrorOr<std::string> python =
       llvm::sys::findProgramByName(arguments.python);
   if (!python)
     return fail("cannot find '" + arguments.python +
                 "', which traces Python programs; name it with --python");
-  llvm::SmallString<128> path;
-  if (llvm::sys::fs::createTemporaryFile("tessera", "mlir", path))
-    return fail("cannot make a temporary file");
-  int code = llvm::sys::ExecuteAndWait(
-      *python, {*python, "-m", "tessera._src.trace_entry", arguments.input,
-                std::string(path.str())});
-  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> buffer =
-      llvm::MemoryBuffer::getFile(path);
-  if (code == 0 && buffer)
-    text = (*buffer)->getBuffer().str();
-  llvm::sys::fs::remove(path);
-  return code;
+  std::string self = llvm::sys::fs::getMainExecutable(
+      program, reinterpret_cast<void *>(&compilePython));
+  llvm::SmallString<128> package(
+      llvm::sys::path::parent_path(llvm::sys::path::parent_path(self)));
+  llvm::sys::path::append(package, "python");
+  if (llvm::sys::fs::exists(package)) {
+    std::string paths(package);
+    if (const char *others = std::getenv("PYTHONPATH"))
+      paths += std::string(":") + others;
+    setenv("PYTHONPATH", paths.c_str(), /*overwrite=*/1);
+  }
+  SmallVector<StringRef> command = {
+      *python,          "-m",           "tessera.compile",
+      arguments.input,  "--target",     arguments.target,
+      "--emit",         arguments.emit, "--shapes",
+      arguments.shapes, "-o",           arguments.output};
+  if (!arguments.report.empty())
+    command.append({"--report", arguments.report});
+  std::string problem;
+  int code = llvm::sys::ExecuteAndWait(*python, command, std::nullopt, {}, 0, 0,
+                                       &problem);
+  return problem.empty() ? code : fail(problem);
 }
 
 int tessera::tesseraCompileMain(int argc, char **argv) {
@@ -109,6 +126,9 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
   cl::HideUnrelatedOptions(arguments.category);
   cl::ParseCommandLineOptions(
       argc, argv, "Tessera: compiles a tensor program ahead of time\n");
+
+  if (StringRef(arguments.input).contains(".py:"))
+    return compilePython(arguments, argv[0]);
 
   CompileOptions options;
   std::string problem;
@@ -126,18 +146,12 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
   options.forbidImplicit.assign(arguments.forbid.begin(),
                                 arguments.forbid.end());
 
-  std::string source;
-  if (StringRef(arguments.input).contains(".py:")) {
-    if (int code = traceProgram(arguments, source))
-      return code;
-  } else {
-    llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> file =
-        llvm::MemoryBuffer::getFileOrSTDIN(arguments.input);
-    if (!file)
-      return fail("cannot read '" + arguments.input +
-                  "': " + file.getError().message());
-    source = (*file)->getBuffer().str();
-  }
+  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> file =
+      llvm::MemoryBuffer::getFileOrSTDIN(arguments.input);
+  if (!file)
+    return fail("cannot read '" + arguments.input +
+                "': " + file.getError().message());
+  std::string source = (*file)->getBuffer().str();
 
   if (!arguments.dumpStages.empty()) {
     if (std::error_code error =

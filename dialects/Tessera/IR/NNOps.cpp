@@ -151,8 +151,8 @@ FactorRule AttentionOp::getFactorRule() {
   int b = rule.addFactor("b", q[0]);
   // The causal mask depends on logical positions, which a part of the queries
   // does not know.
-  int s = rule.addFactor("s", q[1],
-                         getCausal() ? FactorKind::Replicate : FactorKind::Pass);
+  int s = rule.addFactor(
+      "s", q[1], getCausal() ? FactorKind::Replicate : FactorKind::Pass);
   int h = rule.addFactor("h", k[2]);
   int t = rule.addFactor("t", k[1], FactorKind::Replicate);
   int d = rule.addFactor("d", q[3], FactorKind::Replicate);

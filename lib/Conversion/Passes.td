@@ -24,6 +24,30 @@ def ConvertTesseraToTile : Pass<"convert-tessera-to-tile", "::mlir::ModuleOp"> {
   let dependentDialects = ["::tessera::tile::TileDialect", "::mlir::func::FuncDialect"];
 }
 
+def ConvertTileToCPU : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
+  let summary = "Turns tile kernels into host functions on vectors.";
+  let description = [{
+    Input: stage `kernels`. Output: for each kernel
+    `llvm.func @name(args, begin, end)`, which runs blocks [begin, end) of the
+    linearised grid (include/tessera/ABI/KernelABI.h), in the LLVM dialect alone.
+    The host functions and meshes are removed: they go another way, through
+    convert-dist-to-plan.
+
+    Tiles are computed vector by vector where they are used, or buffered on the
+    stack. Products are register-blocked over packed panels. Transcendental
+    functions of f32 become polynomials; pow and functions of f64 are calls of the
+    C library.
+
+    Errors: an op that is not part of the tile stage; more than 4 MiB of stack.
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", "512",
+           "Bits of a vector register: 512, 256 or 128">];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",
+                           "::mlir::ub::UBDialect"];
+}
+
 def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
   let summary = "Turns tile kernels into NVVM kernels of simple schedules.";
   let description = [{

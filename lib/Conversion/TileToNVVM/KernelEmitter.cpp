@@ -3,6 +3,7 @@
 // computed is in ElementEmitter.cpp.
 #include "KernelEmitter.h"
 
+#include "dialects/Tile/IR/KernelAnalysis.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -55,21 +56,8 @@ LogicalResult KernelEmitter::emitBlock(Block &block) {
   return success();
 }
 
-static bool isTile(Value value) {
-  return isa<RankedTensorType>(value.getType());
-}
-
-/// Ops whose elements are computed where they are used.
-static bool isVirtual(Operation *op) {
-  return isa<LoadOp, GatherOp, BroadcastOp, ReshapeOp, TransOp, IotaOp,
-             SplatOp>(op) ||
-         (OpTrait::hasElementwiseMappableTraits(op) &&
-          llvm::any_of(op->getResults(), isTile)) ||
-         (isa<arith::ConstantOp>(op) && isTile(op->getResult(0)));
-}
-
 LogicalResult KernelEmitter::emitOp(Operation *op) {
-  if (isVirtual(op) || isa<ReturnOp, scf::YieldOp>(op))
+  if (isVirtualTileOp(op) || isa<ReturnOp, scf::YieldOp>(op))
     return success();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return emitFor(loop);
@@ -285,55 +273,6 @@ void KernelEmitter::emitReduce(ReduceOp op) {
 // Products
 //===----------------------------------------------------------------------===//
 
-/// The loop-carried tile that a product's accumulator comes from through
-/// elementwise ops alone, each used once: then element (m, n) of the result
-/// depends on element (m, n) of that tile and on nothing else of it, so the
-/// product may overwrite it.
-static BlockArgument accumulatorSource(DotOp op) {
-  Value value = op.getAcc();
-  for (;;) {
-    if (!value.hasOneUse())
-      return {};
-    if (auto argument = dyn_cast<BlockArgument>(value))
-      return argument;
-    Operation *def = value.getDefiningOp();
-    if (!OpTrait::hasElementwiseMappableTraits(def))
-      return {};
-    // Follow the operand that is carried; the others must not be.
-    Value next;
-    for (Value operand : def->getOperands()) {
-      if (!isTile(operand))
-        continue;
-      Operation *producer = operand.getDefiningOp();
-      bool candidate =
-          !producer || (OpTrait::hasElementwiseMappableTraits(producer) &&
-                        operand.getType() == op.getType() &&
-                        !isa<arith::ConstantOp>(producer));
-      if (!candidate)
-        continue;
-      if (next)
-        return {};
-      next = operand;
-    }
-    if (!next)
-      return {};
-    value = next;
-  }
-}
-
-bool KernelEmitter::updatesInPlace(DotOp op) const {
-  BlockArgument source = accumulatorSource(op);
-  if (!source || !op->hasOneUse())
-    return false;
-  auto loop = dyn_cast_or_null<scf::ForOp>(source.getOwner()->getParentOp());
-  auto yield = dyn_cast<scf::YieldOp>(*op->user_begin());
-  if (!loop || !yield || yield->getParentOp() != loop ||
-      source == loop.getInductionVar())
-    return false;
-  unsigned index = source.getArgNumber() - loop.getNumInductionVars();
-  return yield.getOperand(index) == op.getResult();
-}
-
 /// The largest of 4, 2 and 1 that divides `size`.
 static int64_t microSize(int64_t size) {
   return size % 4 == 0 ? 4 : size % 2 == 0 ? 2 : 1;
@@ -348,8 +287,8 @@ void KernelEmitter::emitDot(DotOp op) {
   SharedBuffer *lhs = stage(op.getLhs(), /*rowPadding=*/1);
   SharedBuffer *rhs = stage(op.getRhs(), /*rowPadding=*/0);
   SharedBuffer *result =
-      updatesInPlace(op)
-          ? buffers.lookup(accumulatorSource(op))
+      accumulatesInPlace(op)
+          ? buffers.lookup(getAccumulatorSource(op))
           : shared.create(loc, type.getShape(), type.getElementType());
   buffers[op.getResult()] = result;
 

@@ -54,7 +54,6 @@ private:
   void emitStore(tile::StoreOp op);
   void emitReduce(tile::ReduceOp op);
   void emitDot(tile::DotOp op);
-  bool updatesInPlace(tile::DotOp op) const;
 
   // Nests.
   void beginNest(bool writesShared);

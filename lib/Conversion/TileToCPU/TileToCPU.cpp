@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "CPUKernelEmitter.h"
+#include "tessera/Conversion/Passes.h"
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace tessera {
+#define GEN_PASS_DEF_CONVERTTILETOCPU
+#include "lib/Conversion/Passes.h.inc"
+
+namespace {
+
+/// What the runtime's threads have of stack, less what calls take.
+constexpr int64_t maxStackBytes = 4 << 20;
+
+/// void kernel(void *const *args, int64_t begin, int64_t end)
+LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel,
+                         int64_t lanes) {
+  MLIRContext *context = builder.getContext();
+  Location loc = kernel.getLoc();
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  Type i64 = builder.getI64Type();
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context),
+                                          {pointer, i64, i64});
+  auto function =
+      LLVM::LLVMFuncOp::create(builder, loc, kernel.getSymName(), type);
+  OpBuilder::InsertionGuard guard(builder);
+  Block *entry = function.addEntryBlock(builder);
+  builder.setInsertionPointToStart(entry);
+  SmallVector<Value> pointers;
+  for (unsigned i = 0; i < kernel.getBlock().getNumArguments(); ++i) {
+    Value slot = LLVM::GEPOp::create(
+        builder, loc, pointer, pointer, entry->getArgument(0),
+        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(i)});
+    pointers.push_back(LLVM::LoadOp::create(builder, loc, pointer, slot));
+  }
+  auto asIndex = [&](Value value) -> Value {
+    return arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
+                                      value);
+  };
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  auto loop = scf::ForOp::create(builder, loc, asIndex(entry->getArgument(1)),
+                                 asIndex(entry->getArgument(2)), one);
+  LLVM::ReturnOp::create(builder, loc, ValueRange());
+  builder.setInsertionPoint(loop.getBody()->getTerminator());
+  CPUKernelEmitter emitter(kernel, builder, pointers, loop.getInductionVar(),
+                           entry, lanes);
+  if (failed(emitter.run()))
+    return failure();
+  if (emitter.stackBytes() > maxStackBytes)
+    return kernel.emitOpError() << "needs " << emitter.stackBytes()
+                                << " bytes of stack, a thread has "
+                                << maxStackBytes << "; choose smaller tiles";
+  return success();
+}
+
+/// f32 functions become polynomials on vectors; rarely used ones and f64 stay
+/// calls of the C library.
+LogicalResult expandMath(ModuleOp module) {
+  RewritePatternSet patterns(module.getContext());
+  populateMathPolynomialApproximationPatterns(patterns);
+  arith::populateExpandBFloat16Patterns(patterns);
+  return applyPatternsGreedily(module, std::move(patterns));
+}
+
+/// Math ops without an instruction that are still there: one call of the C
+/// library per lane.
+LogicalResult callLibrary(ModuleOp module) {
+  SmallVector<Operation *> ops;
+  module.walk([&](Operation *op) {
+    if (isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::SinOp,
+            math::CosOp, math::PowFOp>(op))
+      ops.push_back(op);
+  });
+  for (Operation *op : ops) {
+    OpBuilder builder(op);
+    Location loc = op->getLoc();
+    Type single = getElementTypeOrSelf(op->getResult(0).getType());
+    std::string name = op->getName().stripDialect().str();
+    if (name == "powf")
+      name = "pow";
+    if (single.isF32())
+      name += "f";
+    SmallVector<Type> inputs(op->getNumOperands(), single);
+    auto type = LLVM::LLVMFunctionType::get(single, inputs);
+    if (!module.lookupSymbol(name)) {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(module.getBody());
+      LLVM::LLVMFuncOp::create(builder, loc, name, type);
+    }
+    auto call = [&](ValueRange operands) -> Value {
+      return LLVM::CallOp::create(builder, loc, TypeRange{single}, name,
+                                  operands)
+          .getResult();
+    };
+    auto vectorType = dyn_cast<VectorType>(op->getResult(0).getType());
+    Value result;
+    if (!vectorType) {
+      result = call(op->getOperands());
+    } else {
+      SmallVector<Value> elements;
+      for (int64_t lane = 0; lane < vectorType.getNumElements(); ++lane) {
+        SmallVector<Value> operands;
+        for (Value operand : op->getOperands())
+          operands.push_back(
+              vector::ExtractOp::create(builder, loc, operand, lane));
+        elements.push_back(call(operands));
+      }
+      result =
+          vector::FromElementsOp::create(builder, loc, vectorType, elements);
+    }
+    op->getResult(0).replaceAllUsesWith(result);
+    op->erase();
+  }
+  return success();
+}
+
+LogicalResult lowerToLLVM(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  if (failed(expandMath(module)) || failed(callLibrary(module)))
+    return failure();
+  LLVMTypeConverter converter(context);
+  RewritePatternSet patterns(context);
+  populateSCFToControlFlowConversionPatterns(patterns);
+  arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  populateMathToLLVMConversionPatterns(converter, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  ub::populateUBToLLVMConversionPatterns(converter, patterns);
+  populateVectorToLLVMConversionPatterns(converter, patterns);
+  LLVMConversionTarget target(*context);
+  target.addLegalOp<ModuleOp>();
+  return applyPartialConversion(module, target, std::move(patterns));
+}
+
+struct ConvertTileToCPUPass : impl::ConvertTileToCPUBase<ConvertTileToCPUPass> {
+  using ConvertTileToCPUBase::ConvertTileToCPUBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (vectorBits != 128 && vectorBits != 256 && vectorBits != 512) {
+      module.emitError("vector-bits is ")
+          << vectorBits << "; expected 128, 256 or 512";
+      return signalPassFailure();
+    }
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    auto others = llvm::to_vector_of<Operation *>(
+        llvm::make_pointer_range(module.getBody()->getOperations()));
+    SmallVector<tile::KernelOp> kernels(module.getOps<tile::KernelOp>());
+    for (tile::KernelOp kernel : kernels)
+      if (failed(emitKernel(builder, kernel, vectorBits / 32)))
+        return signalPassFailure();
+    for (Operation *op : llvm::reverse(others))
+      op->erase();
+    if (failed(lowerToLLVM(module)))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace tessera

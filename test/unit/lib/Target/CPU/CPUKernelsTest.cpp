@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Tile kernels, compiled for the host, compute what plain loops compute.
+#include "tessera/Target/CPU.h"
+
+#include "dialects/Tile/IR/Tile.h"
+#include "tessera/Conversion/Passes.h"
+
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+#include <cmath>
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace mlir;
+using namespace tessera;
+
+namespace {
+
+using Floats = std::vector<float>;
+
+Floats random(size_t count, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Floats values(count);
+  for (float &value : values)
+    value = uniform(generator);
+  return values;
+}
+
+/// Compiles `source` and runs all blocks of `kernel`.
+void runKernel(const std::string &source, const char *kernel, int64_t blocks,
+               std::vector<Floats *> arguments, int64_t vectorBits) {
+  MLIRContext context;
+  context.loadDialect<tile::TileDialect>();
+  auto module = parseSourceString<ModuleOp>(source, &context);
+  ASSERT_TRUE(module);
+  PassManager pipeline(&context);
+  ConvertTileToCPUOptions options;
+  options.vectorBits = vectorBits;
+  pipeline.addPass(createConvertTileToCPU(options));
+  ASSERT_TRUE(succeeded(pipeline.run(*module)));
+  FailureOr<SmallVector<char>> object = emitSharedObject(*module, {});
+  ASSERT_TRUE(succeeded(object));
+  SmallString<64> path;
+  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("kernel", "so", path));
+  {
+    std::error_code error;
+    llvm::raw_fd_ostream stream(path, error);
+    stream.write(object->data(), object->size());
+  }
+  void *library = dlopen(path.c_str(), RTLD_NOW);
+  llvm::sys::fs::remove(path);
+  ASSERT_TRUE(library) << dlerror();
+  using Kernel = void (*)(void *const *, int64_t, int64_t);
+  auto function = reinterpret_cast<Kernel>(dlsym(library, kernel));
+  ASSERT_TRUE(function);
+  std::vector<void *> pointers;
+  for (Floats *argument : arguments)
+    pointers.push_back(argument->data());
+  function(pointers.data(), 0, blocks);
+  dlclose(library);
+}
+
+std::string text(int64_t value) { return std::to_string(value); }
+
+/// c = a b (or a b^T), in one block, summed in one step.
+std::string productSource(int64_t m, int64_t n, int64_t k, bool transposed) {
+  std::string b =
+      transposed ? text(n) + "x" + text(k) : text(k) + "x" + text(n);
+  std::string A = text(m) + "x" + text(k) + "xf32",
+              C = text(m) + "x" + text(n) + "xf32",
+              B = text(k) + "x" + text(n) + "xf32";
+  std::string source =
+      "tile.kernel @product grid [1] inputs 2 {\n^bb0(%a: memref<" + A +
+      ">, %b: memref<" + b + "xf32>, %c: memref<" + C +
+      ">):\n"
+      "%c0 = arith.constant 0 : index\n"
+      "%x = tile.load %a[%c0, %c0] : memref<" +
+      A + "> -> tensor<" + A +
+      ">\n"
+      "%y0 = tile.load %b[%c0, %c0] : memref<" +
+      b + "xf32> -> tensor<" + b + "xf32>\n";
+  source += transposed ? "%y = tile.trans %y0 [1, 0] : tensor<" + b +
+                             "xf32> -> tensor<" + B + ">\n"
+                       : "%y = tile.reshape %y0 : tensor<" + B +
+                             "> -> tensor<" + B + ">\n";
+  source += "%z = arith.constant dense<0.0> : tensor<" + C +
+            ">\n"
+            "%r = tile.dot %x, %y, %z : tensor<" +
+            A + ">, tensor<" + B + "> -> tensor<" + C +
+            ">\n"
+            "tile.store %r, %c[%c0, %c0] : tensor<" +
+            C + ">, memref<" + C + ">\n}\n";
+  return source;
+}
+
+void checkProduct(int64_t m, int64_t n, int64_t k, bool transposed,
+                  int64_t bits) {
+  SCOPED_TRACE(text(m) + "x" + text(n) + "x" + text(k) + " bits " + text(bits) +
+               (transposed ? " transposed" : ""));
+  Floats a = random(m * k, 1), b = random(k * n, 2), c(m * n, NAN);
+  runKernel(productSource(m, n, k, transposed), "product", 1, {&a, &b, &c},
+            bits);
+  double worst = 0;
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int64_t l = 0; l < k; ++l)
+        sum += double(a[i * k + l]) * b[transposed ? j * k + l : l * n + j];
+      double error = std::fabs(sum - c[i * n + j]);
+      worst = std::max(worst, std::isnan(error) ? 1e9 : error);
+    }
+  EXPECT_LT(worst, 1e-6 * k);
+}
+
+} // namespace
+
+TEST(CPUKernels, ProductsOfAllShapesOfTails) {
+  for (bool transposed : {false, true})
+    for (auto [m, n, k] : std::vector<std::array<int64_t, 3>>{{1, 1, 1},
+                                                              {2, 3, 5},
+                                                              {12, 32, 16},
+                                                              {13, 33, 17},
+                                                              {25, 64, 48},
+                                                              {7, 40, 3},
+                                                              {24, 16, 32},
+                                                              {64, 96, 64},
+                                                              {5, 100, 20}})
+      for (int64_t bits : {256, 512})
+        checkProduct(m, n, k, transposed, bits);
+}
+
+TEST(CPUKernels, ABlockThatReachesPastTheEndReadsPadsAndWritesNothing) {
+  constexpr const char *source = R"(
+tile.kernel @ragged grid [3] inputs 1 {
+^bb0(%x: memref<7x5xf32>, %y: memref<7x5xf32>):
+  %c0 = arith.constant 0 : index
+  %c3 = arith.constant 3 : index
+  %i = tile.program_id 0
+  %m = arith.muli %i, %c3 : index
+  %t = tile.load %x[%m, %c0] pad 2.0 : f32 : memref<7x5xf32> -> tensor<3x8xf32>
+  %s = tile.reduce "sum" %t dim 1 : tensor<3x8xf32> -> tensor<3x1xf32>
+  %b = tile.broadcast %s : tensor<3x1xf32> -> tensor<3x8xf32>
+  tile.store %b, %y[%m, %c0] : tensor<3x8xf32>, memref<7x5xf32>
+})";
+  Floats x = random(35, 3), y(36, -7);
+  runKernel(source, "ragged", 3, {&x, &y}, 512);
+  for (int i = 0; i < 7; ++i) {
+    double sum = 6; // Three pads of 2.
+    for (int j = 0; j < 5; ++j)
+      sum += x[i * 5 + j];
+    for (int j = 0; j < 5; ++j)
+      EXPECT_NEAR(y[i * 5 + j], sum, 1e-5);
+  }
+  EXPECT_EQ(y[35], -7);
+}
+
+TEST(CPUKernels, FunctionsAreAccurate) {
+  constexpr const char *source = R"(
+tile.kernel @functions grid [1] inputs 1 {
+^bb0(%x: memref<37xf32>, %e: memref<37xf32>, %r: memref<37xf32>, %t: memref<37xf32>, %p: memref<37xf32>):
+  %c0 = arith.constant 0 : index
+  %v = tile.load %x[%c0] : memref<37xf32> -> tensor<37xf32>
+  %0 = math.exp %v : tensor<37xf32>
+  tile.store %0, %e[%c0] : tensor<37xf32>, memref<37xf32>
+  %1 = math.erf %v : tensor<37xf32>
+  tile.store %1, %r[%c0] : tensor<37xf32>, memref<37xf32>
+  %2 = math.tanh %v : tensor<37xf32>
+  tile.store %2, %t[%c0] : tensor<37xf32>, memref<37xf32>
+  %3 = math.powf %0, %v : tensor<37xf32>
+  tile.store %3, %p[%c0] : tensor<37xf32>, memref<37xf32>
+})";
+  Floats x = random(37, 4), e(37), r(37), t(37), p(37);
+  for (float &value : x)
+    value *= 4;
+  runKernel(source, "functions", 1, {&x, &e, &r, &t, &p}, 512);
+  for (int i = 0; i < 37; ++i) {
+    EXPECT_NEAR(e[i] / std::exp(double(x[i])), 1, 3e-7);
+    EXPECT_NEAR(r[i], std::erf(double(x[i])), 1e-6);
+    EXPECT_NEAR(t[i], std::tanh(double(x[i])), 1e-6);
+    EXPECT_NEAR(p[i] / std::pow(double(e[i]), double(x[i])), 1, 1e-5);
+  }
+}

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CodeGeneration.h"
 
-#if __has_include("tessera/Target/CPU.h")
 #include "tessera/Target/CPU.h"
-#define TESSERA_HAS_CPU 1
-#endif
 #include "tessera/Target/PTX.h"
 #include "tessera/Target/Passes.h"
 
@@ -91,14 +88,10 @@ LogicalResult tessera::generateCode(ModuleOp module, const Target &target,
       if (failed(manager.run(*host)))
         return failure();
     }
-#ifdef TESSERA_HAS_CPU
     FailureOr<SmallVector<char>> object = emitSharedObject(*host, {});
     if (failed(object))
       return failure();
     code.objects.emplace_back(object->begin(), object->end());
-#else
-    return module.emitError() << "this build has no host code generator";
-#endif
   }
 
   SmallVector<StringRef> names(code.kernels.keys());

@@ -9,7 +9,7 @@ def VerifyProgram : Pass<"tessera-verify-program", "::mlir::ModuleOp"> {
   let description = [{
     Input contract: none; it is the contract of the `tessera` stage that is
     checked, and it holds up to `tessera-partition`. Every value of a function is
-    a mesh tensor. Every mesh that a type or a constraint names exists, and every
+    a mesh tensor with an element at least. Every mesh that a type or a constraint names exists, and every
     layout is well formed on it: known axes, each used at most once, sub-axes
     that divide their axis. Errors stand at the value, with a note at the mesh;
     a type is reported once per function.

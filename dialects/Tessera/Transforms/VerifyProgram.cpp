@@ -64,9 +64,17 @@ void FunctionVerifier::checkType(Type type, Location loc,
                                  const llvm::Twine &what) {
   if (!seen.insert(type).second)
     return;
-  if (auto meshTensor = dyn_cast<MeshTensorType>(type))
-    return checkLayout(meshTensor.getLayout(), meshTensor.getShape().size(),
-                       loc, what);
+  if (auto meshTensor = dyn_cast<MeshTensorType>(type)) {
+    if (meshTensor.getNumElements() != 0)
+      return checkLayout(meshTensor.getLayout(), meshTensor.getShape().size(),
+                         loc, what);
+    isValid = false;
+    InFlightDiagnostic error = emitError(loc) << what << " has type " << type
+                                              << ", which has no elements";
+    error.attachNote() << "every dimension of a program's tensors has size 1 "
+                          "or more";
+    return;
+  }
   isValid = false;
   InFlightDiagnostic error = emitError(loc) << what << " has type " << type
                                             << "; expected a mesh tensor";

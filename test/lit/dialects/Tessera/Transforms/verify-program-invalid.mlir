@@ -50,3 +50,12 @@ func.func @a_value_is_no_mesh_tensor() {
   %0 = tessera.constant dense<1.0> : tensor<2x3xf32> : tensor<2x3xf32>
   return
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+// expected-error @below {{argument 0 has type '!tessera.mesh_tensor<2x0xf32, @mesh>', which has no elements}}
+// expected-note @below {{every dimension of a program's tensors has size 1 or more}}
+func.func @a_tensor_has_no_elements(%x: !tessera.mesh_tensor<2x0xf32, @mesh>) {
+  return
+}

@@ -6,8 +6,10 @@ add_test(NAME check.docs COMMAND ${Python3_EXECUTABLE} ${dev}/gen-docs.py --chec
   --tblgen ${LLVM_TOOLS_BINARY_DIR}/mlir-tblgen --mlir-include ${LLVM_INCLUDE_DIRS})
 add_test(NAME check.format COMMAND ${dev}/check-format)
 add_test(NAME check.linkage COMMAND ${dev}/check-linkage.sh $<TARGET_FILE:tessera-opt>)
+add_test(NAME check.runtime-linkage COMMAND ${dev}/check-runtime-linkage.sh
+  $<TARGET_FILE:tessera-run> $<TARGET_FILE:tessera_rt>)
 add_test(NAME check.op-examples COMMAND ${Python3_EXECUTABLE}
   ${dev}/check-op-examples.py --tessera-opt $<TARGET_FILE:tessera-opt>
   --tblgen ${LLVM_TOOLS_BINARY_DIR}/mlir-tblgen --mlir-include ${LLVM_INCLUDE_DIRS})
 set_tests_properties(check.layers check.names check.docs check.format
-  check.linkage check.op-examples PROPERTIES LABELS check)
+  check.linkage check.runtime-linkage check.op-examples PROPERTIES LABELS check)

@@ -31,7 +31,7 @@ CXX_RULES = [
                     r"lib/(Analysis|Support|Conversion|Target|Interpreter|Pipelines|ABI)",
                     r"test/lib.*"]),
     (r"lib/ABI", []),
-    (r"tools/.*", [r"lib/Tools", r"runtime/include"]),
+    (r"tools/.*", [r"lib/(Tools|ABI)", r"runtime/include"]),
     (r"runtime/include", [r"lib/ABI"]),
     (r"runtime/.*", [r"runtime/include", r"lib/ABI"]),
     (r"test/.*", [r".*"]),

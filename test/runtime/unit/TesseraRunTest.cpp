@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The tool on artefacts made by hand.
+#include "tessera/ABI/PlanCodec.h"
+#include "test/runtime/PlanBuilder.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <unistd.h>
+
+namespace tessera {
+using namespace test;
+namespace {
+
+class TesseraRunTest : public ::testing::Test {
+protected:
+  void SetUp() override {
+    char name[] = "/tmp/tessera-run-test-XXXXXX";
+    ASSERT_TRUE(mkdtemp(name));
+    folder = name;
+    PlanBuilder builder(2);
+    int32_t x = builder.addInput(abi::DType::F32, {2, 4}, 0);
+    int32_t y = builder.addOutput(abi::DType::F32, {2, 4}, 0);
+    builder.launchAddOne(x, y, 4);
+    write("model.tsr", abi::encodeArtefact(builder.artefact));
+  }
+  void TearDown() override {
+    for (const char *name : {"model.tsr", "x.npy", "y0.npy", "bad.tsr"})
+      unlink((folder + "/" + name).c_str());
+    rmdir(folder.c_str());
+  }
+
+  void write(const std::string &name, const std::string &bytes) {
+    std::ofstream(folder + "/" + name, std::ios::binary) << bytes;
+  }
+  std::string read(const std::string &name) {
+    std::ostringstream text;
+    text << std::ifstream(folder + "/" + name, std::ios::binary).rdbuf();
+    return text.str();
+  }
+  /// What the tool prints; `status` gets its exit status.
+  std::string run(const std::string &arguments) {
+    std::string command =
+        "cd " + folder + " && " TESSERA_RUN " " + arguments + " 2>&1";
+    FILE *pipe = popen(command.c_str(), "r");
+    std::string text;
+    char buffer[4096];
+    while (size_t got = fread(buffer, 1, sizeof buffer, pipe))
+      text.append(buffer, got);
+    status = WEXITSTATUS(pclose(pipe));
+    return text;
+  }
+  void expectIn(const std::string &text, const std::string &part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+
+  std::string folder;
+  int status = 0;
+};
+
+/// As NumPy writes it.
+std::string npy(const std::string &header, const std::vector<float> &values) {
+  std::string text = header + std::string(117 - header.size(), ' ') + "\n";
+  return std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(118) +
+         std::string(1, '\0') + text +
+         std::string(reinterpret_cast<const char *>(values.data()),
+                     values.size() * 4);
+}
+
+TEST_F(TesseraRunTest, InputFilesGoInAndOutputFilesComeOut) {
+  std::string header =
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }";
+  std::vector<float> x = countUp<float>(8), y = x;
+  for (float &value : y)
+    ++value;
+  write("x.npy", npy(header, x));
+  std::string text =
+      run("model.tsr --inputs=x.npy --outputs=y --print --profile");
+  EXPECT_EQ(status, 0);
+  expectIn(text, "output 0: [2, 3, 4, 5, 6, 7, 8, 9] min 2 max 9 mean 5.5");
+  expectIn(text, "step 0 (launch of 'add_one_0')");
+  EXPECT_EQ(read("y0.npy"), npy(header, y));
+}
+
+TEST_F(TesseraRunTest, RandomInputsFollowTheSeed) {
+  auto output = [&](const std::string &options) {
+    std::string text = run("model.tsr " + options);
+    EXPECT_EQ(status, 0);
+    size_t begin = text.find("output 0: ");
+    return text.substr(begin, text.find('\n', begin) - begin);
+  };
+  EXPECT_EQ(output("--seed=1"), output("--seed 1 --threads=1 --repeat=3"));
+  EXPECT_NE(output("--seed=1"), output("--seed=2"));
+}
+
+TEST_F(TesseraRunTest, InfoRunsNothing) {
+  std::string text = run("model.tsr --info");
+  EXPECT_EQ(status, 0);
+  expectIn(text, "target cpu, compiler test, mesh tp=2");
+  expectIn(text, "input 0 'x': 2x4xf32");
+  expectIn(text, "add_one_0");
+  EXPECT_EQ(text.find("time"), std::string::npos);
+}
+
+TEST_F(TesseraRunTest, MistakesAreNamed) {
+  expectIn(run(""), "no artefact given");
+  EXPECT_EQ(status, 1);
+  expectIn(run("absent.tsr"), "cannot open 'absent.tsr'");
+  expectIn(run("model.tsr --devise=cpu"), "unknown option '--devise=cpu'");
+  expectIn(run("model.tsr --repeat=0"), "--repeat needs an integer");
+  expectIn(run("model.tsr --device=tpu"), "unknown device 'tpu'");
+  expectIn(run("model.tsr --inputs=a.npy,b.npy"), "has 1 inputs, got 2 files");
+  expectIn(run("model.tsr --inputs=model.tsr"), "is not an .npy file");
+  write("x.npy",
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (8,), }", {}));
+  expectIn(run("model.tsr --inputs=x.npy"), "expected {'descr': '<f4'");
+  write("bad.tsr", read("model.tsr").substr(0, 100));
+  expectIn(run("bad.tsr"), "'bad.tsr': the artefact is damaged");
+}
+
+} // namespace
+} // namespace tessera

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// NumPy's .npy files, version 1, C order, little-endian.
+#ifndef TESSERA_TOOLS_TESSERARUN_NPY_H
+#define TESSERA_TOOLS_TESSERARUN_NPY_H
+
+#include "tessera-rt/Status.h"
+#include "tessera/ABI/PlanFormat.h"
+
+namespace tessera::run {
+
+/// Reads an array that must have `dtype` and `shape`. bf16 is kept as '<u2'.
+rt::Result<std::string> readNpy(const std::string &path, abi::DType dtype,
+                                const std::vector<int64_t> &shape);
+rt::Status writeNpy(const std::string &path, abi::DType dtype,
+                    const std::vector<int64_t> &shape,
+                    const std::string &bytes);
+
+} // namespace tessera::run
+
+#endif // TESSERA_TOOLS_TESSERARUN_NPY_H

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs an artefact in a process that has no compiler.
+#include "Npy.h"
+#include "Options.h"
+#include "Values.h"
+#include "tessera-rt/Program.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+using namespace tessera;
+using namespace tessera::run;
+using rt::Executable;
+using rt::Result;
+using rt::Status;
+
+static std::string shapeText(const std::vector<int64_t> &shape) {
+  std::string text;
+  for (int64_t size : shape)
+    text += std::to_string(size) + "x";
+  return text;
+}
+
+static void printTensor(const char *kind, size_t index,
+                        const abi::Tensor &tensor) {
+  std::printf("%s %zu '%s': %s%s %s, local %s%s\n", kind, index,
+              tensor.name.c_str(), shapeText(tensor.shape).c_str(),
+              abi::toString(tensor.dtype), tensor.layout.c_str(),
+              shapeText(tensor.localShape).c_str(),
+              abi::toString(tensor.dtype));
+}
+
+static void printInfo(const abi::Artefact &artefact) {
+  const abi::Plan &plan = artefact.plan;
+  std::printf("target %s, compiler %s, mesh", plan.target.c_str(),
+              plan.compiler.c_str());
+  for (const abi::MeshAxis &axis : plan.mesh)
+    std::printf(" %s=%lld", axis.name.c_str(),
+                static_cast<long long>(axis.size));
+  size_t launches = 0, collectives = 0;
+  for (const abi::Step &step : plan.steps) {
+    launches += step.kind == abi::StepKind::Launch;
+    collectives += step.isCollective();
+  }
+  std::printf("\n%zu steps, %zu launches, %zu collectives, arena %lld bytes a "
+              "device, constants %zu bytes\n",
+              plan.steps.size(), launches, collectives,
+              static_cast<long long>(plan.arenaBytes),
+              artefact.constants.size());
+  for (size_t i = 0; i < plan.inputs.size(); ++i)
+    printTensor("input", i, plan.inputs[i]);
+  for (size_t i = 0; i < plan.outputs.size(); ++i)
+    printTensor("output", i, plan.outputs[i]);
+  std::printf("%-40s %14s %8s %8s %6s %6s\n", "kernel", "grid", "threads",
+              "shared", "regs", "spills");
+  for (const abi::Kernel &kernel : plan.kernels) {
+    std::string grid = shapeText(kernel.grid);
+    grid.pop_back();
+    std::printf("%-40s %14s %8d %8lld %6d %6lld\n", kernel.name.c_str(),
+                grid.c_str(), kernel.threads,
+                static_cast<long long>(kernel.sharedBytes), kernel.registers,
+                static_cast<long long>(kernel.spillBytes));
+  }
+}
+
+static Result<std::vector<std::string>> makeInputs(const abi::Plan &plan,
+                                                   const Options &options) {
+  if (!options.inputs.empty() && options.inputs.size() != plan.inputs.size())
+    return Status::error("the program has " +
+                         std::to_string(plan.inputs.size()) + " inputs, got " +
+                         std::to_string(options.inputs.size()) + " files");
+  std::vector<std::string> inputs;
+  std::mt19937_64 random(options.seed);
+  for (size_t i = 0; i < plan.inputs.size(); ++i) {
+    const abi::Tensor &tensor = plan.inputs[i];
+    if (options.inputs.empty()) {
+      inputs.push_back(randomTensor(tensor, random));
+      continue;
+    }
+    Result<std::string> data =
+        readNpy(options.inputs[i], tensor.dtype, tensor.shape);
+    if (!data.ok())
+      return data.status().in("input " + std::to_string(i) + " ('" +
+                              tensor.name + "')");
+    inputs.push_back(std::move(*data));
+  }
+  return inputs;
+}
+
+static void printTimes(const Executable &executable,
+                       std::vector<int64_t> times) {
+  std::sort(times.begin(), times.end());
+  const rt::RunReport &report = executable.report();
+  std::printf("%lld launches, %lld collectives, %lld bytes moved; time least "
+              "%.3f ms, median %.3f ms of %zu runs\n",
+              static_cast<long long>(report.launches),
+              static_cast<long long>(report.collectives),
+              static_cast<long long>(report.bytesSent), times.front() * 1e-6,
+              times[times.size() / 2] * 1e-6, times.size());
+  for (size_t i = 0; i < report.stepNanoseconds.size(); ++i)
+    std::printf("%10.3f us  %s\n", report.stepNanoseconds[i] * 1e-3,
+                rt::describeStep(executable.plan(), i).c_str());
+}
+
+static Status runArtefact(const Options &options) {
+  std::ifstream file(options.artefact, std::ios::binary);
+  if (!file)
+    return Status::error("cannot open '" + options.artefact + "'");
+  std::ostringstream stream;
+  stream << file.rdbuf();
+  std::string bytes = stream.str();
+  Result<abi::Artefact> artefact = rt::loadArtefact(bytes.data(), bytes.size());
+  if (!artefact.ok())
+    return artefact.status().in("'" + options.artefact + "'");
+  printInfo(*artefact);
+  if (options.info)
+    return Status::success();
+
+  auto created = Executable::create(std::move(*artefact), options.executable);
+  if (!created.ok())
+    return created.status();
+  Executable &executable = **created;
+  const abi::Plan &plan = executable.plan();
+  Result<std::vector<std::string>> inputs = makeInputs(plan, options);
+  if (!inputs.ok())
+    return inputs.status();
+
+  std::vector<Executable::Input> bound(plan.inputs.size());
+  for (size_t i = 0; i < bound.size(); ++i)
+    bound[i].data = (*inputs)[i].data();
+  std::vector<std::string> outputs;
+  std::vector<void *> addresses;
+  for (const abi::Tensor &tensor : plan.outputs)
+    outputs.emplace_back(
+        abi::numElements(tensor.shape) * abi::sizeOf(tensor.dtype), '\0');
+  for (std::string &output : outputs)
+    addresses.push_back(output.data());
+
+  std::vector<int64_t> times;
+  for (int64_t i = 0; i < options.repeat; ++i) {
+    Status status = executable.run(bound.data(), addresses.data());
+    if (!status.ok())
+      return status;
+    times.push_back(executable.report().nanoseconds);
+  }
+  std::printf("device %s\n", executable.getDevice().name());
+  for (size_t i = 0; i < plan.inputs.size(); ++i)
+    std::printf(
+        "input %zu: %s\n", i,
+        summary(plan.inputs[i], (*inputs)[i], options.maxShown).c_str());
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    const abi::Tensor &tensor = plan.outputs[i];
+    std::printf("output %zu: %s\n", i,
+                summary(tensor, outputs[i], options.maxShown).c_str());
+    if (options.outputPrefix.empty())
+      continue;
+    Status status = writeNpy(options.outputPrefix + std::to_string(i) + ".npy",
+                             tensor.dtype, tensor.shape, outputs[i]);
+    if (!status.ok())
+      return status;
+  }
+  printTimes(executable, times);
+  return Status::success();
+}
+
+int main(int argc, char **argv) {
+  Result<Options> options = parseOptions(argc, argv);
+  if (options.ok() && options->help) {
+    std::fputs(usage, stdout);
+    return 0;
+  }
+  Status status = options.ok() ? runArtefact(*options) : options.status();
+  if (status.ok())
+    return 0;
+  std::fprintf(stderr, "tessera-run: error: %s\n", status.message().c_str());
+  return 1;
+}

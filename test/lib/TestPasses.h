@@ -8,7 +8,13 @@ namespace tessera::test {
 /// `test-factor-rules`: a remark with the factor rule of every op that has one.
 void registerTestFactorRulesPass();
 
-inline void registerTestPasses() { registerTestFactorRulesPass(); }
+/// `test-drop-selects`: every tessera.select becomes its value where true.
+void registerTestDropSelectsPass();
+
+inline void registerTestPasses() {
+  registerTestFactorRulesPass();
+  registerTestDropSelectsPass();
+}
 
 } // namespace tessera::test
 

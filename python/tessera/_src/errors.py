@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import linecache
+import os
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -111,9 +112,13 @@ def from_diagnostics(diagnostics: list[dict], summary: str, lines: int = 8) -> C
     for diagnostic in [first, *errors[1:lines]]:
         if diagnostic is not first:
             notes.append(_place(diagnostic) + diagnostic.get("message", ""))
-        notes += [_place(n) + n.get("message", "") for n in diagnostic.get("notes", [])]
+        notes += [
+            _place(n) + n.get("message", "")
+            for n in diagnostic.get("notes", [])
+            if not n.get("message", "").startswith("see current operation")
+        ]
     location = None
-    if first.get("file") and first.get("line"):
+    if os.path.exists(first.get("file", "")) and first.get("line"):
         location = source.Location(first["file"], first["line"], first.get("column") or 1)
     return CompileError(
         first.get("code", "TS5001"),
@@ -124,7 +129,7 @@ def from_diagnostics(diagnostics: list[dict], summary: str, lines: int = 8) -> C
 
 
 def _place(diagnostic: dict) -> str:
-    if not diagnostic.get("file") or not diagnostic.get("line"):
+    if not os.path.exists(diagnostic.get("file", "")) or not diagnostic.get("line"):
         return ""
     text = linecache.getline(diagnostic["file"], diagnostic["line"]).strip()
     return f"{diagnostic['file']}:{diagnostic['line']}: " + (f"`{text}`: " if text else "")

@@ -127,9 +127,15 @@ class Lowered:
         """Why each collective is there, and what else was possible."""
         lines = [f"{self.program.mesh!r}, target {self.target}"]
         for kind in ("arguments", "results"):
+            groups: dict[tuple[str, str], int] = {}
             for item in self._report().get(kind, []):
                 if item.get("layout", "").replace("{}", "").strip("[], "):
-                    lines.append(f"{kind[:-1]} {item.get('name') or '(result)'}: {item['layout']}")
+                    name = re.sub(r"\d+", "*", item.get("name") or "(result)")
+                    key = (name, item["layout"])
+                    groups[key] = groups.get(key, 0) + 1
+            for (name, layout), count in groups.items():
+                times = f" ({count} of them)" if count > 1 else ""
+                lines.append(f"{kind[:-1]} {name}: {layout}{times}")
         for number, item in enumerate(self._report().get("collectives", []), 1):
             shape = "x".join(str(d) for d in item.get("shape", []))
             lines.append(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from tessera._src import dtypes, elementwise, reductions, shaping
@@ -111,9 +112,19 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tracer:
     if matrix.ndim != 2 or not value.shape or value.shape[-1] != matrix.shape[1]:
         raise ShapeError("TS3013", "a linear layer's input does not fit its weight [out, in]",
                          expected=f"input [..., {matrix.shape[-1]}]", got=value.shape)
-    letters = "abcdefgh"[: value.ndim - 1]
+    letters = ["", "s", "bs", "abs"][value.ndim - 1] if value.ndim < 5 else "abcdefgh"[: value.ndim - 1]
     result = reductions.einsum(f"{letters}k,nk->{letters}n", value, matrix)
     return result if bias is None else elementwise.add(result, bias)
+
+
+def dense(params: Mapping[str, Any], name: str, x: Any) -> Tracer:
+    """A linear layer by the weights `name.weight` [out, in] and, if there, `name.bias`."""
+    return linear(x, params[f"{name}.weight"], params.get(f"{name}.bias"))
+
+
+def norm(params: Mapping[str, Any], name: str, x: Any, eps: float) -> Tracer:
+    """Layer normalisation by the weights `name.weight` and `name.bias`."""
+    return layer_norm(x, params[f"{name}.weight"], params[f"{name}.bias"], eps)
 
 
 def check_heads(num_heads: int, parts: int, axis: str = "tp") -> None:

@@ -25,7 +25,6 @@ from tessera._src import (
     jit,
     mesh as meshes,
     neural,
-    reductions,
     shaping,
 )
 from tessera._src.array import Array
@@ -112,72 +111,34 @@ def weight_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
         "embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),
     }
 
-    def norm(name: str) -> None:
+    def norm_shapes(name: str) -> None:
         shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
 
-    def dense(name: str, out: int, into: int) -> None:
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (out, into), (out,)
-
-    norm("embeddings.LayerNorm")
-    for i in range(config.num_hidden_layers):
-        layer = f"encoder.layer.{i}"
-        for part in ("query", "key", "value"):
-            dense(f"{layer}.attention.self.{part}", hidden, hidden)
-        dense(f"{layer}.attention.output.dense", hidden, hidden)
-        norm(f"{layer}.attention.output.LayerNorm")
-        dense(f"{layer}.intermediate.dense", inner, hidden)
-        dense(f"{layer}.output.dense", hidden, inner)
-        norm(f"{layer}.output.LayerNorm")
-    return shapes
-
-
-def expand_specs(specs: Mapping[str, P], config: EncoderConfig, mesh: meshes.Mesh) -> dict[str, P]:
-    """Patterns such as ENCODER_SPECS by weight; axes that the mesh lacks are left out."""
-    import fnmatch
-
-    result = {}
-    for name in weight_shapes(config):
-        for pattern, spec in specs.items():
-            if fnmatch.fnmatchcase(name, pattern) and all(
-                axis in mesh.shape for dim in spec for axis in meshes.axes_of(dim)
-            ):
-                result[name] = spec
-    return result
-
-
-def dense(params: Mapping[str, Any], name: str, x: Any) -> Any:
-    """x times a weight [out, in], plus its bias."""
-    return reductions.einsum("bsk,nk->bsn", x, params[f"{name}.weight"]) + params[f"{name}.bias"]
-
-
-def norm(params: Mapping[str, Any], name: str, x: Any, config: EncoderConfig) -> Any:
-    """Layer normalisation by the weights called `name`."""
-    return neural.layer_norm(x, params[f"{name}.weight"], params[f"{name}.bias"],
-                             config.layer_norm_eps)
-
-
-def embed(params: Mapping[str, Any], input_ids: Any, token_type_ids: Any,
+    def embed(params: Mapping[str, Any], input_ids: Any, token_type_ids: Any,
           config: EncoderConfig) -> Any:
     """The sum of word, position and type embeddings, normalised."""
     word = shaping.embedding(params["embeddings.word_embeddings.weight"], input_ids)
     position = params["embeddings.position_embeddings.weight"][: input_ids.shape[1]]
     kind = shaping.embedding(params["embeddings.token_type_embeddings.weight"], token_type_ids)
-    return norm(params, "embeddings.LayerNorm", word + position + kind, config)
+    return neural.norm(params, "embeddings.LayerNorm", word + position + kind,
+                       config.layer_norm_eps)
 
 
 def layer(params: Mapping[str, Any], name: str, x: Any, bias: Any, config: EncoderConfig) -> Any:
     """One layer: attention and MLP, each added to its input and normalised after."""
     batch, length, _ = x.shape
     heads = (batch, length, config.num_attention_heads, config.head_size)
-    q = dense(params, f"{name}.attention.self.query", x).reshape(heads)
-    k = dense(params, f"{name}.attention.self.key", x).reshape(heads)
-    v = dense(params, f"{name}.attention.self.value", x).reshape(heads)
+    eps = config.layer_norm_eps
+    q = neural.dense(params, f"{name}.attention.self.query", x).reshape(heads)
+    k = neural.dense(params, f"{name}.attention.self.key", x).reshape(heads)
+    v = neural.dense(params, f"{name}.attention.self.value", x).reshape(heads)
     mixed = neural.attention(q, k, v, bias).reshape(batch, length, config.hidden_size)
-    mixed = dense(params, f"{name}.attention.output.dense", mixed)
-    x = norm(params, f"{name}.attention.output.LayerNorm", x + mixed, config)
-    inner = _ACTIVATIONS[config.hidden_act](dense(params, f"{name}.intermediate.dense", x))
-    return norm(params, f"{name}.output.LayerNorm",
-                x + dense(params, f"{name}.output.dense", inner), config)
+    mixed = neural.dense(params, f"{name}.attention.output.dense", mixed)
+    x = neural.norm(params, f"{name}.attention.output.LayerNorm", x + mixed, eps)
+    inner = neural.dense(params, f"{name}.intermediate.dense", x)
+    inner = _ACTIVATIONS[config.hidden_act](inner)
+    out = neural.dense(params, f"{name}.output.dense", inner)
+    return neural.norm(params, f"{name}.output.LayerNorm", x + out, eps)
 
 
 def hidden_states(params: Mapping[str, Any], input_ids: Any, attention_mask: Any,

@@ -8,6 +8,7 @@ first MLP weight of each layer are annotated (`ENCODER_SPECS`); all other layout
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -114,7 +115,35 @@ def weight_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     def norm_shapes(name: str) -> None:
         shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
 
-    def embed(params: Mapping[str, Any], input_ids: Any, token_type_ids: Any,
+    def dense_shapes(name: str, out: int, into: int) -> None:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (out, into), (out,)
+
+    norm_shapes("embeddings.LayerNorm")
+    for i in range(config.num_hidden_layers):
+        layer = f"encoder.layer.{i}"
+        for part in ("query", "key", "value"):
+            dense_shapes(f"{layer}.attention.self.{part}", hidden, hidden)
+        dense_shapes(f"{layer}.attention.output.dense", hidden, hidden)
+        norm_shapes(f"{layer}.attention.output.LayerNorm")
+        dense_shapes(f"{layer}.intermediate.dense", inner, hidden)
+        dense_shapes(f"{layer}.output.dense", hidden, inner)
+        norm_shapes(f"{layer}.output.LayerNorm")
+    return shapes
+
+
+def expand_specs(specs: Mapping[str, P], config: EncoderConfig, mesh: meshes.Mesh) -> dict[str, P]:
+    """Patterns such as ENCODER_SPECS by weight; axes that the mesh lacks are left out."""
+    result = {}
+    for name in weight_shapes(config):
+        for pattern, spec in specs.items():
+            if fnmatch.fnmatchcase(name, pattern) and all(
+                axis in mesh.shape for dim in spec for axis in meshes.axes_of(dim)
+            ):
+                result[name] = spec
+    return result
+
+
+def embed(params: Mapping[str, Any], input_ids: Any, token_type_ids: Any,
           config: EncoderConfig) -> Any:
     """The sum of word, position and type embeddings, normalised."""
     word = shaping.embedding(params["embeddings.word_embeddings.weight"], input_ids)

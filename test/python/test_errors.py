@@ -169,6 +169,7 @@ def test_internal_frames_are_hidden():
         (lambda x: ts.layer_norm(x, x), "TS3017"),
         (lambda x: ts.attention(x, x, x), "TS3018"),
         (lambda x: x[::-1], "TS1018"),
+        (lambda x: x[:, 2:1], "TS3020"),
         (lambda x: x[x > 0], "TS1017"),
         (lambda x: x["a"], "TS1018"),
         (lambda x: x + np.ones(3), "TS1002"),

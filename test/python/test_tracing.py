@@ -54,7 +54,6 @@ CASES = {
     "integer index": (lambda x: x[1, -1], None, (X,)),
     "slices": (lambda x: x[:, 1:, ::2], None, (X,)),
     "ellipsis and None": (lambda x: x[..., None, 1:3], None, (X,)),
-    "empty slice": (lambda x: x[:, 2:1], None, (X,)),
     "iteration": (lambda x: sum(x), None, (X,)),
     "take wraps negatives": (lambda x: ts.take(x, np.array([2, -1, 0]), axis=1),
                              lambda x: np.take(x, [2, -1, 0], axis=1), (X,)),

@@ -106,6 +106,9 @@ def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tr
                 hint="return it from the traced function instead of storing it elsewhere",
             )
     shape = tuple(shape)
+    if 0 in shape:
+        raise ShapeError("TS3020", "a value without elements arises", got=shape,
+                         expected="sizes of at least 1")
     type_text = owner.type_of(shape, dtype)
     return Tracer(owner, owner.emit(text + type_text), type_text, shape, dtype)
 

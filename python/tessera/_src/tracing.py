@@ -12,7 +12,13 @@ import numpy as np
 
 from tessera._src import dtypes, graph, source, tree
 from tessera._src.annotations import MeshTensorSpec, Unifier
-from tessera._src.errors import ShardingError, TraceError, without_internal_frames, TesseraError
+from tessera._src.errors import (
+    ShapeError,
+    ShardingError,
+    TesseraError,
+    TraceError,
+    without_internal_frames,
+)
 from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
 from tessera._src.tracer import Tracer, is_scalar, lift
 
@@ -80,6 +86,9 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     owner = graph.Graph(mesh)
     tracers = []
     for leaf in leaves:
+        if 0 in leaf.shape:
+            raise ShapeError("TS3020", f"argument '{leaf.name}' has no elements", got=leaf.shape,
+                             expected="sizes of at least 1")
         layout = None
         if leaf.spec is not None:
             check_spec(leaf.spec, mesh, leaf.shape, f"argument '{leaf.name}'")

@@ -2,6 +2,7 @@
 #include "tessera/Pipelines/Registration.h"
 
 #include "dialects/Dist/IR/Dist.h"
+#include "dialects/Dist/Transforms/Passes.h"
 #include "dialects/Plan/IR/Plan.h"
 #include "dialects/Plan/Transforms/Passes.h"
 #include "dialects/Tessera/IR/Tessera.h"
@@ -66,6 +67,7 @@ void tessera::registerTesseraPasses() {
     registerTargetPasses();
     registerInterpreterPasses();
     registerTesseraTransformsPasses();
+    dist::registerDistTransformsPasses();
     registerPlanTransformsPasses();
     registerStagePipelines();
   });

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera/Analysis/LayoutPropagation.h"
+
+#include "gtest/gtest.h"
+
+#include <algorithm>
+
+using namespace tessera;
+
+namespace {
+
+using Shape = std::vector<int64_t>;
+const AxisRef dp{"dp", 1, 0}, tp{"tp", 1, 0};
+
+/// Builds graphs in the order that models write them.
+struct Graph {
+  PropagationGraph graph;
+
+  Graph() {
+    graph.mesh = {"mesh",
+                  {{"dp", 2, LinkClass::IB}, {"tp", 4, LinkClass::NVLink}}};
+  }
+  int value(const Shape &shape) {
+    graph.values.push_back({shape, Layout::open("mesh", shape.size())});
+    return static_cast<int>(graph.values.size()) - 1;
+  }
+  void annotate(int value, int dim, std::vector<AxisRef> axes) {
+    graph.values[value].layout.dims[dim].axes = std::move(axes);
+  }
+  DimLayout &dim(int value, int d) {
+    return graph.values[value].layout.dims[d];
+  }
+  int op(FactorRule rule, std::vector<int> operands, const Shape &result,
+         PropagationRound round) {
+    int id = value(result);
+    graph.ops.push_back({std::move(rule), std::move(operands), {id}, round});
+    return id;
+  }
+  int elementwise(std::vector<int> operands) {
+    Shape shape = graph.values[operands[0]].shape;
+    FactorRule rule = elementwiseRule(shape, operands.size());
+    return op(rule, operands, shape, PropagationRound::Elementwise);
+  }
+  int contract(int lhs, int rhs, const std::string &l, const std::string &r,
+               const std::string &o, const Shape &result) {
+    FactorRule rule = contractionRule(l, r, o, graph.values[lhs].shape,
+                                      graph.values[rhs].shape);
+    return op(rule, {lhs, rhs}, result, PropagationRound::Compute);
+  }
+  int reshape(int input, const Shape &result) {
+    return op(reshapeRule(graph.values[input].shape, result), {input}, result,
+              PropagationRound::Elementwise);
+  }
+  std::string text(int value) { return graph.values[value].layout.str(); }
+};
+
+/// Two products, as in a perceptron; only the first weight is annotated.
+struct Perceptron : Graph {
+  int x = value({2, 8, 12}), w1 = value({12, 20}), w2 = value({20, 12});
+  int h = contract(x, w1, "bsk", "kn", "bsn", {2, 8, 20});
+  int a = elementwise({h});
+  int y = contract(a, w2, "bsk", "kn", "bsn", {2, 8, 12});
+};
+
+} // namespace
+
+TEST(LayoutPropagation, OneAnnotatedWeightSplitsThePerceptron) {
+  Perceptron p;
+  p.annotate(p.w1, 1, {tp});
+  propagateLayouts(p.graph);
+  EXPECT_EQ(p.text(p.h), "[{}, {}, {tp}]");
+  EXPECT_EQ(p.text(p.a), "[{}, {}, {tp}]");
+  EXPECT_EQ(p.text(p.w2), "[{tp}, {}]");
+  EXPECT_EQ(p.text(p.x), "[{}, {}, {}]");
+  EXPECT_EQ(p.text(p.y), "[{}, {}, {}]");
+}
+
+TEST(LayoutPropagation, BatchAndWeightAxesSpreadTogether) {
+  Perceptron p;
+  p.annotate(p.w1, 1, {tp});
+  p.annotate(p.x, 0, {dp});
+  propagateLayouts(p.graph);
+  EXPECT_EQ(p.text(p.a), "[{dp}, {}, {tp}]");
+  EXPECT_EQ(p.text(p.y), "[{dp}, {}, {}]");
+}
+
+TEST(LayoutPropagation, DoesNotDependOnTheOrderOfOps) {
+  Perceptron reference;
+  reference.annotate(reference.w1, 1, {tp});
+  reference.annotate(reference.x, 0, {dp});
+  propagateLayouts(reference.graph);
+  std::vector<int> order = {0, 1, 2};
+  do {
+    Perceptron p;
+    p.annotate(p.w1, 1, {tp});
+    p.annotate(p.x, 0, {dp});
+    std::vector<PropagationOp> ops = p.graph.ops;
+    for (int i = 0; i < 3; ++i)
+      p.graph.ops[i] = ops[order[i]];
+    propagateLayouts(p.graph);
+    for (size_t i = 0; i < p.graph.values.size(); ++i)
+      EXPECT_EQ(p.text(static_cast<int>(i)),
+                reference.text(static_cast<int>(i)));
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST(LayoutPropagation, ClosedDimensionsTakeNothing) {
+  Perceptron p;
+  p.annotate(p.w1, 1, {tp});
+  p.dim(p.w2, 0).open = false;
+  propagateLayouts(p.graph);
+  EXPECT_EQ(p.text(p.w2), "[{}, {}]");
+  EXPECT_EQ(p.text(p.a), "[{}, {}, {tp}]");
+}
+
+TEST(LayoutPropagation, AnnotationsAreNeverChanged) {
+  Perceptron p;
+  p.annotate(p.w1, 1, {tp});
+  p.annotate(p.w2, 0, {dp});
+  p.dim(p.w2, 0).open = false;
+  propagateLayouts(p.graph);
+  EXPECT_EQ(p.text(p.w1), "[{}, {tp}]");
+  EXPECT_EQ(p.text(p.w2), "[{dp}, {}]");
+}
+
+TEST(LayoutPropagation, ATensorTakesAnAxisOnce) {
+  Graph g;
+  int x = g.value({8, 8}), y = g.value({8, 8});
+  g.annotate(x, 0, {tp});
+  g.annotate(y, 1, {tp});
+  int z = g.elementwise({x, y});
+  propagateLayouts(g.graph);
+  EXPECT_FALSE(findLayoutError(g.graph.values[z].layout, g.graph.mesh, 2))
+      << g.text(z);
+}
+
+TEST(LayoutPropagation, ReplicateFactorsTakeNoAxes) {
+  Graph g;
+  int x = g.value({6, 8});
+  g.annotate(x, 1, {tp});
+  FactorRule rule;
+  int rows = rule.addFactor("r", 6);
+  int columns = rule.addFactor("c", 8, FactorKind::Replicate);
+  rule.operands = {{{rows}, {columns}}};
+  rule.results = {{{rows}, {columns}}};
+  int y = g.op(rule, {x}, {6, 8}, PropagationRound::Compute);
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(y), "[{}, {}]");
+}
+
+TEST(LayoutPropagation, HeadsAreTheMajorPartOfTheHiddenDimension) {
+  Graph g;
+  int x = g.value({2, 8, 12});
+  g.annotate(x, 2, {tp});
+  int heads = g.reshape(x, {2, 8, 4, 3});
+  int joined = g.reshape(heads, {2, 8, 12});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(heads), "[{}, {}, {tp}, {}]");
+  EXPECT_EQ(g.text(joined), "[{}, {}, {tp}]");
+}
+
+TEST(LayoutPropagation, AMinorPartIsNotSplitUnderAWholeMajorOne) {
+  Graph g;
+  int x = g.value({3, 8});
+  g.annotate(x, 1, {tp});
+  int joined = g.reshape(x, {24});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(joined), "[{}]");
+}
+
+TEST(LayoutPropagation, AnAxisThatDoesNotDivideTheMajorPartStays) {
+  Graph g;
+  int x = g.value({12});
+  g.annotate(x, 0, {tp});
+  int parts = g.reshape(x, {6, 2});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(parts), "[{}, {}]");
+}
+
+TEST(LayoutPropagation, UserPriorityDecidesBeforeSize) {
+  Graph g;
+  int x = g.value({8, 8}), w = g.value({8, 4});
+  g.annotate(x, 0, {tp});
+  g.dim(x, 0).priority = 1;
+  g.annotate(w, 1, {tp});
+  int y = g.contract(x, w, "mk", "kn", "mn", {8, 4});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(y), "[{}, {tp}]");
+}
+
+TEST(LayoutPropagation, WithoutPriorityTheLargerTensorDecides) {
+  Graph g;
+  int x = g.value({8, 8}), w = g.value({8, 4});
+  g.annotate(x, 0, {tp});
+  g.annotate(w, 1, {tp});
+  int y = g.contract(x, w, "mk", "kn", "mn", {8, 4});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(y), "[{tp}, {}]");
+}
+
+TEST(LayoutPropagation, EveryGrantLeadsBackToAnAnnotation) {
+  Perceptron p;
+  p.annotate(p.w1, 1, {tp});
+  AxisGrants grants = propagateLayouts(p.graph);
+  for (size_t v = 0; v < p.graph.values.size(); ++v)
+    for (size_t d = 0; d < p.graph.values[v].layout.dims.size(); ++d)
+      for (const AxisRef &axis : p.graph.values[v].layout.dims[d].axes) {
+        int value = static_cast<int>(v), dim = static_cast<int>(d), steps = 0;
+        while (value != p.w1) {
+          auto grant = grants.find({value, dim, axis});
+          ASSERT_NE(grant, grants.end()) << "value " << value;
+          value = grant->second.fromValue;
+          dim = grant->second.fromDim;
+          ASSERT_LT(++steps, 10);
+        }
+        EXPECT_EQ(dim, 1);
+      }
+}

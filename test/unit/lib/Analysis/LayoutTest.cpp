@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tessera/Analysis/Layout.h"
+
+#include "gtest/gtest.h"
+
+using namespace tessera;
+
+namespace {
+
+Mesh mesh2x4() {
+  return {"mesh", {{"x", 2, LinkClass::IB}, {"y", 4, LinkClass::NVLink}}};
+}
+const AxisRef x{"x", 1, 0}, y{"y", 1, 0}, y0{"y", 1, 2}, y1{"y", 2, 2};
+
+} // namespace
+
+TEST(Layout, IntervalsOfADimensionCoverItOnce) {
+  Mesh mesh = mesh2x4();
+  for (const std::vector<AxisRef> &axes :
+       {std::vector<AxisRef>{}, {x}, {y}, {x, y}, {y, x}, {y1, x, y0}})
+    for (int64_t size : {1, 2, 3, 5, 7, 8, 13, 16}) {
+      std::vector<int> holders(size, 0);
+      for (int64_t device = 0; device < mesh.numDevices(); ++device) {
+        DimInterval part = localInterval(size, axes, mesh, device);
+        EXPECT_LE(part.valid, part.local);
+        for (int64_t i = 0; i < part.valid; ++i)
+          ++holders[part.begin + i];
+      }
+      int64_t parts = 1;
+      for (const AxisRef &axis : axes)
+        parts *= axis.sizeOn(mesh);
+      for (int64_t i = 0; i < size; ++i)
+        EXPECT_EQ(holders[i], mesh.numDevices() / parts) << "size " << size;
+    }
+}
+
+TEST(Layout, LocalShapeEqualsTheNestedCuts) {
+  Mesh mesh = mesh2x4();
+  for (int64_t size : {1, 5, 7, 9, 13}) {
+    Layout layout = Layout::replicated("mesh", 1);
+    layout.dims[0].axes = {x, y};
+    EXPECT_EQ(layout.localShape({size}, mesh)[0],
+              localInterval(size, {x, y}, mesh, 0).local);
+  }
+}
+
+TEST(Layout, SubAxesOfOneAxisOverlapWhereTheyShareDigits) {
+  Mesh mesh = mesh2x4();
+  EXPECT_FALSE(y0.overlaps(y1, mesh));
+  EXPECT_TRUE(y0.overlaps(y, mesh));
+  EXPECT_TRUE(y.overlaps(y1, mesh));
+  EXPECT_FALSE(x.overlaps(y, mesh));
+}
+
+TEST(Layout, NormaliseJoinsAdjacentSubAxes) {
+  Mesh mesh = mesh2x4();
+  EXPECT_EQ(normalise({y0, y1}, mesh), std::vector<AxisRef>{y});
+  EXPECT_EQ(normalise({y1, y0}, mesh), (std::vector<AxisRef>{y1, y0}));
+}
+
+TEST(Layout, NamesTheTwoUsersOfAnAxis) {
+  Layout layout = Layout::replicated("mesh", 2);
+  layout.dims[0].axes = {y};
+  layout.dims[1].axes = {y1};
+  auto error = findLayoutError(layout, mesh2x4(), 2);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->find("dimension 0"), std::string::npos) << *error;
+  EXPECT_NE(error->find("dimension 1"), std::string::npos) << *error;
+}
+
+TEST(Layout, UnknownAxesAreNamedWithTheKnownOnes) {
+  auto error = findAxesError({{"tp", 1, 0}}, mesh2x4());
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->find("'tp'"), std::string::npos);
+  EXPECT_NE(error->find("'x', 'y'"), std::string::npos) << *error;
+}

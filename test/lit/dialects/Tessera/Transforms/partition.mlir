@@ -1,4 +1,5 @@
 // RUN: tessera-opt %s -tessera-propagate-layouts -tessera-insert-reshards -tessera-partition | FileCheck %s
+// RUN: sed 's/tp = 2/tp = 4/' %s | tessera-opt -tessera-propagate-layouts -tessera-insert-reshards -tessera-partition | FileCheck %s --check-prefix=FOUR
 
 // An encoder layer of which the query weight and the first MLP weight alone are
 // annotated is split as Megatron-LM splits it: all heads and all MLP columns on
@@ -17,6 +18,18 @@
 // CHECK-SAME: annotated: dimension 0 of argument 'l0_w1' is split by 'tp'
 // CHECK-NOT: = dist.
 // CHECK: return
+
+// FOUR-NOT: = dist.
+// FOUR: tessera.attention {{.*}} -> tensor<2x8x1x3xf32>
+// FOUR-NOT: = dist.
+// FOUR: dist.all_reduce sum
+// FOUR-NOT: = dist.
+// FOUR: tessera.gelu {{.*}} : tensor<2x8x5xf32>
+// FOUR-NOT: = dist.
+// FOUR: dist.all_reduce sum
+// FOUR-NOT: = dist.
+// FOUR: return
+
 dist.mesh @mesh <[tp = 2]>
 func.func @main(%x: !tessera.mesh_tensor<2x8x12xf32, @mesh> {tessera.name = "x"}, %l0_wq: !tessera.mesh_tensor<12x12xf32, @mesh, [{tp, ?}, {?}]> {tessera.name = "l0_wq"}, %l0_bq: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_bq"}, %l0_wk: !tessera.mesh_tensor<12x12xf32, @mesh> {tessera.name = "l0_wk"}, %l0_bk: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_bk"}, %l0_wv: !tessera.mesh_tensor<12x12xf32, @mesh> {tessera.name = "l0_wv"}, %l0_bv: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_bv"}, %l0_wo: !tessera.mesh_tensor<12x12xf32, @mesh> {tessera.name = "l0_wo"}, %l0_bo: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_bo"}, %l0_n1g: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_n1g"}, %l0_n1b: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_n1b"}, %l0_w1: !tessera.mesh_tensor<20x12xf32, @mesh, [{tp, ?}, {?}]> {tessera.name = "l0_w1"}, %l0_b1: !tessera.mesh_tensor<20xf32, @mesh> {tessera.name = "l0_b1"}, %l0_w2: !tessera.mesh_tensor<12x20xf32, @mesh> {tessera.name = "l0_w2"}, %l0_b2: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_b2"}, %l0_n2g: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_n2g"}, %l0_n2b: !tessera.mesh_tensor<12xf32, @mesh> {tessera.name = "l0_n2b"}) -> !tessera.mesh_tensor<2x8x12xf32, @mesh> {
   %v1 = tessera.contract %x, %l0_wq "bsk,nk->bsn" : !tessera.mesh_tensor<2x8x12xf32, @mesh>, !tessera.mesh_tensor<12x12xf32, @mesh, [{tp, ?}, {?}]> -> !tessera.mesh_tensor<2x8x12xf32, @mesh>

@@ -393,10 +393,93 @@ private:
 
 } // namespace
 
+/// True when cutting dimension `dim` by the axes of `a` and of `b` gives every
+/// device the same part.
+static bool hasSameParts(int64_t size, const std::vector<AxisRef> &a,
+                         const std::vector<AxisRef> &b, const Mesh &mesh) {
+  for (int64_t device = 0; device < mesh.numDevices(); ++device) {
+    DimInterval left = localInterval(size, a, mesh, device);
+    DimInterval right = localInterval(size, b, mesh, device);
+    if (left.valid != right.valid || left.local != right.local ||
+        (left.valid > 0 && left.begin != right.begin))
+      return false;
+  }
+  return true;
+}
+
+/// `layout` without the cuts of dimensions whose parts change when their axes
+/// are seen as digits: of an uneven size, a cut into four is not two cuts into
+/// two.
+static Layout withoutIndivisibleCuts(const Layout &layout,
+                                     const DigitTable &digits,
+                                     const std::vector<int64_t> &shape,
+                                     const Mesh &mesh) {
+  Layout result = layout;
+  for (size_t d = 0; d < layout.dims.size(); ++d) {
+    std::vector<AxisRef> &axes = result.dims[d].axes;
+    if (!hasSameParts(shape[d], axes, digits.split(axes), mesh))
+      axes.clear();
+  }
+  return result;
+}
+
+/// Steps that gather (or in reverse, cut) what `whole` lacks of `cut`, each
+/// axis by itself; `cut` first, minor axes before major ones.
+static void addWholeAxisSteps(ReshardPlan &plan, CollectiveKind kind,
+                              const Layout &cut, const Layout &whole,
+                              const std::vector<int64_t> &shape,
+                              int64_t bytesPerElement, const Mesh &mesh) {
+  std::vector<Layout> states = {cut};
+  std::vector<std::pair<int, AxisRef>> moves;
+  for (size_t d = 0; d < cut.dims.size(); ++d)
+    while (states.back().dims[d].axes.size() > whole.dims[d].axes.size()) {
+      Layout next = states.back();
+      moves.emplace_back(static_cast<int>(d), next.dims[d].axes.back());
+      next.dims[d].axes.pop_back();
+      states.push_back(next);
+    }
+  if (kind == CollectiveKind::AllSlice) {
+    std::reverse(states.begin(), states.end());
+    std::reverse(moves.begin(), moves.end());
+  }
+  for (size_t i = 0; i < moves.size(); ++i) {
+    ReshardStep step;
+    step.kind = kind;
+    step.dim = moves[i].first;
+    step.axes = {moves[i].second};
+    step.after = states[i + 1];
+    // A gather is priced by its input, a slice by its result.
+    const Layout &priced =
+        kind == CollectiveKind::AllSlice ? states[i + 1] : states[i];
+    int64_t bytes = bytesPerElement;
+    for (int64_t size : priced.localShape(shape, mesh))
+      bytes *= size;
+    step.bytes = collectiveBytes(kind, step.axes, bytes, mesh);
+    step.nanoseconds = collectiveCost(kind, step.axes, double(bytes), mesh);
+    plan.nanoseconds += step.nanoseconds;
+    plan.steps.push_back(std::move(step));
+  }
+}
+
 ReshardPlan planReshard(const Layout &from, const Layout &to,
                         const std::vector<int64_t> &shape,
                         int64_t bytesPerElement, const Mesh &mesh) {
-  return Planner(from, to, shape, bytesPerElement, mesh).run();
+  if (from.sameSharding(to))
+    return {};
+  DigitTable digits(from, to, mesh);
+  Layout start = withoutIndivisibleCuts(from.closed(), digits, shape, mesh);
+  Layout goal = withoutIndivisibleCuts(to.closed(), digits, shape, mesh);
+  ReshardPlan plan;
+  addWholeAxisSteps(plan, CollectiveKind::AllGather, from.closed(), start,
+                    shape, bytesPerElement, mesh);
+  ReshardPlan inner = Planner(start, goal, shape, bytesPerElement, mesh).run();
+  if (inner.nanoseconds == std::numeric_limits<double>::infinity())
+    return inner;
+  plan.nanoseconds += inner.nanoseconds;
+  plan.steps.insert(plan.steps.end(), inner.steps.begin(), inner.steps.end());
+  addWholeAxisSteps(plan, CollectiveKind::AllSlice, to.closed(), goal, shape,
+                    bytesPerElement, mesh);
+  return plan;
 }
 
 } // namespace tessera

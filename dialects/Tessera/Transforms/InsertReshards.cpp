@@ -29,6 +29,13 @@ bool isFree(Value value) {
   Operation *def = value.getDefiningOp();
   if (auto constant = dyn_cast_or_null<ConstantOp>(def))
     return constant.getValue().isSplat();
+  // A scalar is whole on every device; one that is still partial is not.
+  if (auto broadcast = dyn_cast_or_null<BroadcastOp>(def)) {
+    Value input = broadcast.getInput();
+    return cast<MeshTensorType>(input.getType()).getShape().empty() &&
+           layoutOfValue(input).partial.empty() &&
+           layoutOfValue(value).partial.empty();
+  }
   return isa_and_nonnull<IotaOp>(def);
 }
 
@@ -126,6 +133,8 @@ private:
   /// In a dimension of several factors a minor one can be split only where the
   /// major ones are split completely, and splits must divide.
   void dropUnrepresentable(const FactorRule &rule, Assignment &axes) {
+    // A factor that loses axes may close the dimensions it is major in.
+    bool changed = true;
     auto visit = [&](const TensorFactors &dims) {
       for (const DimFactors &factors : dims) {
         if (factors.size() < 2)
@@ -141,15 +150,19 @@ private:
             parts *= size;
             ++keep;
           }
+          changed |= keep != axes[factor].size();
           axes[factor].resize(keep);
           open = open && parts == rule.factors[factor].size;
         }
       }
     };
-    for (const TensorFactors &dims : rule.operands)
-      visit(dims);
-    for (const TensorFactors &dims : rule.results)
-      visit(dims);
+    while (changed) {
+      changed = false;
+      for (const TensorFactors &dims : rule.operands)
+        visit(dims);
+      for (const TensorFactors &dims : rule.results)
+        visit(dims);
+    }
   }
 
   Layout layoutFor(const TensorFactors &dims, const Assignment &axes) {

@@ -117,7 +117,8 @@ std::optional<std::string> findAxesError(const std::vector<AxisRef> &axes,
                                          const Mesh &mesh);
 
 /// Joins adjacent sub-axes that form a larger one and turns sub-axes that span
-/// their axis into whole axes.
+/// their axis into whole axes. Of a size that does not divide, the parts may
+/// change: 2 cut in 4 gives 1, 1, 0, 0 elements, cut in 2 twice 1, 0, 1, 0.
 std::vector<AxisRef> normalise(std::vector<AxisRef> axes, const Mesh &mesh);
 
 std::string toString(const AxisRef &axis);

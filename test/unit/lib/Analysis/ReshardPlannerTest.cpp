@@ -294,6 +294,20 @@ TEST(ReshardPlanner, MovesEveryPairOfSubAxisLayouts) {
   expectAllPairsMove(subAxes, {5, 7}, makeMesh({2, 4}));
 }
 
+TEST(ReshardPlanner, MovesBetweenWholeAxesAndTheirParts) {
+  Mesh mesh = makeMesh({2, 4});
+  for (const std::vector<int64_t> &shape :
+       {std::vector<int64_t>{8, 8}, std::vector<int64_t>{5, 2},
+        std::vector<int64_t>{6, 7}})
+    for (const Layout &whole : allLayouts(xy, 2))
+      for (const Layout &parts : allLayouts(subAxes, 2)) {
+        expectPlanMoves(whole, parts, shape, mesh);
+        expectPlanMoves(parts, whole, shape, mesh);
+        if (::testing::Test::HasFatalFailure())
+          return;
+      }
+}
+
 TEST(ReshardPlanner, ReducesPartialValuesIntoEveryLayout) {
   for (const std::vector<int64_t> &shape :
        {std::vector<int64_t>{8, 4}, std::vector<int64_t>{5, 7}}) {

@@ -1,0 +1,66 @@
+// RUN: tessera-opt %s --tessera-insert-reshards --split-input-file | FileCheck %s
+
+dist.mesh @mesh <[dp = 2, tp = 4]>
+
+// The larger operand keeps its layout; the reason names the user of the value.
+// CHECK-LABEL: @the_smaller_operand_moves
+func.func @the_smaller_operand_moves(
+    %x: !tessera.mesh_tensor<64x8xf32, @mesh, [{}, {tp}]>,
+    %w: !tessera.mesh_tensor<8x5xf32, @mesh, [{}, {}]>) -> !tessera.mesh_tensor<64x5xf32, @mesh, [{}, {}]> {
+  // CHECK: %[[W:.*]] = tessera.reshard %arg1 {why = #dist.why<rule = "tessera.contract
+  // CHECK-SAME: -> <8x5xf32, @mesh, [{tp}, {}]>
+  // CHECK: %[[P:.*]] = tessera.contract %arg0, %[[W]] {{.*}} -> !tessera.mesh_tensor<64x5xf32, @mesh, [{}, {}], partial = sum{tp}>
+  // CHECK: %[[R:.*]] = tessera.reshard %[[P]]
+  // CHECK: return %[[R]]
+  %0 = tessera.contract %x, %w "mk,kn->mn" : !tessera.mesh_tensor<64x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<8x5xf32, @mesh, [{}, {}]> -> !tessera.mesh_tensor<64x5xf32, @mesh, [{}, {}]>
+  return %0 : !tessera.mesh_tensor<64x5xf32, @mesh, [{}, {}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// The sum of two partial products is reduced, not each product.
+// CHECK-LABEL: @partial_terms_meet_before_they_are_reduced
+// CHECK-COUNT-1: tessera.reshard
+// CHECK-NOT: tessera.reshard
+func.func @partial_terms_meet_before_they_are_reduced(
+    %x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>,
+    %v: !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]>,
+    %w: !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]>) -> !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]> {
+  %0 = tessera.contract %x, %v "mk,kn->mn" : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+  %1 = tessera.contract %x, %w "mk,kn->mn" : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+  %2 = tessera.add %0, %1 : !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+  return %2 : !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// Two users that need the value whole share one reshard.
+// CHECK-LABEL: @one_reshard_serves_all_users
+// CHECK-COUNT-1: tessera.reshard
+// CHECK-NOT: tessera.reshard
+func.func @one_reshard_serves_all_users(%x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>) -> (!tessera.mesh_tensor<3x8xf32, @mesh, [{}, {}]>, !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {}]>) {
+  %0 = tessera.softmax %x dim 1 : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {}]>
+  %1 = tessera.softmax %x dim 1 : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {}]>
+  return %0, %1 : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {}]>, !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// What a scalar fills is made anew in each layout.
+// CHECK-LABEL: @a_filled_tensor_is_never_communicated
+// CHECK-NOT: tessera.reshard
+func.func @a_filled_tensor_is_never_communicated(
+    %s: !tessera.mesh_tensor<f32, @mesh>,
+    %x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>,
+    %y: !tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>) -> (!tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>) {
+  %b = tessera.broadcast %s dims [] : !tessera.mesh_tensor<f32, @mesh> -> !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>
+  %0 = tessera.mul %x, %b : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>
+  %1 = tessera.mul %y, %b : (!tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>, !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>
+  return %0, %1 : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>
+}

@@ -1,0 +1,41 @@
+// RUN: tessera-opt %s --tessera-propagate-layouts --split-input-file | FileCheck %s
+
+dist.mesh @mesh <[dp = 2, tp = 4]>
+
+// The second weight's rows follow from the first weight's columns.
+// CHECK-LABEL: @one_weight_decides_the_other
+// CHECK-SAME: %arg2: !tessera.mesh_tensor<20x12xf32, @mesh, [{tp}, {}]>
+// CHECK-SAME: tessera.contract{{.*}} ties it to dimension 1 of tessera.tanh
+// CHECK-SAME: annotated: dimension 1 of argument 1 is split by 'tp'
+// CHECK-SAME: -> !tessera.mesh_tensor<3x12xf32, @mesh, [{}, {}]>
+func.func @one_weight_decides_the_other(
+    %x: !tessera.mesh_tensor<3x12xf32, @mesh>,
+    %w1: !tessera.mesh_tensor<12x20xf32, @mesh, [{}, {tp}]>,
+    %w2: !tessera.mesh_tensor<20x12xf32, @mesh>) -> !tessera.mesh_tensor<3x12xf32, @mesh> {
+  // CHECK: tessera.contract {{.*}} -> !tessera.mesh_tensor<3x20xf32, @mesh, [{}, {tp}]>
+  %0 = tessera.contract %x, %w1 "mk,kn->mn" : !tessera.mesh_tensor<3x12xf32, @mesh>, !tessera.mesh_tensor<12x20xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3x20xf32, @mesh>
+  %1 = tessera.tanh %0 : !tessera.mesh_tensor<3x20xf32, @mesh>
+  %2 = tessera.contract %1, %w2 "mk,kn->mn" : !tessera.mesh_tensor<3x20xf32, @mesh>, !tessera.mesh_tensor<20x12xf32, @mesh> -> !tessera.mesh_tensor<3x12xf32, @mesh>
+  return %2 : !tessera.mesh_tensor<3x12xf32, @mesh>
+}
+
+// CHECK-LABEL: @a_constraint_spreads_both_ways
+// CHECK-SAME: %arg0: !tessera.mesh_tensor<8x3xf32, @mesh, [{dp}, {}]>
+// CHECK-SAME: -> !tessera.mesh_tensor<8x3xf32, @mesh, [{dp}, {}]>
+func.func @a_constraint_spreads_both_ways(%x: !tessera.mesh_tensor<8x3xf32, @mesh>) -> !tessera.mesh_tensor<8x3xf32, @mesh> {
+  %0 = tessera.constrain %x to <@mesh, [{dp}, {?}]> : !tessera.mesh_tensor<8x3xf32, @mesh> -> !tessera.mesh_tensor<8x3xf32, @mesh>
+  %1 = tessera.tanh %0 : !tessera.mesh_tensor<8x3xf32, @mesh>
+  return %1 : !tessera.mesh_tensor<8x3xf32, @mesh>
+}
+
+// One constant for two users ties nothing together.
+// CHECK-LABEL: @a_shared_constant_carries_nothing_over
+// CHECK-SAME: %arg1: !tessera.mesh_tensor<8x4xf32, @mesh, [{}, {}]>
+func.func @a_shared_constant_carries_nothing_over(
+    %x: !tessera.mesh_tensor<8x4xf32, @mesh, [{dp}, {}]>,
+    %y: !tessera.mesh_tensor<8x4xf32, @mesh>) -> (!tessera.mesh_tensor<8x4xf32, @mesh>, !tessera.mesh_tensor<8x4xf32, @mesh>) {
+  %c = tessera.constant dense<2.0> : tensor<8x4xf32> : !tessera.mesh_tensor<8x4xf32, @mesh>
+  %0 = tessera.mul %x, %c : (!tessera.mesh_tensor<8x4xf32, @mesh, [{dp}, {}]>, !tessera.mesh_tensor<8x4xf32, @mesh>) -> !tessera.mesh_tensor<8x4xf32, @mesh>
+  %1 = tessera.mul %y, %c : !tessera.mesh_tensor<8x4xf32, @mesh>
+  return %0, %1 : !tessera.mesh_tensor<8x4xf32, @mesh>, !tessera.mesh_tensor<8x4xf32, @mesh>
+}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Square f32 matrix products on two threads: Tessera against OpenBLAS (the one inside NumPy),
+taking turns in one process on random data. Times are those of a user's call, dispatch included.
+
+    python benchmarks/gemm_cpu.py [--sizes 256,512,1024,2048] [--rounds 15]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "2"
+os.environ.setdefault("TESSERA_CACHE", "0")
+
+import harness
+import numpy as np
+
+import tessera as ts
+
+
+def blas_name() -> str:
+    info = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{info['name']} {info['version']} (NumPy {np.__version__})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="256,512,1024,2048")
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+    rows = {}
+    for size in map(int, args.sizes.split(",")):
+        rng = np.random.default_rng(size)
+        a, b = (rng.standard_normal((size, size), dtype=np.float32) for _ in range(2))
+        product = ts.jit(lambda x, y: x @ y, mesh=ts.make_mesh({"tp": 1}), threads=2)
+        out = np.empty_like(a)
+        difference = float(np.abs(np.asarray(product(a, b)) - a @ b).max())
+        times = harness.interleave({"tessera": lambda: product(a, b),
+                                    "openblas": lambda: np.matmul(a, b, out=out)}, args.rounds)
+        result = harness.summary(times)
+        gflops = {n: round(2e-6 * size**3 / e["median_ms"], 1) for n, e in result.items()}
+        rows[str(size)] = {
+            "times": result, "gflops": gflops,
+            "speed_relative_to_openblas": round(gflops["tessera"] / gflops["openblas"], 3),
+            "largest_difference": difference,
+        }
+    harness.write("gemm_cpu", {"peer": blas_name(), "threads": 2, "dtype": "f32", "sizes": rows})
+
+
+if __name__ == "__main__":
+    main()

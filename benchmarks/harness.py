@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the benchmarks share: interleaved timing, the machine's description, results as JSON."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def interleave(candidates: dict[str, Callable[[], Any]], rounds: int,
+               warmup: int = 2) -> dict[str, list[float]]:
+    """Seconds of each call, the candidates taking turns so that drift hits all alike."""
+    for run in candidates.values():
+        for _ in range(warmup):
+            run()
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, run in candidates.items():
+            begin = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - begin)
+    return times
+
+
+def summary(times: dict[str, list[float]], unit: float = 1e3) -> dict[str, dict[str, float]]:
+    """Median, least and most, in milliseconds by default."""
+    return {
+        name: {
+            "median_ms": round(statistics.median(values) * unit, 4),
+            "min_ms": round(min(values) * unit, 4),
+            "max_ms": round(max(values) * unit, 4),
+        }
+        for name, values in times.items()
+    }
+
+
+def cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def commit() -> str:
+    result = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
+                            capture_output=True, text=True)
+    return result.stdout.strip()
+
+
+def write(name: str, data: dict[str, Any]) -> None:
+    """Writes benchmarks/results/NAME.json with machine, date, commit and command, and prints it."""
+    record = {
+        "benchmark": name,
+        "command": "python " + " ".join([str(Path(sys.argv[0]).name), *sys.argv[1:]]),
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
+        "date": datetime.date.today().isoformat(),
+        "commit": commit(),
+        **data,
+    }
+    path = ROOT / "benchmarks/results" / f"{name}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps(record, indent=1))

@@ -8,6 +8,7 @@
 #include "tessera/ABI/PlanCodec.h"
 #include "tessera/Pipelines/Registration.h"
 #include "tessera/Pipelines/Version.h"
+#include "tessera/Target/CPU.h"
 #include "tessera/Target/PTX.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -179,6 +180,9 @@ LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
   std::string pipeline = info.pipeline.str();
   if (to == Stage::Kernels && isGPU())
     pipeline = "convert-tessera-to-tile{target=cuda},canonicalize,cse";
+  if (to == Stage::LLVM)
+    pipeline = "convert-tile-to-cpu{vector-bits=" +
+               std::to_string(vectorBitsOf("native")) + "}";
   if (to == Stage::Plan && options.entry != "main")
     pipeline = "convert-dist-to-plan{entry=" + options.entry +
                "},plan.program(plan-assign-memory)";

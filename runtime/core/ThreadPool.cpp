@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <sched.h>
+#include <unistd.h>
 
 using namespace tessera::rt;
 
@@ -40,7 +41,7 @@ int usableCores() {
 
 } // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : owner(getpid()) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, workerStackBytes);
@@ -55,6 +56,8 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
+  if (owner != getpid())
+    return;
   {
     std::lock_guard<std::mutex> lock(sleepMutex);
     stopping = true;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <pthread.h>
+#include <sys/types.h>
 #include <vector>
 
 namespace tessera::rt {
@@ -49,6 +50,8 @@ private:
   static void *enterWorker(void *self);
 
   std::vector<pthread_t> workers;
+  /// The process that has the workers: one that was forked from it has none.
+  pid_t owner;
 
   // The loop in progress; written while no worker is inside it.
   Call call = nullptr;

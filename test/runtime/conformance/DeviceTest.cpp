@@ -124,6 +124,55 @@ TEST_P(DeviceTest, CollectivesReachItsMemory) {
   EXPECT_EQ(output, (std::vector<float>{11, 22, 33}));
 }
 
+TEST_P(DeviceTest, ConstantsAreOnEveryDevice) {
+  PlanBuilder builder = makeBuilder(2);
+  builder.addInput(abi::DType::I32, {1});
+  int32_t y = builder.addOutput(abi::DType::I32, {4}, 0);
+  builder.artefact.constants = std::string(64, ' ') + "12345678";
+  int32_t constant = builder.addBuffer(abi::BufferKind::Constant, 64, 8);
+  abi::Step step;
+  step.kind = abi::StepKind::Copy;
+  step.buffers = {constant, y};
+  builder.plan.steps.push_back(step);
+  std::vector<int32_t> output;
+  Status status = runOnce(builder.artefact, options, {0}, output);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(std::string(reinterpret_cast<char *>(output.data()), 16),
+            "1234567812345678");
+}
+
+TEST_P(DeviceTest, TensorsAtOddAddressesAreCopied) {
+  PlanBuilder builder = makeBuilder(2);
+  int32_t x = builder.addInput(abi::DType::I32, {4}, 0);
+  int32_t y = builder.addOutput(abi::DType::I32, {4}, 0);
+  abi::Step step;
+  step.kind = abi::StepKind::Copy;
+  step.buffers = {x, y};
+  builder.plan.steps.push_back(step);
+  auto executable = Executable::create(builder.artefact, options);
+  ASSERT_TRUE(executable.ok()) << executable.status().message();
+  std::string in = "_abcdefghijklmnop", out(17, '_');
+  Executable::Input input;
+  input.data = in.data() + 1;
+  void *output = out.data() + 1;
+  ASSERT_TRUE((*executable)->run(&input, &output).ok());
+  EXPECT_EQ(in, out);
+}
+
+TEST_P(DeviceTest, ReplicatedOutputsComeFromOneDevice) {
+  PlanBuilder builder = makeBuilder(3);
+  builder.addInput(abi::DType::I32, {1});
+  int32_t y = builder.addOutput(abi::DType::I32, {1});
+  abi::Step step;
+  step.kind = abi::StepKind::DeviceValue;
+  step.buffers = {y};
+  step.values = {7, 8, 9};
+  builder.plan.steps.push_back(step);
+  std::vector<int32_t> output;
+  ASSERT_TRUE(runOnce(builder.artefact, options, {0}, output).ok());
+  EXPECT_EQ(output[0], 7);
+}
+
 TEST_P(DeviceTest, AnotherTargetsArtefactIsRefusedByName) {
   if (GetParam() == "null")
     GTEST_SKIP() << "takes every target";
@@ -132,6 +181,21 @@ TEST_P(DeviceTest, AnotherTargetsArtefactIsRefusedByName) {
   auto executable = Executable::create(builder.artefact, options);
   ASSERT_FALSE(executable.ok());
   EXPECT_NE(executable.status().message().find("abacus:v1"), std::string::npos);
+}
+
+TEST(EmulatedDeviceTest, FaultsNameStepKernelDeviceAndAccess) {
+  PlanBuilder builder(2);
+  builder.plan.target = "emulated:sm_90a";
+  int32_t x = builder.addInput(abi::DType::F32, {8}, 0);
+  int32_t y = builder.addOutput(abi::DType::F32, {8}, 0);
+  // Two blocks of 4 elements for local tensors of 4.
+  builder.launchAddOne(x, y, 8);
+  std::vector<float> output;
+  std::string error =
+      runOnce(builder.artefact, {}, countUp<float>(8), output).message();
+  for (const char *part : {"step 0 (launch of 'add_one_0')", "device 0",
+                           "4 bytes", "argument 0", "read only"})
+    EXPECT_NE(error.find(part), std::string::npos) << error;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DeviceTest, ::testing::ValuesIn(deviceNames()),

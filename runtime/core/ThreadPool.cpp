@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera-rt/ThreadPool.h"
+#include "tessera/ABI/KernelABI.h"
 
 #include <algorithm>
 #include <map>
@@ -21,8 +22,8 @@ constexpr int pollsBeforeSleep = 1000;
 /// more threads than cores.
 constexpr int pollsBeforeYield = 200;
 
-/// Kernels may keep 1 MiB of scratch on the stack (KernelABI.h).
-constexpr size_t workerStackBytes = 4 << 20;
+/// Room for the scratch of kernels, and for what calls take.
+constexpr size_t workerStackBytes = 2 * abi::maxKernelScratch;
 
 void relax() {
 #if defined(__x86_64__)

@@ -23,7 +23,7 @@ CXX_RULES = [
     (r"lib/Analysis", []),
     (r"lib/Support", []),
     (r"lib/Interpreter", [r"dialects/\w+/IR", r"lib/(Analysis|Support)"]),
-    (r"lib/Conversion(/\w+)?", [r"dialects/\w+/IR", r"lib/(Analysis|Support|Conversion)"]),
+    (r"lib/Conversion(/\w+)?", [r"dialects/\w+/IR", r"lib/(ABI|Analysis|Support|Conversion)"]),
     (r"lib/Target(/\w+)?", [r"dialects/\w+/IR", r"lib/(Analysis|Support|ABI|Target)"]),
     (r"lib/Pipelines", [r"dialects/\w+/(IR|Transforms)",
                         r"lib/(Analysis|Support|Conversion|Target|Interpreter|ABI)"]),

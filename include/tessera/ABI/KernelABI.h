@@ -18,8 +18,9 @@ using EmulatedKernel = void (*)(void *const *args);
 /// Alignment of every buffer that is not a user's, bytes.
 constexpr int64_t bufferAlignment = 64;
 
-/// Stack that a cpu kernel may use for scratch, bytes.
-constexpr int64_t maxKernelScratch = 1 << 20;
+/// Stack that a cpu kernel may use for scratch, bytes; threads that run kernels
+/// have twice as much.
+constexpr int64_t maxKernelScratch = 4 << 20;
 
 } // namespace tessera::abi
 

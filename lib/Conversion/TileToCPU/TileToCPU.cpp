@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CPUKernelEmitter.h"
+#include "tessera/ABI/KernelABI.h"
 #include "tessera/Conversion/Passes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -23,9 +24,6 @@ namespace tessera {
 #include "lib/Conversion/Passes.h.inc"
 
 namespace {
-
-/// What the runtime's threads have of stack, less what calls take.
-constexpr int64_t maxStackBytes = 4 << 20;
 
 /// void kernel(void *const *args, int64_t begin, int64_t end)
 LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel,
@@ -61,10 +59,11 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel,
                            entry, lanes);
   if (failed(emitter.run()))
     return failure();
-  if (emitter.stackBytes() > maxStackBytes)
-    return kernel.emitOpError() << "needs " << emitter.stackBytes()
-                                << " bytes of stack, a thread has "
-                                << maxStackBytes << "; choose smaller tiles";
+  if (emitter.stackBytes() > abi::maxKernelScratch)
+    return kernel.emitOpError()
+           << "needs " << emitter.stackBytes()
+           << " bytes of stack, a thread has " << abi::maxKernelScratch
+           << "; choose smaller tiles";
   return success();
 }
 

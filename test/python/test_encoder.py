@@ -75,6 +75,28 @@ def test_compiled_embeddings_equal_transformers(encoder, reference, tp):
     assert np.abs(got - reference).max() <= 1e-5
 
 
+@needs_runtime
+@pytest.mark.parametrize("tp", [1, 2])
+def test_gpu_kernels_on_the_emulator_give_the_cpus_numbers(encoder, tp):
+    few = ["hi", "a cat"]
+    emulated = encoder.encode(few, ts.make_mesh({"tp": tp}), device="emulated")
+    assert np.abs(emulated - encoder.encode(few)).max() <= 1e-5
+
+
+@needs_compiler
+@pytest.mark.parametrize("target", ["cuda:sm_80", "cuda:sm_90a", "cuda:sm_100a"])
+def test_gpu_artefacts_have_kernels_without_spills(encoder, target):
+    function = encoder.function(ts.make_mesh({"tp": 2}), target=target)
+    try:
+        compiled = function.lower(encoder.params, *encoder.tokenize(SENTENCES)).compile(device="cuda")
+    except ts.CompileError as error:
+        if "ptxas" in str(error):
+            pytest.skip("ptxas is not installed")
+        raise
+    kernels = compiled.report["kernels"]
+    assert kernels and all(k["registers"] > 0 and k["spillBytes"] == 0 for k in kernels)
+
+
 @needs_compiler
 def test_reports_name_two_collectives_a_layer(encoder):
     lowered = encoder.function(ts.make_mesh({"tp": 2})).lower(

@@ -10,7 +10,10 @@ Exits with 1 if an embedding differs by more than 1e-5 or a step fails that shou
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import statistics
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -38,14 +41,21 @@ def reference_embeddings(folder: Path, tokens: tuple[np.ndarray, ...]) -> np.nda
     try:
         import torch
         from transformers import BertModel
+        from transformers.utils import logging
     except ImportError:
         return None
+    logging.disable_progress_bar()
     model = BertModel.from_pretrained(folder).eval()
     ids, mask, kinds = (torch.from_numpy(t).long() for t in tokens)
     with torch.no_grad():
         hidden = model(input_ids=ids, attention_mask=mask, token_type_ids=kinds).last_hidden_state
     keep = mask[:, :, None].float()
     return torch.nn.functional.normalize((hidden * keep).sum(1) / keep.sum(1), dim=1).numpy()
+
+
+def short(text: str) -> str:
+    """Paths in a sentence by their last part."""
+    return re.sub(r"/\S*/", "", text)
 
 
 def print_similarities(embeddings: np.ndarray, shown: int = 8) -> None:
@@ -98,34 +108,39 @@ def print_collectives(lowered, layers: int) -> None:
             shape = "x".join(str(d) for d in row["shape"])
             print(f"  {row['kind']} over {row['axes']} of {shape} {row['dtype']}, {row['bytes']} bytes "
                   f"sent by each device, at {row['where']}")
-            print(f"    because {row['rule']}")
-            for origin in row.get("origins", [])[:3]:
-                print(f"    from {origin}")
+            print(f"    because {short(row['rule'])}")
+            origins = row.get("origins", [])
+            for origin in origins[:1] + origins[-1:]:
+                print(f"    from {short(origin)}")
     print(flush=True)
 
 
 def compile_for_gpu(encoder: Encoder, tokens: tuple[np.ndarray, ...], target: str,
                     output: Path) -> bool:
-    """Compiles ahead of time and lists the kernels; False if that failed."""
+    """Compiles ahead of time with tessera-compile and lists the kernels; False if that failed."""
     step(f"compiling the same program for {target}")
-    mesh = ts.make_mesh({"tp": 2})
-    try:
-        lowered = encoder.function(mesh, target=target).lower(encoder.params, *tokens)
-        compiled = lowered.compile(device="cuda")
-    except ts.TesseraError as error:
-        print(f"not compiled for {target}: {error}\n")
+    tool = native.library_path("libtessera_compiler.so").resolve().parents[1] / "bin/tessera-compile"
+    base = output / "minilm"
+    report = base.with_suffix(".json")
+    artefact = output / f"minilm-{target.rpartition(':')[2]}.tsa"
+    lowered = encoder.function(ts.make_mesh({"tp": 2})).lower(encoder.params, *tokens)
+    base.with_suffix(".mlir").write_text(lowered.program.text)
+    command = [str(tool), str(base.with_suffix(".mlir")), f"--target={target}", "--emit=artefact",
+               "-o", str(artefact), f"--report={report}"]
+    print("  " + " ".join(command), flush=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print(f"not compiled for {target}:\n{done.stderr}")
         return False
-    path = output / f"minilm-{target.replace(':', '-')}.tsa"
-    compiled.save(path)
-    print(f"\n{path}: {len(compiled.as_artefact()) / 1e6:.1f} MB; kernels:")
-    kernels = compiled.report.get("kernels", [])
+    kernels = json.loads(report.read_text())["kernels"]
+    spilled = sum(k["spillBytes"] for k in kernels)
+    print(f"\n{artefact}: {artefact.stat().st_size / 1e6:.2f} MB; kernels:")
     width = max((len(k["name"]) for k in kernels), default=0)
     for kernel in kernels:
-        print(f"  {kernel['name'].ljust(width)}  {kernel.get('registers', 0):>3} registers  "
-              f"{kernel.get('spillBytes', 0)} bytes spilled  {kernel.get('sharedBytes', 0):>6} bytes shared")
-    print(f"  {len(kernels)} kernels, {sum(k.get('spillBytes', 0) for k in kernels)} bytes spilled\n",
-          flush=True)
-    return bool(kernels)
+        print(f"  {kernel['name'].ljust(width)}  {kernel['registers']:>3} registers  "
+              f"{kernel['spillBytes']} bytes spilled  {kernel['sharedBytes']:>6} bytes shared")
+    print(f"  {len(kernels)} kernels, {spilled} bytes spilled\n", flush=True)
+    return bool(kernels) and not spilled
 
 
 def emulate(encoder: Encoder, expected: np.ndarray) -> bool:
@@ -148,7 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tp", default="1,2,4", help="sizes of the tensor-parallel mesh axis")
     parser.add_argument("--threads", type=int, help="threads of all devices together")
     parser.add_argument("--target", default="cuda:sm_90a", help="what to compile for ahead of time")
-    parser.add_argument("--output", type=Path, default=Path("."), help="folder for the artefact")
+    parser.add_argument("--output", type=Path, default=Path("build" if Path("build").is_dir() else "."),
+                        help="folder for the program and the artefact")
     parser.add_argument("--emulate", action="store_true", help="also run the GPU kernels emulated")
     options = parser.parse_args(arguments)
     for library in ("libtessera_compiler.so", "libtessera_rt.so"):

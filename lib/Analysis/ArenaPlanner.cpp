@@ -12,8 +12,10 @@ ArenaPlan planArena(const std::vector<ArenaRequest> &requests,
   plan.offsets.resize(requests.size());
   std::vector<size_t> order(requests.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return requests[a].bytes > requests[b].bytes;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    if (requests[a].bytes != requests[b].bytes)
+      return requests[a].bytes > requests[b].bytes;
+    return a < b;
   });
 
   // Placed requests by ascending offset.

@@ -158,8 +158,8 @@ Tensor interpreter::iota(Shape shape, ElementKind kind, int64_t dim,
 /// Multiples of 2^-24 in [0, 1).
 static double toUniform(uint32_t word) { return (word >> 8) * 0x1p-24; }
 
-/// Box-Muller: a pair of words gives a pair of numbers. 1 - u lies in (0, 1], so
-/// that its logarithm is finite.
+/// Box-Muller: a pair of words gives a pair of numbers. 1 - u lies in (0, 1],
+/// so that its logarithm is finite.
 static double toNormal(uint32_t first, uint32_t second, bool isSecond) {
   constexpr double twoPi = 6.28318530717958647692;
   double radius = std::sqrt(-2 * std::log(1 - toUniform(first)));

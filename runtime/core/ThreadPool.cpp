@@ -23,7 +23,7 @@ constexpr int pollsBeforeSleep = 1000;
 constexpr int pollsBeforeYield = 200;
 
 /// Room for the scratch of kernels, and for what calls take.
-constexpr size_t workerStackBytes = 2 * abi::maxKernelScratch;
+constexpr size_t workerStackBytes = 2 * tessera::abi::maxKernelScratch;
 
 void relax() {
 #if defined(__x86_64__)

@@ -37,7 +37,8 @@ def main() -> None:
         out = np.empty_like(a)
         difference = float(np.abs(np.asarray(product(a, b)) - a @ b).max())
         times = harness.interleave({"tessera": lambda: product(a, b),
-                                    "openblas": lambda: np.matmul(a, b, out=out)}, args.rounds)
+                                    "openblas": lambda: np.matmul(a, b, out=out)}, args.rounds,
+                                   burst=max(2, 1024 // size * 8))
         result = harness.summary(times)
         gflops = {n: round(2e-6 * size**3 / e["median_ms"], 1) for n, e in result.items()}
         rows[str(size)] = {

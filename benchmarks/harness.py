@@ -17,18 +17,26 @@ from typing import Any, Callable
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def interleave(candidates: dict[str, Callable[[], Any]], rounds: int,
-               warmup: int = 2) -> dict[str, list[float]]:
-    """Seconds of each call, the candidates taking turns so that drift hits all alike."""
+def interleave(candidates: dict[str, Callable[[], Any]], rounds: int, warmup: int = 2,
+               burst: int = 1, settle: float = 0.15) -> dict[str, list[float]]:
+    """Seconds of each call, the candidates taking turns so that drift hits all alike.
+
+    Before a turn all threads rest `settle` seconds: workers of the peer before may spin that long
+    for more work (OpenBLAS's do for 2^28 cycles) and would take a core from the next. A turn is a
+    call that is not counted, which wakes the candidate's own workers, then `burst` counted ones.
+    """
     for run in candidates.values():
         for _ in range(warmup):
             run()
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, run in candidates.items():
-            begin = time.perf_counter()
+            time.sleep(settle)
             run()
-            times[name].append(time.perf_counter() - begin)
+            for _ in range(burst):
+                begin = time.perf_counter()
+                run()
+                times[name].append(time.perf_counter() - begin)
     return times
 
 

@@ -7,7 +7,7 @@ namespace tessera {
 
 TileSizes tileSizesFor(TileTarget target) {
   if (target == TileTarget::CPU)
-    return {128, 384, 512, 64, 256, 4096, 8192, 16384};
+    return {512, 192, 384, 64, 256, 4096, 8192, 16384};
   return {64, 64, 32, 32, 32, 1024, 1024, 4096};
 }
 

@@ -19,6 +19,22 @@ def VerifyProgram : Pass<"tessera-verify-program", "::mlir::ModuleOp"> {
   let dependentDialects = ["::tessera::TesseraDialect"];
 }
 
+def DecomposeOps : Pass<"tessera-decompose-ops"> {
+  let summary = "Writes composite ops as formulas of simpler ones.";
+  let description = [{
+    attention, gelu, layer_norm, rms_norm, silu and softmax become contractions,
+    reductions and elementwise ops that compute the same, in f32 and rounded once
+    (f64 in f64). For a target or a layout that has no kernel for the whole op,
+    and as their definition in simpler terms: tests compare both.
+
+    Input: stage `tessera`, before propagation, since new mesh tensors have open
+    layouts; or stage `local`. No other op changes. Linear.
+  }];
+  let options = [ListOption<"ops", "ops", "std::string",
+    "Names of the ops to write out, all of them by default">];
+  let dependentDialects = ["::tessera::TesseraDialect"];
+}
+
 def PropagateLayouts : Pass<"tessera-propagate-layouts", "::mlir::ModuleOp"> {
   let summary = "Spreads annotated layouts over the whole program.";
   let description = [{

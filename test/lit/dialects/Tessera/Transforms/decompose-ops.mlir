@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: tessera-opt %s --tessera-decompose-ops | FileCheck %s
+// RUN: tessera-opt %s --tessera-decompose-ops=ops=softmax,gelu | FileCheck %s --check-prefix=SOME
+// RUN: tessera-opt %s '--tessera-check-equivalence=pipeline=builtin.module(tessera-decompose-ops) runs=3' -o /dev/null
+// RUN: not tessera-opt %s --tessera-decompose-ops=ops=softmax,relu 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+
+// UNKNOWN: tessera-decompose-ops knows no op 'relu'; it knows attention, gelu, layer_norm, rms_norm, silu, softmax
+
+dist.mesh @mesh <[tp = 2]>
+
+// CHECK-LABEL: func.func @gelu
+// CHECK: %[[SCALED:.*]] = tessera.mul %arg0
+// CHECK: tessera.erf %[[SCALED]]
+// CHECK: tessera.tanh
+// CHECK-NOT: tessera.gelu
+// SOME-LABEL: func.func @gelu
+// SOME-NOT: tessera.gelu
+func.func @gelu(%x: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>) {
+  %0 = tessera.gelu %x approximation none : tensor<2x3xf32> -> tensor<2x3xf32>
+  %1 = tessera.gelu %x approximation tanh : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0, %1 : tensor<2x3xf32>, tensor<2x3xf32>
+}
+
+// Computed in f32 and rounded once.
+// CHECK-LABEL: func.func @silu
+// CHECK: %[[WIDE:.*]] = tessera.convert %arg0 : tensor<2x3xbf16> -> tensor<2x3xf32>
+// CHECK: %[[PRODUCT:.*]] = tessera.mul %[[WIDE]]
+// CHECK: tessera.convert %[[PRODUCT]] : tensor<2x3xf32> -> tensor<2x3xbf16>
+// SOME-LABEL: func.func @silu
+// SOME: tessera.silu
+func.func @silu(%x: tensor<2x3xbf16>) -> tensor<2x3xbf16> {
+  %0 = tessera.silu %x : tensor<2x3xbf16>
+  return %0 : tensor<2x3xbf16>
+}
+
+// CHECK-LABEL: func.func @softmax
+// CHECK: %[[MOST:.*]] = tessera.reduce max %arg0 dims [1] : tensor<2x3x5xf32> -> tensor<2x5xf32>
+// CHECK: tessera.broadcast %[[MOST]] dims [0, 2]
+// CHECK: tessera.exp
+// CHECK: tessera.reduce sum
+// CHECK: tessera.div
+func.func @softmax(%x: tensor<2x3x5xf32>) -> tensor<2x3x5xf32> {
+  %0 = tessera.softmax %x dim 1 : tensor<2x3x5xf32> -> tensor<2x3x5xf32>
+  return %0 : tensor<2x3x5xf32>
+}
+
+// CHECK-LABEL: func.func @norms
+// CHECK-COUNT-2: tessera.rsqrt
+// CHECK-NOT: _norm
+func.func @norms(%x: tensor<2x3x5xf32>, %scale: tensor<5xf32>, %bias: tensor<5xf32>) -> (tensor<2x3x5xf32>, tensor<2x3x5xf32>) {
+  %0 = tessera.layer_norm %x, %scale, %bias epsilon 1.0e-5 : tensor<2x3x5xf32>, tensor<5xf32>, tensor<5xf32> -> tensor<2x3x5xf32>
+  %1 = tessera.rms_norm %x, %scale epsilon 1.0e-5 : tensor<2x3x5xf32>, tensor<5xf32> -> tensor<2x3x5xf32>
+  return %0, %1 : tensor<2x3x5xf32>, tensor<2x3x5xf32>
+}
+
+// Values between are mesh tensors too, open for propagation.
+// CHECK-LABEL: func.func @attention
+// CHECK: tessera.contract {{.*}} "bskgd,btkd->bkgst" : !tessera.mesh_tensor<2x3x2x2x5xf32, @mesh>
+// CHECK: tessera.contract {{.*}} "bkgst,btke->bskge"
+func.func @attention(%q: !tessera.mesh_tensor<2x3x4x5xf32, @mesh, [{}, {}, {tp}, {}]>, %k: !tessera.mesh_tensor<2x7x2x5xf32, @mesh>, %v: !tessera.mesh_tensor<2x7x2x3xf32, @mesh>, %bias: !tessera.mesh_tensor<2x1x1x7xf32, @mesh>) -> !tessera.mesh_tensor<2x3x4x3xf32, @mesh> {
+  %0 = tessera.attention %q, %k, %v bias %bias scale 0.4 : !tessera.mesh_tensor<2x3x4x5xf32, @mesh, [{}, {}, {tp}, {}]>, !tessera.mesh_tensor<2x7x2x5xf32, @mesh>, !tessera.mesh_tensor<2x7x2x3xf32, @mesh>, !tessera.mesh_tensor<2x1x1x7xf32, @mesh> -> !tessera.mesh_tensor<2x3x4x3xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<2x3x4x3xf32, @mesh>
+}
+
+// The first two of seven queries see none of five keys: zeros, not NaN.
+// CHECK-LABEL: func.func @causal
+// CHECK: tessera.compare le
+func.func @causal(%q: tensor<2x7x2x3xf32>, %k: tensor<2x5x2x3xf32>, %v: tensor<2x5x2x3xf32>) -> tensor<2x7x2x3xf32> {
+  %0 = tessera.attention %q, %k, %v scale 0.5 causal : tensor<2x7x2x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x3xf32> -> tensor<2x7x2x3xf32>
+  return %0 : tensor<2x7x2x3xf32>
+}

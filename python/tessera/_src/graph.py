@@ -63,6 +63,13 @@ def dense_text(value: np.ndarray) -> str:
     return f'dense<"0x{raw.hex().upper()}">'
 
 
+def location_text(place: source.Location | None) -> str:
+    """As MLIR writes it."""
+    if place is None:
+        return "loc(unknown)"
+    return f"loc({quoted(place.file)}:{place.line}:{place.column})"
+
+
 class Graph:
     """Collects one function's ops; values are numbered."""
 
@@ -87,10 +94,7 @@ class Graph:
         place = source.user_location()
         text = self._locations.get(place)
         if text is None:
-            text = "loc(unknown)" if place is None else (
-                f"loc({quoted(place.file)}:{place.line}:{place.column})"
-            )
-            self._locations[place] = text
+            text = self._locations[place] = location_text(place)
         return text
 
     def add_argument(self, name: str, shape: tuple[int, ...], dtype: np.dtype,
@@ -98,10 +102,9 @@ class Graph:
         """A new argument's value and type."""
         value = f"%arg{len(self.arguments)}"
         text = type_text(shape, dtype, layout)
-        place = "" if location is None else (
-            f" loc({quoted(location.file)}:{location.line}:{location.column})"
+        self.arguments.append(
+            f"{value}: {text} {{tessera.name = {quoted(name)}}} {location_text(location)}"
         )
-        self.arguments.append(f"{value}: {text} {{tessera.name = {quoted(name)}}}{place}")
         return value, text
 
     def emit(self, text: str) -> str:
@@ -111,9 +114,11 @@ class Graph:
         self.lines.append(f"    {value} = {text} {self.location_text()}")
         return value
 
-    def module(self, results: list[str], types: list[str]) -> str:
-        """The whole module; `results` are what @main returns."""
+    def module(self, results: list[str], types: list[str],
+               location: source.Location | None) -> str:
+        """The whole module; `results` are what @main, written at `location`, returns."""
         returned = f"return {', '.join(results)} : {', '.join(types)}" if results else "return"
+        returned += " " + location_text(location)
         signature = ",\n      ".join(self.arguments)
         return "\n".join(
             [

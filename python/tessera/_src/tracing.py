@@ -104,7 +104,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
         flat, structure = tree.flatten(result)
         flat = [_as_result(r, path) for r, path in zip(flat, tree.paths(structure))]
         flat = _constrain_results(flat, structure, mesh, out_shardings, result_annotation, unifier)
-    text = owner.module([r.value for r in flat], [r.type for r in flat])
+    text = owner.module([r.value for r in flat], [r.type for r in flat], location)
     return Program(text, mesh, list(leaves), [(r.shape, r.dtype) for r in flat], structure, location)
 
 

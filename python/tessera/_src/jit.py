@@ -9,9 +9,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tessera._src import tree
 from tessera._src.annotations import MeshTensorSpec, Unifier, annotations_of
-from tessera._src.array import ShapeDtypeStruct
+from tessera._src.array import Array, ShapeDtypeStruct
 from tessera._src.errors import (
     ConfigError,
     ShapeError,
@@ -48,6 +50,8 @@ class JittedFunction:
         self._annotations = annotations_of(function)
         self._statics = self._static_names(options["static_argnums"], options["static_argnames"])
         self._compiled: dict[tuple, Compiled] = {}
+        # What _compiled has for calls with nothing but arrays, by a key that is cheaper to make.
+        self._compiled_for_arrays: dict[tuple, Compiled] = {}
         self._lock = threading.Lock()
 
     def _static_names(self, nums: Any, names: Any) -> frozenset[str]:
@@ -103,9 +107,13 @@ class JittedFunction:
         if is_tracing():  # A jitted function inside another is inlined.
             return self.function(*args, **kwargs)
         try:
+            mesh = self.mesh or self._mesh()
+            array_key = None if kwargs or self._statics else _key_of_arrays(args, mesh)
+            compiled = self._compiled_for_arrays.get(array_key)
+            if compiled is not None:
+                return compiled.run_flat(args)
             args, kwargs, statics = self._separate(args, kwargs)
             leaves, structure = tree.flatten((args, kwargs))
-            mesh = self.mesh or self._mesh()
             key = (structure, tuple([_kind(leaf) for leaf in leaves]), statics, mesh)
             compiled = self._compiled.get(key)
             if compiled is None:
@@ -115,6 +123,8 @@ class JittedFunction:
                         lowered = self._lower(leaves, structure, statics, mesh)
                         compiled = lowered.compile(self.device, self.threads)
                         self._compiled[key] = compiled
+            if array_key is not None:
+                self._compiled_for_arrays[array_key] = compiled
             return compiled.run_flat(leaves)
         except TesseraError as error:
             raise without_internal_frames(error) from None
@@ -158,6 +168,7 @@ class JittedFunction:
 
     def clear_cache(self) -> None:
         """Forgets compiled programs (those on disk stay)."""
+        self._compiled_for_arrays.clear()
         self._compiled.clear()
 
     def _lower(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple,
@@ -221,6 +232,18 @@ class JittedFunction:
             raise ConfigError("TS4007", "in_shardings has more entries than there are arguments",
                               expected=len(self._names) - len(self._statics), got=len(given))
         return [by_name.get(name) for name, _ in entries]
+
+
+def _key_of_arrays(args: tuple, mesh: Mesh) -> tuple | None:
+    """The kinds of arguments that all are arrays without a sharding of their own; else None."""
+    key: list[Any] = [mesh]
+    for arg in args:
+        if type(arg) is Array and arg.sharding is None:
+            arg = arg._host
+        elif type(arg) is not np.ndarray:
+            return None
+        key += (arg.shape, arg.dtype)
+    return tuple(key)
 
 
 def _kind(leaf: Any) -> Any:

@@ -253,7 +253,7 @@ class Compiled:
                 if not host.flags.c_contiguous:
                     host = np.ascontiguousarray(host)
                 keep.append(host)
-                words.append(host.ctypes.data)
+                words.append(native.pointer_of(host))
                 words.append(0)
         results = executable.run(words)
         return tree.unflatten(self.lowered.program.result_tree, [Array(r) for r in results])

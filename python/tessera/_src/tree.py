@@ -15,6 +15,8 @@ from tessera._src.errors import TraceError
 
 T = TypeVar("T", bound=type)
 _DATACLASSES: dict[type, tuple[str, ...]] = {}
+# Types seen at leaves: a call of a compiled function flattens its arguments, so leaves must be cheap.
+_LEAF_TYPES: set[type] = set()
 
 
 class TreeDef:
@@ -50,6 +52,7 @@ def register_dataclass(cls: T) -> T:
     """Makes a dataclass a tree of its fields (usable as a decorator)."""
     if not dataclasses.is_dataclass(cls):
         raise TraceError("TS1003", f"{cls.__name__} is not a dataclass")
+    _LEAF_TYPES.discard(cls)
     _DATACLASSES[cls] = tuple(f.name for f in dataclasses.fields(cls) if f.init)
     return cls
 
@@ -73,6 +76,7 @@ def _children(tree: Any) -> tuple[Any, tuple, list] | None:
     if kind in _DATACLASSES:
         keys = _DATACLASSES[kind]
         return kind, keys, [getattr(tree, k) for k in keys]
+    _LEAF_TYPES.add(kind)
     return None
 
 
@@ -85,6 +89,9 @@ def flatten(
 
 
 def _flatten(tree: Any, leaves: list, is_leaf) -> TreeDef:
+    if is_leaf is None and type(tree) in _LEAF_TYPES:
+        leaves.append(tree)
+        return LEAF
     if tree is None:
         return _NONE
     node = None if is_leaf is not None and is_leaf(tree) else _children(tree)

@@ -34,12 +34,10 @@ public:
         Layout::open(meshTensor.getLayout().mesh, shape.size()));
   }
 
-  template <typename Op>
-  Value unary(Value x) {
+  template <typename Op> Value unary(Value x) {
     return Op::create(rewriter, loc, x.getType(), x);
   }
-  template <typename Op>
-  Value binary(Value x, Value y) {
+  template <typename Op> Value binary(Value x, Value y) {
     return Op::create(rewriter, loc, x.getType(), x, y);
   }
   Value number(double value, ArrayRef<int64_t> shape) {
@@ -80,8 +78,8 @@ public:
   Value reshape(Value x, ArrayRef<int64_t> shape) {
     if (shapeOf(x) == shape)
       return x;
-    return ReshapeOp::create(
-        rewriter, loc, like(shape, getElementTypeOrSelf(x.getType())), x);
+    return ReshapeOp::create(rewriter, loc,
+                             like(shape, getElementTypeOrSelf(x.getType())), x);
   }
   Value contract(Value x, Value y, StringRef spec, ArrayRef<int64_t> shape) {
     return ContractOp::create(rewriter, loc, like(shape, computeType), x, y,
@@ -148,7 +146,8 @@ void decompose(SoftmaxOp op, FormulaBuilder &f) {
   ArrayRef<int64_t> shape = shapeOf(x);
   Value most = f.repeat(f.reduce(dist::ReductionKind::max, x, dim), shape, dim);
   Value weights = f.unary<ExpOp>(f.binary<SubOp>(x, most));
-  Value sum = f.repeat(f.reduce(dist::ReductionKind::sum, weights, dim), shape, dim);
+  Value sum =
+      f.repeat(f.reduce(dist::ReductionKind::sum, weights, dim), shape, dim);
   f.finish(f.binary<DivOp>(weights, sum));
 }
 
@@ -179,8 +178,8 @@ void decompose(RmsNormOp op, FormulaBuilder &f) {
   Value inverse = f.unary<RsqrtOp>(f.binary<AddOp>(
       square, f.numberLike(op.getEpsilon().convertToDouble(), square)));
   Value scale = f.broadcast(f.widen(op.getScale()), shape, {last});
-  f.finish(f.binary<MulOp>(
-      f.binary<MulOp>(x, f.repeat(inverse, shape, last)), scale));
+  f.finish(f.binary<MulOp>(f.binary<MulOp>(x, f.repeat(inverse, shape, last)),
+                           scale));
 }
 
 /// Scores [B,K,G,S,T]: G query heads share each of K key heads.
@@ -199,8 +198,8 @@ void decompose(AttentionOp op, FormulaBuilder &f) {
   scores = f.binary<MulOp>(
       scores, f.numberLike(op.getScale().convertToDouble(), scores));
   if (Value bias = op.getBias()) {
-    bias = f.broadcast(f.widen(bias), {batch, heads, queries, keys},
-                       {0, 1, 2, 3});
+    bias =
+        f.broadcast(f.widen(bias), {batch, heads, queries, keys}, {0, 1, 2, 3});
     scores = f.binary<AddOp>(scores, f.reshape(bias, shape));
   }
   Value masked = f.number(minusInfinity, shape);
@@ -222,14 +221,13 @@ void decompose(AttentionOp op, FormulaBuilder &f) {
   Value sum = f.reduce(dist::ReductionKind::sum, weights, 4);
   sum = f.select(isEmpty, f.number(1, rows), sum);
   weights = f.binary<DivOp>(weights, f.repeat(sum, shape, 4));
-  Value result = f.contract(weights, f.widen(op.getValue()),
-                            "bkgst,btke->bskge",
-                            {batch, queries, groups, perGroup, valueSize});
+  Value result =
+      f.contract(weights, f.widen(op.getValue()), "bkgst,btke->bskge",
+                 {batch, queries, groups, perGroup, valueSize});
   f.finish(f.reshape(result, {batch, queries, heads, valueSize}));
 }
 
-template <typename Op>
-struct Decompose : OpRewritePattern<Op> {
+template <typename Op> struct Decompose : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
@@ -257,8 +255,8 @@ struct DecomposeOpsPass : tessera::impl::DecomposeOpsBase<DecomposeOpsPass> {
     // No folding: the program keeps what it has but the wanted ops.
     GreedyRewriteConfig config;
     config.enableFolding(false).enableConstantCSE(false);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)))
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();
   }
 

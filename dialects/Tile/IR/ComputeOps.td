@@ -8,16 +8,19 @@ include "dialects/Tile/IR/TileDialect.td"
 def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["acc", "result"]>]> {
   let summary = "Adds a matrix product to an accumulator.";
   let description = [{
-    result[m,n] = acc[m,n] + sum_k lhs[m,k] rhs[k,n]. Operands of bf16 and f16
-    are multiplied and added in f32, the element type of the accumulator.
+    result[m,n] = acc[m,n] + sum_k lhs[m,k] rhs[k,n]. Factors have one element
+    type. Those of bf16 and f16 are multiplied and added in f32, the element type
+    of the accumulator; others are added in their own type. The order of the
+    sum is the target's choice.
 
     ```mlir
     %3 = tile.dot %0, %1, %2 : tensor<4x3xf32>, tensor<3x5xf32> -> tensor<4x5xf32>
     ```
   }];
-  let arguments = (ins Arg<Tile_Tile, "[m,k]">:$lhs, Arg<Tile_Tile, "[k,n]">:$rhs,
-                       Arg<Tile_Tile, "[m,n]">:$acc);
-  let results = (outs Res<Tile_Tile, "[m,n]">:$result);
+  let arguments = (ins Arg<Tile_NumberTile, "[m,k]">:$lhs,
+                       Arg<Tile_NumberTile, "[k,n]">:$rhs,
+                       Arg<Tile_NumberTile, "[m,n]">:$acc);
+  let results = (outs Res<Tile_NumberTile, "[m,n]">:$result);
   let assemblyFormat = "$lhs `,` $rhs `,` $acc attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -25,23 +28,33 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["acc", "result"]>]> {
 def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
   let summary = "Combines the elements along a dimension, which becomes size 1.";
   let description = [{
-    `kind` is sum, max, min or prod.
+    `kind` is sum, max, min or prod, in the element type of the input: what is
+    narrower than f32 is widened before. max and min of floats are NaN where an
+    element is; those of integers are signed. The order is the target's choice.
 
     ```mlir
     %1 = tile.reduce "sum" %0 dim 1 : tensor<4x5xf32> -> tensor<4x1xf32>
     ```
   }];
   let arguments = (ins Arg<StrAttr, "how elements are combined">:$kind,
-                       Arg<Tile_Tile, "the elements">:$input,
+                       Arg<Tile_NumberTile, "the elements">:$input,
                        Arg<I64Attr, "the dimension">:$dim);
-  let results = (outs Res<Tile_Tile, "the combined values">:$result);
+  let results = (outs Res<Tile_NumberTile, "the combined values">:$result);
   let assemblyFormat = "$kind $input `dim` $dim attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
   let summary = "Repeats a tile along its dimensions of size 1.";
-  let description = "```mlir\n%1 = tile.broadcast %0 : tensor<4x1xf32> -> tensor<4x5xf32>\n```";
+  let description = [{
+    result[i, j] = input[i, 0] where dimension 1 of the input has size 1. Ranks
+    are equal: `tile.reshape` adds dimensions of size 1.
+
+    ```mlir
+    %1 = tile.broadcast %0 : tensor<4x1xf32> -> tensor<4x5xf32>
+    ```
+  }];
   let arguments = (ins Arg<Tile_Tile, "the tile">:$input);
   let results = (outs Res<Tile_Tile, "same rank">:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
@@ -51,7 +64,14 @@ def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
 
 def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
   let summary = "Gives the elements, in row-major order, another shape.";
-  let description = "```mlir\n%1 = tile.reshape %0 : tensor<1x4x5xf32> -> tensor<4x5xf32>\n```";
+  let description = [{
+    Nothing moves where only dimensions of size 1 come and go; other shapes may
+    cost a division per element.
+
+    ```mlir
+    %1 = tile.reshape %0 : tensor<1x4x5xf32> -> tensor<4x5xf32>
+    ```
+  }];
   let arguments = (ins Arg<Tile_Tile, "the tile">:$input);
   let results = (outs Res<Tile_Tile, "the same elements">:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
@@ -61,7 +81,13 @@ def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
 
 def Tile_TransOp : Tile_Op<"trans", [Pure]> {
   let summary = "Permutes the dimensions of a tile.";
-  let description = "```mlir\n%1 = tile.trans %0 [1, 0] : tensor<4x5xf32> -> tensor<5x4xf32>\n```";
+  let description = [{
+    result[i0, i1, ...] = input[j0, j1, ...] with j[permutation[d]] = i[d].
+
+    ```mlir
+    %1 = tile.trans %0 [1, 0] : tensor<4x5xf32> -> tensor<5x4xf32>
+    ```
+  }];
   let arguments = (ins Arg<Tile_Tile, "the tile">:$input,
                        Arg<DenseI64ArrayAttr, "source dimension of each result dimension">:$permutation);
   let results = (outs Res<Tile_Tile, "the permuted tile">:$result);
@@ -72,20 +98,35 @@ def Tile_TransOp : Tile_Op<"trans", [Pure]> {
 
 def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
   let summary = "Gives each element its index along a dimension.";
-  let description = "```mlir\n%0 = tile.iota dim 1 : tensor<4x5xi32>\n```";
+  let description = [{
+    result[i, j] = j for `dim` 1, counted from 0 in every tile; what the block's
+    place adds comes by `tile.splat` and `arith.addi`.
+
+    ```mlir
+    %0 = tile.iota dim 1 : tensor<4x5xi32>
+    ```
+  }];
   let arguments = (ins Arg<I64Attr, "the dimension">:$dim);
-  let results = (outs Res<Tile_Tile, "the indices; an integer type">:$result);
+  let results = (outs Res<Tile_IndexTile, "the indices">:$result);
   let assemblyFormat = "`dim` $dim attr-dict `:` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
   let summary = "Fills a tile with a scalar.";
-  let description = "```mlir\n%1 = tile.splat %0 : f32 -> tensor<4x5xf32>\n```";
+  let description = [{
+    Brings a scalar of the kernel (a block's offset, say) to tiles.
+
+    ```mlir
+    %1 = tile.splat %0 : f32 -> tensor<4x5xf32>
+    ```
+  }];
   let arguments = (ins Arg<AnyTypeOf<[AnyFloat, AnySignlessInteger]>, "the scalar">:$input);
   let results = (outs Res<Tile_Tile, "the filled tile">:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 #endif // TESSERA_TILE_IR_COMPUTEOPS_TD

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tile/IR/Tile.h"
+#include "Verification.h"
+
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace tessera::tile;
@@ -7,10 +9,316 @@ using namespace tessera::tile;
 #define GET_OP_CLASSES
 #include "dialects/Tile/IR/KernelOps.cpp.inc"
 
-LogicalResult KernelOp::verifyRegions() { return success(); }
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &) {
+//===----------------------------------------------------------------------===//
+// kernel
+//===----------------------------------------------------------------------===//
+
+LogicalResult KernelOp::verify() {
+  if (getGrid().empty() || getGrid().size() > 3)
+    return emitOpError() << "has a grid of " << getGrid().size()
+                         << " dimensions; expected 1 to 3";
+  for (auto [d, size] : llvm::enumerate(getGrid()))
+    if (size < 1)
+      return emitOpError() << "has " << size << " blocks along grid dimension "
+                           << d << "; expected at least 1";
   return success();
 }
-LogicalResult LoadOp::verify() { return success(); }
-LogicalResult StoreOp::verify() { return success(); }
-LogicalResult GatherOp::verify() { return success(); }
+
+static LogicalResult verifyArgument(BlockArgument argument) {
+  auto kernel = cast<KernelOp>(argument.getOwner()->getParentOp());
+  auto fail = [&]() {
+    return kernel.emitOpError() << "argument " << argument.getArgNumber()
+                                << " has type " << argument.getType() << "; ";
+  };
+  auto type = dyn_cast<MemRefType>(argument.getType());
+  if (!type || !isMemoryType(type))
+    return fail() << "expected a memref of static shape, rank 1 or more, and "
+                     "elements of f64, f32, bf16, f16, i8, i32 or i64; "
+                     "booleans lie in memory as i8, scalars as 1 element";
+  if (!type.getLayout().isIdentity())
+    return fail() << "arguments lie in row-major order without gaps; take a "
+                     "view of one with memref.reinterpret_cast";
+  if (type.getMemorySpace())
+    return fail() << "arguments lie in global memory, which has no memory "
+                     "space attribute";
+  return success();
+}
+
+/// The kernel argument that `memory` is or is a view of; null for other memory.
+static BlockArgument rootOf(KernelOp kernel, Value memory) {
+  while (auto view = memory.getDefiningOp<memref::ReinterpretCastOp>())
+    memory = view.getSource();
+  auto argument = dyn_cast<BlockArgument>(memory);
+  bool isOurs = argument && argument.getOwner() == &kernel.getBlock();
+  return isOurs ? argument : BlockArgument();
+}
+
+/// `op` reads or writes `memory`, which must be an input or an output.
+static LogicalResult verifyAccess(KernelOp kernel, Operation *op, Value memory,
+                                  bool writes) {
+  BlockArgument root = rootOf(kernel, memory);
+  if (!root) {
+    InFlightDiagnostic error =
+        op->emitOpError("works on memory that is no argument of the kernel");
+    error.attachNote(memory.getLoc()) << "the memory is defined here";
+    error.attachNote() << "kernels see memory through their arguments, and "
+                          "views of them by memref.reinterpret_cast";
+    return error;
+  }
+  bool isInput = root.getArgNumber() < kernel.getNumInputs();
+  if (isInput != writes)
+    return success();
+  InFlightDiagnostic error = op->emitOpError()
+                             << (writes ? "writes an input" : "reads an output")
+                             << ", argument " << root.getArgNumber();
+  error.attachNote(kernel.getLoc())
+      << "the kernel has " << kernel.getNumInputs()
+      << " inputs, which come first";
+  error.attachNote() << (writes ? "other blocks may read it; write to an output"
+                                : "its elements have no value before they are "
+                                  "written; keep the tile that was stored");
+  return error;
+}
+
+/// A view has a fixed place inside of what it views.
+static LogicalResult verifyView(memref::ReinterpretCastOp view) {
+  auto from = dyn_cast<MemRefType>(view.getSource().getType());
+  auto to = cast<MemRefType>(view.getType());
+  SmallVector<int64_t> strides, fromStrides;
+  int64_t offset, fromOffset;
+  bool isStatic =
+      from && succeeded(to.getStridesAndOffset(strides, offset)) &&
+      succeeded(from.getStridesAndOffset(fromStrides, fromOffset)) &&
+      from.hasStaticShape() && to.hasStaticShape() &&
+      !ShapedType::isDynamicShape(strides) && !ShapedType::isDynamic(offset);
+  if (!isStatic) {
+    InFlightDiagnostic error =
+        view.emitOpError("needs static sizes, strides and offset in a kernel");
+    error.attachNote() << "what depends on the block goes into the offsets of "
+                          "tile.load and tile.store";
+    return error;
+  }
+  int64_t last = offset;
+  for (auto [size, stride] : llvm::zip(to.getShape(), strides)) {
+    if (stride < 0)
+      return view.emitOpError()
+             << "has a stride of " << stride << "; expected 0 or more";
+    last += (size - 1) * stride;
+  }
+  // Views of views count from the start of the argument, too.
+  Value root = view.getSource();
+  while (auto inner = root.getDefiningOp<memref::ReinterpretCastOp>())
+    root = inner.getSource();
+  auto rootType = dyn_cast<MemRefType>(root.getType());
+  if (!rootType || !rootType.hasStaticShape() ||
+      (offset >= 0 && last < rootType.getNumElements()))
+    return success();
+  InFlightDiagnostic error = view.emitOpError()
+                             << "reaches elements " << offset << " to " << last
+                             << " of memory of " << rootType.getNumElements();
+  error.attachNote(root.getLoc()) << "the memory has type " << rootType;
+  return error;
+}
+
+/// Constant tiles are computed lane by lane, so all lanes are one number.
+static LogicalResult verifyConstant(arith::ConstantOp constant) {
+  if (!isa<TensorType>(constant.getType()) ||
+      isa<SplatElementsAttr>(constant.getValue()))
+    return success();
+  InFlightDiagnostic error =
+      constant.emitOpError("holds different elements in a kernel");
+  error.attachNote() << "only splats are made inside of kernels; load others "
+                        "from an input";
+  return error;
+}
+
+LogicalResult KernelOp::verifyRegions() {
+  auto count = static_cast<int64_t>(getBlock().getNumArguments());
+  auto inputs = static_cast<int64_t>(getNumInputs());
+  if (inputs < 0 || inputs > count)
+    return emitOpError() << "has " << count << " arguments, but " << inputs
+                         << " inputs; expected 0 to " << count;
+  for (BlockArgument argument : getBlock().getArguments())
+    if (failed(verifyArgument(argument)))
+      return failure();
+  auto verify = [&](Operation *op) -> LogicalResult {
+    if (auto load = dyn_cast<LoadOp>(op))
+      return verifyAccess(*this, op, load.getMemory(), /*writes=*/false);
+    if (auto gather = dyn_cast<GatherOp>(op))
+      return verifyAccess(*this, op, gather.getMemory(), /*writes=*/false);
+    if (auto store = dyn_cast<StoreOp>(op))
+      return verifyAccess(*this, op, store.getMemory(), /*writes=*/true);
+    if (auto view = dyn_cast<memref::ReinterpretCastOp>(op))
+      return verifyView(view);
+    if (auto constant = dyn_cast<arith::ConstantOp>(op))
+      return verifyConstant(constant);
+    return success();
+  };
+  WalkResult result = getBody().walk([&](Operation *op) {
+    return failed(verify(op)) ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
+//===----------------------------------------------------------------------===//
+// launch
+//===----------------------------------------------------------------------===//
+
+/// The element type that a tensor's elements have in memory.
+static Type memoryElementType(Type type) {
+  auto integer = dyn_cast<IntegerType>(type);
+  if (!integer)
+    return type;
+  unsigned width = integer.getWidth() == 1 ? 8 : integer.getWidth();
+  return IntegerType::get(type.getContext(), width);
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  Operation *symbol = symbols.lookupNearestSymbolFrom(*this, getKernelAttr());
+  auto kernel = dyn_cast_or_null<KernelOp>(symbol);
+  if (!kernel) {
+    InFlightDiagnostic error = emitOpError()
+                               << "launches @" << getKernel() << ", which is "
+                               << (symbol ? "no tile.kernel" : "not defined");
+    if (symbol)
+      error.attachNote(symbol->getLoc())
+          << "@" << getKernel() << " is a " << symbol->getName();
+    return error;
+  }
+  Block &block = kernel.getBlock();
+  size_t inputs = kernel.getNumInputs();
+  size_t outputs = block.getNumArguments() - inputs;
+  if (getInputs().size() != inputs || getOutputs().size() != outputs) {
+    InFlightDiagnostic error =
+        emitOpError() << "has " << getInputs().size() << " operands and "
+                      << getOutputs().size() << " results";
+    error.attachNote(kernel.getLoc())
+        << "@" << getKernel() << " has " << inputs << " inputs and " << outputs
+        << " outputs";
+    return error;
+  }
+  SmallVector<Value> tensors(getInputs());
+  llvm::append_range(tensors, getOutputs());
+  for (auto [i, tensor] : llvm::enumerate(tensors)) {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    auto memory = cast<MemRefType>(block.getArgument(i).getType());
+    bool sameBytes =
+        type.getNumElements() == memory.getNumElements() &&
+        memoryElementType(type.getElementType()) == memory.getElementType();
+    if (sameBytes)
+      continue;
+    InFlightDiagnostic error = emitOpError()
+                               << (i < inputs ? "operand " : "result ")
+                               << (i < inputs ? i : i - inputs) << " has type "
+                               << type << ", the kernel's memory is " << memory;
+    error.attachNote(kernel.getLoc()) << "@" << getKernel() << " is here";
+    error.attachNote() << "both have the same number of elements of one type; "
+                          "booleans lie in memory as i8";
+    return error;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// program_id
+//===----------------------------------------------------------------------===//
+
+LogicalResult ProgramIdOp::verify() {
+  auto kernel = (*this)->getParentOfType<KernelOp>();
+  if (!kernel)
+    return emitOpError() << "stands outside of a tile.kernel; only the blocks "
+                            "of a kernel have an index";
+  auto dim = static_cast<int64_t>(getDim());
+  auto rank = static_cast<int64_t>(kernel.getGrid().size());
+  if (dim >= 0 && dim < rank)
+    return success();
+  InFlightDiagnostic error = emitOpError()
+                             << "names grid dimension " << dim
+                             << " of a grid of " << rank << " dimensions";
+  error.attachNote(kernel.getLoc())
+      << "the grid is " << shapeToString(kernel.getGrid());
+  return error;
+}
+
+OpFoldResult ProgramIdOp::fold(FoldAdaptor) {
+  auto kernel = (*this)->getParentOfType<KernelOp>();
+  if (!kernel || kernel.getGrid()[getDim()] != 1)
+    return {};
+  return IntegerAttr::get(getType(), 0);
+}
+
+//===----------------------------------------------------------------------===//
+// load, store, gather
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyOffsets(Operation *op, OperandRange offsets,
+                                   Value memory, size_t count, StringRef what) {
+  if (offsets.size() == count)
+    return success();
+  InFlightDiagnostic error = op->emitOpError()
+                             << "has " << offsets.size() << " offsets for "
+                             << count << " " << what;
+  error.attachNote(memory.getLoc())
+      << "the memory has type " << memory.getType();
+  return error;
+}
+
+/// A box of `memory` is a tile of the same rank and element type.
+static LogicalResult verifyBox(Operation *op, Value tile, StringRef name,
+                               Value memory, OperandRange offsets) {
+  size_t rank = shapeOf(memory).size();
+  if (failed(verifyOffsets(op, offsets, memory, rank, "dimensions")) ||
+      failed(verifyRank(op, tile, name, rank)))
+    return failure();
+  return verifyElementType(op, tile, name,
+                           getElementTypeOrSelf(memory.getType()));
+}
+
+LogicalResult LoadOp::verify() {
+  if (failed(
+          verifyBox(*this, getResult(), "a result", getMemory(), getOffsets())))
+    return failure();
+  Type type = getElementTypeOrSelf(getMemory().getType());
+  if (!getPad() || getPad()->getType() == type)
+    return success();
+  return emitOpError() << "pads with a value of type " << getPad()->getType()
+                       << ", the elements have type " << type;
+}
+
+/// Before: tile.load ... pad 0. After: without it, which means the same.
+static LogicalResult dropZeroPad(LoadOp op, PatternRewriter &rewriter) {
+  if (!op.getPad())
+    return rewriter.notifyMatchFailure(op, "has no pad");
+  Attribute pad = *op.getPad();
+  auto number = dyn_cast<FloatAttr>(pad);
+  bool isZero = number ? number.getValue().isPosZero()
+                       : cast<IntegerAttr>(pad).getValue().isZero();
+  if (!isZero)
+    return rewriter.notifyMatchFailure(op, "pads with another value than 0");
+  rewriter.modifyOpInPlace(op, [&] { op.removePadAttr(); });
+  return success();
+}
+
+void LoadOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                         MLIRContext *) {
+  patterns.add(dropZeroPad);
+}
+
+LogicalResult StoreOp::verify() {
+  return verifyBox(*this, getValue(), "the value", getMemory(), getOffsets());
+}
+
+LogicalResult GatherOp::verify() {
+  size_t rank = shapeOf(getMemory()).size();
+  if (failed(verifyRank(*this, getIndices(), "indices", 1)) ||
+      failed(verifyOffsets(*this, getOffsets(), getMemory(), rank - 1,
+                           "dimensions after the indexed one")) ||
+      failed(verifyRank(*this, getResult(), "a result", rank)))
+    return failure();
+  SmallVector<int64_t> expected(shapeOf(getResult()));
+  expected[0] = shapeOf(getIndices())[0];
+  if (failed(verifyShape(*this, getResult(), "a result", expected)))
+    return failure();
+  return verifyElementType(*this, getResult(), "a result",
+                           getElementTypeOrSelf(getMemory().getType()));
+}

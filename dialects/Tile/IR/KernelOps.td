@@ -12,9 +12,11 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
                                        SingleBlockImplicitTerminator<"ReturnOp">]> {
   let summary = "The program of one block of a grid.";
   let description = [{
-    The block arguments are memrefs: `inputs` that are read, then the outputs,
-    each element of which some block writes. Blocks run in any order and do not
-    communicate.
+    The block arguments are memrefs, row-major and without gaps: `inputs` that
+    are read, then the outputs, each element of which some block writes. Blocks
+    run in any order and do not communicate: no block writes an input or reads
+    an output. `memref.reinterpret_cast` of static shape gives another view of
+    an argument, inside its bounds. Constant tiles are splats.
 
     ```mlir
     tile.kernel @double grid [2] inputs 1 {
@@ -33,6 +35,7 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
     Arg<I64Attr, "how many leading arguments are only read">:$num_inputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `grid` $grid `inputs` $num_inputs attr-dict-with-keyword $body";
+  let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
     mlir::Block &getBlock() { return getBody().front(); }
@@ -88,10 +91,22 @@ def Tile_LaunchOp : Tile_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUse
 
 def Tile_ProgramIdOp : Tile_Op<"program_id", [Pure]> {
   let summary = "Gives this block's index along a grid dimension.";
-  let description = "```mlir\n%i = tile.program_id 0\n```";
+  let description = [{
+    ```mlir
+    tile.kernel @fill grid [3, 2] inputs 0 {
+    ^bb0(%y: memref<2x3xi32>):
+      %j = tile.program_id 0
+      %i = tile.program_id 1
+      %0 = arith.constant dense<1> : tensor<1x1xi32>
+      tile.store %0, %y[%i, %j] : tensor<1x1xi32>, memref<2x3xi32>
+    }
+    ```
+  }];
   let arguments = (ins Arg<I64Attr, "grid dimension">:$dim);
   let results = (outs Res<Index, "0 to grid[dim] - 1">:$result);
   let assemblyFormat = "$dim attr-dict";
+  let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
@@ -112,6 +127,7 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let results = (outs Res<Tile_Tile, "the elements; rank of the memref">:$result);
   let assemblyFormat = "$memory `[` $offsets `]` (`pad` $pad^)? attr-dict `:` type($memory) `->` type($result)";
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
@@ -142,7 +158,7 @@ def Tile_GatherOp : Tile_Op<"gather", [MemoryEffects<[MemRead]>]> {
     ```
   }];
   let arguments = (ins Arg<Tile_Memory, "where to read">:$memory,
-                       Arg<Tile_Tile, "row numbers, rank 1, i32 or i64">:$indices,
+                       Arg<Tile_IndexTile, "row numbers, rank 1">:$indices,
                        Arg<Variadic<Index>, "first element of the other dimensions">:$offsets);
   let results = (outs Res<Tile_Tile, "the rows">:$result);
   let assemblyFormat = "$memory `[` $indices `]` `[` $offsets `]` attr-dict `:` type($memory) `,` type($indices) `->` type($result)";

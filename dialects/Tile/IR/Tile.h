@@ -18,6 +18,18 @@
 
 #include "dialects/Tile/IR/TileDialect.h.inc"
 
+namespace tessera::tile {
+
+/// Whether values of `type` are tiles: builtin tensors of static shape, rank 1
+/// or more, whose elements the targets compute with.
+bool isTileType(mlir::Type type);
+
+/// Whether `type` is memory of kernels: as for tiles, but a memref, and without
+/// i1, which lies in memory as i8.
+bool isMemoryType(mlir::Type type);
+
+} // namespace tessera::tile
+
 #define GET_OP_CLASSES
 #include "dialects/Tile/IR/KernelOps.h.inc"
 #define GET_OP_CLASSES

@@ -19,13 +19,26 @@ def Tile_Dialect : Dialect {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::scf::SCFDialect", "::mlir::math::MathDialect"];
+  let hasConstantMaterializer = 1;
 }
 
 class Tile_Op<string mnemonic, list<Trait> traits = []>
     : Op<Tile_Dialect, mnemonic, traits>;
 
-// A tile: any statically shaped builtin tensor of numbers.
-def Tile_Tile : StaticShapeTensorOf<[AnyFloat, AnySignlessInteger]>;
-def Tile_Memory : StaticShapeMemRefOf<[AnyFloat, AnySignlessInteger]>;
+// A tile. Scalars are tiles of one element, so that every tile has a dimension.
+class Tile_TileOf<string pred, string desc> : Type<And<[
+    CPred<"::tessera::tile::isTileType($_self)">,
+    CPred<"[](::mlir::Type t) { return " # pred # "; }(::mlir::getElementTypeOrSelf($_self))">]>,
+    "statically shaped tensor of rank 1 or more with elements of " # desc,
+    "::mlir::RankedTensorType">;
+def Tile_Tile : Tile_TileOf<"true", "f64, f32, bf16, f16, i1, i8, i32 or i64">;
+def Tile_NumberTile : Tile_TileOf<"!t.isInteger(1)", "f64, f32, bf16, f16, i8, i32 or i64">;
+def Tile_IndexTile : Tile_TileOf<"t.isInteger(32) || t.isInteger(64)", "i32 or i64">;
+
+// A kernel's argument, or a view of it.
+def Tile_Memory : Type<
+    CPred<"::tessera::tile::isMemoryType($_self)">,
+    "statically shaped memref of rank 1 or more with elements of f64, f32, bf16, f16, i8, i32 or i64",
+    "::mlir::MemRefType">;
 
 #endif // TESSERA_TILE_IR_TILEDIALECT_TD

@@ -23,7 +23,8 @@ CXX_RULES = [
     (r"lib/Analysis", []),
     (r"lib/Support", []),
     (r"lib/Interpreter", [r"dialects/\w+/IR", r"lib/(Analysis|Support)"]),
-    (r"lib/Conversion(/\w+)?", [r"dialects/\w+/IR", r"lib/(ABI|Analysis|Support|Conversion)"]),
+    (r"lib/Conversion(/\w+)?", [r"dialects/\w+/IR", r"lib/(ABI|Analysis|Support|Conversion)",
+                              r"lib/Conversion/TileKernels"]),
     (r"lib/Target(/\w+)?", [r"dialects/\w+/IR", r"lib/(Analysis|Support|ABI|Target)"]),
     (r"lib/Pipelines", [r"dialects/\w+/(IR|Transforms)",
                         r"lib/(Analysis|Support|Conversion|Target|Interpreter|ABI)"]),
@@ -36,7 +37,7 @@ CXX_RULES = [
     (r"runtime/.*", [r"runtime/include", r"lib/ABI"]),
     (r"test/.*", [r".*"]),
 ]
-OWN_INCLUDE = re.compile(r'^\s*#\s*include\s+"((?:dialects|tessera|tessera-rt|runtime|test)/[^"]+)"')
+OWN_INCLUDE = re.compile(r'^\s*#\s*include\s+"((?:dialects|lib|tessera|tessera-rt|runtime|test)/[^"]+)"')
 
 
 def folder_of_header(path: str) -> str:

@@ -14,26 +14,6 @@ using namespace tessera::tile;
 // Small arithmetic
 //===----------------------------------------------------------------------===//
 
-/// One op a value, in the entry block, so that equal indices are equal values.
-Value CPUKernelEmitter::constant(int64_t value) {
-  Value &known = constants[value];
-  if (!known) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(entry);
-    known = arith::ConstantIndexOp::create(builder, kernel.getLoc(), value);
-  }
-  return known;
-}
-
-Value CPUKernelEmitter::number(Type type, double value) {
-  TypedAttr attr;
-  if (isa<FloatType>(type))
-    attr = builder.getFloatAttr(type, value);
-  else
-    attr = builder.getIntegerAttr(type, static_cast<int64_t>(value));
-  return arith::ConstantOp::create(builder, loc, attr);
-}
-
 Value CPUKernelEmitter::add(Value a, Value b) {
   if (matchPattern(a, m_Zero()))
     return b;
@@ -64,22 +44,6 @@ Value CPUKernelEmitter::laneIndices(Value first, int64_t count) {
   return arith::AddIOp::create(builder, loc, starts, lane);
 }
 
-Value CPUKernelEmitter::combine(StringRef kind, Value a, Value b) {
-  bool isFloat = isa<FloatType>(getElementTypeOrSelf(a.getType()));
-  auto pick = [&](auto floatOp, auto intOp) -> Value {
-    if (isFloat)
-      return decltype(floatOp)::create(builder, loc, a, b);
-    return decltype(intOp)::create(builder, loc, a, b);
-  };
-  if (kind == "sum")
-    return pick(arith::AddFOp(), arith::AddIOp());
-  if (kind == "max")
-    return pick(arith::MaximumFOp(), arith::MaxSIOp());
-  if (kind == "min")
-    return pick(arith::MinimumFOp(), arith::MinSIOp());
-  return pick(arith::MulFOp(), arith::MulIOp());
-}
-
 /// Combines the lanes of a vector pairwise, in a fixed order.
 Value CPUKernelEmitter::acrossLanes(StringRef kind, Value value) {
   auto type = cast<VectorType>(value.getType());
@@ -98,22 +62,6 @@ Value CPUKernelEmitter::acrossLanes(StringRef kind, Value value) {
     total = combine(kind, total,
                     vector::ExtractOp::create(builder, loc, value, lane));
   return total;
-}
-
-TypedAttr CPUKernelEmitter::neutral(StringRef kind, Type type) {
-  if (kind == "sum" || kind == "prod") {
-    int64_t value = kind == "prod";
-    if (isa<FloatType>(type))
-      return builder.getFloatAttr(type, static_cast<double>(value));
-    return builder.getIntegerAttr(type, value);
-  }
-  bool isMax = kind == "max";
-  if (auto floatType = dyn_cast<FloatType>(type))
-    return FloatAttr::get(
-        type, APFloat::getInf(floatType.getFloatSemantics(), isMax));
-  unsigned width = type.getIntOrFloatBitWidth();
-  return builder.getIntegerAttr(type, isMax ? APInt::getSignedMinValue(width)
-                                            : APInt::getSignedMaxValue(width));
 }
 
 //===----------------------------------------------------------------------===//

@@ -12,90 +12,28 @@ using namespace tessera::tile;
 CPUKernelEmitter::CPUKernelEmitter(KernelOp kernel, OpBuilder &builder,
                                    ValueRange pointers, Value block,
                                    Block *entry, int64_t lanes)
-    : kernel(kernel), builder(builder), loc(kernel.getLoc()), block(block),
-      entry(entry), lanes(lanes) {
-  for (auto [memref, pointer] :
-       llvm::zip(kernel.getBlock().getArguments(), pointers)) {
-    auto type = cast<MemRefType>(memref.getType());
-    Memory memory{pointer,
-                  type.getElementType(),
-                  llvm::to_vector(type.getShape()),
-                  {},
-                  0};
-    (void)type.getStridesAndOffset(memory.strides, memory.offset);
-    memories[memref] = memory;
-  }
+    : KernelEmitterBase(kernel, builder, pointers, entry, "CPU"), block(block),
+      lanes(lanes) {}
+
+/// The linear index counts the first grid dimension fastest.
+Value CPUKernelEmitter::programId(unsigned dim) {
+  Value index = block;
+  ArrayRef<int64_t> grid = kernel.getGrid();
+  for (unsigned d = 0; d < dim; ++d)
+    index = arith::DivUIOp::create(builder, loc, index, constant(grid[d]));
+  if (dim + 1 < grid.size())
+    index = arith::RemUIOp::create(builder, loc, index, constant(grid[dim]));
+  return index;
 }
 
-LogicalResult CPUKernelEmitter::run() { return emitBlock(kernel.getBlock()); }
-
-LogicalResult CPUKernelEmitter::emitBlock(Block &block) {
-  for (Operation &op : block) {
-    loc = op.getLoc();
-    if (failed(emitOp(&op)))
-      return failure();
-  }
-  return success();
-}
-
-LogicalResult CPUKernelEmitter::emitOp(Operation *op) {
-  if (isa<ReturnOp, scf::YieldOp>(op))
-    return success();
-  if (isVirtualTileOp(op)) {
-    if (isWorthBuffering(op)) {
-      Value tile = op->getResult(0);
-      auto type = cast<RankedTensorType>(tile.getType());
-      Buffer *buffer = createBuffer(type.getShape(), type.getElementType());
-      fill(buffer, tile);
-      buffers[tile] = buffer;
-    }
-    return success();
-  }
-  if (auto loop = dyn_cast<scf::ForOp>(op))
-    return emitFor(loop);
-  if (auto store = dyn_cast<StoreOp>(op))
-    return emitStore(store), success();
-  if (auto reduce = dyn_cast<ReduceOp>(op))
-    return emitReduce(reduce), success();
-  if (auto dot = dyn_cast<DotOp>(op))
-    return emitDot(dot), success();
-  if (auto id = dyn_cast<ProgramIdOp>(op)) {
-    // The linear index counts the first grid dimension fastest.
-    Value index = block;
-    ArrayRef<int64_t> grid = kernel.getGrid();
-    for (size_t d = 0; d < id.getDim(); ++d)
-      index = arith::DivUIOp::create(builder, loc, index, constant(grid[d]));
-    if (id.getDim() + 1 < grid.size())
-      index = arith::RemUIOp::create(builder, loc, index,
-                                     constant(grid[id.getDim()]));
-    scalars.map(id.getResult(), index);
-    return success();
-  }
-  if (auto cast = dyn_cast<memref::ReinterpretCastOp>(op)) {
-    auto type = llvm::cast<MemRefType>(cast.getType());
-    Memory memory = memories.lookup(cast.getSource());
-    memory.shape = llvm::to_vector(type.getShape());
-    memory.strides.clear();
-    if (failed(type.getStridesAndOffset(memory.strides, memory.offset)) ||
-        ShapedType::isDynamicShape(memory.strides) ||
-        ShapedType::isDynamic(memory.offset))
-      return op->emitOpError("must have static strides and offset in a kernel");
-    memories[cast.getResult()] = memory;
-    return success();
-  }
-  bool onScalars = op->getNumRegions() == 0 &&
-                   llvm::none_of(op->getOperands(), isTile) &&
-                   llvm::none_of(op->getResults(), isTile) && isPure(op);
-  if (onScalars) {
-    builder.clone(*op, scalars);
-    return success();
-  }
-  InFlightDiagnostic error =
-      op->emitOpError("cannot be lowered to a CPU kernel");
-  error.attachNote()
-      << "kernels hold tile ops, arith and math ops, scf.for and "
-         "static memref.reinterpret_cast";
-  return error;
+void CPUKernelEmitter::emitVirtual(Operation *op) {
+  if (!isWorthBuffering(op))
+    return;
+  Value tile = op->getResult(0);
+  auto type = cast<RankedTensorType>(tile.getType());
+  Buffer *buffer = createBuffer(type.getShape(), type.getElementType());
+  fill(buffer, tile);
+  buffers[tile] = buffer;
 }
 
 //===----------------------------------------------------------------------===//
@@ -406,14 +344,12 @@ void CPUKernelEmitter::emitReduce(ReduceOp op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
-  // Tiles are carried on the stack, scalars as they are.
+  // Tiles are carried on the stack.
   SmallVector<Buffer *> carried;
-  SmallVector<Value> inits;
   for (auto [init, argument, result] : llvm::zip(
            loop.getInitArgs(), loop.getRegionIterArgs(), loop.getResults())) {
     if (!isTile(init)) {
       carried.push_back(nullptr);
-      inits.push_back(scalars.lookupOrDefault(init));
       continue;
     }
     auto type = cast<RankedTensorType>(init.getType());
@@ -424,23 +360,8 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
     buffers[result] = buffer;
   }
   memo.clear();
-  auto emitted =
-      scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
-                         scalars.lookup(loop.getUpperBound()),
-                         scalars.lookup(loop.getStep()), inits);
-  scalars.map(loop.getInductionVar(), emitted.getInductionVar());
-  unsigned next = 0;
-  for (auto [argument, result] :
-       llvm::zip(loop.getRegionIterArgs(), loop.getResults()))
-    if (!isTile(argument)) {
-      scalars.map(argument, emitted.getRegionIterArgs()[next]);
-      scalars.map(result, emitted.getResult(next++));
-    }
   OpBuilder::InsertionGuard guard(builder);
-  if (inits.empty())
-    builder.setInsertionPoint(emitted.getBody()->getTerminator());
-  else
-    builder.setInsertionPointToEnd(emitted.getBody());
+  beginFor(loop);
   if (failed(emitBlock(*loop.getBody())))
     return failure();
   loc = loop.getLoc();
@@ -459,12 +380,7 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
   }
   for (auto [to, from] : moves)
     copy(to, from);
-  SmallVector<Value> yielded;
-  for (Value value : loop.getYieldedValues())
-    if (!isTile(value))
-      yielded.push_back(scalars.lookupOrDefault(value));
-  if (!inits.empty())
-    scf::YieldOp::create(builder, loc, yielded);
+  yieldScalars(loop);
   memo.clear();
   return success();
 }

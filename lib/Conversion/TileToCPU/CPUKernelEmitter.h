@@ -9,16 +9,15 @@
 #ifndef TESSERA_LIB_CONVERSION_TILETOCPU_CPUKERNELEMITTER_H
 #define TESSERA_LIB_CONVERSION_TILETOCPU_CPUKERNELEMITTER_H
 
-#include "dialects/Tile/IR/Tile.h"
+#include "lib/Conversion/TileKernels/KernelEmitterBase.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/IR/IRMapping.h"
 #include <deque>
 #include <map>
 
 namespace tessera {
 
-class CPUKernelEmitter {
+class CPUKernelEmitter final : public KernelEmitterBase {
 public:
   /// Emits at `builder`'s insertion point. `pointers` are the addresses of the
   /// kernel's memrefs, `block` the linear index of the block, `entry` the block
@@ -27,26 +26,15 @@ public:
                    mlir::ValueRange pointers, mlir::Value block,
                    mlir::Block *entry, int64_t lanes);
 
-  mlir::LogicalResult run();
-
   /// Bytes of stack that the buffers take.
   int64_t stackBytes() const { return totalBytes; }
 
 private:
-  using Indices = llvm::SmallVector<mlir::Value, 4>;
-
   /// A tile on the stack, row-major, rows padded to whole vectors.
   struct Buffer {
     mlir::Type elementType; ///< As stored: i8 for i1.
     llvm::SmallVector<int64_t> shape, strides;
     mlir::Value base;
-  };
-  /// A memref as pointer, strides and offset, all but the pointer static.
-  struct Memory {
-    mlir::Value pointer;
-    mlir::Type elementType;
-    llvm::SmallVector<int64_t> shape, strides;
-    int64_t offset = 0;
   };
   /// Along which dimension of a tile the lanes of a vector lie (-1: one
   /// element), and how many there are.
@@ -56,11 +44,11 @@ private:
   };
 
   // CPUKernelEmitter.cpp: statements.
-  mlir::LogicalResult emitBlock(mlir::Block &block);
-  mlir::LogicalResult emitOp(mlir::Operation *op);
-  mlir::LogicalResult emitFor(mlir::scf::ForOp loop);
-  void emitStore(tile::StoreOp op);
-  void emitReduce(tile::ReduceOp op);
+  mlir::Value programId(unsigned dim) override;
+  mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
+  void emitStore(tile::StoreOp op) override;
+  void emitReduce(tile::ReduceOp op) override;
+  void emitVirtual(mlir::Operation *op) override;
   bool isWorthBuffering(mlir::Operation *op);
   double costOf(mlir::Value tile);
   Buffer *createBuffer(llvm::ArrayRef<int64_t> shape, mlir::Type elementType);
@@ -84,7 +72,7 @@ private:
     mlir::Value base;
     int64_t rowStride = 0;
   };
-  void emitDot(tile::DotOp op);
+  void emitDot(tile::DotOp op) override;
   LeftFactor prepareLeft(mlir::Value tile, mlir::Type type);
   std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);
@@ -124,27 +112,16 @@ private:
   void storeAt(mlir::Value value, mlir::Value address);
 
   // Small arithmetic.
-  mlir::Value constant(int64_t value);
-  mlir::Value number(mlir::Type type, double value);
   mlir::Value add(mlir::Value a, int64_t b);
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value spread(mlir::Value value, Lanes lanes);
   mlir::Value laneIndices(mlir::Value first, int64_t count);
-  mlir::Value combine(llvm::StringRef kind, mlir::Value a, mlir::Value b);
   mlir::Value acrossLanes(llvm::StringRef kind, mlir::Value vector);
-  mlir::TypedAttr neutral(llvm::StringRef kind, mlir::Type type);
 
-  tile::KernelOp kernel;
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
   mlir::Value block;
-  mlir::Block *entry;
   int64_t lanes; ///< Of a full vector.
-  mlir::IRMapping scalars;
   std::deque<Buffer> storage;
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
-  llvm::DenseMap<mlir::Value, Memory> memories;
-  llvm::DenseMap<int64_t, mlir::Value> constants;
   using Key = std::tuple<void *, int, int64_t, llvm::SmallVector<void *>>;
   std::map<Key, mlir::Value> memo;
   int64_t totalBytes = 0;

@@ -13,28 +13,8 @@ using namespace tessera::tile;
 // Small arithmetic
 //===----------------------------------------------------------------------===//
 
-/// One op a value, in the entry block, so that equal indices are equal values.
-Value KernelEmitter::constant(int64_t value) {
-  Value &known = constants[value];
-  if (!known) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(&function.getBody().front());
-    known = arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  return known;
-}
-
 Value KernelEmitter::constantI32(int64_t value) {
   return arith::ConstantIntOp::create(builder, loc, value, 32);
-}
-
-Value KernelEmitter::number(Type type, double value) {
-  TypedAttr attr;
-  if (isa<FloatType>(type))
-    attr = builder.getFloatAttr(type, value);
-  else
-    attr = builder.getIntegerAttr(type, static_cast<int64_t>(value));
-  return arith::ConstantOp::create(builder, loc, attr);
 }
 
 KernelEmitter::Indices KernelEmitter::delinearize(Value linear,
@@ -74,40 +54,6 @@ Value KernelEmitter::linearize(const Indices &indices,
   return linear;
 }
 
-Value KernelEmitter::combine(StringRef kind, Value a, Value b) {
-  bool isFloat = isa<FloatType>(a.getType());
-  auto pick = [&](auto floatOp, auto intOp) -> Value {
-    if (isFloat)
-      return decltype(floatOp)::create(builder, loc, a, b);
-    return decltype(intOp)::create(builder, loc, a, b);
-  };
-  if (kind == "sum")
-    return pick(arith::AddFOp(), arith::AddIOp());
-  if (kind == "max")
-    return pick(arith::MaximumFOp(), arith::MaxSIOp());
-  if (kind == "min")
-    return pick(arith::MinimumFOp(), arith::MinSIOp());
-  return pick(arith::MulFOp(), arith::MulIOp());
-}
-
-Value KernelEmitter::neutral(StringRef kind, Type type) {
-  if (kind == "sum")
-    return number(type, 0);
-  if (kind == "prod")
-    return number(type, 1);
-  bool isMax = kind == "max";
-  if (auto floatType = dyn_cast<FloatType>(type)) {
-    APFloat infinity = APFloat::getInf(floatType.getFloatSemantics(), isMax);
-    return arith::ConstantOp::create(builder, loc,
-                                     FloatAttr::get(floatType, infinity));
-  }
-  unsigned width = type.getIntOrFloatBitWidth();
-  APInt bound =
-      isMax ? APInt::getSignedMinValue(width) : APInt::getSignedMaxValue(width);
-  return arith::ConstantOp::create(builder, loc,
-                                   builder.getIntegerAttr(type, bound));
-}
-
 /// Combines the lanes' 32-bit values so that every lane holds the result.
 Value KernelEmitter::warpReduce(StringRef kind, Value value) {
   Value all = constantI32(-1), clamp = constantI32(31);
@@ -123,10 +69,6 @@ Value KernelEmitter::warpReduce(StringRef kind, Value value) {
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
-
-KernelEmitter::Memory KernelEmitter::memoryOf(Value memref) {
-  return memories.lookup(memref);
-}
 
 Value KernelEmitter::memoryAddress(const Memory &memory,
                                    const Indices &coordinates) {
@@ -219,7 +161,7 @@ Value KernelEmitter::guardedLoad(const Memory &memory, Indices coordinates,
 }
 
 Value KernelEmitter::loadElement(LoadOp op, const Indices &indices) {
-  Memory memory = memoryOf(op.getMemory());
+  Memory memory = memories.lookup(op.getMemory());
   auto type = cast<RankedTensorType>(op.getType());
   auto [coordinates, inBounds] =
       coordinatesOf(op.getOffsets(), indices, type.getShape(), memory);
@@ -233,7 +175,7 @@ Value KernelEmitter::loadElement(LoadOp op, const Indices &indices) {
 }
 
 Value KernelEmitter::gatherElement(GatherOp op, const Indices &indices) {
-  Memory memory = memoryOf(op.getMemory());
+  Memory memory = memories.lookup(op.getMemory());
   auto type = cast<RankedTensorType>(op.getType());
   Value row = element(op.getIndices(), {indices[0]});
   if (row.getType() != builder.getIndexType())

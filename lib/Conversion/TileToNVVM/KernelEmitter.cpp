@@ -27,86 +27,24 @@ int KernelEmitter::chooseThreads(KernelOp kernel) {
 
 KernelEmitter::KernelEmitter(KernelOp kernel, LLVM::LLVMFuncOp function,
                              OpBuilder &builder, Value sharedBase, int threads)
-    : kernel(kernel), function(function), builder(builder),
-      loc(kernel.getLoc()), threads(threads), shared(builder, sharedBase) {
-  for (auto [memref, pointer] :
-       llvm::zip(kernel.getBlock().getArguments(), function.getArguments())) {
-    auto type = cast<MemRefType>(memref.getType());
-    Memory memory{pointer,
-                  type.getElementType(),
-                  llvm::to_vector(type.getShape()),
-                  {},
-                  0};
-    (void)type.getStridesAndOffset(memory.strides, memory.offset);
-    memories[memref] = memory;
-  }
+    : KernelEmitterBase(kernel, builder, function.getArguments(),
+                        &function.getBody().front(), "GPU"),
+      threads(threads), shared(builder, sharedBase) {
   Value id = NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type());
   threadId =
       arith::IndexCastOp::create(builder, loc, builder.getIndexType(), id);
 }
 
-LogicalResult KernelEmitter::run() { return emitBlock(kernel.getBlock()); }
-
-LogicalResult KernelEmitter::emitBlock(Block &block) {
-  for (Operation &op : block) {
-    loc = op.getLoc();
-    if (failed(emitOp(&op)))
-      return failure();
-  }
-  return success();
-}
-
-LogicalResult KernelEmitter::emitOp(Operation *op) {
-  if (isVirtualTileOp(op) || isa<ReturnOp, scf::YieldOp>(op))
-    return success();
-  if (auto loop = dyn_cast<scf::ForOp>(op))
-    return emitFor(loop);
-  if (auto store = dyn_cast<StoreOp>(op))
-    return emitStore(store), success();
-  if (auto reduce = dyn_cast<ReduceOp>(op))
-    return emitReduce(reduce), success();
-  if (auto dot = dyn_cast<DotOp>(op))
-    return emitDot(dot), success();
-  if (auto id = dyn_cast<ProgramIdOp>(op)) {
-    Type i32 = builder.getI32Type();
-    Value value;
-    if (id.getDim() == 0)
-      value = NVVM::BlockIdXOp::create(builder, loc, i32);
-    else if (id.getDim() == 1)
-      value = NVVM::BlockIdYOp::create(builder, loc, i32);
-    else
-      value = NVVM::BlockIdZOp::create(builder, loc, i32);
-    scalars.map(id.getResult(), arith::IndexCastUIOp::create(
-                                    builder, loc, builder.getIndexType(), value)
-                                    .getResult());
-    return success();
-  }
-  if (isa<memref::ReinterpretCastOp>(op)) {
-    auto cast = llvm::cast<memref::ReinterpretCastOp>(op);
-    auto type = llvm::cast<MemRefType>(cast.getType());
-    Memory memory = memoryOf(cast.getSource());
-    memory.shape = llvm::to_vector(type.getShape());
-    memory.strides.clear();
-    if (failed(type.getStridesAndOffset(memory.strides, memory.offset)) ||
-        ShapedType::isDynamicShape(memory.strides) ||
-        ShapedType::isDynamic(memory.offset))
-      return op->emitOpError("must have static strides and offset in a kernel");
-    memories[cast.getResult()] = memory;
-    return success();
-  }
-  bool onScalars = op->getNumRegions() == 0 &&
-                   llvm::none_of(op->getOperands(), isTile) &&
-                   llvm::none_of(op->getResults(), isTile) && isPure(op);
-  if (onScalars) {
-    builder.clone(*op, scalars);
-    return success();
-  }
-  InFlightDiagnostic error =
-      op->emitOpError("cannot be lowered to a GPU kernel");
-  error.attachNote()
-      << "kernels hold tile ops, arith and math ops, scf.for and "
-         "static memref.reinterpret_cast";
-  return error;
+Value KernelEmitter::programId(unsigned dim) {
+  Type i32 = builder.getI32Type();
+  Value id;
+  if (dim == 0)
+    id = NVVM::BlockIdXOp::create(builder, loc, i32);
+  else if (dim == 1)
+    id = NVVM::BlockIdYOp::create(builder, loc, i32);
+  else
+    id = NVVM::BlockIdZOp::create(builder, loc, i32);
+  return arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(), id);
 }
 
 //===----------------------------------------------------------------------===//
@@ -188,7 +126,7 @@ SharedBuffer *KernelEmitter::stage(Value tile, int64_t rowPadding) {
 //===----------------------------------------------------------------------===//
 
 void KernelEmitter::emitStore(StoreOp op) {
-  Memory memory = memoryOf(op.getMemory());
+  Memory memory = memories.lookup(op.getMemory());
   auto type = cast<RankedTensorType>(op.getValue().getType());
   beginNest(/*writesShared=*/false);
   forEachElement(type.getShape(), [&](Indices indices) {
@@ -240,12 +178,13 @@ void KernelEmitter::emitReduce(ReduceOp op) {
     forLoop(warp, rows, constant(threads / warpSize), {},
             [&](Value row, ValueRange) {
               Indices outer = delinearize(row, outType.getShape());
-              Value total = forLoop(
-                  lane, length, constant(warpSize), neutral(op.getKind(), type),
-                  [&](Value position, ValueRange carried) {
-                    return SmallVector<Value>{
-                        combine(op.getKind(), carried[0], at(outer, position))};
-                  })[0];
+              Value total =
+                  forLoop(lane, length, constant(warpSize),
+                          constantOf(neutral(op.getKind(), type)),
+                          [&](Value position, ValueRange carried) {
+                            return SmallVector<Value>{combine(
+                                op.getKind(), carried[0], at(outer, position))};
+                          })[0];
               total = warpReduce(op.getKind(), total);
               Value isFirst = arith::CmpIOp::create(
                   builder, loc, arith::CmpIPredicate::eq, lane, constant(0));
@@ -258,7 +197,8 @@ void KernelEmitter::emitReduce(ReduceOp op) {
   } else {
     forEachElement(outType.getShape(), [&](Indices outer) {
       Value total =
-          forLoop(constant(0), length, constant(1), neutral(op.getKind(), type),
+          forLoop(constant(0), length, constant(1),
+                  constantOf(neutral(op.getKind(), type)),
                   [&](Value position, ValueRange carried) {
                     return SmallVector<Value>{
                         combine(op.getKind(), carried[0], at(outer, position))};
@@ -352,14 +292,12 @@ void KernelEmitter::emitDot(DotOp op) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult KernelEmitter::emitFor(scf::ForOp loop) {
-  // Tiles are carried in shared memory, scalars as they are.
+  // Tiles are carried in shared memory.
   SmallVector<SharedBuffer *> carried;
-  SmallVector<Value> inits;
   for (auto [init, argument, result] : llvm::zip(
            loop.getInitArgs(), loop.getRegionIterArgs(), loop.getResults())) {
     if (!isTile(init)) {
       carried.push_back(nullptr);
-      inits.push_back(scalars.lookupOrDefault(init));
       continue;
     }
     auto type = cast<RankedTensorType>(init.getType());
@@ -376,36 +314,16 @@ LogicalResult KernelEmitter::emitFor(scf::ForOp loop) {
   for (SharedBuffer *buffer : carried)
     if (buffer)
       shared.touch(buffer);
-  auto emitted =
-      scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
-                         scalars.lookup(loop.getUpperBound()),
-                         scalars.lookup(loop.getStep()), inits);
-  scalars.map(loop.getInductionVar(), emitted.getInductionVar());
-  unsigned next = 0;
-  for (auto [argument, result] :
-       llvm::zip(loop.getRegionIterArgs(), loop.getResults()))
-    if (!isTile(argument)) {
-      scalars.map(argument, emitted.getRegionIterArgs()[next]);
-      scalars.map(result, emitted.getResult(next++));
-    }
   {
     OpBuilder::InsertionGuard guard(builder);
-    if (inits.empty())
-      builder.setInsertionPoint(emitted.getBody()->getTerminator());
-    else
-      builder.setInsertionPointToEnd(emitted.getBody());
+    beginFor(loop);
     if (failed(emitBlock(*loop.getBody())))
       return failure();
     loc = loop.getLoc();
     emitYield(loop, carried);
     if (readsPending)
       barrier();
-    SmallVector<Value> yielded;
-    for (Value value : loop.getYieldedValues())
-      if (!isTile(value))
-        yielded.push_back(scalars.lookupOrDefault(value));
-    if (!inits.empty())
-      scf::YieldOp::create(builder, loc, yielded);
+    yieldScalars(loop);
   }
   for (SharedBuffer *buffer : carried)
     if (buffer)

@@ -12,22 +12,19 @@
 #define TESSERA_LIB_CONVERSION_TILETONVVM_KERNELEMITTER_H
 
 #include "SharedMemory.h"
-#include "dialects/Tile/IR/Tile.h"
+#include "lib/Conversion/TileKernels/KernelEmitterBase.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/IR/IRMapping.h"
 #include <map>
 
 namespace tessera {
 
-class KernelEmitter {
+class KernelEmitter final : public KernelEmitterBase {
 public:
   /// Emits into `function`, whose arguments are pointers, one per memref of
   /// `kernel`. `shared` is the address of the block's shared memory.
   KernelEmitter(tile::KernelOp kernel, mlir::LLVM::LLVMFuncOp function,
                 mlir::OpBuilder &builder, mlir::Value shared, int threads);
-
-  mlir::LogicalResult run();
 
   /// After run(): the bytes of shared memory the kernel needs.
   int64_t placeShared() { return shared.place(); }
@@ -36,24 +33,13 @@ public:
   static int chooseThreads(tile::KernelOp kernel);
 
 private:
-  using Indices = llvm::SmallVector<mlir::Value, 4>;
-
-  /// A memref as pointer, strides and offset, all but the pointer static.
-  struct Memory {
-    mlir::Value pointer;
-    mlir::Type elementType;
-    llvm::SmallVector<int64_t> shape, strides;
-    int64_t offset = 0;
-  };
-
   // Statements.
-  mlir::LogicalResult emitBlock(mlir::Block &block);
-  mlir::LogicalResult emitOp(mlir::Operation *op);
-  mlir::LogicalResult emitFor(mlir::scf::ForOp loop);
+  mlir::Value programId(unsigned dim) override;
+  mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
   void emitYield(mlir::scf::ForOp loop, llvm::ArrayRef<SharedBuffer *> carried);
-  void emitStore(tile::StoreOp op);
-  void emitReduce(tile::ReduceOp op);
-  void emitDot(tile::DotOp op);
+  void emitStore(tile::StoreOp op) override;
+  void emitReduce(tile::ReduceOp op) override;
+  void emitDot(tile::DotOp op) override;
 
   // Nests.
   void beginNest(bool writesShared);
@@ -93,29 +79,17 @@ private:
                 size_t firstDim = 0);
 
   // Small arithmetic.
-  mlir::Value constant(int64_t value);
   mlir::Value constantI32(int64_t value);
-  mlir::Value number(mlir::Type type, double value);
   Indices delinearize(mlir::Value linear, llvm::ArrayRef<int64_t> shape);
   mlir::Value linearize(const Indices &indices, llvm::ArrayRef<int64_t> shape);
-  mlir::Value combine(llvm::StringRef kind, mlir::Value a, mlir::Value b);
-  mlir::Value neutral(llvm::StringRef kind, mlir::Type type);
   mlir::Value warpReduce(llvm::StringRef kind, mlir::Value value);
-  Memory memoryOf(mlir::Value memref);
 
-  tile::KernelOp kernel;
-  mlir::LLVM::LLVMFuncOp function;
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
   int threads;
   SharedMemory shared;
   mlir::Value threadId; ///< As index.
-  mlir::IRMapping scalars;
   llvm::DenseMap<mlir::Value, SharedBuffer *> buffers;
-  llvm::DenseMap<mlir::Value, Memory> memories;
   /// Elements already computed at the insertion point of the current nest.
   std::map<std::pair<void *, llvm::SmallVector<void *>>, mlir::Value> memo;
-  llvm::DenseMap<int64_t, mlir::Value> constants;
   bool readsPending = false; ///< Shared reads since the last barrier.
 };
 

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "KernelEmitterBase.h"
+
+#include "dialects/Tile/IR/KernelAnalysis.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::tile;
+
+KernelEmitterBase::KernelEmitterBase(KernelOp kernel, OpBuilder &builder,
+                                     ValueRange pointers, Block *entry,
+                                     StringRef target)
+    : kernel(kernel), builder(builder), loc(kernel.getLoc()), entry(entry),
+      target(target) {
+  for (auto [memref, pointer] :
+       llvm::zip(kernel.getBlock().getArguments(), pointers)) {
+    auto type = cast<MemRefType>(memref.getType());
+    Memory memory{pointer,
+                  type.getElementType(),
+                  llvm::to_vector(type.getShape()),
+                  {},
+                  0};
+    (void)type.getStridesAndOffset(memory.strides, memory.offset);
+    memories[memref] = memory;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Statements
+//===----------------------------------------------------------------------===//
+
+LogicalResult KernelEmitterBase::run() { return emitBlock(kernel.getBlock()); }
+
+LogicalResult KernelEmitterBase::emitBlock(Block &block) {
+  for (Operation &op : block) {
+    loc = op.getLoc();
+    if (failed(emitOp(&op)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult KernelEmitterBase::emitOp(Operation *op) {
+  if (isa<ReturnOp, scf::YieldOp>(op))
+    return success();
+  if (isVirtualTileOp(op))
+    return emitVirtual(op), success();
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return emitFor(loop);
+  if (auto store = dyn_cast<StoreOp>(op))
+    return emitStore(store), success();
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return emitReduce(reduce), success();
+  if (auto dot = dyn_cast<DotOp>(op))
+    return emitDot(dot), success();
+  if (auto id = dyn_cast<ProgramIdOp>(op))
+    return scalars.map(id.getResult(), programId(id.getDim())), success();
+  if (auto cast = dyn_cast<memref::ReinterpretCastOp>(op))
+    return emitCast(cast);
+  bool onScalars = op->getNumRegions() == 0 &&
+                   llvm::none_of(op->getOperands(), isTile) &&
+                   llvm::none_of(op->getResults(), isTile) && isPure(op);
+  if (onScalars) {
+    builder.clone(*op, scalars);
+    return success();
+  }
+  InFlightDiagnostic error = op->emitOpError("cannot be lowered to a ")
+                             << target << " kernel";
+  error.attachNote()
+      << "kernels hold tile ops, arith and math ops, scf.for and "
+         "static memref.reinterpret_cast";
+  return error;
+}
+
+LogicalResult KernelEmitterBase::emitCast(memref::ReinterpretCastOp op) {
+  auto type = cast<MemRefType>(op.getType());
+  Memory memory = memories.lookup(op.getSource());
+  memory.shape = llvm::to_vector(type.getShape());
+  memory.strides.clear();
+  if (failed(type.getStridesAndOffset(memory.strides, memory.offset)) ||
+      ShapedType::isDynamicShape(memory.strides) ||
+      ShapedType::isDynamic(memory.offset))
+    return op.emitOpError("must have static strides and offset in a kernel");
+  memories[op.getResult()] = memory;
+  return success();
+}
+
+scf::ForOp KernelEmitterBase::beginFor(scf::ForOp loop) {
+  SmallVector<Value> inits;
+  for (Value init : loop.getInitArgs())
+    if (!isTile(init))
+      inits.push_back(scalars.lookupOrDefault(init));
+  auto emitted =
+      scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
+                         scalars.lookup(loop.getUpperBound()),
+                         scalars.lookup(loop.getStep()), inits);
+  scalars.map(loop.getInductionVar(), emitted.getInductionVar());
+  unsigned next = 0;
+  for (auto [argument, result] :
+       llvm::zip(loop.getRegionIterArgs(), loop.getResults()))
+    if (!isTile(argument)) {
+      scalars.map(argument, emitted.getRegionIterArgs()[next]);
+      scalars.map(result, emitted.getResult(next++));
+    }
+  // A loop that carries nothing already ends in a yield.
+  if (inits.empty())
+    builder.setInsertionPoint(emitted.getBody()->getTerminator());
+  else
+    builder.setInsertionPointToEnd(emitted.getBody());
+  return emitted;
+}
+
+void KernelEmitterBase::yieldScalars(scf::ForOp loop) {
+  SmallVector<Value> yielded;
+  for (Value value : loop.getYieldedValues())
+    if (!isTile(value))
+      yielded.push_back(scalars.lookupOrDefault(value));
+  if (!yielded.empty())
+    scf::YieldOp::create(builder, loc, yielded);
+}
+
+//===----------------------------------------------------------------------===//
+// Small arithmetic
+//===----------------------------------------------------------------------===//
+
+Value KernelEmitterBase::constant(int64_t value) {
+  Value &known = constants[value];
+  if (!known) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(entry);
+    known = arith::ConstantIndexOp::create(builder, kernel.getLoc(), value);
+  }
+  return known;
+}
+
+Value KernelEmitterBase::constantOf(TypedAttr value) {
+  return arith::ConstantOp::create(builder, loc, value);
+}
+
+Value KernelEmitterBase::number(Type type, double value) {
+  if (isa<FloatType>(type))
+    return constantOf(builder.getFloatAttr(type, value));
+  return constantOf(builder.getIntegerAttr(type, static_cast<int64_t>(value)));
+}
+
+Value KernelEmitterBase::combine(StringRef kind, Value a, Value b) {
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(a.getType()));
+  auto pick = [&](auto floatOp, auto intOp) -> Value {
+    if (isFloat)
+      return decltype(floatOp)::create(builder, loc, a, b);
+    return decltype(intOp)::create(builder, loc, a, b);
+  };
+  if (kind == "sum")
+    return pick(arith::AddFOp(), arith::AddIOp());
+  if (kind == "max")
+    return pick(arith::MaximumFOp(), arith::MaxSIOp());
+  if (kind == "min")
+    return pick(arith::MinimumFOp(), arith::MinSIOp());
+  return pick(arith::MulFOp(), arith::MulIOp());
+}
+
+TypedAttr KernelEmitterBase::neutral(StringRef kind, Type type) {
+  if (kind == "sum" || kind == "prod") {
+    int64_t value = kind == "prod";
+    if (isa<FloatType>(type))
+      return builder.getFloatAttr(type, static_cast<double>(value));
+    return builder.getIntegerAttr(type, value);
+  }
+  bool isMax = kind == "max";
+  if (auto floatType = dyn_cast<FloatType>(type))
+    return FloatAttr::get(
+        type, APFloat::getInf(floatType.getFloatSemantics(), isMax));
+  unsigned width = type.getIntOrFloatBitWidth();
+  return builder.getIntegerAttr(type, isMax ? APInt::getSignedMinValue(width)
+                                            : APInt::getSignedMaxValue(width));
+}

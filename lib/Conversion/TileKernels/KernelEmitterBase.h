@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What the targets' emitters of tile kernels share: the walk over a kernel's
+// statements, its memrefs, its scalars, and arithmetic that depends on no
+// target. A target says how a tile is stored, reduced, multiplied and carried
+// through a loop.
+#ifndef TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H
+#define TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H
+
+#include "dialects/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace tessera {
+
+class KernelEmitterBase {
+public:
+  virtual ~KernelEmitterBase() = default;
+
+  /// Emits the kernel at the builder's insertion point.
+  mlir::LogicalResult run();
+
+protected:
+  using Indices = llvm::SmallVector<mlir::Value, 4>;
+
+  /// A memref as pointer, strides and offset, all but the pointer static.
+  struct Memory {
+    mlir::Value pointer;
+    mlir::Type elementType;
+    llvm::SmallVector<int64_t> shape, strides;
+    int64_t offset = 0;
+  };
+
+  /// `pointers` are the addresses of the kernel's memrefs, `entry` the block of
+  /// the function that dominates all, where constants are made. `target` is how
+  /// errors call what the kernel is for.
+  KernelEmitterBase(tile::KernelOp kernel, mlir::OpBuilder &builder,
+                    mlir::ValueRange pointers, mlir::Block *entry,
+                    llvm::StringRef target);
+
+  // What a target defines.
+  virtual mlir::Value programId(unsigned dim) = 0;
+  virtual mlir::LogicalResult emitFor(mlir::scf::ForOp loop) = 0;
+  virtual void emitStore(tile::StoreOp op) = 0;
+  virtual void emitReduce(tile::ReduceOp op) = 0;
+  virtual void emitDot(tile::DotOp op) = 0;
+  /// An op whose elements may be computed where they are used.
+  virtual void emitVirtual(mlir::Operation *op) {}
+
+  mlir::LogicalResult emitBlock(mlir::Block &block);
+  /// The loop with its scalars, its body still empty; moves the builder into
+  /// the body. Tiles are the caller's.
+  mlir::scf::ForOp beginFor(mlir::scf::ForOp loop);
+  /// Yields the scalars of `loop` at the end of the emitted body.
+  void yieldScalars(mlir::scf::ForOp loop);
+
+  /// One op a value, in the entry block, so that equal indices are equal
+  /// values.
+  mlir::Value constant(int64_t value);
+  mlir::Value number(mlir::Type type, double value);
+  mlir::Value constantOf(mlir::TypedAttr value);
+  /// `kind` as in tile.reduce; scalars or vectors.
+  mlir::Value combine(llvm::StringRef kind, mlir::Value a, mlir::Value b);
+  /// Of an element type: what changes nothing when combined.
+  mlir::TypedAttr neutral(llvm::StringRef kind, mlir::Type type);
+
+  tile::KernelOp kernel;
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  mlir::Block *entry;
+  mlir::IRMapping scalars;
+  llvm::DenseMap<mlir::Value, Memory> memories;
+
+private:
+  mlir::LogicalResult emitOp(mlir::Operation *op);
+  mlir::LogicalResult emitCast(mlir::memref::ReinterpretCastOp op);
+
+  llvm::StringRef target;
+  llvm::DenseMap<int64_t, mlir::Value> constants;
+};
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H

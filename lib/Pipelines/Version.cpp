@@ -17,8 +17,12 @@ static std::string hashOwnFile() {
   Dl_info info;
   if (!dladdr(reinterpret_cast<void *>(&hashOwnFile), &info) || !info.dli_fname)
     return "unknown";
+  // A program's own name has no folder where a shell found it on the PATH.
+  llvm::StringRef path = info.dli_fname;
+  if (!path.contains('/'))
+    path = "/proc/self/exe";
   llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> file =
-      llvm::MemoryBuffer::getFile(info.dli_fname);
+      llvm::MemoryBuffer::getFile(path);
   if (!file)
     return "unknown";
   llvm::MD5 hash;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Plan/Transforms/Passes.h"
+#include "tessera/ABI/KernelABI.h"
 #include "tessera/Analysis/ArenaPlanner.h"
 
 #include "mlir/IR/Builders.h"
@@ -11,9 +12,6 @@ namespace tessera {
 
 using namespace mlir;
 using namespace tessera;
-
-/// Alignment of every buffer; see include/tessera/ABI/KernelABI.h.
-static constexpr int64_t alignment = 64;
 
 namespace {
 struct AssignMemoryPass : tessera::impl::AssignMemoryBase<AssignMemoryPass> {
@@ -41,7 +39,7 @@ struct AssignMemoryPass : tessera::impl::AssignMemoryBase<AssignMemoryPass> {
       requests.push_back(request);
       pieceBytes += request.bytes;
     }
-    ArenaPlan arena = planArena(requests, alignment);
+    ArenaPlan arena = planArena(requests, abi::bufferAlignment);
     for (auto [piece, offset] : llvm::zip_equal(pieces, arena.offsets))
       piece.setOffset(offset);
     program.setArena(arena.bytes);

@@ -82,7 +82,7 @@ tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
 ///     "layout": "[{dp}, {tp}]"}], "results": the same,
 ///   "flops": of one device, "bytes": moved to and from memory,
 ///   "kernels": [{"name": "", "registers": 0, "spillBytes": 0,
-///     "sharedBytes": 0, "stackBytes": 0}],
+///     "sharedBytes": 0, "threads": 0}],
 ///   "arenaBytes": 0, "timings": [{"stage": "layouts", "ms": 0.0}]
 /// }
 TESSERA_COMPILER_API const char *

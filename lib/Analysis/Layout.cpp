@@ -57,11 +57,6 @@ bool Layout::isReplicated() const {
                      [](const DimLayout &dim) { return dim.axes.empty(); });
 }
 
-bool Layout::isFullyClosed() const {
-  return std::none_of(dims.begin(), dims.end(),
-                      [](const DimLayout &dim) { return dim.open; });
-}
-
 bool Layout::isFullyOpen() const {
   return partial.empty() && varying.empty() &&
          std::all_of(dims.begin(), dims.end(), [](const DimLayout &dim) {

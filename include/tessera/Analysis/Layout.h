@@ -68,7 +68,6 @@ struct Layout {
 
   /// No dimension is split and nothing is partial.
   bool isReplicated() const;
-  bool isFullyClosed() const;
   bool isFullyOpen() const;
   /// All dimensions closed, nothing else changed.
   Layout closed() const;

@@ -27,10 +27,6 @@ unsigned vectorBitsOf(llvm::StringRef cpu);
 /// /usr/lib/llvm-22/bin; empty when there is none.
 std::string findLinker(llvm::StringRef hint = "");
 
-/// LLVM IR text of `module`, optimised as for an object.
-llvm::FailureOr<std::string> emitLLVMText(mlir::ModuleOp module,
-                                          const CPUOptions &options);
-
 /// Bytes of a position-independent shared object that exports the module's
 /// functions and globals of external linkage. Errors are diagnostics at the
 /// module.

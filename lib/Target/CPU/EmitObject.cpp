@@ -132,22 +132,6 @@ static std::unique_ptr<llvm::Module> translate(ModuleOp module,
   return result;
 }
 
-FailureOr<std::string> tessera::emitLLVMText(ModuleOp module,
-                                             const CPUOptions &options) {
-  std::string error;
-  auto machine = createHostMachine(options, error);
-  if (!machine)
-    return module.emitError(error);
-  llvm::LLVMContext context;
-  auto llvmModule = translate(module, context, *machine, options);
-  if (!llvmModule)
-    return module.emitError("kernels could not be translated to LLVM IR");
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  llvmModule->print(stream, nullptr);
-  return text;
-}
-
 FailureOr<SmallVector<char>>
 tessera::emitSharedObject(ModuleOp module, const CPUOptions &options) {
   std::string error;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // NVIDIA GPUs by the driver API. Device d of the mesh runs on GPU d modulo the
 // number of GPUs, each with a stream of its own.
-#include "CudaDriver.h"
+#include "CudaDevice.h"
 #include "tessera-rt/Registry.h"
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 using namespace tessera;
@@ -15,11 +16,25 @@ namespace {
 
 /// CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
 constexpr int capabilityMajor = 75, capabilityMinor = 76;
+/// Blocks along the second and third dimension of a grid.
+constexpr int64_t maxGridYZ = 65535;
 /// CU_STREAM_NON_BLOCKING.
 constexpr unsigned nonBlocking = 1;
 
 uint64_t address(const void *memory) {
   return reinterpret_cast<uint64_t>(memory);
+}
+
+/// Whether code for `chip` ("sm_90a") runs on a GPU of compute capability
+/// major.minor: code with 'a' on exactly its own, other code on later minor
+/// versions too.
+bool runsOn(const std::string &chip, int major, int minor) {
+  if (chip.rfind("sm_", 0) != 0)
+    return false;
+  bool exact = chip.back() == 'a';
+  int number = std::atoi(chip.c_str() + 3);
+  return number / 10 == major &&
+         (exact ? number % 10 == minor : number % 10 <= minor);
 }
 
 class CudaDevice final : public Device {
@@ -51,17 +66,14 @@ private:
   struct Gpu {
     int handle = 0;
     void *context = nullptr;
-    std::string architecture;      ///< "sm_90".
+    int major = 0, minor = 0;      ///< Compute capability.
     std::vector<void *> modules;   ///< One per object.
     std::vector<void *> functions; ///< One per kernel.
   };
 
-  /// Makes device `device`'s GPU the current one.
-  Gpu &enter(int device) {
-    Gpu &gpu = gpus[device % gpus.size()];
-    driver.setContext(gpu.context);
-    return gpu;
-  }
+  Gpu &gpuOf(int device) { return gpus[device % gpus.size()]; }
+  Status open(int ordinal);
+  Status readCapability(Gpu &gpu);
   Status wait(int device);
   Status loadOn(Gpu &gpu, const abi::Artefact &artefact);
 
@@ -70,9 +82,37 @@ private:
   std::vector<Gpu> gpus;
   std::vector<void *> streams; ///< One per device.
   std::vector<abi::Kernel> kernels;
+  /// A kernel did not end in time. Releasing anything would wait for it, so
+  /// what is held is left to the end of the process.
+  bool isHung = false;
 };
 
 } // namespace
+
+Status CudaDevice::readCapability(Gpu &gpu) {
+  Status status = driver.check(
+      driver.deviceGetAttribute(&gpu.major, capabilityMajor, gpu.handle),
+      "cuDeviceGetAttribute");
+  if (!status.ok())
+    return status;
+  return driver.check(
+      driver.deviceGetAttribute(&gpu.minor, capabilityMinor, gpu.handle),
+      "cuDeviceGetAttribute");
+}
+
+Status CudaDevice::open(int ordinal) {
+  Gpu gpu;
+  Status status =
+      driver.check(driver.deviceGet(&gpu.handle, ordinal), "cuDeviceGet");
+  if (status.ok())
+    status = readCapability(gpu);
+  if (status.ok())
+    status = driver.check(driver.retainContext(&gpu.context, gpu.handle),
+                          "cuDevicePrimaryCtxRetain");
+  if (status.ok())
+    gpus.push_back(std::move(gpu));
+  return status.in("GPU " + std::to_string(ordinal));
+}
 
 Status CudaDevice::start() {
   int count = 0;
@@ -81,25 +121,16 @@ Status CudaDevice::start() {
       !status.ok())
     return status;
   if (count == 0)
-    return Status::error("the NVIDIA driver sees no GPU; use device 'cpu' or "
+    return Status::error("the NVIDIA driver sees no GPU (is "
+                         "CUDA_VISIBLE_DEVICES set?); use device 'cpu' or "
                          "'emulated'");
-  for (int i = 0; i < std::min(count, options.count); ++i) {
-    Gpu gpu;
-    int major = 0, minor = 0;
-    Status status =
-        driver.check(driver.deviceGet(&gpu.handle, i), "cuDeviceGet");
-    if (status.ok())
-      status = driver.check(driver.retainContext(&gpu.context, gpu.handle),
-                            "cuDevicePrimaryCtxRetain");
-    if (!status.ok())
-      return status.in("GPU " + std::to_string(i));
-    driver.deviceGetAttribute(&major, capabilityMajor, gpu.handle);
-    driver.deviceGetAttribute(&minor, capabilityMinor, gpu.handle);
-    gpu.architecture = "sm_" + std::to_string(major) + std::to_string(minor);
-    gpus.push_back(gpu);
-  }
+  for (int i = 0; i < std::min(count, options.count); ++i)
+    if (Status status = open(i); !status.ok())
+      return status;
   for (int d = 0; d < options.count; ++d) {
-    enter(d);
+    CudaScope scope(driver, gpuOf(d).context);
+    if (!scope.status().ok())
+      return scope.status();
     void *stream = nullptr;
     Status status = driver.check(driver.createStream(&stream, nonBlocking),
                                  "cuStreamCreate");
@@ -111,26 +142,41 @@ Status CudaDevice::start() {
 }
 
 CudaDevice::~CudaDevice() {
+  if (isHung)
+    return;
   for (size_t d = 0; d < streams.size(); ++d) {
-    enter(static_cast<int>(d));
+    CudaScope scope(driver, gpuOf(static_cast<int>(d)).context);
     driver.destroyStream(streams[d]);
   }
   for (Gpu &gpu : gpus) {
-    driver.setContext(gpu.context);
-    for (void *module : gpu.modules)
-      driver.unloadModule(module);
+    {
+      CudaScope scope(driver, gpu.context);
+      for (void *module : gpu.modules)
+        driver.unloadModule(module);
+    }
     driver.releaseContext(gpu.handle);
   }
 }
 
 Status CudaDevice::load(const abi::Artefact &artefact) {
   kernels = artefact.plan.kernels;
-  for (Gpu &gpu : gpus) {
-    driver.setContext(gpu.context);
-    Status status = loadOn(gpu, artefact);
+  const std::string &target = artefact.plan.target;
+  std::string chip = target.substr(target.find(':') + 1);
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    Gpu &gpu = gpus[i];
+    std::string where = "GPU " + std::to_string(i) + " (compute capability " +
+                        std::to_string(gpu.major) + "." +
+                        std::to_string(gpu.minor) + ")";
+    if (!artefact.objects.empty() && !runsOn(chip, gpu.major, gpu.minor))
+      return Status::error(where + " cannot run code for target '" + target +
+                           "'; compile for the GPU: cuda:sm_80 for 8.x, "
+                           "cuda:sm_90a for 9.0, cuda:sm_100a for 10.0");
+    CudaScope scope(driver, gpu.context);
+    Status status = scope.status();
+    if (status.ok())
+      status = loadOn(gpu, artefact);
     if (!status.ok())
-      return status.in("loading code for target '" + artefact.plan.target +
-                       "' on a GPU of architecture " + gpu.architecture);
+      return status.in("loading code for target '" + target + "' on " + where);
   }
   return Status::success();
 }
@@ -145,6 +191,13 @@ Status CudaDevice::loadOn(Gpu &gpu, const abi::Artefact &artefact) {
     gpu.modules.push_back(module);
   }
   for (const abi::Kernel &kernel : kernels) {
+    for (size_t i = 1; i < kernel.grid.size(); ++i)
+      if (kernel.grid[i] > maxGridYZ)
+        return Status::error("kernel '" + kernel.name + "' has " +
+                             std::to_string(kernel.grid[i]) +
+                             " blocks along grid dimension " +
+                             std::to_string(i) + ", a GPU takes at most " +
+                             std::to_string(maxGridYZ));
     void *function = nullptr;
     Status status =
         driver.check(driver.getFunction(&function, gpu.modules[kernel.object],
@@ -158,16 +211,19 @@ Status CudaDevice::loadOn(Gpu &gpu, const abi::Artefact &artefact) {
 }
 
 void *CudaDevice::allocate(int device, size_t bytes) {
-  enter(device);
+  CudaScope scope(driver, gpuOf(device).context);
   uint64_t memory = 0;
   // The driver aligns to 256 bytes and refuses empty allocations.
-  if (driver.allocate(&memory, std::max<size_t>(bytes, 1)) != 0)
+  if (!scope.status().ok() ||
+      driver.allocate(&memory, std::max<size_t>(bytes, 1)) != 0)
     return nullptr;
   return reinterpret_cast<void *>(memory);
 }
 
 void CudaDevice::release(int device, void *memory) {
-  enter(device);
+  if (isHung)
+    return;
+  CudaScope scope(driver, gpuOf(device).context);
   driver.release(address(memory));
 }
 
@@ -175,7 +231,9 @@ Status CudaDevice::copyIn(int device, void *to, const void *from,
                           size_t bytes) {
   if (bytes == 0)
     return Status::success();
-  enter(device);
+  CudaScope scope(driver, gpuOf(device).context);
+  if (!scope.status().ok())
+    return scope.status();
   Status status =
       driver.check(driver.copyIn(address(to), from, bytes, streams[device]),
                    "cuMemcpyHtoDAsync");
@@ -187,7 +245,9 @@ Status CudaDevice::copyOut(int device, void *to, const void *from,
                            size_t bytes) {
   if (bytes == 0)
     return Status::success();
-  enter(device);
+  CudaScope scope(driver, gpuOf(device).context);
+  if (!scope.status().ok())
+    return scope.status();
   Status status =
       driver.check(driver.copyOut(to, address(from), bytes, streams[device]),
                    "cuMemcpyDtoHAsync");
@@ -197,7 +257,9 @@ Status CudaDevice::copyOut(int device, void *to, const void *from,
 Status CudaDevice::copy(int device, void *to, const void *from, size_t bytes) {
   if (bytes == 0)
     return Status::success();
-  enter(device);
+  CudaScope scope(driver, gpuOf(device).context);
+  if (!scope.status().ok())
+    return scope.status();
   return driver.check(
       driver.copy(address(to), address(from), bytes, streams[device]),
       "cuMemcpyDtoDAsync");
@@ -207,7 +269,9 @@ Status CudaDevice::fill(int device, void *to, const std::string &pattern,
                         size_t bytes) {
   if (bytes == 0)
     return Status::success();
-  enter(device);
+  CudaScope scope(driver, gpuOf(device).context);
+  if (!scope.status().ok())
+    return scope.status();
   void *stream = streams[device];
   auto bits = [&](auto value) {
     std::copy_n(pattern.data(), sizeof value, reinterpret_cast<char *>(&value));
@@ -242,7 +306,10 @@ Status CudaDevice::launch(const Launch &launch) {
     grid[i] = static_cast<unsigned>(kernel.grid[i]);
   std::vector<void *> parameters(launch.bytes->size());
   for (int device = 0; device < options.count; ++device) {
-    Gpu &gpu = enter(device);
+    Gpu &gpu = gpuOf(device);
+    CudaScope scope(driver, gpu.context);
+    if (!scope.status().ok())
+      return scope.status();
     for (size_t i = 0; i < parameters.size(); ++i)
       parameters[i] = const_cast<void **>(&launch.args[device][i]);
     Status status =
@@ -259,7 +326,9 @@ Status CudaDevice::launch(const Launch &launch) {
 /// Polls, so that a kernel that never ends becomes an error.
 Status CudaDevice::wait(int device) {
   using Clock = std::chrono::steady_clock;
-  enter(device);
+  CudaScope scope(driver, gpuOf(device).context);
+  if (!scope.status().ok())
+    return scope.status();
   Clock::time_point begin = Clock::now();
   for (int polls = 0;; ++polls) {
     CudaResult result = driver.queryStream(streams[device]);
@@ -268,11 +337,13 @@ Status CudaDevice::wait(int device) {
           .in("device " + std::to_string(device) + ", at this step or before");
     if (polls < 10000)
       continue;
-    if (Clock::now() - begin > std::chrono::milliseconds(options.timeoutMs))
+    if (Clock::now() - begin > std::chrono::milliseconds(options.timeoutMs)) {
+      isHung = true;
       return Status::error("device " + std::to_string(device) +
                            " did not finish within " +
                            std::to_string(options.timeoutMs) +
                            " ms; raise timeoutMs if it needs longer");
+    }
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
 }
@@ -285,12 +356,16 @@ Status CudaDevice::synchronize() {
 }
 
 Result<std::unique_ptr<Device>>
-tessera::rt::createCudaDevice(const DeviceOptions &options) {
-  Result<const CudaDriver *> driver = CudaDriver::open();
-  if (!driver.ok())
-    return driver.status();
-  auto device = std::make_unique<CudaDevice>(**driver, options);
+tessera::rt::createCudaDevice(const CudaDriver &driver,
+                              const DeviceOptions &options) {
+  auto device = std::make_unique<CudaDevice>(driver, options);
   if (Status status = device->start(); !status.ok())
     return status;
   return std::unique_ptr<Device>(std::move(device));
+}
+
+Result<std::unique_ptr<Device>>
+tessera::rt::createCudaDevice(const DeviceOptions &options) {
+  Result<const CudaDriver *> driver = CudaDriver::open();
+  return driver.ok() ? createCudaDevice(**driver, options) : driver.status();
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The commands of docs/debugging.md work, in the order in which they stand there."""
+"""The commands of docs/debugging.md work, as do the programs on the dialects' pages."""
 
 import os
 import re
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/debugging.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = "docs/debugging.md") -> list[str]:
     """The page's code blocks in `language`."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), flags=re.M | re.S)
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,10 @@ def test_the_commands_of_the_page_on_debugging_work(run):
     np.testing.assert_allclose(numbers(emulated), numbers(cpu), atol=1e-6)
     assert "llvm.func" in kernel and "nvvm.kernel" in kernel and ".visible .entry" in kernel
     assert "20 runs" in timed
+
+
+@pytest.mark.parametrize("dialect", ["Dist", "Plan", "Tessera", "Tile"])
+def test_the_program_on_the_page_of_a_dialect_is_valid(dialect, run, tmp_path):
+    (program,) = blocks("mlir", f"dialects/{dialect}/README.md")
+    (tmp_path / "program.mlir").write_text(program)
+    run(f"tessera-opt {tmp_path}/program.mlir")

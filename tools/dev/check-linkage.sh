@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Checks that a binary holds no second copy of MLIR or LLVM: all of it must come
 # from the shared libraries. Usage: check-linkage.sh BINARY...
 set -euo pipefail

@@ -4,8 +4,10 @@
 
 A pass `InsertReshards` of a Passes.td has the file InsertReshards.cpp (or a
 folder of that name, for conversions), the class InsertReshardsPass, a flag that
-ends in `insert-reshards`, and a lit test that uses the flag. Usage:
-check-names.py [SOURCE_ROOT]; prints each violation and exits 1 if any.
+ends in `insert-reshards`, and a lit test that uses the flag. An op `all_gather`
+is defined as AllGatherOp and stands in a lit test; one of `tessera` is known to
+the interpreter, and to the forming of kernels unless it is about layouts alone.
+Usage: check-names.py [SOURCE_ROOT]; prints each violation and exits 1 if any.
 """
 
 import re
@@ -13,6 +15,8 @@ import sys
 from pathlib import Path
 
 PASS = re.compile(r'^def (\w+)\s*:\s*(?:InterfacePass|Pass)<\s*"([\w-]+)"', re.M)
+
+OP = re.compile(r'^def \w+?_(\w+Op)\s*:\s*\w+<"(\w+)"', re.M)
 
 
 def kebab(name: str) -> str:
@@ -38,10 +42,38 @@ def check_pass(root: Path, td: Path, name: str, flag: str, lit_text: str) -> lis
     return errors
 
 
+def read_all(folder: Path, pattern: str) -> str:
+    return "\n".join(file.read_text() for file in sorted(folder.rglob(pattern)))
+
+
+def check_ops(root: Path, lit_text: str) -> tuple[int, list[str]]:
+    """The number of ops, and what is wrong with them."""
+    count, errors = 0, []
+    interpreter = read_all(root / "lib/Interpreter", "*.cpp")
+    kernels = read_all(root / "lib/Conversion/TesseraToTile", "*.cpp")
+    for td in sorted(root.glob("dialects/*/IR/*Ops.td")):
+        dialect = td.parts[-3].lower()
+        for name, mnemonic in OP.findall(td.read_text()):
+            count += 1
+            where = f"{td.relative_to(root)}: op {dialect}.{mnemonic}"
+            expected = "".join(word.capitalize() for word in mnemonic.split("_")) + "Op"
+            if name != expected:
+                errors.append(f"{where}: is defined as {name}, not {expected}")
+            if not re.search(rf"\b{dialect}\.{mnemonic}\b", lit_text):
+                errors.append(f"{where}: is in no lit test")
+            if dialect != "tessera":
+                continue
+            if not re.search(rf"\b{name}\b", interpreter):
+                errors.append(f"{where}: lib/Interpreter does not know {name}")
+            if td.name != "LayoutOps.td" and not re.search(rf"\b{name}\b", kernels):
+                errors.append(f"{where}: lib/Conversion/TesseraToTile does not know {name}")
+    return count, errors
+
+
 def main() -> int:
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[2])
-    lit_text = "\n".join(f.read_text() for f in sorted((root / "test/lit").rglob("*.mlir")))
-    errors = []
+    lit_text = read_all(root / "test/lit", "*.mlir")
+    ops, errors = check_ops(root, lit_text)
     count = 0
     for td in sorted(root.glob("dialects/*/Transforms/Passes.td")) + sorted(
         root.glob("lib/**/Passes.td")
@@ -49,7 +81,7 @@ def main() -> int:
         for name, flag in PASS.findall(td.read_text()):
             count += 1
             errors += check_pass(root, td, name, flag, lit_text)
-    print("\n".join(errors) or f"names: {count} passes ok")
+    print("\n".join(errors) or f"names: {count} passes and {ops} ops ok")
     return bool(errors)
 
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Checks that the runtime's binaries need neither LLVM nor MLIR: they run on
 # machines that have neither. Usage: check-runtime-linkage.sh BINARY...
 set -euo pipefail

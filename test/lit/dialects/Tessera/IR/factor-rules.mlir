@@ -23,6 +23,16 @@ func.func @elementwise_ops_split_every_dimension(%x: tensor<2x3xf32>, %y: tensor
   %8 = tessera.min %x, %y : tensor<2x3xf32>
   // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
   %9 = tessera.exp %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %sign = tessera.sign %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %logistic = tessera.logistic %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %sin = tessera.sin %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %cos = tessera.cos %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %pow = tessera.pow %x, %y : tensor<2x3xf32>
   // expected-remark @below {{([d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
   %10 = tessera.compare lt %x, %y : tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xi1>
   // expected-remark @below {{([d0,d1],[d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} linear={1,2:sum} flops=6}}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Writes the README's table of measurements from results/*.json, or checks that it is theirs.
+
+Usage: table.py [--check].
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- benchmarks/table.py writes this table -->\n", "<!-- end of the table -->\n"
+
+
+def load(name: str) -> dict:
+    return json.loads((ROOT / "benchmarks/results" / f"{name}.json").read_text())
+
+
+def listed(values: dict[str, float], form: str) -> str:
+    return ", ".join(format(value, form) for value in values.values())
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """What, Tessera's figure, its peers', the bar."""
+    encoder, gemm, startup, build = map(load, ("encoder_cpu", "gemm_cpu", "startup", "build_time"))
+    peers = {"torch_eager": "PyTorch", "torch_compile": "torch.compile", "jax_jit": "JAX"}
+    times = encoder["times"]
+    measured_peers = ", ".join(f"{label} {times[name]['median_ms']:.0f} ms"
+                               for name, label in peers.items() if name in times)
+    speeds = {n: row["speed_relative_to_openblas"] for n, row in gemm["sizes"].items()}
+    gflops = {n: row["gflops"]["tessera"] for n, row in gemm["sizes"].items()}
+    cached = max(startup["cached_compile_seconds"].values())
+    return [
+        ("MiniLM encoder, 32 x 128 tokens, f32", f"{times['tessera']['median_ms']:.0f} ms",
+         measured_peers, "1.5 x PyTorch"),
+        (f"f32 products of size {', '.join(speeds)}", f"{listed(gflops, '.0f')} GFLOP/s",
+         f"{listed(speeds, '.2f')} of OpenBLAS's speed", "0.8"),
+        (f"compiling that encoder for {', '.join(startup['cold_compile_seconds'])}",
+         f"{listed(startup['cold_compile_seconds'], '.2f')} s", "", "5 s"),
+        ("the same from the cache", f"{cached * 1e3:.0f} ms", "", "100 ms"),
+        ("`import tessera`", f"{listed(startup['import_seconds'], '.2f')} s", "", "0.5 s"),
+        ("a call with nothing to compute", f"{startup['call_microseconds']:.0f} us", "", ""),
+        ("clean build", f"{build['clean_seconds']:.0f} s", "", "300 s"),
+    ]
+
+
+def table() -> str:
+    machine = load("encoder_cpu")["machine"]
+    lines = [f"On {machine['cores']} cores of an {machine['cpu'].replace('(R)', '')}:", "",
+             "| | Tessera | peers | bar |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in rows()]
+    return "\n".join(lines).replace("|  |", "| |") + "\n"
+
+
+def main() -> int:
+    path = ROOT / "README.md"
+    before, begin, rest = path.read_text().partition(BEGIN)
+    old, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"{path} has no lines {BEGIN!r} and {END!r}")
+    new = table()
+    if old == new:
+        print("measurements: README.md has them")
+        return 0
+    if "--check" in sys.argv[1:]:
+        print(f"README.md has other measurements than benchmarks/results; now:\n{new}"
+              "run benchmarks/table.py")
+        return 1
+    path.write_text(before + BEGIN + new + END + after)
+    print(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

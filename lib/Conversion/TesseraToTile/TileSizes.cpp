@@ -8,7 +8,7 @@ namespace tessera {
 TileSizes tileSizesFor(TileTarget target) {
   if (target == TileTarget::CPU)
     return {512, 192, 384, 64, 256, 4096, 8192, 16384};
-  return {64, 64, 32, 32, 32, 1024, 1024, 4096};
+  return {64, 64, 32, 32, 32, 4096, 1024, 4096};
 }
 
 int64_t chooseChunk(int64_t extent, int64_t most) {

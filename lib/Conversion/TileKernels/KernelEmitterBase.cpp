@@ -85,11 +85,12 @@ LogicalResult KernelEmitterBase::emitCast(memref::ReinterpretCastOp op) {
   return success();
 }
 
-scf::ForOp KernelEmitterBase::beginFor(scf::ForOp loop) {
+scf::ForOp KernelEmitterBase::beginFor(scf::ForOp loop, ValueRange more) {
   SmallVector<Value> inits;
   for (Value init : loop.getInitArgs())
     if (!isTile(init))
       inits.push_back(scalars.lookupOrDefault(init));
+  llvm::append_range(inits, more);
   auto emitted =
       scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
                          scalars.lookup(loop.getUpperBound()),
@@ -110,11 +111,12 @@ scf::ForOp KernelEmitterBase::beginFor(scf::ForOp loop) {
   return emitted;
 }
 
-void KernelEmitterBase::yieldScalars(scf::ForOp loop) {
+void KernelEmitterBase::yieldScalars(scf::ForOp loop, ValueRange more) {
   SmallVector<Value> yielded;
   for (Value value : loop.getYieldedValues())
     if (!isTile(value))
       yielded.push_back(scalars.lookupOrDefault(value));
+  llvm::append_range(yielded, more);
   if (!yielded.empty())
     scf::YieldOp::create(builder, loc, yielded);
 }

@@ -48,11 +48,11 @@ protected:
   virtual void emitVirtual(mlir::Operation *op) {}
 
   mlir::LogicalResult emitBlock(mlir::Block &block);
-  /// The loop with its scalars, its body still empty; moves the builder into
-  /// the body. Tiles are the caller's.
-  mlir::scf::ForOp beginFor(mlir::scf::ForOp loop);
-  /// Yields the scalars of `loop` at the end of the emitted body.
-  void yieldScalars(mlir::scf::ForOp loop);
+  /// The loop with its scalars, then the values `more`, its body still empty;
+  /// moves the builder into the body. Tiles are the caller's.
+  mlir::scf::ForOp beginFor(mlir::scf::ForOp loop, mlir::ValueRange more = {});
+  /// Yields the scalars of `loop`, then `more`, at the end of the emitted body.
+  void yieldScalars(mlir::scf::ForOp loop, mlir::ValueRange more = {});
 
   /// One op a value, in the entry block, so that equal indices are equal
   /// values.

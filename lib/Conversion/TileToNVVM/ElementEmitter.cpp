@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // How a thread computes one element of a tile.
+#include "AccessOrder.h"
 #include "KernelEmitter.h"
 
 #include "dialects/Tile/IR/IndexRange.h"
@@ -84,9 +85,10 @@ Value KernelEmitter::memoryAddress(const Memory &memory,
                              ArrayRef<LLVM::GEPArg>{offset});
 }
 
-Value KernelEmitter::sharedAddress(SharedBuffer *buffer,
-                                   const Indices &indices) {
+Value KernelEmitter::sharedAddress(SharedBuffer *buffer, Indices indices) {
   shared.touch(buffer);
+  if (buffer->isSwapped)
+    std::swap(indices[0], indices[1]);
   Value linear = constant(0);
   for (auto [d, index] : llvm::enumerate(indices)) {
     // Rows are padded, outer dimensions count whole rows.
@@ -96,20 +98,51 @@ Value KernelEmitter::sharedAddress(SharedBuffer *buffer,
     linear = arith::AddIOp::create(builder, loc, linear, index);
   }
   Value offset =
-      arith::IndexCastOp::create(builder, loc, builder.getI32Type(), linear);
+      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), linear);
   return LLVM::GEPOp::create(builder, loc, buffer->base.getType(),
                              buffer->elementType, buffer->base,
                              ArrayRef<LLVM::GEPArg>{offset});
 }
 
+Value KernelEmitter::fromStored(Value value, Type elementType) {
+  if (value.getType() == elementType)
+    return value;
+  return arith::TruncIOp::create(builder, loc, elementType, value);
+}
+
 Value KernelEmitter::loadShared(SharedBuffer *buffer, const Indices &indices,
                                 Type elementType) {
-  readsPending = true;
   Value value = LLVM::LoadOp::create(builder, loc, buffer->elementType,
                                      sharedAddress(buffer, indices));
-  if (elementType.isInteger(1) && !buffer->elementType.isInteger(1))
-    value = arith::TruncIOp::create(builder, loc, elementType, value);
-  return value;
+  return fromStored(value, elementType);
+}
+
+SmallVector<Value> KernelEmitter::loadRun(SharedBuffer *buffer, Indices indices,
+                                          int64_t count, Type elementType) {
+  int64_t bytes = elementBytes(buffer->elementType);
+  int64_t width = std::max<int64_t>(1, maxAccessBytes / bytes);
+  while (count % width || buffer->rowStride % width)
+    width /= 2;
+  Value &position = buffer->isSwapped ? indices[0] : indices[1];
+  Value first = position;
+  SmallVector<Value> run;
+  for (int64_t at = 0; at < count; at += width) {
+    position = arith::AddIOp::create(builder, loc, first, constant(at));
+    if (width == 1) {
+      run.push_back(loadShared(buffer, indices, elementType));
+      continue;
+    }
+    auto type = VectorType::get({width}, buffer->elementType);
+    Value vector =
+        LLVM::LoadOp::create(builder, loc, type, sharedAddress(buffer, indices),
+                             /*alignment=*/width * bytes);
+    for (int64_t i = 0; i < width; ++i) {
+      Value value =
+          LLVM::ExtractElementOp::create(builder, loc, vector, constantI32(i));
+      run.push_back(fromStored(value, elementType));
+    }
+  }
+  return run;
 }
 
 void KernelEmitter::storeShared(SharedBuffer *buffer, const Indices &indices,
@@ -196,18 +229,26 @@ Value KernelEmitter::gatherElement(GatherOp op, const Indices &indices) {
 // Elements
 //===----------------------------------------------------------------------===//
 
-Value KernelEmitter::element(Value tile, Indices indices) {
-  if (SharedBuffer *buffer = buffers.lookup(tile))
-    return loadShared(buffer, indices, getElementTypeOrSelf(tile.getType()));
+static std::pair<void *, SmallVector<void *>> memoKey(Value tile,
+                                                      ArrayRef<Value> indices) {
   SmallVector<void *> key;
   for (Value index : indices)
     key.push_back(index.getAsOpaquePointer());
-  auto at = std::make_pair(tile.getAsOpaquePointer(), key);
-  auto known = memo.find(at);
+  return {tile.getAsOpaquePointer(), key};
+}
+
+void KernelEmitter::remember(Value tile, const Indices &indices, Value value) {
+  memo[memoKey(tile, indices)] = value;
+}
+
+Value KernelEmitter::element(Value tile, Indices indices) {
+  if (SharedBuffer *buffer = buffers.lookup(tile))
+    return loadShared(buffer, indices, getElementTypeOrSelf(tile.getType()));
+  auto known = memo.find(memoKey(tile, indices));
   if (known != memo.end())
     return known->second;
   Value value = computeElement(tile, indices);
-  memo[at] = value;
+  remember(tile, indices, value);
   return value;
 }
 

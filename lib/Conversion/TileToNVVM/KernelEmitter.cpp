@@ -2,6 +2,7 @@
 // Statements of a kernel: stores, loops, reductions, products. How elements are
 // computed is in ElementEmitter.cpp.
 #include "KernelEmitter.h"
+#include "AccessOrder.h"
 
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -14,15 +15,23 @@ using namespace tessera::tile;
 static constexpr int warpSize = 32;
 
 int KernelEmitter::chooseThreads(KernelOp kernel) {
-  // Four elements a thread in the largest tile, in whole warps.
-  int64_t largest = 1;
+  // Four elements a thread in the largest tile, or as many sums of the largest
+  // product as a thread keeps in registers; whole warps.
+  int64_t largest = 1, product = 0;
   kernel.walk([&](Operation *op) {
     for (Type type : op->getResultTypes())
       if (auto tensor = dyn_cast<RankedTensorType>(type))
         largest = std::max(largest, tensor.getNumElements());
+    if (auto dot = dyn_cast<DotOp>(op)) {
+      auto type = cast<RankedTensorType>(dot.getType());
+      product = std::max(
+          product, threadsForProduct(type.getDimSize(0), type.getDimSize(1)));
+    }
   });
-  int64_t threads = llvm::PowerOf2Ceil((largest + 3) / 4);
-  return static_cast<int>(std::clamp<int64_t>(threads, warpSize, 256));
+  int64_t threads =
+      product ? std::max<int64_t>(product, 64) : (largest + 3) / 4;
+  return static_cast<int>(
+      std::clamp<int64_t>(llvm::PowerOf2Ceil(threads), warpSize, 256));
 }
 
 KernelEmitter::KernelEmitter(KernelOp kernel, LLVM::LLVMFuncOp function,
@@ -53,22 +62,35 @@ Value KernelEmitter::programId(unsigned dim) {
 
 void KernelEmitter::barrier() {
   NVVM::Barrier0Op::create(builder, loc);
-  readsPending = false;
+  readsPending = writesPending = false;
 }
 
-/// What was read from shared memory may be overwritten from here on.
-void KernelEmitter::beginNest(bool writesShared) {
+void KernelEmitter::settle() {
+  if (readsPending || writesPending)
+    barrier();
+}
+
+void KernelEmitter::beginNest(bool readsShared, bool writesShared) {
   shared.advance();
   memo.clear();
-  if (writesShared && readsPending)
+  if ((readsShared && writesPending) || (writesShared && readsPending))
     barrier();
 }
 
-/// What was written may be read by other threads from here on.
-void KernelEmitter::endNest(bool writesShared) {
+void KernelEmitter::endNest(bool readsShared, bool writesShared) {
   memo.clear();
-  if (writesShared)
-    barrier();
+  readsPending |= readsShared;
+  writesPending |= writesShared;
+}
+
+bool KernelEmitter::readsShared(Value tile) const {
+  if (buffers.contains(tile))
+    return true;
+  Operation *op = tile.getDefiningOp();
+  return op && isVirtualTileOp(op) &&
+         llvm::any_of(op->getOperands(), [&](Value operand) {
+           return isTile(operand) && readsShared(operand);
+         });
 }
 
 SmallVector<Value> KernelEmitter::forLoop(
@@ -90,35 +112,120 @@ SmallVector<Value> KernelEmitter::forLoop(
 }
 
 void KernelEmitter::forEachElement(ArrayRef<int64_t> shape,
-                                   function_ref<void(Indices)> body) {
-  int64_t total = ShapedType::getNumElements(shape);
-  auto visit = [&](Value linear) { body(delinearize(linear, shape)); };
-  if (total % threads == 0 && total == threads)
+                                   function_ref<void(Indices)> body,
+                                   int64_t fastest, int64_t width) {
+  int64_t rank = static_cast<int64_t>(shape.size());
+  if (fastest < 0)
+    fastest = rank - 1;
+  SmallVector<int64_t> order, sizes;
+  for (int64_t d = 0; d < rank; ++d)
+    if (d != fastest)
+      order.push_back(d);
+  if (rank > 0)
+    order.push_back(fastest);
+  for (int64_t d : order)
+    sizes.push_back(d == fastest ? shape[d] / width : shape[d]);
+  auto visit = [&](Value linear) {
+    Indices digits = delinearize(linear, sizes), indices(rank);
+    for (auto [digit, d] : llvm::zip(digits, order))
+      indices[d] = digit;
+    if (width == 1)
+      return body(indices);
+    Value first =
+        arith::MulIOp::create(builder, loc, indices[fastest], constant(width));
+    for (int64_t i = 0; i < width; ++i) {
+      indices[fastest] =
+          arith::AddIOp::create(builder, loc, first, constant(i));
+      body(indices);
+    }
+  };
+  int64_t total = ShapedType::getNumElements(sizes);
+  if (total == threads)
     return visit(threadId);
-  forLoop(threadId, total, constant(threads), {},
-          [&](Value linear, ValueRange) {
-            visit(linear);
-            return SmallVector<Value>();
-          });
+  auto visitAll = [&](Value first, int64_t end, int64_t by,
+                      function_ref<Value(Value)> linearOf) {
+    forLoop(first, end, constant(by), {}, [&](Value at, ValueRange) {
+      visit(linearOf(at));
+      return SmallVector<Value>();
+    });
+  };
+  if (total % threads != 0)
+    return visitAll(threadId, total, threads, [](Value at) { return at; });
+  // As many turns for all threads, so that the loop can be unrolled.
+  visitAll(constant(0), total, threads, [&](Value at) -> Value {
+    return arith::AddIOp::create(builder, loc, at, threadId);
+  });
 }
 
 void KernelEmitter::fill(SharedBuffer *buffer, Value tile) {
-  beginNest(/*writesShared=*/true);
-  forEachElement(buffer->shape, [&](Indices indices) {
-    storeShared(buffer, indices, element(tile, indices));
-  });
-  endNest(/*writesShared=*/true);
+  bool reads = readsShared(tile);
+  int64_t fastest = buffer->shape.empty() ? -1 : contiguousDim(tile);
+  int64_t width = 1;
+  if (fastest >= 0)
+    width = neighboursPerThread(buffer->shape[fastest],
+                                ShapedType::getNumElements(buffer->shape),
+                                elementBytes(buffer->elementType), threads);
+  beginNest(reads, /*writesShared=*/true);
+  forEachElement(
+      buffer->shape,
+      [&](Indices indices) {
+        storeShared(buffer, indices, element(tile, indices));
+      },
+      fastest, width);
+  endNest(reads, /*writesShared=*/true);
 }
 
-/// The buffer of a tile, made and filled when it has none.
-SharedBuffer *KernelEmitter::stage(Value tile, int64_t rowPadding) {
+bool KernelEmitter::isStoredSwapped(Value tile) const {
+  if (SharedBuffer *buffer = buffers.lookup(tile))
+    return buffer->isSwapped;
+  Operation *op = tile.getDefiningOp();
+  return op && isVirtualTileOp(op) &&
+         cast<RankedTensorType>(tile.getType()).getRank() == 2 &&
+         contiguousDim(tile) == 0;
+}
+
+SharedBuffer *KernelEmitter::stage(Value tile) {
   if (SharedBuffer *buffer = buffers.lookup(tile))
     return buffer;
   auto type = cast<RankedTensorType>(tile.getType());
-  SharedBuffer *buffer =
-      shared.create(loc, type.getShape(), type.getElementType(), rowPadding);
+  bool isSwapped = isStoredSwapped(tile);
+  // One wide access of padding: vectors of neighbouring rows start in different
+  // banks, and stay aligned. Short rows are not worth it.
+  int64_t bytes = elementBytes(type);
+  int64_t row = type.getRank() == 0 ? 1
+                : isSwapped         ? type.getDimSize(0)
+                                    : type.getShape().back();
+  int64_t padding = row * bytes >= 64 ? maxAccessBytes / bytes : 0;
+  SharedBuffer *buffer = shared.create(
+      loc, type.getShape(), type.getElementType(), padding, isSwapped);
   fill(buffer, tile);
+  buffers[tile] = buffer;
   return buffer;
+}
+
+/// Bytes of a tile that is kept in shared memory though it need not be.
+static constexpr int64_t maxOptionalBytes = 16 * 1024;
+
+static bool isSmallEnough(Value tile) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  return type.getNumElements() * elementBytes(type) <= maxOptionalBytes;
+}
+
+void KernelEmitter::stageAgainst(Value tile, int64_t fastest) {
+  Operation *op = tile.getDefiningOp();
+  if (buffers.contains(tile) || !op || !isTile(tile))
+    return;
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (auto trans = dyn_cast<TransOp>(op)) {
+    int64_t dim = contiguousDim(tile);
+    if (dim != fastest && type.getDimSize(dim) > 1 &&
+        type.getDimSize(fastest) > 1 && isCostly(tile) && isSmallEnough(tile))
+      stage(tile);
+    return;
+  }
+  if (OpTrait::hasElementwiseMappableTraits(op))
+    for (Value operand : op->getOperands())
+      stageAgainst(operand, fastest);
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,33 +235,48 @@ SharedBuffer *KernelEmitter::stage(Value tile, int64_t rowPadding) {
 void KernelEmitter::emitStore(StoreOp op) {
   Memory memory = memories.lookup(op.getMemory());
   auto type = cast<RankedTensorType>(op.getValue().getType());
-  beginNest(/*writesShared=*/false);
-  forEachElement(type.getShape(), [&](Indices indices) {
-    Indices coordinates;
-    Value inBounds;
-    std::tie(coordinates, inBounds) =
-        coordinatesOf(op.getOffsets(), indices, type.getShape(), memory);
-    auto write = [&] {
-      Value value = element(op.getValue(), indices);
-      LLVM::StoreOp::create(builder, loc, value,
-                            memoryAddress(memory, coordinates));
-    };
-    if (!inBounds)
-      return write();
-    auto guard = scf::IfOp::create(builder, loc, inBounds, false);
-    OpBuilder::InsertionGuard restore(builder);
-    builder.setInsertionPoint(guard.thenBlock()->getTerminator());
-    memo.clear();
-    write();
-    memo.clear();
-  });
-  endNest(/*writesShared=*/false);
+  int64_t fastest = type.getRank() - 1, width = 1;
+  while (fastest > 0 && type.getDimSize(fastest) == 1)
+    --fastest;
+  if (fastest >= 0) {
+    stageAgainst(op.getValue(), fastest);
+    width = neighboursPerThread(type.getDimSize(fastest), type.getNumElements(),
+                                elementBytes(type), threads);
+  }
+  bool reads = readsShared(op.getValue());
+  beginNest(reads, /*writesShared=*/false);
+  forEachElement(
+      type.getShape(),
+      [&](Indices indices) {
+        auto [coordinates, inBounds] =
+            coordinatesOf(op.getOffsets(), indices, type.getShape(), memory);
+        auto write = [&, &coordinates = coordinates] {
+          Value value = element(op.getValue(), indices);
+          LLVM::StoreOp::create(builder, loc, value,
+                                memoryAddress(memory, coordinates));
+        };
+        if (!inBounds)
+          return write();
+        auto guard = scf::IfOp::create(builder, loc, inBounds, false);
+        OpBuilder::InsertionGuard restore(builder);
+        builder.setInsertionPoint(guard.thenBlock()->getTerminator());
+        memo.clear();
+        write();
+        memo.clear();
+      },
+      fastest, width);
+  endNest(reads, /*writesShared=*/false);
 }
 
 void KernelEmitter::emitReduce(ReduceOp op) {
   auto inType = cast<RankedTensorType>(op.getInput().getType());
   auto outType = cast<RankedTensorType>(op.getType());
   size_t dim = op.getDim();
+  // A tile that others use too is computed once.
+  if (!op.getInput().hasOneUse() && isCostly(op.getInput()) &&
+      isSmallEnough(op.getInput()))
+    stage(op.getInput());
+  bool reads = readsShared(op.getInput());
   int64_t length = inType.getDimSize(dim);
   Type type = inType.getElementType();
   SharedBuffer *result =
@@ -167,7 +289,7 @@ void KernelEmitter::emitReduce(ReduceOp op) {
   };
   bool dimIsInner = llvm::all_of(inType.getShape().drop_front(dim + 1),
                                  [](int64_t size) { return size == 1; });
-  beginNest(/*writesShared=*/true);
+  beginNest(reads, /*writesShared=*/true);
   if (dimIsInner && type.getIntOrFloatBitWidth() == 32 && length > 1) {
     // A warp a row: lanes stride over it, then exchange what they have.
     int64_t rows = outType.getNumElements();
@@ -206,149 +328,5 @@ void KernelEmitter::emitReduce(ReduceOp op) {
       storeShared(result, outer, total);
     });
   }
-  endNest(/*writesShared=*/true);
-}
-
-//===----------------------------------------------------------------------===//
-// Products
-//===----------------------------------------------------------------------===//
-
-/// The largest of 4, 2 and 1 that divides `size`.
-static int64_t microSize(int64_t size) {
-  return size % 4 == 0 ? 4 : size % 2 == 0 ? 2 : 1;
-}
-
-void KernelEmitter::emitDot(DotOp op) {
-  auto lhsType = cast<RankedTensorType>(op.getLhs().getType());
-  auto type = cast<RankedTensorType>(op.getType());
-  int64_t m = type.getDimSize(0), n = type.getDimSize(1),
-          k = lhsType.getDimSize(1);
-  // An odd row stride puts a column's elements into different banks.
-  SharedBuffer *lhs = stage(op.getLhs(), /*rowPadding=*/1);
-  SharedBuffer *rhs = stage(op.getRhs(), /*rowPadding=*/0);
-  SharedBuffer *result =
-      accumulatesInPlace(op)
-          ? buffers.lookup(getAccumulatorSource(op))
-          : shared.create(loc, type.getShape(), type.getElementType());
-  buffers[op.getResult()] = result;
-
-  // Each thread takes rows*columns elements: adjacent rows, and columns that
-  // are strided so that neighbouring threads read neighbouring elements.
-  int64_t rows = microSize(m), columns = microSize(n);
-  int64_t rowTiles = m / rows, columnTiles = n / columns;
-  Type accType = type.getElementType();
-  auto widen = [&](Value value) -> Value {
-    if (value.getType() == accType || !isa<FloatType>(accType))
-      return value;
-    return arith::ExtFOp::create(builder, loc, accType, value);
-  };
-  auto multiplyAdd = [&](Value a, Value b, Value acc) -> Value {
-    if (isa<FloatType>(accType))
-      return math::FmaOp::create(builder, loc, a, b, acc);
-    Value product = arith::MulIOp::create(builder, loc, a, b);
-    return arith::AddIOp::create(builder, loc, acc, product);
-  };
-  Type lhsElement = lhsType.getElementType();
-  Type rhsElement = getElementTypeOrSelf(op.getRhs().getType());
-
-  beginNest(/*writesShared=*/true);
-  forEachElement({rowTiles, columnTiles}, [&](Indices tileIndex) {
-    SmallVector<Value> rowIndex, columnIndex;
-    Value firstRow =
-        arith::MulIOp::create(builder, loc, tileIndex[0], constant(rows));
-    for (int64_t i = 0; i < rows; ++i)
-      rowIndex.push_back(
-          arith::AddIOp::create(builder, loc, firstRow, constant(i)));
-    for (int64_t j = 0; j < columns; ++j)
-      columnIndex.push_back(arith::AddIOp::create(builder, loc, tileIndex[1],
-                                                  constant(j * columnTiles)));
-    SmallVector<Value> inits(rows * columns, number(accType, 0));
-    SmallVector<Value> sums = forLoop(
-        constant(0), k, constant(1), inits,
-        [&](Value position, ValueRange carried) {
-          SmallVector<Value> a, b, next;
-          for (Value row : rowIndex)
-            a.push_back(widen(loadShared(lhs, {row, position}, lhsElement)));
-          for (Value column : columnIndex)
-            b.push_back(widen(loadShared(rhs, {position, column}, rhsElement)));
-          for (int64_t i = 0; i < rows; ++i)
-            for (int64_t j = 0; j < columns; ++j)
-              next.push_back(multiplyAdd(a[i], b[j], carried[i * columns + j]));
-          return next;
-        });
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < columns; ++j) {
-        Indices indices = {rowIndex[i], columnIndex[j]};
-        Value acc = element(op.getAcc(), indices);
-        storeShared(result, indices,
-                    combine("sum", acc, sums[i * columns + j]));
-      }
-  });
-  endNest(/*writesShared=*/true);
-}
-
-//===----------------------------------------------------------------------===//
-// Loops
-//===----------------------------------------------------------------------===//
-
-LogicalResult KernelEmitter::emitFor(scf::ForOp loop) {
-  // Tiles are carried in shared memory.
-  SmallVector<SharedBuffer *> carried;
-  for (auto [init, argument, result] : llvm::zip(
-           loop.getInitArgs(), loop.getRegionIterArgs(), loop.getResults())) {
-    if (!isTile(init)) {
-      carried.push_back(nullptr);
-      continue;
-    }
-    auto type = cast<RankedTensorType>(init.getType());
-    SharedBuffer *buffer =
-        shared.create(loc, type.getShape(), type.getElementType());
-    fill(buffer, init);
-    carried.push_back(buffer);
-    buffers[argument] = buffer;
-    buffers[result] = buffer;
-  }
-  if (readsPending)
-    barrier();
-  shared.enterLoop();
-  for (SharedBuffer *buffer : carried)
-    if (buffer)
-      shared.touch(buffer);
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    beginFor(loop);
-    if (failed(emitBlock(*loop.getBody())))
-      return failure();
-    loc = loop.getLoc();
-    emitYield(loop, carried);
-    if (readsPending)
-      barrier();
-    yieldScalars(loop);
-  }
-  for (SharedBuffer *buffer : carried)
-    if (buffer)
-      shared.touch(buffer);
-  shared.leaveLoop();
-  memo.clear();
-  return success();
-}
-
-/// Brings the new values of loop-carried tiles into their buffers. New values
-/// may depend on old ones anywhere, so all are complete before any is moved.
-void KernelEmitter::emitYield(scf::ForOp loop,
-                              ArrayRef<SharedBuffer *> carried) {
-  SmallVector<std::pair<SharedBuffer *, SharedBuffer *>> moves;
-  for (auto [value, buffer] : llvm::zip(loop.getYieldedValues(), carried)) {
-    if (!buffer || buffers.lookup(value) == buffer)
-      continue;
-    moves.emplace_back(buffer, stage(value, /*rowPadding=*/0));
-  }
-  if (moves.empty())
-    return;
-  beginNest(/*writesShared=*/true);
-  for (auto [to, from] : moves)
-    forEachElement(to->shape, [&, to = to, from = from](Indices indices) {
-      storeShared(to, indices, loadShared(from, indices, to->elementType));
-    });
-  endNest(/*writesShared=*/true);
+  endNest(reads, /*writesShared=*/true);
 }

@@ -41,13 +41,21 @@ private:
   void emitReduce(tile::ReduceOp op) override;
   void emitDot(tile::DotOp op) override;
 
-  // Nests.
-  void beginNest(bool writesShared);
-  void endNest(bool writesShared);
+  // Nests. A barrier stands between a write of shared memory and the next nest
+  // that reads any, and between a read and the next nest that writes.
+  void beginNest(bool readsShared, bool writesShared);
+  void endNest(bool readsShared, bool writesShared);
   void barrier();
-  /// Deals the elements of `shape` to the threads, row-major.
+  /// A barrier if there is anything that a later nest might have to wait for.
+  void settle();
+  /// Whether elements of `tile` come from shared memory.
+  bool readsShared(mlir::Value tile) const;
+  /// Deals the elements of `shape` to the threads, row-major with dimension
+  /// `fastest` (default: the last) moved to the end; a thread takes `width`
+  /// neighbours along it.
   void forEachElement(llvm::ArrayRef<int64_t> shape,
-                      llvm::function_ref<void(Indices)> body);
+                      llvm::function_ref<void(Indices)> body,
+                      int64_t fastest = -1, int64_t width = 1);
   /// for (i = first; i < end; i += by) body(i, carried values).
   llvm::SmallVector<mlir::Value>
   forLoop(mlir::Value first, int64_t end, mlir::Value by,
@@ -56,7 +64,43 @@ private:
                                                             mlir::ValueRange)>
               body);
   void fill(SharedBuffer *buffer, mlir::Value tile);
-  SharedBuffer *stage(mlir::Value tile, int64_t rowPadding);
+  /// The buffer of a tile, made and filled when it has none.
+  SharedBuffer *stage(mlir::Value tile);
+  /// Whether stage() stores a matrix column by column.
+  bool isStoredSwapped(mlir::Value tile) const;
+  /// Stages what `tile` is computed from where a nest along dimension `fastest`
+  /// would read memory across.
+  void stageAgainst(mlir::Value tile, int64_t fastest);
+
+  // Products.
+  /// What a thread owns of a product's result.
+  struct Rectangle {
+    int64_t rows = 1, columns = 1;
+    int64_t rowTiles = 1, columnTiles = 1; ///< Rectangles in the result.
+    /// Whether own rows and columns are neighbours, or tiles apart.
+    bool adjacentRows = false, adjacentColumns = false;
+    llvm::SmallVector<mlir::Value> rowIndex, columnIndex;
+  };
+  /// A loop-carried product: each thread's sums, row by row.
+  struct Registers {
+    Rectangle rectangle;
+    llvm::SmallVector<mlir::Value> values;
+    mlir::Value isOwner; ///< Null when every thread owns a rectangle.
+  };
+  static int64_t threadsForProduct(int64_t m, int64_t n);
+  Rectangle chooseRectangle(tile::DotOp op) const;
+  void locate(Rectangle &rectangle, const Indices &tile);
+  llvm::SmallVector<mlir::Value> multiply(tile::DotOp op, SharedBuffer *lhs,
+                                          SharedBuffer *rhs,
+                                          const Rectangle &rectangle,
+                                          mlir::ValueRange acc);
+  llvm::SmallVector<mlir::Value> elementsOf(mlir::Value tile,
+                                            const Rectangle &rectangle);
+  void storeRectangle(SharedBuffer *buffer, const Rectangle &rectangle,
+                      mlir::ValueRange values);
+  tile::DotOp productInRegisters(mlir::scf::ForOp loop, unsigned index);
+  void carryInRegisters(tile::DotOp op, mlir::Value init, mlir::Value argument);
+  SharedBuffer *spill(const Registers &carried, mlir::RankedTensorType type);
 
   // Elements.
   mlir::Value element(mlir::Value tile, Indices indices);
@@ -69,7 +113,14 @@ private:
                          mlir::Type elementType);
   void storeShared(SharedBuffer *buffer, const Indices &indices,
                    mlir::Value value);
-  mlir::Value sharedAddress(SharedBuffer *buffer, const Indices &indices);
+  /// `count` elements side by side in the buffer of a matrix from `indices` on,
+  /// which is a multiple of `count`, by the widest loads that fit.
+  llvm::SmallVector<mlir::Value> loadRun(SharedBuffer *buffer, Indices indices,
+                                         int64_t count, mlir::Type elementType);
+  mlir::Value fromStored(mlir::Value value, mlir::Type elementType);
+  mlir::Value sharedAddress(SharedBuffer *buffer, Indices indices);
+  /// Makes `value` known as an element until the nest ends.
+  void remember(mlir::Value tile, const Indices &indices, mlir::Value value);
   mlir::Value memoryAddress(const Memory &memory, const Indices &coordinates);
   /// offset + index per dimension, and whether that is in bounds (null when it
   /// always is).
@@ -90,7 +141,9 @@ private:
   llvm::DenseMap<mlir::Value, SharedBuffer *> buffers;
   /// Elements already computed at the insertion point of the current nest.
   std::map<std::pair<void *, llvm::SmallVector<void *>>, mlir::Value> memo;
-  bool readsPending = false; ///< Shared reads since the last barrier.
+  llvm::DenseMap<mlir::Value, Registers> registers; ///< By loop argument.
+  /// Reads and writes of shared memory since the last barrier.
+  bool readsPending = false, writesPending = false;
 };
 
 } // namespace tessera

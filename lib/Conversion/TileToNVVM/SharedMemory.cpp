@@ -10,16 +10,16 @@ using namespace tessera;
 static constexpr int64_t bufferAlignment = 16;
 
 SharedBuffer *SharedMemory::create(Location loc, ArrayRef<int64_t> shape,
-                                   Type elementType, int64_t rowPadding) {
+                                   Type elementType, int64_t rowPadding,
+                                   bool isSwapped) {
   SharedBuffer &buffer = buffers.emplace_back();
   buffer.elementType =
       elementType.isInteger(1) ? builder.getI8Type() : elementType;
   buffer.shape.assign(shape.begin(), shape.end());
-  int64_t row = shape.empty() ? 1 : shape.back();
+  buffer.isSwapped = isSwapped;
+  int64_t row = shape.empty() ? 1 : isSwapped ? shape.front() : shape.back();
   buffer.rowStride = row + rowPadding;
-  int64_t rows = 1;
-  for (int64_t size : shape.drop_back(shape.empty() ? 0 : 1))
-    rows *= size;
+  int64_t rows = ShapedType::getNumElements(shape) / row;
   buffer.bytes = rows * buffer.rowStride *
                  ((buffer.elementType.getIntOrFloatBitWidth() + 7) / 8);
   buffer.firstStep = buffer.lastStep = step;

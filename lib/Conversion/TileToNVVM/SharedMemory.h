@@ -10,13 +10,14 @@
 
 namespace tessera {
 
-/// A tile in shared memory, row-major; rows may be padded against bank
-/// conflicts.
+/// A tile in shared memory, row-major, or column-major when it is a swapped
+/// matrix; rows (columns) may be padded against bank conflicts.
 struct SharedBuffer {
   mlir::Type elementType; ///< As stored: i8 for i1.
   llvm::SmallVector<int64_t> shape;
-  int64_t rowStride = 1; ///< Elements from one row to the next.
-  mlir::Value base;      ///< Address in shared memory.
+  bool isSwapped = false; ///< Element (i, j) is stored as (j, i).
+  int64_t rowStride = 1;  ///< Elements from one stored row to the next.
+  mlir::Value base;       ///< Address in shared memory.
   int64_t bytes = 0;
   /// Steps of the kernel between which the contents matter, inclusive.
   int64_t firstStep = 0, lastStep = 0;
@@ -31,7 +32,8 @@ public:
       : builder(builder), base(base) {}
 
   SharedBuffer *create(mlir::Location loc, llvm::ArrayRef<int64_t> shape,
-                       mlir::Type elementType, int64_t rowPadding = 0);
+                       mlir::Type elementType, int64_t rowPadding = 0,
+                       bool isSwapped = false);
 
   /// Each nest of loops over threads is a step.
   void advance() { ++step; }

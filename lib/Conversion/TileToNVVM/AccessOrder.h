@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// In which order a block best visits the elements of a tile.
+#ifndef TESSERA_LIB_CONVERSION_TILETONVVM_ACCESSORDER_H
+#define TESSERA_LIB_CONVERSION_TILETONVVM_ACCESSORDER_H
+
+#include "mlir/IR/Value.h"
+
+namespace tessera {
+
+/// The widest access of a thread.
+constexpr int64_t maxAccessBytes = 16;
+
+/// Bytes of an element in memory.
+int64_t elementBytes(mlir::Type type);
+
+/// The dimension of `tile` along which its elements lie side by side in the
+/// memory it is loaded from; the last one when nothing says otherwise.
+int64_t contiguousDim(mlir::Value tile);
+
+/// Whether computing an element reads memory or evaluates a function, so that a
+/// tile used twice is worth keeping.
+bool isCostly(mlir::Value tile);
+
+/// How many neighbours along a dimension of `size` elements a thread takes:
+/// one wide access, if all threads still get work.
+int64_t neighboursPerThread(int64_t size, int64_t total, int64_t bytes,
+                            int64_t threads);
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TILETONVVM_ACCESSORDER_H

@@ -343,6 +343,14 @@ void CPUKernelEmitter::emitReduce(ReduceOp op) {
 // Loops of the kernel
 //===----------------------------------------------------------------------===//
 
+/// Whether a product is formed in the memory of this loop-carried tile.
+static bool isAccumulator(BlockArgument argument) {
+  auto dots = argument.getOwner()->getOps<DotOp>();
+  return llvm::any_of(dots, [&](DotOp dot) {
+    return accumulatesInPlace(dot) && getAccumulatorSource(dot) == argument;
+  });
+}
+
 LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
   // Tiles are carried on the stack.
   SmallVector<Buffer *> carried;
@@ -353,7 +361,9 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
       continue;
     }
     auto type = cast<RankedTensorType>(init.getType());
-    Buffer *buffer = createBuffer(type.getShape(), type.getElementType());
+    Buffer *buffer = isAccumulator(argument)
+                         ? createPanelBuffer(type)
+                         : createBuffer(type.getShape(), type.getElementType());
     fill(buffer, init);
     carried.push_back(buffer);
     buffers[argument] = buffer;

@@ -52,6 +52,8 @@ private:
   bool isWorthBuffering(mlir::Operation *op);
   double costOf(mlir::Value tile);
   Buffer *createBuffer(llvm::ArrayRef<int64_t> shape, mlir::Type elementType);
+  /// For a product's result: its rows hold whole panels.
+  Buffer *createPanelBuffer(mlir::RankedTensorType type);
   void fill(Buffer *buffer, mlir::Value tile);
   void copy(Buffer *to, Buffer *from);
   /// Visits `shape` in row-major order, vectors along its last long dimension.
@@ -73,6 +75,7 @@ private:
     int64_t rowStride = 0;
   };
   void emitDot(tile::DotOp op) override;
+  bool hasPanelRows(Buffer *buffer) const;
   LeftFactor prepareLeft(mlir::Value tile, mlir::Type type);
   std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);

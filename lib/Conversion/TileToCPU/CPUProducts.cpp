@@ -276,6 +276,25 @@ void CPUKernelEmitter::multiplyPanel(DotOp op, const LeftFactor &left,
                   Lanes{1, lanes}, sums[i * vectors + j]);
 }
 
+static int64_t panelColumns(int64_t columns, int64_t lanes) {
+  return llvm::alignTo(columns,
+                       chooseRegisterBlock(columns, lanes).vectors * lanes);
+}
+
+CPUKernelEmitter::Buffer *
+CPUKernelEmitter::createPanelBuffer(RankedTensorType type) {
+  int64_t columns = type.getDimSize(1);
+  Buffer *buffer =
+      createBuffer({type.getDimSize(0), panelColumns(columns, lanes)},
+                   type.getElementType());
+  buffer->shape[1] = columns;
+  return buffer;
+}
+
+bool CPUKernelEmitter::hasPanelRows(Buffer *buffer) const {
+  return buffer->strides[0] >= panelColumns(buffer->shape[1], lanes);
+}
+
 void CPUKernelEmitter::emitDot(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
@@ -286,21 +305,16 @@ void CPUKernelEmitter::emitDot(DotOp op) {
   LeftFactor left = prepareLeft(op.getLhs(), accType);
   Value packed = packRight(op.getRhs(), accType, panel);
 
-  // Whole vectors are read and written at rows' ends, so result and accumulator
-  // are in buffers with padded rows.
-  auto createPadded = [&] {
-    Buffer *buffer = createBuffer({m, panels * panel}, accType);
-    buffer->shape[1] = n;
-    return buffer;
-  };
+  // Whole vectors are read and written at rows' ends.
   bool accumulates = !isZeroSplat(op.getAcc());
   Buffer *result;
   if (accumulatesInPlace(op)) {
     result = buffers.lookup(getAccumulatorSource(op));
   } else {
-    result = createPadded();
-    if (accumulates && n % lanes != 0 && !buffers.contains(op.getAcc())) {
-      Buffer *acc = createPadded();
+    result = createPanelBuffer(type);
+    Buffer *acc = buffers.lookup(op.getAcc());
+    if (accumulates && n % lanes != 0 && !(acc && hasPanelRows(acc))) {
+      acc = createPanelBuffer(type);
       fill(acc, op.getAcc());
       buffers[op.getAcc()] = acc;
     }

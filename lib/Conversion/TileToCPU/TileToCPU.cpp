@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CPUKernelEmitter.h"
+#include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/ABI/KernelABI.h"
 #include "tessera/Conversion/Passes.h"
 
@@ -95,6 +96,7 @@ struct SelectBF16AsBits : OpRewritePattern<arith::SelectOp> {
 /// calls of the C library.
 LogicalResult expandMath(ModuleOp module) {
   RewritePatternSet patterns(module.getContext());
+  populateExpandTrigonometryPatterns(patterns);
   populateMathPolynomialApproximationPatterns(patterns);
   arith::populateExpandBFloat16Patterns(patterns);
   patterns.add<SelectBF16AsBits>(module.getContext());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelEmitter.h"
+#include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/Conversion/Passes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -94,6 +95,7 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel) {
 /// Functions without an instruction of their own become polynomials.
 LogicalResult expandMath(gpu::GPUModuleOp module) {
   RewritePatternSet patterns(module.getContext());
+  populateExpandTrigonometryPatterns(patterns);
   populateMathPolynomialApproximationPatterns(patterns);
   arith::populateExpandBFloat16Patterns(patterns);
   return applyPatternsGreedily(module, std::move(patterns));

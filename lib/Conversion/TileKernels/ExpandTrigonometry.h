@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef TESSERA_LIB_CONVERSION_TILEKERNELS_EXPANDTRIGONOMETRY_H
+#define TESSERA_LIB_CONVERSION_TILEKERNELS_EXPANDTRIGONOMETRY_H
+
+#include "mlir/IR/PatternMatch.h"
+
+namespace tessera {
+
+/// Writes math.sin and math.cos of f32 scalars and vectors as polynomials after
+/// a three-part reduction of the argument: absolute error below 2e-7 for |x| up
+/// to 1e5. Preferred to other patterns for these ops.
+void populateExpandTrigonometryPatterns(mlir::RewritePatternSet &patterns);
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TILEKERNELS_EXPANDTRIGONOMETRY_H

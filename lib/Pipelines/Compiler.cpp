@@ -73,7 +73,11 @@ public:
 
 private:
   bool isGPU() const { return options.target.kind != Target::Kind::CPU; }
-  LogicalResult checkStage();
+  LogicalResult checkOptions();
+  /// A place for what is wrong before the program is read.
+  Location nowhere() {
+    return FileLineColLoc::get(&context, options.sourceName, 0, 0);
+  }
   LogicalResult parse(StringRef source);
   Stage findStage();
   LogicalResult lower(ModuleOp module, Stage from, Stage to);
@@ -106,8 +110,13 @@ template <typename Fn> auto Compilation::timed(StringRef name, Fn fn) {
   return result;
 }
 
-/// The stage exists for the target.
-LogicalResult Compilation::checkStage() {
+/// The stage exists for the target, and what is forbidden is a collective.
+LogicalResult Compilation::checkOptions() {
+  for (StringRef name : options.forbidImplicit)
+    if (!llvm::is_contained(getCollectiveNames(), name))
+      return emitError(nowhere())
+             << "cannot forbid '" << name << "'; collectives are "
+             << llvm::join(getCollectiveNames(), ", ");
   const StageInfo &info = getStageInfo(options.emit);
   bool isWrong = (info.target == "cpu" && isGPU()) ||
                  (info.target == "cuda" && !isGPU()) ||
@@ -119,7 +128,7 @@ LogicalResult Compilation::checkStage() {
     isWrong = false;
   if (!isWrong)
     return success();
-  return emitError(UnknownLoc::get(&context))
+  return emitError(nowhere())
          << "target " << options.target.str() << " has no stage '" << info.name
          << "'; it belongs to "
          << (info.target == "cpu" ? "the target cpu"
@@ -260,7 +269,7 @@ LogicalResult Compilation::emitArtefact() {
 
 LogicalResult Compilation::run(StringRef source) {
   LogicalResult result = [&]() -> LogicalResult {
-    if (failed(checkStage()) ||
+    if (failed(checkOptions()) ||
         failed(timed("parse", [&] { return parse(source); })))
       return failure();
     Stage start = findStage();
@@ -296,6 +305,8 @@ std::unique_ptr<MLIRContext> tessera::createCompilerContext() {
   auto context =
       std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
+  // A note with the whole op, which can be the whole program, helps no user.
+  context->printOpOnDiagnostic(false);
   return context;
 }
 

@@ -21,11 +21,17 @@ std::pair<std::string, int64_t> tessera::sourceOf(Location loc) {
   return source;
 }
 
+ArrayRef<StringRef> tessera::getCollectiveNames() {
+  static constexpr StringRef names[] = {
+      "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute"};
+  return names;
+}
+
 StringRef tessera::collectiveName(Operation *op) {
-  if (isa<dist::AllReduceOp, dist::AllGatherOp, dist::ReduceScatterOp,
-          dist::AllToAllOp, dist::PermuteOp>(op))
-    return op->getName().stripDialect();
-  return "";
+  if (!isa_and_nonnull<dist::DistDialect>(op->getDialect()) ||
+      !llvm::is_contained(getCollectiveNames(), op->getName().stripDialect()))
+    return "";
+  return op->getName().stripDialect();
 }
 
 static json::Array toJSON(ArrayRef<int64_t> values) {

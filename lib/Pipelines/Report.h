@@ -17,7 +17,9 @@ void reportLocalProgram(mlir::func::FuncOp entry, llvm::json::Object &report);
 /// The file and line of the first source location within `loc`, or "" and 0.
 std::pair<std::string, int64_t> sourceOf(mlir::Location loc);
 
-/// "all_reduce" for a collective of the dist dialect; "" for other ops.
+/// The ops of the dist dialect that send data, by name: "all_reduce", ...
+llvm::ArrayRef<llvm::StringRef> getCollectiveNames();
+/// The name of such an op; "" for others.
 llvm::StringRef collectiveName(mlir::Operation *op);
 
 } // namespace tessera

@@ -90,7 +90,7 @@ def test_gpu_artefacts_have_kernels_without_spills(encoder, target):
     try:
         compiled = function.lower(encoder.params, *encoder.tokenize(SENTENCES)).compile(device="cuda")
     except ts.CompileError as error:
-        if "ptxas" in str(error):
+        if "ptxas not found" in str(error):
             pytest.skip("ptxas is not installed")
         raise
     kernels = compiled.report["kernels"]

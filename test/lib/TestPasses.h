@@ -11,9 +11,13 @@ void registerTestFactorRulesPass();
 /// `test-drop-selects`: every tessera.select becomes its value where true.
 void registerTestDropSelectsPass();
 
+/// `test-list-ops`: prints the names of a dialect's ops.
+void registerTestListOpsPass();
+
 inline void registerTestPasses() {
   registerTestFactorRulesPass();
   registerTestDropSelectsPass();
+  registerTestListOpsPass();
 }
 
 } // namespace tessera::test

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import needs_runtime
+from programs import mesh_tensor, run
 from tessera._src import dtypes, native
 
 RNG = np.random.default_rng(5)
@@ -41,6 +42,17 @@ PROGRAMS = {
         ["table: 7x6xf32 [{}, {tp}]", "ids: 2x5xi32"],
         ["%0 = tessera.gather %table [%ids] dim 0 : A(table), T(2x5xi32) -> T(2x5x6xf32)"],
         "2x5x6xf32"),
+    "lookups_in_what_kernels_would_make_anew": (
+        ["ids: 2x5xi32 [{}, {tp}]"],
+        ["%0 = tessera.constant dense<0.75> : tensor<7xf32> : T(7xf32)",
+         "%1 = tessera.gather %0 [%ids] dim 0 : T(7xf32), A(ids) -> T(2x5xf32)",
+         "%2 = tessera.iota dim 0 : T(7xf32)",
+         "%3 = tessera.gather %2 [%ids] dim 0 : T(7xf32), A(ids) -> T(2x5xf32)",
+         "%4 = tessera.iota dim 1 : T(2x10xf32)",
+         "%5 = tessera.slice %4 [0, 1] to [2, 10] by [1, 2] : T(2x10xf32) -> T(2x5xf32)",
+         "%6 = tessera.add %1, %3 : T(2x5xf32)",
+         "%7 = tessera.mul %6, %5 : T(2x5xf32)"],
+        "2x5xf32"),
     "softmax_of_split_rows_and_columns": (
         ["x: 5x7xf32 [{}, {tp}]", "y: 5x7xf32 [{tp}, {}]"],
         ["%0 = tessera.softmax %x dim 1 : A(x) -> T(5x7xf32)",
@@ -94,30 +106,26 @@ PROGRAMS = {
 }
 
 
-def _mesh_tensor(text: str, layout: str = "") -> str:
-    return f"!tessera.mesh_tensor<{text}, @mesh{', ' + layout if layout else ''}>"
-
-
 def _program(name: str, mesh: str) -> tuple[str, list[np.ndarray], np.ndarray]:
     """The program's text on a mesh, its inputs, and memory for its result."""
     arguments, body, result = PROGRAMS[name]
     types, inputs, parameters = {}, [], []
     for argument in arguments:
         label, text, layout = re.fullmatch(r"(\w+): (\S+)(?: (\[.*\]))?", argument).groups()
-        types[label] = _mesh_tensor(text, layout or "")
+        types[label] = mesh_tensor(text, layout or "")
         parameters.append(f"%{label}: {types[label]}")
         inputs.append(_array(text))
     lines = []
     for line in body:
-        line = re.sub(r"T\((\w+)\)", lambda m: _mesh_tensor(m[1]), line)
+        line = re.sub(r"T\((\w+)\)", lambda m: mesh_tensor(m[1]), line)
         line = re.sub(r"A\((\w+)\)", lambda m: types[m[1]], line)
         # Elementwise ops print one type where all are equal; here layouts differ.
         lines.append("  " + line)
     value = body[-1].split(" = ")[0]
     text = "\n".join([
         f"dist.mesh @mesh <[{mesh}]>",
-        f"func.func @main({', '.join(parameters)}) -> {_mesh_tensor(result)} {{", *lines,
-        f"  return {value} : {_mesh_tensor(result)}", "}", ""])
+        f"func.func @main({', '.join(parameters)}) -> {mesh_tensor(result)} {{", *lines,
+        f"  return {value} : {mesh_tensor(result)}", "}", ""])
     return text, inputs, np.zeros_like(_array(result))
 
 
@@ -129,17 +137,10 @@ def _array(text: str) -> np.ndarray:
     return RNG.integers(0, 7, shape).astype(ELEMENTS[element])
 
 
-def _run(text: str, inputs: list[np.ndarray], target: str) -> np.ndarray:
-    artefact, _, _ = native.compile_text(text, target=target)
-    executable = native.Executable(artefact)
-    words = [word for array in inputs for word in (native.pointer_of(array), 0)]
-    return executable.run(words)[0]
-
-
 def _check(name: str, mesh: str, target: str) -> None:
     text, inputs, want = _program(name, mesh)
     native.interpret(text, inputs, [want])
-    got = _run(text, inputs, target)
+    got = run(text, inputs, target)[0]
     assert dtypes.MLIR_NAMES[got.dtype] == dtypes.MLIR_NAMES[want.dtype]
     np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-6)
 

@@ -106,13 +106,23 @@ Value BlockEmitter::compute(Value value, const BlockBox &box) {
 // Helpers
 //===----------------------------------------------------------------------===//
 
+/// Tiles are signless; the ops on them know the sign.
+static Type signlessType(Type type) {
+  if (!type.isUnsignedInteger())
+    return type;
+  return IntegerType::get(type.getContext(), type.getIntOrFloatBitWidth());
+}
+
 RankedTensorType BlockEmitter::tileType(ArrayRef<int64_t> shape,
                                         Type elementType) {
-  return RankedTensorType::get(shape, elementType);
+  return RankedTensorType::get(shape, signlessType(elementType));
 }
 
 Value BlockEmitter::splat(ArrayRef<int64_t> shape, TypedAttr element) {
   auto type = tileType(shape, element.getType());
+  if (element.getType().isUnsignedInteger())
+    element = builder.getIntegerAttr(type.getElementType(),
+                                     cast<IntegerAttr>(element).getValue());
   return arith::ConstantOp::create(builder, loc,
                                    SplatElementsAttr::get(type, element));
 }

@@ -46,6 +46,7 @@ private:
   mlir::Value emitMath(mlir::Operation *op, llvm::ArrayRef<mlir::Value> x);
   mlir::Value emitCompare(CompareOp op, mlir::Value lhs, mlir::Value rhs);
   mlir::Value emitConvert(mlir::Value value, mlir::Type from, mlir::Type to);
+  mlir::Value toOddF32(mlir::Value value);
 
   // MovementBlocks.cpp
   mlir::Value emitBroadcast(BroadcastOp op, const BlockBox &box);

@@ -34,6 +34,8 @@ Value BlockEmitter::emitElementwise(Operation *op, const BlockBox &box) {
 Value BlockEmitter::emitMath(Operation *op, ArrayRef<Value> x) {
   auto type = cast<RankedTensorType>(x[0].getType());
   bool isFloat = isa<FloatType>(type.getElementType());
+  bool isUnsigned =
+      getElementTypeOrSelf(op->getResult(0).getType()).isUnsignedInteger();
   ArrayRef<int64_t> shape = type.getShape();
   auto number = [&](double value) {
     return splatNumber(shape, type.getElementType(), value);
@@ -55,14 +57,55 @@ Value BlockEmitter::emitMath(Operation *op, ArrayRef<Value> x) {
       return decltype(floatOp)::create(builder, loc, x[0], x[1]);
     return decltype(intOp)::create(builder, loc, x[0], x[1]);
   };
+  auto pickSigned = [&](auto floatOp, auto signedOp, auto unsignedOp) -> Value {
+    return isUnsigned ? pick(floatOp, unsignedOp) : pick(floatOp, signedOp);
+  };
+  // Host processors trap on x / 0 and on the smallest number / -1. The latter
+  // is the smallest number again, as is its quotient by 1; both remainders are
+  // 0. A quotient by 0 may be anything.
+  auto divisor = [&]() -> Value {
+    auto is = [&](Value value, Value what) -> Value {
+      return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                   value, what);
+    };
+    Value traps = is(x[1], number(0));
+    if (!isUnsigned) {
+      unsigned width = type.getElementTypeBitWidth();
+      Value smallest =
+          splat(shape, builder.getIntegerAttr(type.getElementType(),
+                                              APInt::getSignedMinValue(width)));
+      Value overflows = arith::AndIOp::create(builder, loc, is(x[0], smallest),
+                                              is(x[1], number(-1)));
+      traps = arith::OrIOp::create(builder, loc, traps, overflows);
+    }
+    return arith::SelectOp::create(builder, loc, traps, number(1), x[1]);
+  };
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](AddOp) { return pick(arith::AddFOp(), arith::AddIOp()); })
       .Case([&](SubOp) { return pick(arith::SubFOp(), arith::SubIOp()); })
       .Case([&](MulOp) { return pick(arith::MulFOp(), arith::MulIOp()); })
-      .Case([&](DivOp) { return pick(arith::DivFOp(), arith::DivSIOp()); })
-      .Case([&](RemOp) { return pick(arith::RemFOp(), arith::RemSIOp()); })
-      .Case([&](MaxOp) { return pick(arith::MaximumFOp(), arith::MaxSIOp()); })
-      .Case([&](MinOp) { return pick(arith::MinimumFOp(), arith::MinSIOp()); })
+      .Case([&](DivOp) -> Value {
+        if (isFloat)
+          return arith::DivFOp::create(builder, loc, x[0], x[1]);
+        if (isUnsigned)
+          return arith::DivUIOp::create(builder, loc, x[0], divisor());
+        return arith::DivSIOp::create(builder, loc, x[0], divisor());
+      })
+      .Case([&](RemOp) -> Value {
+        if (isFloat)
+          return arith::RemFOp::create(builder, loc, x[0], x[1]);
+        if (isUnsigned)
+          return arith::RemUIOp::create(builder, loc, x[0], divisor());
+        return arith::RemSIOp::create(builder, loc, x[0], divisor());
+      })
+      .Case([&](MaxOp) {
+        return pickSigned(arith::MaximumFOp(), arith::MaxSIOp(),
+                          arith::MaxUIOp());
+      })
+      .Case([&](MinOp) {
+        return pickSigned(arith::MinimumFOp(), arith::MinSIOp(),
+                          arith::MinUIOp());
+      })
       .Case([&](AndOp) {
         return arith::AndIOp::create(builder, loc, x[0], x[1]);
       })
@@ -81,6 +124,8 @@ Value BlockEmitter::emitMath(Operation *op, ArrayRef<Value> x) {
       .Case([&](AbsOp) -> Value {
         if (isFloat)
           return math::AbsFOp::create(builder, loc, x[0]);
+        if (isUnsigned)
+          return x[0];
         return math::AbsIOp::create(builder, loc, x[0]);
       })
       .Case([&](SignOp) -> Value {
@@ -99,6 +144,8 @@ Value BlockEmitter::emitMath(Operation *op, ArrayRef<Value> x) {
               arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT,
                                     x[0], zero),
               x[0]);
+        if (isUnsigned)
+          return arith::MinUIOp::create(builder, loc, x[0], number(1));
         return choose(arith::CmpIOp::create(
                           builder, loc, arith::CmpIPredicate::sgt, x[0], zero),
                       arith::CmpIOp::create(
@@ -139,6 +186,29 @@ Value BlockEmitter::emitMath(Operation *op, ArrayRef<Value> x) {
         op->emitOpError("is elementwise but has no emitter");
         return Value();
       });
+}
+
+/// f64 in f32, not to nearest but to the neighbour of odd last bit where it is
+/// not exact: rounding that to fewer bits is as good as rounding at once
+/// (Boldo and Melquiond, When double rounding is odd, 2005).
+Value BlockEmitter::toOddF32(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  auto narrowType = type.clone(builder.getF32Type());
+  auto bitsType = type.clone(builder.getI32Type());
+  Value near = arith::TruncFOp::create(builder, loc, narrowType, value);
+  Value back = arith::ExtFOp::create(builder, loc, type, near);
+  auto holds = [&](arith::CmpFPredicate predicate, Value a, Value b) -> Value {
+    Value flag = arith::CmpFOp::create(builder, loc, predicate, a, b);
+    return arith::ExtUIOp::create(builder, loc, bitsType, flag);
+  };
+  Value isFar =
+      holds(arith::CmpFPredicate::OGT, math::AbsFOp::create(builder, loc, back),
+            math::AbsFOp::create(builder, loc, value));
+  Value isInexact = holds(arith::CmpFPredicate::ONE, back, value);
+  Value bits = arith::BitcastOp::create(builder, loc, bitsType, near);
+  bits = arith::SubIOp::create(builder, loc, bits, isFar);
+  bits = arith::OrIOp::create(builder, loc, bits, isInexact);
+  return arith::BitcastOp::create(builder, loc, narrowType, bits);
 }
 
 Value BlockEmitter::emitCompare(CompareOp op, Value lhs, Value rhs) {
@@ -186,19 +256,23 @@ Value BlockEmitter::emitConvert(Value value, Type from, Type to) {
     return splatNumber(type.getShape(), type.getElementType(), 0);
   };
   if (to.isInteger(1)) {
-    if (fromFloat)
+    if (fromFloat) {
+      Value wide = toF32(value);
+      type = cast<RankedTensorType>(wide.getType());
       return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNE,
-                                   value, zero());
+                                   wide, zero());
+    }
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, value,
                                  zero());
   }
   if (fromFloat && toFloat) {
-    if (fromBits < toBits)
-      return arith::ExtFOp::create(builder, loc, result, value);
-    if (fromBits > toBits)
-      return arith::TruncFOp::create(builder, loc, result, value);
-    // bf16 and f16 have no conversion to each other but through f32.
-    return fromF32(toF32(value), to);
+    // Targets convert between f32 and its neighbours, no further.
+    if (fromBits == 64)
+      return fromF32(toBits < 32 ? toOddF32(value) : value, to);
+    value = toF32(value);
+    if (toBits < 64)
+      return fromF32(value, to);
+    return arith::ExtFOp::create(builder, loc, result, value);
   }
   if (toFloat) {
     bool isUnsigned = from.isInteger(1) || from.isUnsignedInteger();
@@ -218,23 +292,35 @@ Value BlockEmitter::emitConvert(Value value, Type from, Type to) {
     auto number = [&](double v) {
       return splatNumber(wide.getShape(), wide.getElementType(), v);
     };
-    double limit = std::ldexp(1.0, toBits - 1);
+    bool isUnsigned = to.isUnsignedInteger();
+    double limit = std::ldexp(1.0, isUnsigned ? toBits : toBits - 1);
+    double bottom = isUnsigned ? 0 : -limit;
     Value isHigh = arith::CmpFOp::create(
         builder, loc, arith::CmpFPredicate::OGE, x, number(limit));
     Value isLow = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::ULE,
-                                        x, number(-limit));
+                                        x, number(bottom));
     Value isNumber =
         arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::ORD, x, x);
     Value outside = arith::OrIOp::create(builder, loc, isHigh, isLow);
     Value safe = arith::SelectOp::create(builder, loc, outside, number(0), x);
-    Value integer = arith::FPToSIOp::create(builder, loc, result, safe);
+    Value integer;
+    if (isUnsigned)
+      integer = arith::FPToUIOp::create(builder, loc, result, safe);
+    else
+      integer = arith::FPToSIOp::create(builder, loc, result, safe);
     auto bound = [&](APInt value) {
       return splat(wide.getShape(), builder.getIntegerAttr(target, value));
     };
     Value low = arith::SelectOp::create(
-        builder, loc, isLow, bound(APInt::getSignedMinValue(toBits)), integer);
+        builder, loc, isLow,
+        bound(isUnsigned ? APInt::getMinValue(toBits)
+                         : APInt::getSignedMinValue(toBits)),
+        integer);
     Value high = arith::SelectOp::create(
-        builder, loc, isHigh, bound(APInt::getSignedMaxValue(toBits)), low);
+        builder, loc, isHigh,
+        bound(isUnsigned ? APInt::getMaxValue(toBits)
+                         : APInt::getSignedMaxValue(toBits)),
+        low);
     return arith::SelectOp::create(builder, loc, isNumber, high,
                                    bound(APInt(toBits, 0)));
   }

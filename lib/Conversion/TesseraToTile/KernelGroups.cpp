@@ -23,6 +23,14 @@ bool tessera::isElementwise(Operation *op) {
              MulOp, DivOp, RemOp, PowOp, MaxOp, MinOp, AndOp, OrOp, XorOp>(op);
 }
 
+bool tessera::readsFromMemory(Operation *user, Value value) {
+  if (auto gather = dyn_cast<GatherOp>(user))
+    return gather.getSource() == value;
+  auto slice = dyn_cast<SliceOp>(user);
+  return slice && llvm::any_of(slice.getStrides(),
+                               [](int64_t stride) { return stride != 1; });
+}
+
 /// Elementwise ops that take many instructions an element.
 static bool isExpensive(Operation *op) {
   return isa<ExpOp, LogOp, TanhOp, ErfOp, LogisticOp, SiluOp, SinOp, CosOp,
@@ -67,9 +75,9 @@ private:
       return;
     Users users = usersOf(op->getResult(0));
     if (isFreeOp(op)) {
-      // Made anew by each kernel; only the host needs it in memory. A splat
-      // that only the host uses is best left a constant.
-      if (users.onHost && !isa<ConstantOp>(op))
+      // Made anew by each kernel that does not need it in memory. A splat that
+      // the host brings there is best left a constant.
+      if ((users.onHost || users.fromMemory) && !isa<ConstantOp>(op))
         start(op);
       return;
     }
@@ -107,6 +115,7 @@ private:
   /// Who uses a value, seen through ops that are made anew.
   struct Users {
     bool onHost = false;
+    bool fromMemory = false;
     bool throughBroadcast = false;
     SmallPtrSet<KernelGroup *, 4> groups;
     SmallVector<Operation *> ops;
@@ -124,6 +133,7 @@ private:
         users.onHost = true;
         continue;
       }
+      users.fromMemory |= readsFromMemory(user, value);
       if (KernelGroup *group = groupOf.lookup(user)) {
         users.groups.insert(group);
         users.ops.push_back(user);
@@ -147,16 +157,7 @@ private:
   }
 
   bool canJoin(Operation *op, KernelGroup &group, const Users &users) {
-    // A strided slice reads its input through a view of memory.
-    for (Operation *user : users.ops)
-      if (auto slice = dyn_cast<SliceOp>(user))
-        if (llvm::any_of(slice.getStrides(), [](int64_t s) { return s != 1; }))
-          return false;
-    bool feedsGather = llvm::any_of(users.ops, [&](Operation *user) {
-      auto gather = dyn_cast<GatherOp>(user);
-      return gather && gather.getSource() == op->getResult(0);
-    });
-    if (feedsGather)
+    if (users.fromMemory)
       return false;
     if (kindOf(op) != KernelKind::Pointwise)
       return group.kind == KernelKind::Pointwise && allIdentity(users);

@@ -34,6 +34,10 @@ bool isHostOp(mlir::Operation *op);
 /// Ops that every kernel that uses them makes anew: splats, iota, broadcasts.
 bool isFreeOp(mlir::Operation *op);
 
+/// Whether `user` reads `value` at places that only memory has: the source of a
+/// gather, and what a strided slice takes a view of.
+bool readsFromMemory(mlir::Operation *user, mlir::Value value);
+
 /// Whether elements of the result come one by one from elements at the same
 /// indices of operands of the same shape.
 bool isElementwise(mlir::Operation *op);

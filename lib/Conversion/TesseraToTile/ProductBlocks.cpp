@@ -180,7 +180,9 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
     return {};
   loc = op.getLoc();
   query = reshape(query, {queries, headSize});
-  Type f32 = builder.getF32Type();
+  Type sumType = getElementTypeOrSelf(op.getType());
+  if (!sumType.isF64())
+    sumType = builder.getF32Type();
   double minusInfinity = -std::numeric_limits<double>::infinity();
   int64_t chunk = chooseChunk(length, sizes.attentionKeys);
 
@@ -191,12 +193,13 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
     if (!key)
       return {};
     key = transpose(reshape(key, {chunk, headSize}), {1, 0});
-    Value scores =
-        tile::DotOp::create(builder, loc, tileType({queries, chunk}, f32),
-                            query, key, splatNumber({queries, chunk}, f32, 0));
-    scores = arith::MulFOp::create(
-        builder, loc, scores,
-        splatNumber({queries, chunk}, f32, op.getScale().convertToDouble()));
+    Value scores = tile::DotOp::create(
+        builder, loc, tileType({queries, chunk}, sumType), query, key,
+        splatNumber({queries, chunk}, sumType, 0));
+    scores =
+        arith::MulFOp::create(builder, loc, scores,
+                              splatNumber({queries, chunk}, sumType,
+                                          op.getScale().convertToDouble()));
     if (Value bias = op.getBias()) {
       ArrayRef<int64_t> shape = shapeOf(bias);
       BlockBox source = {{shape[0] == 1 ? zero : batch,
@@ -210,7 +213,7 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
       scores = arith::AddFOp::create(builder, loc, scores,
                                      broadcastTo(tile, {queries, chunk}));
     }
-    Value masked = splatNumber({queries, chunk}, f32, minusInfinity);
+    Value masked = splatNumber({queries, chunk}, sumType, minusInfinity);
     if (length % chunk != 0) {
       Value inside = insideAlong({queries, chunk}, 1, position, length);
       scores = arith::SelectOp::create(builder, loc, inside, scores, masked);
@@ -243,11 +246,11 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
     Value newMost =
         arith::MaximumFOp::create(builder, loc, most, reduce("max", scores, 1));
     // Where all scores are -inf so far, subtract 0: e^-inf is 0, not NaN.
-    Value none =
-        arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, newMost,
-                              splatNumber({queries, 1}, f32, minusInfinity));
+    Value none = arith::CmpFOp::create(
+        builder, loc, arith::CmpFPredicate::OEQ, newMost,
+        splatNumber({queries, 1}, sumType, minusInfinity));
     Value safeMost = arith::SelectOp::create(
-        builder, loc, none, splatNumber({queries, 1}, f32, 0), newMost);
+        builder, loc, none, splatNumber({queries, 1}, sumType, 0), newMost);
     Value shifted = arith::SubFOp::create(
         builder, loc, scores, broadcastTo(safeMost, {queries, chunk}));
     Value weights = math::ExpOp::create(builder, loc, shifted);
@@ -262,9 +265,9 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
                                        toF32(value), scaled);
     return {newAcc, newMost, newSum};
   };
-  SmallVector<Value> state = {splatNumber({queries, valueSize}, f32, 0),
-                              splatNumber({queries, 1}, f32, minusInfinity),
-                              splatNumber({queries, 1}, f32, 0)};
+  SmallVector<Value> state = {splatNumber({queries, valueSize}, sumType, 0),
+                              splatNumber({queries, 1}, sumType, minusInfinity),
+                              splatNumber({queries, 1}, sumType, 0)};
   if (chunk == length) {
     // All keys at once: nothing to rescale.
     Value scores = scoresAt(zero);
@@ -274,11 +277,11 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
       return {};
     value = reshape(value, {chunk, valueSize});
     Value most = reduce("max", scores, 1);
-    Value none =
-        arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, most,
-                              splatNumber({queries, 1}, f32, minusInfinity));
+    Value none = arith::CmpFOp::create(
+        builder, loc, arith::CmpFPredicate::OEQ, most,
+        splatNumber({queries, 1}, sumType, minusInfinity));
     Value safeMost = arith::SelectOp::create(
-        builder, loc, none, splatNumber({queries, 1}, f32, 0), most);
+        builder, loc, none, splatNumber({queries, 1}, sumType, 0), most);
     Value weights = math::ExpOp::create(
         builder, loc,
         arith::SubFOp::create(builder, loc, scores,
@@ -294,8 +297,8 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
   // A row without a visible key gives 0.
   Value isEmpty =
       arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, state[2],
-                            splatNumber({queries, 1}, f32, 0));
-  Value one = splatNumber({queries, 1}, f32, 1);
+                            splatNumber({queries, 1}, sumType, 0));
+  Value one = splatNumber({queries, 1}, sumType, 1);
   Value divisor = arith::SelectOp::create(builder, loc, isEmpty, one, state[2]);
   Value inverse = arith::DivFOp::create(builder, loc, one, divisor);
   Value result = arith::MulFOp::create(

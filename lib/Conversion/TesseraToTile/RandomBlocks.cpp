@@ -94,20 +94,20 @@ Value BlockEmitter::emitRng(RngOp op, const BlockBox &box) {
                                choose(isLane(2), counter[2], counter[3])));
     return narrow(word);
   }
-  Type f32 = builder.getF32Type();
+  Type real = type.isF64() ? type : builder.getF32Type();
   // The top 24 bits over 2^24, in [0, 1).
   auto unit = [&](Value word) -> Value {
     Value bits = arith::ShRUIOp::create(builder, loc, word, wide(8));
-    Value number = arith::SIToFPOp::create(builder, loc, tileType(shape, f32),
+    Value number = arith::SIToFPOp::create(builder, loc, tileType(shape, real),
                                            narrow(bits));
-    return arith::MulFOp::create(builder, loc, number,
-                                 splatNumber(shape, f32, std::ldexp(1.0, -24)));
+    return arith::MulFOp::create(
+        builder, loc, number, splatNumber(shape, real, std::ldexp(1.0, -24)));
   };
   if (op.getDistribution() == RngDistribution::uniform) {
     Value word = choose(isLane(0), counter[0],
                         choose(isLane(1), counter[1],
                                choose(isLane(2), counter[2], counter[3])));
-    return emitConvert(unit(word), f32, type);
+    return emitConvert(unit(word), real, type);
   }
   // Box-Muller on the words of the element's pair: sqrt(-2 ln(1 - u)) times the
   // cosine (even element) or sine (odd element) of 2 pi v.
@@ -115,18 +115,18 @@ Value BlockEmitter::emitRng(RngOp op, const BlockBox &box) {
       builder, loc, arith::CmpIPredicate::ult, lane, wide(2));
   Value u = unit(choose(isLowPair, counter[0], counter[2]));
   Value v = unit(choose(isLowPair, counter[1], counter[3]));
-  Value one = splatNumber(shape, f32, 1);
+  Value one = splatNumber(shape, real, 1);
   Value log = math::LogOp::create(builder, loc,
                                   arith::SubFOp::create(builder, loc, one, u));
   Value radius = math::SqrtOp::create(
       builder, loc,
-      arith::MulFOp::create(builder, loc, log, splatNumber(shape, f32, -2)));
-  Value angle =
-      arith::MulFOp::create(builder, loc, v, splatNumber(shape, f32, 2 * M_PI));
+      arith::MulFOp::create(builder, loc, log, splatNumber(shape, real, -2)));
+  Value angle = arith::MulFOp::create(builder, loc, v,
+                                      splatNumber(shape, real, 2 * M_PI));
   Value isEven = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
                                        logicalAnd(lane, wide(1)), wide(0));
   Value turn = choose(isEven, math::CosOp::create(builder, loc, angle),
                       math::SinOp::create(builder, loc, angle));
   Value normal = arith::MulFOp::create(builder, loc, radius, turn);
-  return emitConvert(normal, f32, type);
+  return emitConvert(normal, real, type);
 }

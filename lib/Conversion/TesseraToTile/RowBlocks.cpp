@@ -58,6 +58,18 @@ Value BlockEmitter::emitReduce(ReduceOp op, const BlockBox &box) {
   if (op.getDims().empty())
     return emit(op.getInput(), box);
 
+  // Tiles compare as signed numbers; with the upper bit flipped that is the
+  // order of unsigned ones.
+  bool flips = type.isUnsignedInteger() && (kind == "max" || kind == "min");
+  auto flip = [&](Value tile) -> Value {
+    if (!flips)
+      return tile;
+    auto tileType = cast<RankedTensorType>(tile.getType());
+    APInt bit = APInt::getSignMask(tileType.getElementTypeBitWidth());
+    Value mask = splat(tileType.getShape(),
+                       builder.getIntegerAttr(tileType.getElementType(), bit));
+    return arith::XOrIOp::create(builder, loc, tile, mask);
+  };
   // Over all reduced dimensions of one tile, in f32 for narrower floats.
   auto reduceTile = [&](Value tile) {
     tile = toF32(tile);
@@ -66,13 +78,14 @@ Value BlockEmitter::emitReduce(ReduceOp op, const BlockBox &box) {
     return tile;
   };
   auto finish = [&](Value tile) {
+    tile = flip(tile);
     if (isa<FloatType>(type))
       tile = fromF32(tile, type);
     return reshape(tile, box.sizes);
   };
   if (kept * reduced <= sizes.reduceElements) {
     Value tile = emit(op.getInput(), source);
-    return tile ? finish(reduceTile(tile)) : Value();
+    return tile ? finish(reduceTile(flip(tile))) : Value();
   }
 
   // Chunks of the longest reduced dimension, the others whole.
@@ -101,7 +114,7 @@ Value BlockEmitter::emitReduce(ReduceOp op, const BlockBox &box) {
           failedInside = true;
           return {carried[0]};
         }
-        tile = toF32(tile);
+        tile = flip(toF32(tile));
         if (shape[dim] % chunk != 0) {
           Value inside = insideAlong(part.sizes, dim, position, shape[dim]);
           Value neutral = splat(part.sizes, neutralOf(kind, accType));

@@ -135,7 +135,8 @@ private:
       for (Value operand : op->getOperands()) {
         Operation *def = operand.getDefiningOp();
         bool inside = def && (group.members.contains(def) ||
-                              (isFreeOp(def) && !roots.contains(def)));
+                              (isFreeOp(def) && !roots.contains(def) &&
+                               !readsFromMemory(op, operand)));
         if (inside)
           worklist.push_back(def);
         else

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CPUKernelEmitter.h"
+#include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/ABI/KernelABI.h"
 #include "tessera/Conversion/Passes.h"
@@ -12,7 +13,6 @@
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
-#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -68,38 +68,13 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel,
   return success();
 }
 
-/// Before: select %c, %a, %b : bf16. After: the same on the bits, as i16.
-/// x86 without bf16 instructions would widen to f32 and narrow by a call of the
-/// compiler's library, which host objects do not link.
-struct SelectBF16AsBits : OpRewritePattern<arith::SelectOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(arith::SelectOp op,
-                                PatternRewriter &rewriter) const override {
-    Type type = op.getType(), bits = rewriter.getI16Type();
-    if (!getElementTypeOrSelf(type).isBF16())
-      return rewriter.notifyMatchFailure(op, "not a select of bf16");
-    if (auto vector = dyn_cast<VectorType>(type))
-      bits = vector.clone(bits);
-    Location loc = op.getLoc();
-    Value lhs =
-        arith::BitcastOp::create(rewriter, loc, bits, op.getTrueValue());
-    Value rhs =
-        arith::BitcastOp::create(rewriter, loc, bits, op.getFalseValue());
-    Value picked =
-        arith::SelectOp::create(rewriter, loc, op.getCondition(), lhs, rhs);
-    rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, type, picked);
-    return success();
-  }
-};
-
 /// f32 functions become polynomials on vectors; rarely used ones and f64 stay
 /// calls of the C library.
 LogicalResult expandMath(ModuleOp module) {
   RewritePatternSet patterns(module.getContext());
   populateExpandTrigonometryPatterns(patterns);
   populateMathPolynomialApproximationPatterns(patterns);
-  arith::populateExpandBFloat16Patterns(patterns);
-  patterns.add<SelectBF16AsBits>(module.getContext());
+  populateBF16Patterns(patterns);
   return applyPatternsGreedily(module, std::move(patterns));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelEmitter.h"
+#include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/Conversion/Passes.h"
 
@@ -97,7 +98,7 @@ LogicalResult expandMath(gpu::GPUModuleOp module) {
   RewritePatternSet patterns(module.getContext());
   populateExpandTrigonometryPatterns(patterns);
   populateMathPolynomialApproximationPatterns(patterns);
-  arith::populateExpandBFloat16Patterns(patterns);
+  populateBF16Patterns(patterns);
   return applyPatternsGreedily(module, std::move(patterns));
 }
 
@@ -129,8 +130,15 @@ struct ExpandPow : OpRewritePattern<math::PowFOp> {
     Value log = math::LogOp::create(rewriter, loc, magnitude);
     Value power = math::ExpOp::create(
         rewriter, loc, arith::MulFOp::create(rewriter, loc, exponent, log));
-    // A negative base has a power for whole exponents alone: of its sign where
-    // the exponent is odd.
+    // Infinity times log 1 is NaN.
+    auto isEqual = [&](Value value, double to) -> Value {
+      return arith::CmpFOp::create(rewriter, loc, arith::CmpFPredicate::OEQ,
+                                   value, number(to));
+    };
+    power = arith::SelectOp::create(rewriter, loc, isEqual(magnitude, 1),
+                                    number(1), power);
+    // A finite negative base has a power for whole exponents alone: of its sign
+    // where the exponent is odd.
     Value whole = math::FloorOp::create(rewriter, loc, exponent);
     Value isWhole = arith::CmpFOp::create(
         rewriter, loc, arith::CmpFPredicate::OEQ, whole, exponent);
@@ -142,8 +150,12 @@ struct ExpandPow : OpRewritePattern<math::PowFOp> {
     Value ofWhole =
         arith::SelectOp::create(rewriter, loc, isEven, power, negated);
     Value nan = number(std::numeric_limits<double>::quiet_NaN());
+    Value isInfinite =
+        isEqual(magnitude, std::numeric_limits<double>::infinity());
+    Value ofBroken =
+        arith::SelectOp::create(rewriter, loc, isInfinite, power, nan);
     Value ofNegative =
-        arith::SelectOp::create(rewriter, loc, isWhole, ofWhole, nan);
+        arith::SelectOp::create(rewriter, loc, isWhole, ofWhole, ofBroken);
     Value isNegative = arith::CmpFOp::create(
         rewriter, loc, arith::CmpFPredicate::OLT, base, number(0));
     Value result =

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "BF16AsBits.h"
 #include "LinkObject.h"
 #include "tessera/Target/CPU.h"
 
@@ -138,6 +139,7 @@ tessera::emitSharedObject(ModuleOp module, const CPUOptions &options) {
   auto machine = createHostMachine(options, error);
   if (!machine)
     return module.emitError(error);
+  moveBF16AsBits(module);
   llvm::LLVMContext context;
   auto llvmModule = translate(module, context, *machine, options);
   if (!llvmModule)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Programs as text: what the tests share that compile and run them."""
+
+import numpy as np
+
+from tessera._src import native
+
+
+def mesh_tensor(text: str, layout: str = "") -> str:
+    """The type of a mesh tensor, as "2x3xf32"."""
+    return f"!tessera.mesh_tensor<{text}, @mesh{', ' + layout if layout else ''}>"
+
+
+def run(text: str, inputs: list[np.ndarray], target: str) -> list[np.ndarray]:
+    """Compiles a program for a target and runs it on whole tensors."""
+    artefact, _, _ = native.compile_text(text, target=target)
+    executable = native.Executable(artefact)
+    words = [word for array in inputs for word in (native.pointer_of(array), 0)]
+    return executable.run(words)

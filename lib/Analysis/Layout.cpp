@@ -27,10 +27,12 @@ int64_t AxisRef::coordinateOn(const Mesh &mesh, int64_t device) const {
 bool AxisRef::overlaps(const AxisRef &other, const Mesh &mesh) const {
   if (name != other.name)
     return false;
-  // Sub-axes are intervals [pre, pre*size) of the axis' digits.
+  // Disjoint are digits of one numbering, the one wholly major to the other:
+  // x:(1)2 and x:(2)3 of six devices. x:(1)2 and x:(3)2 are not, as no
+  // numbering [2, k, 2] has six devices.
   int64_t end = pre * sizeOn(mesh);
   int64_t otherEnd = other.pre * other.sizeOn(mesh);
-  return std::max(pre, other.pre) < std::min(end, otherEnd);
+  return other.pre % end != 0 && pre % otherEnd != 0;
 }
 
 bool AxisRef::operator<(const AxisRef &o) const {

@@ -80,8 +80,8 @@ private:
           wanted.partial.push_back(axis);
       wanted.partialKind = now.partialKind;
       if (!wanted.sameSharding(now))
-        op->setOperand(i,
-                       reshard(operand, wanted, op, ruleText(op, rule, now)));
+        op->setOperand(
+            i, reshard(operand, wanted, op, describeNeed(op, rule, now)));
     }
     setResults(op, rule, axes, passed);
   }
@@ -117,10 +117,7 @@ private:
           rule.factors[factor].kind == FactorKind::Replicate)
         continue;
       for (const AxisRef &axis : axes) {
-        bool isTaken = llvm::any_of(taken, [&](const AxisRef &other) {
-          return other.overlaps(axis, mesh);
-        });
-        if (isTaken)
+        if (overlaps(taken, axis))
           break;
         result[factor].push_back(axis);
         taken.push_back(axis);
@@ -174,45 +171,21 @@ private:
   }
 
   /// Axes along which the operands stay partial: those of a linear group whose
-  /// operands are all partial there with the group's kind, the others not, and
-  /// nothing else of the op uses the axis. Only values with one use: another
-  /// use would have to reduce the value by itself.
+  /// operands are all partial there with the group's kind, and that nothing
+  /// else of the op uses, be it under another name: x uses x:(1)2.
   std::vector<AxisRef> passedPartials(Operation *op, const FactorRule &rule,
                                       const Assignment &axes) {
     std::vector<AxisRef> candidates, passed;
     for (Value operand : op->getOperands())
       if (isa<MeshTensorType>(operand.getType()))
         llvm::append_range(candidates, layoutOfValue(operand).partial);
-    auto isPartial = [&](unsigned i, const AxisRef &axis) {
-      Value operand = op->getOperand(i);
-      return isa<MeshTensorType>(operand.getType()) &&
-             llvm::is_contained(layoutOfValue(operand).partial, axis);
-    };
     for (const AxisRef &axis : candidates) {
-      bool splits = llvm::any_of(axes, [&](const AxisList &list) {
-        return llvm::any_of(list, [&](const AxisRef &other) {
-          return other.overlaps(axis, mesh);
-        });
-      });
+      bool splits = llvm::any_of(
+          axes, [&](const AxisList &list) { return overlaps(list, axis); });
       if (splits || llvm::is_contained(passed, axis))
         continue;
       bool fits = llvm::any_of(rule.linear, [&](const LinearGroup &group) {
-        double partialBytes = 0;
-        for (unsigned i = 0; i < op->getNumOperands(); ++i) {
-          bool inGroup = llvm::is_contained(group.operands, int(i));
-          if (inGroup != isPartial(i, axis))
-            return false;
-          if (!inGroup)
-            continue;
-          Value operand = op->getOperand(i);
-          if (layoutOfValue(operand).partialKind != group.kind ||
-              llvm::any_of(operand.getUsers(),
-                           [&](Operation *user) { return user != op; }))
-            return false;
-          partialBytes += bytesOf(operand);
-        }
-        // Never more to reduce than before.
-        return bytesOf(op->getResult(0)) <= partialBytes;
+        return passesThrough(op, group, axis);
       });
       // One kind per value: a result that a split Reduce factor makes partial
       // with another kind cannot carry this one too.
@@ -223,6 +196,41 @@ private:
         passed.push_back(axis);
     }
     return passed;
+  }
+
+  bool overlaps(const AxisList &list, const AxisRef &axis) {
+    return llvm::any_of(
+        list, [&](const AxisRef &other) { return other.overlaps(axis, mesh); });
+  }
+
+  /// Whether exactly the operands of `group` are partial along `axis`. Only
+  /// values with one use pass: another use would have to reduce the value by
+  /// itself. And only where there is no more to reduce after the op than
+  /// before.
+  bool passesThrough(Operation *op, const LinearGroup &group,
+                     const AxisRef &axis) {
+    double partialBytes = 0;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      bool inGroup = llvm::is_contained(group.operands, int(i));
+      if (!isa<MeshTensorType>(operand.getType())) {
+        if (inGroup)
+          return false;
+        continue;
+      }
+      const Layout &layout = layoutOfValue(operand);
+      if (!inGroup) {
+        if (overlaps(layout.partial, axis))
+          return false;
+        continue;
+      }
+      bool hasOtherUse = llvm::any_of(
+          operand.getUsers(), [&](Operation *user) { return user != op; });
+      if (!llvm::is_contained(layout.partial, axis) ||
+          layout.partialKind != group.kind || hasOtherUse)
+        return false;
+      partialBytes += bytesOf(operand);
+    }
+    return bytesOf(op->getResult(0)) <= partialBytes;
   }
 
   ReduceKind kindOfPartial(Operation *op, const AxisRef &axis) {
@@ -266,78 +274,9 @@ private:
     }
     builder.setInsertionPointAfterValue(value);
     auto op = ReshardOp::create(builder, user->getLoc(), type, value,
-                                whyOf(value, wanted, rule));
+                                explainReshard(value, wanted, rule));
     ++numReshards;
     return made = op;
-  }
-
-  /// One sentence: what the user of the value needs and what the value is.
-  std::string ruleText(Operation *user, const FactorRule &rule,
-                       const Layout &now) {
-    std::string where = describeLocation(user->getLoc());
-    std::string consumer = user->getName().getStringRef().str() +
-                           (where.empty() ? "" : " at " + where);
-    if (!now.partial.empty())
-      return consumer +
-             " needs the whole value, of which each device holds a "
-             "term of a " +
-             toString(now.partialKind);
-    return consumer + " needs the value in another layout: " + rule.str();
-  }
-
-  dist::WhyAttr whyOf(Value value, const Layout &wanted,
-                      const std::string &rule) {
-    MLIRContext *context = builder.getContext();
-    const Layout &now = layoutOfValue(value);
-    SmallVector<Attribute> origins;
-    std::string text =
-        rule + "; it comes from " + describeValue(value) + " as " + now.str();
-    for (const AxisRef &axis : now.partial) {
-      // The producer's operands say how the summed dimension came to be split.
-      Operation *producer = partialSource(value);
-      if (!producer)
-        continue;
-      for (Value operand : producer->getOperands()) {
-        SmallVector<Attribute> chain = originsOf(operand, toString(axis));
-        if (!chain.empty() && origins.empty()) {
-          std::string what = producer->getName().getStringRef().str();
-          std::string where = describeLocation(producer->getLoc());
-          origins.push_back(StringAttr::get(
-              context, what + (where.empty() ? "" : " at " + where) +
-                           " sums over a dimension that '" + toString(axis) +
-                           "' splits"));
-          llvm::append_range(origins, chain);
-        }
-      }
-    }
-    if (origins.empty())
-      for (const DimLayout &dim : now.dims)
-        for (const AxisRef &axis : dim.axes)
-          llvm::append_range(origins, originsOf(value, toString(axis)));
-    if (origins.empty())
-      for (const DimLayout &dim : wanted.dims)
-        for (const AxisRef &axis : dim.axes)
-          origins.push_back(StringAttr::get(
-              context, "'" + toString(axis) + "' splits it at its user"));
-    return dist::WhyAttr::get(context, StringAttr::get(context, text),
-                              ArrayAttr::get(context, origins), 0, 0,
-                              ArrayAttr::get(context, {}));
-  }
-
-  /// The op that first made `value` partial.
-  Operation *partialSource(Value value) {
-    Operation *op = value.getDefiningOp();
-    while (op) {
-      Value next;
-      for (Value operand : op->getOperands())
-        if (isa<MeshTensorType>(operand.getType()) &&
-            !layoutOfValue(operand).partial.empty())
-          next = operand;
-      if (!next)
-        return op;
-      op = next.getDefiningOp();
-    }
-    return nullptr;
   }
 
   void resolve(ConstrainOp op) {

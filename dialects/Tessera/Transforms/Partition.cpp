@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "LocalPart.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/ReshardPlanner.h"
 
@@ -17,43 +18,12 @@ namespace {
 constexpr StringLiteral layoutAttrName = "dist.layout";
 constexpr StringLiteral globalTypeAttrName = "dist.global_type";
 
-/// The number that changes nothing when it is combined.
-TypedAttr neutralElement(ReduceKind kind, Type type) {
-  if (auto floatType = dyn_cast<FloatType>(type)) {
-    switch (kind) {
-    case ReduceKind::Sum:
-      return FloatAttr::get(type, 0.0);
-    case ReduceKind::Prod:
-      return FloatAttr::get(type, 1.0);
-    case ReduceKind::Max:
-    case ReduceKind::Min:
-      return FloatAttr::get(
-          type, APFloat::getInf(floatType.getFloatSemantics(),
-                                /*Negative=*/kind == ReduceKind::Max));
-    }
-  }
-  unsigned width = type.getIntOrFloatBitWidth();
-  bool isUnsigned = type.isUnsignedInteger();
-  switch (kind) {
-  case ReduceKind::Sum:
-    return IntegerAttr::get(type, 0);
-  case ReduceKind::Prod:
-    return IntegerAttr::get(type, 1);
-  case ReduceKind::Max:
-    return IntegerAttr::get(type, isUnsigned ? APInt::getMinValue(width)
-                                             : APInt::getSignedMinValue(width));
-  case ReduceKind::Min:
-    return IntegerAttr::get(type, isUnsigned ? APInt::getMaxValue(width)
-                                             : APInt::getSignedMaxValue(width));
-  }
-  return {};
-}
-
 class FunctionPartitioner {
 public:
   FunctionPartitioner(func::FuncOp function, const Mesh &mesh)
       : function(function), mesh(mesh), builder(function.getContext()),
-        meshRef(FlatSymbolRefAttr::get(function.getContext(), mesh.name)) {}
+        meshRef(FlatSymbolRefAttr::get(function.getContext(), mesh.name)),
+        parts(builder, mesh) {}
 
   LogicalResult run() {
     rewriteSignature();
@@ -168,108 +138,37 @@ private:
             rule.factors[list[0]].kind != FactorKind::Reduce)
           continue;
         const std::vector<AxisRef> &axes = type.getLayout().dims[d].axes;
-        if (!isUneven(type.getDimSize(d), axes))
+        if (!parts.isUneven(type.getDimSize(d), axes))
           continue;
         // A contraction multiplies: zero is its neutral element.
         ReduceKind kind = rule.factors[list[0]].reduce;
-        op->setOperand(i, maskPadding(op->getOperand(i), d, type.getDimSize(d),
-                                      axes, kind));
+        op->setOperand(i, parts.maskPadding(op->getOperand(i), d,
+                                            type.getDimSize(d), axes, kind));
         logicalTypes[op->getOperand(i)] = type;
       }
     }
   }
 
-  bool isUneven(int64_t size, const std::vector<AxisRef> &axes) {
-    for (int64_t device = 0; device < mesh.numDevices(); ++device) {
-      DimInterval interval = localInterval(size, axes, mesh, device);
-      if (interval.valid != interval.local)
-        return true;
-    }
-    return false;
-  }
-
-  Value scalarOffset(Location loc, const std::vector<AxisRef> &axes,
-                     int64_t size) {
-    auto type = RankedTensorType::get({}, builder.getI32Type());
-    return dist::LocalOffsetOp::create(builder, loc, type, meshRef,
-                                       axesAttr(axes), integer(size));
-  }
-
-  Value scalarExtent(Location loc, const std::vector<AxisRef> &axes,
-                     int64_t size) {
-    auto type = RankedTensorType::get({}, builder.getI32Type());
-    return dist::ValidExtentOp::create(builder, loc, type, meshRef,
-                                       axesAttr(axes), integer(size));
-  }
-
-  IntegerAttr integer(int64_t value) {
-    return builder.getI64IntegerAttr(value);
-  }
-
-  dist::AxesAttr axesAttr(const std::vector<AxisRef> &axes) {
-    return dist::AxesAttr::get(builder.getContext(), axes);
-  }
-
-  Value splat(Location loc, RankedTensorType type, TypedAttr element) {
-    return ConstantOp::create(builder, loc, type,
-                              SplatElementsAttr::get(type, element));
-  }
-
-  Value broadcast(Location loc, Value scalar, RankedTensorType like) {
-    auto type = RankedTensorType::get(like.getShape(),
-                                      getElementTypeOrSelf(scalar.getType()));
-    if (like.getRank() == 0)
-      return scalar;
-    return BroadcastOp::create(builder, loc, type, scalar, ArrayRef<int64_t>{});
-  }
-
-  Value compare(Location loc, CompareDirection direction, Value lhs,
-                Value rhs) {
-    auto type = RankedTensorType::get(shapeOf(lhs), builder.getI1Type());
-    return CompareOp::create(builder, loc, type, direction, lhs, rhs);
-  }
-
-  Value maskPadding(Value value, size_t dim, int64_t size,
-                    const std::vector<AxisRef> &axes, ReduceKind kind) {
-    Location loc = value.getLoc();
-    auto type = cast<RankedTensorType>(value.getType());
-    auto indexType =
-        RankedTensorType::get(type.getShape(), builder.getI32Type());
-    Value extent = broadcast(loc, scalarExtent(loc, axes, size), indexType);
-    Value index = IotaOp::create(builder, loc, indexType, dim, Value());
-    Value exists = compare(loc, CompareDirection::lt, index, extent);
-    Value neutral =
-        splat(loc, type, neutralElement(kind, type.getElementType()));
-    return SelectOp::create(builder, loc, type, exists, value, neutral);
-  }
-
-  /// Looks up in this device's part of the rows: indices count from its first
-  /// row, and those of other devices' rows become -1, which reads zeros.
+  /// Looks up in this device's part of the rows; indices of other devices' rows
+  /// become -1, which reads zeros.
   void shiftIndices(GatherOp op) {
     MeshTensorType source = logicalType(op.getSource());
     int64_t dim = op.getDim();
     const std::vector<AxisRef> &axes = source.getLayout().dims[dim].axes;
     if (axes.empty())
       return;
-    Location loc = op.getLoc();
     MeshTensorType logical = logicalType(op.getIndices());
-    int64_t size = source.getDimSize(dim);
-    auto type = cast<RankedTensorType>(op.getIndices().getType());
-    Value offset = scalarOffset(loc, axes, size);
-    Value extent = scalarExtent(loc, axes, size);
-    if (!type.getElementType().isInteger(32)) {
-      auto scalar = RankedTensorType::get({}, type.getElementType());
-      offset = ConvertOp::create(builder, loc, scalar, offset);
-      extent = ConvertOp::create(builder, loc, scalar, extent);
-    }
-    Value local = SubOp::create(builder, loc, type, op.getIndices(),
-                                broadcast(loc, offset, type));
-    Value exists =
-        compare(loc, CompareDirection::lt, local, broadcast(loc, extent, type));
-    Value none = splat(loc, type, IntegerAttr::get(type.getElementType(), -1));
-    Value indices = SelectOp::create(builder, loc, type, exists, local, none);
+    Value indices = parts.localIndices(op.getLoc(), op.getIndices(), axes,
+                                       source.getDimSize(dim));
     op.getIndicesMutable().assign(indices);
     logicalTypes[indices] = logical;
+  }
+
+  IntegerAttr integer(int64_t value) {
+    return builder.getI64IntegerAttr(value);
+  }
+  dist::AxesAttr axesAttr(const std::vector<AxisRef> &axes) {
+    return dist::AxesAttr::get(builder.getContext(), axes);
   }
 
   //===--------------------------------------------------------------------===//
@@ -286,7 +185,7 @@ private:
       if (!axes.empty()) {
         builder.setInsertionPoint(op);
         iota.getOffsetMutable().assign(
-            scalarOffset(op->getLoc(), axes, logical.getDimSize(dim)));
+            parts.offset(op->getLoc(), axes, logical.getDimSize(dim)));
       }
       return success();
     }
@@ -297,7 +196,7 @@ private:
       SmallVector<Value> offsets;
       for (auto [d, size] : llvm::enumerate(logical.getShape()))
         offsets.push_back(
-            scalarOffset(op->getLoc(), logical.getLayout().dims[d].axes, size));
+            parts.offset(op->getLoc(), logical.getLayout().dims[d].axes, size));
       rng.getOffsetsMutable().assign(offsets);
       return success();
     }
@@ -421,6 +320,7 @@ private:
   const Mesh &mesh;
   OpBuilder builder;
   FlatSymbolRefAttr meshRef;
+  LocalPart parts;
   llvm::DenseMap<Value, Type> logicalTypes;
   SmallVector<Operation *> erased;
 };

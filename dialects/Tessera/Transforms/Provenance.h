@@ -24,6 +24,15 @@ std::string describeValue(mlir::Value value);
 llvm::SmallVector<mlir::Attribute> originsOf(mlir::Value value,
                                              llvm::StringRef axis);
 
+/// One sentence: what `user` needs of an operand that is laid out as `now`.
+std::string describeNeed(mlir::Operation *user, const FactorRule &rule,
+                         const Layout &now);
+
+/// Why `value` is brought into layout `wanted`: `rule`, and the chain of
+/// reasons why it is laid out as it is, back to a user's annotation.
+dist::WhyAttr explainReshard(mlir::Value value, const Layout &wanted,
+                             const std::string &rule);
+
 } // namespace tessera
 
 #endif // TESSERA_DIALECTS_TESSERA_TRANSFORMS_PROVENANCE_H

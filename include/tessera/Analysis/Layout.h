@@ -28,7 +28,8 @@ struct AxisRef {
   int64_t sizeOn(const Mesh &mesh) const;
   /// This device's digit along it: (coordinate / (n / (pre*size))) % size.
   int64_t coordinateOn(const Mesh &mesh, int64_t device) const;
-  /// True when the two share a digit, so they cannot both split one tensor.
+  /// True when the two share a digit or are digits of different numberings of
+  /// the axis, so that they cannot both split one tensor.
   bool overlaps(const AxisRef &other, const Mesh &mesh) const;
 
   bool operator==(const AxisRef &o) const {

@@ -4,19 +4,9 @@
 #ifndef TESSERA_ANALYSIS_RESHARDPLANNER_H
 #define TESSERA_ANALYSIS_RESHARDPLANNER_H
 
-#include "tessera/Analysis/Layout.h"
+#include "tessera/Analysis/CollectiveCost.h"
 
 namespace tessera {
-
-enum class CollectiveKind {
-  AllSlice,
-  AllGather,
-  AllReduce,
-  ReduceScatter,
-  AllToAll,
-  Permute,
-};
-const char *toString(CollectiveKind kind);
 
 /// One collective of a plan, and the layout after it.
 struct ReshardStep {
@@ -35,20 +25,6 @@ struct ReshardPlan {
   std::vector<ReshardStep> steps;
   double nanoseconds = 0;
 };
-
-/// Latency and bandwidth of one link class.
-struct LinkCost {
-  double latencyNs;
-  double bytesPerNs;
-};
-LinkCost linkCost(LinkClass link);
-
-/// Modelled time of one collective over `axes` on a local input of `bytes`.
-double collectiveCost(CollectiveKind kind, const std::vector<AxisRef> &axes,
-                      double bytes, const Mesh &mesh);
-/// Bytes that each device sends in it, by ring algorithms.
-int64_t collectiveBytes(CollectiveKind kind, const std::vector<AxisRef> &axes,
-                        int64_t localBytes, const Mesh &mesh);
 
 /// The cheapest plan from `from` to `to`, both closed and of one mesh, for a
 /// tensor of logical `shape`. `to` may be partial only along axes along which

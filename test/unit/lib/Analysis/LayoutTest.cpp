@@ -52,6 +52,16 @@ TEST(Layout, SubAxesOfOneAxisOverlapWhereTheyShareDigits) {
   EXPECT_FALSE(x.overlaps(y, mesh));
 }
 
+// Of six devices, [2, 3] and [3, 2] are two numberings: no device list is both
+// a row of one and a column of the other.
+TEST(Layout, SubAxesOfUnlikeNumberingsOverlap) {
+  Mesh mesh = {"mesh", {{"z", 6, LinkClass::Shm}}};
+  AxisRef half{"z", 1, 2}, minorThird{"z", 2, 3}, minorHalf{"z", 3, 2};
+  EXPECT_FALSE(half.overlaps(minorThird, mesh));
+  EXPECT_TRUE(half.overlaps(minorHalf, mesh));
+  EXPECT_TRUE(minorHalf.overlaps(half, mesh));
+}
+
 TEST(Layout, NormaliseJoinsAdjacentSubAxes) {
   Mesh mesh = mesh2x4();
   EXPECT_EQ(normalise({y0, y1}, mesh), std::vector<AxisRef>{y});

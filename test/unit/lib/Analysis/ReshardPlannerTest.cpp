@@ -308,6 +308,73 @@ TEST(ReshardPlanner, MovesBetweenWholeAxesAndTheirParts) {
       }
 }
 
+// An axis is one cut, its parts are several: of nine elements on four devices
+// {x} gives 3, 3, 3, 0 and {x:(1)2, x:(2)2} gives 3, 2, 3, 1.
+TEST(ReshardPlanner, MovesBetweenAllSpellingsOfAnUnevenCut) {
+  Mesh mesh = makeMesh({8});
+  const std::vector<std::vector<AxisRef>> spellings = {
+      {},
+      {{"x", 1, 0}},
+      {{"x", 1, 4}},
+      {{"x", 2, 4}},
+      {{"x", 2, 2}},
+      {{"x", 1, 2}, {"x", 2, 4}},
+      {{"x", 1, 4}, {"x", 4, 2}},
+      {{"x", 1, 2}, {"x", 2, 2}, {"x", 4, 2}},
+      {{"x", 4, 2}, {"x", 1, 4}},
+      {{"x", 2, 2}, {"x", 1, 2}}};
+  for (int64_t size : {1, 2, 3, 5, 7, 9, 10, 12, 13, 15, 16, 17})
+    for (const std::vector<AxisRef> &a : spellings)
+      for (const std::vector<AxisRef> &b : spellings) {
+        Layout from = Layout::replicated("mesh", 2), to = from;
+        from.dims[0].axes = a;
+        to.dims[0].axes = b;
+        expectPlanMoves(from, to, {size, 3}, mesh);
+        std::swap(from.dims[0], from.dims[1]);
+        expectPlanMoves(from, to, {size, 3}, mesh);
+        if (HasFatalFailure())
+          return;
+      }
+}
+
+TEST(ReshardPlanner, MovesBetweenUnlikeNumberingsOfAnAxis) {
+  Mesh mesh = makeMesh({6, 2});
+  const std::vector<AxisRef> byTwo = {{"x", 1, 2}, {"x", 2, 3}, {"y", 1, 0}};
+  const std::vector<AxisRef> byThree = {{"x", 1, 3}, {"x", 3, 2}, {"y", 1, 0}};
+  for (const std::vector<int64_t> &shape :
+       {std::vector<int64_t>{12, 6}, std::vector<int64_t>{7, 5}})
+    for (const Layout &a : allLayouts(byTwo, 2))
+      for (const Layout &b : allLayouts(byThree, 2)) {
+        expectPlanMoves(a, b, shape, mesh);
+        expectPlanMoves(b, a, shape, mesh);
+        if (HasFatalFailure())
+          return;
+      }
+}
+
+TEST(ReshardPlanner, ReducesAPartialValueIntoAnUnlikeNumbering) {
+  Mesh mesh = makeMesh({6});
+  Layout from = Layout::replicated("mesh", 1), to = from;
+  from.partial = {{"x", 1, 2}};
+  for (const AxisRef &axis : {AxisRef{"x", 1, 3}, AxisRef{"x", 3, 2}}) {
+    to.dims[0].axes = {axis};
+    expectPlanMoves(from, to, {7}, mesh);
+  }
+}
+
+// Only what changes moves: the major cut along y stays as it is.
+TEST(ReshardPlanner, KeepsTheMajorCutsOfAnUnevenDimension) {
+  Mesh mesh = makeMesh({4, 2});
+  Layout from = Layout::replicated("mesh", 1), to = from;
+  from.dims[0].axes = {{"y", 1, 0}, {"x", 1, 0}};
+  to.dims[0].axes = {{"y", 1, 0}, {"x", 1, 2}};
+  ReshardPlan plan = planReshard(from, to, {18}, 4, mesh);
+  for (const ReshardStep &step : plan.steps)
+    for (const AxisRef &axis : step.axes)
+      EXPECT_EQ(axis.name, "x") << describe(plan);
+  expectPlanMoves(from, to, {18}, mesh);
+}
+
 TEST(ReshardPlanner, ReducesPartialValuesIntoEveryLayout) {
   for (const std::vector<int64_t> &shape :
        {std::vector<int64_t>{8, 4}, std::vector<int64_t>{5, 7}}) {

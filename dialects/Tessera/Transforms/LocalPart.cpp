@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "LocalPart.h"
+
+using namespace mlir;
+using namespace tessera;
+
+/// The number that changes nothing when it is combined.
+static TypedAttr neutralElement(ReduceKind kind, Type type) {
+  if (auto floatType = dyn_cast<FloatType>(type)) {
+    switch (kind) {
+    case ReduceKind::Sum:
+      return FloatAttr::get(type, 0.0);
+    case ReduceKind::Prod:
+      return FloatAttr::get(type, 1.0);
+    case ReduceKind::Max:
+    case ReduceKind::Min:
+      return FloatAttr::get(
+          type, APFloat::getInf(floatType.getFloatSemantics(),
+                                /*Negative=*/kind == ReduceKind::Max));
+    }
+  }
+  unsigned width = type.getIntOrFloatBitWidth();
+  bool isUnsigned = type.isUnsignedInteger();
+  switch (kind) {
+  case ReduceKind::Sum:
+    return IntegerAttr::get(type, 0);
+  case ReduceKind::Prod:
+    return IntegerAttr::get(type, 1);
+  case ReduceKind::Max:
+    return IntegerAttr::get(type, isUnsigned ? APInt::getMinValue(width)
+                                             : APInt::getSignedMinValue(width));
+  case ReduceKind::Min:
+    return IntegerAttr::get(type, isUnsigned ? APInt::getMaxValue(width)
+                                             : APInt::getSignedMaxValue(width));
+  }
+  return {};
+}
+
+bool LocalPart::isUneven(int64_t size, const std::vector<AxisRef> &axes) const {
+  for (int64_t device = 0; device < mesh.numDevices(); ++device) {
+    DimInterval interval = localInterval(size, axes, mesh, device);
+    if (interval.valid != interval.local)
+      return true;
+  }
+  return false;
+}
+
+Value LocalPart::offset(Location loc, const std::vector<AxisRef> &axes,
+                        int64_t size) {
+  MLIRContext *context = builder.getContext();
+  return dist::LocalOffsetOp::create(
+      builder, loc, RankedTensorType::get({}, builder.getI32Type()),
+      FlatSymbolRefAttr::get(context, mesh.name),
+      dist::AxesAttr::get(context, axes), builder.getI64IntegerAttr(size));
+}
+
+/// Number of local elements that exist: an i32 scalar.
+Value LocalPart::extent(Location loc, const std::vector<AxisRef> &axes,
+                        int64_t size) {
+  MLIRContext *context = builder.getContext();
+  return dist::ValidExtentOp::create(
+      builder, loc, RankedTensorType::get({}, builder.getI32Type()),
+      FlatSymbolRefAttr::get(context, mesh.name),
+      dist::AxesAttr::get(context, axes), builder.getI64IntegerAttr(size));
+}
+
+Value LocalPart::broadcast(Location loc, Value scalar, RankedTensorType like) {
+  if (like.getRank() == 0)
+    return scalar;
+  auto type = RankedTensorType::get(like.getShape(),
+                                    getElementTypeOrSelf(scalar.getType()));
+  return BroadcastOp::create(builder, loc, type, scalar, ArrayRef<int64_t>{});
+}
+
+Value LocalPart::isBelow(Location loc, Value lhs, Value rhs) {
+  auto type = RankedTensorType::get(shapeOf(lhs), builder.getI1Type());
+  return CompareOp::create(builder, loc, type, CompareDirection::lt, lhs, rhs);
+}
+
+Value LocalPart::maskPadding(Value value, size_t dim, int64_t size,
+                             const std::vector<AxisRef> &axes,
+                             ReduceKind kind) {
+  Location loc = value.getLoc();
+  auto type = cast<RankedTensorType>(value.getType());
+  auto indexType = RankedTensorType::get(type.getShape(), builder.getI32Type());
+  Value index = IotaOp::create(builder, loc, indexType, dim, Value());
+  Value exists =
+      isBelow(loc, index, broadcast(loc, extent(loc, axes, size), indexType));
+  TypedAttr element = neutralElement(kind, type.getElementType());
+  Value neutral = ConstantOp::create(builder, loc, type,
+                                     SplatElementsAttr::get(type, element));
+  return SelectOp::create(builder, loc, type, exists, value, neutral);
+}
+
+Value LocalPart::localIndices(Location loc, Value indices,
+                              const std::vector<AxisRef> &axes, int64_t size) {
+  auto type = cast<RankedTensorType>(indices.getType());
+  Value first = offset(loc, axes, size), count = extent(loc, axes, size);
+  if (!type.getElementType().isInteger(32)) {
+    auto scalar = RankedTensorType::get({}, type.getElementType());
+    first = ConvertOp::create(builder, loc, scalar, first);
+    count = ConvertOp::create(builder, loc, scalar, count);
+  }
+  Value local =
+      SubOp::create(builder, loc, type, indices, broadcast(loc, first, type));
+  Value exists = isBelow(loc, local, broadcast(loc, count, type));
+  auto minusOne = IntegerAttr::get(type.getElementType(), -1);
+  Value none = ConstantOp::create(builder, loc, type,
+                                  SplatElementsAttr::get(type, minusOne));
+  return SelectOp::create(builder, loc, type, exists, local, none);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Values that tell a device which part of a whole it holds, and keep padding
+// away from real elements.
+#ifndef TESSERA_DIALECTS_TESSERA_TRANSFORMS_LOCALPART_H
+#define TESSERA_DIALECTS_TESSERA_TRANSFORMS_LOCALPART_H
+
+#include "dialects/Tessera/IR/Tessera.h"
+#include "mlir/IR/Builders.h"
+
+namespace tessera {
+
+/// Builds ops on local values at the builder's insertion point. `axes` and
+/// `size` are how a dimension of the whole is split, and its logical size.
+class LocalPart {
+public:
+  LocalPart(mlir::OpBuilder &builder, const Mesh &mesh)
+      : builder(builder), mesh(mesh) {}
+
+  /// True when some device holds padding.
+  bool isUneven(int64_t size, const std::vector<AxisRef> &axes) const;
+  /// Logical index of the first local element: an i32 scalar.
+  mlir::Value offset(mlir::Location loc, const std::vector<AxisRef> &axes,
+                     int64_t size);
+  /// `value` with the neutral element of `kind` where dimension `dim` is
+  /// padding.
+  mlir::Value maskPadding(mlir::Value value, size_t dim, int64_t size,
+                          const std::vector<AxisRef> &axes, ReduceKind kind);
+  /// Logical `indices` counted from the first local element; -1 for elements of
+  /// other devices.
+  mlir::Value localIndices(mlir::Location loc, mlir::Value indices,
+                           const std::vector<AxisRef> &axes, int64_t size);
+
+private:
+  mlir::Value extent(mlir::Location loc, const std::vector<AxisRef> &axes,
+                     int64_t size);
+  mlir::Value broadcast(mlir::Location loc, mlir::Value scalar,
+                        mlir::RankedTensorType like);
+  mlir::Value isBelow(mlir::Location loc, mlir::Value lhs, mlir::Value rhs);
+
+  mlir::OpBuilder &builder;
+  const Mesh &mesh;
+};
+
+} // namespace tessera
+
+#endif // TESSERA_DIALECTS_TESSERA_TRANSFORMS_LOCALPART_H

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "AxisDigits.h"
+
+#include <algorithm>
+
+namespace tessera {
+
+AxisDigits::AxisDigits(const Mesh &mesh) : mesh(mesh) {
+  for (const MeshAxis &axis : mesh.axes)
+    boundaries[axis.name] = {1, axis.size};
+}
+
+bool AxisDigits::add(const AxisRef &axis) {
+  std::set<int64_t> marks = boundaries.at(axis.name);
+  marks.insert(axis.pre);
+  marks.insert(axis.pre * axis.sizeOn(mesh));
+  auto isNoMultiple = [](int64_t low, int64_t high) { return high % low != 0; };
+  if (std::adjacent_find(marks.begin(), marks.end(), isNoMultiple) !=
+      marks.end())
+    return false;
+  boundaries[axis.name] = std::move(marks);
+  return true;
+}
+
+std::vector<AxisRef> AxisDigits::split(const std::vector<AxisRef> &axes) const {
+  std::vector<AxisRef> digits;
+  for (const AxisRef &axis : axes) {
+    int64_t end = axis.pre * axis.sizeOn(mesh);
+    const std::set<int64_t> &marks = boundaries.at(axis.name);
+    for (auto it = marks.lower_bound(axis.pre);
+         it != marks.end() && *it < end;) {
+      int64_t low = *it;
+      int64_t high = *++it;
+      digits.push_back({axis.name, low, high / low});
+    }
+  }
+  return digits;
+}
+
+Layout AxisDigits::split(const Layout &layout) const {
+  Layout result = layout.closed();
+  for (DimLayout &dim : result.dims)
+    dim.axes = split(dim.axes);
+  result.partial = split(layout.partial);
+  std::sort(result.partial.begin(), result.partial.end());
+  result.varying.clear();
+  return result;
+}
+
+std::vector<AxisRef> AxisDigits::all() const {
+  std::vector<AxisRef> digits;
+  for (const MeshAxis &axis : mesh.axes)
+    for (const AxisRef &digit : split(std::vector{AxisRef{axis.name, 1, 0}}))
+      if (digit.sizeOn(mesh) > 1)
+        digits.push_back(digit);
+  return digits;
+}
+
+} // namespace tessera

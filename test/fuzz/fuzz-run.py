@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs random programs on the CPU mesh and compares with the reference interpreter.
+
+The programs are those of fuzz-partition.py with another float type, compiled all the way (kernels, plan,
+machine code) and run by the runtime, in this process through the two C libraries. Needs the package
+`tessera` of a build on PYTHONPATH.
+
+How far a result may be off is measured, not guessed: the interpreter also evaluates the program in
+f64, and the difference is what rounding does to this program. Two programs a seed; default: 60 seeds,
+or TESSERA_FUZZ_SEEDS. A program that differs or fails is shrunk and written to --out as .mlir, with the
+command that repeats it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from programs import Program, Trust, generate, shrink  # noqa: E402
+
+from tessera._src import dtypes, native  # noqa: E402
+from tessera._src.errors import TesseraError  # noqa: E402
+
+PROGRAMS_PER_SEED = 2
+WIDES = ["f32", "f32", "f32", "bf16", "f16"]
+# Of the largest magnitude: what one operation of each type rounds away, a few times over.
+EPSILON = {"f64": 1e-12, "f32": 1e-4, "bf16": 2e-2, "f16": 3e-3}
+ROUNDING_MARGIN = 4.0
+SECONDS_PER_PROGRAM = 60
+
+
+def inputs_of(program: Program, seed: int) -> list[np.ndarray]:
+    """Random arguments: floats below 1 in magnitude, integers that index most things."""
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for argument in program.arguments:
+        dtype = dtypes.BY_NAME[argument.element]
+        if argument.element == "i1":
+            array = rng.integers(0, 2, argument.shape)
+        elif argument.element[0] == "i":
+            array = rng.integers(0, 8, argument.shape)
+        else:
+            array = rng.uniform(-1, 1, argument.shape)
+        arrays.append(np.array(array, dtype, order="C"))
+    return arrays
+
+
+def interpreted(head: str, program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    outputs = [np.zeros(r.shape, dtypes.BY_NAME[r.element]) for r in program.results]
+    native.interpret(head + program.text(), inputs, outputs, entry=program.name)
+    return outputs
+
+
+def executed(head: str, program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    artefact, _, _ = native.compile_text(head + program.text(), entry=program.name)
+    executable = native.Executable(artefact, device="cpu", threads=2)
+    words = [word for array in inputs for word in (array.ctypes.data, 0)]
+    return executable.run(words)
+
+
+def in_doubles(program: Program) -> Program:
+    """The program with every float type f64."""
+    def text(value: str) -> str:
+        for name in ("bf16", "f16", "f32"):
+            value = value.replace(f"x{name}>", "xf64>").replace(f"<{name}>", "<f64>").replace(f": {name} ", ": f64 ")
+        return value
+
+    return program.mapped(lambda e: e if e[0] == "i" else "f64", text)
+
+
+@dataclass
+class Failure:
+    kind: str
+    message: str
+
+
+def check(head: str, program: Program, seed: int) -> Failure | None:
+    """Why the compiled program is wrong, or nothing."""
+    inputs = inputs_of(program, seed)
+    try:
+        expected = interpreted(head, program, inputs)
+        doubles = [a.astype(np.float64) if p.element[0] != "i" else a for a, p in zip(inputs, program.arguments)]
+        precise = interpreted(head, in_doubles(program), doubles)
+    except TesseraError as error:
+        return Failure("interpreter", str(error))
+    try:
+        actual = executed(head, program, inputs)
+    except TesseraError as error:
+        return Failure("compile", str(error))
+    for i, (value, want, exact, got) in enumerate(zip(program.results, expected, precise, actual)):
+        if value.element[0] == "i":
+            different = np.asarray(want != got)
+        else:
+            want, exact, got = (a.astype(np.float64) for a in (want, exact, got))
+            bound = ROUNDING_MARGIN * np.nanmax(np.abs(want - exact), initial=0)
+            bound += EPSILON[value.element] * max(1, np.nanmax(np.abs(want), initial=0))
+            different = ~np.asarray((np.abs(want - got) <= bound) | (np.isnan(want) & np.isnan(got)) | (want == got))
+        if different.any():
+            at = tuple(int(k) for k in np.argwhere(different)[0])
+            return Failure("difference", f"result {i} at {list(at)} is {want[at]}, but compiled {got[at]}")
+    return None
+
+
+def check_in_child(head: str, program: Program, seed: int) -> Failure | None:
+    """`check` in a process of its own, so that a crash is a finding too."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        signal.alarm(SECONDS_PER_PROGRAM)
+        failure = check(head, program, seed)
+        os.write(writer, json.dumps(failure and [failure.kind, failure.message[:2000]]).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        text = stream.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        return Failure(name, f"ended by {name}")
+    found = json.loads(text) if text else ["exit", f"exit status {os.waitstatus_to_exitcode(status)}"]
+    return found and Failure(*found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 60)))
+    parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
+    parser.add_argument("--max-failures", type=int, default=5)
+    options = parser.parse_args()
+
+    count, failures, begin = 0, 0, time.monotonic()
+    for seed in range(options.seed, options.seed + options.seeds):
+        if failures >= options.max_failures:
+            break
+        head, programs = generate(seed, PROGRAMS_PER_SEED, WIDES[seed % len(WIDES)])
+        for program in programs:
+            count += 1
+            failure = check_in_child(head, program, seed)
+            if not failure:
+                continue
+            failures += 1
+
+            def fails_alike(p: Program) -> bool:
+                again = check_in_child(head, p, seed)
+                return again is not None and again.kind == failure.kind
+
+            small = shrink(program, fails_alike)
+            options.out.mkdir(parents=True, exist_ok=True)
+            path = options.out / f"run-seed{seed}-{program.name}.mlir"
+            comment = "".join(f"// {line}\n" for line in failure.message.splitlines()[:20])
+            path.write_text(f"// fuzz-run.py --seed {seed} --seeds 1\n{comment}{head}{small.text()}\n")
+            print(f"{path}: {failure.kind}: {failure.message[:300]}", flush=True)
+    print(f"{count} programs from seed {options.seed}, {failures} failures, "
+          f"{time.monotonic() - begin:.0f} seconds")  # fmt: skip
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -61,7 +61,10 @@ TEST_F(PTX, AKernelBecomesAnEntryOfItsBlockSize) {
   FailureOr<std::string> ptx = translateToPTX(kernels(), "sm_80");
   ASSERT_TRUE(succeeded(ptx));
   EXPECT_NE(ptx->find(".visible .entry gemm("), std::string::npos);
-  EXPECT_NE(ptx->find(".reqntid 256"), std::string::npos);
+  auto threads = SymbolTable::lookupSymbolIn(kernels(), "gemm")
+                     ->getAttrOfType<DenseI32ArrayAttr>("nvvm.reqntid");
+  EXPECT_NE(ptx->find(".reqntid " + std::to_string(threads[0])),
+            std::string::npos);
   EXPECT_NE(ptx->find("bar.sync"), std::string::npos);
   EXPECT_NE(ptx->find("fma.rn.f32"), std::string::npos);
 }

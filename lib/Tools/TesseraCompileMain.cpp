@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Tools/TesseraCompileMain.h"
 
+#include "OutputFile.h"
 #include "tessera/Pipelines/Compiler.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
@@ -58,33 +61,17 @@ static int fail(const llvm::Twine &message) {
   return 1;
 }
 
-/// Writes `data` to `path` whole or not at all.
-static std::string writeFile(StringRef path, StringRef data) {
-  if (path == "-") {
-    llvm::outs() << data;
-    llvm::outs().flush();
-    return "";
-  }
-  llvm::SmallString<128> model(path);
-  model += ".%%%%%%.tmp";
-  llvm::Expected<llvm::sys::fs::TempFile> file =
-      llvm::sys::fs::TempFile::create(model);
-  if (!file)
-    return "cannot write '" + path.str() +
-           "': " + llvm::toString(file.takeError());
-  llvm::raw_fd_ostream os(file->FD, /*shouldClose=*/false);
-  os << data;
-  os.flush();
-  bool isWritten = !os.has_error();
-  os.clear_error();
-  if (!isWritten) {
-    llvm::consumeError(file->discard());
-    return "cannot write '" + path.str() + "': the disk may be full";
-  }
-  if (llvm::Error error = file->keep(path))
-    return "cannot write '" + path.str() +
-           "': " + llvm::toString(std::move(error));
-  return "";
+/// What is wrong with where the results go, or "".
+static std::string checkOutputs(const Arguments &arguments) {
+  if (arguments.output == "-" && llvm::sys::Process::StandardOutIsDisplayed() &&
+      llvm::is_contained({"artefact", "cubin", "object"},
+                         arguments.emit.getValue()))
+    return "the result is binary and standard output is a terminal; name a "
+           "file with -o";
+  std::string problem = checkWritable(arguments.output);
+  if (problem.empty() && !arguments.report.empty())
+    problem = checkWritable(arguments.report);
+  return problem;
 }
 
 /// Hands `module.py:function` to the Python package, which traces the function
@@ -112,8 +99,13 @@ static int compilePython(const Arguments &arguments, const char *program) {
       arguments.input,  "--target",     arguments.target,
       "--emit",         arguments.emit, "--shapes",
       arguments.shapes, "-o",           arguments.output};
+  std::string forbidden = llvm::join(arguments.forbid, ",");
+  if (!forbidden.empty())
+    command.append({"--forbid-implicit", forbidden});
   if (!arguments.report.empty())
     command.append({"--report", arguments.report});
+  if (!arguments.dumpStages.empty())
+    command.append({"--dump-stages", arguments.dumpStages});
   std::string problem;
   int code = llvm::sys::ExecuteAndWait(*python, command, std::nullopt, {}, 0, 0,
                                        &problem);
@@ -127,11 +119,20 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
   cl::ParseCommandLineOptions(
       argc, argv, "Tessera: compiles a tensor program ahead of time\n");
 
-  if (StringRef(arguments.input).contains(".py:"))
+  std::string problem = checkOutputs(arguments);
+  if (!problem.empty())
+    return fail(problem);
+  if (StringRef(arguments.input).contains(".py:")) {
+    if (arguments.entry.getNumOccurrences())
+      return fail("--entry is for .mlir files; '" + arguments.input +
+                  "' names its function");
     return compilePython(arguments, argv[0]);
+  }
+  if (!arguments.shapes.empty())
+    return fail("--shapes is for module.py:function; '" + arguments.input +
+                "' has its shapes in its types");
 
   CompileOptions options;
-  std::string problem;
   std::optional<Target> target = Target::parse(arguments.target, problem);
   if (!target)
     return fail(problem);
@@ -175,17 +176,14 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
       llvm::MemoryBuffer::getMemBuffer(source, options.sourceName), {});
   SourceMgrDiagnosticHandler handler(sources, context.get());
   CompileOutput output;
-  LogicalResult result = compile(*context, source, options, output);
-  if (!arguments.report.empty()) {
+  if (failed(compile(*context, source, options, output)))
+    return 1;
+  problem = writeFile(arguments.output, output.data);
+  if (problem.empty() && !arguments.report.empty()) {
     std::string text;
     llvm::raw_string_ostream(text) << llvm::formatv(
         "{0:2}\n", llvm::json::Value(std::move(output.report)));
     problem = writeFile(arguments.report, text);
-    if (!problem.empty())
-      return fail(problem);
   }
-  if (failed(result))
-    return 1;
-  problem = writeFile(arguments.output, output.data);
   return problem.empty() ? 0 : fail(problem);
 }

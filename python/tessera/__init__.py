@@ -16,11 +16,16 @@ from tessera._src.annotations import MeshTensor
 from tessera._src.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
 from tessera._src.creation import (
     arange,
+    eye,
     full,
     full_like,
     iota,
+    linspace,
     ones,
     ones_like,
+    tri,
+    tril,
+    triu,
     zeros,
     zeros_like,
 )
@@ -38,6 +43,25 @@ from tessera._src.dtypes import (
     i64,
     int32,
     int64,
+)
+from tessera._src.derived import (
+    ceil,
+    cosh,
+    exp2,
+    expm1,
+    fmod,
+    hypot,
+    isfinite,
+    isinf,
+    log1p,
+    log2,
+    logaddexp,
+    logical_xor,
+    reciprocal,
+    round,
+    sinh,
+    tan,
+    trunc,
 )
 from tessera._src.elementwise import (
     abs,
@@ -93,8 +117,14 @@ from tessera._src.errors import (
     TesseraError,
     TraceError,
 )
+from tessera._src.indexing import (
+    embedding,
+    flip,
+    take,
+    take_along_axis,
+)
 from tessera._src.jit import jit
-from tessera._src.lowered import load_artefact
+from tessera._src.lowered import Compiled, Lowered, load_artefact
 from tessera._src.mesh import (
     UNCONSTRAINED,
     Mesh,
@@ -109,34 +139,48 @@ from tessera._src.reductions import (
     all,
     any,
     argmax,
+    argmin,
+    count_nonzero,
+    dot,
     einsum,
+    logsumexp,
     matmul,
     max,
     mean,
     min,
+    outer,
     prod,
     softmax,
+    std,
     sum,
+    tensordot,
     var,
 )
 from tessera._src.shaping import (
     broadcast_to,
     concatenate,
-    embedding,
     expand_dims,
+    hstack,
+    moveaxis,
     pad,
+    ravel,
+    repeat,
     reshape,
+    roll,
     split,
     squeeze,
     stack,
     swapaxes,
-    take,
+    tile,
     transpose,
+    vstack,
 )
 
 P = PartitionSpec
 function = jit
 true_divide = divide
+absolute, mod, pow = abs, remainder, power
+concat, permute_dims = concatenate, transpose
 __version__ = "0.1.0"
 
 del _operators

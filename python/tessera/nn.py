@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Functions of neural networks over plain weights."""
 
+from tessera._src.creation import one_hot
+from tessera._src.derived import softplus
 from tessera._src.elementwise import gelu, relu, sigmoid, silu
+from tessera._src.indexing import embedding
 from tessera._src.neural import attention, check_heads, dense, layer_norm, linear, norm, rms_norm
-from tessera._src.reductions import softmax
-from tessera._src.shaping import embedding
+from tessera._src.reductions import log_softmax, logsumexp, softmax
 
 __all__ = [
     "attention",
@@ -14,10 +16,14 @@ __all__ = [
     "gelu",
     "layer_norm",
     "linear",
+    "log_softmax",
+    "logsumexp",
     "norm",
+    "one_hot",
     "relu",
     "rms_norm",
     "sigmoid",
     "silu",
     "softmax",
+    "softplus",
 ]

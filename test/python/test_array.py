@@ -73,3 +73,21 @@ def test_import_is_fast_and_opens_no_library():
     times = [float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True,
                                   text=True).stdout) for _ in range(3)]
     assert min(times) < 0.5
+
+
+def test_methods_of_numpy_work_on_results():
+    x = ts.array(np.arange(6.0).reshape(2, 3))
+    assert x.sum() == 15 and x.T.shape == (3, 2) and x.reshape(-1).shape == (6,)
+    assert x.tolist() == [[0, 1, 2], [3, 4, 5]] and f"{ts.array(1.5):.2f}" == "1.50"
+    with pytest.raises(AttributeError, match="summ"):
+        x.summ()
+
+
+def test_arrays_do_not_change_behind_their_pieces():
+    x = ts.array(np.zeros(3))
+    for view in (np.asarray(x), x[:2], x.reshape(3, 1)):
+        with pytest.raises(ValueError, match="read-only"):
+            view[0] = 1
+    copy = np.array(x)
+    copy[0] = 1
+    assert x.sum() == 0

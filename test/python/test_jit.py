@@ -2,7 +2,10 @@
 """What jit compiles and when, with a device that evaluates traced programs by NumPy."""
 
 import ctypes
+import dataclasses
 import math
+import os
+import threading
 import time
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 
 import tessera as ts
 from evaluate import evaluate
-from tessera._src import cache, native
+from tessera._src import cache, files, jit, native
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -89,6 +92,136 @@ def test_meshes_have_their_own_programs(machine):
         with ts.make_mesh({"tp": size}):
             f(X)
     assert machine.compiled == 2
+
+
+F32 = np.ones((2, 4), np.float32)
+TWO = ts.make_mesh({"tp": 2})
+
+
+def _sharded(spec):
+    return ts.device_put(F32, ts.NamedSharding(TWO, spec))
+
+
+# What a program depends on: two calls that need two programs.
+@pytest.mark.parametrize("first, second", [
+    ((F32,), (F32[:1],)),
+    ((F32,), (F32.astype(np.float64),)),
+    ((_sharded(ts.P("tp")),), (_sharded(ts.P(None, "tp")),)),
+    ((_sharded(ts.P("tp")),), (ts.array(F32),)),
+    (([F32],), ((F32,),)),
+    (({"a": F32},), ({"b": F32},)),
+    ((F32, 1), (F32, 2)),
+    ((F32, 1), (F32, 1.0)),
+    ((F32, 1), (F32, True)),
+], ids=["shape", "dtype", "layout", "no layout", "structure", "keys", "static", "static type",
+        "static bool"])
+def test_programs_are_told_apart_by(first, second, machine, monkeypatch):
+    monkeypatch.setenv("TESSERA_CACHE", "0")  # Where equal programs of other arguments are one.
+    f = ts.jit(lambda x, s=0: ts.tree.map(lambda leaf: leaf * s, x), mesh=TWO, static_argnames="s")
+    for args in (first, second, first, second):
+        f(*args)
+    assert machine.compiled == 2
+
+
+@pytest.mark.parametrize("first, second", [
+    ({"mesh": TWO}, {"mesh": ts.make_mesh({"tp": 3})}),
+    ({"mesh": TWO}, {"mesh": ts.make_mesh({"tq": 2})}),
+    ({"mesh": TWO}, {"mesh": ts.make_mesh({"tp": 2}, links={"tp": "nvlink"})}),
+    ({"mesh": TWO}, {"mesh": TWO, "in_shardings": ts.P(None, "tp")}),
+    ({"mesh": TWO}, {"mesh": TWO, "out_shardings": ts.P(None, "tp")}),
+    ({"mesh": TWO}, {"mesh": TWO, "options": {"forbidImplicit": ["all_gather"]}}),
+    ({"device": "null"}, {"device": "null", "target": "cuda:sm_80"}),
+], ids=["size", "axis", "link", "in_shardings", "out_shardings", "options", "target"])
+def test_programs_on_disk_are_told_apart_by(first, second, machine):
+    for options in (first, second, first, second):
+        ts.jit(lambda x: x + 1, **options)(F32)
+    assert machine.compiled == 2
+
+
+def test_programs_on_disk_are_told_apart_by_compiler_and_processor(machine, monkeypatch):
+    def call():
+        ts.jit(lambda x: x + 1)(F32)
+
+    call(), call()
+    assert machine.compiled == 1
+    monkeypatch.setattr(native, "compiler_version", lambda: "newer")
+    call(), call()
+    assert machine.compiled == 2
+    monkeypatch.setattr(cache, "machine", lambda: "another processor")
+    call(), call()
+    assert machine.compiled == 3
+
+
+def test_a_function_keeps_the_programs_used_last(machine, monkeypatch):
+    monkeypatch.setattr(jit, "MAX_PROGRAMS", 3)
+    monkeypatch.setenv("TESSERA_CACHE", "0")
+    f = ts.jit(lambda x: x + 1)
+    for size in (1, 2, 3, 1, 4):  # 2 goes, because 1 is used after it.
+        f(np.ones(size, np.float32))
+    assert machine.compiled == 4 and len(f._compiled) == 3
+    f(np.ones(1, np.float32))
+    assert machine.compiled == 4
+    f(np.ones(2, np.float32))
+    assert machine.compiled == 5 and len(f._compiled_for_arrays) == 3
+
+
+def test_threads_compile_a_program_once(machine):
+    f = ts.jit(lambda x: x + 1)
+    errors = []
+
+    def call(number):
+        try:
+            x = np.full((2, 1 + number % 3), number, np.float32)
+            np.testing.assert_array_equal(f(x), x + 1)
+        except Exception as error:  # noqa: BLE001 (a thread's failure is shown below)
+            errors.append(error)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and machine.compiled == 3
+
+
+def test_the_disk_cache_deletes_what_is_unused_for_longest(machine, monkeypatch):
+    ts.jit(lambda x: x + 1)(F32)
+    (entry,) = cache.directory().iterdir()
+    size = entry.stat().st_size
+    monkeypatch.setenv("TESSERA_CACHE_LIMIT", str(int(size * 4.5)))
+    entry.unlink()
+    f = ts.jit(lambda x: x + 1)
+    for rows in range(1, 6):
+        x = np.ones((rows, 4), np.float32)
+        f(x)
+        for age, path in enumerate(sorted(cache.directory().iterdir(), key=lambda p: -p.stat().st_mtime)):
+            os.utime(path, (1e9 - age, 1e9 - age))
+    left = list(cache.directory().iterdir())
+    assert len(left) < 5 and sum(p.stat().st_size for p in left) <= 4.5 * size
+
+
+def test_methods_take_the_instance_as_an_argument(machine):
+    @ts.tree.register_dataclass
+    @dataclasses.dataclass
+    class Model:
+        w: np.ndarray
+
+        @ts.jit
+        def forward(self, x):
+            return x * self.w
+
+    class Fixed:
+        factor = 3
+
+        @ts.jit(static_argnames="self")
+        def forward(self, x):
+            return x * self.factor
+
+    np.testing.assert_array_equal(Model(X).forward(X), X * X)
+    np.testing.assert_array_equal(Model(X + 1).forward(X), X * (X + 1))
+    assert machine.compiled == 1
+    np.testing.assert_array_equal(Fixed().forward(X), X * 3)
+    assert "self.w" in Model(X).forward.lower(X).as_text()
 
 
 def test_static_arguments_select_programs_by_value(machine):
@@ -185,6 +318,10 @@ def test_lowered_objects_report_and_run(machine):
         compiled(X, X)
     with pytest.raises(ts.ConfigError, match="another shape"):
         compiled(X.T)
+    with pytest.raises(ts.ConfigError, match="another element type"):
+        compiled(X.astype(np.float64))
+    with pytest.raises(ts.TraceError, match="TS1032"):
+        compiled(ts.ShapeDtypeStruct((2, 3)))
 
 
 def test_saving_leaves_nothing_half_written(machine, tmp_path):
@@ -194,6 +331,31 @@ def test_saving_leaves_nothing_half_written(machine, tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == ["f.tsa"]
     with pytest.raises(ts.CheckpointError, match="TS6005"):
         compiled.save(tmp_path / "no" / "f.tsa")
+    with pytest.raises(ts.CheckpointError, match="TS6005"):
+        compiled.save(tmp_path)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    files.write_whole(path, b"old")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_whole(path, b"new")
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_files_are_written_through_links_and_into_devices(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    files.write_whole(tmp_path / "link", b"1")
+    assert (tmp_path / "target").read_bytes() == b"1" and (tmp_path / "link").is_symlink()
+    files.write_whole("/dev/null", b"1")
+    assert not os.path.isfile("/dev/null")
+    with pytest.raises(OSError):
+        files.write_whole("/dev/full", b"1")
 
 
 def _per_call(function, *args, calls=200):

@@ -62,7 +62,7 @@ CASES = {
                     lambda x, y: np.concatenate([x, y[None]], 0), (X, Y)),
     "stack": (lambda y: ts.stack([y, 2 * y], -1), lambda y: np.stack([y, 2 * y], -1), (Y,)),
     "split": (lambda x: ts.split(x, [1, 3], -1)[1], lambda x: np.split(x, [1, 3], -1)[1], (X,)),
-    "pad": (lambda y: ts.pad(y, ((1, 0), (2, 3)), 7), lambda y: np.pad(y, ((1, 0), (2, 3)), constant_values=7), (Y,)),
+    "pad": (lambda y: ts.pad(y, ((1, 0), (2, 3)), constant_values=7), lambda y: np.pad(y, ((1, 0), (2, 3)), constant_values=7), (Y,)),
     "broadcast_to": (lambda y: ts.broadcast_to(y, (2, 3, 5)), lambda y: np.broadcast_to(y, (2, 3, 5)), (Y,)),
     "matmul": (lambda x, y: x @ y.T, None, (X, Y)),
     "matmul of vectors": (lambda y: y[0] @ y[1], None, (Y,)),

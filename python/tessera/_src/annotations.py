@@ -103,6 +103,18 @@ class Unifier:
         return None if None in sizes else tuple(sizes)
 
 
+def result_specs(annotation: Any) -> Any:
+    """The tree of MeshTensor specs that a result's annotation holds; None if it holds none."""
+    if typing.get_origin(annotation) in (tuple, list):
+        annotation = typing.get_args(annotation)
+    if isinstance(annotation, (tuple, list)):
+        entries = tuple(result_specs(entry) for entry in annotation)
+        return None if all(entry is None for entry in entries) else entries
+    if isinstance(annotation, dict):
+        return {key: result_specs(entry) for key, entry in annotation.items()}
+    return annotation if isinstance(annotation, MeshTensorSpec) else None
+
+
 def annotations_of(function: Callable) -> dict[str, Any]:
     """Annotations of the parameters and of the result ("return"), evaluated."""
     raw = getattr(function, "__annotations__", None)

@@ -15,10 +15,19 @@ from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec
 from tessera._src.tracer import Tracer
 
 
+# Methods and properties of np.ndarray that Arrays pass on.
+_OF_NUMPY = frozenset(
+    "T mT all any argmax argmin argsort astype clip copy cumsum dot flat flatten itemsize max mean min "
+    "nonzero prod ravel repeat reshape round squeeze std sum swapaxes take tobytes tolist transpose "
+    "var".split()
+)
+
+
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
     """An immutable tensor on the host, with cached pieces per layout.
 
-    Converts to NumPy without a copy; NumPy functions and operators on it give NumPy arrays. Weights
+    Converts to NumPy without a copy (read-only); operators, NumPy functions and the methods of NumPy
+    arrays (sum, T, reshape, astype, tolist, ...) on it give NumPy arrays. Weights
     that are Arrays are cut once for the layout that a compiled function wants; NumPy arguments are
     cut at every call, since they may have changed.
     """
@@ -59,7 +68,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if dtype is not None and np.dtype(dtype) != self._host.dtype:
             return self._host.astype(dtype)
-        return self._host.copy() if copy else self._host
+        return self._host.copy() if copy else self.numpy()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if any(isinstance(i, Tracer) for i in inputs):
@@ -70,20 +79,28 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     def __dlpack__(self, **options: Any) -> Any:
         if self.dtype == dtypes.bf16:
             raise TraceError("TS1021", "NumPy does not export bf16 by DLPack",
-                             hint="export x.numpy().view(np.uint16) and view it as bfloat16")
+                             hint="torch.from_dlpack(np.array(x).view(np.int16)).view(torch.bfloat16)")
         return self._host.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
 
+    def __getattr__(self, name: str) -> Any:
+        if name not in _OF_NUMPY:
+            raise AttributeError(f"'Array' object has no attribute '{name}'")
+        return getattr(self.numpy(), name)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._host, spec)
+
     def __getitem__(self, index: Any) -> Any:
-        return self._host[index]
+        return self.numpy()[index]
 
     def __len__(self) -> int:
         return len(self._host)
 
     def __iter__(self):
-        return iter(self._host)
+        return iter(self.numpy())
 
     def __float__(self) -> float:
         return float(self._host)

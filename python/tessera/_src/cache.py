@@ -2,21 +2,27 @@
 """Compiled programs on disk: ~/.cache/tessera, or TESSERA_CACHE_DIR; TESSERA_CACHE=0 turns it off.
 
 An entry is one file named by the hash of everything that determines it: the program's text, the
-options and the compiler's version. It is written to a temporary name and renamed, so readers never
-see half an entry; one that does not read back is ignored.
+options, the compiler's version and the processor. It is written to a temporary name and renamed, so readers never
+see half an entry; one that does not read back is ignored. Past TESSERA_CACHE_LIMIT bytes (1 GiB by
+default) the entries unused for longest are deleted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import platform
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tessera._src.files import write_whole
+
 _MAGIC = b"TSCACHE1"
+DEFAULT_LIMIT = 1 << 30
 
 
 def directory() -> Path | None:
@@ -39,6 +45,17 @@ def key_of(*parts: Any) -> str:
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=None)
+def machine() -> str:
+    """What host code is compiled for: a folder of entries may be shared by several machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(wanted)))
+
+
 def load(key: str) -> tuple[bytes, dict] | None:
     """The artefact and the report of an entry."""
     place = directory()
@@ -55,6 +72,8 @@ def load(key: str) -> tuple[bytes, dict] | None:
     size = int.from_bytes(data[len(_MAGIC) + 4 : header], "little")
     if zlib.crc32(data[header:]) != check:
         return None
+    with contextlib.suppress(OSError):
+        os.utime(place / key)  # The order in which entries are deleted.
     return data[header + size :], json.loads(data[header : header + size])
 
 
@@ -68,9 +87,26 @@ def store(key: str, artefact: bytes, report: dict) -> None:
     head = _MAGIC + zlib.crc32(body).to_bytes(4, "little") + len(text).to_bytes(8, "little")
     try:
         place.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=place)
-        with os.fdopen(handle, "wb") as file:
-            file.write(head + body)
-        os.replace(name, place / key)
+        write_whole(place / key, head + body)
+        _shrink(place)
     except OSError:
         return
+
+
+def _shrink(place: Path) -> None:
+    """Deletes the oldest entries, to three quarters of the limit, once it is passed."""
+    try:
+        limit = int(os.environ.get("TESSERA_CACHE_LIMIT", DEFAULT_LIMIT))
+    except ValueError:
+        limit = DEFAULT_LIMIT
+    with os.scandir(place) as entries:
+        found = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in entries if e.is_file()]
+    total = sum(size for _, size, _ in found)
+    if total <= limit:
+        return
+    for _, size, path in sorted(found):
+        with contextlib.suppress(OSError):  # Another process may delete it, too.
+            os.unlink(path)
+        total -= size
+        if total <= limit * 3 // 4:
+            return

@@ -8,17 +8,27 @@ import importlib.util
 import json
 import os
 import sys
-import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
 from tessera._src import native
 from tessera._src.errors import ConfigError, TesseraError, did_you_mean
+from tessera._src.files import write_whole
 from tessera._src.jit import JittedFunction
-from tessera._src.lowered import STAGES, TARGETS, Lowered, check_target
-from tessera._src.source import NOWHERE
+from tessera._src.lowered import (
+    COLLECTIVES,
+    STAGES,
+    TARGETS,
+    Lowered,
+    check_compile_options,
+    check_target,
+    stages_of,
+)
+from tessera._src.source import NOWHERE, Location
 
-EMITTED = (*STAGES, "artefact", "cubin", "object")
+BINARY = ("artefact", "cubin", "object")
+EMITTED = (*STAGES, *BINARY)
 
 
 def load_function(where: str) -> JittedFunction:
@@ -34,13 +44,28 @@ def load_function(where: str) -> JittedFunction:
         raise ConfigError("TS4009", f"{path} is no Python file", location=NOWHERE)
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(Path(path).resolve().parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except TesseraError:
+        raise
+    except Exception as error:
+        raise ConfigError("TS4009", f"{path} does not import: {type(error).__name__}: {error}",
+                          location=_place_of(error, path)) from None
     functions = {n: v for n, v in vars(module).items() if isinstance(v, JittedFunction)}
     if name not in functions:
         what = "is not decorated with ts.jit" if hasattr(module, name) else "does not exist"
         raise ConfigError("TS4009", f"function '{name}' of {path} {what}", choices=list(functions),
                           hint=did_you_mean(name, functions), location=NOWHERE)
     return functions[name]
+
+
+def _place_of(error: Exception, path: str) -> Location:
+    """The innermost line of the user's file that an error comes from."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return Location(error.filename or path, error.lineno, error.offset or 1)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+             if frame.filename == os.path.abspath(path) or frame.filename == path]
+    return Location(path, lines[-1] or 1, 1) if lines else NOWHERE
 
 
 def parse_shapes(text: str) -> dict[str, int]:
@@ -64,16 +89,19 @@ def _output(lowered: Lowered, emit: str) -> tuple[bytes, dict[str, Any]]:
     return data, report
 
 
+def _dump(lowered: Lowered, folder: str) -> None:
+    """Writes the text of every stage into a folder."""
+    os.makedirs(folder, exist_ok=True)
+    for stage in stages_of(lowered.target):
+        write_whole(os.path.join(folder, f"{stage}.mlir"), lowered.as_text(stage).encode())
+
+
 def _write(path: str, data: bytes) -> None:
     if path == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
         return
-    place = Path(path)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=place.name)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.replace(name, place)
+    write_whole(path, data)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,16 +113,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shapes", default="", help="sizes of named dimensions: B=8,D=64")
     parser.add_argument("-o", "--output", default="-", help="file to write; - is stdout")
     parser.add_argument("--report", help="file for the JSON report")
+    parser.add_argument("--dump-stages", metavar="FOLDER", help="folder for the text of every stage")
+    parser.add_argument("--forbid-implicit", default="", metavar="KIND,...",
+                        help="kinds of collectives that are an error: " + ", ".join(COLLECTIVES))
     options = parser.parse_args(arguments)
     try:
         if options.emit not in EMITTED:
             raise ConfigError("TS4004", f"unknown stage '{options.emit}'", choices=EMITTED,
                               hint=did_you_mean(options.emit, EMITTED), location=NOWHERE)
+        if options.output == "-" and options.emit in BINARY and sys.stdout.isatty():
+            raise ConfigError("TS4009", f"--emit={options.emit} is binary and stdout is a terminal",
+                              hint="name a file with -o", location=NOWHERE)
         check_target(options.target)
         function = load_function(options.function)
         function.target = options.target
+        if options.forbid_implicit:
+            function.compile_options = check_compile_options(
+                {"forbidImplicit": options.forbid_implicit.split(",")})
         lowered = function.lower_annotated(parse_shapes(options.shapes))
         data, report = _output(lowered, options.emit)
+        if options.dump_stages:
+            _dump(lowered, options.dump_stages)
         _write(options.output, data)
         if options.report:
             _write(options.report, json.dumps(report, indent=2).encode())

@@ -78,6 +78,50 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tr
     return value if start == 0 else elementwise.add(value, start)
 
 
+def linspace(start: float, stop: float, num: int = 50, dtype: Any = dtypes.f32) -> Tracer:
+    """`num` numbers in equal steps from start to stop, both included; computed in f64."""
+    return constant(np.linspace(start, stop, num).astype(dtypes.canonical(dtype)))
+
+
+def tri(rows: int, columns: int | None = None, k: int = 0, dtype: Any = dtypes.f32) -> Tracer:
+    """Ones at and below the k-th diagonal, zeros above."""
+    shape = (rows, rows if columns is None else columns)
+    below = elementwise.greater_equal(elementwise.add(iota(shape, 0), k), iota(shape, 1))
+    return convert(below, dtype)
+
+
+def eye(rows: int, columns: int | None = None, k: int = 0, dtype: Any = dtypes.f32) -> Tracer:
+    """Ones on the k-th diagonal, zeros elsewhere."""
+    shape = (rows, rows if columns is None else columns)
+    return convert(elementwise.equal(elementwise.add(iota(shape, 0), k), iota(shape, 1)), dtype)
+
+
+def _matrix(x: Any) -> Tracer:
+    value = lift(x)
+    if value.ndim < 2:
+        raise ShapeError("TS3021", "a triangle needs at least two dimensions", got=value.shape)
+    return value
+
+
+def tril(x: Any, k: int = 0) -> Tracer:
+    """x with zeros above the k-th diagonal of its last two dimensions."""
+    value = _matrix(x)
+    return elementwise.where(tri(*value.shape[-2:], k, dtypes.bool_), value, 0)
+
+
+def triu(x: Any, k: int = 0) -> Tracer:
+    """x with zeros below the k-th diagonal of its last two dimensions."""
+    value = _matrix(x)
+    return elementwise.where(tri(*value.shape[-2:], k - 1, dtypes.bool_), 0, value)
+
+
+def one_hot(x: Any, count: int, dtype: Any = dtypes.f32) -> Tracer:
+    """Rows with a one at each index: [...] of integers to [..., count]."""
+    at = shaping.expand_dims(x, -1)
+    wide = iota(at.shape[:-1] + (count,), at.ndim - 1)
+    return convert(elementwise.equal(at, wide), dtype)
+
+
 def asarray_traced(x: Any, dtype: Any = None) -> Tracer:
     """A host value as a constant of the traced function."""
     value = lift(x)

@@ -39,8 +39,8 @@ def name_of(dtype: np.dtype) -> str:
     return "bool" if dtype == bool_ else MLIR_NAMES.get(dtype, str(dtype))
 
 
-def canonical(dtype: Any) -> np.dtype:
-    """The supported dtype that `dtype` (a dtype, type or name) means."""
+def canonical(dtype: Any, what: str = "") -> np.dtype:
+    """The supported dtype that `dtype` (a dtype, type or name) means, for messages that of `what`."""
     try:
         result = BY_NAME.get(dtype) if isinstance(dtype, str) else None
         result = result if result is not None else np.dtype(dtype)
@@ -49,8 +49,9 @@ def canonical(dtype: Any) -> np.dtype:
     if result not in MLIR_NAMES:
         raise TraceError(
             "TS1001",
-            f"element type {dtype!s} is not supported",
+            f"element type {dtype!s}{f' of {what}' if what else ''} is not supported",
             choices=[name_of(d) for d in MLIR_NAMES],
+            hint="convert it before the call, such as with x.astype(np.int32)" if what else None,
         )
     return result
 
@@ -71,7 +72,7 @@ def promote(a: np.dtype, b: np.dtype) -> np.dtype:
         raise TraceError(
             "TS1002",
             f"operands of types {name_of(a)} and {name_of(b)} do not mix: f64 is never made silently",
-            hint="convert one of them with .astype(...)",
+            hint="convert one with .astype(...); NumPy makes f64 by default: np.ones(3, np.float32)",
         )
     if {a, b} == {f16, bf16}:
         return f32

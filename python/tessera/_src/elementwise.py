@@ -24,6 +24,7 @@ from tessera._src.tracer import (
 
 def _named(name: str, document: str, function: Callable) -> Callable:
     function.__name__ = function.__qualname__ = name
+    function.__code__ = function.__code__.replace(co_name=name)
     function.__doc__ = document
     return function
 
@@ -34,6 +35,13 @@ def _as_float(value: Tracer) -> Tracer:
 
 def _as_number(value: Tracer) -> Tracer:
     return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
+
+
+def _no_bools(value: Tracer) -> Tracer:
+    if value.dtype == dtypes.bool_:
+        raise TraceError("TS1031", "booleans have no difference and no negative",
+                         hint="use ~x or x ^ y, or convert with .astype(ts.i32)")
+    return value
 
 
 def unary_op(name: str, value: Tracer) -> Tracer:
@@ -52,15 +60,20 @@ def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
 
 
 def _unary(name: str, document: str, op: str | None = None, prepare: Callable = _as_float):
+    op = op or name
+
     def function(x: Any) -> Tracer:
-        return unary_op(op or name, prepare(lift(x)))
+        return unary_op(op, prepare(lift(x)))
 
     return _named(name, document, function)
 
 
-def _binary(name: str, document: str, op: str, prepare: Callable = _as_number):
+def _binary(name: str, document: str, op: str, prepare: Callable = _as_number,
+            of_bools: str | None = None):
     def function(x: Any, y: Any) -> Tracer:
         a, b = promote_operands([x, y])
+        if of_bools is not None and a.dtype == dtypes.bool_:
+            return binary_op(of_bools, a, b)
         return binary_op(op, prepare(a), prepare(b))
 
     return _named(name, document, function)
@@ -74,19 +87,26 @@ tanh = _unary("tanh", "Hyperbolic tangent.")
 erf = _unary("erf", "Error function.")
 sin = _unary("sin", "Sine of x in radians.")
 cos = _unary("cos", "Cosine of x in radians.")
-floor = _unary("floor", "Largest integer not above x, as a float.")
 sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)).", "logistic")
 silu = _unary("silu", "x * sigmoid(x).")
-negative = _unary("negative", "-x.", "neg", _as_number)
+negative = _unary("negative", "-x.", "neg", _no_bools)
 abs = _unary("abs", "|x|.", prepare=_as_number)  # noqa: A001
 sign = _unary("sign", "-1, 0 or 1 by the sign of x.", prepare=_as_number)
 
-add = _binary("add", "x + y.", "add")
-subtract = _binary("subtract", "x - y.", "sub")
-multiply = _binary("multiply", "x * y.", "mul")
+add = _binary("add", "x + y; of booleans, x or y.", "add", of_bools="or")
+subtract = _binary("subtract", "x - y.", "sub", _no_bools)
+multiply = _binary("multiply", "x * y; of booleans, x and y.", "mul", of_bools="and")
 divide = _binary("divide", "x / y in floating point.", "div", _as_float)
-maximum = _binary("maximum", "The larger of x and y, element by element; NaN wins.", "max")
-minimum = _binary("minimum", "The smaller of x and y, element by element; NaN wins.", "min")
+maximum = _binary("maximum", "The larger of x and y, element by element; NaN wins.", "max",
+                  of_bools="or")
+minimum = _binary("minimum", "The smaller of x and y, element by element; NaN wins.", "min",
+                  of_bools="and")
+
+
+def floor(x: Any) -> Tracer:
+    """Largest whole number not above x, in the type of x."""
+    value = _as_number(lift(x))
+    return unary_op("floor", value) if dtypes.is_float(value.dtype) else value
 
 
 def _whole(x: Any, op: str) -> Tracer:
@@ -166,11 +186,11 @@ def where(condition: Any, x: Any, y: Any) -> Tracer:
     return emit(text, shape, a.dtype, [p, a, b])
 
 
-def clip(x: Any, low: Any = None, high: Any = None) -> Tracer:
-    """x limited to [low, high]."""
+def clip(x: Any, min: Any = None, max: Any = None) -> Tracer:  # noqa: A002 (NumPy's names)
+    """x limited to [min, max]."""
     result = lift(x)
-    result = result if low is None else maximum(result, low)
-    return result if high is None else minimum(result, high)
+    result = result if min is None else maximum(result, min)
+    return result if max is None else minimum(result, max)
 
 
 def remainder(x: Any, y: Any) -> Tracer:
@@ -197,7 +217,9 @@ def power(x: Any, y: Any) -> Tracer:
     if isinstance(x, Tracer) and isinstance(y, (int, float)) and not isinstance(y, bool):
         if y == 0.5 and dtypes.is_float(x.dtype):
             return sqrt(x)
-        if y == int(y) and 1 <= y <= 16 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
+        if y == 0 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
+            return broadcast(lift(1, _as_number(x).dtype), x.shape)
+        if np.isfinite(y) and y == int(y) and 1 <= y <= 16 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
             return _integer_power(x, int(y))
         if isinstance(y, int) and y < 0 and not dtypes.is_float(x.dtype):
             raise TraceError("TS1016", "an integer to a negative power is not an integer",
@@ -205,7 +227,7 @@ def power(x: Any, y: Any) -> Tracer:
     a, b = promote_operands([x, y])
     if not dtypes.is_float(a.dtype):
         raise TraceError(
-            "TS1016", "powers of integers need a static exponent of 1 to 16",
+            "TS1016", "powers of integers need a static exponent of 0 to 16",
             got=f"{dtypes.name_of(a.dtype)} ** {y!r}", hint="convert with .astype(ts.f32) first",
         )
     return binary_op("pow", a, b)

@@ -89,7 +89,9 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
 
 
 def without_internal_frames(error: BaseException) -> BaseException:
-    """`error` with a traceback of user frames only."""
+    """`error` with a traceback of user frames only; of all with TESSERA_TRACEBACK=full."""
+    if os.environ.get("TESSERA_TRACEBACK") == "full":
+        return error
     kept = []
     trace = error.__traceback__
     while trace is not None:

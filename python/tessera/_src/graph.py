@@ -51,7 +51,7 @@ def dense_text(value: np.ndarray) -> str:
     """A `dense<...>` attribute without its type."""
     if value.size == 0:
         return "dense<>"
-    flat = value.reshape(-1)
+    flat = np.ascontiguousarray(value).reshape(-1)
     first = flat[:1]
     if value.size == 1 or (flat.view(np.uint8).reshape(value.size, -1)
                            == first.view(np.uint8)).all():
@@ -59,7 +59,7 @@ def dense_text(value: np.ndarray) -> str:
     if value.dtype == dtypes.bool_:
         raw = np.packbits(flat, bitorder="little").tobytes()
     else:
-        raw = np.ascontiguousarray(flat).tobytes()
+        raw = flat.tobytes()
     return f'dense<"0x{raw.hex().upper()}">'
 
 
@@ -135,13 +135,13 @@ class Graph:
         )
 
 
-def current(needed_for: str) -> Graph:
+def current() -> Graph:
     """The graph of the function being traced by this thread."""
     stack = getattr(_state, "stack", None)
     if not stack:
         raise TraceError(
             "TS1007",
-            f"{needed_for} works on traced values only",
+            f"{source.api_name()} works on traced values only",
             hint="call it inside a function decorated with ts.jit, or use NumPy on host values",
         )
     return stack[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,25 +24,42 @@ from tessera._src.errors import (
     without_internal_frames,
 )
 from tessera._src.graph import is_tracing
-from tessera._src.lowered import Compiled, Lowered, check_device, check_target, target_of
+from tessera._src.lowered import (
+    Compiled,
+    Lowered,
+    check_compile_options,
+    check_device,
+    check_runnable,
+    check_target,
+    target_of,
+)
 from tessera._src.mesh import SINGLE, Mesh, NamedSharding, PartitionSpec, current_mesh
 from tessera._src.source import function_location
 from tessera._src.tracer import Tracer
 from tessera._src.tracing import Argument, abstract, is_spec, plain_spec, trace
 
 
+# Programs that a function keeps in memory; past that, the one unused for longest goes.
+MAX_PROGRAMS = 128
+MAX_THREADS = 1024
+_clock = itertools.count()
+
+
 class JittedFunction:
     """A function that runs compiled; made by ts.jit."""
 
     def __init__(self, function: Callable, options: dict[str, Any]):
+        if not callable(function):
+            raise TraceError("TS1024", f"ts.jit takes a function, not {function!r}")
         functools.update_wrapper(self, function)
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.function = function
-        self.mesh: Mesh | None = options["mesh"]
+        self.mesh: Mesh | None = _check_mesh(options["mesh"])
         self.in_shardings, self.out_shardings = options["in_shardings"], options["out_shardings"]
         self.device = check_device(options["device"])
         self.target = check_target(options["target"] or target_of(self.device))
-        self.threads: int | None = options["threads"]
-        self.compile_options: dict[str, Any] = dict(options["options"] or {})
+        self.threads: int | None = _check_threads(options["threads"])
+        self.compile_options = check_compile_options(options["options"] or {})
         try:
             self._signature = inspect.signature(function)
         except (TypeError, ValueError):
@@ -53,6 +71,10 @@ class JittedFunction:
         # What _compiled has for calls with nothing but arrays, by a key that is cheaper to make.
         self._compiled_for_arrays: dict[tuple, Compiled] = {}
         self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        where = f" on {self.mesh!r}" if self.mesh else ""
+        return f"<ts.jit {self.__name__}{self._signature}{where}, device '{self.device}'>"
 
     def _static_names(self, nums: Any, names: Any) -> frozenset[str]:
         listed = [names] if isinstance(names, str) else list(names or ())
@@ -111,23 +133,48 @@ class JittedFunction:
             array_key = None if kwargs or self._statics else _key_of_arrays(args, mesh)
             compiled = self._compiled_for_arrays.get(array_key)
             if compiled is not None:
+                compiled.used = next(_clock)
                 return compiled.run_flat(args)
             args, kwargs, statics = self._separate(args, kwargs)
             leaves, structure = tree.flatten((args, kwargs))
-            key = (structure, tuple([_kind(leaf) for leaf in leaves]), statics, mesh)
+            kinds = tuple([_kind(leaf) for leaf in leaves])
+            # 1, 1.0 and True are equal, and different programs.
+            key = (structure, kinds, statics, tuple([type(v) for _, v in statics]), mesh)
             compiled = self._compiled.get(key)
             if compiled is None:
-                with self._lock:
-                    compiled = self._compiled.get(key)
-                    if compiled is None:
-                        lowered = self._lower(leaves, structure, statics, mesh)
-                        compiled = lowered.compile(self.device, self.threads)
-                        self._compiled[key] = compiled
+                compiled = self._compile(key, leaves)
             if array_key is not None:
                 self._compiled_for_arrays[array_key] = compiled
+            compiled.used = next(_clock)
             return compiled.run_flat(leaves)
         except TesseraError as error:
             raise without_internal_frames(error) from None
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """In a class, a method: the instance is its first argument."""
+        return self if instance is None else BoundFunction(self, instance)
+
+    def _compile(self, key: tuple, leaves: Sequence[Any]) -> Compiled:
+        """The program for a new kind of arguments; one thread makes it, others wait."""
+        structure, _, statics, _, mesh = key
+        with self._lock:
+            compiled = self._compiled.get(key)
+            if compiled is None:
+                check_runnable(self.device, self.target)
+                lowered = self._lower(leaves, structure, statics, mesh)
+                compiled = lowered.compile(self.device, self.threads)
+                compiled.used = next(_clock)
+                self._keep(key, compiled)
+        return compiled
+
+    def _keep(self, key: tuple, compiled: Compiled) -> None:
+        """Adds a program, for which the one unused for longest goes."""
+        while len(self._compiled) >= MAX_PROGRAMS:
+            oldest = min(self._compiled, key=lambda k: self._compiled[k].used)
+            gone = self._compiled.pop(oldest)
+            for quick in [k for k, v in list(self._compiled_for_arrays.items()) if v is gone]:
+                self._compiled_for_arrays.pop(quick, None)
+        self._compiled[key] = compiled
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The traced program for arguments like these (arrays or ts.ShapeDtypeStruct)."""
@@ -143,6 +190,16 @@ class JittedFunction:
         dims = dims or {}
         args = {}
         unifier = Unifier()
+        known = {d for spec in self._annotations.values() if isinstance(spec, MeshTensorSpec)
+                 for d in spec.dims if isinstance(d, str)}
+        for dim, size in dims.items():
+            if dim not in known or size < 1:
+                raise ShapeError(
+                    "TS3019", f"'{dim}={size}' sizes no dimension of {self.__name__}",
+                    expected="a size of at least 1" if dim in known else None,
+                    choices=None if dim in known else sorted(known),
+                    hint=did_you_mean(dim, known - {dim}) if dim not in known else None,
+                    location=function_location(self.function))
         for name in self._names:
             spec = self._annotations.get(name)
             if name in self._statics:
@@ -174,6 +231,7 @@ class JittedFunction:
     def _lower(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple,
                mesh: Mesh) -> Lowered:
         unifier = Unifier()
+        self._check_call(leaves, structure, statics)
         arguments = self._arguments(leaves, structure, mesh, unifier)
 
         def build(tracers: list[Tracer]) -> tuple[tuple, dict]:
@@ -183,6 +241,20 @@ class JittedFunction:
         program = trace(self.function, mesh, arguments, build, self.out_shardings,
                         self._annotations.get("return"), unifier)
         return Lowered(program, structure, self.target, self.compile_options)
+
+    def _check_call(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple) -> None:
+        """Raises unless the function takes as many arguments, of these names."""
+        args, kwargs = tree.unflatten(structure, list(leaves))
+        try:
+            self._signature.bind(*args, **kwargs, **dict(statics))
+        except TypeError as error:
+            given = [f"{len(args)} by position"] if args else []
+            given += [f"{name}=" for name in (*kwargs, *dict(statics))]
+            raise TraceError(
+                "TS1025", f"{self.__name__}() cannot be called so: {error}",
+                expected=f"{self.__name__}({', '.join(map(_plain, self._signature.parameters.values()))})",
+                got=", ".join(given) or "no arguments",
+            ) from None
 
     def _arguments(self, leaves: Sequence[Any], structure: tree.TreeDef, mesh: Mesh,
                    unifier: Unifier) -> list[Argument]:
@@ -220,6 +292,10 @@ class JittedFunction:
         given = self.in_shardings
         if given is None or is_spec(given):
             return [given] * len(entries)
+        if not isinstance(given, (dict, list, tuple)):
+            raise ConfigError("TS4007", "in_shardings is no layout", got=repr(given),
+                              choices=["a PartitionSpec", "one per argument", "a dict by name"],
+                              hint='write ts.P("tp") for a layout')
         if isinstance(given, dict):
             for name in given:
                 if name not in self._names:
@@ -244,6 +320,48 @@ def _key_of_arrays(args: tuple, mesh: Mesh) -> tuple | None:
             return None
         key += (arg.shape, arg.dtype)
     return tuple(key)
+
+
+class BoundFunction:
+    """A jitted function as a method of an instance, which is the first argument of each call.
+
+    The instance is traced like any other argument: a dataclass of arrays is registered with
+    ts.tree.register_dataclass. Any other instance is made static with static_argnames="self".
+    """
+
+    def __init__(self, jitted: JittedFunction, instance: Any):
+        self.jitted, self.instance = jitted, instance
+        functools.update_wrapper(self, jitted.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.jitted(self.instance, *args, **kwargs)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The traced program for arguments like these."""
+        return self.jitted.lower(self.instance, *args, **kwargs)
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """Why each collective is there, for arguments like these."""
+        return self.jitted.explain(self.instance, *args, **kwargs)
+
+
+def _plain(parameter: inspect.Parameter) -> str:
+    """A parameter without its annotation."""
+    return str(parameter.replace(annotation=inspect.Parameter.empty))
+
+
+def _check_mesh(mesh: Any) -> Mesh | None:
+    if mesh is not None and not isinstance(mesh, Mesh):
+        raise ConfigError("TS4010", "mesh is no mesh", got=repr(mesh),
+                          hint="make one with ts.make_mesh({'tp': 2})")
+    return mesh
+
+
+def _check_threads(threads: Any) -> int | None:
+    if threads is None or (isinstance(threads, int) and 0 <= threads <= MAX_THREADS):
+        return threads
+    raise ConfigError("TS4010", "threads is no number of threads", got=repr(threads),
+                      expected=f"0 (all cores) to {MAX_THREADS}")
 
 
 def _kind(leaf: Any) -> Any:
@@ -289,7 +407,15 @@ def jit(
         device: "cpu" (default), "emulated" (GPU kernels on the CPU), "null" (runs nothing), "cuda".
         target: what to compile for, if not what the device needs: "cuda:sm_90a" and so on.
         threads: threads of all devices of a CPU mesh together; all cores by default.
-        options: passed on to the compiler, such as {"forbidImplicit": ["all_gather"]}.
+        options: {"forbidImplicit": ["all_gather"]} makes collectives of these kinds an error.
+
+    A program is compiled per kind of arguments: structure, shapes, dtypes, layouts of ts.Arrays,
+    static values, mesh. A function keeps the 128 used last; all of them stay on disk (see TESSERA_CACHE_DIR).
+    Functions may be called from several threads.
+
+    Raises:
+        TraceError, ShapeError, ShardingError, ConfigError: before compiling, at the user's line.
+        CompileError: what the compiler refuses, or a run that fails.
     """
     del donate_argnums
     settings = {

@@ -5,22 +5,31 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tessera._src import cache, native, tree
-from tessera._src.array import Array
-from tessera._src.errors import CheckpointError, CompileError, ConfigError, did_you_mean
+from tessera._src import cache, dtypes, native, tree
+from tessera._src.array import Array, ShapeDtypeStruct
+from tessera._src.errors import (
+    CheckpointError,
+    CompileError,
+    ConfigError,
+    TraceError,
+    did_you_mean,
+)
+from tessera._src.files import write_whole
 from tessera._src.source import NOWHERE
-from tessera._src.tracing import Program
+from tessera._src.tracer import is_scalar, weak_scalar_dtype
+from tessera._src.tracing import Argument, Program, abstract
 
 DEVICES = ("cpu", "emulated", "null", "cuda")
 TARGETS = ("cpu", "emulated", "cuda:sm_80", "cuda:sm_90a", "cuda:sm_100a")
 STAGES = ("tessera", "layouts", "reshards", "local", "kernels", "llvm", "nvvm", "ptx", "plan")
+_ONLY_CPU, _ONLY_GPU = ("llvm",), ("nvvm", "ptx")
+COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute")
 _LOCATION = re.compile(r' loc\((?:"(?:[^"\\]|\\.)*":\d+:\d+|unknown)\)')
 
 
@@ -38,6 +47,37 @@ def check_device(device: str) -> str:
         raise ConfigError("TS4003", f"unknown device '{device}'", choices=DEVICES,
                           hint=did_you_mean(device, DEVICES))
     return device
+
+
+def check_runnable(device: str, target: str) -> None:
+    """Raises unless `device` is here and runs what is compiled for `target`."""
+    kind = target.partition(":")[0]
+    if device != "null" and kind != device:
+        raise ConfigError(
+            "TS4003", f"device '{device}' does not run what is compiled for '{target}'",
+            choices=[kind, "null"], hint="leave target out, or only lower and save the program",
+        )
+    if device == "cuda" and not native.cuda_device_count():
+        raise ConfigError("TS4003", "there is no CUDA device here", choices=["cpu", "emulated"],
+                          hint=".lower(...).compile() works without one")
+
+
+def check_compile_options(options: Any) -> dict[str, Any]:
+    """The compiler's options, or an error that lists them."""
+    if not isinstance(options, dict) or any(name != "forbidImplicit" for name in options):
+        raise ConfigError("TS4010", "unknown compiler options", got=repr(options),
+                          choices=['{"forbidImplicit": ["all_gather", ...]}'])
+    for kind in options.get("forbidImplicit", ()):
+        if kind not in COLLECTIVES:
+            raise ConfigError("TS4010", f"forbidImplicit names '{kind}', which is no collective",
+                              choices=COLLECTIVES, hint=did_you_mean(str(kind), COLLECTIVES))
+    return dict(options)
+
+
+def stages_of(target: str) -> tuple[str, ...]:
+    """The stages a program for this target goes through."""
+    left_out = _ONLY_GPU if target == "cpu" else _ONLY_CPU
+    return tuple(stage for stage in STAGES if stage not in left_out)
 
 
 def target_of(device: str) -> str:
@@ -78,11 +118,17 @@ class Lowered:
         self.program, self.in_tree, self.target, self.options = program, in_tree, target, options
         self._reports: dict[str, dict] = {}
 
+    def __repr__(self) -> str:
+        shapes = [f"{a.name}: {dtypes.name_of(a.dtype)}{list(a.shape)}" for a in self.program.arguments]
+        return f"<Lowered ({', '.join(shapes)}) on {self.program.mesh!r}, target '{self.target}'>"
+
     def as_text(self, stage: str = "tessera", *, locations: bool = False) -> str:
         """The program at a stage; with the user's source locations if asked."""
-        if stage not in STAGES:
-            raise ConfigError("TS4004", f"unknown stage '{stage}'", choices=STAGES,
-                              hint=did_you_mean(stage, STAGES))
+        stages = stages_of(self.target)
+        if stage not in stages:
+            kind = "unknown stage" if stage not in STAGES else f"target '{self.target}' has no stage"
+            raise ConfigError("TS4004", f"{kind} '{stage}'", choices=stages,
+                              hint=did_you_mean(stage, stages) if stage not in STAGES else None)
         if stage == "tessera":
             text = self.program.text
         else:
@@ -172,7 +218,7 @@ class Lowered:
     def compile(self, device: str = "cpu", threads: int | None = None) -> Compiled:
         """An executable, from the disk cache where it was compiled before."""
         options = {"target": self.target, **self.options}
-        key = cache.key_of(self.program.text, options, native.compiler_version())
+        key = cache.key_of(self.program.text, options, native.compiler_version(), cache.machine())
         known = cache.load(key)
         if known is None:
             known = self._compile("artefact")
@@ -189,6 +235,10 @@ class Compiled:
         self.lowered, self.report, self._artefact = lowered, report, artefact
         self._executable: native.Executable | None = None
         self._load = {"device": device, "threads": threads}
+        self.used = 0  # When it last ran, by the function that keeps it.
+
+    def __repr__(self) -> str:
+        return f"<Compiled {self.lowered!r}, {len(self._artefact)} bytes>"
 
     @property
     def executable(self) -> native.Executable:
@@ -214,12 +264,8 @@ class Compiled:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the artefact; the file is there whole or not at all."""
-        path = Path(path)
         try:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-            with os.fdopen(handle, "wb") as file:
-                file.write(self._artefact)
-            os.replace(name, path)
+            write_whole(path, self._artefact)
         except OSError as error:
             raise CheckpointError("TS6005", f"{path} cannot be written: {error.strerror}") from None
 
@@ -227,9 +273,14 @@ class Compiled:
         leaves, structure = tree.flatten((args, kwargs))
         self.lowered._check_tree(structure)
         for leaf, argument in zip(leaves, self.lowered.program.arguments):
-            if np.shape(leaf) != argument.shape:
-                raise ConfigError("TS4005", f"argument '{argument.name}' has another shape than the "
-                                  "one compiled for", expected=argument.shape, got=np.shape(leaf))
+            shape, dtype = abstract(leaf, argument.name)
+            what = "shape" if shape != argument.shape else "element type"
+            if (shape, dtype) != (argument.shape, argument.dtype):
+                raise ConfigError(
+                    "TS4005", f"argument '{argument.name}' has another {what} than the one compiled for",
+                    expected=f"{dtypes.name_of(argument.dtype)}{list(argument.shape)}",
+                    got=f"{dtypes.name_of(dtype)}{list(shape)}",
+                )
         return self.run_flat(leaves)
 
     def run_flat(self, leaves: Sequence[Any]) -> Any:
@@ -249,7 +300,7 @@ class Compiled:
             else:
                 host = leaf
                 if type(leaf) is not np.ndarray:
-                    host = np.asarray(leaf, arguments[index].dtype)
+                    host = _host_value(leaf, arguments[index])
                 if not host.flags.c_contiguous:
                     host = np.ascontiguousarray(host)
                 keep.append(host)
@@ -259,11 +310,25 @@ class Compiled:
         return tree.unflatten(self.lowered.program.result_tree, [Array(r) for r in results])
 
 
+def _host_value(leaf: Any, argument: Argument) -> np.ndarray:
+    """A number or an array of another library as an array of the argument's dtype."""
+    if isinstance(leaf, ShapeDtypeStruct):
+        raise TraceError("TS1032", f"argument '{argument.name}' is a ShapeDtypeStruct, which has no "
+                         "elements", hint="lower with it, and call with arrays")
+    if is_scalar(leaf):
+        weak_scalar_dtype(leaf, argument.dtype, f" (argument '{argument.name}')")
+    return np.asarray(leaf, argument.dtype)
+
+
 class LoadedArtefact:
     """An artefact read from a file: called with its inputs one by one, in order."""
 
     def __init__(self, artefact: bytes, device: str | None, threads: int | None):
         self.executable = native.Executable(artefact, device=device, threads=threads)
+
+    def __repr__(self) -> str:
+        shapes = [f"{i['name']}: {i['dtype']}{list(i['shape'])}" for i in self.inputs]
+        return f"<LoadedArtefact ({', '.join(shapes)})>"
 
     @property
     def inputs(self) -> list[dict]:
@@ -274,8 +339,6 @@ class LoadedArtefact:
         if len(arrays) != len(self.inputs):
             raise ConfigError("TS4005", "wrong number of inputs", expected=len(self.inputs),
                               got=len(arrays))
-        from tessera._src import dtypes
-
         words, keep = [], []
         for item, array in zip(self.inputs, arrays):
             host = np.require(np.asarray(array), requirements=["C"])

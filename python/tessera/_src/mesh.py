@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tessera._src.errors import ShardingError, did_you_mean
 
 LINKS = ("shm", "nvlink", "pcie", "ib")
@@ -36,7 +38,10 @@ def device_count(device: str = "cpu") -> int:
         from tessera._src import native
 
         return native.cuda_device_count()
-    return int(os.environ.get("TESSERA_DEVICE_COUNT", MAX_CPU_DEVICES))
+    text = os.environ.get("TESSERA_DEVICE_COUNT", str(MAX_CPU_DEVICES))
+    if not text.isdigit():
+        raise ShardingError("TS2003", "TESSERA_DEVICE_COUNT is no number of devices", got=text)
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,9 @@ def make_mesh(
     """
     if isinstance(shape, Mapping):
         axes = tuple(shape.items())
+    elif isinstance(shape, str) or not isinstance(shape, Sequence):
+        raise ShardingError("TS2002", f"{shape!r} is no shape of a mesh",
+                            choices=["{'dp': 2, 'tp': 4}", "(2, 4), ('dp', 'tp')"])
     else:
         if axis_names is None or len(axis_names) != len(shape):
             raise ShardingError(
@@ -125,9 +133,14 @@ def make_mesh(
             raise ShardingError("TS2002", f"axis name {name!r} is not an identifier")
         if name in seen:
             raise ShardingError("TS2002", f"mesh names axis '{name}' twice")
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ShardingError("TS2002", f"axis '{name}' has size {size!r}", expected="at least 1")
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+            raise ShardingError("TS2002", f"axis '{name}' has size {size!r}",
+                                expected="an integer of at least 1")
         seen.add(name)
+    if not axes:
+        raise ShardingError("TS2002", "a mesh needs at least one axis",
+                            hint="{'tp': 1} is a mesh of one device")
+    axes = tuple((name, int(size)) for name, size in axes)
     link_of = dict(links or {})
     for axis, link in link_of.items():
         if axis not in seen:

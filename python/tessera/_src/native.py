@@ -113,7 +113,8 @@ def _runtime() -> ctypes.CDLL:
 
 def cuda_device_count() -> int:
     """CUDA devices that the driver shows; 0 without a driver."""
-    for name in ("libcuda.so.1", "libcuda.so"):
+    named = os.environ.get("TESSERA_LIBCUDA")
+    for name in [named] if named else ["libcuda.so.1", "libcuda.so"]:
         try:
             driver = ctypes.CDLL(name)
         except OSError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tessera._src import elementwise, reductions, shaping
-from tessera._src.errors import ShardingError
+import numpy as np
+
+from tessera._src import derived, elementwise, indexing, reductions, shaping
+from tessera._src.errors import ShardingError, TraceError
 from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec, layout_text
 from tessera._src.tracer import Tracer, emit, lift
 
@@ -51,6 +53,7 @@ _operators(
         "floordiv": elementwise.floor_divide,
         "mod": elementwise.remainder,
         "pow": elementwise.power,
+        "divmod": lambda x, y: (elementwise.floor_divide(x, y), elementwise.remainder(x, y)),
         "matmul": reductions.matmul,
         "and": elementwise.bitwise_and,
         "or": elementwise.bitwise_or,
@@ -66,7 +69,9 @@ _operators(
         "le": elementwise.less_equal,
         "gt": elementwise.greater,
         "ge": elementwise.greater_equal,
-        "getitem": shaping.getitem,
+        "lshift": lambda x, count: derived.shifted(x, count, left=True),
+        "rshift": lambda x, count: derived.shifted(x, count, left=False),
+        "getitem": indexing.getitem,
     },
     reflected=False,
 )
@@ -76,14 +81,22 @@ Tracer.__pos__ = lambda self: self
 Tracer.__abs__ = lambda self: elementwise.abs(self)
 Tracer.__invert__ = lambda self: elementwise.bitwise_not(self)
 Tracer.__iter__ = lambda self: (self[i] for i in range(len(self)))
-Tracer.T = property(lambda self: shaping.transpose(self))
-Tracer.reshape = shaping.reshape
-Tracer.astype = elementwise.astype
-Tracer.swapaxes = shaping.swapaxes
-Tracer.squeeze = shaping.squeeze
-Tracer.take = shaping.take
-for _name in ("sum", "mean", "max", "min", "prod", "var", "argmax", "all", "any"):
-    setattr(Tracer, _name, getattr(reductions, _name))
+Tracer.__round__ = lambda self, decimals=0: derived.round(self, decimals)
+Tracer.T = property(lambda self: shaping.transpose(self), doc="Dimensions in reverse order.")
+Tracer.mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="A transposed matrix or batch.")
+_METHODS = {
+    elementwise: ("astype", "clip"),
+    derived: ("round",),
+    indexing: ("take",),
+    reductions: ("sum", "mean", "max", "min", "prod", "var", "std", "argmax", "argmin", "all", "any",
+                 "dot"),
+    shaping: ("reshape", "swapaxes", "squeeze", "ravel", "repeat"),
+}
+for _module, _names in _METHODS.items():
+    for _name in _names:
+        setattr(Tracer, _name, getattr(_module, _name))
+Tracer.flatten = shaping.ravel
+Tracer.copy = lambda self: self
 
 
 def _transpose(self: Tracer, *axes: Any) -> Tracer:
@@ -94,3 +107,36 @@ def _transpose(self: Tracer, *axes: Any) -> Tracer:
 
 
 Tracer.transpose = _transpose
+
+
+# NumPy's ufuncs under their names there; operators of NumPy arrays call them, too.
+_UFUNCS = {
+    "add": elementwise.add, "subtract": elementwise.subtract, "multiply": elementwise.multiply,
+    "divide": elementwise.divide, "floor_divide": elementwise.floor_divide,
+    "remainder": elementwise.remainder, "power": elementwise.power, "matmul": reductions.matmul,
+    "bitwise_and": elementwise.bitwise_and, "bitwise_or": elementwise.bitwise_or,
+    "bitwise_xor": elementwise.bitwise_xor, "invert": elementwise.bitwise_not,
+    "absolute": elementwise.abs,
+}
+for _module, _names in {
+    elementwise: ("exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "negative", "sign", "maximum",
+                  "minimum", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+                  "logical_and", "logical_or", "logical_not", "square", "isnan"),
+    derived: ("ceil", "trunc", "isfinite", "isinf", "logical_xor", "reciprocal", "log2", "exp2",
+              "log1p", "expm1", "logaddexp", "sinh", "cosh", "tan", "hypot", "fmod"),
+}.items():
+    _UFUNCS.update({_name: getattr(_module, _name) for _name in _names})
+
+
+def _ufunc(self: Tracer, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Tracer:
+    function = _UFUNCS.get(ufunc.__name__)
+    if method != "__call__" or function is None or options:
+        called = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        if options:
+            raise TraceError("TS1028", f"{called} has options that do not work on traced values",
+                             got=", ".join(options), hint="leave them out, and use .astype for dtypes")
+        raise self._not_for_numpy(called, ufunc.__name__)
+    return function(*inputs)
+
+
+Tracer.__array_ufunc__ = _ufunc

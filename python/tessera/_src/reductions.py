@@ -42,63 +42,107 @@ def _number(x: Any) -> Tracer:
     return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
 
 
-def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Sum along dimensions (all by default)."""
-    return _reduce("sum", _number(x), axis, keepdims)
+def _typed(x: Any, dtype: Any) -> Tracer:
+    return lift(x) if dtype is None else convert(lift(x), dtype)
 
 
-def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Tracer:
-    """Product along dimensions."""
-    return _reduce("prod", _number(x), axis, keepdims)
+def sum(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Sum along dimensions (all by default), computed in `dtype`; of booleans in i32."""
+    return _reduce("sum", _number(_typed(x, dtype)), axis, keepdims)
 
 
-def max(x: Any, axis: Axes = None, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Largest element along dimensions."""
-    return _reduce("max", _number(x), axis, keepdims)
+def prod(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
+    """Product along dimensions (all by default), computed in `dtype`; of booleans in i32."""
+    return _reduce("prod", _number(_typed(x, dtype)), axis, keepdims)
 
 
-def min(x: Any, axis: Axes = None, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Smallest element along dimensions."""
-    return _reduce("min", _number(x), axis, keepdims)
-
-
-def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tracer:
-    """Arithmetic mean along dimensions; of integers in f32."""
+def _extremum(kind: str, x: Any, axis: Axes, keepdims: bool) -> Tracer:
     value = lift(x)
+    return convert(_reduce(kind, _number(value), axis, keepdims), value.dtype)
+
+
+def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Largest element along dimensions (all by default); NaN wins."""
+    return _extremum("max", x, axis, keepdims)
+
+
+def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Smallest element along dimensions (all by default); NaN wins."""
+    return _extremum("min", x, axis, keepdims)
+
+
+def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
+    """Arithmetic mean along dimensions (all by default), in `dtype`; of integers in f32."""
+    value = _typed(x, dtype)
     value = value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
     count = math.prod(value.shape[a] for a in normalise_axes(axis, value.ndim))
     return elementwise.divide(_reduce("sum", value, axis, keepdims), float(count))
 
 
-def var(x: Any, axis: Axes = None, keepdims: bool = False, ddof: int = 0) -> Tracer:
-    """Variance along dimensions."""
+def var(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:
+    """Variance along dimensions (all by default): the divisor is the count less ddof."""
     value = lift(x)
     value = value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
     axes = normalise_axes(axis, value.ndim)
     count = math.prod(value.shape[a] for a in axes)
-    off = elementwise.square(elementwise.subtract(value, mean(value, axes, True)))
+    off = elementwise.square(elementwise.subtract(value, mean(value, axes, keepdims=True)))
     return elementwise.divide(_reduce("sum", off, axes, keepdims), float(count - ddof))
 
 
-def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Tracer:  # noqa: A001
+def std(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:
+    """Standard deviation along dimensions (all by default)."""
+    return elementwise.sqrt(var(x, axis, keepdims=keepdims, ddof=ddof))
+
+
+def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """How many elements along dimensions (all by default) are not zero, as i32."""
+    return sum(elementwise._truth(x), axis, keepdims=keepdims)
+
+
+def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
     """Whether every element is non-zero."""
-    return convert(min(elementwise._truth(x), axis, keepdims), dtypes.bool_)
+    return min(elementwise._truth(x), axis, keepdims=keepdims)
 
 
-def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Tracer:  # noqa: A001
+def any(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
     """Whether some element is non-zero."""
-    return convert(max(elementwise._truth(x), axis, keepdims), dtypes.bool_)
+    return max(elementwise._truth(x), axis, keepdims=keepdims)
 
 
-def argmax(x: Any, axis: int = -1) -> Tracer:
-    """Index of the first largest element along a dimension, as i32."""
+def _index_of(extremum: Any, x: Any, axis: int | None, keepdims: bool) -> Tracer:
     from tessera._src.creation import iota
 
     value = _number(x)
+    if axis is None:
+        found = _index_of(extremum, shaping.ravel(value), 0, False)
+        return shaping.reshape(found, (1,) * value.ndim) if keepdims else found
     (dim,) = normalise_axes(axis, value.ndim)
-    is_top = elementwise.equal(value, max(value, dim, True))
-    size = value.shape[dim]
-    return min(elementwise.where(is_top, iota(value.shape, dim), size - 1), dim)
+    top = extremum(value, dim, keepdims=True)
+    # NaN, which wins, is not equal to itself.
+    is_top = elementwise.logical_or(elementwise.equal(value, top), elementwise.isnan(value))
+    return min(elementwise.where(is_top, iota(value.shape, dim), value.shape[dim]), dim, keepdims=keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tracer:
+    """Index (i32) of the first largest element along a dimension, or of the flattened x."""
+    return _index_of(max, x, axis, keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tracer:
+    """Index (i32) of the first smallest element along a dimension, or of the flattened x."""
+    return _index_of(min, x, axis, keepdims)
+
+
+def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """log(sum(exp(x))) along dimensions (all by default), without overflow."""
+    value = elementwise._as_float(lift(x))
+    axes = normalise_axes(axis, value.ndim)
+    top = max(value, axes, keepdims=True)
+    finite = elementwise.less(elementwise.abs(top), math.inf)
+    top = elementwise.where(finite, top, 0.0)
+    total = sum(elementwise.exp(elementwise.subtract(value, top)), axes, keepdims=True)
+    result = elementwise.add(elementwise.log(total), top)
+    return result if keepdims else shaping.squeeze(result, axes) if axes else result
 
 
 def _contract(a: Tracer, b: Tracer, spec: str, dtype: Any) -> Tracer:
@@ -241,6 +285,45 @@ def _einsum_pair(a: Tracer, left: str, b: Tracer, right: str, needed: set[str], 
         out = "".join(dict.fromkeys(c for c in left + right if c in needed))
     a, b, dtype = _same_type(a, b, dtype)
     return _contract(a, b, f"{left},{right}->{out}", dtype), out
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tracer:
+    """log(softmax(x)) along a dimension, accurate where softmax is near 0."""
+    return elementwise.subtract(x, logsumexp(x, axis, keepdims=True))
+
+
+def dot(x: Any, y: Any) -> Tracer:
+    """The sum over the last dimension of x and the last but one (or only one) of y."""
+    a, b = lift(x), lift(y)
+    if not a.ndim or not b.ndim:
+        return elementwise.multiply(a, b)
+    return tensordot(a, b, ([a.ndim - 1], [builtins.max(b.ndim - 2, 0)]))
+
+
+def outer(x: Any, y: Any) -> Tracer:
+    """The products of all pairs of elements, [x.size, y.size]."""
+    return elementwise.multiply(shaping.reshape(x, (-1, 1)), shaping.reshape(y, (1, -1)))
+
+
+def tensordot(x: Any, y: Any, axes: Any = 2) -> Tracer:
+    """The sum over pairs of dimensions: the last and first `axes`, or (those of x, those of y)."""
+    a, b = lift(x), lift(y)
+    if isinstance(axes, int):
+        pairs = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    else:
+        pairs = tuple([s] if isinstance(s, int) else list(s) for s in axes)
+    left = [shaping.normalise_axis(i, a.ndim) for i in pairs[0]]
+    right = [shaping.normalise_axis(i, b.ndim) for i in pairs[1]]
+    if len(left) != len(right) or [a.shape[i] for i in left] != [b.shape[i] for i in right]:
+        raise ShapeError("TS3013", f"tensordot of shapes {a.shape} and {b.shape} over {axes}",
+                         expected="pairs of dimensions of equal sizes")
+    first = _LETTERS[: a.ndim]
+    second = list(_LETTERS[a.ndim : a.ndim + b.ndim])
+    for i, j in zip(left, right):
+        second[j] = first[i]
+    out = [c for i, c in enumerate(first) if i not in left]
+    out += [c for j, c in enumerate(second) if j not in right]
+    return einsum(f"{first},{''.join(second)}->{''.join(out)}", a, b)
 
 
 def softmax(x: Any, axis: int = -1) -> Tracer:

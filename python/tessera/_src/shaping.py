@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Functions that move elements: reshape, transpose, slicing, joining, padding, lookup."""
+"""Functions that move elements: reshape, transpose, splitting, joining, repeating, padding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src import dtypes, elementwise
+from tessera._src import dtypes
 from tessera._src.errors import ShapeError, TraceError
 from tessera._src.tracer import (
     Tracer,
@@ -72,11 +72,34 @@ def swapaxes(x: Any, first: int, second: int) -> Tracer:
     return transpose(value, order)
 
 
-def expand_dims(x: Any, axis: int) -> Tracer:
-    """A new dimension of size 1."""
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Tracer:
+    """New dimensions of size 1, at these positions of the result."""
     value = lift(x)
-    at = normalise_axis(axis, value.ndim + 1)
-    return reshape(value, value.shape[:at] + (1,) + value.shape[at:])
+    listed = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    at = normalise_axes(listed, value.ndim + len(listed))
+    old = iter(value.shape)
+    return reshape(value, [1 if i in at else next(old) for i in range(value.ndim + len(listed))])
+
+
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tracer:
+    """Dimensions moved to other positions; the others keep their order."""
+    value = lift(x)
+    pairs = []
+    for listed in (source, destination):
+        listed = [listed] if isinstance(listed, (int, np.integer)) else list(listed)
+        pairs.append([normalise_axis(a, value.ndim) for a in listed])
+    if len(pairs[0]) != len(pairs[1]) or any(len(set(p)) != len(p) for p in pairs):
+        raise ShapeError("TS3008", f"moveaxis from {tuple(pairs[0])} to {tuple(pairs[1])}",
+                         expected="as many distinct positions as dimensions")
+    order = [i for i in range(value.ndim) if i not in pairs[0]]
+    for to, at in sorted(zip(pairs[1], pairs[0])):
+        order.insert(to, at)
+    return transpose(value, order)
+
+
+def ravel(x: Any) -> Tracer:
+    """The elements in row-major order, in one dimension."""
+    return reshape(x, -1)
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tracer:
@@ -135,6 +158,54 @@ def stack(values: Sequence[Any], axis: int = 0) -> Tracer:
     return concatenate([expand_dims(item, axis) for item in items], axis)
 
 
+def hstack(values: Sequence[Any]) -> Tracer:
+    """Values joined along their second dimension, or the only one."""
+    items = [lift(v) for v in values]
+    return concatenate(items, 0 if items and items[0].ndim == 1 else 1)
+
+
+def vstack(values: Sequence[Any]) -> Tracer:
+    """Values joined along their first dimension; vectors become rows."""
+    items = [lift(v) for v in values]
+    return concatenate([expand_dims(i, 0) if i.ndim == 1 else i for i in items], 0)
+
+
+def tile(x: Any, counts: int | Sequence[int]) -> Tracer:
+    """x repeated as a whole, so many times along each of the last dimensions."""
+    value, times = lift(x), _as_shape(counts)
+    rank = max(value.ndim, len(times))
+    times = (1,) * (rank - len(times)) + times
+    value = reshape(value, (1,) * (rank - value.ndim) + value.shape)
+    spread = broadcast(reshape(value, [s for size in value.shape for s in (1, size)]),
+                       [s for pair in zip(times, value.shape) for s in pair])
+    return reshape(spread, [n * size for n, size in zip(times, value.shape)])
+
+
+def repeat(x: Any, count: int, axis: int | None = None) -> Tracer:
+    """Each slice along a dimension so many times in a row; elements of the flat x without axis."""
+    value = lift(x)
+    if axis is None:
+        value, axis = ravel(value), 0
+    dim = normalise_axis(axis, value.ndim)
+    (count,) = _as_shape(count)
+    head, size, tail = value.shape[:dim], value.shape[dim], value.shape[dim + 1 :]
+    spread = broadcast(reshape(value, head + (size, 1) + tail), head + (size, count) + tail)
+    return reshape(spread, head + (size * count,) + tail)
+
+
+def roll(x: Any, shift: int, axis: int | None = None) -> Tracer:
+    """Elements moved by `shift` along a dimension (of the flat x by default), around its end."""
+    value = lift(x)
+    if axis is None:
+        return reshape(roll(ravel(value), shift, 0), value.shape)
+    dim = normalise_axis(axis, value.ndim)
+    (shift,) = _as_shape(shift)
+    shift %= value.shape[dim]
+    if not shift:
+        return value
+    return concatenate([*split(value, [value.shape[dim] - shift], dim)[::-1]], dim)
+
+
 def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> list[Tracer]:
     """Equal parts, or parts ending at the given indices, along a dimension."""
     value = lift(x)
@@ -155,9 +226,12 @@ def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> list[Tracer]:
     ]
 
 
-def pad(x: Any, widths: Any, value: Any = 0) -> Tracer:
-    """x surrounded by `value`; widths: (low, high) for every dimension, or for all of them."""
+def pad(x: Any, widths: Any, mode: str = "constant", *, constant_values: Any = 0) -> Tracer:
+    """x surrounded by a value; widths: (low, high) for every dimension, or for all of them."""
     source = lift(x)
+    if mode != "constant":
+        raise TraceError("TS1029", f"pad mode {mode!r} is not supported", choices=["'constant'"],
+                         hint="pad's third argument is the mode, constant_values the value")
     array = np.asarray(widths)
     try:
         pairs = np.broadcast_to(array, (source.ndim, 2))
@@ -172,99 +246,7 @@ def pad(x: Any, widths: Any, value: Any = 0) -> Tracer:
     shape = [size + a + b for size, a, b in zip(source.shape, low, high)]
     from tessera._src.graph import scalar_text
 
-    element = scalar_text(value, source.dtype)
+    element = scalar_text(constant_values, source.dtype)
     if source.dtype != dtypes.bool_:
         element += f" : {dtypes.MLIR_NAMES[source.dtype]}"
     return emit_simple("pad", f" low {low} high {high} value {element}", source, shape)
-
-
-def _gather(source: Tracer, indices: Tracer, dim: int) -> Tracer:
-    shape = source.shape[:dim] + indices.shape + source.shape[dim + 1 :]
-    text = (
-        f"tessera.gather {source.value}[{indices.value}] dim {dim} : "
-        f"{source.type}, {indices.type} -> "
-    )
-    return emit(text, shape, source.dtype, [source, indices])
-
-
-def _as_indices(indices: Any) -> Tracer:
-    value = lift(indices)
-    if not dtypes.is_int(value.dtype):
-        raise TraceError(
-            "TS1017", "indices are integers", got=dtypes.name_of(value.dtype),
-            hint="a boolean mask has a shape that depends on data: use ts.where(mask, x, 0)",
-        )
-    return value
-
-
-def take(x: Any, indices: Any, axis: int = 0) -> Tracer:
-    """Slices of x at `indices` along a dimension; negative ones count from the end.
-
-    Indices outside of the dimension read zeros.
-    """
-    source, where_ = lift(x), _as_indices(indices)
-    dim = normalise_axis(axis, source.ndim)
-    wrapped = elementwise.where(
-        elementwise.less(where_, 0), elementwise.add(where_, source.shape[dim]), where_
-    )
-    return _gather(source, wrapped, dim)
-
-
-def embedding(table: Any, indices: Any) -> Tracer:
-    """Rows of `table` at `indices`, which are not negative; outside of the table reads zeros."""
-    return _gather(lift(table), _as_indices(indices), 0)
-
-
-def _slice_bounds(item: slice, size: int) -> tuple[int, int, int]:
-    for part in (item.start, item.stop, item.step):
-        if isinstance(part, Tracer):
-            part.__index__()
-    start, stop, step = item.indices(size)
-    if step < 1:
-        raise TraceError("TS1018", "slices go forwards only", got=f"step {step}")
-    return start, max(stop, start), step
-
-
-def getitem(value: Tracer, index: Any) -> Tracer:
-    """x[index]: integers, slices, None, Ellipsis, or one integer array."""
-    if isinstance(index, (Tracer, np.ndarray, list)):
-        return take(value, index)
-    items = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(i, (Tracer, np.ndarray, list)) for i in items):
-        raise TraceError("TS1018", "an array index stands alone",
-                         hint="use ts.take(x, indices, axis)")
-    used = sum(1 for i in items if i is not None and i is not Ellipsis)
-    if sum(1 for i in items if i is Ellipsis) > 1:
-        raise TraceError("TS1018", "an index has more than one '...'")
-    if used > value.ndim:
-        raise ShapeError("TS3012", f"{used} indices for {value.ndim} dimensions", got=repr(index))
-    if Ellipsis not in items:
-        items = items + (Ellipsis,)
-    starts, limits, steps, shape = [], [], [], []
-    dim = 0
-    for item in items:
-        if item is None:
-            shape.append(1)
-        elif item is Ellipsis:
-            for _ in range(value.ndim - used):
-                size = value.shape[dim]
-                starts.append(0), limits.append(size), steps.append(1), shape.append(size)
-                dim += 1
-        elif isinstance(item, slice):
-            start, stop, step = _slice_bounds(item, value.shape[dim])
-            starts.append(start), limits.append(stop), steps.append(step)
-            shape.append(-((start - stop) // step))
-            dim += 1
-        elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-            at = normalise_axis(item, value.shape[dim], f"index into dimension {dim}:")
-            starts.append(at), limits.append(at + 1), steps.append(1)
-            dim += 1
-        else:
-            raise TraceError(
-                "TS1018", f"cannot index with {item!r}",
-                choices=["integers", "slices", "None", "...", "one integer array"],
-            )
-    cut = [-((a - b) // s) for a, b, s in zip(starts, limits, steps)]
-    if tuple(cut) != value.shape or any(starts):
-        value = emit_simple("slice", f" {starts} to {limits} by {steps}", value, cut)
-    return reshape(value, shape)

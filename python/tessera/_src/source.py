@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.dirname(_HERE) + os.sep
-_INTERNAL = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "compile.py"))
+_INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(os.path.dirname(_HERE), "compile.py"))
 
 
 class Location(NamedTuple):
@@ -66,6 +66,15 @@ def caller_location() -> Location | None:
     if frame is None or frame.f_code.co_filename.startswith("<frozen"):
         return user_location()
     return _location(frame.f_code, frame.f_lasti, frame.f_lineno)
+
+
+def api_name() -> str:
+    """The package's function that the user called."""
+    frame, name = sys._getframe(1), "this function"
+    while frame is not None and is_internal(frame.f_code.co_filename):
+        name = frame.f_code.co_name
+        frame = frame.f_back
+    return f"ts.{name}"
 
 
 def function_location(function) -> Location | None:

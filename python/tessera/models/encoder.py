@@ -23,10 +23,10 @@ from tessera._src import (
     dtypes,
     elementwise,
     errors,
+    indexing,
     jit,
     mesh as meshes,
     neural,
-    shaping,
 )
 from tessera._src.array import Array
 from tessera._src.mesh import PartitionSpec as P
@@ -146,9 +146,9 @@ def expand_specs(specs: Mapping[str, P], config: EncoderConfig, mesh: meshes.Mes
 def embed(params: Mapping[str, Any], input_ids: Any, token_type_ids: Any,
           config: EncoderConfig) -> Any:
     """The sum of word, position and type embeddings, normalised."""
-    word = shaping.embedding(params["embeddings.word_embeddings.weight"], input_ids)
+    word = indexing.embedding(params["embeddings.word_embeddings.weight"], input_ids)
     position = params["embeddings.position_embeddings.weight"][: input_ids.shape[1]]
-    kind = shaping.embedding(params["embeddings.token_type_embeddings.weight"], token_type_ids)
+    kind = indexing.embedding(params["embeddings.token_type_embeddings.weight"], token_type_ids)
     return neural.norm(params, "embeddings.LayerNorm", word + position + kind,
                        config.layer_norm_eps)
 
@@ -242,6 +242,9 @@ class Encoder:
         """Token ids, mask and type ids [batch, length], the length padded to a multiple."""
         if self.tokenizer is None:
             raise errors.CheckpointError("TS6001", "the model's folder has no tokenizer.json")
+        if isinstance(sentences, str) or not sentences:
+            raise errors.ShapeError("TS3020", "there are no sentences", got=repr(sentences),
+                                    expected="a list of at least one")
         encoded = self.tokenizer.encode_batch(list(sentences))
         length = max(len(e.ids) for e in encoded)
         length = min(-(-length // multiple) * multiple, self.config.max_position_embeddings)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_whole(path: str | os.PathLike, data: bytes) -> None:
+    """Writes `data` to a temporary file beside `path` and renames it.
+
+    Whatever interrupts this (a full disk, Ctrl-C) leaves what was at `path` as it was and no other
+    file. Links are followed; devices and pipes are written directly.
+
+    Raises: OSError, whose filename is `path`.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():
+            with open(target, "wb") as device:
+                device.write(data)
+            return
+        # Not mkstemp, whose files only their owner may read.
+        beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+        with open(beside, "xb") as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.replace(beside, target)
+            except BaseException:
+                beside.unlink()
+                raise
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+

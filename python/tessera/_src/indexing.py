@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""x[...] and lookups: slices, integers, integer arrays."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tessera._src import dtypes, elementwise
+from tessera._src.errors import ShapeError, TraceError
+from tessera._src.shaping import reshape
+from tessera._src.tracer import (
+    Tracer,
+    broadcast,
+    broadcast_shapes,
+    convert,
+    emit,
+    emit_simple,
+    lift,
+    normalise_axis,
+)
+
+_INDEX_KINDS = ("integers", "slices", "None", "...", "integer arrays")
+
+
+def _gather(source: Tracer, indices: Tracer, dim: int) -> Tracer:
+    shape = source.shape[:dim] + indices.shape + source.shape[dim + 1 :]
+    text = (
+        f"tessera.gather {source.value}[{indices.value}] dim {dim} : "
+        f"{source.type}, {indices.type} -> "
+    )
+    return emit(text, shape, source.dtype, [source, indices])
+
+
+def _as_indices(indices: Any) -> Tracer:
+    value = lift(indices)
+    if not dtypes.is_int(value.dtype):
+        raise TraceError(
+            "TS1017", "indices are integers", got=dtypes.name_of(value.dtype),
+            hint="a boolean mask has a shape that depends on data: use ts.where(mask, x, 0)",
+        )
+    return value
+
+
+def _wrapped(indices: Any, size: int) -> Tracer:
+    """Indices of which negative ones count from the end."""
+    value = _as_indices(indices)
+    below = elementwise.less(value, 0)
+    return elementwise.where(below, elementwise.add(value, size), value)
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Tracer:
+    """Slices of x at `indices` along a dimension, or elements of the flattened x.
+
+    Negative indices count from the end; indices outside of the dimension read zeros.
+
+    Args:
+        x: [..., n, ...], n being the size of dimension `axis`.
+        indices: i32 or i64 of any shape, which takes the place of that dimension.
+    """
+    source = lift(x)
+    if axis is None:
+        source, axis = reshape(source, -1), 0
+    dim = normalise_axis(axis, source.ndim)
+    return _gather(source, _wrapped(indices, source.shape[dim]), dim)
+
+
+def take_along_axis(x: Any, indices: Any, axis: int) -> Tracer:
+    """Elements of x at `indices` along a dimension, one index per element of the result.
+
+    Args:
+        x: any shape.
+        indices: i32 or i64 of as many dimensions, which broadcast except for `axis`.
+    """
+    source = lift(x)
+    dim = normalise_axis(axis, source.ndim)
+    at = _wrapped(indices, source.shape[dim])
+    if at.ndim != source.ndim:
+        raise ShapeError("TS3012", "take_along_axis needs indices of as many dimensions as x",
+                         expected=source.ndim, got=at.ndim)
+    others = [1 if i == dim else size for i, size in enumerate(source.shape)]
+    full = broadcast_shapes([tuple(others), at.shape])
+    indices = [np.arange(size).reshape([-1 if i == k else 1 for k in range(source.ndim)])
+               for i, size in enumerate(source.shape)]
+    indices[dim] = at
+    return _at_points(source, [broadcast(lift(i), full) for i in indices], 0)
+
+
+def embedding(table: Any, indices: Any) -> Tracer:
+    """Rows of `table` at `indices`, which are not negative; outside of the table reads zeros.
+
+    Args:
+        table: [n, ...]. With its first dimension split over devices, each looks up its own rows.
+        indices: i32 or i64 of any shape, which takes the place of the first dimension.
+    """
+    return _gather(lift(table), _as_indices(indices), 0)
+
+
+def _at_points(source: Tracer, indices: Sequence[Any], dim: int) -> Tracer:
+    """Elements at points given by an index array per dimension from `dim` on."""
+    if len(indices) == 1:
+        return take(source, indices[0], dim)
+    sizes = source.shape[dim : dim + len(indices)]
+    if math.prod(sizes) > np.iinfo(np.int32).max:
+        raise ShapeError("TS3012", f"{len(indices)} index arrays into dimensions of sizes {sizes}",
+                         expected="a product of at most 2**31 - 1")
+    values = [convert(_wrapped(i, size), dtypes.i32) for i, size in zip(indices, sizes)]
+    shape = broadcast_shapes([v.shape for v in values])
+    point = broadcast(values[0], shape)
+    inside = None
+    for value, size in zip(values, sizes):
+        value = broadcast(value, shape)
+        fits = elementwise.logical_and(elementwise.greater_equal(value, 0), elementwise.less(value, size))
+        inside = fits if inside is None else elementwise.logical_and(inside, fits)
+    for value, size in zip(values[1:], sizes[1:]):
+        point = elementwise.add(elementwise.multiply(point, size), broadcast(value, shape))
+    flat = reshape(source, source.shape[:dim] + (math.prod(sizes),) + source.shape[dim + len(sizes) :])
+    # One index out of its range must not name an element of the next row.
+    return _gather(flat, elementwise.where(inside, point, -1), dim)
+
+
+def _slice_bounds(item: builtins.slice, size: int) -> tuple[int, int, int]:
+    for part in (item.start, item.stop, item.step):
+        if isinstance(part, Tracer):
+            part.__index__()
+    return item.indices(size)
+
+
+def _is_array(item: Any) -> bool:
+    return isinstance(item, (Tracer, np.ndarray, list)) or (
+        hasattr(item, "__array__") and not isinstance(item, np.generic)
+    )
+
+
+def getitem(value: Tracer, index: Any) -> Tracer:
+    """x[index] by NumPy's rules: integers, slices, None, Ellipsis, adjacent integer arrays."""
+    items = index if isinstance(index, tuple) else (index,)
+    used = sum(1 for i in items if i is not None and i is not Ellipsis)
+    dots = [k for k, i in enumerate(items) if i is Ellipsis]
+    if len(dots) > 1:
+        raise TraceError("TS1018", "an index has more than one '...'")
+    if used > value.ndim:
+        raise ShapeError("TS3012", f"{used} indices for {value.ndim} dimensions", got=repr(index))
+    at = dots[0] if dots else len(items)
+    rest = (slice(None),) * (value.ndim - used)
+    items = items[:at] + rest + items[at + 1 :]
+    arrays = [k for k, i in enumerate(items) if _is_array(i)]
+    if not arrays:
+        return _basic(value, items)
+    first, last = arrays[0], arrays[-1]
+    integers = [k for k, i in enumerate(items) if isinstance(i, (int, np.integer))]
+    fixed = sorted(arrays + integers)
+    if fixed != list(range(fixed[0], fixed[-1] + 1)) or any(first < k < last for k in integers):
+        raise TraceError(
+            "TS1018", "index arrays and integers stand apart", got=repr(index),
+            hint="index in two steps, or use ts.take(x, indices, axis)",
+        )
+    value = _basic(value, tuple(slice(None) if k in arrays else i for k, i in enumerate(items)))
+    dim = first - sum(1 for k in integers if k < first)
+    return _at_points(value, [items[k] for k in arrays], dim)
+
+
+def _basic(value: Tracer, items: tuple) -> Tracer:
+    """Integers, slices and None, together one entry for every dimension."""
+    starts, limits, steps, shape, backwards = [], [], [], [], []
+    dim = 0
+    for item in items:
+        if item is None:
+            shape.append(1)
+            continue
+        size = value.shape[dim]
+        if isinstance(item, slice):
+            start, stop, step = _slice_bounds(item, size)
+            count = len(range(start, stop, step))
+            if step < 0:  # The same elements forwards, and turned round afterwards.
+                backwards.append(len(shape))
+                start, step = start + (count - 1) * step, -step
+            starts.append(start if count else 0), steps.append(step)
+            limits.append(starts[-1] + (count - 1) * step + 1 if count else 0)
+            shape.append(count)
+        elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
+            at = normalise_axis(item, size, f"index into dimension {dim}:")
+            starts.append(at), limits.append(at + 1), steps.append(1)
+        else:
+            raise TraceError("TS1018", f"cannot index with {item!r}", choices=_INDEX_KINDS)
+        dim += 1
+    cut = [-((a - b) // s) for a, b, s in zip(starts, limits, steps)]
+    if tuple(cut) != value.shape or any(starts):
+        value = emit_simple("slice", f" {starts} to {limits} by {steps}", value, cut)
+    value = reshape(value, shape)
+    for turned in backwards:
+        value = flip(value, turned)
+    return value
+
+
+def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tracer:
+    """The elements in reverse order along dimensions (all by default)."""
+    value = lift(x)
+    axes = range(value.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    for dim in {normalise_axis(a, value.ndim) for a in axes}:
+        if value.shape[dim] > 1:
+            value = _gather(value, lift(np.arange(value.shape[dim], dtype=np.int32)[::-1]), dim)
+    return value

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The same expression on traced values with ts.* and on arrays with np.*, on meshes of devices.
+
+Types follow NumPy 2 except that nothing becomes 64 bits wide by itself.
+"""
+
+import numpy as np
+import pytest
+
+import tessera as ts
+from conftest import needs_runtime
+
+RNG = np.random.default_rng(5)
+X = RNG.standard_normal((2, 3, 5)).astype(np.float32)
+Y = RNG.standard_normal((2, 3, 5)).astype(np.float32) + np.float32(0.1)
+I = RNG.integers(-9, 9, (2, 3, 5)).astype(np.int32)
+J = RNG.integers(1, 5, (2, 3, 5)).astype(np.int32)
+B, C = X > 0, Y > 0
+SPECIAL = np.array([[np.nan, np.inf, -np.inf, 0.0, -0.0], [0.5, 1.5, 2.5, -0.5, -1.5],
+                    [1e-7, -1e-7, 80.0, -80.0, 3.49999]], np.float32)
+M = np.ones((5, 4), np.float32) * np.float32(0.5)
+LEFT = RNG.standard_normal((2, 4, 3)).astype(np.float32)
+ROWS, COLUMNS = np.array([1, 0, -1]), np.array([2, 1, 0])
+
+
+def updated(x):
+    x += 1
+    x *= 2
+    return x
+
+
+FLOATS = {
+    # Operators.
+    "x // y": lambda n, x, y: x // y,
+    "x ** -2": lambda n, x, y: y**-2,
+    "x ** 0": lambda n, x, y: x**0,
+    "abs(x) ** -0.5": lambda n, x, y: abs(x) ** -0.5,
+    "2.0 ** x": lambda n, x, y: 2.0**x,
+    "abs(x) ** y": lambda n, x, y: abs(x) ** y,
+    "divmod": lambda n, x, y: divmod(x, y)[1] + divmod(x, y)[0],
+    "augmented assignment": lambda n, x, y: updated(x + 0),
+    "comparisons combine": lambda n, x, y: (x < y) | (x >= 0) & (y != 1) ^ (x == x),
+    "round()": lambda n, x, y: round(x, 1) if n is ts else np.round(x, 1),
+    "sum() of traced values": lambda n, x, y: sum([x, y]),
+    "unpacking": lambda n, x, y: (lambda a, b: a - b)(*x),
+    "np array on the left": lambda n, x, y: LEFT @ x,
+    "np scalar": lambda n, x, y: np.float32(2) * x,
+    "tan": lambda n, x, y: n.tan(x),
+    # Indexing.
+    "x[-1]": lambda n, x, y: x[-1],
+    "x[..., 1]": lambda n, x, y: x[..., 1],
+    "x[..., None]": lambda n, x, y: x[..., None],
+    "x[:, None, 1:]": lambda n, x, y: x[:, None, 1:],
+    "x[:, :, ::2]": lambda n, x, y: x[:, :, ::2],
+    "x[:, :, -2:]": lambda n, x, y: x[:, :, -2:],
+    "x[:, ::-1]": lambda n, x, y: x[:, ::-1],
+    "x[:, :, 4:0:-2]": lambda n, x, y: x[:, :, 4:0:-2],
+    "x[np.int64(1)]": lambda n, x, y: x[np.int64(1)],
+    "x[array]": lambda n, x, y: x[ROWS],
+    "x[list]": lambda n, x, y: x[[1, 0]],
+    "x[:, array]": lambda n, x, y: x[:, COLUMNS],
+    "x[..., array]": lambda n, x, y: x[..., np.array([[4, 0], [1, -1]])],
+    "x[0, array]": lambda n, x, y: x[0, COLUMNS],
+    "x[array, array]": lambda n, x, y: x[ROWS, COLUMNS],
+    "x[:, array, array]": lambda n, x, y: x[:, COLUMNS, ROWS],
+    "x[array[:, None], array]": lambda n, x, y: x[ROWS[:2, None], COLUMNS],
+    "take": lambda n, x, y: n.take(x, COLUMNS, axis=1),
+    "take of the flat array": lambda n, x, y: n.take(x, np.array([[7, -1]])),
+    "take_along_axis": lambda n, x, y: n.take_along_axis(x, n.argmax(x, axis=2, keepdims=True), 2),
+    # Reductions.
+    "sum(axis=(0, 2))": lambda n, x, y: x.sum(axis=(0, 2)),
+    "sum(dtype)": lambda n, x, y: x.sum(0, dtype="float64"),
+    "mean(keepdims)": lambda n, x, y: x.mean(-1, keepdims=True),
+    "std": lambda n, x, y: x.std(-1),
+    "std(ddof)": lambda n, x, y: n.std(x, axis=0, ddof=1),
+    "argmax": lambda n, x, y: x.argmax(),
+    "argmin": lambda n, x, y: x.argmin(-1),
+    "count_nonzero": lambda n, x, y: n.count_nonzero(x > 0, axis=1),
+    "all and any": lambda n, x, y: (x > -9).all() & (x > 0).any(1),
+    # Shapes.
+    "ravel": lambda n, x, y: x.ravel() + n.ravel(y) + x.flatten(),
+    "mT": lambda n, x, y: x.mT,
+    "moveaxis": lambda n, x, y: n.moveaxis(x, (0, 1), (-1, 0)),
+    "expand_dims": lambda n, x, y: n.expand_dims(x, (0, 2)),
+    "flip": lambda n, x, y: n.flip(x, 1) + n.flip(y),
+    "roll": lambda n, x, y: n.roll(x, -1, axis=1) + n.roll(y, 4),
+    "repeat": lambda n, x, y: n.repeat(x, 2, axis=1),
+    "tile": lambda n, x, y: n.tile(x, (2, 1, 3)),
+    "concatenate": lambda n, x, y: n.concatenate([x, y], axis=-1),
+    "stack": lambda n, x, y: n.stack([x, y], axis=1),
+    "hstack and vstack": lambda n, x, y: n.hstack([x, y]).sum() + n.vstack([x[0], y[1]]),
+    "array of traced values": lambda n, x, y: n.array([x[0, 0, 0], 1.0, y[0, 0, 0]], dtype="float32"),
+    "pad": lambda n, x, y: n.pad(x, ((0, 0), (1, 2), (0, 1)), constant_values=3.0),
+    "tril and triu": lambda n, x, y: n.tril(x, -1) + n.triu(y, 1),
+    "eye": lambda n, x, y: x @ n.eye(5, 4, 1, dtype="float32"),
+    "linspace": lambda n, x, y: x * n.linspace(0, 1, 5, dtype="float32"),
+    # Products.
+    "dot": lambda n, x, y: n.dot(x, M) + x.dot(M),
+    "outer": lambda n, x, y: n.outer(x[0, 0], y[0, 1]),
+    "tensordot": lambda n, x, y: n.tensordot(x, y, axes=([0, 1], [0, 1])),
+    "vectors": lambda n, x, y: x[0, 0] @ y[0, 0] + x[0, 0] @ M,
+}
+SPECIALS = ("ceil", "trunc", "round", "isfinite", "isinf", "log1p", "expm1", "log2", "exp2", "sinh",
+            "cosh", "reciprocal", "absolute", "sign", "exp", "tanh", "sqrt")
+FLOATS |= {f"{name} of special values": (lambda n, x, y, f=name: getattr(n, f)(SPECIAL[:, None] + 0 * x[0, 0, 0]))
+           for name in SPECIALS}
+FLOATS |= {f"{name} of special pairs": (
+    lambda n, x, y, f=name: getattr(n, f)(SPECIAL + 0 * x[0, 0, 0], SPECIAL[::-1].copy()))
+    for name in ("logaddexp", "hypot", "fmod", "maximum", "logical_xor")}
+INTEGERS = {
+    "x ** 0": lambda n, x, y: x**0,
+    "x << 2": lambda n, x, y: x << 2,
+    "x >> 1": lambda n, x, y: x >> 1,
+    "~x": lambda n, x, y: ~x,
+    "x & y | 1": lambda n, x, y: x & y | 1,
+    "floor": lambda n, x, y: n.floor(x) + n.ceil(x) + n.round(x),
+    "clip": lambda n, x, y: n.clip(x, 0, 3) + x.clip(max=2),
+    "x + True": lambda n, x, y: x + True,
+    "x < 2.5": lambda n, x, y: x < 2.5,
+    "prod": lambda n, x, y: y.prod(1),
+}
+BOOLEANS = {
+    "x + y": lambda n, x, y: x + y,
+    "x * y": lambda n, x, y: x * y,
+    "~x": lambda n, x, y: ~x,
+    "max": lambda n, x, y: x.max(1) ^ y.min(1),
+    "maximum": lambda n, x, y: n.maximum(x, y) ^ n.minimum(x, y),
+    "sum": lambda n, x, y: x.sum(1),
+    "mean": lambda n, x, y: x.mean(),
+    "where": lambda n, x, y: n.where(x, y, False),
+    "1 - x": lambda n, x, y: 1 - x,
+}
+CASES = {f"{kind}: {name}": (function, args)
+         for kind, table, args in (("f32", FLOATS, (X, Y)), ("i32", INTEGERS, (I, J)),
+                                   ("bool", BOOLEANS, (B, C)))
+         for name, function in table.items()}
+NARROW = {np.dtype(np.int64): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.float32)}
+MESH = ts.make_mesh({"a": 2, "b": 2})
+
+
+@needs_runtime
+@pytest.mark.parametrize("specs", [None, (ts.P("a", "b"), ts.P(None, "a", "b"))], ids=["whole", "split"])
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_expressions_mean_what_numpy_means(name, specs):
+    function, args = CASES[name]
+    want = np.asarray(function(np, *args))
+    compiled = ts.jit(lambda x, y: function(ts, x, y), mesh=MESH, in_shardings=specs)
+    got = np.asarray(compiled(*args))
+    wide = name.endswith("sum(dtype)")
+    assert got.dtype == (want.dtype if wide else NARROW.get(want.dtype, want.dtype))
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, rtol=3e-5, atol=3e-6)
+
+
+@needs_runtime
+def test_numpy_ufuncs_work_on_traced_values():
+    f = ts.jit(lambda x: np.exp(x) + np.maximum(x, 0) + np.add(1, x))
+    np.testing.assert_allclose(f(X), np.exp(X) + np.maximum(X, 0) + 1 + X, rtol=1e-5)
+
+
+@needs_runtime
+def test_log_softmax_and_logsumexp_do_not_overflow():
+    x = np.array([[1000.0, 999.0, -np.inf], [-np.inf, -np.inf, -np.inf]], np.float32)
+    total, logs = ts.jit(lambda x: (ts.logsumexp(x, 1), ts.nn.log_softmax(x[:1])))(x)
+    np.testing.assert_allclose(total, [1000.3133, -np.inf], rtol=1e-6)
+    np.testing.assert_allclose(logs, [[-0.3132617, -1.3132617, -np.inf]], rtol=1e-3)
+
+
+@needs_runtime
+def test_cross_entropy_from_an_index_per_row():
+    labels = np.array([1, 0, 4], np.int32)
+
+    @ts.jit(mesh=ts.make_mesh({"tp": 2}), in_shardings=(ts.P(None, "tp"), None))
+    def loss(logits, labels):
+        return -ts.nn.log_softmax(logits)[ts.arange(3), labels].mean()
+
+    logits = X[0]
+    logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    np.testing.assert_allclose(loss(logits, labels), -logs[np.arange(3), labels].mean(), rtol=1e-5)
+
+
+@needs_runtime
+def test_an_index_outside_of_one_dimension_reads_zero():
+    f = ts.jit(lambda x, i, j: x[i, j])
+    got = f(X[0], np.array([0, 2, 3], np.int32), np.array([5, -6, 0], np.int32))
+    np.testing.assert_array_equal(got, [0, 0, 0])
+
+
+@needs_runtime
+def test_one_hot_rows():
+    f = ts.jit(lambda i: ts.nn.one_hot(i, 4))
+    np.testing.assert_array_equal(f(np.array([[3], [0]])), np.eye(4, dtype="f4")[[[3], [0]]])

@@ -7,7 +7,7 @@ machine code) and run by the runtime, in this process through the two C librarie
 `tessera` of a build on PYTHONPATH.
 
 How far a result may be off is measured, not guessed: the interpreter also evaluates the program in
-f64, and the difference is what rounding does to this program. Two programs a seed; default: 60 seeds,
+f64, and the difference is what rounding does to this program. Two programs a seed; default: 40 seeds,
 or TESSERA_FUZZ_SEEDS. A program that differs or fails is shrunk and written to --out as .mlir, with the
 command that repeats it.
 """
@@ -135,7 +135,7 @@ def check_in_child(head: str, program: Program, seed: int) -> Failure | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 60)))
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 40)))
     parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--max-failures", type=int, default=5)
     options = parser.parse_args()

@@ -65,7 +65,23 @@ LLVM::GlobalOp createShared(OpBuilder &builder, tile::KernelOp kernel) {
                                 Attribute(), /*alignment=*/16, sharedSpace);
 }
 
+/// Blocks that a launch may have along each dimension of the grid.
+constexpr int64_t maxGrid[] = {2147483647, 65535, 65535};
+
+LogicalResult verifyGrid(tile::KernelOp kernel) {
+  for (auto [dim, size, most] :
+       llvm::zip(llvm::seq(0, 3), kernel.getGrid(), maxGrid))
+    if (size > most)
+      return kernel.emitOpError()
+             << "has " << size << " blocks along grid dimension " << dim
+             << ", a GPU takes at most " << most
+             << "; put the largest dimension first, or choose larger tiles";
+  return success();
+}
+
 LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel) {
+  if (failed(verifyGrid(kernel)))
+    return failure();
   int threads = KernelEmitter::chooseThreads(kernel);
   LLVM::GlobalOp global = createShared(builder, kernel);
   LLVM::LLVMFuncOp function = createFunction(builder, kernel, threads);

@@ -115,6 +115,17 @@ private:
     }
     if (auto address = dyn_cast<LLVM::AddressOfOp>(op))
       return rewriteAddress(address);
+    if (auto asmOp = dyn_cast<LLVM::InlineAsmOp>(op))
+      return op->emitOpError("is PTX, which the emulator cannot run: ")
+             << asmOp.getAsmString();
+    if (auto intrinsic = dyn_cast<LLVM::CallIntrinsicOp>(op))
+      if (intrinsic.getIntrin().starts_with("llvm.nvvm."))
+        return op->emitOpError("calls ")
+               << intrinsic.getIntrin()
+               << ", which is not modelled by the emulator";
+    if (isa<LLVM::AtomicRMWOp, LLVM::AtomicCmpXchgOp>(op))
+      return op->emitOpError("is not modelled by the emulator, whose race "
+                             "checks know plain accesses only");
     if (!isa_and_nonnull<NVVM::NVVMDialect>(op->getDialect()))
       return success();
     if (std::optional<int32_t> which = registerOf(op)) {
@@ -140,8 +151,9 @@ private:
     }
     if (auto shuffle = dyn_cast<NVVM::ShflOp>(op))
       return rewriteShuffle(shuffle);
-    return op->emitError("the emulator does not model this op; it knows thread "
-                         "and block ids, barriers, warp syncs and shuffles");
+    return op->emitOpError("is not modelled by the emulator, which knows "
+                           "thread and block ids, barriers, warp syncs and "
+                           "shuffles");
   }
 
   static std::optional<int32_t> registerOf(Operation *op) {
@@ -208,8 +220,8 @@ private:
   LogicalResult rewriteShuffle(NVVM::ShflOp op) {
     Location loc = op.getLoc();
     if (isa<LLVM::LLVMStructType>(op.getType()))
-      return op.emitError("the emulator models shuffles without the predicate "
-                          "result only");
+      return op.emitOpError("has a predicate result, which is not modelled by "
+                            "the emulator");
     Value value = op.getVal();
     bool isFloat = value.getType().isF32();
     if (isFloat)

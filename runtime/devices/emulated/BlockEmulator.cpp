@@ -24,8 +24,40 @@ __attribute__((tls_model("initial-exec"))) thread_local BlockEmulator *current =
 
 } // namespace
 
-BlockEmulator::BlockEmulator(const EmulatedLaunch &launch)
-    : launch(launch), stacks(launch.threads, stackBytes),
+GlobalShadow::GlobalShadow(const EmulatedLaunch &launch) {
+  for (const BufferRange &buffer : launch.buffers)
+    words.push_back(
+        buffer.writable
+            ? Words(new std::atomic<uint64_t>[(buffer.bytes + 3) / 4]())
+            : nullptr);
+}
+
+// A word holds block + 1 in 32 bits, the epoch's low 22 bits, the thread in 10.
+static uint64_t pack(const GlobalShadow::Writer &writer) {
+  return static_cast<uint64_t>(writer.block + 1) << 32 |
+         static_cast<uint32_t>(writer.epoch << 10 | writer.thread);
+}
+
+static GlobalShadow::Writer unpack(uint64_t bits) {
+  auto low = static_cast<uint32_t>(bits);
+  return {static_cast<int64_t>(bits >> 32) - 1,
+          static_cast<int32_t>(low & 0x3ff), low >> 10};
+}
+
+GlobalShadow::Writer GlobalShadow::lastWriter(size_t buffer,
+                                              int64_t word) const {
+  return unpack(words[buffer][word].load(std::memory_order_relaxed));
+}
+
+GlobalShadow::Writer GlobalShadow::write(size_t buffer, int64_t word,
+                                         const Writer &writer) {
+  return unpack(
+      words[buffer][word].exchange(pack(writer), std::memory_order_relaxed));
+}
+
+BlockEmulator::BlockEmulator(const EmulatedLaunch &launch,
+                             GlobalShadow &globals)
+    : launch(launch), globals(globals), stacks(launch.threads, stackBytes),
       threads(launch.threads), barriers(numBarriers),
       sharedStorage(launch.sharedBytes + sharedAlignment),
       shadow((launch.sharedBytes + 3) / 4), random(launch.seed) {
@@ -49,14 +81,17 @@ void BlockEmulator::suspend() {
   switchFiber(threads[running].context, scheduler);
 }
 
+std::string BlockEmulator::where(int32_t thread) const {
+  return "kernel '" + launch.name + "', block (" +
+         std::to_string(blockIndex[0]) + ", " + std::to_string(blockIndex[1]) +
+         ", " + std::to_string(blockIndex[2]) + ")" +
+         (thread < 0 ? "" : ", thread " + std::to_string(thread)) + ": ";
+}
+
 void BlockEmulator::fault(const std::string &what) {
   if (!failed) {
     failed = true;
-    errorText = "kernel '" + launch.name + "', block (" +
-                std::to_string(blockIndex[0]) + ", " +
-                std::to_string(blockIndex[1]) + ", " +
-                std::to_string(blockIndex[2]) + "), thread " +
-                std::to_string(running) + ": " + what;
+    errorText = where(running) + what;
   }
   suspend();
 }
@@ -80,6 +115,7 @@ bool BlockEmulator::run(int64_t block) {
                 std::to_string(launch.threads) + " thread stacks";
     return false;
   }
+  linearBlock = block;
   blockIndex[0] = block % launch.grid[0];
   blockIndex[1] = block / launch.grid[0] % launch.grid[1];
   blockIndex[2] = block / (launch.grid[0] * launch.grid[1]);
@@ -117,8 +153,7 @@ bool BlockEmulator::run(int64_t block) {
     }
     if (!progress && !failed) {
       failed = true;
-      errorText =
-          "kernel '" + launch.name + "': deadlock: " + describeWaiting();
+      errorText = where(-1) + "deadlock: " + describeWaiting();
     }
   }
   current = outer;
@@ -255,10 +290,8 @@ void BlockEmulator::finishShuffle(int32_t thread) {
     bool present =
         mask >> source & 1 && size_t(first + source) < threads.size();
     if (!present) {
-      running = first + lane;
       failed = true;
-      errorText = "kernel '" + launch.name + "', thread " +
-                  std::to_string(running) + ": shuffle reads lane " +
+      errorText = where(first + lane) + "shuffle reads lane " +
                   std::to_string(source) + ", which does not take part";
       return;
     }
@@ -343,17 +376,43 @@ void BlockEmulator::checkShared(int64_t offset, int64_t bytes, bool isWrite) {
   }
 }
 
+void BlockEmulator::checkGlobalRace(size_t buffer, int64_t offset,
+                                    int64_t bytes, bool isWrite) {
+  // As for shared memory, elements smaller than a word are not told apart.
+  if (bytes < 4 || offset % 4 != 0)
+    return;
+  GlobalShadow::Writer self = {linearBlock, running, epoch};
+  for (int64_t word = offset / 4; word < (offset + bytes) / 4; ++word) {
+    GlobalShadow::Writer last = isWrite ? globals.write(buffer, word, self)
+                                        : globals.lastWriter(buffer, word);
+    if (last.block < 0 || (last.block == linearBlock && last.thread == running))
+      continue;
+    bool isOtherBlock = last.block != linearBlock;
+    if (!isOtherBlock && last.epoch != (epoch & 0x3fffff))
+      continue;
+    return fault(std::string("race on offset ") + std::to_string(word * 4) +
+                 " of argument " + std::to_string(buffer) + ": " +
+                 (isWrite ? "write" : "read") + " after a write by thread " +
+                 std::to_string(last.thread) +
+                 (isOtherBlock ? " of block " + std::to_string(last.block)
+                               : " with no barrier between"));
+  }
+}
+
 void BlockEmulator::checkAccess(const void *address, int64_t bytes,
                                 int32_t flags) {
   auto *begin = static_cast<const char *>(address);
   bool isWrite = flags & TESSERA_EMU_ACCESS_WRITE;
   if (flags & TESSERA_EMU_ACCESS_SHARED)
     return checkShared(begin - shared, bytes, isWrite);
-  for (const BufferRange &buffer : launch.buffers) {
+  for (size_t i = 0; i < launch.buffers.size(); ++i) {
+    const BufferRange &buffer = launch.buffers[i];
     if (begin < buffer.begin || begin + bytes > buffer.begin + buffer.bytes)
       continue;
     if (isWrite && !buffer.writable)
       continue; // Two arguments may share memory; another may be writable.
+    if (buffer.writable)
+      checkGlobalRace(i, begin - buffer.begin, bytes, isWrite);
     if (reinterpret_cast<uintptr_t>(address) % std::min<int64_t>(bytes, 16))
       return fault("misaligned access of " + std::to_string(bytes) + " bytes");
     return;
@@ -406,8 +465,9 @@ std::string runEmulated(const EmulatedLaunch &launch, int workers) {
   std::atomic<int64_t> next{0};
   std::mutex mutex;
   std::string firstError;
+  GlobalShadow globals(launch);
   auto work = [&] {
-    BlockEmulator emulator(launch);
+    BlockEmulator emulator(launch, globals);
     for (int64_t block; (block = next.fetch_add(1)) < numBlocks;) {
       if (emulator.run(block))
         continue;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Runs the threads of one CUDA block, one fiber each, and checks what they do:
-// barriers that some thread never reaches, races on shared memory, reads of
-// shared memory that nobody wrote, accesses outside the kernel's buffers.
+// barriers that some thread never reaches, races on shared memory and on the
+// kernel's results, reads of shared memory that nobody wrote, accesses outside
+// the kernel's buffers.
 #ifndef TESSERA_RUNTIME_DEVICES_EMULATED_BLOCKEMULATOR_H
 #define TESSERA_RUNTIME_DEVICES_EMULATED_BLOCKEMULATOR_H
 
 #include "Fiber.h"
 #include "tessera/ABI/EmulatorABI.h"
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -40,10 +43,33 @@ struct EmulatedLaunch {
   uint64_t seed = 0;
 };
 
+/// Who last wrote each 4-byte word of the writable buffers of one launch. The
+/// blocks of a launch run in no order, so that a word which one block wrote is
+/// no other block's; within a block a barrier hands it over. Blocks on several
+/// OS threads share it.
+class GlobalShadow {
+public:
+  explicit GlobalShadow(const EmulatedLaunch &launch);
+
+  struct Writer {
+    int64_t block = -1; ///< Linear index; negative where nobody wrote.
+    int32_t thread = 0;
+    uint32_t epoch = 0;
+  };
+  /// The last writer of word `word` of buffer `buffer`.
+  Writer lastWriter(size_t buffer, int64_t word) const;
+  /// Notes `writer` and returns the one before.
+  Writer write(size_t buffer, int64_t word, const Writer &writer);
+
+private:
+  using Words = std::unique_ptr<std::atomic<uint64_t>[]>;
+  std::vector<Words> words; ///< Null for buffers that are read only.
+};
+
 /// Emulates blocks one after another on the calling OS thread.
 class BlockEmulator {
 public:
-  explicit BlockEmulator(const EmulatedLaunch &launch);
+  BlockEmulator(const EmulatedLaunch &launch, GlobalShadow &globals);
 
   /// Runs the block with linear index `block` (x fastest). False on the first
   /// fault; error() then says what, which block and which thread.
@@ -94,11 +120,16 @@ private:
   std::string describeWaiting() const;
   bool isOrdered(int other, uint32_t otherSyncs) const;
   void checkShared(int64_t offset, int64_t bytes, bool isWrite);
+  void checkGlobalRace(size_t buffer, int64_t offset, int64_t bytes,
+                       bool isWrite);
+  std::string where(int32_t thread) const;
   bool lanesArrived(int32_t thread, State state) const;
   void finishShuffle(int32_t thread);
   void permute(std::vector<int32_t> &order);
 
   const EmulatedLaunch &launch;
+  GlobalShadow &globals;
+  int64_t linearBlock = 0;
   std::vector<void *> args;
   FiberStacks stacks;
   std::vector<Thread> threads;

@@ -82,6 +82,104 @@ void writeInputKernel(void *const *args) {
 
 void uninitialisedKernel(void *const *) { loadShared(3); }
 
+/// out[tid] = the value that a shuffle of the thread ids brings.
+template <int32_t kind, int32_t offset, int32_t clamp>
+void shuffleKernel(void *const *args) {
+  int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
+  static_cast<int32_t *>(args[1])[tid] =
+      emu.shuffle(kind, -1, tid, offset, clamp);
+}
+
+void shuffleWithoutSelfKernel(void *const *) {
+  emu.shuffle(TESSERA_EMU_SHUFFLE_IDX, 2, 0, 1, 31);
+}
+
+/// Lanes 0 and 1 take part, lane 1 asks for lane 2.
+void shuffleFromAbsentLaneKernel(void *const *) {
+  int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
+  if (tid < 2)
+    emu.shuffle(TESSERA_EMU_SHUFFLE_DOWN, 3, tid, 1, 31);
+}
+
+/// Neighbours within a warp exchange; a warp sync orders them.
+template <bool withSync> void warpExchangeKernel(void *const *args) {
+  int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
+  storeShared(tid, tid);
+  if (withSync)
+    emu.syncWarp(-1);
+  static_cast<int32_t *>(args[1])[tid] = loadShared(tid ^ 1);
+}
+
+/// The first warp alone meets at barrier 3.
+void namedBarrierKernel(void *const *args) {
+  int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
+  if (tid >= 32)
+    return;
+  storeShared(tid, tid);
+  emu.barrier(3, 32);
+  static_cast<int32_t *>(args[1])[tid] = loadShared(31 - tid);
+}
+
+void disagreeingBarrierKernel(void *const *) {
+  int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
+  emu.barrier(1, tid == 0 ? 32 : 64);
+}
+
+void absentBarrierKernel(void *const *) { emu.barrier(16, -1); }
+
+void storeGlobal(void *const *args, int32_t index, int32_t value) {
+  int32_t *address = static_cast<int32_t *>(args[1]) + index;
+  emu.checkAccess(address, 4, TESSERA_EMU_ACCESS_WRITE);
+  *address = value;
+}
+
+/// Two threads write the same result.
+template <bool withBarrier> void doubleWriteKernel(void *const *args) {
+  int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
+  if (tid == 3)
+    storeGlobal(args, 7, 1);
+  if (withBarrier)
+    emu.barrier(0, -1);
+  if (tid == 5)
+    storeGlobal(args, 7, 2);
+}
+
+/// Every block writes the same result.
+void blocksCollideKernel(void *const *args) {
+  if (emu.readRegister(TESSERA_EMU_TID_X) == 0)
+    storeGlobal(args, 0, emu.readRegister(TESSERA_EMU_CTAID_X));
+}
+
+void readResultKernel(void *const *args) {
+  int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
+  storeGlobal(args, tid, tid);
+  int32_t *neighbour = static_cast<int32_t *>(args[1]) + (tid ^ 1);
+  emu.checkAccess(neighbour, 4, 0);
+}
+
+void misalignedKernel(void *const *args) {
+  emu.checkAccess(static_cast<int32_t *>(args[0]) + 1, 16, 0);
+}
+
+void sharedOverflowKernel(void *const *) { storeShared(64, 0); }
+
+void nowhereKernel(void *const *) {
+  static char elsewhere[1 << 20];
+  emu.checkAccess(elsewhere + (1 << 19), 4, 0);
+}
+
+void registersKernel(void *const *args) {
+  if (emu.readRegister(TESSERA_EMU_TID_X) != 33)
+    return;
+  int32_t block = emu.readRegister(TESSERA_EMU_CTAID_X) +
+                  2 * emu.readRegister(TESSERA_EMU_CTAID_Y) +
+                  6 * emu.readRegister(TESSERA_EMU_CTAID_Z);
+  if (block != 23)
+    return;
+  for (int32_t which = TESSERA_EMU_TID_X; which <= TESSERA_EMU_LANEID; ++which)
+    storeGlobal(args, which, emu.readRegister(which));
+}
+
 } // namespace
 
 TEST(BlockEmulator, NeighboursExchangeThroughSharedMemoryInEveryOrder) {
@@ -142,4 +240,102 @@ TEST(BlockEmulator, SharedMemoryThatNobodyWroteIsAFault) {
   SumFixture f(uninitialisedKernel, 32, 1);
   EXPECT_NE(runEmulated(f.launch, 1).find("nothing has written"),
             std::string::npos);
+}
+
+TEST(BlockEmulator, ShufflesOfEachKindReadTheLaneThatPTXNames) {
+  struct Case {
+    EmulatedKernel kernel;
+    int32_t (*source)(int32_t lane);
+  };
+  const Case cases[] = {
+      {shuffleKernel<TESSERA_EMU_SHUFFLE_UP, 3, 0>,
+       [](int32_t lane) { return lane < 3 ? lane : lane - 3; }},
+      {shuffleKernel<TESSERA_EMU_SHUFFLE_DOWN, 3, 31>,
+       [](int32_t lane) { return lane + 3 > 31 ? lane : lane + 3; }},
+      {shuffleKernel<TESSERA_EMU_SHUFFLE_BFLY, 5, 31>,
+       [](int32_t lane) { return lane ^ 5; }},
+      {shuffleKernel<TESSERA_EMU_SHUFFLE_IDX, 9, 31>,
+       [](int32_t) { return 9; }},
+      // Segments of eight lanes: mask 24 in bits 8 to 12.
+      {shuffleKernel<TESSERA_EMU_SHUFFLE_IDX, 2, 24 << 8 | 31>,
+       [](int32_t lane) { return lane / 8 * 8 + 2; }},
+      {shuffleKernel<TESSERA_EMU_SHUFFLE_DOWN, 1, 24 << 8 | 31>,
+       [](int32_t lane) { return lane % 8 == 7 ? lane : lane + 1; }},
+  };
+  for (const Case &c : cases) {
+    SumFixture f(c.kernel, 64, 1);
+    f.launch.order = ThreadOrder::Random;
+    ASSERT_EQ(runEmulated(f.launch, 1), "");
+    for (int32_t t = 0; t < 64; ++t)
+      EXPECT_EQ(f.output[t], t / 32 * 32 + c.source(t % 32)) << t;
+  }
+}
+
+TEST(BlockEmulator, SpecialRegistersAreTheLaunchs) {
+  SumFixture f(registersKernel, 64, 1);
+  f.launch.grid[0] = 2;
+  f.launch.grid[1] = 3;
+  f.launch.grid[2] = 4;
+  ASSERT_EQ(runEmulated(f.launch, 2), "");
+  std::vector<int32_t> expected = {33, 0, 0, 64, 1, 1, 1, 2, 3, 2, 3, 4, 1};
+  EXPECT_EQ(std::vector<int32_t>(f.output.begin(), f.output.begin() + 13),
+            expected);
+}
+
+TEST(BlockEmulator, AWarpSyncOrdersItsLanes) {
+  SumFixture good(warpExchangeKernel<true>, 64, 1);
+  ASSERT_EQ(runEmulated(good.launch, 1), "");
+  for (int32_t t = 0; t < 64; ++t)
+    EXPECT_EQ(good.output[t], t ^ 1);
+  SumFixture bad(warpExchangeKernel<false>, 64, 1);
+  EXPECT_NE(runEmulated(bad.launch, 1), "");
+}
+
+TEST(BlockEmulator, ANamedBarrierIsThoseThreadsAlone) {
+  SumFixture f(namedBarrierKernel, 64, 1);
+  ASSERT_EQ(runEmulated(f.launch, 1), "");
+  for (int32_t t = 0; t < 32; ++t)
+    EXPECT_EQ(f.output[t], 31 - t);
+}
+
+TEST(BlockEmulator, WrongUsesAreFaultsThatSayWhereAndWhat) {
+  struct Case {
+    EmulatedKernel kernel;
+    int blocks;
+    const char *what;
+  };
+  const Case cases[] = {
+      {shuffleWithoutSelfKernel, 1, "mask leaves out the calling lane"},
+      {shuffleFromAbsentLaneKernel, 1,
+       "thread 1: shuffle reads lane 2, which does not take part"},
+      {disagreeingBarrierKernel, 1,
+       "barrier 1 expects 64 threads here and 32 elsewhere"},
+      {absentBarrierKernel, 1, "barrier 16 does not exist"},
+      {doubleWriteKernel<false>, 1,
+       "thread 5: race on offset 28 of argument 1: write after a write by "
+       "thread 3 with no barrier between"},
+      {doubleWriteKernel<true>, 1, ""},
+      {blocksCollideKernel, 1, ""},
+      {blocksCollideKernel, 2,
+       "block (1, 0, 0), thread 0: race on offset 0 of argument 1: write after "
+       "a write by thread 0 of block 0"},
+      {readResultKernel, 1, "read after a write by thread"},
+      {misalignedKernel, 1, "misaligned access of 16 bytes"},
+      {sharedOverflowKernel, 1, "outside its 256 bytes"},
+      {nowhereKernel, 1, "outside all arguments"},
+      {halfBarrierKernel, 1,
+       "block (0, 0, 0): deadlock: 16 threads wait at a barrier"},
+  };
+  for (const Case &c : cases) {
+    SumFixture f(c.kernel, 64, c.blocks);
+    std::string error = runEmulated(f.launch, 1);
+    if (!*c.what) {
+      EXPECT_EQ(error, "");
+    } else {
+      EXPECT_NE(error.find(c.what), std::string::npos)
+          << c.what << ": " << error;
+      EXPECT_NE(error.find("kernel 'test', block ("), std::string::npos)
+          << error;
+    }
+  }
 }

@@ -84,9 +84,10 @@ def test_gpu_kernels_on_the_emulator_give_the_cpus_numbers(encoder, tp):
 
 
 @needs_compiler
-@pytest.mark.parametrize("target", ["cuda:sm_80", "cuda:sm_90a", "cuda:sm_100a"])
-def test_gpu_artefacts_have_kernels_without_spills(encoder, target):
-    function = encoder.function(ts.make_mesh({"tp": 2}), target=target)
+@pytest.mark.parametrize("target, tp", [("cuda:sm_80", 1), ("cuda:sm_90a", 1), ("cuda:sm_90a", 2),
+                                        ("cuda:sm_90a", 4), ("cuda:sm_100a", 4)])
+def test_gpu_artefacts_have_kernels_without_spills(encoder, target, tp):
+    function = encoder.function(ts.make_mesh({"tp": tp}), target=target)
     try:
         compiled = function.lower(encoder.params, *encoder.tokenize(SENTENCES)).compile(device="cuda")
     except ts.CompileError as error:

@@ -19,3 +19,13 @@ tile.kernel @f64_exp grid [1] inputs 1 {
   %e = math.exp %t : tensor<7xf64>
   tile.store %e, %o[%c0] : tensor<7xf64>, memref<7xf64>
 }
+
+// -----
+
+// expected-error @below {{has 65536 blocks along grid dimension 1, a GPU takes at most 65535; put the largest dimension first, or choose larger tiles}}
+tile.kernel @tall grid [1, 65536] inputs 0 {
+^bb0(%o: memref<65536xf32>):
+  %one = arith.constant dense<1.0> : tensor<1xf32>
+  %i = tile.program_id 1
+  tile.store %one, %o[%i] : tensor<1xf32>, memref<65536xf32>
+}

@@ -43,6 +43,14 @@ LLVM::LLVMFuncOp createFunction(OpBuilder &builder, tile::KernelOp kernel,
                     builder.getUnitAttr());
   function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                     builder.getDenseI32ArrayAttr({threads}));
+  // A product's sums and factors are worth more registers than ptxas grants
+  // when it guesses how many blocks should share a processor: it spills rather.
+  bool hasProduct =
+      kernel.walk([](tile::DotOp) { return WalkResult::interrupt(); })
+          .wasInterrupted();
+  if (hasProduct)
+    function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                      builder.getI32IntegerAttr(1));
   for (auto [i, argument] : llvm::enumerate(kernel.getBlock().getArguments())) {
     function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
                         builder.getI64IntegerAttr(16));

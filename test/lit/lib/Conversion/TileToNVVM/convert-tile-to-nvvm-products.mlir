@@ -5,6 +5,7 @@
 // place after it. Both factors are read along the summed dimension, four
 // elements at a time, the weight too, whose rows are the product's columns.
 // CHECK-LABEL: llvm.func @linear
+// CHECK-SAME: nvvm.minctasm = 1 : i32
 // CHECK-SAME: nvvm.reqntid = array<i32: 128>
 // CHECK-SAME: tessera.shared_bytes = 18432
 // CHECK-NOT: llvm.store {{.*}} !llvm.ptr<3>

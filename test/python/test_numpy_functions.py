@@ -113,6 +113,7 @@ INTEGERS = {
     "x >> 1": lambda n, x, y: x >> 1,
     "~x": lambda n, x, y: ~x,
     "x & y | 1": lambda n, x, y: x & y | 1,
+    "x // -y": lambda n, x, y: x // -y + x % -y,
     "floor": lambda n, x, y: n.floor(x) + n.ceil(x) + n.round(x),
     "clip": lambda n, x, y: n.clip(x, 0, 3) + x.clip(max=2),
     "x + True": lambda n, x, y: x + True,

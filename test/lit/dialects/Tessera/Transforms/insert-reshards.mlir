@@ -64,3 +64,49 @@ func.func @a_filled_tensor_is_never_communicated(
   %1 = tessera.mul %y, %b : (!tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>, !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>
   return %0, %1 : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<3x8xf32, @mesh, [{tp}, {}]>
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// Passing the terms on would reduce twice, once for each user.
+// CHECK-LABEL: @a_partial_value_with_two_users_is_reduced_once
+// CHECK-COUNT-1: tessera.reshard
+// CHECK-NOT: tessera.reshard
+func.func @a_partial_value_with_two_users_is_reduced_once(%x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>) -> (!tessera.mesh_tensor<3xf32, @mesh, [{}]>, !tessera.mesh_tensor<3xf32, @mesh, [{}]>) {
+  %0 = tessera.reduce sum %x dims [1] : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  %1 = tessera.neg %0 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  %2 = tessera.add %0, %0 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  return %1, %2 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>, !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// Three numbers are reduced, not the fifteen that they become.
+// CHECK-LABEL: @a_partial_value_is_reduced_before_it_grows
+func.func @a_partial_value_is_reduced_before_it_grows(%x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<5x3xf32, @mesh, [{}, {}]> {
+  // CHECK: tessera.reshard {{.*}} -> <3xf32, @mesh, [{}]>
+  // CHECK-NEXT: = tessera.broadcast %
+  // CHECK-NEXT: return
+  %0 = tessera.reduce sum %x dims [1] : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  %1 = tessera.broadcast %0 dims [1] : !tessera.mesh_tensor<3xf32, @mesh, [{}]> -> !tessera.mesh_tensor<5x3xf32, @mesh, [{}, {}]>
+  return %1 : !tessera.mesh_tensor<5x3xf32, @mesh, [{}, {}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// The maximum of sums is not the sum of maxima.
+// CHECK-LABEL: @terms_of_a_maximum_do_not_pass_an_addition
+func.func @terms_of_a_maximum_do_not_pass_an_addition(%x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, %y: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<3xf32, @mesh, [{}]> {
+  // CHECK-COUNT-2: tessera.reshard
+  // CHECK: = tessera.add %
+  // CHECK-NEXT: return
+  %0 = tessera.reduce max %x dims [1] : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  %1 = tessera.reduce max %y dims [1] : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  %2 = tessera.add %0, %1 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  return %2 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+}

@@ -43,3 +43,16 @@ func.func @an_uneven_axis_is_not_its_two_halves(%a: !tessera.mesh_tensor<2xf32, 
   %0 = tessera.constrain %a to <@mesh, [{x:(1)2}]> : !tessera.mesh_tensor<2xf32, @mesh, [{x}]> -> !tessera.mesh_tensor<2xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2xf32, @mesh>
 }
+
+// The numbers are those of the logical indices, wherever a part begins.
+// CHECK-LABEL: @numbers_by_index_know_where_their_part_begins
+func.func @numbers_by_index_know_where_their_part_begins() -> (!tessera.mesh_tensor<7x3xf32, @mesh>, !tessera.mesh_tensor<7x3xf32, @mesh>) {
+  // CHECK-DAG: tessera.iota dim 0 offset
+  // CHECK-DAG: tessera.rng uniform {{.*}} offsets
+  %0 = tessera.iota dim 0 : !tessera.mesh_tensor<7x3xf32, @mesh>
+  %1 = tessera.constrain %0 to <@mesh, [{x}, {y}]> : !tessera.mesh_tensor<7x3xf32, @mesh> -> !tessera.mesh_tensor<7x3xf32, @mesh>
+  %key = tessera.constant dense<[7, 9]> : tensor<2xi32> : !tessera.mesh_tensor<2xi32, @mesh>
+  %2 = tessera.rng uniform %key [7, 3] : !tessera.mesh_tensor<2xi32, @mesh> -> !tessera.mesh_tensor<7x3xf32, @mesh>
+  %3 = tessera.constrain %2 to <@mesh, [{x}, {y}]> : !tessera.mesh_tensor<7x3xf32, @mesh> -> !tessera.mesh_tensor<7x3xf32, @mesh>
+  return %1, %3 : !tessera.mesh_tensor<7x3xf32, @mesh>, !tessera.mesh_tensor<7x3xf32, @mesh>
+}

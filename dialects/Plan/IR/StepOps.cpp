@@ -10,10 +10,99 @@ using namespace tessera::plan;
 #define GET_OP_CLASSES
 #include "dialects/Plan/IR/StepOps.cpp.inc"
 
+LogicalResult LaunchOp::verify() {
+  ArrayRef<int64_t> grid = getGrid();
+  if (grid.empty() || grid.size() > 3 ||
+      llvm::any_of(grid, [](int64_t blocks) { return blocks < 1; })) {
+    InFlightDiagnostic error = emitOpError() << "has a grid of [";
+    llvm::interleaveComma(grid, error);
+    return error << "]; expected 1 to 3 dimensions of 1 block or more";
+  }
+  if (getOutputs().empty())
+    return emitOpError() << "writes nothing";
+  return success();
+}
+
 LogicalResult CopyOp::verify() {
   if (getInput().getType() == getOutput().getType())
     return success();
   return emitOpError() << "copies " << getInput().getType().getBytes()
                        << " bytes into a buffer of "
                        << getOutput().getType().getBytes();
+}
+
+LogicalResult FillOp::verify() {
+  Type type = getValue().getType();
+  if (!type.isIntOrFloat())
+    return emitOpError() << "fills with " << getValue()
+                         << "; expected a number";
+  int64_t element = (type.getIntOrFloatBitWidth() + 7) / 8;
+  int64_t bytes = getOutput().getType().getBytes();
+  if (bytes % element == 0)
+    return success();
+  return emitOpError() << "fills a buffer of " << bytes
+                       << " bytes with elements of " << element;
+}
+
+LogicalResult DeviceValueOp::verify() {
+  if (getOutput().getType().getBytes() != 4)
+    return emitOpError() << "writes one i32, 4 bytes, into a buffer of "
+                         << getOutput().getType().getBytes();
+  bool needsSize = getQuery() != DeviceQuery::axis_index;
+  if (needsSize ? getSize() >= 1 : getSize() == 0)
+    return success();
+  return emitOpError() << "asks for " << stringifyDeviceQuery(getQuery())
+                       << " of size " << getSize() << "; expected "
+                       << (needsSize ? "the logical size" : "0");
+}
+
+static LogicalResult verifyTensor(CollectiveOp op, Type tensor,
+                                  BufferType buffer, StringRef side) {
+  auto ranked = dyn_cast<RankedTensorType>(tensor);
+  if (!ranked || !ranked.hasStaticShape())
+    return op.emitOpError()
+           << "expects a tensor of static shape, got " << tensor;
+  if (byteSizeOf(ranked) == buffer.getBytes())
+    return success();
+  return op.emitOpError() << side << " " << tensor << " of "
+                          << byteSizeOf(ranked) << " bytes in a buffer of "
+                          << buffer.getBytes();
+}
+
+LogicalResult CollectiveOp::verify() {
+  if (failed(
+          verifyTensor(*this, getInputType(), getInput().getType(), "reads")) ||
+      failed(verifyTensor(*this, getOutputType(), getOutput().getType(),
+                          "writes")))
+    return failure();
+  using Kind = CollectiveKind;
+  Kind kind = getKind();
+  auto verifyPresence = [&](StringRef name, bool isThere,
+                            bool isNeeded) -> LogicalResult {
+    if (isThere == isNeeded)
+      return success();
+    return emitOpError() << (kind == Kind::permute ||
+                                     kind == Kind::reduce_scatter
+                                 ? "is a "
+                                 : "is an ")
+                         << stringifyCollectiveKind(kind)
+                         << (isNeeded ? " and needs '" : " and has no '")
+                         << name << "'";
+  };
+  bool reduces = kind == Kind::all_reduce || kind == Kind::reduce_scatter;
+  bool hasDim = kind != Kind::all_reduce && kind != Kind::permute;
+  if (failed(
+          verifyPresence("reduction", getReduction().has_value(), reduces)) ||
+      failed(verifyPresence("dim", getDim().has_value(), hasDim)) ||
+      failed(verifyPresence("concat_dim", getConcatDim().has_value(),
+                            kind == Kind::all_to_all)) ||
+      failed(verifyPresence("targets", getTargets().has_value(),
+                            kind == Kind::permute)))
+    return failure();
+  int64_t rank = cast<RankedTensorType>(getInputType()).getRank();
+  for (std::optional<uint64_t> dim : {getDim(), getConcatDim()})
+    if (dim && static_cast<int64_t>(*dim) >= rank)
+      return emitOpError() << "names dimension " << *dim << " of "
+                           << getInputType();
+  return success();
 }

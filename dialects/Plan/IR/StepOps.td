@@ -16,13 +16,14 @@ def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
     ```
   }];
   let arguments = (ins Arg<FlatSymbolRefAttr, "the kernel">:$kernel,
-                       Arg<DenseI64ArrayAttr, "blocks per dimension">:$grid,
+                       Arg<DenseI64ArrayAttr, "blocks per dimension, 1 to 3 of them">:$grid,
                        Arg<Variadic<Plan_BufferType>, "read", [MemRead]>:$inputs,
                        Arg<Variadic<Plan_BufferType>, "written", [MemWrite]>:$outputs);
   let assemblyFormat = [{
     $kernel `grid` $grid `(` $inputs `)` `to` `(` $outputs `)` attr-dict
     `:` `(` type($inputs) `)` `to` `(` type($outputs) `)`
   }];
+  let hasVerifier = 1;
 }
 
 def Plan_CopyOp : Plan_Op<"copy"> {
@@ -48,6 +49,7 @@ def Plan_FillOp : Plan_Op<"fill"> {
   let arguments = (ins Arg<Plan_BufferType, "written", [MemWrite]>:$output,
                        Arg<TypedAttrInterface, "the element">:$value);
   let assemblyFormat = "$output `with` $value attr-dict `:` type($output)";
+  let hasVerifier = 1;
 }
 
 def Plan_DeviceValueOp : Plan_Op<"device_value"> {
@@ -64,13 +66,16 @@ def Plan_DeviceValueOp : Plan_Op<"device_value"> {
                        Arg<I64Attr, "logical size; 0 for axis_index">:$size,
                        Arg<Plan_BufferType, "written", [MemWrite]>:$output);
   let assemblyFormat = "$query $axes `of` $size `to` $output attr-dict `:` type($output)";
+  let hasVerifier = 1;
 }
 
 def Plan_CollectiveOp : Plan_Op<"collective"> {
   let summary = "Communicates between devices.";
   let description = [{
     As the op of the dist dialect with the same name, on buffers that hold the
-    given local tensors.
+    given local tensors. `reduction` belongs to all_reduce and reduce_scatter,
+    `dim` to all kinds but all_reduce and permute, `concat_dim` to all_to_all,
+    `targets` to permute.
 
     ```mlir
     plan.collective all_gather %0 to %1 over {tp} {dim = 1 : i64} : tensor<2x3xf32> -> tensor<2x6xf32>, !plan.buffer<24>, !plan.buffer<48>
@@ -91,6 +96,7 @@ def Plan_CollectiveOp : Plan_Op<"collective"> {
     $kind $input `to` $output `over` $axes attr-dict
     `:` $input_type `->` $output_type `,` type($input) `,` type($output)
   }];
+  let hasVerifier = 1;
 }
 
 #endif // TESSERA_PLAN_IR_STEPOPS_TD

@@ -25,12 +25,3 @@ plan.program @pieces_are_aligned on @mesh {
   // expected-error @below {{lies at 40; offsets are multiples of 64}}
   %0 = plan.allocate at 40 -> !plan.buffer<24>
 }
-
-// -----
-
-plan.program @copies_are_whole on @mesh {
-  %0 = plan.allocate -> !plan.buffer<24>
-  %1 = plan.allocate -> !plan.buffer<12>
-  // expected-error @below {{copies 24 bytes into a buffer of 12}}
-  plan.copy %0 to %1 : !plan.buffer<24>, !plan.buffer<12>
-}

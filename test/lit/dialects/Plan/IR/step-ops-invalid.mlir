@@ -1,0 +1,88 @@
+// RUN: tessera-opt %s --split-input-file --verify-diagnostics
+
+plan.program @copies_are_whole on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  %1 = plan.allocate -> !plan.buffer<12>
+  // expected-error @below {{copies 24 bytes into a buffer of 12}}
+  plan.copy %0 to %1 : !plan.buffer<24>, !plan.buffer<12>
+}
+
+// -----
+
+plan.program @a_grid_has_blocks on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{has a grid of [2, 0]; expected 1 to 3 dimensions of 1 block or more}}
+  plan.launch @k grid [2, 0] (%0) to (%0) : (!plan.buffer<24>) to (!plan.buffer<24>)
+}
+
+// -----
+
+plan.program @a_launch_writes on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{writes nothing}}
+  "plan.launch"(%0) <{grid = array<i64: 1>, kernel = @k, operandSegmentSizes = array<i32: 1, 0>}> : (!plan.buffer<24>) -> ()
+}
+
+// -----
+
+plan.program @elements_fill_a_buffer on @mesh {
+  %0 = plan.allocate -> !plan.buffer<10>
+  // expected-error @below {{fills a buffer of 10 bytes with elements of 4}}
+  plan.fill %0 with 1.0 : f32 : !plan.buffer<10>
+}
+
+// -----
+
+plan.program @device_values_take_four_bytes on @mesh {
+  %0 = plan.allocate -> !plan.buffer<8>
+  // expected-error @below {{writes one i32, 4 bytes, into a buffer of 8}}
+  plan.device_value axis_index {tp} of 0 to %0 : !plan.buffer<8>
+}
+
+// -----
+
+plan.program @extents_are_of_a_size on @mesh {
+  %0 = plan.allocate -> !plan.buffer<4>
+  // expected-error @below {{asks for valid_extent of size 0; expected the logical size}}
+  plan.device_value valid_extent {tp} of 0 to %0 : !plan.buffer<4>
+}
+
+// -----
+
+plan.program @collectives_read_whole_buffers on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{reads 'tensor<2x2xf32>' of 16 bytes in a buffer of 24}}
+  plan.collective all_reduce %0 to %0 over {tp} {reduction = #dist<reduction sum>} : tensor<2x2xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+plan.program @sums_are_said_to_be_sums on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{is an all_reduce and needs 'reduction'}}
+  plan.collective all_reduce %0 to %0 over {tp} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+plan.program @gathers_do_not_reduce on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{is an all_gather and has no 'reduction'}}
+  plan.collective all_gather %0 to %0 over {tp} {dim = 0 : i64, reduction = #dist<reduction sum>} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+plan.program @permutations_have_targets on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{is a permute and needs 'targets'}}
+  plan.collective permute %0 to %0 over {} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+plan.program @dimensions_exist on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{names dimension 2 of 'tensor<2x3xf32>'}}
+  plan.collective all_slice %0 to %0 over {tp} {dim = 2 : i64} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}

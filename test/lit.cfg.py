@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 import os
+import platform
 
 import lit.formats
 
@@ -11,4 +12,6 @@ config.test_exec_root = os.path.join(config.tessera_obj, "test", "lit")
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.tessera_obj, "bin"), config.llvm_tools_dir, config.environment["PATH"]]
 )
+if platform.machine() == "x86_64":
+    config.available_features.add("x86")
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input-filter=all"

@@ -60,8 +60,45 @@ static LogicalResult generateCubin(ModuleOp module, const Target &target,
   return success();
 }
 
-LogicalResult tessera::generateCode(ModuleOp module, const Target &target,
+StringRef tessera::cpuOf(const CompileOptions &options) {
+  const Target &target = options.target;
+  return target.kind == Target::Kind::CPU && !target.chip.empty()
+             ? StringRef(target.chip)
+             : "native";
+}
+
+/// Compiles `module`, of stage `llvm`, or of `nvvm` for the emulator.
+static LogicalResult generateHostObject(ModuleOp module,
+                                        const CompileOptions &options,
+                                        CodeObjects &code) {
+  CPUOptions cpuOptions;
+  cpuOptions.cpu = cpuOf(options).str();
+  cpuOptions.jobs = options.jobs;
+  std::string problem;
+  std::optional<CPUDescription> cpu = describeCPU(cpuOptions.cpu, problem);
+  if (!cpu)
+    return module.emitError(problem);
+  code.architecture = cpu->architecture;
+  code.cpuFeatures = cpu->features;
+
+  OwningOpRef<ModuleOp> host = module.clone();
+  if (options.target.kind == Target::Kind::Emulated) {
+    PassManager manager(module.getContext(), ModuleOp::getOperationName());
+    manager.addPass(createEmulateNVVM());
+    if (failed(manager.run(*host)))
+      return failure();
+  }
+  FailureOr<SmallVector<char>> object = emitSharedObject(*host, cpuOptions);
+  if (failed(object))
+    return failure();
+  code.objects.emplace_back(object->begin(), object->end());
+  return success();
+}
+
+LogicalResult tessera::generateCode(ModuleOp module,
+                                    const CompileOptions &options,
                                     CodeObjects &code, json::Object &report) {
+  const Target &target = options.target;
   code.target = target.str();
   if (target.kind == Target::Kind::CPU) {
     for (auto function : module.getOps<LLVM::LLVMFuncOp>())
@@ -77,22 +114,10 @@ LogicalResult tessera::generateCode(ModuleOp module, const Target &target,
         describeKernel(function, code);
   }
 
-  if (target.kind == Target::Kind::CUDA) {
-    if (failed(generateCubin(module, target, code)))
-      return failure();
-  } else {
-    OwningOpRef<ModuleOp> host = module.clone();
-    if (target.kind == Target::Kind::Emulated) {
-      PassManager manager(module.getContext(), ModuleOp::getOperationName());
-      manager.addPass(createEmulateNVVM());
-      if (failed(manager.run(*host)))
-        return failure();
-    }
-    FailureOr<SmallVector<char>> object = emitSharedObject(*host, {});
-    if (failed(object))
-      return failure();
-    code.objects.emplace_back(object->begin(), object->end());
-  }
+  if (failed(target.kind == Target::Kind::CUDA
+                 ? generateCubin(module, target, code)
+                 : generateHostObject(module, options, code)))
+    return failure();
 
   SmallVector<StringRef> names(code.kernels.keys());
   llvm::sort(names);

@@ -8,13 +8,17 @@
 
 namespace tessera {
 
+/// The CPU whose instructions kernels of `options` use: CPUOptions::cpu.
+llvm::StringRef cpuOf(const CompileOptions &options);
+
 /// The PTX of `module`, which is of stage `nvvm`.
 llvm::FailureOr<std::string> generatePTX(mlir::ModuleOp module,
                                          const Target &target);
 
 /// Compiles `module`, of stage `llvm` (cpu) or `nvvm` (the others), to the one
 /// object of `code`, and describes its kernels there and in `report`.
-llvm::LogicalResult generateCode(mlir::ModuleOp module, const Target &target,
+llvm::LogicalResult generateCode(mlir::ModuleOp module,
+                                 const CompileOptions &options,
                                  CodeObjects &code, llvm::json::Object &report);
 
 } // namespace tessera

@@ -30,7 +30,7 @@ namespace json = llvm::json;
 std::string Target::str() const {
   switch (kind) {
   case Kind::CPU:
-    return "cpu";
+    return chip.empty() ? "cpu" : "cpu:" + chip;
   case Kind::CUDA:
     return "cuda:" + chip;
   case Kind::Emulated:
@@ -42,8 +42,12 @@ std::string Target::str() const {
 std::optional<Target> Target::parse(StringRef text, std::string &error) {
   auto [name, chip] = text.split(':');
   Target target;
-  if (text == "cpu")
-    return target;
+  if (name == "cpu") {
+    target.chip = chip.str();
+    if (text == "cpu" || describeCPU(chip, error))
+      return target;
+    return std::nullopt;
+  }
   if (name == "cuda" || name == "emulated") {
     bool isEmulated = name == "emulated";
     target.kind = isEmulated ? Kind::Emulated : Kind::CUDA;
@@ -51,7 +55,7 @@ std::optional<Target> Target::parse(StringRef text, std::string &error) {
     if (llvm::is_contained(getCudaChips(), target.chip))
       return target;
   }
-  error = "unknown target '" + text.str() + "'; expected cpu";
+  error = "unknown target '" + text.str() + "'; expected cpu[:<model>]";
   for (StringRef known : getCudaChips())
     error += ", cuda:" + known.str();
   error += " or emulated[:<chip>]";
@@ -189,9 +193,15 @@ LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
   std::string pipeline = info.pipeline.str();
   if (to == Stage::Kernels && isGPU())
     pipeline = "convert-tessera-to-tile{target=cuda},canonicalize,cse";
-  if (to == Stage::LLVM)
-    pipeline = "convert-tile-to-cpu{vector-bits=" +
-               std::to_string(vectorBitsOf("native")) + "}";
+  if (to == Stage::LLVM) {
+    std::string problem;
+    std::optional<CPUDescription> cpu = describeCPU(cpuOf(options), problem);
+    if (!cpu)
+      return emitError(module.getLoc()) << problem;
+    pipeline =
+        "convert-tile-to-cpu{vector-bits=" + std::to_string(cpu->vectorBits) +
+        "}";
+  }
   if (to == Stage::Plan && options.entry != "main")
     pipeline = "convert-dist-to-plan{entry=" + options.entry +
                "},plan.program(plan-assign-memory)";
@@ -236,7 +246,7 @@ LogicalResult Compilation::emitCode() {
   }
   CodeObjects objects;
   if (failed(timed("object", [&] {
-        return generateCode(code, options.target, objects, output.report);
+        return generateCode(code, options, objects, output.report);
       })))
     return failure();
   output.data = objects.objects.front();
@@ -254,7 +264,7 @@ LogicalResult Compilation::emitArtefact() {
       (failed(lower(*kernels, Stage::Kernels,
                     isGPU() ? Stage::NVVM : Stage::LLVM)) ||
        failed(timed("object", [&] {
-         return generateCode(*kernels, options.target, code, output.report);
+         return generateCode(*kernels, options, code, output.report);
        }))))
     return failure();
   if (failed(lower(*module, Stage::Kernels, Stage::Plan)))

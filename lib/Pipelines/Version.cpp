@@ -2,7 +2,9 @@
 #include "tessera/Pipelines/Version.h"
 
 #include "tessera/ABI/PlanFormat.h"
+#include "tessera/Target/CPU.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MD5.h"
@@ -36,5 +38,16 @@ const char *tessera::getCompilerVersion() {
   static const std::string version = "tessera-" + hashOwnFile() + "-llvm-" +
                                      LLVM_VERSION_STRING + "-plan-" +
                                      std::to_string(abi::planVersion);
+  return version.c_str();
+}
+
+const char *tessera::getVersionOnHost() {
+  static const std::string version = [] {
+    std::string text = getCompilerVersion(), problem;
+    if (std::optional<CPUDescription> cpu = describeCPU("native", problem))
+      text += "-on-" + cpu->architecture + "-" + cpu->model + "-" +
+              llvm::join(cpu->features, "+");
+    return text;
+  }();
   return version.c_str();
 }

@@ -112,6 +112,13 @@ static std::string readOptions(const char *text, CompileOptions &options) {
             options.forbidImplicit.push_back(text->str());
       continue;
     }
+    if (name == "jobs") {
+      std::optional<int64_t> jobs = entry.getAsInteger();
+      if (!jobs || *jobs < 0 || *jobs > 1024)
+        return "option 'jobs' is not a number from 0 to 1024";
+      options.jobs = static_cast<unsigned>(*jobs);
+      continue;
+    }
     std::optional<StringRef> string = entry.getAsString();
     if (!string)
       return "option '" + name.str() + "' is not a string";
@@ -133,8 +140,8 @@ static std::string readOptions(const char *text, CompileOptions &options) {
       options.sourceName = string->str();
     } else {
       return "unknown option '" + name.str() +
-             "'; expected target, emit, stage, entry, sourceName or "
-             "forbidImplicit";
+             "'; expected target, emit, stage, entry, sourceName, jobs "
+             "or forbidImplicit";
     }
   }
   return "";
@@ -144,7 +151,7 @@ static std::string readOptions(const char *text, CompileOptions &options) {
 // The interface
 //===----------------------------------------------------------------------===//
 
-const char *tesseraCompilerVersion(void) { return getCompilerVersion(); }
+const char *tesseraCompilerVersion(void) { return getVersionOnHost(); }
 
 TesseraResult *tesseraCompile(const char *source, size_t sourceSize,
                               const char *optionsJson) {

@@ -33,7 +33,11 @@ struct Arguments {
                               cl::value_desc("file")};
   cl::opt<std::string> target{
       "target", cl::init("cpu"), cl::cat(category),
-      cl::desc("cpu, cuda:<chip> or emulated[:<chip>]")};
+      cl::desc("cpu (this machine's), cpu:<model> (x86-64-v3, ...), "
+               "cuda:<chip> or emulated[:<chip>]")};
+  cl::opt<unsigned> jobs{
+      "jobs", cl::init(0), cl::cat(category),
+      cl::desc("Kernels compiled at once; 0: one per usable core")};
   cl::opt<std::string> emit{"emit", cl::init("artefact"), cl::cat(category),
                             cl::desc("The stage to write")};
   cl::opt<std::string> entry{"entry", cl::init("main"), cl::cat(category),
@@ -143,6 +147,7 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
                 listStages());
   options.emit = *stage;
   options.entry = arguments.entry;
+  options.jobs = arguments.jobs;
   options.sourceName = arguments.input;
   options.forbidImplicit.assign(arguments.forbid.begin(),
                                 arguments.forbid.end());

@@ -14,7 +14,7 @@ namespace tessera::abi {
 
 /// Raised with every change of the structs below: their byte form has no
 /// redundancy. A runtime reads its own version only.
-constexpr uint32_t planVersion = 1;
+constexpr uint32_t planVersion = 2;
 
 enum class DType : uint8_t { F32, BF16, F16, F64, I32, I64, UI32, I1 };
 /// Bytes of one element in memory; I1 is a byte of 0 or 1.
@@ -139,6 +139,10 @@ struct MeshAxis {
 struct Plan {
   std::string compiler; ///< Version of the compiler that wrote it.
   std::string target;   ///< "cpu", "emulated:sm_90a", "cuda:sm_90a", ...
+  /// What host objects run on: "x86_64" or "aarch64" (empty without host
+  /// objects), and the names in CpuFeatures.h of what they use beyond its base.
+  std::string architecture;
+  std::vector<std::string> cpuFeatures;
   std::vector<MeshAxis> mesh;
   int64_t arenaBytes = 0; ///< Per device.
   std::vector<Buffer> buffers;
@@ -153,8 +157,8 @@ struct Plan {
     return count;
   }
   template <typename V> void visit(V &v) {
-    v(compiler, target, mesh, arenaBytes, buffers, inputs, outputs, kernels,
-      steps);
+    v(compiler, target, architecture, cpuFeatures, mesh, arenaBytes, buffers,
+      inputs, outputs, kernels, steps);
   }
 };
 

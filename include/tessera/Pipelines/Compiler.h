@@ -16,11 +16,12 @@
 
 namespace tessera {
 
-/// `cpu`, `cuda:<chip>` or `emulated[:<chip>]`.
+/// `cpu[:<model>]`, `cuda:<chip>` or `emulated[:<chip>]`.
 struct Target {
   enum class Kind { CPU, CUDA, Emulated };
   Kind kind = Kind::CPU;
-  std::string chip; ///< "sm_90a"; empty for cpu.
+  /// "sm_90a"; of a cpu its model, "x86-64-v3", or empty for this machine's.
+  std::string chip;
 
   std::string str() const;
   /// Reads the text form. On failure `error` says what the choices are.
@@ -35,6 +36,9 @@ struct CompileOptions {
   std::string sourceName = "<input>";
   /// Kinds of collectives that are an error: "all_gather".
   std::vector<std::string> forbidImplicit;
+  /// Kernels compiled at once; 0: one per core that the process may use. The
+  /// result does not depend on it.
+  unsigned jobs = 0;
   /// Called with every stage that is reached, as text.
   std::function<void(const StageInfo &, mlir::ModuleOp)> onStage;
 };

@@ -4,8 +4,12 @@
 
 namespace tessera {
 
-/// Names the compiler's build: equal strings compile equal programs alike.
+/// Names the compiler's build: equal strings compile equal programs alike for
+/// any target that is named in full.
 const char *getCompilerVersion();
+
+/// With the machine's CPU, which the target "cpu" stands for.
+const char *getVersionOnHost();
 
 } // namespace tessera
 

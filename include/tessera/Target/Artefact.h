@@ -24,6 +24,8 @@ struct KernelCode {
 struct CodeObjects {
   std::string target;
   std::string compiler;
+  std::string architecture; ///< See abi::Plan.
+  std::vector<std::string> cpuFeatures;
   std::vector<std::string> objects;
   llvm::StringMap<KernelCode> kernels;
 };

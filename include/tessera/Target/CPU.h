@@ -5,7 +5,9 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/SmallVector.h"
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace tessera {
 
@@ -14,13 +16,27 @@ struct CPUOptions {
   std::string cpu = "native";
   /// Of LLVM's middle and back end, 0 to 3.
   unsigned optLevel = 3;
+  /// Kernels compiled at once; 0: one per core that the process may use. The
+  /// result does not depend on it.
+  unsigned jobs = 0;
   /// The linker; empty to search (see findLinker).
   std::string linker;
 };
 
-/// Widest vector registers of `cpu`, in bits: what convert-tile-to-cpu is to be
-/// told.
-unsigned vectorBitsOf(llvm::StringRef cpu);
+/// A CPU of the host's architecture to compile for.
+struct CPUDescription {
+  std::string architecture; ///< "x86_64" or "aarch64".
+  std::string model;        ///< What instructions are scheduled for.
+  /// What kernels may use of include/tessera/ABI/CpuFeatures.h, in its order.
+  std::vector<std::string> features;
+  /// Widest vector registers: what convert-tile-to-cpu is to be told.
+  unsigned vectorBits = 128;
+};
+
+/// Resolves CPUOptions::cpu. None, with `error` saying what is expected, when
+/// there is no such CPU.
+std::optional<CPUDescription> describeCPU(llvm::StringRef cpu,
+                                          std::string &error);
 
 /// The path of ld.lld: `hint` when given, else the environment variable
 /// TESSERA_LLD, else the first of ld.lld-22 and ld.lld on PATH or in

@@ -33,18 +33,22 @@ typedef struct TesseraHostTensor {
   void *data;
 } TesseraHostTensor;
 
-/// Names the compiler's build; equal strings compile equal programs alike.
+/// Names the compiler's build and the machine's CPU; equal strings compile
+/// equal programs alike.
 TESSERA_COMPILER_API const char *tesseraCompilerVersion(void);
 
 /// Compiles `source`, a module of any stage up to `kernels`. Options, all
 /// optional: {
-///   "target": "cpu" | "emulated[:sm_NN]" | "cuda:sm_80" | "cuda:sm_90a" |
+///   "target": "cpu" (this machine's) | "cpu:x86-64-v3" and so on |
+///             "emulated[:sm_NN]" | "cuda:sm_80" | "cuda:sm_90a" |
 ///             "cuda:sm_100a" (default "cpu"),
 ///   "emit": a stage's name (see lib/Pipelines/Stages.h) or "artefact"
 ///           (default "artefact"),
 ///   "entry": name of the entry function (default "main"),
 ///   "sourceName": what diagnostics call the text (default "<input>"),
-///   "forbidImplicit": kinds of collectives that are an error, ["all_gather"]
+///   "forbidImplicit": kinds of collectives that are an error, ["all_gather"],
+///   "jobs": kernels compiled at once; 0 (default): one per usable core.
+///           The result does not depend on it.
 /// }
 TESSERA_COMPILER_API TesseraResult *
 tesseraCompile(const char *source, size_t sourceSize, const char *optionsJson);

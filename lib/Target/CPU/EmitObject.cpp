@@ -1,91 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "BF16AsBits.h"
+#include "HostMachine.h"
 #include "LinkObject.h"
+#include "SplitKernels.h"
 #include "tessera/Target/CPU.h"
 
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LegacyPassManager.h"
-#include "llvm/MC/MCSubtargetInfo.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/TargetSelect.h"
-#include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Host.h"
-
-#include <mutex>
+#include "llvm/Support/ThreadPool.h"
 
 using namespace mlir;
 using namespace tessera;
 
-static void initializeHost() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-  });
-}
-
-static std::string resolveCPU(StringRef cpu) {
-  return cpu == "native" ? llvm::sys::getHostCPUName().str() : cpu.str();
-}
-
-/// The features that the host has beyond those of its CPU's name (or lacks:
-/// virtual machines hide some).
-static std::string featuresOf(StringRef cpu) {
-  if (cpu != "native")
-    return "";
-  std::string features;
-  for (auto &feature : llvm::sys::getHostCPUFeatures())
-    features += (features.empty() ? "" : ",") +
-                ((feature.second ? "+" : "-") + feature.first()).str();
-  return features;
-}
-
-static std::unique_ptr<llvm::TargetMachine>
-createHostMachine(const CPUOptions &options, std::string &error) {
-  initializeHost();
-  llvm::Triple triple(llvm::sys::getDefaultTargetTriple());
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!target)
-    return nullptr;
-  std::string cpu = resolveCPU(options.cpu);
-  llvm::TargetOptions targetOptions;
-  auto level = static_cast<llvm::CodeGenOptLevel>(options.optLevel);
-  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      triple, cpu, featuresOf(options.cpu), targetOptions, llvm::Reloc::PIC_,
-      std::nullopt, level));
-  if (machine && !machine->getMCSubtargetInfo()->isCPUStringValid(cpu)) {
-    error = "unknown CPU '" + cpu +
-            "'; expected native or a name such as "
-            "x86-64-v3 or x86-64-v4";
-    return nullptr;
-  }
-  return machine;
-}
-
-unsigned tessera::vectorBitsOf(StringRef cpu) {
-  CPUOptions options;
-  options.cpu = cpu.str();
-  std::string error;
-  std::unique_ptr<llvm::TargetMachine> machine =
-      createHostMachine(options, error);
-  if (!machine)
-    return 128;
-  const llvm::MCSubtargetInfo *info = machine->getMCSubtargetInfo();
-  if (info->checkFeatures("+avx512f"))
-    return 512;
-  return info->checkFeatures("+avx2") ? 256 : 128;
-}
+namespace {
+/// One kernel on its way from LLVM IR to an object. Each has a context of its
+/// own, so that threads share nothing.
+struct Unit {
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::Module> module;
+  size_t cost = 0; ///< Instructions before optimisation.
+  SmallVector<char> object;
+  bool isEmitted = false;
+};
+} // namespace
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
                      unsigned level) {
+  if (level == 0)
+    return;
+  // Kernels are vectorised, blocked and unrolled as they are to be; doing it
+  // again doubles the code and the time to make it.
   llvm::PipelineTuningOptions tuning;
-  // Kernels are vectorised and blocked as they are to be.
   tuning.LoopVectorization = false;
   tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false;
   llvm::PassBuilder builder(&machine, tuning);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -99,58 +50,70 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
   llvm::OptimizationLevel levels[] = {
       llvm::OptimizationLevel::O0, llvm::OptimizationLevel::O1,
       llvm::OptimizationLevel::O2, llvm::OptimizationLevel::O3};
-  if (level == 0)
-    return;
   builder.buildPerModuleDefaultPipeline(levels[std::min(level, 3u)])
       .run(module, modules);
 }
 
-static std::unique_ptr<llvm::Module> translate(ModuleOp module,
-                                               llvm::LLVMContext &context,
-                                               llvm::TargetMachine &machine,
-                                               const CPUOptions &options) {
-  DialectRegistry registry;
-  registerBuiltinDialectTranslation(registry);
-  registerLLVMDialectTranslation(registry);
-  module->getContext()->appendDialectRegistry(registry);
-  std::unique_ptr<llvm::Module> result =
-      translateModuleToLLVMIR(module, context, "kernels");
-  if (!result)
-    return nullptr;
-  result->setTargetTriple(machine.getTargetTriple());
-  result->setDataLayout(machine.createDataLayout());
-  for (llvm::Function &function : *result) {
-    if (function.isDeclaration())
-      continue;
-    function.addFnAttr("target-cpu", machine.getTargetCPU());
-    function.addFnAttr("target-features", machine.getTargetFeatureString());
-    // Some CPUs with 512-bit registers prefer 256-bit ones by default; kernels
-    // say themselves how wide their vectors are.
-    function.addFnAttr("prefer-vector-width", "512");
-    function.addFnAttr("min-legal-vector-width", "512");
-  }
-  optimize(*result, machine, options.optLevel);
-  return result;
+static void emit(Unit &unit, const CPUDescription &cpu, unsigned optLevel) {
+  std::unique_ptr<llvm::TargetMachine> machine =
+      createHostMachine(cpu, optLevel);
+  optimize(*unit.module, *machine, optLevel);
+  llvm::raw_svector_ostream stream(unit.object);
+  llvm::legacy::PassManager passes;
+  if (machine->addPassesToEmitFile(passes, stream, nullptr,
+                                   llvm::CodeGenFileType::ObjectFile))
+    return;
+  passes.run(*unit.module);
+  unit.isEmitted = true;
+}
+
+static LogicalResult translate(ModuleOp kernel, const CPUDescription &cpu,
+                               const llvm::TargetMachine &machine, Unit &unit) {
+  unit.context = std::make_unique<llvm::LLVMContext>();
+  unit.module = translateModuleToLLVMIR(kernel, *unit.context, "kernels");
+  if (!unit.module)
+    return kernel.emitError("kernels could not be translated to LLVM IR");
+  applyCPU(*unit.module, cpu, machine);
+  unit.cost = unit.module->getInstructionCount();
+  return success();
 }
 
 FailureOr<SmallVector<char>>
 tessera::emitSharedObject(ModuleOp module, const CPUOptions &options) {
   std::string error;
-  auto machine = createHostMachine(options, error);
-  if (!machine)
+  std::optional<CPUDescription> cpu = describeCPU(options.cpu, error);
+  if (!cpu)
     return module.emitError(error);
   moveBF16AsBits(module);
-  llvm::LLVMContext context;
-  auto llvmModule = translate(module, context, *machine, options);
-  if (!llvmModule)
-    return module.emitError("kernels could not be translated to LLVM IR");
-  SmallVector<char> object;
-  llvm::raw_svector_ostream stream(object);
-  llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr,
-                                   llvm::CodeGenFileType::ObjectFile))
-    return module.emitError("the host's back end cannot emit objects");
-  passes.run(*llvmModule);
-  return linkSharedObject(StringRef(object.data(), object.size()),
-                          options.linker, module.getLoc());
+  DialectRegistry registry;
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  module->getContext()->appendDialectRegistry(registry);
+
+  // Translation reads the one MLIR context, which need not be safe for threads.
+  std::unique_ptr<llvm::TargetMachine> machine =
+      createHostMachine(*cpu, options.optLevel);
+  SmallVector<OwningOpRef<ModuleOp>> kernels = splitKernels(module);
+  std::vector<Unit> units(kernels.size());
+  for (auto [kernel, unit] : llvm::zip_equal(kernels, units))
+    if (failed(translate(*kernel, *cpu, *machine, unit)))
+      return failure();
+
+  // Large kernels first, so that threads end together.
+  auto order = llvm::to_vector(llvm::seq(units.size()));
+  llvm::sort(order, [&](size_t a, size_t b) {
+    return std::make_pair(units[b].cost, a) < std::make_pair(units[a].cost, b);
+  });
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.jobs));
+  for (size_t i : order)
+    pool.async([&, i] { emit(units[i], *cpu, options.optLevel); });
+  pool.wait();
+
+  SmallVector<StringRef> objects;
+  for (Unit &unit : units) {
+    if (!unit.isEmitted)
+      return module.emitError("the host's back end cannot emit objects");
+    objects.emplace_back(unit.object.data(), unit.object.size());
+  }
+  return linkSharedObject(objects, options.linker, module.getLoc());
 }

@@ -3,8 +3,8 @@
 #include "tessera/Target/CPU.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
@@ -34,8 +34,20 @@ static std::string readFile(StringRef path) {
   return buffer ? (*buffer)->getBuffer().str() : "";
 }
 
+static LogicalResult writeFile(StringRef path, StringRef bytes, Location loc) {
+  std::error_code error;
+  llvm::raw_fd_ostream stream(path, error);
+  stream << bytes;
+  stream.close();
+  if (!error && !stream.has_error())
+    return success();
+  stream.clear_error();
+  return emitError(loc) << "cannot write " << path << ": is the disk full?";
+}
+
 FailureOr<SmallVector<char>>
-tessera::linkSharedObject(StringRef object, StringRef hint, Location loc) {
+tessera::linkSharedObject(ArrayRef<StringRef> objects, StringRef hint,
+                          Location loc) {
   std::string linker = findLinker(hint);
   if (linker.empty()) {
     InFlightDiagnostic error = emitError(loc)
@@ -44,41 +56,38 @@ tessera::linkSharedObject(StringRef object, StringRef hint, Location loc) {
                           "(Debian: apt-get install lld-22) or set TESSERA_LLD";
     return failure();
   }
-  SmallString<64> paths[3];
-  const char *suffixes[] = {"o", "so", "log"};
-  llvm::FileRemover removers[3];
-  for (int i = 0; i < 3; ++i) {
-    if (std::error_code error = llvm::sys::fs::createTemporaryFile(
-            "tessera", suffixes[i], paths[i]))
-      return emitError(loc) << "cannot create a temporary file for the linker: "
-                            << error.message();
-    removers[i].setFile(paths[i]);
-  }
-  {
-    std::error_code error;
-    llvm::raw_fd_ostream stream(paths[0], error);
-    stream << object;
-    stream.close();
-    if (error || stream.has_error()) {
-      stream.clear_error();
-      return emitError(loc) << "cannot write " << paths[0].str().str()
-                            << ": is the disk full?";
-    }
+
+  // A folder of our own: the linker's output may depend on the names within.
+  SmallString<64> folder;
+  if (std::error_code error =
+          llvm::sys::fs::createUniqueDirectory("tessera", folder))
+    return emitError(loc) << "cannot create a temporary folder for the linker: "
+                          << error.message();
+
+  llvm::scope_exit cleanup([&] { llvm::sys::fs::remove_directories(folder); });
+  auto pathOf = [&](const Twine &name) { return (folder + "/" + name).str(); };
+
+  std::string output = pathOf("kernels.so"), log = pathOf("log");
+  std::vector<std::string> inputs;
+  for (auto [i, object] : llvm::enumerate(objects)) {
+    inputs.push_back(pathOf(Twine(i) + ".o"));
+    if (failed(writeFile(inputs.back(), object, loc)))
+      return failure();
   }
   // The C library is looked up in the process that loads the object.
-  SmallVector<StringRef> args = {linker, "-shared", "--strip-debug",
-                                 "-z",   "notext",  paths[0],
-                                 "-o",   paths[1]};
-  std::optional<StringRef> redirects[] = {std::nullopt, StringRef(paths[2]),
-                                          StringRef(paths[2])};
+  SmallVector<StringRef> args = {linker,   "-shared", "--strip-debug", "-z",
+                                 "notext", "-o",      output};
+  args.append(inputs.begin(), inputs.end());
+  std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log),
+                                          StringRef(log)};
   int status = llvm::sys::ExecuteAndWait(linker, args, std::nullopt, redirects,
                                          /*SecondsToWait=*/120);
   if (status != 0) {
     InFlightDiagnostic error = emitError(loc)
                                << linker << " failed (exit " << status << ")";
-    error.attachNote() << readFile(paths[2]);
+    error.attachNote() << readFile(log);
     return failure();
   }
-  std::string bytes = readFile(paths[1]);
+  std::string bytes = readFile(output);
   return SmallVector<char>(bytes.begin(), bytes.end());
 }

@@ -8,10 +8,10 @@
 
 namespace tessera {
 
-/// Links one relocatable object into a shared object by running `linker`.
+/// Links relocatable objects into a shared object by running `linker`.
 llvm::FailureOr<llvm::SmallVector<char>>
-linkSharedObject(llvm::StringRef object, llvm::StringRef linker,
-                 mlir::Location loc);
+linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects,
+                 llvm::StringRef linker, mlir::Location loc);
 
 } // namespace tessera
 

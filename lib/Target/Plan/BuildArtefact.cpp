@@ -265,6 +265,8 @@ LogicalResult ArtefactBuilder::build() {
   abi::Plan &plan = artefact.plan;
   plan.compiler = code.compiler;
   plan.target = code.target;
+  plan.architecture = code.architecture;
+  plan.cpuFeatures = code.cpuFeatures;
   for (const MeshAxis &axis : mesh.axes)
     plan.mesh.push_back({axis.name, axis.size});
   plan.arenaBytes = program.getArena().value_or(0);

@@ -1,5 +1,7 @@
 // RUN: not tessera-compile %s --target=cuda:sm_9 2>&1 | FileCheck %s --check-prefix=TARGET
-// TARGET: unknown target 'cuda:sm_9'; expected cpu, cuda:sm_80, cuda:sm_90a, cuda:sm_100a or emulated
+// TARGET: unknown target 'cuda:sm_9'; expected cpu[:<model>], cuda:sm_80, cuda:sm_90a, cuda:sm_100a or emulated
+// RUN: not tessera-compile %s --target=cpu:pentium-9 2>&1 | FileCheck %s --check-prefix=CPU
+// CPU: unknown CPU 'pentium-9'; expected native or a CPU of
 // RUN: not tessera-compile %s --emit=ptx 2>&1 | FileCheck %s --check-prefix=NOSTAGE
 // NOSTAGE: target cpu has no stage 'ptx'
 // RUN: not tessera-compile %s --emit=asm 2>&1 | FileCheck %s --check-prefix=UNKNOWN

@@ -30,19 +30,39 @@ Floats random(size_t count, unsigned seed) {
   return values;
 }
 
-/// Compiles `source` and runs all blocks of `kernel`.
+/// CPUs to compile for: this one, and what it has in common with others.
+std::vector<std::string> targets() {
+  std::string error;
+  std::optional<CPUDescription> native = describeCPU("native", error);
+  std::vector<std::string> names = {"native"};
+  auto has = [&](const char *feature) {
+    return llvm::is_contained(native->features, feature);
+  };
+  if (native->architecture == "x86_64")
+    names.push_back("x86-64");
+  if (has("avx2") && has("fma") && has("bmi2") && has("movbe"))
+    names.push_back("x86-64-v3");
+  return names;
+}
+
+/// Compiles `source` for `cpu` and runs all blocks of `kernel`.
 void runKernel(const std::string &source, const char *kernel, int64_t blocks,
-               std::vector<Floats *> arguments, int64_t vectorBits) {
+               std::vector<Floats *> arguments, const std::string &cpu) {
+  std::string error;
+  std::optional<CPUDescription> description = describeCPU(cpu, error);
+  ASSERT_TRUE(description) << error;
   MLIRContext context;
   context.loadDialect<tile::TileDialect>();
   auto module = parseSourceString<ModuleOp>(source, &context);
   ASSERT_TRUE(module);
   PassManager pipeline(&context);
   ConvertTileToCPUOptions options;
-  options.vectorBits = vectorBits;
+  options.vectorBits = description->vectorBits;
   pipeline.addPass(createConvertTileToCPU(options));
   ASSERT_TRUE(succeeded(pipeline.run(*module)));
-  FailureOr<SmallVector<char>> object = emitSharedObject(*module, {});
+  CPUOptions cpuOptions;
+  cpuOptions.cpu = cpu;
+  FailureOr<SmallVector<char>> object = emitSharedObject(*module, cpuOptions);
   ASSERT_TRUE(succeeded(object));
   SmallString<64> path;
   ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("kernel", "so", path));
@@ -98,12 +118,12 @@ std::string productSource(int64_t m, int64_t n, int64_t k, bool transposed) {
 }
 
 void checkProduct(int64_t m, int64_t n, int64_t k, bool transposed,
-                  int64_t bits) {
-  SCOPED_TRACE(text(m) + "x" + text(n) + "x" + text(k) + " bits " + text(bits) +
+                  const std::string &cpu) {
+  SCOPED_TRACE(text(m) + "x" + text(n) + "x" + text(k) + " for " + cpu +
                (transposed ? " transposed" : ""));
   Floats a = random(m * k, 1), b = random(k * n, 2), c(m * n, NAN);
   runKernel(productSource(m, n, k, transposed), "product", 1, {&a, &b, &c},
-            bits);
+            cpu);
   double worst = 0;
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
@@ -129,8 +149,8 @@ TEST(CPUKernels, ProductsOfAllShapesOfTails) {
                                                               {24, 16, 32},
                                                               {64, 96, 64},
                                                               {5, 100, 20}})
-      for (int64_t bits : {256, 512})
-        checkProduct(m, n, k, transposed, bits);
+      for (const std::string &cpu : targets())
+        checkProduct(m, n, k, transposed, cpu);
 }
 
 TEST(CPUKernels, ABlockThatReachesPastTheEndReadsPadsAndWritesNothing) {
@@ -146,16 +166,18 @@ tile.kernel @ragged grid [3] inputs 1 {
   %b = tile.broadcast %s : tensor<3x1xf32> -> tensor<3x8xf32>
   tile.store %b, %y[%m, %c0] : tensor<3x8xf32>, memref<7x5xf32>
 })";
-  Floats x = random(35, 3), y(36, -7);
-  runKernel(source, "ragged", 3, {&x, &y}, 512);
-  for (int i = 0; i < 7; ++i) {
-    double sum = 6; // Three pads of 2.
-    for (int j = 0; j < 5; ++j)
-      sum += x[i * 5 + j];
-    for (int j = 0; j < 5; ++j)
-      EXPECT_NEAR(y[i * 5 + j], sum, 1e-5);
+  for (const std::string &cpu : targets()) {
+    Floats x = random(35, 3), y(36, -7);
+    runKernel(source, "ragged", 3, {&x, &y}, cpu);
+    for (int i = 0; i < 7; ++i) {
+      double sum = 6; // Three pads of 2.
+      for (int j = 0; j < 5; ++j)
+        sum += x[i * 5 + j];
+      for (int j = 0; j < 5; ++j)
+        EXPECT_NEAR(y[i * 5 + j], sum, 1e-5) << cpu;
+    }
+    EXPECT_EQ(y[35], -7) << cpu;
   }
-  EXPECT_EQ(y[35], -7);
 }
 
 TEST(CPUKernels, FunctionsAreAccurate) {
@@ -176,11 +198,13 @@ tile.kernel @functions grid [1] inputs 1 {
   Floats x = random(37, 4), e(37), r(37), t(37), p(37);
   for (float &value : x)
     value *= 4;
-  runKernel(source, "functions", 1, {&x, &e, &r, &t, &p}, 512);
-  for (int i = 0; i < 37; ++i) {
-    EXPECT_NEAR(e[i] / std::exp(double(x[i])), 1, 3e-7);
-    EXPECT_NEAR(r[i], std::erf(double(x[i])), 1e-6);
-    EXPECT_NEAR(t[i], std::tanh(double(x[i])), 1e-6);
-    EXPECT_NEAR(p[i] / std::pow(double(e[i]), double(x[i])), 1, 1e-5);
+  for (const std::string &cpu : targets()) {
+    runKernel(source, "functions", 1, {&x, &e, &r, &t, &p}, cpu);
+    for (int i = 0; i < 37; ++i) {
+      EXPECT_NEAR(e[i] / std::exp(double(x[i])), 1, 3e-7) << cpu;
+      EXPECT_NEAR(r[i], std::erf(double(x[i])), 1e-6) << cpu;
+      EXPECT_NEAR(t[i], std::tanh(double(x[i])), 1e-6) << cpu;
+      EXPECT_NEAR(p[i] / std::pow(double(e[i]), double(x[i])), 1, 1e-5) << cpu;
+    }
   }
 }

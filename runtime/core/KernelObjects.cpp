@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera-rt/KernelObjects.h"
+#include "tessera-rt/HostCpu.h"
 
 using namespace tessera;
 using namespace tessera::rt;
 
 Result<KernelObjects> KernelObjects::load(const abi::Artefact &artefact) {
   KernelObjects loaded;
+  if (artefact.objects.empty() && artefact.plan.kernels.empty())
+    return loaded;
+  if (Status status = checkCpu(artefact.plan, hostCpu()); !status.ok())
+    return status;
   for (const std::string &bytes : artefact.objects) {
     Result<SharedObject> object = SharedObject::load(bytes);
     if (!object.ok())

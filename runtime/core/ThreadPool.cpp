@@ -3,9 +3,9 @@
 #include "tessera/ABI/KernelABI.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <sched.h>
-#include <unistd.h>
 
 using namespace tessera::rt;
 
@@ -16,10 +16,19 @@ constexpr uint64_t oneInside = 2;
 constexpr uint64_t insideMask = 0xfffffffe;
 constexpr uint64_t oneLoop = uint64_t(1) << 32;
 
-/// Polls before a worker sleeps: about 40 microseconds.
-constexpr int pollsBeforeSleep = 1000;
-/// Polls before a waiting thread lets others run, which matters when there are
-/// more threads than cores.
+using Clock = std::chrono::steady_clock;
+
+/// How long an idle worker polls without a break, which finds the next step of
+/// a program at once. A step without parallel work is shorter than this.
+constexpr auto timeBeforeYield = std::chrono::microseconds(50);
+/// How long it polls in all, letting others run between polls: longer than a
+/// caller in Python takes from one program to the next. Waking a thread that
+/// sleeps takes up to 100 microseconds.
+constexpr auto timeBeforeSleep = std::chrono::milliseconds(1);
+/// Polls per look at the clock.
+constexpr int pollsPerLook = 64;
+/// Polls before a caller that waits for its workers lets others run, which
+/// matters when there are more threads than cores.
 constexpr int pollsBeforeYield = 200;
 
 /// Room for the scratch of kernels, and for what calls take.
@@ -33,16 +42,26 @@ void relax() {
 #endif
 }
 
-int usableCores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    return std::max(1, CPU_COUNT(&set));
-  return 1;
+/// The pools that `shared` made. A process that was forked starts anew: it has
+/// the memory of its parent's pools, but none of their threads, and whoever
+/// held the lock is not there to release it.
+struct Pools {
+  std::mutex mutex;
+  std::map<int, std::weak_ptr<ThreadPool>> bySize;
+};
+Pools *pools = new Pools();
+/// How many forks lie between this process and the first.
+std::atomic<int> generation{0};
+
+void startAnew() {
+  pools = new Pools();
+  generation.fetch_add(1, std::memory_order_relaxed);
 }
+const int startAnewAfterFork = pthread_atfork(nullptr, nullptr, startAnew);
 
 } // namespace
 
-ThreadPool::ThreadPool(int threads) : owner(getpid()) {
+ThreadPool::ThreadPool(int threads) : madeIn(generation) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, workerStackBytes);
@@ -57,7 +76,7 @@ ThreadPool::ThreadPool(int threads) : owner(getpid()) {
 }
 
 ThreadPool::~ThreadPool() {
-  if (owner != getpid())
+  if (madeIn != generation)
     return;
   {
     std::lock_guard<std::mutex> lock(sleepMutex);
@@ -69,16 +88,11 @@ ThreadPool::~ThreadPool() {
 }
 
 std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
-  static std::mutex mutex;
-  static auto &pools = *new std::map<int, std::weak_ptr<ThreadPool>>();
-  if (threads <= 0)
-    threads = usableCores();
-  std::lock_guard<std::mutex> lock(mutex);
-  std::shared_ptr<ThreadPool> pool = pools[threads].lock();
-  if (!pool) {
-    pool = std::make_shared<ThreadPool>(threads);
-    pools[threads] = pool;
-  }
+  std::lock_guard<std::mutex> lock(pools->mutex);
+  std::weak_ptr<ThreadPool> &entry = pools->bySize[threads];
+  std::shared_ptr<ThreadPool> pool = entry.lock();
+  if (!pool)
+    entry = pool = std::make_shared<ThreadPool>(threads);
   return pool;
 }
 
@@ -87,7 +101,7 @@ void ThreadPool::run(int64_t newCount, int64_t grain, Call newCall,
   if (newCount <= 0)
     return;
   grain = std::max<int64_t>(1, grain);
-  if (newCount <= grain || workers.empty() ||
+  if (newCount <= grain || workers.empty() || madeIn != generation ||
       busy.exchange(true, std::memory_order_acquire)) {
     newCall(newContext, 0, newCount);
     return;
@@ -132,34 +146,50 @@ void *ThreadPool::enterWorker(void *self) {
   return nullptr;
 }
 
+bool ThreadPool::hasWork(uint64_t seen, uint64_t lastLoop) {
+  return (seen & openBit) && seen / oneLoop != lastLoop;
+}
+
+/// Polls for a while, then sleeps, until there is a loop after `lastLoop` or
+/// the pool ends.
+void ThreadPool::awaitWork(uint64_t lastLoop) {
+  auto isOver = [&](std::memory_order order) {
+    return stopping.load(order) || hasWork(state.load(order), lastLoop);
+  };
+  Clock::time_point begin = Clock::now();
+  Clock::duration waited = Clock::duration::zero();
+  while (waited < timeBeforeSleep) {
+    for (int poll = 0; poll < pollsPerLook; ++poll) {
+      if (isOver(std::memory_order_acquire))
+        return;
+      if (waited < timeBeforeYield)
+        relax();
+      else
+        sched_yield();
+    }
+    waited = Clock::now() - begin;
+  }
+  std::unique_lock<std::mutex> lock(sleepMutex);
+  sleepers.fetch_add(1, std::memory_order_seq_cst);
+  wake.wait(lock, [&] { return isOver(std::memory_order_seq_cst); });
+  sleepers.fetch_sub(1, std::memory_order_relaxed);
+}
+
 void ThreadPool::workerLoop() {
   uint64_t lastLoop = 0;
-  int polls = 0;
   while (!stopping.load(std::memory_order_relaxed)) {
     uint64_t seen = state.load(std::memory_order_acquire);
-    if ((seen & openBit) && seen / oneLoop != lastLoop) {
-      // Joining and closing change the same word, so that the caller waits for
-      // exactly those who joined.
-      if (state.compare_exchange_weak(seen, seen + oneInside,
-                                      std::memory_order_acq_rel)) {
-        lastLoop = seen / oneLoop;
-        work();
-        state.fetch_sub(oneInside, std::memory_order_release);
-        polls = 0;
-      }
+    if (!hasWork(seen, lastLoop)) {
+      awaitWork(lastLoop);
       continue;
     }
-    if (++polls < pollsBeforeSleep) {
-      relax();
-      continue;
+    // Joining and closing change the same word, so that the caller waits for
+    // exactly those who joined.
+    if (state.compare_exchange_weak(seen, seen + oneInside,
+                                    std::memory_order_acq_rel)) {
+      lastLoop = seen / oneLoop;
+      work();
+      state.fetch_sub(oneInside, std::memory_order_release);
     }
-    std::unique_lock<std::mutex> lock(sleepMutex);
-    sleepers.fetch_add(1, std::memory_order_seq_cst);
-    wake.wait(lock, [&] {
-      uint64_t now = state.load(std::memory_order_seq_cst);
-      return stopping || ((now & openBit) && now / oneLoop != lastLoop);
-    });
-    sleepers.fetch_sub(1, std::memory_order_relaxed);
-    polls = 0;
   }
 }

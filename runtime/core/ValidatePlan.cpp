@@ -2,6 +2,8 @@
 #include "tessera-rt/Program.h"
 #include "tessera/ABI/KernelABI.h"
 
+#include <algorithm>
+
 using namespace tessera;
 using namespace tessera::rt;
 using namespace tessera::abi;
@@ -38,6 +40,7 @@ private:
   bool overlap(const Buffer &a, const Buffer &b) const;
 
   Status checkMesh();
+  Status checkArenaIsFilled() const;
   Status checkBuffer(const Buffer &buffer) const;
   Status checkTensor(const Tensor &tensor, BufferKind kind, size_t index) const;
   Status checkKernel(const Kernel &kernel) const;
@@ -102,6 +105,18 @@ Status Validator::checkBuffer(const Buffer &buffer) const {
                  "ends past the constants");
   }
   return Status::error("has an unknown kind");
+}
+
+/// So that a wrong size does not take memory that nobody uses.
+Status Validator::checkArenaIsFilled() const {
+  int64_t end = 0;
+  for (const Buffer &buffer : plan.buffers)
+    if (buffer.kind == BufferKind::Arena)
+      end = std::max(end, buffer.offset + buffer.bytes);
+  end = (end + bufferAlignment - 1) / bufferAlignment * bufferAlignment;
+  return check(plan.arenaBytes <= end, "the arena has " + str(plan.arenaBytes) +
+                                           " bytes, its buffers need " +
+                                           str(end));
 }
 
 Status Validator::checkTensor(const Tensor &tensor, BufferKind kind,
@@ -319,6 +334,8 @@ Status Validator::run() {
     if (!status.ok())
       status = Status::error(describeStep(plan, i) + " " + status.message());
   }
+  if (status.ok())
+    status = checkArenaIsFilled();
   // Buffers of inputs and outputs have the size of their tensor.
   for (size_t i = 0; status.ok() && i < plan.buffers.size(); ++i) {
     const Buffer &buffer = plan.buffers[i];

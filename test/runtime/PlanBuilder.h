@@ -4,6 +4,7 @@
 #define TESSERA_TEST_RUNTIME_PLANBUILDER_H
 
 #include "tessera-rt/Executable.h"
+#include "tessera-rt/HostCpu.h"
 #include "tessera/ABI/PlanFormat.h"
 
 #include <fstream>
@@ -32,6 +33,7 @@ struct PlanBuilder {
   explicit PlanBuilder(int devices) : devices(devices) {
     plan.compiler = "test";
     plan.target = "cpu";
+    plan.architecture = rt::hostCpu().architecture;
     plan.mesh = {{"tp", devices}};
   }
 

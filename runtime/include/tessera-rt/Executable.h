@@ -15,7 +15,7 @@ namespace tessera::rt {
 struct ExecutableOptions {
   std::string device; ///< Empty: the one that the artefact was compiled for.
   std::string communicator = "inprocess";
-  int threads = 0; ///< Of all devices together; 0: one per usable core.
+  int threads = 0; ///< Of all devices together; 0: see defaultThreads.
   int64_t timeoutMs = 60000; ///< Longest wait for a device or a peer.
   bool profile = false;      ///< Measure each step.
 };
@@ -97,6 +97,7 @@ private:
     std::vector<void *> collectiveOutputs;
   };
 
+  static Status outOfMemory(int index, int64_t bytes, const std::string &what);
   static Parts describeParts(const abi::Tensor &tensor);
   std::string signatureOf(const abi::Tensor &tensor) const;
   Status allocate();

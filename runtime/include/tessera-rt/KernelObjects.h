@@ -14,7 +14,8 @@ struct KernelObjects {
   std::vector<SharedObject> objects;
   std::vector<void *> functions; ///< One per kernel of the plan.
 
-  /// Loads all objects and finds every kernel's symbol.
+  /// Loads all objects and finds every kernel's symbol. Refuses objects that
+  /// use instructions which this machine lacks.
   static Result<KernelObjects> load(const abi::Artefact &artefact);
 };
 

@@ -9,14 +9,14 @@
 #include <memory>
 #include <mutex>
 #include <pthread.h>
-#include <sys/types.h>
 #include <vector>
 
 namespace tessera::rt {
 
-/// The calling thread and `threads - 1` workers. Workers poll for some
-/// microseconds after a loop, then sleep; a loop never waits for a sleeping one
-/// to wake up, so short loops cost little.
+/// The calling thread and `threads - 1` workers. Workers poll for up to a
+/// millisecond after a loop, most of it letting others run, then sleep; a loop
+/// never waits for a sleeping one to wake up, so short loops cost little. In a
+/// forked process the parent's pools run everything on the caller.
 class ThreadPool {
 public:
   explicit ThreadPool(int threads);
@@ -24,8 +24,7 @@ public:
   ThreadPool(const ThreadPool &) = delete;
   ThreadPool &operator=(const ThreadPool &) = delete;
 
-  /// One pool per number of threads for the whole process; 0 means one thread
-  /// per core that the process may use.
+  /// One pool per number of threads for the whole process.
   static std::shared_ptr<ThreadPool> shared(int threads);
 
   int threads() const { return static_cast<int>(workers.size()) + 1; }
@@ -47,11 +46,13 @@ private:
   void run(int64_t count, int64_t grain, Call call, void *context);
   void work();
   void workerLoop();
+  void awaitWork(uint64_t lastLoop);
+  static bool hasWork(uint64_t seen, uint64_t lastLoop);
   static void *enterWorker(void *self);
 
   std::vector<pthread_t> workers;
-  /// The process that has the workers: one that was forked from it has none.
-  pid_t owner;
+  /// The generation of processes that has the workers; see ThreadPool.cpp.
+  int madeIn;
 
   // The loop in progress; written while no worker is inside it.
   Call call = nullptr;

@@ -38,7 +38,8 @@ TESSERA_RT_API const char *tesseraRtLastError(void);
 /// Loads an artefact; `bytes` may be freed afterwards. Options, all optional:
 /// {"device": "cpu" | "emulated" | "null" | "cuda" (default: the artefact's),
 ///  "communicator": "inprocess",
-///  "threads": threads of all devices together (default: the machine's cores),
+///  "threads": threads of all devices together (default: the environment's
+///  TESSERA_NUM_THREADS, else one per core that the process may use),
 ///  "timeoutMs": longest wait for a device or a peer (default 60000),
 ///  "profile": measure each step (default false)}
 TESSERA_RT_API TesseraRtExecutable *

@@ -2,12 +2,11 @@
 // Damaged and inconsistent artefacts are refused with a sentence.
 #include "tessera-rt/Program.h"
 #include "tessera/ABI/PlanCodec.h"
-#include "test/runtime/PlanBuilder.h"
+#include "test/runtime/SamplePlan.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <random>
 
 namespace tessera {
 using namespace rt;
@@ -16,43 +15,12 @@ using abi::DType;
 using abi::StepKind;
 namespace {
 
-/// One step of every kind, without code.
-abi::Artefact sample() {
-  PlanBuilder builder(2);
-  int32_t x = builder.addInput(DType::F32, {4, 3}, 0);
-  int32_t y = builder.addOutput(DType::F32, {4, 3});
-  int32_t local = builder.addArena(24), index = builder.addArena(4);
-  abi::Step step;
-  step.kind = StepKind::Copy;
-  step.buffers = {x, local};
-  builder.plan.steps.push_back(step);
-  step.kind = StepKind::DeviceValue;
-  step.buffers = {index};
-  step.values = {0, 1};
-  builder.plan.steps.push_back(step);
-  step.kind = StepKind::Fill;
-  step.buffers = {y};
-  step.pattern = std::string(4, '\0');
-  builder.plan.steps.push_back(step);
-  builder.addCollective(StepKind::AllGather, local, y, DType::F32, {2, 3},
-                        {4, 3});
-  abi::Kernel kernel;
-  kernel.grid = {1};
-  builder.plan.kernels.push_back(kernel);
-  step = abi::Step();
-  step.buffers = {y};
-  builder.plan.steps.push_back(step);
-  builder.artefact.objects = {"not code"};
-  builder.artefact.constants = "0123456789";
-  return builder.artefact;
-}
-
 std::string errorOf(const std::string &bytes) {
   return loadArtefact(bytes.data(), bytes.size()).status().message();
 }
 
 TEST(ProgramTest, WhatWasWrittenIsRead) {
-  std::string bytes = abi::encodeArtefact(sample());
+  std::string bytes = abi::encodeArtefact(samplePlan());
   auto artefact = loadArtefact(bytes.data(), bytes.size());
   ASSERT_TRUE(artefact.ok()) << artefact.status().message();
   EXPECT_EQ(artefact->plan.steps.size(), 5u);
@@ -61,14 +29,14 @@ TEST(ProgramTest, WhatWasWrittenIsRead) {
 }
 
 TEST(ProgramTest, EveryTruncationIsRefused) {
-  std::string bytes = abi::encodeArtefact(sample());
+  std::string bytes = abi::encodeArtefact(samplePlan());
   for (size_t size = 0; size < bytes.size(); ++size)
     EXPECT_NE(errorOf(bytes.substr(0, size)), "") << size;
   EXPECT_NE(errorOf(bytes + "x"), "");
 }
 
 TEST(ProgramTest, EveryChangedByteIsRefused) {
-  std::string bytes = abi::encodeArtefact(sample());
+  std::string bytes = abi::encodeArtefact(samplePlan());
   for (size_t i = 0; i < bytes.size(); ++i)
     for (unsigned char mask : {0x01, 0x80, 0xff}) {
       std::string damaged = bytes;
@@ -78,31 +46,13 @@ TEST(ProgramTest, EveryChangedByteIsRefused) {
 }
 
 TEST(ProgramTest, NewerVersionsAreNamed) {
-  std::string bytes = abi::encodeArtefact(sample());
+  std::string bytes = abi::encodeArtefact(samplePlan());
   bytes[8] = 99;
   std::string error = errorOf(bytes);
   EXPECT_NE(error.find("format version 99"), std::string::npos) << error;
-  EXPECT_NE(error.find("reads version 1"), std::string::npos) << error;
-}
-
-/// Damage with a right checksum must not crash the reader or the checks.
-TEST(ProgramTest, RandomDamageBehindTheChecksumIsSurvived) {
-  std::string bytes = abi::encodeArtefact(sample());
-  std::mt19937 random(1);
-  for (int round = 0; round < 20000; ++round) {
-    std::string damaged = bytes;
-    for (int change = 0; change < 1 + round % 3; ++change) {
-      size_t at = sizeof(abi::ArtefactHeader) +
-                  random() % (bytes.size() - sizeof(abi::ArtefactHeader));
-      damaged[at] = static_cast<char>(random());
-    }
-    uint64_t checksum =
-        abi::checksumOf(damaged.data() + sizeof(abi::ArtefactHeader),
-                        damaged.size() - sizeof(abi::ArtefactHeader));
-    damaged.replace(offsetof(abi::ArtefactHeader, checksum), 8,
-                    reinterpret_cast<const char *>(&checksum), 8);
-    (void)errorOf(damaged);
-  }
+  EXPECT_NE(error.find("reads version " + std::to_string(abi::planVersion)),
+            std::string::npos)
+      << error;
 }
 
 struct Mistake {
@@ -114,7 +64,7 @@ struct Mistake {
 class MistakeTest : public ::testing::TestWithParam<Mistake> {};
 
 TEST_P(MistakeTest, IsNamed) {
-  abi::Artefact artefact = sample();
+  abi::Artefact artefact = samplePlan();
   ASSERT_EQ(validatePlan(artefact).message(), "");
   GetParam().make(artefact.plan);
   std::string error = validatePlan(artefact).message();
@@ -124,6 +74,8 @@ TEST_P(MistakeTest, IsNamed) {
 const Mistake mistakes[] = {
     {"ArenaOverrun", [](abi::Plan &p) { p.arenaBytes = 0; },
      "buffer 2 ends past the arena"},
+    {"ArenaTooLarge", [](abi::Plan &p) { p.arenaBytes = int64_t(1) << 40; },
+     "the arena has 1099511627776 bytes, its buffers need 128"},
     {"UnalignedBuffer", [](abi::Plan &p) { p.buffers[2].offset = 4; },
      "buffer 2 is not aligned"},
     {"UnknownBuffer", [](abi::Plan &p) { p.steps[0].buffers[1] = 9; },

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Damage that no checksum reveals: a plan is refused with a sentence, or it
+// loads and runs within its buffers (which the sanitizers watch).
+#include "tessera-rt/Program.h"
+#include "tessera/ABI/PlanCodec.h"
+#include "test/runtime/SamplePlan.h"
+
+#include <gtest/gtest.h>
+
+#include <climits>
+#include <random>
+
+namespace tessera {
+using namespace rt;
+using namespace test;
+namespace {
+
+/// Visits a plan's values as PlanCodec does and changes the one that has number
+/// `target`. A vector's length and a string are one value each.
+class Damage {
+public:
+  Damage(int64_t target, int64_t value) : target(target), value(value) {}
+
+  template <typename... T> void operator()(T &...values) {
+    (change(values), ...);
+  }
+  /// Values seen.
+  int64_t count = 0;
+
+private:
+  template <typename T> void change(T &field) {
+    if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
+      if (count++ == target)
+        field = static_cast<T>(value);
+    } else {
+      field.visit(*this);
+    }
+  }
+  void change(std::string &field) {
+    if (count++ == target)
+      field.resize(value & 7, '\xff');
+  }
+  template <typename T> void change(std::vector<T> &field) {
+    if (count++ == target)
+      field.resize(value & 7);
+    for (T &item : field)
+      change(item);
+  }
+
+  int64_t target, value;
+};
+
+/// Runs an accepted program on the null device, which does all but kernels.
+void runWithoutKernels(const abi::Artefact &artefact) {
+  const abi::Plan &plan = artefact.plan;
+  ASSERT_LE(plan.arenaBytes, 1 << 20);
+  ExecutableOptions options;
+  options.device = "null";
+  options.threads = 1;
+  auto executable = Executable::create(artefact, options);
+  if (!executable.ok()) {
+    EXPECT_NE(executable.status().message(), "");
+    return;
+  }
+  std::vector<std::vector<char>> memory;
+  std::vector<Executable::Input> inputs;
+  std::vector<void *> outputs;
+  auto give = [&](const abi::Tensor &tensor) {
+    int64_t bytes = abi::numElements(tensor.shape) * abi::sizeOf(tensor.dtype);
+    memory.emplace_back(bytes + 1);
+    return static_cast<void *>(memory.back().data());
+  };
+  for (const std::vector<abi::Tensor> *tensors : {&plan.inputs, &plan.outputs})
+    for (const abi::Tensor &tensor : *tensors)
+      if (abi::numElements(tensor.shape) > 1 << 24)
+        return; // Takes no memory of its own: the caller would bring it.
+  for (const abi::Tensor &tensor : plan.inputs)
+    inputs.push_back({give(tensor), nullptr});
+  for (const abi::Tensor &tensor : plan.outputs)
+    outputs.push_back(give(tensor));
+  Status status = (*executable)->run(inputs.data(), outputs.data());
+  if (!status.ok())
+    EXPECT_NE(status.message(), "");
+}
+
+TEST(DamagedPlanTest, EveryValueMayBeWrong) {
+  Damage counter(-1, 0);
+  abi::Artefact sample = samplePlan();
+  counter(sample.plan);
+  ASSERT_GT(counter.count, 100);
+  int accepted = 0;
+  for (int64_t target = 0; target < counter.count; ++target)
+    for (int64_t value :
+         {int64_t(0), int64_t(1), int64_t(2), int64_t(3), int64_t(5),
+          int64_t(6), int64_t(24), int64_t(64), int64_t(128), int64_t(255),
+          int64_t(-1), int64_t(-64), int64_t(INT_MAX), int64_t(1) << 32,
+          int64_t(1) << 40, INT64_MAX, INT64_MIN}) {
+      abi::Artefact artefact = samplePlan();
+      Damage damage(target, value);
+      damage(artefact.plan);
+      std::string bytes = abi::encodeArtefact(artefact);
+      auto loaded = loadArtefact(bytes.data(), bytes.size());
+      if (!loaded.ok()) {
+        EXPECT_NE(loaded.status().message(), "");
+        continue;
+      }
+      ++accepted;
+      runWithoutKernels(*loaded);
+    }
+  EXPECT_GT(accepted, 0);
+}
+
+TEST(DamagedPlanTest, SeveralRandomBytesMayBeWrong) {
+  const std::string bytes = abi::encodeArtefact(samplePlan());
+  constexpr size_t header = sizeof(abi::ArtefactHeader);
+  std::mt19937 random(1);
+  for (int round = 0; round < 30000; ++round) {
+    std::string damaged = bytes;
+    for (int change = 0; change < 1 + round % 3; ++change)
+      damaged[header + random() % (bytes.size() - header)] =
+          static_cast<char>(random());
+    uint64_t checksum =
+        abi::checksumOf(damaged.data() + header, damaged.size() - header);
+    damaged.replace(offsetof(abi::ArtefactHeader, checksum), 8,
+                    reinterpret_cast<const char *>(&checksum), 8);
+    auto loaded = loadArtefact(damaged.data(), damaged.size());
+    if (loaded.ok())
+      runWithoutKernels(*loaded);
+    else
+      EXPECT_NE(loaded.status().message(), "");
+  }
+}
+
+} // namespace
+} // namespace tessera

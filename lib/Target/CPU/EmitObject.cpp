@@ -67,12 +67,43 @@ static void emit(Unit &unit, const CPUDescription &cpu, unsigned optLevel) {
   unit.isEmitted = true;
 }
 
+/// Whether some instruction does more with f16 than move it.
+static bool computesHalf(const llvm::Module &module) {
+  auto isHalf = [](const llvm::Value *value) {
+    return value->getType()->getScalarType()->isHalfTy();
+  };
+  for (const llvm::Function &function : module)
+    for (const llvm::BasicBlock &block : function)
+      for (const llvm::Instruction &op : block) {
+        if (isa<llvm::LoadInst, llvm::StoreInst, llvm::PHINode,
+                llvm::SelectInst, llvm::InsertElementInst,
+                llvm::ExtractElementInst, llvm::ShuffleVectorInst,
+                llvm::BitCastInst>(op))
+          continue;
+        if (isHalf(&op) || llvm::any_of(op.operand_values(), isHalf))
+          return true;
+      }
+  return false;
+}
+
 static LogicalResult translate(ModuleOp kernel, const CPUDescription &cpu,
                                const llvm::TargetMachine &machine, Unit &unit) {
   unit.context = std::make_unique<llvm::LLVMContext>();
   unit.module = translateModuleToLLVMIR(kernel, *unit.context, "kernels");
   if (!unit.module)
     return kernel.emitError("kernels could not be translated to LLVM IR");
+  // Without such instructions LLVM calls the compiler's library, which host
+  // objects do not link.
+  if (cpu.architecture == "x86_64" &&
+      !llvm::is_contained(cpu.features, "f16c") && computesHalf(*unit.module)) {
+    InFlightDiagnostic error = kernel.emitError()
+                               << "the program computes with f16, for which "
+                                  "the CPU '"
+                               << cpu.model << "' has no instructions (f16c)";
+    error.attachNote() << "compile for a later CPU, --target=cpu:x86-64-v3 "
+                          "say, or use f32 or bf16";
+    return error;
+  }
   applyCPU(*unit.module, cpu, machine);
   unit.cost = unit.module->getInstructionCount();
   return success();

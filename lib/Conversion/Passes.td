@@ -58,12 +58,13 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
 
     Elements of stores, reductions, products and buffers are dealt to the block's
     threads; neighbouring threads take neighbouring elements, so global accesses
-    coalesce. Products accumulate in registers over the dimension they sum, from
-    operands in shared memory. Tiles carried by loops lie in shared memory.
+    coalesce, by vectors of up to 16 bytes. Products accumulate in registers, for
+    a whole loop where it only adds to them, from operands in shared memory. Other
+    tiles carried by loops lie in shared memory.
     Transcendental functions become polynomials in f32.
 
     Errors: an op that is not part of the tile stage; more than 48 KiB of shared
-    memory; transcendental functions of f64.
+    memory; a grid that no GPU takes; transcendental functions of f64.
   }];
   let dependentDialects = ["::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect",

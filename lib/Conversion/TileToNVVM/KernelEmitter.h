@@ -3,7 +3,8 @@
 //
 // A tile is either *virtual*: its elements are computed where they are used
 // (loads, elementwise ops, broadcasts, iota), or *buffered* in shared memory
-// (products, reductions, loop-carried tiles, operands of products). Each
+// (products, reductions, loop-carried tiles, operands of products), or, while a
+// loop only adds to a product, in the threads' *registers*. Each
 // consumer that needs all elements at one time (a store, a reduction, a
 // product, the filling of a buffer) becomes a nest of loops over its elements,
 // dealt to the block's threads so that neighbouring threads take neighbouring

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/IR/KernelAnalysis.h"
+
+#include "mlir/Parser/Parser.h"
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using namespace tessera::tile;
+
+namespace {
+
+class KernelAnalysisTest : public testing::Test {
+protected:
+  KernelAnalysisTest() { context.loadDialect<TileDialect>(); }
+
+  /// The product in a loop that carries %acc and yields what `body` calls
+  /// %next; %a and %b are its factors, %f a tile of the accumulator's shape.
+  DotOp productIn(StringRef body) {
+    std::string text =
+        ("tile.kernel @k grid [1] inputs 2 {\n"
+         "^bb0(%x: memref<2x3xf32>, %w: memref<3x5xf32>, %y: "
+         "memref<2x5xf32>):\n"
+         "%c0 = arith.constant 0 : index\n%c1 = arith.constant 1 : index\n"
+         "%c4 = arith.constant 4 : index\n"
+         "%zero = arith.constant dense<0.0> : tensor<2x5xf32>\n"
+         "%half = arith.constant dense<0.5> : tensor<2x5xf32>\n"
+         "%a = tile.load %x[%c0, %c0] : memref<2x3xf32> -> tensor<2x3xf32>\n"
+         "%b = tile.load %w[%c0, %c0] : memref<3x5xf32> -> tensor<3x5xf32>\n"
+         "%r = scf.for %i = %c0 to %c4 step %c1 iter_args(%acc = %zero) -> "
+         "(tensor<2x5xf32>) {\n" +
+         body +
+         "\nscf.yield %next : tensor<2x5xf32>\n}\n"
+         "tile.store %r, %y[%c0, %c0] : tensor<2x5xf32>, memref<2x5xf32>\n}\n")
+            .str();
+    module = parseSourceString<ModuleOp>(text, &context);
+    EXPECT_TRUE(module) << text;
+    DotOp product;
+    module->walk([&](DotOp op) { product = op; });
+    return product;
+  }
+
+  /// ` : types` of a product.
+  static constexpr const char *types =
+      " : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>\n";
+
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+};
+
+TEST_F(KernelAnalysisTest, ASumOfProductsIsFormedInPlace) {
+  DotOp op = productIn(std::string("%next = tile.dot %a, %b, %acc") + types);
+  EXPECT_TRUE(getAccumulatorSource(op));
+  EXPECT_TRUE(accumulatesInPlace(op));
+}
+
+TEST_F(KernelAnalysisTest, AScaledAccumulatorComesFromTheCarriedTile) {
+  DotOp op =
+      productIn(std::string("%s = arith.mulf %acc, %half : tensor<2x5xf32>\n"
+                            "%next = tile.dot %a, %b, %s") +
+                types);
+  EXPECT_TRUE(getAccumulatorSource(op));
+  EXPECT_TRUE(accumulatesInPlace(op));
+}
+
+TEST_F(KernelAnalysisTest, ATileThatIsReadAgainIsNotOverwritten) {
+  DotOp op = productIn(std::string("%p = tile.dot %a, %b, %acc") + types +
+                       "%next = arith.addf %p, %acc : tensor<2x5xf32>\n");
+  EXPECT_FALSE(getAccumulatorSource(op));
+  EXPECT_FALSE(accumulatesInPlace(op));
+}
+
+TEST_F(KernelAnalysisTest, AProductThatIsNotCarriedOnIsNotInPlace) {
+  DotOp op = productIn(std::string("%p = tile.dot %a, %b, %acc") + types +
+                       "%next = arith.mulf %p, %half : tensor<2x5xf32>\n");
+  EXPECT_TRUE(getAccumulatorSource(op));
+  EXPECT_FALSE(accumulatesInPlace(op));
+}
+
+TEST_F(KernelAnalysisTest, AConstantAccumulatorHasNoSource) {
+  DotOp op = productIn(std::string("%p = tile.dot %a, %b, %zero") + types +
+                       "%next = arith.addf %p, %acc : tensor<2x5xf32>\n");
+  EXPECT_FALSE(getAccumulatorSource(op));
+}
+
+TEST_F(KernelAnalysisTest, WhatElementsNeedAloneIsVirtual) {
+  DotOp op =
+      productIn(std::string("%s = arith.mulf %acc, %half : tensor<2x5xf32>\n"
+                            "%next = tile.dot %a, %b, %s") +
+                types);
+  EXPECT_TRUE(isVirtualTileOp(op.getLhs().getDefiningOp()));
+  EXPECT_TRUE(isVirtualTileOp(op.getAcc().getDefiningOp()));
+  EXPECT_FALSE(isVirtualTileOp(op));
+  module->walk([](ProgramIdOp id) { EXPECT_FALSE(isVirtualTileOp(id)); });
+  module->walk([](arith::ConstantOp constant) {
+    EXPECT_EQ(isVirtualTileOp(constant), isTile(constant.getResult()));
+  });
+}
+
+} // namespace

@@ -264,6 +264,21 @@ private:
   llvm::DenseMap<Value, Value> launched;
 };
 
+/// Kernels are of one device: tensors have local shapes.
+LogicalResult checkIsLocal(func::FuncOp function) {
+  for (Type type : llvm::concat<const Type>(function.getArgumentTypes(),
+                                            function.getResultTypes())) {
+    if (!isa<MeshTensorType>(type))
+      continue;
+    InFlightDiagnostic error = function.emitError()
+                               << "@" << function.getSymName()
+                               << " holds whole tensors, as " << type;
+    error.attachNote() << "run the passes up to tessera-partition first";
+    return error;
+  }
+  return success();
+}
+
 struct ConvertTesseraToTilePass
     : impl::ConvertTesseraToTileBase<ConvertTesseraToTilePass> {
   using ConvertTesseraToTileBase::ConvertTesseraToTileBase;
@@ -281,7 +296,8 @@ struct ConvertTesseraToTilePass
     for (func::FuncOp function : functions) {
       if (function.isDeclaration())
         continue;
-      if (failed(FunctionConverter(function, sizes, kernels).run()))
+      if (failed(checkIsLocal(function)) ||
+          failed(FunctionConverter(function, sizes, kernels).run()))
         return signalPassFailure();
     }
     numKernels += kernels.size();

@@ -1,0 +1,72 @@
+// RUN: tessera-opt %s -convert-tessera-to-tile | FileCheck %s
+// RUN: tessera-opt %s -convert-tessera-to-tile=target=cuda | FileCheck %s
+
+// A block of the result names a block of the input.
+// CHECK: tile.kernel @transposed_pointwise_transpose grid [1] inputs 1
+// CHECK: tile.load {{.*}} : memref<2x3x5xf32> -> tensor<2x3x5xf32>
+// CHECK: tile.trans {{.*}} [2, 0, 1]
+func.func @transposed(%x: tensor<2x3x5xf32>) -> tensor<5x2x3xf32> {
+  %0 = tessera.transpose %x [2, 0, 1] : tensor<2x3x5xf32> -> tensor<5x2x3xf32>
+  return %0 : tensor<5x2x3xf32>
+}
+
+// A slice without strides moves the offsets, one with strides reads a view.
+// CHECK: tile.kernel @sliced
+// CHECK: tile.load %{{.*}}[%c1, %c2] : memref<7x9xf32> -> tensor<5x7xf32>
+func.func @sliced(%x: tensor<7x9xf32>) -> tensor<5x7xf32> {
+  %0 = tessera.slice %x [1, 2] to [6, 9] by [1, 1] : tensor<7x9xf32> -> tensor<5x7xf32>
+  return %0 : tensor<5x7xf32>
+}
+
+// CHECK: tile.kernel @every_second
+// CHECK: memref.reinterpret_cast {{.*}} to offset: [1], sizes: [7, 4], strides: [9, 2]
+func.func @every_second(%x: tensor<7x9xf32>) -> tensor<7x4xf32> {
+  %0 = tessera.slice %x [0, 1] to [7, 9] by [1, 2] : tensor<7x9xf32> -> tensor<7x4xf32>
+  return %0 : tensor<7x4xf32>
+}
+
+// Before the start an index is a large unsigned number.
+// CHECK: tile.kernel @padded
+// CHECK: arith.cmpi ult
+// CHECK: arith.select
+func.func @padded(%x: tensor<2x3xf32>) -> tensor<2x6xf32> {
+  %0 = tessera.pad %x low [0, 1] high [0, 2] value 1.5 : f32 : tensor<2x3xf32> -> tensor<2x6xf32>
+  return %0 : tensor<2x6xf32>
+}
+
+// CHECK: tile.kernel @joined_pointwise_concatenate grid [1] inputs 2
+// CHECK-COUNT-2: tile.load
+// CHECK: arith.select
+func.func @joined(%x: tensor<2x3xf32>, %y: tensor<2x5xf32>) -> tensor<2x8xf32> {
+  %0 = tessera.concatenate %x, %y dim 1 : (tensor<2x3xf32>, tensor<2x5xf32>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}
+
+// The indexed dimension comes first in a view of the table.
+// CHECK: tile.kernel @looked_up
+// CHECK: memref.reinterpret_cast {{.*}} sizes: [5, 7], strides: [1, 5]
+// CHECK: tile.gather {{.*}} -> tensor<3x7xf32>
+// CHECK: tile.trans {{.*}} [1, 0]
+func.func @looked_up(%t: tensor<7x5xf32>, %at: tensor<3xi32>) -> tensor<7x3xf32> {
+  %0 = tessera.gather %t [%at] dim 1 : tensor<7x5xf32>, tensor<3xi32> -> tensor<7x3xf32>
+  return %0 : tensor<7x3xf32>
+}
+
+// Memory is what a lookup reads, so the table is made by a kernel of its own.
+// CHECK: tile.kernel @in_a_made_table_pointwise_iota
+// CHECK: tile.kernel @in_a_made_table_pointwise_gather
+// CHECK: tile.gather
+func.func @in_a_made_table(%at: tensor<3xi32>) -> tensor<3xf32> {
+  %t = tessera.iota dim 0 : tensor<7xf32>
+  %0 = tessera.gather %t [%at] dim 0 : tensor<7xf32>, tensor<3xi32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// A renaming of the same bytes is no kernel.
+// CHECK-LABEL: func.func @renamed
+// CHECK-NEXT: tessera.reshape
+// CHECK-NEXT: return
+func.func @renamed(%x: tensor<2x3xf32>) -> tensor<6xf32> {
+  %0 = tessera.reshape %x : tensor<2x3xf32> -> tensor<6xf32>
+  return %0 : tensor<6xf32>
+}

@@ -355,11 +355,17 @@ TEST(ReshardPlanner, MovesBetweenUnlikeNumberingsOfAnAxis) {
 TEST(ReshardPlanner, ReducesAPartialValueIntoAnUnlikeNumbering) {
   Mesh mesh = makeMesh({6});
   Layout from = Layout::replicated("mesh", 1), to = from;
-  from.partial = {{"x", 1, 2}};
-  for (const AxisRef &axis : {AxisRef{"x", 1, 3}, AxisRef{"x", 3, 2}}) {
-    to.dims[0].axes = {axis};
-    expectPlanMoves(from, to, {7}, mesh);
-  }
+  const std::vector<AxisRef> byTwo = {{"x", 1, 2}, {"x", 2, 3}};
+  const std::vector<AxisRef> byThree = {{"x", 1, 3}, {"x", 3, 2}};
+  for (const AxisRef &a : byTwo)
+    for (const AxisRef &b : byThree) {
+      from.partial = {a};
+      to.dims[0].axes = {b};
+      expectPlanMoves(from, to, {7}, mesh);
+      from.partial = {b};
+      to.dims[0].axes = {a};
+      expectPlanMoves(from, to, {7}, mesh);
+    }
 }
 
 // Only what changes moves: the major cut along y stays as it is.

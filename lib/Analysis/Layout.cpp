@@ -27,6 +27,9 @@ int64_t AxisRef::coordinateOn(const Mesh &mesh, int64_t device) const {
 bool AxisRef::overlaps(const AxisRef &other, const Mesh &mesh) const {
   if (name != other.name)
     return false;
+  // An axis of one device has no digits, and is used once all the same.
+  if (*this == other)
+    return true;
   // Disjoint are digits of one numbering, the one wholly major to the other:
   // x:(1)2 and x:(2)3 of six devices. x:(1)2 and x:(3)2 are not, as no
   // numbering [2, k, 2] has six devices.

@@ -52,6 +52,12 @@ TEST(Layout, SubAxesOfOneAxisOverlapWhereTheyShareDigits) {
   EXPECT_FALSE(x.overlaps(y, mesh));
 }
 
+TEST(Layout, AnAxisOfOneDeviceOverlapsItself) {
+  Mesh mesh;
+  mesh.axes = {{"one", 1, LinkClass::Shm}};
+  EXPECT_TRUE((AxisRef{"one", 1, 0}).overlaps({"one", 1, 0}, mesh));
+}
+
 // Of six devices, [2, 3] and [3, 2] are two numberings: no device list is both
 // a row of one and a column of the other.
 TEST(Layout, SubAxesOfUnlikeNumberingsOverlap) {

@@ -39,3 +39,16 @@ func.func @a_shared_constant_carries_nothing_over(
   %1 = tessera.mul %y, %c : !tessera.mesh_tensor<8x4xf32, @mesh>
   return %0, %1 : !tessera.mesh_tensor<8x4xf32, @mesh>, !tessera.mesh_tensor<8x4xf32, @mesh>
 }
+
+// -----
+
+// An axis of one device is used once like any other; the two factors of the
+// heads once handed it to each other without end.
+dist.mesh @mesh <[x = 2, y = 1]>
+
+// CHECK-LABEL: @axis_of_one_device
+// CHECK: return %0 : !tessera.mesh_tensor<2x2x3x4xf32, @mesh, [{}, {}, {y}, {}]>
+func.func @axis_of_one_device(%q: !tessera.mesh_tensor<2x2x3x2xf32, @mesh>, %k: !tessera.mesh_tensor<2x2x1x2xf32, @mesh>, %v: !tessera.mesh_tensor<2x2x1x4xf32, @mesh, [{?}, {}, {y, ?}, {}]>, %bias: !tessera.mesh_tensor<2x3x1x2xf32, @mesh, [{?}, {x}, {}, {?}]>) -> !tessera.mesh_tensor<2x2x3x4xf32, @mesh> {
+  %0 = tessera.attention %q, %k, %v bias %bias scale 0.5 : !tessera.mesh_tensor<2x2x3x2xf32, @mesh>, !tessera.mesh_tensor<2x2x1x2xf32, @mesh>, !tessera.mesh_tensor<2x2x1x4xf32, @mesh, [{?}, {}, {y, ?}, {}]>, !tessera.mesh_tensor<2x3x1x2xf32, @mesh, [{?}, {x}, {}, {?}]> -> !tessera.mesh_tensor<2x2x3x4xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<2x2x3x4xf32, @mesh>
+}

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <sched.h>
+#include <utility>
 
 using namespace tessera::rt;
 
@@ -42,6 +43,18 @@ void relax() {
 #endif
 }
 
+/// Takes `cpu` from those that a thread may run on, if others are left;
+/// `before` is what it had.
+bool keepAway(pthread_t thread, int cpu, cpu_set_t &before) {
+  // Fails on machines with more CPUs than the set has room for.
+  if (pthread_getaffinity_np(thread, sizeof(before), &before) != 0)
+    return false;
+  cpu_set_t others = before;
+  CPU_CLR(cpu, &others);
+  return CPU_COUNT(&others) > 0 &&
+         pthread_setaffinity_np(thread, sizeof(others), &others) == 0;
+}
+
 /// The pools that `shared` made. A process that was forked starts anew: it has
 /// the memory of its parent's pools, but none of their threads, and whoever
 /// held the lock is not there to release it.
@@ -66,11 +79,13 @@ ThreadPool::ThreadPool(int threads) : madeIn(generation) {
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, workerStackBytes);
   for (int i = 1; i < threads; ++i) {
-    pthread_t thread;
+    Worker &worker = workers.emplace_back(*this);
     // With fewer threads than asked for, loops are slower but right.
-    if (pthread_create(&thread, &attributes, enterWorker, this) != 0)
+    if (pthread_create(&worker.thread, &attributes, enterWorker, &worker) !=
+        0) {
+      workers.pop_back();
       break;
-    workers.push_back(thread);
+    }
   }
   pthread_attr_destroy(&attributes);
 }
@@ -83,8 +98,8 @@ ThreadPool::~ThreadPool() {
     stopping = true;
   }
   wake.notify_all();
-  for (pthread_t thread : workers)
-    pthread_join(thread, nullptr);
+  for (Worker &worker : workers)
+    pthread_join(worker.thread, nullptr);
 }
 
 std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
@@ -114,10 +129,8 @@ void ThreadPool::run(int64_t newCount, int64_t grain, Call newCall,
   next.store(0, std::memory_order_relaxed);
   uint64_t loop = state.load(std::memory_order_relaxed) / oneLoop + 1;
   state.store(loop * oneLoop | openBit, std::memory_order_seq_cst);
-  if (sleepers.load(std::memory_order_seq_cst) > 0) {
-    std::lock_guard<std::mutex> lock(sleepMutex);
-    wake.notify_all();
-  }
+  if (sleepers.load(std::memory_order_seq_cst) > 0)
+    wakeSleepers();
 
   work();
 
@@ -132,6 +145,20 @@ void ThreadPool::run(int64_t newCount, int64_t grain, Call newCall,
   busy.store(false, std::memory_order_release);
 }
 
+/// Wakes every sleeping worker on another CPU than the caller's, which is busy
+/// with the loop until it ends. The kernel may choose the caller's: it looks
+/// for an idle one only where it believes there are any, and that belief is as
+/// old as its last balancing, which also is what would move the worker,
+/// milliseconds later. Until then the caller would do every loop alone.
+void ThreadPool::wakeSleepers() {
+  std::lock_guard<std::mutex> lock(sleepMutex);
+  int here = sched_getcpu();
+  for (Worker &worker : workers)
+    if (worker.asleep && !worker.keptAway && here >= 0)
+      worker.keptAway = keepAway(worker.thread, here, worker.allowed);
+  wake.notify_all();
+}
+
 void ThreadPool::work() {
   while (true) {
     int64_t begin = next.fetch_add(chunk, std::memory_order_relaxed);
@@ -142,7 +169,8 @@ void ThreadPool::work() {
 }
 
 void *ThreadPool::enterWorker(void *self) {
-  static_cast<ThreadPool *>(self)->workerLoop();
+  Worker &worker = *static_cast<Worker *>(self);
+  worker.pool.workerLoop(worker);
   return nullptr;
 }
 
@@ -152,7 +180,7 @@ bool ThreadPool::hasWork(uint64_t seen, uint64_t lastLoop) {
 
 /// Polls for a while, then sleeps, until there is a loop after `lastLoop` or
 /// the pool ends.
-void ThreadPool::awaitWork(uint64_t lastLoop) {
+void ThreadPool::awaitWork(Worker &self, uint64_t lastLoop) {
   auto isOver = [&](std::memory_order order) {
     return stopping.load(order) || hasWork(state.load(order), lastLoop);
   };
@@ -170,17 +198,21 @@ void ThreadPool::awaitWork(uint64_t lastLoop) {
     waited = Clock::now() - begin;
   }
   std::unique_lock<std::mutex> lock(sleepMutex);
+  self.asleep = true;
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   wake.wait(lock, [&] { return isOver(std::memory_order_seq_cst); });
   sleepers.fetch_sub(1, std::memory_order_relaxed);
+  self.asleep = false;
+  if (std::exchange(self.keptAway, false))
+    pthread_setaffinity_np(pthread_self(), sizeof(self.allowed), &self.allowed);
 }
 
-void ThreadPool::workerLoop() {
+void ThreadPool::workerLoop(Worker &self) {
   uint64_t lastLoop = 0;
   while (!stopping.load(std::memory_order_relaxed)) {
     uint64_t seen = state.load(std::memory_order_acquire);
     if (!hasWork(seen, lastLoop)) {
-      awaitWork(lastLoop);
+      awaitWork(self, lastLoop);
       continue;
     }
     // Joining and closing change the same word, so that the caller waits for

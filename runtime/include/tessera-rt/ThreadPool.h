@@ -6,10 +6,11 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <pthread.h>
-#include <vector>
+#include <sched.h>
 
 namespace tessera::rt {
 
@@ -43,14 +44,27 @@ public:
 private:
   using Call = void (*)(void *context, int64_t begin, int64_t end);
 
+  struct Worker {
+    explicit Worker(ThreadPool &pool) : pool(pool) {}
+    ThreadPool &pool;
+    pthread_t thread = {};
+    // Written under sleepMutex.
+    bool asleep = false;
+    /// Whether it was woken with fewer CPUs than `allowed`, to be given back.
+    bool keptAway = false;
+    cpu_set_t allowed = {};
+  };
+
   void run(int64_t count, int64_t grain, Call call, void *context);
   void work();
-  void workerLoop();
-  void awaitWork(uint64_t lastLoop);
+  void wakeSleepers();
+  void workerLoop(Worker &self);
+  void awaitWork(Worker &self, uint64_t lastLoop);
   static bool hasWork(uint64_t seen, uint64_t lastLoop);
   static void *enterWorker(void *self);
 
-  std::vector<pthread_t> workers;
+  /// A list, since workers hold on to their entries.
+  std::list<Worker> workers;
   /// The generation of processes that has the workers; see ThreadPool.cpp.
   int madeIn;
 

@@ -39,6 +39,29 @@ TEST(ThreadPoolTest, ManyShortLoopsStayRightWhileWorkersFallAsleep) {
   }
 }
 
+TEST(ThreadPoolTest, AWokenWorkerGetsBackTheCpusItMayRunOn) {
+  cpu_set_t allowed;
+  pthread_getaffinity_np(pthread_self(), sizeof(allowed), &allowed);
+  ThreadPool pool(2);
+  pthread_t caller = pthread_self();
+  for (int round = 0; round < 20; ++round) {
+    usleep(3000);
+    std::atomic<bool> workerCame{false};
+    // The caller waits inside its item, so the worker takes the other.
+    pool.parallelFor(2, 1, [&](int64_t, int64_t) {
+      if (pthread_equal(pthread_self(), caller)) {
+        while (!workerCame)
+          sched_yield();
+        return;
+      }
+      cpu_set_t mine;
+      pthread_getaffinity_np(pthread_self(), sizeof(mine), &mine);
+      EXPECT_TRUE(CPU_EQUAL(&mine, &allowed));
+      workerCame = true;
+    });
+  }
+}
+
 TEST(ThreadPoolTest, NestedLoopsRunOnTheCaller) {
   ThreadPool pool(3);
   std::atomic<int64_t> inner{0};

@@ -72,6 +72,8 @@ def check_programs() -> list[Program]:
                 _normal((2, 70, 3, 16), (2, 70, 3, 16), (2, 70, 3, 16))),
         Program("attention_causal", lambda q, k, v: ts.attention(q, k, v, causal=True),
                 _normal((1, 65, 2, 32), (1, 65, 2, 32), (1, 65, 2, 32))),
+        Program("attention_wide_heads", lambda q, k, v: ts.attention(q, k, v),
+                _normal((1, 37, 2, 256), (1, 37, 2, 256), (1, 37, 2, 256))),
         Program("layer_norm", lambda x, w, b: ts.layer_norm(x, w, b),
                 _normal((37, 130), (130,), (130,))),
         Program("rms_norm", lambda x, w: ts.rms_norm(x, w), _normal((19, 384), (384,))),

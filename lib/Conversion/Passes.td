@@ -60,10 +60,11 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
     threads; neighbouring threads take neighbouring elements, so global accesses
     coalesce, by vectors of up to 16 bytes. Products accumulate in registers, for
     a whole loop where it only adds to them, from operands in shared memory. Other
-    tiles carried by loops lie in shared memory.
+    tiles carried by loops lie in shared memory, which the launch gives:
+    `tessera.shared_bytes` of it.
     Transcendental functions become polynomials in f32.
 
-    Errors: an op that is not part of the tile stage; more than 48 KiB of shared
+    Errors: an op that is not part of the tile stage; more than 99 KiB of shared
     memory; a grid that no GPU takes; transcendental functions of f64.
   }];
   let dependentDialects = ["::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",

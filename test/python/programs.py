@@ -2,8 +2,10 @@
 """Programs as text: what the tests share that compile and run them."""
 
 import numpy as np
+import pytest
 
 from tessera._src import native
+from tessera._src.errors import CompileError
 
 
 def mesh_tensor(text: str, layout: str = "") -> str:
@@ -17,3 +19,14 @@ def run(text: str, inputs: list[np.ndarray], target: str) -> list[np.ndarray]:
     executable = native.Executable(artefact)
     words = [word for array in inputs for word in (native.pointer_of(array), 0)]
     return executable.run(words)
+
+
+def kernels_of(text: str, chip: str) -> list[dict]:
+    """What ptxas says of a program's kernels; skips the test where there is no ptxas."""
+    try:
+        _, _, report = native.compile_text(text, target=f"cuda:{chip}", emit="artefact")
+    except CompileError as error:
+        if "ptxas not found" in str(error):
+            pytest.skip("ptxas is not installed")
+        raise
+    return report["kernels"]

@@ -54,6 +54,7 @@ std::set<Module *> modules;
 struct Function {
   Module *module;
   std::string name;
+  unsigned sharedBytes; ///< Most that a launch may ask for.
 };
 std::deque<Function> functions;
 
@@ -175,8 +176,13 @@ EXPORT int cuDeviceGet(int *device, int ordinal) {
 EXPORT int cuDeviceGetAttribute(int *value, int attribute, int) {
   if (Result result = enter("cuDeviceGetAttribute", false))
     return result;
-  *value = attribute == 75 ? state.major : state.minor;
-  return attribute == 75 || attribute == 76 ? success : invalidValue;
+  const std::map<int, int> values = {
+      {75, state.major}, {76, state.minor}, {97, state.sharedBytes}};
+  auto found = values.find(attribute);
+  if (found == values.end())
+    return invalidValue;
+  *value = found->second;
+  return success;
 }
 EXPORT int cuDevicePrimaryCtxRetain(void **context, int device) {
   if (Result result = enter("cuDevicePrimaryCtxRetain", false))
@@ -246,8 +252,20 @@ EXPORT int cuModuleGetFunction(void **function, void *handle,
     return invalidHandle;
   if (!dlsym(module->library, name))
     return notFound;
-  functions.push_back({module, name});
+  functions.push_back({module, name, 48 * 1024});
   *function = &functions.back();
+  return success;
+}
+
+EXPORT int cuFuncSetAttribute(void *handle, int attribute, int value) {
+  if (Result result = enter("cuFuncSetAttribute"))
+    return result;
+  auto *function = static_cast<Function *>(handle);
+  if (!function || function->module->context != stack.back())
+    return invalidHandle;
+  if (attribute != 8 || value < 0 || value > state.sharedBytes)
+    return invalidValue;
+  function->sharedBytes = static_cast<unsigned>(value);
   return success;
 }
 
@@ -358,8 +376,8 @@ EXPORT int cuLaunchKernel(void *handle, unsigned gridX, unsigned gridY,
     return invalidHandle;
   uint64_t threads = uint64_t(blockX) * blockY * blockZ;
   bool isLegal = gridX && gridY && gridZ && gridY <= 65535 && gridZ <= 65535 &&
-                 threads && threads <= 1024 && sharedBytes <= 48 * 1024 &&
-                 parameters && !extra;
+                 threads && threads <= 1024 &&
+                 sharedBytes <= function->sharedBytes && parameters && !extra;
   if (!isLegal)
     return invalidValue;
   using Kernel = void (*)(void *const *, int64_t, int64_t);

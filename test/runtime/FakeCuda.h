@@ -16,6 +16,7 @@ struct FakeCuda {
   // What the machine is like.
   int gpus = 2;
   int major = 9, minor = 0;
+  int sharedBytes = 227 * 1024; ///< Most that a block can have.
   /// Streams never become ready.
   bool hangs = false;
   /// The n-th call from now (0: the next one) of a function returns the code.

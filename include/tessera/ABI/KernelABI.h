@@ -22,6 +22,10 @@ constexpr int64_t bufferAlignment = 64;
 /// have twice as much.
 constexpr int64_t maxKernelScratch = 4 << 20;
 
+/// Shared memory of a cuda block, given at launch, bytes: what every GPU since
+/// compute capability 8.0 has (8.6 the least; 8.0 163 KiB, 9.0 227 KiB).
+constexpr int64_t maxSharedBytes = 99 << 10;
+
 } // namespace tessera::abi
 
 #endif // TESSERA_ABI_KERNELABI_H

@@ -14,7 +14,7 @@ namespace tessera::abi {
 
 /// Raised with every change of the structs below: their byte form has no
 /// redundancy. A runtime reads its own version only.
-constexpr uint32_t planVersion = 2;
+constexpr uint32_t planVersion = 3;
 
 enum class DType : uint8_t { F32, BF16, F16, F64, I32, I64, UI32, I1 };
 /// Bytes of one element in memory; I1 is a byte of 0 or 1.
@@ -82,7 +82,7 @@ struct Kernel {
   std::vector<int64_t> grid; ///< Blocks per dimension, 1 to 3 entries.
   int32_t numInputs = 0;     ///< Leading arguments that are only read.
   int32_t threads = 1;       ///< Per block; cuda and emulated.
-  int64_t sharedBytes = 0;   ///< Per block; cuda and emulated.
+  int64_t sharedBytes = 0;   ///< Per block, at launch; cuda, emulated.
   int32_t registers = 0;     ///< Per thread, from ptxas; 0 where unknown.
   int64_t spillBytes = 0;    ///< Per thread, from ptxas.
 

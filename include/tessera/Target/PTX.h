@@ -22,7 +22,7 @@ struct KernelResources {
   int spillStoreBytes = 0; ///< Per thread, to local memory.
   int spillLoadBytes = 0;  ///< Per thread, from local memory.
   int stackBytes = 0;      ///< Per thread.
-  int sharedBytes = 0;     ///< Static, per block.
+  int sharedBytes = 0;     ///< Static, per block; a launch may give more.
 };
 
 struct Cubin {

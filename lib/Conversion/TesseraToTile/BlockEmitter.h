@@ -36,6 +36,8 @@ public:
 
   /// Shape of a value, scalars as [1].
   static llvm::SmallVector<int64_t> shapeOf1(mlir::Value value);
+  /// Columns of the widest of an attention's queries, keys and values.
+  static int64_t headElements(AttentionOp op);
 
 private:
   mlir::Value compute(mlir::Value value, const BlockBox &box);

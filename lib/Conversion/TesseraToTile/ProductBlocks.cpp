@@ -162,6 +162,10 @@ Value BlockEmitter::emitContract(ContractOp op, const BlockBox &box) {
   return isa<FloatType>(type) ? fromF32(result, type) : result;
 }
 
+int64_t BlockEmitter::headElements(AttentionOp op) {
+  return std::max(shapeOf(op.getQuery())[3], shapeOf(op.getValue())[3]);
+}
+
 Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
   // A block of the result is [1, queries, 1, E].
   int64_t queries = box.sizes[1], headSize = shapeOf(op.getQuery())[3],
@@ -184,7 +188,8 @@ Value BlockEmitter::emitAttention(AttentionOp op, const BlockBox &box) {
   if (!sumType.isF64())
     sumType = builder.getF32Type();
   double minusInfinity = -std::numeric_limits<double>::infinity();
-  int64_t chunk = chooseChunk(length, sizes.attentionKeys);
+  int64_t chunk = chooseChunk(
+      length, attentionRows(sizes, sizes.attentionKeys, headElements(op)));
 
   bool failedInside = false;
   auto scoresAt = [&](Value position) -> Value {

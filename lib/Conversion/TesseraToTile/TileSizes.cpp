@@ -7,8 +7,14 @@ namespace tessera {
 
 TileSizes tileSizesFor(TileTarget target) {
   if (target == TileTarget::CPU)
-    return {512, 192, 384, 64, 256, 4096, 8192, 16384};
-  return {64, 64, 32, 32, 32, 4096, 1024, 4096};
+    return {512, 192, 384, 64, 256, 1 << 18, 4096, 8192, 16384};
+  return {64, 64, 32, 32, 32, 8192, 4096, 1024, 4096};
+}
+
+int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize) {
+  while (most > 1 && most * headSize > sizes.attentionElements)
+    most /= 2;
+  return most;
 }
 
 int64_t chooseChunk(int64_t extent, int64_t most) {

@@ -16,14 +16,19 @@ struct TileSizes {
   int64_t productDepth;   ///< Summed at one time.
   int64_t attentionQueries;
   int64_t attentionKeys;
+  int64_t attentionElements; ///< Of a block's queries, or keys, of all columns.
   int64_t rowElements;       ///< Of all rows of a row kernel's block.
   int64_t pointwiseElements; ///< Of a pointwise kernel's block.
   int64_t reduceElements;    ///< Read at one time by a reduction.
 };
 
 /// cpu: a block of the right factor and of the result stay in a core's second
-/// level cache; cuda: tiles fit 48 KiB of shared memory.
+/// level cache; cuda: two blocks of threads fit a processor's shared memory.
 TileSizes tileSizesFor(TileTarget target);
+
+/// `most` queries or keys of an attention block, halved until their rows of
+/// `headSize` elements are no more than attentionElements.
+int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize);
 
 /// A size for cutting `extent`: the largest divisor not above `most` when it is
 /// at least half of it, else `most` (the last block is then partly outside).

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "SharedMemory.h"
+#include "tessera/Analysis/ArenaPlanner.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -42,28 +43,12 @@ void SharedMemory::leaveLoop() {
 }
 
 int64_t SharedMemory::place() {
-  // First fit in order of birth: a buffer goes to the lowest gap left by the
-  // placed ones that live at the same time.
-  int64_t total = 0;
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    SharedBuffer &buffer = buffers[i];
-    SmallVector<std::pair<int64_t, int64_t>> taken;
-    for (size_t j = 0; j < i; ++j)
-      if (buffers[j].lastStep >= buffer.firstStep &&
-          buffers[j].firstStep <= buffer.lastStep)
-        taken.emplace_back(buffers[j].offset,
-                           buffers[j].offset + buffers[j].bytes);
-    llvm::sort(taken);
-    int64_t offset = 0;
-    for (auto [begin, end] : taken) {
-      if (offset + buffer.bytes <= begin)
-        break;
-      offset = std::max<int64_t>(offset, llvm::alignTo(end, bufferAlignment));
-    }
-    buffer.offset = offset;
-    total = std::max(total, offset + buffer.bytes);
-    auto address = buffer.base.getDefiningOp<LLVM::GEPOp>();
-    address.setRawConstantIndices({static_cast<int32_t>(offset)});
-  }
-  return total;
+  std::vector<ArenaRequest> requests;
+  for (const SharedBuffer &buffer : buffers)
+    requests.push_back({buffer.bytes, buffer.firstStep, buffer.lastStep});
+  ArenaPlan plan = planArena(requests, bufferAlignment);
+  for (auto [buffer, offset] : llvm::zip(buffers, plan.offsets))
+    buffer.base.getDefiningOp<LLVM::GEPOp>().setRawConstantIndices(
+        {static_cast<int32_t>(offset)});
+  return plan.bytes;
 }

@@ -21,7 +21,6 @@ struct SharedBuffer {
   int64_t bytes = 0;
   /// Steps of the kernel between which the contents matter, inclusive.
   int64_t firstStep = 0, lastStep = 0;
-  int64_t offset = 0;
 };
 
 class SharedMemory {
@@ -38,7 +37,9 @@ public:
   /// Each nest of loops over threads is a step.
   void advance() { ++step; }
   void touch(SharedBuffer *buffer);
-  void enterLoop() { loopStarts.push_back(step); }
+  /// A step of its own, so that buffers made before the loop's first nest are
+  /// told from those that existed before the loop.
+  void enterLoop() { loopStarts.push_back(step++); }
   /// Buffers from before the loop that were used inside live to its end: the
   /// next iteration needs them again.
   void leaveLoop();

@@ -2,6 +2,7 @@
 #include "KernelEmitter.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
+#include "tessera/ABI/KernelABI.h"
 #include "tessera/Conversion/Passes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -27,9 +28,6 @@ namespace tessera {
 namespace {
 
 constexpr unsigned sharedSpace = 3;
-/// What a block may use of shared memory without opting in at launch.
-constexpr int64_t maxStaticShared = 48 * 1024;
-
 LLVM::LLVMFuncOp createFunction(OpBuilder &builder, tile::KernelOp kernel,
                                 int threads) {
   MLIRContext *context = builder.getContext();
@@ -64,11 +62,12 @@ LLVM::LLVMFuncOp createFunction(OpBuilder &builder, tile::KernelOp kernel,
   return function;
 }
 
-/// The block's shared memory, of a size that is set once it is known.
+/// The block's shared memory. Declared, not defined: its size is an argument of
+/// the launch, as more than 48 KiB cannot be had otherwise.
 LLVM::GlobalOp createShared(OpBuilder &builder, tile::KernelOp kernel) {
   auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
   return LLVM::GlobalOp::create(builder, kernel.getLoc(), type,
-                                /*isConstant=*/false, LLVM::Linkage::Internal,
+                                /*isConstant=*/false, LLVM::Linkage::External,
                                 (kernel.getSymName() + "_shared").str(),
                                 Attribute(), /*alignment=*/16, sharedSpace);
 }
@@ -103,16 +102,14 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel) {
   LLVM::ReturnOp::create(builder, kernel.getLoc(), ValueRange());
 
   int64_t bytes = emitter.placeShared();
-  if (bytes > maxStaticShared)
+  if (bytes > abi::maxSharedBytes)
     return kernel.emitOpError()
            << "needs " << bytes << " bytes of shared memory, a block has "
-           << maxStaticShared << "; choose smaller tiles";
+           << abi::maxSharedBytes << "; choose smaller tiles";
   function->setAttr("tessera.shared_bytes", builder.getI64IntegerAttr(bytes));
   if (bytes == 0) {
     shared.getDefiningOp()->erase();
     global.erase();
-  } else {
-    global.setGlobalType(LLVM::LLVMArrayType::get(builder.getI8Type(), bytes));
   }
   return success();
 }

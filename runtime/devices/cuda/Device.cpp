@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 using namespace tessera;
 using namespace tessera::rt;
@@ -16,6 +17,12 @@ namespace {
 
 /// CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
 constexpr int capabilityMajor = 75, capabilityMinor = 76;
+/// CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN.
+constexpr int sharedOptIn = 97;
+/// CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES.
+constexpr int maxDynamicShared = 8;
+/// Shared memory that a launch may ask for without opting in, bytes.
+constexpr int64_t sharedWithoutOptIn = 48 * 1024;
 /// Blocks along the second and third dimension of a grid.
 constexpr int64_t maxGridYZ = 65535;
 /// CU_STREAM_NON_BLOCKING.
@@ -67,15 +74,18 @@ private:
     int handle = 0;
     void *context = nullptr;
     int major = 0, minor = 0;      ///< Compute capability.
+    int sharedBytes = 0;           ///< Most that a block can have.
     std::vector<void *> modules;   ///< One per object.
     std::vector<void *> functions; ///< One per kernel.
   };
 
   Gpu &gpuOf(int device) { return gpus[device % gpus.size()]; }
   Status open(int ordinal);
-  Status readCapability(Gpu &gpu);
+  Status readAttributes(Gpu &gpu);
   Status wait(int device);
   Status loadOn(Gpu &gpu, const abi::Artefact &artefact);
+  Status checkLimits(const Gpu &gpu, const abi::Kernel &kernel);
+  Status loadKernel(Gpu &gpu, const abi::Kernel &kernel);
 
   const CudaDriver &driver;
   DeviceOptions options;
@@ -89,15 +99,17 @@ private:
 
 } // namespace
 
-Status CudaDevice::readCapability(Gpu &gpu) {
-  Status status = driver.check(
-      driver.deviceGetAttribute(&gpu.major, capabilityMajor, gpu.handle),
-      "cuDeviceGetAttribute");
-  if (!status.ok())
-    return status;
-  return driver.check(
-      driver.deviceGetAttribute(&gpu.minor, capabilityMinor, gpu.handle),
-      "cuDeviceGetAttribute");
+Status CudaDevice::readAttributes(Gpu &gpu) {
+  const std::pair<int, int *> wanted[] = {{capabilityMajor, &gpu.major},
+                                          {capabilityMinor, &gpu.minor},
+                                          {sharedOptIn, &gpu.sharedBytes}};
+  for (auto [attribute, value] : wanted)
+    if (Status status = driver.check(
+            driver.deviceGetAttribute(value, attribute, gpu.handle),
+            "cuDeviceGetAttribute");
+        !status.ok())
+      return status;
+  return Status::success();
 }
 
 Status CudaDevice::open(int ordinal) {
@@ -105,7 +117,7 @@ Status CudaDevice::open(int ordinal) {
   Status status =
       driver.check(driver.deviceGet(&gpu.handle, ordinal), "cuDeviceGet");
   if (status.ok())
-    status = readCapability(gpu);
+    status = readAttributes(gpu);
   if (status.ok())
     status = driver.check(driver.retainContext(&gpu.context, gpu.handle),
                           "cuDevicePrimaryCtxRetain");
@@ -191,23 +203,44 @@ Status CudaDevice::loadOn(Gpu &gpu, const abi::Artefact &artefact) {
     gpu.modules.push_back(module);
   }
   for (const abi::Kernel &kernel : kernels) {
-    for (size_t i = 1; i < kernel.grid.size(); ++i)
-      if (kernel.grid[i] > maxGridYZ)
-        return Status::error("kernel '" + kernel.name + "' has " +
-                             std::to_string(kernel.grid[i]) +
-                             " blocks along grid dimension " +
-                             std::to_string(i) + ", a GPU takes at most " +
-                             std::to_string(maxGridYZ));
-    void *function = nullptr;
-    Status status =
-        driver.check(driver.getFunction(&function, gpu.modules[kernel.object],
-                                        kernel.symbol.c_str()),
-                     "cuModuleGetFunction");
+    Status status = checkLimits(gpu, kernel);
+    if (status.ok())
+      status = loadKernel(gpu, kernel);
     if (!status.ok())
       return status.in("kernel '" + kernel.name + "'");
-    gpu.functions.push_back(function);
   }
   return Status::success();
+}
+
+Status CudaDevice::checkLimits(const Gpu &gpu, const abi::Kernel &kernel) {
+  for (size_t i = 1; i < kernel.grid.size(); ++i)
+    if (kernel.grid[i] > maxGridYZ)
+      return Status::error(std::to_string(kernel.grid[i]) +
+                           " blocks along grid dimension " + std::to_string(i) +
+                           ", a GPU takes at most " +
+                           std::to_string(maxGridYZ));
+  if (kernel.sharedBytes > gpu.sharedBytes)
+    return Status::error(std::to_string(kernel.sharedBytes) +
+                         " bytes of shared memory, a block of this GPU has at "
+                         "most " +
+                         std::to_string(gpu.sharedBytes));
+  return Status::success();
+}
+
+Status CudaDevice::loadKernel(Gpu &gpu, const abi::Kernel &kernel) {
+  void *function = nullptr;
+  Status status =
+      driver.check(driver.getFunction(&function, gpu.modules[kernel.object],
+                                      kernel.symbol.c_str()),
+                   "cuModuleGetFunction");
+  if (status.ok() && kernel.sharedBytes > sharedWithoutOptIn)
+    status = driver.check(
+        driver.setFunctionAttribute(function, maxDynamicShared,
+                                    static_cast<int>(kernel.sharedBytes)),
+        "cuFuncSetAttribute");
+  if (status.ok())
+    gpu.functions.push_back(function);
+  return status;
 }
 
 void *CudaDevice::allocate(int device, size_t bytes) {
@@ -314,7 +347,8 @@ Status CudaDevice::launch(const Launch &launch) {
       parameters[i] = const_cast<void **>(&launch.args[device][i]);
     Status status =
         driver.check(driver.launch(gpu.functions[launch.kernel], grid[0],
-                                   grid[1], grid[2], kernel.threads, 1, 1, 0,
+                                   grid[1], grid[2], kernel.threads, 1, 1,
+                                   static_cast<unsigned>(kernel.sharedBytes),
                                    streams[device], parameters.data(), nullptr),
                      "cuLaunchKernel");
     if (!status.ok())

@@ -182,7 +182,31 @@ TEST_F(CudaDeviceTest, AMissingKernelIsNamed) {
 
 TEST_F(CudaDeviceTest, AGridThatNoGpuTakesIsRefused) {
   artefact.plan.kernels[0].grid = {1, 65536};
-  EXPECT_NE(useDevice().message().find("65536 blocks along grid dimension 1"),
+  EXPECT_NE(useDevice().message().find(
+                "kernel 'add_one_0': 65536 blocks along grid dimension 1"),
+            std::string::npos);
+}
+
+TEST_F(CudaDeviceTest, MuchSharedMemoryIsAskedForBeforeTheLaunch) {
+  artefact.plan.kernels[0].sharedBytes = 99 * 1024;
+  Status status = useDevice();
+  EXPECT_TRUE(status.ok()) << status.message();
+  const std::vector<std::string> &calls = fake().calls;
+  // Once on each of the two GPUs.
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "cuFuncSetAttribute"), 2);
+  fake().reset();
+  fake().failures["cuFuncSetAttribute"] = {0, 2};
+  EXPECT_NE(useDevice().message().find(
+                "kernel 'add_one_0': cuFuncSetAttribute: CUDA_ERROR"),
+            std::string::npos);
+}
+
+TEST_F(CudaDeviceTest, MoreSharedMemoryThanTheGpuHasIsRefused) {
+  fake().sharedBytes = 64 * 1024;
+  artefact.plan.kernels[0].sharedBytes = 65 * 1024;
+  EXPECT_NE(useDevice().message().find(
+                "kernel 'add_one_0': 66560 bytes of shared memory, a block of "
+                "this GPU has at most 65536"),
             std::string::npos);
 }
 

@@ -4,7 +4,7 @@
 // every thread reads it after the barrier.
 // CHECK-LABEL: llvm.func @row_sum
 // CHECK-SAME: nvvm.reqntid = array<i32: 32>
-// CHECK-SAME: tessera.shared_bytes = 8
+// CHECK-SAME: tessera.shared_bytes = 16
 // CHECK: nvvm.read.ptx.sreg.ctaid.x
 // CHECK-COUNT-5: nvvm.shfl.sync bfly
 // CHECK: llvm.store {{.*}} : f32, !llvm.ptr<3>

@@ -82,7 +82,8 @@ TEST_F(PTX, EveryChipAssemblesWithoutSpills) {
     EXPECT_GT(cubin->kernels[0].registers, 16);
     EXPECT_EQ(cubin->kernels[0].spillStoreBytes, 0);
     EXPECT_EQ(cubin->kernels[0].spillLoadBytes, 0);
-    EXPECT_GT(cubin->kernels[0].sharedBytes, 16384);
+    // The launch gives what tessera.shared_bytes says.
+    EXPECT_EQ(cubin->kernels[0].sharedBytes, 0);
     EXPECT_GT(cubin->bytes.size(), 1000u);
   }
 }

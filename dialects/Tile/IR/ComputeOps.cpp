@@ -53,10 +53,6 @@ LogicalResult DotOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ReduceOp::verify() {
-  StringRef kinds[] = {"sum", "max", "min", "prod"};
-  if (!llvm::is_contained(kinds, getKind()))
-    return emitOpError() << "cannot combine elements by \"" << getKind()
-                         << "\"; expected sum, max, min or prod";
   SmallVector<int64_t> shape(shapeOf(getInput()));
   auto dim = static_cast<int64_t>(getDim());
   if (failed(verifyDim(*this, dim, shape.size())))
@@ -71,7 +67,7 @@ LogicalResult ReduceOp::verify() {
 OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {
   if (getInput().getType() == getType())
     return getInput(); // One element along the dimension.
-  if (getKind() == "max" || getKind() == "min")
+  if (getKind() == ReductionKind::max || getKind() == ReductionKind::min)
     return resizedSplat(adaptor.getInput(), getType());
   return {};
 }

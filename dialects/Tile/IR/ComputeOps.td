@@ -2,8 +2,8 @@
 #ifndef TESSERA_TILE_IR_COMPUTEOPS_TD
 #define TESSERA_TILE_IR_COMPUTEOPS_TD
 
-include "mlir/IR/EnumAttr.td"
 include "dialects/Tile/IR/TileDialect.td"
+include "dialects/Tile/IR/TileEnums.td"
 
 def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["acc", "result"]>]> {
   let summary = "Adds a matrix product to an accumulator.";
@@ -33,10 +33,10 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
     element is; those of integers are signed. The order is the target's choice.
 
     ```mlir
-    %1 = tile.reduce "sum" %0 dim 1 : tensor<4x5xf32> -> tensor<4x1xf32>
+    %1 = tile.reduce sum %0 dim 1 : tensor<4x5xf32> -> tensor<4x1xf32>
     ```
   }];
-  let arguments = (ins Arg<StrAttr, "how elements are combined">:$kind,
+  let arguments = (ins Arg<Tile_ReductionKind, "how elements are combined">:$kind,
                        Arg<Tile_NumberTile, "the elements">:$input,
                        Arg<I64Attr, "the dimension">:$dim);
   let results = (outs Res<Tile_NumberTile, "the combined values">:$result);

@@ -18,6 +18,8 @@
 
 #include "dialects/Tile/IR/TileDialect.h.inc"
 
+#include "dialects/Tile/IR/TileEnums.h.inc"
+
 namespace tessera::tile {
 
 /// Whether values of `type` are tiles: builtin tensors of static shape, rank 1

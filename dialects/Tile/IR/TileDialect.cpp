@@ -5,6 +5,7 @@ using namespace mlir;
 using namespace tessera::tile;
 
 #include "dialects/Tile/IR/TileDialect.cpp.inc"
+#include "dialects/Tile/IR/TileEnums.cpp.inc"
 
 static bool isElementType(Type type) {
   return type.isF64() || type.isF32() || type.isBF16() || type.isF16() ||

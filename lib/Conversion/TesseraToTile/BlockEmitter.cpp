@@ -59,11 +59,11 @@ Value BlockEmitter::load(Value value, const BlockBox &box) {
   Value tile = tile::LoadOp::create(builder, loc,
                                     tileType(box.sizes, type.getElementType()),
                                     memory, box.offsets, TypedAttr());
-  if (!getElementTypeOrSelf(value.getType()).isInteger(1))
-    return tile;
-  Value zero = splatNumber(box.sizes, type.getElementType(), 0);
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, tile,
-                               zero);
+  return fromMemory(tile, getElementTypeOrSelf(value.getType()));
+}
+
+Value BlockEmitter::fromMemory(Value tile, Type elementType) {
+  return elementType.isInteger(1) ? isNotZero(tile) : tile;
 }
 
 Value BlockEmitter::compute(Value value, const BlockBox &box) {
@@ -162,15 +162,15 @@ Value BlockEmitter::transpose(Value tile, ArrayRef<int64_t> permutation) {
       builder, loc, tileType(shape, type.getElementType()), tile, permutation);
 }
 
-Value BlockEmitter::reduce(StringRef kind, Value tile, int64_t dim) {
+Value BlockEmitter::reduce(tile::ReductionKind kind, Value tile, int64_t dim) {
   auto type = cast<RankedTensorType>(tile.getType());
   if (type.getDimSize(dim) == 1)
     return tile;
   SmallVector<int64_t> shape(type.getShape());
   shape[dim] = 1;
-  return tile::ReduceOp::create(
-      builder, loc, tileType(shape, type.getElementType()),
-      builder.getStringAttr(kind), tile, builder.getI64IntegerAttr(dim));
+  return tile::ReduceOp::create(builder, loc,
+                                tileType(shape, type.getElementType()), kind,
+                                tile, static_cast<uint64_t>(dim));
 }
 
 Value BlockEmitter::indicesAlong(ArrayRef<int64_t> shape, int64_t dim,
@@ -195,10 +195,15 @@ Value BlockEmitter::insideAlong(ArrayRef<int64_t> shape, int64_t dim,
                                limit);
 }
 
+Type BlockEmitter::accumulatorType(Type elementType) {
+  bool isNarrow =
+      isa<FloatType>(elementType) && elementType.getIntOrFloatBitWidth() < 32;
+  return isNarrow ? builder.getF32Type() : signlessType(elementType);
+}
+
 Value BlockEmitter::toF32(Value tile) {
   auto type = cast<RankedTensorType>(tile.getType());
-  if (!isa<FloatType>(type.getElementType()) ||
-      type.getElementType().getIntOrFloatBitWidth() >= 32)
+  if (accumulatorType(type.getElementType()) == type.getElementType())
     return tile;
   return arith::ExtFOp::create(builder, loc, type.clone(builder.getF32Type()),
                                tile);

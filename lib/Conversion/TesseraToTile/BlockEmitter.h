@@ -6,6 +6,7 @@
 
 #include "TileSizes.h"
 #include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tile/IR/Reductions.h"
 #include "dialects/Tile/IR/Tile.h"
 
 #include <map>
@@ -43,12 +44,33 @@ private:
   mlir::Value compute(mlir::Value value, const BlockBox &box);
   mlir::Value load(mlir::Value value, const BlockBox &box);
 
+  /// A tile as loaded from memory, whose booleans are i8, in `elementType`.
+  mlir::Value fromMemory(mlir::Value tile, mlir::Type elementType);
+  /// The same memory with other strides.
+  mlir::Value viewOf(mlir::Value memory, int64_t offset,
+                     llvm::ArrayRef<int64_t> shape,
+                     llvm::ArrayRef<int64_t> strides);
+
   // ElementwiseBlocks.cpp
   mlir::Value emitElementwise(mlir::Operation *op, const BlockBox &box);
-  mlir::Value emitMath(mlir::Operation *op, llvm::ArrayRef<mlir::Value> x);
+  mlir::Value emitUnary(mlir::Operation *op, mlir::Value x);
+  mlir::Value emitBinary(mlir::Operation *op, mlir::Value x, mlir::Value y);
   mlir::Value emitCompare(CompareOp op, mlir::Value lhs, mlir::Value rhs);
+  mlir::Value emitSign(mlir::Value x);
+  mlir::Value emitLogistic(mlir::Value x);
+  mlir::Value emitGelu(GeluOp op, mlir::Value x);
+  mlir::Value safeDivisor(mlir::Value number, mlir::Value divisor,
+                          bool isUnsigned);
+
+  // ConvertBlocks.cpp
   mlir::Value emitConvert(mlir::Value value, mlir::Type from, mlir::Type to);
+  mlir::Value isNotZero(mlir::Value value);
   mlir::Value toOddF32(mlir::Value value);
+  mlir::Value floatToFloat(mlir::Value value, mlir::Type to);
+  mlir::Value floatToInteger(mlir::Value value, mlir::Type to);
+  mlir::Value integerToFloat(mlir::Value value, mlir::Type from, mlir::Type to);
+  mlir::Value integerToInteger(mlir::Value value, mlir::Type from,
+                               mlir::Type to);
 
   // MovementBlocks.cpp
   mlir::Value emitBroadcast(BroadcastOp op, const BlockBox &box);
@@ -57,20 +79,30 @@ private:
   mlir::Value emitPad(PadOp op, const BlockBox &box);
   mlir::Value emitConcatenate(ConcatenateOp op, const BlockBox &box);
   mlir::Value emitGather(GatherOp op, const BlockBox &box);
+  mlir::Value gatheredMemory(GatherOp op);
   mlir::Value emitIota(IotaOp op, const BlockBox &box);
   mlir::Value emitConstant(ConstantOp op, const BlockBox &box);
 
   // RowBlocks.cpp
   mlir::Value emitReduce(ReduceOp op, const BlockBox &box);
+  BlockBox reducedBox(ReduceOp op, const BlockBox &box);
+  mlir::Value flipForOrder(ReduceOp op, mlir::Value tile);
+  mlir::Value reduceTile(ReduceOp op, mlir::Value tile);
+  mlir::Value reduceInChunks(ReduceOp op, BlockBox source);
   mlir::Value emitSoftmax(SoftmaxOp op, const BlockBox &box);
   mlir::Value emitLayerNorm(LayerNormOp op, const BlockBox &box);
   mlir::Value emitRmsNorm(RmsNormOp op, const BlockBox &box);
 
   // ProductBlocks.cpp
+  class ContractBlock;
   mlir::Value emitContract(ContractOp op, const BlockBox &box);
+
+  // AttentionBlocks.cpp
+  class AttentionBlock;
   mlir::Value emitAttention(AttentionOp op, const BlockBox &box);
 
   // RandomBlocks.cpp
+  class RngBlock;
   mlir::Value emitRng(RngOp op, const BlockBox &box);
 
   // Helpers on tiles.
@@ -82,13 +114,15 @@ private:
   mlir::Value reshape(mlir::Value tile, llvm::ArrayRef<int64_t> shape);
   mlir::Value broadcastTo(mlir::Value tile, llvm::ArrayRef<int64_t> shape);
   mlir::Value transpose(mlir::Value tile, llvm::ArrayRef<int64_t> permutation);
-  mlir::Value reduce(llvm::StringRef kind, mlir::Value tile, int64_t dim);
+  mlir::Value reduce(tile::ReductionKind kind, mlir::Value tile, int64_t dim);
   /// Indices of a tile's elements along `dim`, counted from `offset`, in i32.
   mlir::Value indicesAlong(llvm::ArrayRef<int64_t> shape, int64_t dim,
                            mlir::Value offset);
   /// i1 tile: 0 <= offset + i < end along `dim`.
   mlir::Value insideAlong(llvm::ArrayRef<int64_t> shape, int64_t dim,
                           mlir::Value offset, int64_t end);
+  /// What elements of a type are summed in: f32 for narrower floats.
+  mlir::Type accumulatorType(mlir::Type elementType);
   mlir::Value toF32(mlir::Value tile);
   mlir::Value fromF32(mlir::Value tile, mlir::Type elementType);
 

@@ -52,25 +52,27 @@ Value BlockEmitter::emitSlice(SliceOp op, const BlockBox &box) {
     return {};
   }
   auto type = cast<MemRefType>(memory.getType());
-  SmallVector<int64_t> strides, shape(shapeOf1(op.getResult()));
+  SmallVector<int64_t> strides;
   int64_t offset;
   (void)type.getStridesAndOffset(strides, offset);
   for (auto [d, start] : llvm::enumerate(op.getStarts())) {
     offset += start * strides[d];
     strides[d] *= op.getStrides()[d];
   }
-  auto layout = StridedLayoutAttr::get(builder.getContext(), offset, strides);
-  auto viewType = MemRefType::get(shape, type.getElementType(), layout);
-  Value view = memref::ReinterpretCastOp::create(builder, loc, viewType, memory,
-                                                 offset, shape, strides);
+  Value view = viewOf(memory, offset, shapeOf1(op.getResult()), strides);
   Value tile = tile::LoadOp::create(builder, loc,
                                     tileType(box.sizes, type.getElementType()),
                                     view, box.offsets, TypedAttr());
-  if (!getElementTypeOrSelf(op.getType()).isInteger(1))
-    return tile;
-  Value zero = splatNumber(box.sizes, type.getElementType(), 0);
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, tile,
-                               zero);
+  return fromMemory(tile, getElementTypeOrSelf(op.getType()));
+}
+
+Value BlockEmitter::viewOf(Value memory, int64_t offset,
+                           ArrayRef<int64_t> shape, ArrayRef<int64_t> strides) {
+  auto type = cast<MemRefType>(memory.getType());
+  auto layout = StridedLayoutAttr::get(builder.getContext(), offset, strides);
+  return memref::ReinterpretCastOp::create(
+      builder, loc, MemRefType::get(shape, type.getElementType(), layout),
+      memory, offset, shape, strides);
 }
 
 Value BlockEmitter::emitPad(PadOp op, const BlockBox &box) {
@@ -112,69 +114,60 @@ Value BlockEmitter::emitConcatenate(ConcatenateOp op, const BlockBox &box) {
   return result;
 }
 
-Value BlockEmitter::emitGather(GatherOp op, const BlockBox &box) {
-  // The indexed dimension comes first in a view of the source.
+/// The source of a gather with the indexed dimension first.
+Value BlockEmitter::gatheredMemory(GatherOp op) {
   Value memory = memories.lookup(op.getSource());
+  size_t dim = op.getDim();
+  if (dim == 0)
+    return memory;
   auto type = cast<MemRefType>(memory.getType());
-  size_t dim = op.getDim(), rank = type.getRank();
-  size_t numIndices = shapeOf(op.getIndices()).size();
-  SmallVector<int64_t> strides, viewShape, viewStrides;
+  SmallVector<int64_t> shape(type.getShape()), strides;
   int64_t offset;
   (void)type.getStridesAndOffset(strides, offset);
-  SmallVector<size_t> order = {dim};
-  for (size_t d = 0; d < rank; ++d)
-    if (d != dim)
-      order.push_back(d);
-  for (size_t d : order) {
-    viewShape.push_back(type.getDimSize(d));
-    viewStrides.push_back(strides[d]);
-  }
-  if (dim != 0) {
-    auto layout =
-        StridedLayoutAttr::get(builder.getContext(), offset, viewStrides);
-    memory = memref::ReinterpretCastOp::create(
-        builder, loc, MemRefType::get(viewShape, type.getElementType(), layout),
-        memory, offset, viewShape, viewStrides);
-  }
+  auto moveToFront = [&](SmallVector<int64_t> &values) {
+    std::rotate(values.begin(), values.begin() + dim, values.begin() + dim + 1);
+  };
+  moveToFront(shape);
+  moveToFront(strides);
+  return viewOf(memory, offset, shape, strides);
+}
 
-  // A scalar index is an index tensor of shape [1] that leaves no dimension.
-  BlockBox indexBox;
+Value BlockEmitter::emitGather(GatherOp op, const BlockBox &box) {
+  size_t dim = op.getDim(), rank = shapeOf1(op.getSource()).size();
+  size_t numIndices = shapeOf(op.getIndices()).size();
+  // The result's dimensions are a..., those of the indices, b.... The box of a
+  // scalar index is that of an index tensor of shape [1].
+  BlockBox indexBox, rest;
   int64_t numRows = 1;
-  for (size_t i = 0; i < numIndices; ++i) {
-    indexBox.offsets.push_back(box.offsets[dim + i]);
-    indexBox.sizes.push_back(box.sizes[dim + i]);
-    numRows *= box.sizes[dim + i];
+  for (size_t d = 0; d < box.sizes.size(); ++d) {
+    bool isIndex = d >= dim && d < dim + numIndices;
+    // A scalar result counts as one element of shape [1].
+    if (!isIndex && rank == 1)
+      continue;
+    BlockBox &part = isIndex ? indexBox : rest;
+    part.offsets.push_back(box.offsets[d]);
+    part.sizes.push_back(box.sizes[d]);
+    if (isIndex)
+      numRows *= box.sizes[d];
   }
   if (numIndices == 0)
     indexBox = {{constantIndex(0)}, {1}};
   Value indices = emit(op.getIndices(), indexBox);
   if (!indices)
     return {};
-  SmallVector<Value> rest;
-  SmallVector<int64_t> gathered = {numRows};
-  for (size_t d = 0; d < box.sizes.size(); ++d) {
-    if (d >= dim && d < dim + numIndices)
-      continue;
-    if (rank == 1)
-      break; // A scalar result counts as one element of shape [1].
-    rest.push_back(box.offsets[d]);
-    gathered.push_back(box.sizes[d]);
-  }
-  Value rows = tile::GatherOp::create(
-      builder, loc, tileType(gathered, type.getElementType()), memory,
-      reshape(indices, {numRows}), rest);
-  if (getElementTypeOrSelf(op.getType()).isInteger(1))
-    rows =
-        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, rows,
-                              splatNumber(gathered, type.getElementType(), 0));
+  Value memory = gatheredMemory(op);
+  SmallVector<int64_t> shape = {numRows};
+  llvm::append_range(shape, rest.sizes);
+  Type stored = cast<MemRefType>(memory.getType()).getElementType();
+  Value rows =
+      tile::GatherOp::create(builder, loc, tileType(shape, stored), memory,
+                             reshape(indices, {numRows}), rest.offsets);
+  rows = fromMemory(rows, getElementTypeOrSelf(op.getType()));
 
-  // Now [indices, a..., b...]; the result has the indices between a and b.
-  SmallVector<int64_t> permutation;
-  for (size_t d = 0; d < dim; ++d)
-    permutation.push_back(1 + d);
-  permutation.push_back(0);
-  for (size_t d = dim + 1; d < rank; ++d)
-    permutation.push_back(d);
+  // [indices, a..., b...] -> [a..., indices, b...]
+  auto permutation = llvm::to_vector(llvm::seq<int64_t>(rank));
+  std::rotate(permutation.begin(), permutation.begin() + 1,
+              permutation.begin() + dim + 1);
   return reshape(transpose(rows, permutation), box.sizes);
 }
 

@@ -3,130 +3,189 @@
 // and Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011.
 #include "BlockEmitter.h"
 
+#include <array>
 #include <cmath>
 
 using namespace mlir;
 using namespace tessera;
 
-Value BlockEmitter::emitRng(RngOp op, const BlockBox &box) {
-  Type i64 = builder.getI64Type(), i32 = builder.getI32Type();
-  ArrayRef<int64_t> shape = box.sizes;
-  auto wide = [&](int64_t value) {
-    return splat(shape, builder.getI64IntegerAttr(value));
-  };
-  auto add = [&](Value a, Value b) -> Value {
-    return arith::AddIOp::create(builder, loc, a, b);
-  };
-  auto mul = [&](Value a, Value b) -> Value {
-    return arith::MulIOp::create(builder, loc, a, b);
-  };
-  auto logicalAnd = [&](Value a, Value b) -> Value {
-    return arith::AndIOp::create(builder, loc, a, b);
-  };
-  auto exclusiveOr = [&](Value a, Value b) -> Value {
-    return arith::XOrIOp::create(builder, loc, a, b);
-  };
-  auto high = [&](Value a) -> Value {
-    return arith::ShRUIOp::create(builder, loc, a, wide(32));
-  };
-  Value mask = wide(0xffffffff);
+/// Numbers of 32 bits are computed with in i64, whose upper half products need.
+class BlockEmitter::RngBlock {
+public:
+  RngBlock(BlockEmitter &emitter, RngOp op, const BlockBox &box)
+      : emitter(emitter), builder(emitter.builder), loc(emitter.loc), op(op),
+        box(box), shape(box.sizes), i64(builder.getI64Type()) {}
 
-  // Row-major logical index of each element.
-  Value linear = wide(0);
+  Value emit();
+
+private:
+  using Words = std::array<Value, 4>;
+
+  Value logicalIndices();
+  Value keyWord(int64_t index);
+  Words scramble(Value block, Value firstKey, Value secondKey);
+  Value ownWord(const Words &words, Value lane);
+  Value unit(Value word);
+  Value normal(const Words &words, Value lane);
+
+  Value number(int64_t value) {
+    return emitter.splat(shape, builder.getI64IntegerAttr(value));
+  }
+  Value add(Value a, Value b) {
+    return arith::AddIOp::create(builder, loc, a, b);
+  }
+  Value mul(Value a, Value b) {
+    return arith::MulIOp::create(builder, loc, a, b);
+  }
+  Value bitwiseAnd(Value a, Value b) {
+    return arith::AndIOp::create(builder, loc, a, b);
+  }
+  Value exclusiveOr(Value a, Value b) {
+    return arith::XOrIOp::create(builder, loc, a, b);
+  }
+  Value shiftRight(Value a, int64_t bits) {
+    return arith::ShRUIOp::create(builder, loc, a, number(bits));
+  }
+  Value low(Value a) { return bitwiseAnd(a, number(0xffffffff)); }
+  Value high(Value a) { return shiftRight(a, 32); }
+  Value choose(Value condition, Value a, Value b) {
+    return arith::SelectOp::create(builder, loc, condition, a, b);
+  }
+  Value narrow(Value word) {
+    return arith::TruncIOp::create(
+        builder, loc, emitter.tileType(shape, builder.getI32Type()), word);
+  }
+  /// A tile of one element, in every element of the block.
+  Value everywhere(Value tile) {
+    SmallVector<int64_t> ones(shape.size(), 1);
+    return emitter.broadcastTo(emitter.reshape(tile, ones), shape);
+  }
+  /// What floats are computed in.
+  Type realType() {
+    return emitter.accumulatorType(getElementTypeOrSelf(op.getType()));
+  }
+
+  BlockEmitter &emitter;
+  OpBuilder &builder;
+  Location loc;
+  RngOp op;
+  const BlockBox &box;
+  ArrayRef<int64_t> shape;
+  Type i64;
+};
+
+Value BlockEmitter::emitRng(RngOp op, const BlockBox &box) {
+  return RngBlock(*this, op, box).emit();
+}
+
+Value BlockEmitter::RngBlock::emit() {
+  Value linear = logicalIndices();
+  Value firstKey = keyWord(0), secondKey = keyWord(1);
+  if (!linear || !firstKey || !secondKey)
+    return {};
+  // A counter gives the words of four elements.
+  Value lane = bitwiseAnd(linear, number(3));
+  Words words = scramble(shiftRight(linear, 2), firstKey, secondKey);
+  switch (op.getDistribution()) {
+  case RngDistribution::bits:
+    return narrow(ownWord(words, lane));
+  case RngDistribution::uniform:
+    return emitter.emitConvert(unit(ownWord(words, lane)), realType(),
+                               getElementTypeOrSelf(op.getType()));
+  case RngDistribution::normal:
+    return emitter.emitConvert(normal(words, lane), realType(),
+                               getElementTypeOrSelf(op.getType()));
+  }
+  llvm_unreachable("unknown distribution");
+}
+
+/// The row-major index of each element in the whole tensor.
+Value BlockEmitter::RngBlock::logicalIndices() {
+  Value linear = number(0);
   for (auto [d, extent] : llvm::enumerate(op.getGlobalShape())) {
-    Value index = indicesAlong(shape, d, box.offsets[d]);
+    Value index = emitter.indicesAlong(shape, d, box.offsets[d]);
     if (!op.getOffsets().empty()) {
-      Value start = emit(op.getOffsets()[d], {{constantIndex(0)}, {1}});
+      Value start =
+          emitter.emit(op.getOffsets()[d], {{emitter.constantIndex(0)}, {1}});
       if (!start)
         return {};
-      SmallVector<int64_t> ones(shape.size(), 1);
-      start = broadcastTo(reshape(start, ones), shape);
-      index = add(index, start);
+      index = add(index, everywhere(start));
     }
-    Value extended =
-        arith::ExtSIOp::create(builder, loc, tileType(shape, i64), index);
-    linear = add(mul(linear, wide(extent)), extended);
+    Value wide = arith::ExtSIOp::create(builder, loc,
+                                        emitter.tileType(shape, i64), index);
+    linear = add(mul(linear, number(extent)), wide);
   }
-  Value lane = logicalAnd(linear, wide(3));
-  Value block = arith::ShRUIOp::create(builder, loc, linear, wide(2));
+  return linear;
+}
 
-  // The key's two words, the same for all elements.
-  Value key[2];
-  for (int i : {0, 1}) {
-    Value word = emit(op.getKey(), {{constantIndex(i)}, {1}});
-    if (!word)
-      return {};
-    SmallVector<int64_t> ones(shape.size(), 1);
-    word = broadcastTo(reshape(word, ones), shape);
-    if (getElementTypeOrSelf(word.getType()) != i64)
-      word = arith::ExtUIOp::create(builder, loc, tileType(shape, i64), word);
-    key[i] = logicalAnd(word, mask);
-  }
+/// A word of the key, the same for all elements.
+Value BlockEmitter::RngBlock::keyWord(int64_t index) {
+  Value word = emitter.emit(op.getKey(), {{emitter.constantIndex(index)}, {1}});
+  if (!word)
+    return {};
+  word = everywhere(word);
+  if (getElementTypeOrSelf(word.getType()) != i64)
+    word = arith::ExtUIOp::create(builder, loc, emitter.tileType(shape, i64),
+                                  word);
+  return low(word);
+}
 
-  Value counter[4] = {logicalAnd(block, mask), high(block), wide(0), wide(0)};
+/// The ten rounds; multipliers and key increments are the paper's.
+BlockEmitter::RngBlock::Words
+BlockEmitter::RngBlock::scramble(Value block, Value firstKey, Value secondKey) {
+  Words words = {low(block), high(block), number(0), number(0)};
   for (int round = 0; round < 10; ++round) {
     if (round > 0) {
-      key[0] = logicalAnd(add(key[0], wide(0x9E3779B9)), mask);
-      key[1] = logicalAnd(add(key[1], wide(0xBB67AE85)), mask);
+      firstKey = low(add(firstKey, number(0x9E3779B9)));
+      secondKey = low(add(secondKey, number(0xBB67AE85)));
     }
-    Value first = mul(counter[0], wide(0xD2511F53));
-    Value second = mul(counter[2], wide(0xCD9E8D57));
-    Value next[4] = {exclusiveOr(exclusiveOr(high(second), counter[1]), key[0]),
-                     logicalAnd(second, mask),
-                     exclusiveOr(exclusiveOr(high(first), counter[3]), key[1]),
-                     logicalAnd(first, mask)};
-    std::copy(next, next + 4, counter);
+    Value first = mul(words[0], number(0xD2511F53));
+    Value second = mul(words[2], number(0xCD9E8D57));
+    words = {
+        exclusiveOr(exclusiveOr(high(second), words[1]), firstKey), low(second),
+        exclusiveOr(exclusiveOr(high(first), words[3]), secondKey), low(first)};
   }
-  auto isLane = [&](int64_t which) -> Value {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, lane,
-                                 wide(which));
-  };
-  auto choose = [&](Value condition, Value a, Value b) -> Value {
-    return arith::SelectOp::create(builder, loc, condition, a, b);
-  };
-  Type type = getElementTypeOrSelf(op.getType());
-  auto narrow = [&](Value word) -> Value {
-    return arith::TruncIOp::create(builder, loc, tileType(shape, i32), word);
-  };
-  if (op.getDistribution() == RngDistribution::bits) {
-    Value word = choose(isLane(0), counter[0],
-                        choose(isLane(1), counter[1],
-                               choose(isLane(2), counter[2], counter[3])));
-    return narrow(word);
+  return words;
+}
+
+/// The word of an element: that of its place among four.
+Value BlockEmitter::RngBlock::ownWord(const Words &words, Value lane) {
+  Value word = words[3];
+  for (int64_t which : {2, 1, 0}) {
+    Value isOwn = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        lane, number(which));
+    word = choose(isOwn, words[which], word);
   }
-  Type real = type.isF64() ? type : builder.getF32Type();
-  // The top 24 bits over 2^24, in [0, 1).
-  auto unit = [&](Value word) -> Value {
-    Value bits = arith::ShRUIOp::create(builder, loc, word, wide(8));
-    Value number = arith::SIToFPOp::create(builder, loc, tileType(shape, real),
-                                           narrow(bits));
-    return arith::MulFOp::create(
-        builder, loc, number, splatNumber(shape, real, std::ldexp(1.0, -24)));
+  return word;
+}
+
+/// The top 24 bits over 2^24, in [0, 1).
+Value BlockEmitter::RngBlock::unit(Value word) {
+  Value bits =
+      arith::SIToFPOp::create(builder, loc, emitter.tileType(shape, realType()),
+                              narrow(shiftRight(word, 8)));
+  Value scale = emitter.splatNumber(shape, realType(), std::ldexp(1.0, -24));
+  return arith::MulFOp::create(builder, loc, bits, scale);
+}
+
+/// Box-Muller on the words of the element's pair: sqrt(-2 ln(1 - u)) times the
+/// cosine (even element) or sine (odd element) of 2 pi v.
+Value BlockEmitter::RngBlock::normal(const Words &words, Value lane) {
+  auto real = [&](double value) {
+    return emitter.splatNumber(shape, realType(), value);
   };
-  if (op.getDistribution() == RngDistribution::uniform) {
-    Value word = choose(isLane(0), counter[0],
-                        choose(isLane(1), counter[1],
-                               choose(isLane(2), counter[2], counter[3])));
-    return emitConvert(unit(word), real, type);
-  }
-  // Box-Muller on the words of the element's pair: sqrt(-2 ln(1 - u)) times the
-  // cosine (even element) or sine (odd element) of 2 pi v.
   Value isLowPair = arith::CmpIOp::create(
-      builder, loc, arith::CmpIPredicate::ult, lane, wide(2));
-  Value u = unit(choose(isLowPair, counter[0], counter[2]));
-  Value v = unit(choose(isLowPair, counter[1], counter[3]));
-  Value one = splatNumber(shape, real, 1);
-  Value log = math::LogOp::create(builder, loc,
-                                  arith::SubFOp::create(builder, loc, one, u));
+      builder, loc, arith::CmpIPredicate::ult, lane, number(2));
+  Value u = unit(choose(isLowPair, words[0], words[2]));
+  Value v = unit(choose(isLowPair, words[1], words[3]));
+  Value log = math::LogOp::create(
+      builder, loc, arith::SubFOp::create(builder, loc, real(1), u));
   Value radius = math::SqrtOp::create(
-      builder, loc,
-      arith::MulFOp::create(builder, loc, log, splatNumber(shape, real, -2)));
-  Value angle = arith::MulFOp::create(builder, loc, v,
-                                      splatNumber(shape, real, 2 * M_PI));
+      builder, loc, arith::MulFOp::create(builder, loc, log, real(-2)));
+  Value angle = arith::MulFOp::create(builder, loc, v, real(2 * M_PI));
   Value isEven = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                       logicalAnd(lane, wide(1)), wide(0));
+                                       bitwiseAnd(lane, number(1)), number(0));
   Value turn = choose(isEven, math::CosOp::create(builder, loc, angle),
                       math::SinOp::create(builder, loc, angle));
-  Value normal = arith::MulFOp::create(builder, loc, radius, turn);
-  return emitConvert(normal, real, type);
+  return arith::MulFOp::create(builder, loc, radius, turn);
 }

@@ -144,35 +144,3 @@ Value KernelEmitterBase::number(Type type, double value) {
     return constantOf(builder.getFloatAttr(type, value));
   return constantOf(builder.getIntegerAttr(type, static_cast<int64_t>(value)));
 }
-
-Value KernelEmitterBase::combine(StringRef kind, Value a, Value b) {
-  bool isFloat = isa<FloatType>(getElementTypeOrSelf(a.getType()));
-  auto pick = [&](auto floatOp, auto intOp) -> Value {
-    if (isFloat)
-      return decltype(floatOp)::create(builder, loc, a, b);
-    return decltype(intOp)::create(builder, loc, a, b);
-  };
-  if (kind == "sum")
-    return pick(arith::AddFOp(), arith::AddIOp());
-  if (kind == "max")
-    return pick(arith::MaximumFOp(), arith::MaxSIOp());
-  if (kind == "min")
-    return pick(arith::MinimumFOp(), arith::MinSIOp());
-  return pick(arith::MulFOp(), arith::MulIOp());
-}
-
-TypedAttr KernelEmitterBase::neutral(StringRef kind, Type type) {
-  if (kind == "sum" || kind == "prod") {
-    int64_t value = kind == "prod";
-    if (isa<FloatType>(type))
-      return builder.getFloatAttr(type, static_cast<double>(value));
-    return builder.getIntegerAttr(type, value);
-  }
-  bool isMax = kind == "max";
-  if (auto floatType = dyn_cast<FloatType>(type))
-    return FloatAttr::get(
-        type, APFloat::getInf(floatType.getFloatSemantics(), isMax));
-  unsigned width = type.getIntOrFloatBitWidth();
-  return builder.getIntegerAttr(type, isMax ? APInt::getSignedMinValue(width)
-                                            : APInt::getSignedMaxValue(width));
-}

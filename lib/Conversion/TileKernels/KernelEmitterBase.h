@@ -6,7 +6,7 @@
 #ifndef TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H
 #define TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H
 
-#include "dialects/Tile/IR/Tile.h"
+#include "dialects/Tile/IR/Reductions.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
@@ -59,10 +59,10 @@ protected:
   mlir::Value constant(int64_t value);
   mlir::Value number(mlir::Type type, double value);
   mlir::Value constantOf(mlir::TypedAttr value);
-  /// `kind` as in tile.reduce; scalars or vectors.
-  mlir::Value combine(llvm::StringRef kind, mlir::Value a, mlir::Value b);
-  /// Of an element type: what changes nothing when combined.
-  mlir::TypedAttr neutral(llvm::StringRef kind, mlir::Type type);
+  /// As tile.reduce does: scalars or vectors.
+  mlir::Value combine(tile::ReductionKind kind, mlir::Value a, mlir::Value b) {
+    return tile::combine(builder, loc, kind, a, b);
+  }
 
   tile::KernelOp kernel;
   mlir::OpBuilder &builder;

@@ -45,7 +45,7 @@ Value CPUKernelEmitter::laneIndices(Value first, int64_t count) {
 }
 
 /// Combines the lanes of a vector pairwise, in a fixed order.
-Value CPUKernelEmitter::acrossLanes(StringRef kind, Value value) {
+Value CPUKernelEmitter::acrossLanes(ReductionKind kind, Value value) {
   auto type = cast<VectorType>(value.getType());
   int64_t count = type.getNumElements();
   while (count > 1 && count % 2 == 0) {

@@ -255,14 +255,13 @@ void CPUKernelEmitter::emitReduce(ReduceOp op) {
   int64_t length = inType.getDimSize(dim);
   Type type = inType.getElementType();
   Buffer *result = createBuffer(outType.getShape(), outType.getElementType());
-  StringRef kind = op.getKind();
+  ReductionKind kind = op.getKind();
   bool dimIsInner = llvm::all_of(inType.getShape().drop_front(dim + 1),
                                  [](int64_t size) { return size == 1; });
   if (!dimIsInner) {
     // Vectors along the inner dimension, one step of the reduced one at a time.
     forEachVector(outType.getShape(), [&](Indices indices, Lanes lanes) {
-      Value init = spread(
-          arith::ConstantOp::create(builder, loc, neutral(kind, type)), lanes);
+      Value init = spread(constantOf(neutralElement(kind, type)), lanes);
       Value total =
           forLoop(0, length, 1, init, [&](Value position, ValueRange carried) {
             Indices at = indices;
@@ -286,8 +285,7 @@ void CPUKernelEmitter::emitReduce(ReduceOp op) {
     Value total;
     if (whole > 0) {
       Lanes full{dim, lanes};
-      Value start = spread(
-          arith::ConstantOp::create(builder, loc, neutral(kind, type)), full);
+      Value start = spread(constantOf(neutralElement(kind, type)), full);
       SmallVector<Value> inits(unroll, start);
       SmallVector<Value> parts = forLoop(
           0, whole, stride, inits, [&](Value position, ValueRange carried) {

@@ -119,7 +119,7 @@ private:
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value spread(mlir::Value value, Lanes lanes);
   mlir::Value laneIndices(mlir::Value first, int64_t count);
-  mlir::Value acrossLanes(llvm::StringRef kind, mlir::Value vector);
+  mlir::Value acrossLanes(tile::ReductionKind kind, mlir::Value vector);
 
   mlir::Value block;
   int64_t lanes; ///< Of a full vector.

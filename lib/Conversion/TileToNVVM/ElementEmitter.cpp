@@ -56,7 +56,7 @@ Value KernelEmitter::linearize(const Indices &indices,
 }
 
 /// Combines the lanes' 32-bit values so that every lane holds the result.
-Value KernelEmitter::warpReduce(StringRef kind, Value value) {
+Value KernelEmitter::warpReduce(ReductionKind kind, Value value) {
   Value all = constantI32(-1), clamp = constantI32(31);
   for (int offset = 16; offset > 0; offset /= 2) {
     Value other = NVVM::ShflOp::create(builder, loc, value.getType(), all,

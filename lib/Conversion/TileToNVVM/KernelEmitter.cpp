@@ -302,7 +302,7 @@ void KernelEmitter::emitReduce(ReduceOp op) {
               Indices outer = delinearize(row, outType.getShape());
               Value total =
                   forLoop(lane, length, constant(warpSize),
-                          constantOf(neutral(op.getKind(), type)),
+                          constantOf(neutralElement(op.getKind(), type)),
                           [&](Value position, ValueRange carried) {
                             return SmallVector<Value>{combine(
                                 op.getKind(), carried[0], at(outer, position))};
@@ -320,7 +320,7 @@ void KernelEmitter::emitReduce(ReduceOp op) {
     forEachElement(outType.getShape(), [&](Indices outer) {
       Value total =
           forLoop(constant(0), length, constant(1),
-                  constantOf(neutral(op.getKind(), type)),
+                  constantOf(neutralElement(op.getKind(), type)),
                   [&](Value position, ValueRange carried) {
                     return SmallVector<Value>{
                         combine(op.getKind(), carried[0], at(outer, position))};

@@ -134,7 +134,7 @@ private:
   mlir::Value constantI32(int64_t value);
   Indices delinearize(mlir::Value linear, llvm::ArrayRef<int64_t> shape);
   mlir::Value linearize(const Indices &indices, llvm::ArrayRef<int64_t> shape);
-  mlir::Value warpReduce(llvm::StringRef kind, mlir::Value value);
+  mlir::Value warpReduce(tile::ReductionKind kind, mlir::Value value);
 
   int threads;
   SharedMemory shared;

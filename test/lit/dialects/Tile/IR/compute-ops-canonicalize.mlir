@@ -7,7 +7,7 @@ func.func @ops_that_change_nothing_go_away(%x: tensor<2x1xf32>) -> (tensor<2x1xf
   %0 = tile.broadcast %x : tensor<2x1xf32> -> tensor<2x1xf32>
   %1 = tile.reshape %x : tensor<2x1xf32> -> tensor<2x1xf32>
   %2 = tile.trans %x [0, 1] : tensor<2x1xf32> -> tensor<2x1xf32>
-  %3 = tile.reduce "sum" %x dim 1 : tensor<2x1xf32> -> tensor<2x1xf32>
+  %3 = tile.reduce sum %x dim 1 : tensor<2x1xf32> -> tensor<2x1xf32>
   return %0, %1, %2, %3 : tensor<2x1xf32>, tensor<2x1xf32>, tensor<2x1xf32>, tensor<2x1xf32>
 }
 
@@ -68,16 +68,16 @@ func.func @moved_constants_are_constants() -> (tensor<2x3xf32>, tensor<2xf32>, t
   %0 = tile.broadcast %x : tensor<2x1xf32> -> tensor<2x3xf32>
   %1 = tile.reshape %x : tensor<2x1xf32> -> tensor<2xf32>
   %2 = tile.trans %x [1, 0] : tensor<2x1xf32> -> tensor<1x2xf32>
-  %3 = tile.reduce "max" %x dim 0 : tensor<2x1xf32> -> tensor<1x1xf32>
+  %3 = tile.reduce max %x dim 0 : tensor<2x1xf32> -> tensor<1x1xf32>
   return %0, %1, %2, %3 : tensor<2x3xf32>, tensor<2xf32>, tensor<1x2xf32>, tensor<1x1xf32>
 }
 
 // The order of a sum, and so its rounding, is the target's choice.
 // CHECK-LABEL: func.func @sums_of_constants_stay
-// CHECK: tile.reduce "sum"
+// CHECK: tile.reduce sum
 func.func @sums_of_constants_stay() -> tensor<1x3xf32> {
   %x = arith.constant dense<0.1> : tensor<2x3xf32>
-  %0 = tile.reduce "sum" %x dim 0 : tensor<2x3xf32> -> tensor<1x3xf32>
+  %0 = tile.reduce sum %x dim 0 : tensor<2x3xf32> -> tensor<1x3xf32>
   return %0 : tensor<1x3xf32>
 }
 

@@ -49,15 +49,15 @@ func.func @narrow_products_are_added_in_f32(%a: tensor<2x3xf16>, %b: tensor<3x5x
 
 func.func @booleans_have_no_sum(%x: tensor<2x3xi1>) {
   // expected-error @below {{must be statically shaped tensor of rank 1 or more with elements of f64, f32, bf16, f16, i8, i32 or i64, but got 'tensor<2x3xi1>'}}
-  %0 = tile.reduce "sum" %x dim 1 : tensor<2x3xi1> -> tensor<2x1xi1>
+  %0 = tile.reduce sum %x dim 1 : tensor<2x3xi1> -> tensor<2x1xi1>
   return
 }
 
 // -----
 
 func.func @kinds_of_reductions_are_known(%x: tensor<2x3xf32>) {
-  // expected-error @below {{cannot combine elements by "mean"; expected sum, max, min or prod}}
-  %0 = tile.reduce "mean" %x dim 1 : tensor<2x3xf32> -> tensor<2x1xf32>
+  // expected-error @below {{expected string or keyword containing one of the following enum values for attribute 'kind' [sum, max, min, prod]}}
+  %0 = tile.reduce mean %x dim 1 : tensor<2x3xf32> -> tensor<2x1xf32>
   return
 }
 
@@ -65,7 +65,7 @@ func.func @kinds_of_reductions_are_known(%x: tensor<2x3xf32>) {
 
 func.func @a_reduced_dimension_exists(%x: tensor<2x3xf32>) {
   // expected-error @below {{names dimension 2 of a tile of rank 2; dimensions count from 0 to 1}}
-  %0 = tile.reduce "sum" %x dim 2 : tensor<2x3xf32> -> tensor<2x1xf32>
+  %0 = tile.reduce sum %x dim 2 : tensor<2x3xf32> -> tensor<2x1xf32>
   return
 }
 
@@ -73,7 +73,7 @@ func.func @a_reduced_dimension_exists(%x: tensor<2x3xf32>) {
 
 func.func @a_reduced_dimension_stays_with_size_1(%x: tensor<2x3xf32>) {
   // expected-error @below {{expects a result of shape [2, 1], got [2]}}
-  %0 = tile.reduce "sum" %x dim 1 : tensor<2x3xf32> -> tensor<2xf32>
+  %0 = tile.reduce sum %x dim 1 : tensor<2x3xf32> -> tensor<2xf32>
   return
 }
 
@@ -82,7 +82,7 @@ func.func @a_reduced_dimension_stays_with_size_1(%x: tensor<2x3xf32>) {
 func.func @reductions_keep_the_element_type(%x: tensor<2x3xbf16>) {
   // expected-error @below {{expects a result of element type 'bf16', got 'f32'}}
   // expected-note @below {{elements are never converted silently}}
-  %0 = tile.reduce "sum" %x dim 1 : tensor<2x3xbf16> -> tensor<2x1xf32>
+  %0 = tile.reduce sum %x dim 1 : tensor<2x3xbf16> -> tensor<2x1xf32>
   return
 }
 

@@ -17,14 +17,14 @@ func.func @products_of_integers_stay_integers(%a: tensor<2x3xi64>, %b: tensor<3x
 
 // CHECK-LABEL: func.func @reductions
 func.func @reductions(%x: tensor<2x3x5xf32>) -> (tensor<2x1x5xf32>, tensor<1x3x5xf32>, tensor<2x3x1xf32>, tensor<2x3x1xf32>) {
-  // CHECK: tile.reduce "sum" %{{.*}} dim 1 : tensor<2x3x5xf32> -> tensor<2x1x5xf32>
-  // CHECK: tile.reduce "max" %{{.*}} dim 0 : tensor<2x3x5xf32> -> tensor<1x3x5xf32>
-  // CHECK: tile.reduce "min" %{{.*}} dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
-  // CHECK: tile.reduce "prod" %{{.*}} dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
-  %0 = tile.reduce "sum" %x dim 1 : tensor<2x3x5xf32> -> tensor<2x1x5xf32>
-  %1 = tile.reduce "max" %x dim 0 : tensor<2x3x5xf32> -> tensor<1x3x5xf32>
-  %2 = tile.reduce "min" %x dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
-  %3 = tile.reduce "prod" %x dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
+  // CHECK: tile.reduce sum %{{.*}} dim 1 : tensor<2x3x5xf32> -> tensor<2x1x5xf32>
+  // CHECK: tile.reduce max %{{.*}} dim 0 : tensor<2x3x5xf32> -> tensor<1x3x5xf32>
+  // CHECK: tile.reduce min %{{.*}} dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
+  // CHECK: tile.reduce prod %{{.*}} dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
+  %0 = tile.reduce sum %x dim 1 : tensor<2x3x5xf32> -> tensor<2x1x5xf32>
+  %1 = tile.reduce max %x dim 0 : tensor<2x3x5xf32> -> tensor<1x3x5xf32>
+  %2 = tile.reduce min %x dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
+  %3 = tile.reduce prod %x dim 2 : tensor<2x3x5xf32> -> tensor<2x3x1xf32>
   return %0, %1, %2, %3 : tensor<2x1x5xf32>, tensor<1x3x5xf32>, tensor<2x3x1xf32>, tensor<2x3x1xf32>
 }
 

@@ -20,7 +20,7 @@ func.func @linear(%x: tensor<2x3x5xf32>, %w: tensor<7x5xf32>, %b: tensor<7xf32>)
 // A value that a collective needs ends its kernel; the norm after it takes the
 // additions before it along.
 // CHECK: tile.kernel @residual_layer_norm
-// CHECK-COUNT-2: tile.reduce "sum"
+// CHECK-COUNT-2: tile.reduce sum
 // CHECK-LABEL: func.func @residual
 // CHECK-NEXT: tile.launch @residual_product
 // CHECK-NEXT: dist.all_reduce

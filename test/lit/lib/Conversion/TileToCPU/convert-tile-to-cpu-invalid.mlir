@@ -6,7 +6,7 @@ tile.kernel @too_big grid [1] inputs 1 {
   %c0 = arith.constant 0 : index
   %t = tile.load %x[%c0, %c0] : memref<2048x1024xf32> -> tensor<2048x1024xf32>
   %e = math.exp %t : tensor<2048x1024xf32>
-  %s = tile.reduce "sum" %e dim 1 : tensor<2048x1024xf32> -> tensor<2048x1xf32>
+  %s = tile.reduce sum %e dim 1 : tensor<2048x1024xf32> -> tensor<2048x1xf32>
   %b = tile.broadcast %s : tensor<2048x1xf32> -> tensor<2048x1024xf32>
   %q = arith.divf %e, %b : tensor<2048x1024xf32>
   tile.store %q, %o[%c0, %c0] : tensor<2048x1024xf32>, memref<2048x1024xf32>

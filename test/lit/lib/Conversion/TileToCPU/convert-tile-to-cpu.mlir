@@ -27,7 +27,7 @@ tile.kernel @softmax grid [1] inputs 1 {
   %c0 = arith.constant 0 : index
   %t = tile.load %x[%c0, %c0] : memref<3x16xf32> -> tensor<3x16xf32>
   %e = math.exp %t : tensor<3x16xf32>
-  %s = tile.reduce "sum" %e dim 1 : tensor<3x16xf32> -> tensor<3x1xf32>
+  %s = tile.reduce sum %e dim 1 : tensor<3x16xf32> -> tensor<3x1xf32>
   %b = tile.broadcast %s : tensor<3x1xf32> -> tensor<3x16xf32>
   %q = arith.divf %e, %b : tensor<3x16xf32>
   tile.store %q, %o[%c0, %c0] : tensor<3x16xf32>, memref<3x16xf32>

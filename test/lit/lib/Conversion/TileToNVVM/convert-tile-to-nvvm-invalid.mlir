@@ -5,7 +5,7 @@ tile.kernel @too_big grid [1] inputs 1 {
 ^bb0(%x: memref<256x256x2xf32>, %o: memref<256x256x1xf32>):
   %c0 = arith.constant 0 : index
   %t = tile.load %x[%c0, %c0, %c0] : memref<256x256x2xf32> -> tensor<256x256x2xf32>
-  %s = tile.reduce "sum" %t dim 2 : tensor<256x256x2xf32> -> tensor<256x256x1xf32>
+  %s = tile.reduce sum %t dim 2 : tensor<256x256x2xf32> -> tensor<256x256x1xf32>
   tile.store %s, %o[%c0, %c0, %c0] : tensor<256x256x1xf32>, memref<256x256x1xf32>
 }
 

@@ -61,7 +61,7 @@ tile.kernel @centre grid [1] inputs 1 {
 ^bb0(%x: memref<2x37xf32>, %o: memref<2x37xf32>):
   %c0 = arith.constant 0 : index
   %t = tile.load %x[%c0, %c0] : memref<2x37xf32> -> tensor<2x37xf32>
-  %s = tile.reduce "max" %t dim 1 : tensor<2x37xf32> -> tensor<2x1xf32>
+  %s = tile.reduce max %t dim 1 : tensor<2x37xf32> -> tensor<2x1xf32>
   %b = tile.broadcast %s : tensor<2x1xf32> -> tensor<2x37xf32>
   %d = arith.subf %t, %b : tensor<2x37xf32>
   tile.store %d, %o[%c0, %c0] : tensor<2x37xf32>, memref<2x37xf32>
@@ -75,6 +75,6 @@ tile.kernel @columns grid [1] inputs 1 {
 ^bb0(%x: memref<6x40xf32>, %o: memref<1x40xf32>):
   %c0 = arith.constant 0 : index
   %t = tile.load %x[%c0, %c0] : memref<6x40xf32> -> tensor<6x40xf32>
-  %s = tile.reduce "sum" %t dim 0 : tensor<6x40xf32> -> tensor<1x40xf32>
+  %s = tile.reduce sum %t dim 0 : tensor<6x40xf32> -> tensor<1x40xf32>
   tile.store %s, %o[%c0, %c0] : tensor<1x40xf32>, memref<1x40xf32>
 }

@@ -18,7 +18,7 @@ tile.kernel @row_sum grid [5] inputs 1 {
   %i = tile.program_id 0
   %m = arith.muli %i, %c2 : index
   %t = tile.load %x[%m, %c0] : memref<10x37xf32> -> tensor<2x37xf32>
-  %s = tile.reduce "sum" %t dim 1 : tensor<2x37xf32> -> tensor<2x1xf32>
+  %s = tile.reduce sum %t dim 1 : tensor<2x37xf32> -> tensor<2x1xf32>
   %b = tile.broadcast %s : tensor<2x1xf32> -> tensor<2x37xf32>
   tile.store %b, %o[%m, %c0] : tensor<2x37xf32>, memref<10x37xf32>
 }

@@ -162,7 +162,7 @@ tile.kernel @ragged grid [3] inputs 1 {
   %i = tile.program_id 0
   %m = arith.muli %i, %c3 : index
   %t = tile.load %x[%m, %c0] pad 2.0 : f32 : memref<7x5xf32> -> tensor<3x8xf32>
-  %s = tile.reduce "sum" %t dim 1 : tensor<3x8xf32> -> tensor<3x1xf32>
+  %s = tile.reduce sum %t dim 1 : tensor<3x8xf32> -> tensor<3x1xf32>
   %b = tile.broadcast %s : tensor<3x1xf32> -> tensor<3x8xf32>
   tile.store %b, %y[%m, %c0] : tensor<3x8xf32>, memref<7x5xf32>
 })";

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef TESSERA_TILE_IR_TILEENUMS_TD
+#define TESSERA_TILE_IR_TILEENUMS_TD
+
+include "mlir/IR/EnumAttr.td"
+
+def Tile_ReductionKind : I32EnumAttr<"ReductionKind", "How elements are combined.", [
+    I32EnumAttrCase<"sum", 0>, I32EnumAttrCase<"max", 1>,
+    I32EnumAttrCase<"min", 2>, I32EnumAttrCase<"prod", 3>]> {
+  let cppNamespace = "::tessera::tile";
+}
+
+#endif // TESSERA_TILE_IR_TILEENUMS_TD

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Npy.h"
 
-#include <cstring>
-#include <fstream>
-#include <sstream>
+#include "Files.h"
 
 using namespace tessera;
 using rt::Result;
@@ -52,12 +50,10 @@ std::string header(abi::DType dtype, const std::vector<int64_t> &shape) {
 
 Result<std::string> run::readNpy(const std::string &path, abi::DType dtype,
                                  const std::vector<int64_t> &shape) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    return Status::error("cannot open '" + path + "'");
-  std::ostringstream stream;
-  stream << file.rdbuf();
-  std::string bytes = stream.str();
+  Result<std::string> file = readFile(path);
+  if (!file.ok())
+    return file.status();
+  const std::string &bytes = *file;
   if (bytes.size() < preambleBytes || bytes.compare(0, 7, magic) != 0)
     return Status::error("'" + path + "' is not an .npy file of version 1");
   size_t headerBytes = static_cast<unsigned char>(bytes[8]) +
@@ -87,12 +83,9 @@ Status run::writeNpy(const std::string &path, abi::DType dtype,
   while ((preambleBytes + text.size() + 1) % 64 != 0)
     text += ' ';
   text += '\n';
-  std::ofstream file(path, std::ios::binary);
-  file.write(magic, 7).put('\0');
-  file.put(static_cast<char>(text.size() % 256));
-  file.put(static_cast<char>(text.size() / 256));
-  file << text << bytes;
-  file.close();
-  return file ? Status::success()
-              : Status::error("cannot write '" + path + "'");
+  std::string file(magic, 7);
+  file += '\0';
+  file += static_cast<char>(text.size() % 256);
+  file += static_cast<char>(text.size() / 256);
+  return writeFile(path, file + text + bytes);
 }

@@ -11,6 +11,7 @@ namespace tessera::run {
 /// Reads an array that must have `dtype` and `shape`. bf16 is kept as '<u2'.
 rt::Result<std::string> readNpy(const std::string &path, abi::DType dtype,
                                 const std::vector<int64_t> &shape);
+/// Writes an array; the file is there whole or not at all.
 rt::Status writeNpy(const std::string &path, abi::DType dtype,
                     const std::vector<int64_t> &shape,
                     const std::string &bytes);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 using namespace tessera;
 using rt::Result;
@@ -49,6 +50,11 @@ static std::vector<std::string> splitAtCommas(const std::string &text) {
   return parts;
 }
 
+/// Whether the usage lists an option of this name that takes a value.
+static bool hasOption(const std::string &name) {
+  return std::strstr(run::usage, ("\n  --" + name + "=").c_str()) != nullptr;
+}
+
 Result<run::Options> run::parseOptions(int argc, char **argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
@@ -65,10 +71,15 @@ Result<run::Options> run::parseOptions(int argc, char **argv) {
     bool isFlag = name == "print" || name == "profile" || name == "info" ||
                   name == "help";
     std::string value;
+    if (isFlag && equals != std::string::npos)
+      return Status::error("--" + name + " takes no value, got '" + argument +
+                           "'");
     if (equals != std::string::npos)
       value = argument.substr(equals + 1);
     else if (!isFlag && i + 1 < argc)
       value = argv[++i];
+    else if (!isFlag && hasOption(name))
+      return Status::error("--" + name + " needs a value");
 
     int64_t number = 0;
     Status status = Status::success();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Runs an artefact in a process that has no compiler.
+#include "Files.h"
 #include "Npy.h"
 #include "Options.h"
 #include "Values.h"
@@ -7,8 +8,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
 using namespace tessera;
 using namespace tessera::run;
@@ -89,6 +88,17 @@ static Result<std::vector<std::string>> makeInputs(const abi::Plan &plan,
   return inputs;
 }
 
+static std::string outputFile(const Options &options, size_t index) {
+  return options.outputPrefix + std::to_string(index) + ".npy";
+}
+
+/// Fails where an output cannot be written, before anything runs.
+static Status checkOutput(const Options &options, size_t index) {
+  return options.outputPrefix.empty()
+             ? Status::success()
+             : checkWritable(outputFile(options, index));
+}
+
 static void printTimes(const Executable &executable,
                        std::vector<int64_t> times) {
   std::sort(times.begin(), times.end());
@@ -105,18 +115,19 @@ static void printTimes(const Executable &executable,
 }
 
 static Status runArtefact(const Options &options) {
-  std::ifstream file(options.artefact, std::ios::binary);
-  if (!file)
-    return Status::error("cannot open '" + options.artefact + "'");
-  std::ostringstream stream;
-  stream << file.rdbuf();
-  std::string bytes = stream.str();
-  Result<abi::Artefact> artefact = rt::loadArtefact(bytes.data(), bytes.size());
+  Result<std::string> bytes = readFile(options.artefact);
+  if (!bytes.ok())
+    return bytes.status();
+  Result<abi::Artefact> artefact =
+      rt::loadArtefact(bytes->data(), bytes->size());
   if (!artefact.ok())
     return artefact.status().in("'" + options.artefact + "'");
   printInfo(*artefact);
   if (options.info)
     return Status::success();
+  for (size_t i = 0; i < artefact->plan.outputs.size(); ++i)
+    if (Status status = checkOutput(options, i); !status.ok())
+      return status;
 
   auto created = Executable::create(std::move(*artefact), options.executable);
   if (!created.ok())
@@ -156,8 +167,8 @@ static Status runArtefact(const Options &options) {
                 summary(tensor, outputs[i], options.maxShown).c_str());
     if (options.outputPrefix.empty())
       continue;
-    Status status = writeNpy(options.outputPrefix + std::to_string(i) + ".npy",
-                             tensor.dtype, tensor.shape, outputs[i]);
+    Status status = writeNpy(outputFile(options, i), tensor.dtype, tensor.shape,
+                             outputs[i]);
     if (!status.ok())
       return status;
   }

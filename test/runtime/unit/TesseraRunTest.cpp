@@ -7,6 +7,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <set>
 #include <unistd.h>
 
 namespace tessera {
@@ -117,6 +119,35 @@ TEST_F(TesseraRunTest, MistakesAreNamed) {
   expectIn(run("model.tsr --inputs=x.npy"), "expected {'descr': '<f4'");
   write("bad.tsr", read("model.tsr").substr(0, 100));
   expectIn(run("bad.tsr"), "'bad.tsr': the artefact is damaged");
+  expectIn(run("."), "cannot read '.': it is a folder");
+  expectIn(run("model.tsr --inputs=."), "cannot read '.': it is a folder");
+  expectIn(run("model.tsr --device"), "--device needs a value");
+  expectIn(run("model.tsr --info=1"), "--info takes no value");
+  EXPECT_EQ(status, 1);
+}
+
+TEST_F(TesseraRunTest, UnwritableOutputsAreFoundBeforeRunning) {
+  std::string text = run("model.tsr --outputs=absent/y");
+  EXPECT_EQ(status, 1);
+  expectIn(text, "cannot write 'absent/y0.npy': there is no folder 'absent'");
+  EXPECT_EQ(text.find("output 0: ["), std::string::npos) << text;
+  expectIn(run("model.tsr --outputs=/dev/full/y"), "no folder '/dev/full'");
+}
+
+TEST_F(TesseraRunTest, OutputsReplaceFilesThroughLinksAndLeaveNothingElse) {
+  namespace fs = std::filesystem;
+  write("y0.npy", "old");
+  fs::path link = fs::path(folder) / "link0.npy";
+  fs::create_symlink("y0.npy", link);
+  run("model.tsr --outputs=link");
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(read("y0.npy").substr(1, 5), "NUMPY");
+  EXPECT_TRUE(fs::is_symlink(link));
+  std::set<std::string> names;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder))
+    names.insert(entry.path().filename());
+  EXPECT_EQ(names, (std::set<std::string>{"link0.npy", "model.tsr", "y0.npy"}));
+  fs::remove(link);
 }
 
 } // namespace

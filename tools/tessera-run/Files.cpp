@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Files.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+using namespace tessera;
+using rt::Result;
+using rt::Status;
+namespace fs = std::filesystem;
+
+static Status cannotWrite(const std::string &path, const std::string &why) {
+  return Status::error("cannot write '" + path + "': " + why);
+}
+
+Result<std::string> run::readFile(const std::string &path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    return Status::error("cannot read '" + path +
+                         "': it is a folder; name a file in it");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file)
+    return Status::error("cannot open '" + path +
+                         "': " + std::strerror(errno ? errno : ENOENT));
+  std::ostringstream stream;
+  stream << file.rdbuf();
+  return stream.str();
+}
+
+Status run::checkWritable(const std::string &path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    return cannotWrite(path, "it is a folder");
+  fs::path folder = fs::path(path).parent_path();
+  if (folder.empty())
+    folder = ".";
+  if (!fs::is_directory(folder, ignored))
+    return cannotWrite(path, "there is no folder '" + folder.string() + "'");
+  if (access(folder.c_str(), W_OK) != 0)
+    return cannotWrite(path,
+                       "folder '" + folder.string() + "': " + strerror(errno));
+  return Status::success();
+}
+
+static Status writeTo(const std::string &file, const std::string &path,
+                      const std::string &bytes) {
+  errno = 0;
+  std::ofstream stream(file, std::ios::binary);
+  stream << bytes;
+  stream.close();
+  if (stream)
+    return Status::success();
+  return cannotWrite(path, std::strerror(errno ? errno : EIO));
+}
+
+Status run::writeFile(const std::string &path, const std::string &bytes) {
+  std::error_code error;
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error))
+    return writeTo(path, path, bytes);
+  fs::path target = fs::canonical(path, error);
+  if (error)
+    target = path; // It does not exist yet.
+  std::string temporary =
+      target.string() + "." + std::to_string(getpid()) + ".tmp";
+  Status status = writeTo(temporary, path, bytes);
+  if (status.ok()) {
+    fs::rename(temporary, target, error);
+    if (error)
+      status = cannotWrite(path, error.message());
+  }
+  if (!status.ok())
+    fs::remove(temporary, error);
+  return status;
+}

@@ -114,7 +114,8 @@ template <typename Fn> auto Compilation::timed(StringRef name, Fn fn) {
   return result;
 }
 
-/// The stage exists for the target, and what is forbidden is a collective.
+/// The stage exists for the target, what it needs is here, and what is
+/// forbidden is a collective.
 LogicalResult Compilation::checkOptions() {
   for (StringRef name : options.forbidImplicit)
     if (!llvm::is_contained(getCollectiveNames(), name))
@@ -130,6 +131,11 @@ LogicalResult Compilation::checkOptions() {
   if (options.emit == Stage::Object &&
       options.target.kind == Target::Kind::Emulated)
     isWrong = false;
+  bool isAssembled = options.emit == Stage::Cubin ||
+                     options.emit == Stage::Object ||
+                     options.emit == Stage::Artefact;
+  if (!isWrong && isAssembled && options.target.kind == Target::Kind::CUDA)
+    return checkPtxas(options.target.chip, nowhere());
   if (!isWrong)
     return success();
   return emitError(nowhere())

@@ -49,6 +49,10 @@ llvm::FailureOr<Cubin> assembleCubin(llvm::StringRef ptx, llvm::StringRef chip,
 /// when there is none.
 std::string findPtxas(llvm::StringRef hint = "");
 
+/// Fails, saying how to get it, unless ptxas is found (see findPtxas).
+llvm::LogicalResult checkPtxas(llvm::StringRef chip, mlir::Location loc,
+                               llvm::StringRef hint = "");
+
 /// Reads the report that `ptxas -v` prints.
 void parsePtxasReport(llvm::StringRef report, Cubin &cubin);
 

@@ -96,19 +96,29 @@ struct TemporaryFile {
 };
 } // namespace
 
+LogicalResult tessera::checkPtxas(StringRef chip, Location loc,
+                                  StringRef hint) {
+  if (!findPtxas(hint).empty())
+    return success();
+  const char *variable = std::getenv("TESSERA_PTXAS");
+  std::string place;
+  if (!hint.empty())
+    place = " at '" + hint.str() + "'";
+  else if (variable)
+    place = " at '" + std::string(variable) + "', which TESSERA_PTXAS names";
+  InFlightDiagnostic error = emitError(loc) << "ptxas not found" << place;
+  error.attachNote() << "it assembles kernels for " << chip
+                     << "; install the CUDA toolkit or the Python package "
+                        "nvidia-cuda-nvcc and put its bin folder on PATH, or "
+                        "set TESSERA_PTXAS; the cpu target works without it";
+  return error;
+}
+
 FailureOr<Cubin> tessera::assembleCubin(StringRef ptx, StringRef chip,
                                         Location loc, StringRef hint) {
-  std::string ptxas = findPtxas(hint);
-  if (ptxas.empty()) {
-    InFlightDiagnostic error =
-        emitError(loc) << "ptxas not found"
-                       << (hint.empty() ? "" : " at '" + hint.str() + "'");
-    error.attachNote() << "it assembles kernels for " << chip
-                       << "; install the CUDA toolkit or the Python package "
-                          "nvidia-cuda-nvcc and put its bin folder on PATH, or "
-                          "set TESSERA_PTXAS; the cpu target works without it";
+  if (failed(checkPtxas(chip, loc, hint)))
     return failure();
-  }
+  std::string ptxas = findPtxas(hint);
   TemporaryFile source, object, report;
   if (failed(source.create("ptx", loc)) ||
       failed(object.create("cubin", loc)) || failed(report.create("log", loc)))

@@ -14,6 +14,7 @@ from tessera import models, nn, random, tree
 from tessera._src import operators as _operators  # Gives traced values their operators.
 from tessera._src.annotations import MeshTensor
 from tessera._src.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
+from tessera._src.compiled import Compiled, load_artefact
 from tessera._src.creation import (
     arange,
     eye,
@@ -51,12 +52,14 @@ from tessera._src.derived import (
     expm1,
     fmod,
     hypot,
+    isclose,
     isfinite,
     isinf,
     log1p,
     log2,
     logaddexp,
     logical_xor,
+    nan_to_num,
     reciprocal,
     round,
     sinh,
@@ -117,14 +120,9 @@ from tessera._src.errors import (
     TesseraError,
     TraceError,
 )
-from tessera._src.indexing import (
-    embedding,
-    flip,
-    take,
-    take_along_axis,
-)
+from tessera._src.indexing import diagonal, embedding, flip, take, take_along_axis
 from tessera._src.jit import jit
-from tessera._src.lowered import Compiled, Lowered, load_artefact
+from tessera._src.lowered import Lowered
 from tessera._src.mesh import (
     UNCONSTRAINED,
     Mesh,
@@ -135,25 +133,24 @@ from tessera._src.mesh import (
 )
 from tessera._src.neural import attention, layer_norm, rms_norm
 from tessera._src.operators import with_sharding_constraint
+from tessera._src.products import dot, einsum, matmul, outer, tensordot
 from tessera._src.reductions import (
     all,
     any,
     argmax,
     argmin,
     count_nonzero,
-    dot,
-    einsum,
+    cumsum,
+    diff,
     logsumexp,
-    matmul,
     max,
     mean,
     min,
-    outer,
     prod,
     softmax,
     std,
     sum,
-    tensordot,
+    trace,
     var,
 )
 from tessera._src.shaping import (

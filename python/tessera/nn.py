@@ -2,7 +2,7 @@
 """Functions of neural networks over plain weights."""
 
 from tessera._src.creation import one_hot
-from tessera._src.derived import softplus
+from tessera._src.derived import elu, leaky_relu, softplus
 from tessera._src.elementwise import gelu, relu, sigmoid, silu
 from tessera._src.indexing import embedding
 from tessera._src.neural import attention, check_heads, dense, layer_norm, linear, norm, rms_norm
@@ -12,9 +12,11 @@ __all__ = [
     "attention",
     "check_heads",
     "dense",
+    "elu",
     "embedding",
     "gelu",
     "layer_norm",
+    "leaky_relu",
     "linear",
     "log_softmax",
     "logsumexp",

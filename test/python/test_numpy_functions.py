@@ -67,7 +67,18 @@ FLOATS = {
     "take": lambda n, x, y: n.take(x, COLUMNS, axis=1),
     "take of the flat array": lambda n, x, y: n.take(x, np.array([[7, -1]])),
     "take_along_axis": lambda n, x, y: n.take_along_axis(x, n.argmax(x, axis=2, keepdims=True), 2),
+    "x[mask]": lambda n, x, y: x[:, np.array([True, False, True])],
+    "x[mask, :2]": lambda n, x, y: x[[True, False], 1:, :2],
+    "x[mask of two dimensions]": lambda n, x, y: x[0, np.eye(3, 5) > 0],
+    "diagonal": lambda n, x, y: x.diagonal(),
+    "diagonal below": lambda n, x, y: n.diagonal(x, -1, 1, 2),
+    "diagonal above": lambda n, x, y: n.diagonal(x, 2, 1, -1),
     # Reductions.
+    "trace": lambda n, x, y: x.trace(offset=1, axis1=1, axis2=2),
+    "cumsum": lambda n, x, y: x.cumsum(),
+    "cumsum(axis)": lambda n, x, y: n.cumsum(x, axis=2) + x.cumsum(1) + n.cumsum(x, 0),
+    "diff": lambda n, x, y: n.diff(x),
+    "diff(n, axis)": lambda n, x, y: n.diff(x, n=2, axis=1),
     "sum(axis=(0, 2))": lambda n, x, y: x.sum(axis=(0, 2)),
     "sum(dtype)": lambda n, x, y: x.sum(0, dtype="float64"),
     "mean(keepdims)": lambda n, x, y: x.mean(-1, keepdims=True),
@@ -79,6 +90,9 @@ FLOATS = {
     "all and any": lambda n, x, y: (x > -9).all() & (x > 0).any(1),
     # Shapes.
     "ravel": lambda n, x, y: x.ravel() + n.ravel(y) + x.flatten(),
+    "einsum with a repeated index": lambda n, x, y: n.einsum("abb->ab", x[:, :, :3]),
+    "einsum of a trace": lambda n, x, y: n.einsum("aba,c->bc", x[:, :, :2], y[0, 0]),
+    "a list of values": lambda n, x, y: x + [y[0, 0, 0], y[0, 0, 1], 1.0, 2.0, y[1, 2, 4]],
     "mT": lambda n, x, y: x.mT,
     "moveaxis": lambda n, x, y: n.moveaxis(x, (0, 1), (-1, 0)),
     "expand_dims": lambda n, x, y: n.expand_dims(x, (0, 2)),
@@ -101,7 +115,7 @@ FLOATS = {
     "vectors": lambda n, x, y: x[0, 0] @ y[0, 0] + x[0, 0] @ M,
 }
 SPECIALS = ("ceil", "trunc", "round", "isfinite", "isinf", "log1p", "expm1", "log2", "exp2", "sinh",
-            "cosh", "reciprocal", "absolute", "sign", "exp", "tanh", "sqrt")
+            "cosh", "reciprocal", "absolute", "sign", "exp", "tanh", "sqrt", "nan_to_num", "cumsum")
 FLOATS |= {f"{name} of special values": (lambda n, x, y, f=name: getattr(n, f)(SPECIAL[:, None] + 0 * x[0, 0, 0]))
            for name in SPECIALS}
 FLOATS |= {f"{name} of special pairs": (

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from tessera._src import dtypes
 from tessera._src.errors import ShapeError, TraceError
-from tessera._src.mesh import PartitionSpec, UNCONSTRAINED, axes_of
+from tessera._src.mesh import PartitionSpec
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class MeshTensorSpec:
     dtype: np.dtype | None = None
     spec: PartitionSpec | None = None
 
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...] | None:
+        """The shape once names have these sizes; None if one is unknown."""
+        shape = [sizes.get(d) if isinstance(d, str) else d for d in self.dims]
+        return None if None in shape else tuple(shape)
+
     def __repr__(self) -> str:
         parts = [repr(d) for d in self.dims]
         parts += [dtypes.name_of(self.dtype)] if self.dtype is not None else []
@@ -31,7 +36,11 @@ class MeshTensorSpec:
 
 
 class MeshTensor:
-    """Annotation of an argument or a result: named dims, optionally a dtype and a layout."""
+    """Annotation of an argument or a result: named dims, optionally a dtype and a layout.
+
+    MeshTensor["B", 384, None, ts.f32, P("dp")] is a tensor of three dimensions: "B" has one size
+    wherever the annotations of a function name it, 384 is a size, None is any size.
+    """
 
     def __class_getitem__(cls, items: Any) -> MeshTensorSpec:
         items = items if isinstance(items, tuple) else (items,)
@@ -39,21 +48,33 @@ class MeshTensor:
         dtype = spec = None
         for item in items:
             if isinstance(item, PartitionSpec):
+                if spec is not None:
+                    raise _malformed("has two layouts", f"{spec!r} and {item!r}")
                 spec = item
             elif item is None or (isinstance(item, (str, int)) and not isinstance(item, bool)):
                 if dtype is not None or spec is not None:
-                    raise TraceError(
-                        "TS1006", f"dimension {item!r} comes after the dtype or the layout",
-                        hint='write MeshTensor["B", "D", ts.f32, P("dp")]',
-                    )
+                    raise _malformed(f"has dimension {item!r} after the dtype or the layout", items)
+                if isinstance(item, int) and item < 0:
+                    raise _malformed("has a negative size", item)
                 dims.append(item)
-            else:
+            elif dtype is not None:
+                raise _malformed("has two dtypes", f"{dtypes.name_of(dtype)} and {item!r}")
+            elif isinstance(item, (type, np.dtype)):
                 dtype = dtypes.canonical(item)
+            else:
+                raise _malformed("holds what is none of its parts", repr(item))
         if spec is not None and len(spec) > len(dims):
             raise ShapeError(
                 "TS3001", f"layout {spec!r} has {len(spec)} entries, the tensor {len(dims)} dims"
             )
         return MeshTensorSpec(tuple(dims), dtype, spec)
+
+
+def _malformed(problem: str, got: Any) -> TraceError:
+    return TraceError(
+        "TS1006", f"a MeshTensor annotation {problem}", got=got,
+        expected="names, sizes or None for the dimensions, then a dtype, then a layout",
+        hint='write MeshTensor["B", "D", ts.f32, P("dp")]')
 
 
 class Unifier:
@@ -84,7 +105,7 @@ class Unifier:
                 if dim != size:
                     raise ShapeError(
                         "TS3002", f"{what} has size {size} in dimension {position}",
-                        expected=dim, got=size,
+                        expected=f"{dim}, as annotated: {spec}", got=tuple(shape),
                     )
                 continue
             known = self.sizes.setdefault(dim, (size, f"dimension {position} of {what}"))
@@ -96,11 +117,6 @@ class Unifier:
                     expected=f"'{dim}' = {known[0]}",
                     got=f"'{dim}' = {size}",
                 )
-
-    def shape_of(self, spec: MeshTensorSpec, given: dict[str, int]) -> tuple[int, ...] | None:
-        """The shape an annotation means once its names have sizes."""
-        sizes = [given.get(d) if isinstance(d, str) else d for d in spec.dims]
-        return None if None in sizes else tuple(sizes)
 
 
 def result_specs(annotation: Any) -> Any:
@@ -134,6 +150,3 @@ def annotations_of(function: Callable) -> dict[str, Any]:
             except Exception:
                 continue
         return result
-
-
-__all__ = ["MeshTensor", "MeshTensorSpec", "Unifier", "annotations_of", "UNCONSTRAINED", "axes_of"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tessera._src import creation, dtypes, graph
-from tessera._src.errors import TraceError
+from tessera._src.errors import ConfigError, ShapeError, TraceError
 from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec
 from tessera._src.tracer import Tracer
 
@@ -131,12 +131,35 @@ class ShapeDtypeStruct:
     sharding: NamedSharding | PartitionSpec | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        sizes = self.shape if isinstance(self.shape, (tuple, list)) else (self.shape,)
+        for size in sizes:
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
+                raise ShapeError("TS3022", "a shape holds sizes", got=repr(self.shape),
+                                 expected="integers of at least 0")
+        object.__setattr__(self, "shape", tuple(int(size) for size in sizes))
         object.__setattr__(self, "dtype", dtypes.canonical(self.dtype))
 
 
+def _torch_bf16(x: Any) -> np.ndarray | None:
+    """The memory of a torch tensor of bf16, for which NumPy has no type of its own; else None."""
+    if str(getattr(x, "dtype", "")) != "torch.bfloat16":
+        return None
+    words = x.detach().contiguous().view(sys.modules["torch"].int16)
+    return np.from_dlpack(words).view(dtypes.bf16)
+
+
+def as_numpy(x: Any) -> np.ndarray:
+    """An array of any library, or nested numbers, for NumPy; without a copy where possible."""
+    words = None if getattr(x, "requires_grad", False) else _torch_bf16(x)
+    return np.asarray(x) if words is None else words
+
+
 def _host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
-    array = np.asarray(x)
+    try:
+        array = as_numpy(x)
+    except ValueError as error:
+        raise TraceError("TS1014", f"a {type(x).__name__} is not an array: {error}",
+                         expected="numbers, arrays, or lists of them of one shape") from None
     if dtype is None and isinstance(x, (bool, int, float, list, tuple)):
         dtype = {"f": dtypes.f32, "i": dtypes.i32}.get(array.dtype.kind)
     wanted = dtypes.canonical(array.dtype if dtype is None else dtype)
@@ -170,6 +193,9 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) ->
 
     if isinstance(sharding, PartitionSpec):
         sharding = NamedSharding(meshes.current_mesh() or meshes.SINGLE, sharding)
+    if sharding is not None and not isinstance(sharding, NamedSharding):
+        raise ConfigError("TS4007", "the sharding is no layout", got=repr(sharding),
+                          choices=["a NamedSharding", "a PartitionSpec", "None"])
 
     def put(leaf: Any) -> Array:
         result = asarray(leaf)
@@ -183,11 +209,11 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) ->
 
 def from_dlpack(x: Any) -> Array:
     """A tensor of another library that speaks DLPack (torch, jax, numpy), without a copy."""
-    if str(getattr(x, "dtype", "")) == "torch.bfloat16":
-        words = np.from_dlpack(x.detach().contiguous().view(sys.modules["torch"].int16))
-        return Array(words.view(dtypes.bf16))
-    if getattr(x, "requires_grad", False):
-        x = x.detach()
-    value = np.from_dlpack(x)
+    value = _torch_bf16(x)
+    if value is None:
+        if getattr(x, "requires_grad", False):
+            x = x.detach()
+        # NumPy's DLPack knows no bf16; jax shares the memory by __array__ as well.
+        value = np.asarray(x) if str(getattr(x, "dtype", "")) == "bfloat16" else np.from_dlpack(x)
     dtypes.canonical(value.dtype)
-    return Array(np.ascontiguousarray(value))
+    return Array(np.require(value, requirements=["C"]))

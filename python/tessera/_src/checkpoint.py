@@ -60,7 +60,7 @@ def load_safetensors(
     for name, tensor in tensors.items():
         if dtype is not None and dtypes.is_float(tensor.dtype):
             tensor = tensor.astype(dtype, copy=False)
-        result[name] = Array(np.ascontiguousarray(tensor))
+        result[name] = Array(np.require(tensor, requirements=["C"]))
     return result
 
 

@@ -16,16 +16,17 @@ from tessera._src import native
 from tessera._src.errors import ConfigError, TesseraError, did_you_mean
 from tessera._src.files import write_whole
 from tessera._src.jit import JittedFunction
-from tessera._src.lowered import (
+from tessera._src.lowered import Lowered
+from tessera._src.source import NOWHERE, Location
+from tessera._src.targets import (
     COLLECTIVES,
     STAGES,
     TARGETS,
-    Lowered,
     check_compile_options,
+    check_stage,
     check_target,
     stages_of,
 )
-from tessera._src.source import NOWHERE, Location
 
 BINARY = ("artefact", "cubin", "object")
 EMITTED = (*STAGES, *BINARY)
@@ -125,6 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise ConfigError("TS4009", f"--emit={options.emit} is binary and stdout is a terminal",
                               hint="name a file with -o", location=NOWHERE)
         check_target(options.target)
+        if options.emit in STAGES:
+            check_stage(options.emit, options.target)
         function = load_function(options.function)
         function.target = options.target
         if options.forbid_implicit:

@@ -6,33 +6,45 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from tessera._src import dtypes
 from tessera._src.elementwise import (
-    _as_float,
-    _truth,
     abs,
     add,
+    as_bool,
+    as_float,
+    as_number,
+    as_whole,
+    binary_op,
     bitwise_xor,
+    cos,
     divide,
     equal,
     exp,
     floor,
+    floor_divide,
     greater,
+    isnan,
     less,
+    less_equal,
     log,
     logical_and,
+    logical_or,
     maximum,
+    minimum,
     multiply,
     negative,
     remainder,
     sign,
+    sin,
     sqrt,
     square,
     subtract,
     where,
 )
+from tessera._src.errors import TraceError
 from tessera._src.tracer import Tracer, lift, promote_operands
 
 
@@ -55,34 +67,60 @@ def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
     value = lift(x)
     if decimals:
         scale = 10.0**decimals
-        return divide(round(multiply(_as_float(value), scale)), scale)
+        return divide(round(multiply(as_float(value), scale)), scale)
     if not dtypes.is_float(value.dtype):
         return floor(value)
     low = floor(value)
     rest = subtract(value, low)  # Exact: it has no more digits than x.
-    odd = not_zero(remainder(low, 2))
+    odd = as_bool(remainder(low, 2))
     up = where(equal(rest, 0.5), odd, greater(rest, 0.5))
     return where(up, add(low, 1), low)
 
 
-def not_zero(x: Any) -> Tracer:
-    """Whether x is not zero."""
-    return _truth(x)
-
-
 def isfinite(x: Any) -> Tracer:
     """Whether x is a number and not infinite."""
-    return less(abs(_as_float(lift(x))), math.inf)
+    return less(abs(as_float(lift(x))), math.inf)
 
 
 def isinf(x: Any) -> Tracer:
     """Whether x is infinite."""
-    return equal(abs(_as_float(lift(x))), math.inf)
+    return equal(abs(as_float(lift(x))), math.inf)
+
+
+def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tracer:
+    """Whether |x - y| <= atol + rtol * |y|; infinities are close to themselves, NaN to nothing."""
+    a, b = (as_float(v) for v in promote_operands([x, y]))
+    near = less_equal(abs(subtract(a, b)), add(multiply(abs(b), rtol), atol))
+    return logical_or(equal(a, b), logical_and(near, isfinite(b)))
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None,
+               neginf: float | None = None) -> Tracer:
+    """x with NaN, infinity and minus infinity replaced; the latter by the largest numbers."""
+    value = lift(x)
+    if not dtypes.is_float(value.dtype):
+        return value
+    largest = float(ml_dtypes.finfo(value.dtype).max)
+    value = where(isnan(value), nan, value)
+    value = where(equal(value, math.inf), largest if posinf is None else posinf, value)
+    return where(equal(value, -math.inf), -largest if neginf is None else neginf, value)
+
+
+def leaky_relu(x: Any, slope: float = 0.01) -> Tracer:
+    """x where it is positive, else slope * x."""
+    value = as_float(lift(x))
+    return where(greater(value, 0), value, multiply(value, slope))
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tracer:
+    """x where it is positive, else alpha * (exp(x) - 1)."""
+    value = as_float(lift(x))
+    return where(greater(value, 0), value, multiply(expm1(minimum(value, 0)), alpha))
 
 
 def logical_xor(x: Any, y: Any) -> Tracer:
     """Whether one of x and y is non-zero."""
-    return bitwise_xor(_truth(x), _truth(y))
+    return bitwise_xor(as_bool(x), as_bool(y))
 
 
 def reciprocal(x: Any) -> Tracer:
@@ -97,12 +135,12 @@ def log2(x: Any) -> Tracer:
 
 def exp2(x: Any) -> Tracer:
     """2 to the power x."""
-    return exp(multiply(_as_float(lift(x)), math.log(2)))
+    return exp(multiply(as_float(lift(x)), math.log(2)))
 
 
 def log1p(x: Any) -> Tracer:
     """log(1 + x), accurate where x is near 0."""
-    value = _as_float(lift(x))
+    value = as_float(lift(x))
     up = add(value, 1.0)
     # Kahan: the rounding of 1 + x cancels in log(u) / (u - 1).
     scaled = multiply(log(up), divide(value, subtract(up, 1.0)))
@@ -111,7 +149,7 @@ def log1p(x: Any) -> Tracer:
 
 def expm1(x: Any) -> Tracer:
     """exp(x) - 1, accurate where x is near 0."""
-    value = _as_float(lift(x))
+    value = as_float(lift(x))
     up = exp(value)
     near = multiply(subtract(up, 1.0), divide(value, log(up)))  # Kahan, as in log1p.
     near = where(equal(up, 1.0), value, near)
@@ -120,7 +158,7 @@ def expm1(x: Any) -> Tracer:
 
 def logaddexp(x: Any, y: Any) -> Tracer:
     """log(exp(x) + exp(y)) without overflow."""
-    a, b = (_as_float(v) for v in promote_operands([x, y]))
+    a, b = (as_float(v) for v in promote_operands([x, y]))
     top = maximum(a, b)
     off = negative(abs(subtract(a, b)))
     # Equal infinities have no difference.
@@ -134,7 +172,7 @@ def softplus(x: Any) -> Tracer:
 
 def sinh(x: Any) -> Tracer:
     """Hyperbolic sine."""
-    value = _as_float(lift(x))
+    value = as_float(lift(x))
     grown = expm1(abs(value))
     fading = where(equal(grown, math.inf), 1.0, divide(grown, add(grown, 1.0)))
     return multiply(multiply(add(grown, fading), 0.5), sign(value))
@@ -148,14 +186,12 @@ def cosh(x: Any) -> Tracer:
 
 def tan(x: Any) -> Tracer:
     """Tangent of x in radians."""
-    from tessera._src.elementwise import cos, sin
-
     return divide(sin(x), cos(x))
 
 
 def hypot(x: Any, y: Any) -> Tracer:
     """sqrt(x*x + y*y) without overflow."""
-    a, b = (abs(_as_float(v)) for v in promote_operands([x, y]))
+    a, b = (abs(as_float(v)) for v in promote_operands([x, y]))
     top = maximum(a, b)
     scale = where(logical_and(greater(top, 0), isfinite(top)), top, 1.0)
     return multiply(sqrt(add(square(divide(a, scale)), square(divide(b, scale)))), scale)
@@ -163,17 +199,12 @@ def hypot(x: Any, y: Any) -> Tracer:
 
 def fmod(x: Any, y: Any) -> Tracer:
     """x modulo y with the sign of x, as C's fmod."""
-    from tessera._src.elementwise import _as_number, binary_op
-
-    return binary_op("rem", *[_as_number(v) for v in promote_operands([x, y])])
+    return binary_op("rem", *[as_number(v) for v in promote_operands([x, y])])
 
 
 def shifted(x: Any, count: Any, left: bool) -> Tracer:
     """x << count or x >> count for a static count."""
-    from tessera._src.elementwise import _whole, floor_divide
-    from tessera._src.errors import TraceError
-
-    value = _whole(x, "a shift")
+    value = as_whole(x, "a shift")
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 0 <= count < 31:
         raise TraceError("TS1030", "shifts are by static integers of 0 to 30", got=repr(count),
                          hint="multiply or floor-divide by powers of two")

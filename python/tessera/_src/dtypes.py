@@ -51,7 +51,7 @@ def canonical(dtype: Any, what: str = "") -> np.dtype:
             "TS1001",
             f"element type {dtype!s}{f' of {what}' if what else ''} is not supported",
             choices=[name_of(d) for d in MLIR_NAMES],
-            hint="convert it before the call, such as with x.astype(np.int32)" if what else None,
+            hint="convert it first, such as with x.astype(np.int32)" if what else None,
         )
     return result
 

@@ -29,11 +29,13 @@ def _named(name: str, document: str, function: Callable) -> Callable:
     return function
 
 
-def _as_float(value: Tracer) -> Tracer:
+def as_float(value: Tracer) -> Tracer:
+    """A value of a floating-point type: integers and booleans become f32."""
     return value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
 
 
-def _as_number(value: Tracer) -> Tracer:
+def as_number(value: Tracer) -> Tracer:
+    """A value that has arithmetic: booleans become i32."""
     return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
 
 
@@ -59,7 +61,7 @@ def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
     return emit(text, lhs.shape, lhs.dtype, [lhs, rhs])
 
 
-def _unary(name: str, document: str, op: str | None = None, prepare: Callable = _as_float):
+def _unary(name: str, document: str, op: str | None = None, prepare: Callable = as_float):
     op = op or name
 
     def function(x: Any) -> Tracer:
@@ -68,7 +70,7 @@ def _unary(name: str, document: str, op: str | None = None, prepare: Callable = 
     return _named(name, document, function)
 
 
-def _binary(name: str, document: str, op: str, prepare: Callable = _as_number,
+def _binary(name: str, document: str, op: str, prepare: Callable = as_number,
             of_bools: str | None = None):
     def function(x: Any, y: Any) -> Tracer:
         a, b = promote_operands([x, y])
@@ -90,13 +92,13 @@ cos = _unary("cos", "Cosine of x in radians.")
 sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)).", "logistic")
 silu = _unary("silu", "x * sigmoid(x).")
 negative = _unary("negative", "-x.", "neg", _no_bools)
-abs = _unary("abs", "|x|.", prepare=_as_number)  # noqa: A001
-sign = _unary("sign", "-1, 0 or 1 by the sign of x.", prepare=_as_number)
+abs = _unary("abs", "|x|.", prepare=as_number)  # noqa: A001
+sign = _unary("sign", "-1, 0 or 1 by the sign of x.", prepare=as_number)
 
 add = _binary("add", "x + y; of booleans, x or y.", "add", of_bools="or")
 subtract = _binary("subtract", "x - y.", "sub", _no_bools)
 multiply = _binary("multiply", "x * y; of booleans, x and y.", "mul", of_bools="and")
-divide = _binary("divide", "x / y in floating point.", "div", _as_float)
+divide = _binary("divide", "x / y in floating point.", "div", as_float)
 maximum = _binary("maximum", "The larger of x and y, element by element; NaN wins.", "max",
                   of_bools="or")
 minimum = _binary("minimum", "The smaller of x and y, element by element; NaN wins.", "min",
@@ -105,11 +107,12 @@ minimum = _binary("minimum", "The smaller of x and y, element by element; NaN wi
 
 def floor(x: Any) -> Tracer:
     """Largest whole number not above x, in the type of x."""
-    value = _as_number(lift(x))
+    value = as_number(lift(x))
     return unary_op("floor", value) if dtypes.is_float(value.dtype) else value
 
 
-def _whole(x: Any, op: str) -> Tracer:
+def as_whole(x: Any, op: str) -> Tracer:
+    """x, which `op` needs to be of integers or booleans."""
     value = lift(x)
     if dtypes.is_float(value.dtype):
         raise TraceError("TS1015", f"{op} works on integers and booleans",
@@ -119,7 +122,7 @@ def _whole(x: Any, op: str) -> Tracer:
 
 def _logical(name: str, document: str, op: str):
     def function(x: Any, y: Any) -> Tracer:
-        return binary_op(op, *[_whole(v, name) for v in promote_operands([x, y])])
+        return binary_op(op, *[as_whole(v, name) for v in promote_operands([x, y])])
 
     return _named(name, document, function)
 
@@ -131,26 +134,27 @@ bitwise_xor = _logical("bitwise_xor", "x xor y, bit by bit.", "xor")
 
 def bitwise_not(x: Any) -> Tracer:
     """The complement, bit by bit."""
-    return unary_op("not", _whole(x, "bitwise_not"))
+    return unary_op("not", as_whole(x, "bitwise_not"))
 
 
-def _truth(x: Any) -> Tracer:
+def as_bool(x: Any) -> Tracer:
+    """Whether x is not zero."""
     return convert(lift(x), dtypes.bool_)
 
 
 def logical_and(x: Any, y: Any) -> Tracer:
     """Whether x and y are both non-zero."""
-    return bitwise_and(_truth(x), _truth(y))
+    return bitwise_and(as_bool(x), as_bool(y))
 
 
 def logical_or(x: Any, y: Any) -> Tracer:
     """Whether x or y is non-zero."""
-    return bitwise_or(_truth(x), _truth(y))
+    return bitwise_or(as_bool(x), as_bool(y))
 
 
 def logical_not(x: Any) -> Tracer:
     """Whether x is zero."""
-    return bitwise_not(_truth(x))
+    return bitwise_not(as_bool(x))
 
 
 def _compare(name: str, direction: str, document: str):
@@ -178,7 +182,7 @@ def isnan(x: Any) -> Tracer:
 
 def where(condition: Any, x: Any, y: Any) -> Tracer:
     """x where the condition holds, else y."""
-    predicate = _truth(condition)
+    predicate = as_bool(condition)
     a, b = promote_operands([x, y])
     shape = broadcast_shapes([predicate.shape, a.shape])
     p, a, b = broadcast(predicate, shape), broadcast(a, shape), broadcast(b, shape)
@@ -195,7 +199,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tracer:  # noqa: A002 (Num
 
 def remainder(x: Any, y: Any) -> Tracer:
     """x modulo y with the sign of y, as Python's %."""
-    a, b = (_as_number(v) for v in promote_operands([x, y]))
+    a, b = (as_number(v) for v in promote_operands([x, y]))
     rest = binary_op("rem", a, b)
     off = logical_and(not_equal(rest, 0), not_equal(less(rest, 0), less(b, 0)))
     return where(off, add(rest, b), rest)
@@ -203,7 +207,7 @@ def remainder(x: Any, y: Any) -> Tracer:
 
 def floor_divide(x: Any, y: Any) -> Tracer:
     """The largest integer not above x / y."""
-    a, b = (_as_number(v) for v in promote_operands([x, y]))
+    a, b = (as_number(v) for v in promote_operands([x, y]))
     if dtypes.is_float(a.dtype):
         return floor(binary_op("div", a, b))
     quotient = binary_op("div", a, b)
@@ -218,7 +222,7 @@ def power(x: Any, y: Any) -> Tracer:
         if y == 0.5 and dtypes.is_float(x.dtype):
             return sqrt(x)
         if y == 0 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
-            return broadcast(lift(1, _as_number(x).dtype), x.shape)
+            return broadcast(lift(1, as_number(x).dtype), x.shape)
         if np.isfinite(y) and y == int(y) and 1 <= y <= 16 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
             return _integer_power(x, int(y))
         if isinstance(y, int) and y < 0 and not dtypes.is_float(x.dtype):
@@ -234,7 +238,7 @@ def power(x: Any, y: Any) -> Tracer:
 
 
 def _integer_power(x: Tracer, exponent: int) -> Tracer:
-    result, base = None, _as_number(x)
+    result, base = None, as_number(x)
     while exponent:
         if exponent & 1:
             result = base if result is None else binary_op("mul", result, base)
@@ -255,7 +259,7 @@ def relu(x: Any) -> Tracer:
 
 def gelu(x: Any, approximate: bool = False) -> Tracer:
     """x * Phi(x), Phi the normal distribution function; `approximate` uses the tanh formula."""
-    value = _as_float(lift(x))
+    value = as_float(lift(x))
     kind = "tanh" if approximate else "none"
     return emit_simple("gelu", f" approximation {kind}", value, value.shape)
 

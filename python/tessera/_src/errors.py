@@ -82,9 +82,9 @@ class CheckpointError(TesseraError, ValueError):
     """Weights or artefacts that are missing, misshapen or damaged (TS6xxx)."""
 
 
-def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
-    """A sentence naming the closest of `valid`, or None."""
-    close = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.4)
+def did_you_mean(name: str, valid: Iterable[str], cutoff: float = 0.4) -> str | None:
+    """A sentence naming the closest of `valid`; None if none is as close as `cutoff` (of 1)."""
+    close = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=cutoff)
     return f"did you mean '{close[0]}'?" if close else None
 
 
@@ -126,7 +126,7 @@ def from_diagnostics(diagnostics: list[dict], summary: str, lines: int = 8) -> C
         first.get("code", "TS5001"),
         f"{summary}: {first.get('message', 'unknown error')}",
         notes=notes,
-        location=location or source.NOWHERE,
+        location=location,  # None: where the user's code called the compiler.
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""x[...] and lookups: slices, integers, integer arrays."""
+"""x[...] and lookups: slices, integers, integer arrays, masks of the host, diagonals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from tessera._src import dtypes, elementwise
 from tessera._src.errors import ShapeError, TraceError
-from tessera._src.shaping import reshape
+from tessera._src.shaping import moveaxis, reshape
 from tessera._src.tracer import (
     Tracer,
     broadcast,
@@ -136,10 +136,37 @@ def _is_array(item: Any) -> bool:
     )
 
 
+def _is_mask(item: Any) -> bool:
+    """Whether an item is a boolean array on the host, which selects a known number of elements."""
+    if isinstance(item, list):
+        return bool(item) and all(isinstance(i, (bool, np.bool_)) for i in item)
+    return isinstance(item, np.ndarray) and item.dtype == np.bool_ and item.ndim > 0
+
+
+def _without_masks(items: tuple, shape: tuple[int, ...]) -> tuple:
+    """Masks on the host as the indices of what they select."""
+    result, dim = [], 0
+    for item in items:
+        if _is_mask(item):
+            mask = np.asarray(item)
+            if mask.shape != shape[dim : dim + mask.ndim]:
+                raise ShapeError("TS3012", f"a mask of shape {mask.shape} does not fit the dimensions "
+                                 "it indexes", expected=shape[dim : dim + mask.ndim])
+            result += [i.astype(np.int32) for i in np.nonzero(mask)]
+            dim += mask.ndim
+        else:
+            result.append(item)
+            dim += item is not None
+    return tuple(result)
+
+
 def getitem(value: Tracer, index: Any) -> Tracer:
-    """x[index] by NumPy's rules: integers, slices, None, Ellipsis, adjacent integer arrays."""
+    """x[index] by NumPy's rules: integers, slices, None, Ellipsis, adjacent integer arrays.
+
+    Boolean masks are arrays of the host: how many elements they select must be known.
+    """
     items = index if isinstance(index, tuple) else (index,)
-    used = sum(1 for i in items if i is not None and i is not Ellipsis)
+    used = sum(np.ndim(i) if _is_mask(i) else 1 for i in items if i is not None and i is not Ellipsis)
     dots = [k for k, i in enumerate(items) if i is Ellipsis]
     if len(dots) > 1:
         raise TraceError("TS1018", "an index has more than one '...'")
@@ -148,6 +175,7 @@ def getitem(value: Tracer, index: Any) -> Tracer:
     at = dots[0] if dots else len(items)
     rest = (slice(None),) * (value.ndim - used)
     items = items[:at] + rest + items[at + 1 :]
+    items = _without_masks(items, value.shape)
     arrays = [k for k, i in enumerate(items) if _is_array(i)]
     if not arrays:
         return _basic(value, items)
@@ -183,7 +211,10 @@ def _basic(value: Tracer, items: tuple) -> Tracer:
             limits.append(starts[-1] + (count - 1) * step + 1 if count else 0)
             shape.append(count)
         elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-            at = normalise_axis(item, size, f"index into dimension {dim}:")
+            if not -size <= item < size:
+                raise ShapeError("TS3012", f"index {item} is out of range for dimension {dim} of "
+                                 f"size {size}", choices=[f"{-size} to {size - 1}"])
+            at = int(item) % size
             starts.append(at), limits.append(at + 1), steps.append(1)
         else:
             raise TraceError("TS1018", f"cannot index with {item!r}", choices=_INDEX_KINDS)
@@ -205,3 +236,24 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tracer:
         if value.shape[dim] > 1:
             value = _gather(value, lift(np.arange(value.shape[dim], dtype=np.int32)[::-1]), dim)
     return value
+
+
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
+    """The elements of equal indices in two dimensions, as the last dimension.
+
+    Args:
+        offset: how far right of the main diagonal; below it if negative.
+    """
+    value = lift(x)
+    rows, columns = normalise_axis(axis1, value.ndim), normalise_axis(axis2, value.ndim)
+    if rows == columns:
+        raise ShapeError("TS3008", "a diagonal is of two different dimensions", got=(axis1, axis2))
+    value = moveaxis(value, (rows, columns), (-2, -1))
+    height, width = value.shape[-2:]
+    count = builtins.min(height, width - offset) if offset >= 0 else builtins.min(height + offset, width)
+    if count < 1:
+        raise ShapeError("TS3020", f"the diagonal at offset {offset} of {height}x{width} has no elements",
+                         choices=[f"{1 - height} to {width - 1}"])
+    first = offset if offset >= 0 else -offset * width
+    flat = reshape(value, value.shape[:-2] + (height * width,))
+    return flat[..., first : first + (count - 1) * (width + 1) + 1 : width + 1]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -12,36 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src import tree
-from tessera._src.annotations import MeshTensorSpec, Unifier, annotations_of
-from tessera._src.array import Array, ShapeDtypeStruct
-from tessera._src.errors import (
-    ConfigError,
-    ShapeError,
-    TesseraError,
-    TraceError,
-    did_you_mean,
-    without_internal_frames,
-)
+from tessera._src import targets, tree
+from tessera._src.annotations import Unifier
+from tessera._src.array import Array
+from tessera._src.compiled import Compiled
+from tessera._src.errors import ConfigError, TesseraError, TraceError, without_internal_frames
 from tessera._src.graph import is_tracing
-from tessera._src.lowered import (
-    Compiled,
-    Lowered,
-    check_compile_options,
-    check_device,
-    check_runnable,
-    check_target,
-    target_of,
-)
-from tessera._src.mesh import SINGLE, Mesh, NamedSharding, PartitionSpec, current_mesh
-from tessera._src.source import function_location
+from tessera._src.lowered import Lowered
+from tessera._src.mesh import SINGLE, Mesh, current_mesh
+from tessera._src.signature import Signature
 from tessera._src.tracer import Tracer
-from tessera._src.tracing import Argument, abstract, is_spec, plain_spec, trace
-
+from tessera._src.tracing import trace
 
 # Programs that a function keeps in memory; past that, the one unused for longest goes.
 MAX_PROGRAMS = 128
-MAX_THREADS = 1024
 _clock = itertools.count()
 
 
@@ -50,23 +33,20 @@ class JittedFunction:
 
     def __init__(self, function: Callable, options: dict[str, Any]):
         if not callable(function):
-            raise TraceError("TS1024", f"ts.jit takes a function, not {function!r}")
+            raise TraceError("TS1024", f"ts.jit takes a function, not {function!r}",
+                             hint="options are given by name, as in @ts.jit(mesh=mesh)")
         functools.update_wrapper(self, function)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.function = function
         self.mesh: Mesh | None = _check_mesh(options["mesh"])
-        self.in_shardings, self.out_shardings = options["in_shardings"], options["out_shardings"]
-        self.device = check_device(options["device"])
-        self.target = check_target(options["target"] or target_of(self.device))
-        self.threads: int | None = _check_threads(options["threads"])
-        self.compile_options = check_compile_options(options["options"] or {})
-        try:
-            self._signature = inspect.signature(function)
-        except (TypeError, ValueError):
-            raise TraceError("TS1024", f"{function!r} has no signature to trace") from None
-        self._names = list(self._signature.parameters)
-        self._annotations = annotations_of(function)
-        self._statics = self._static_names(options["static_argnums"], options["static_argnames"])
+        self.out_shardings = options["out_shardings"]
+        self.device = targets.check_device(options["device"])
+        target = options["target"]
+        self.target = targets.check_target(targets.target_of(self.device) if target is None else target)
+        self.threads: int | None = targets.check_threads(options["threads"])
+        self.compile_options = targets.check_compile_options(options["options"] or {})
+        self.signature = Signature(function, self.__name__, options["in_shardings"],
+                                   options["static_argnums"], options["static_argnames"])
         self._compiled: dict[tuple, Compiled] = {}
         # What _compiled has for calls with nothing but arrays, by a key that is cheaper to make.
         self._compiled_for_arrays: dict[tuple, Compiled] = {}
@@ -74,53 +54,7 @@ class JittedFunction:
 
     def __repr__(self) -> str:
         where = f" on {self.mesh!r}" if self.mesh else ""
-        return f"<ts.jit {self.__name__}{self._signature}{where}, device '{self.device}'>"
-
-    def _static_names(self, nums: Any, names: Any) -> frozenset[str]:
-        listed = [names] if isinstance(names, str) else list(names or ())
-        for number in [nums] if isinstance(nums, int) else list(nums or ()):
-            if not -len(self._names) <= number < len(self._names):
-                raise ConfigError("TS4006", f"static_argnums has {number}, but {self.__name__} has "
-                                  f"{len(self._names)} parameters")
-            listed.append(self._names[number])
-        for name in listed:
-            variadic = any(p.kind is p.VAR_KEYWORD for p in self._signature.parameters.values())
-            if name not in self._names and not variadic:
-                raise ConfigError("TS4006", f"static_argnames names '{name}', which is no parameter "
-                                  f"of {self.__name__}", choices=self._names,
-                                  hint=did_you_mean(name, self._names))
-        return frozenset(listed)
-
-    def _separate(self, args: tuple, kwargs: dict) -> tuple[tuple, dict, tuple]:
-        """Traced positional and named arguments, and the static ones by name."""
-        if not self._statics:
-            return args, kwargs, ()
-        statics, positional, named = [], [], {}
-        for name, value in zip(self._names, args):
-            if name in self._statics:
-                statics.append((name, value))
-            else:
-                positional.append((name, value))
-        if len(args) > len(self._names):
-            raise ConfigError("TS4006", "static arguments and *args do not mix")
-        for name, value in kwargs.items():
-            if name in self._statics:
-                statics.append((name, value))
-            else:
-                named[name] = value
-        # What follows a static argument by position is passed by name from here on.
-        count = 0
-        while count < len(positional) and positional[count][0] == self._names[count]:
-            count += 1
-        named.update(positional[count:])
-        statics.sort()
-        try:
-            hash(tuple(statics))
-        except TypeError:
-            bad = next(n for n, v in statics if not _hashable(v))
-            raise ConfigError("TS4006", f"static argument '{bad}' is not hashable",
-                              hint="use a tuple, a frozen dataclass, a string or a number") from None
-        return tuple(v for _, v in positional[:count]), named, tuple(statics)
+        return f"<ts.jit {self.__name__}{self.signature.parameters}{where}, device '{self.device}'>"
 
     def _mesh(self) -> Mesh:
         return self.mesh or current_mesh() or SINGLE
@@ -130,12 +64,12 @@ class JittedFunction:
             return self.function(*args, **kwargs)
         try:
             mesh = self.mesh or self._mesh()
-            array_key = None if kwargs or self._statics else _key_of_arrays(args, mesh)
+            array_key = None if kwargs or self.signature.statics else _key_of_arrays(args, mesh)
             compiled = self._compiled_for_arrays.get(array_key)
             if compiled is not None:
                 compiled.used = next(_clock)
                 return compiled.run_flat(args)
-            args, kwargs, statics = self._separate(args, kwargs)
+            args, kwargs, statics = self.signature.separate(args, kwargs)
             leaves, structure = tree.flatten((args, kwargs))
             kinds = tuple([_kind(leaf) for leaf in leaves])
             # 1, 1.0 and True are equal, and different programs.
@@ -160,7 +94,7 @@ class JittedFunction:
         with self._lock:
             compiled = self._compiled.get(key)
             if compiled is None:
-                check_runnable(self.device, self.target)
+                targets.check_runnable(self.device, self.target)
                 lowered = self._lower(leaves, structure, statics, mesh)
                 compiled = lowered.compile(self.device, self.threads)
                 compiled.used = next(_clock)
@@ -179,7 +113,7 @@ class JittedFunction:
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The traced program for arguments like these (arrays or ts.ShapeDtypeStruct)."""
         try:
-            args, kwargs, statics = self._separate(args, kwargs)
+            args, kwargs, statics = self.signature.separate(args, kwargs)
             leaves, structure = tree.flatten((args, kwargs))
             return self._lower(leaves, structure, statics, self._mesh())
         except TesseraError as error:
@@ -187,37 +121,8 @@ class JittedFunction:
 
     def lower_annotated(self, dims: dict[str, int] | None = None) -> Lowered:
         """The program for the shapes that the annotations give, names sized by `dims`."""
-        dims = dims or {}
-        args = {}
-        unifier = Unifier()
-        known = {d for spec in self._annotations.values() if isinstance(spec, MeshTensorSpec)
-                 for d in spec.dims if isinstance(d, str)}
-        for dim, size in dims.items():
-            if dim not in known or size < 1:
-                raise ShapeError(
-                    "TS3019", f"'{dim}={size}' sizes no dimension of {self.__name__}",
-                    expected="a size of at least 1" if dim in known else None,
-                    choices=None if dim in known else sorted(known),
-                    hint=did_you_mean(dim, known - {dim}) if dim not in known else None,
-                    location=function_location(self.function))
-        for name in self._names:
-            spec = self._annotations.get(name)
-            if name in self._statics:
-                continue
-            if not isinstance(spec, MeshTensorSpec):
-                raise ShapeError("TS3019", f"parameter '{name}' has no MeshTensor annotation",
-                                 location=function_location(self.function),
-                                 hint='annotate it, as in x: ts.MeshTensor[8, "D", ts.f32]')
-            shape = unifier.shape_of(spec, dims)
-            if shape is None:
-                missing = [d for d in spec.dims if d is None or (isinstance(d, str) and d not in dims)]
-                raise ShapeError("TS3019", f"sizes of {missing} of parameter '{name}' are unknown",
-                                 location=function_location(self.function),
-                                 hint="give them, as in --shapes B=8,D=64")
-            args[name] = ShapeDtypeStruct(shape, spec.dtype if spec.dtype is not None else "f32")
-        if self._statics:
-            return self.lower(**args)
-        return self.lower(*args.values())
+        args = self.signature.annotated_arguments(dims or {})
+        return self.lower(**args) if self.signature.statics else self.lower(*args.values())
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """Why each collective is there, for arguments like these."""
@@ -231,83 +136,16 @@ class JittedFunction:
     def _lower(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple,
                mesh: Mesh) -> Lowered:
         unifier = Unifier()
-        self._check_call(leaves, structure, statics)
-        arguments = self._arguments(leaves, structure, mesh, unifier)
+        self.signature.check_call(leaves, structure, statics)
+        arguments = self.signature.arguments(leaves, structure, mesh, unifier)
 
         def build(tracers: list[Tracer]) -> tuple[tuple, dict]:
             args, kwargs = tree.unflatten(structure, tracers)
             return args, {**kwargs, **dict(statics)}
 
         program = trace(self.function, mesh, arguments, build, self.out_shardings,
-                        self._annotations.get("return"), unifier)
+                        self.signature.annotations.get("return"), unifier)
         return Lowered(program, structure, self.target, self.compile_options)
-
-    def _check_call(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple) -> None:
-        """Raises unless the function takes as many arguments, of these names."""
-        args, kwargs = tree.unflatten(structure, list(leaves))
-        try:
-            self._signature.bind(*args, **kwargs, **dict(statics))
-        except TypeError as error:
-            given = [f"{len(args)} by position"] if args else []
-            given += [f"{name}=" for name in (*kwargs, *dict(statics))]
-            raise TraceError(
-                "TS1025", f"{self.__name__}() cannot be called so: {error}",
-                expected=f"{self.__name__}({', '.join(map(_plain, self._signature.parameters.values()))})",
-                got=", ".join(given) or "no arguments",
-            ) from None
-
-    def _arguments(self, leaves: Sequence[Any], structure: tree.TreeDef, mesh: Mesh,
-                   unifier: Unifier) -> list[Argument]:
-        """Names, shapes, dtypes and layouts of the leaves."""
-        positional, named = structure.children
-        # Positional arguments past the parameters belong to *args.
-        names = [self._names[min(i, len(self._names) - 1)] if self._names else f"arg{i}"
-                 for i in range(len(positional.children))]
-        entries = list(zip(names, positional.children)) + list(zip(named.keys, named.children))
-        given = self._given_specs(entries)
-        result: list[Argument] = []
-        for position, (name, child) in enumerate(entries):
-            annotation = self._annotations.get(name)
-            annotation = annotation if isinstance(annotation, MeshTensorSpec) else None
-            wanted = given[position] if given[position] is not None else annotation
-            try:
-                specs = tree.broadcast_prefix(wanted, child, is_spec)
-            except TraceError as error:
-                raise ConfigError("TS4007", f"in_shardings of argument '{name}': {error.message}"
-                                  ) from None
-            for path, spec in zip(tree.paths(child, name), specs):
-                leaf = leaves[len(result)]
-                shape, dtype = abstract(leaf, path)
-                if annotation is not None and child is tree.LEAF:
-                    unifier.check(f"argument '{name}'", annotation, shape, dtype)
-                if spec is None:
-                    spec = getattr(leaf, "sharding", None)
-                    spec = spec if isinstance(spec, (PartitionSpec, NamedSharding)) else None
-                plain = plain_spec(spec, mesh, f"argument '{path}'")
-                result.append(Argument(path, shape, dtype, plain))
-        return result
-
-    def _given_specs(self, entries: list[tuple[str, tree.TreeDef]]) -> list[Any]:
-        """The entry of in_shardings for each argument."""
-        given = self.in_shardings
-        if given is None or is_spec(given):
-            return [given] * len(entries)
-        if not isinstance(given, (dict, list, tuple)):
-            raise ConfigError("TS4007", "in_shardings is no layout", got=repr(given),
-                              choices=["a PartitionSpec", "one per argument", "a dict by name"],
-                              hint='write ts.P("tp") for a layout')
-        if isinstance(given, dict):
-            for name in given:
-                if name not in self._names:
-                    raise ConfigError("TS4007", f"in_shardings names '{name}', which is no parameter "
-                                      f"of {self.__name__}", choices=self._names,
-                                      hint=did_you_mean(name, self._names))
-            return [given.get(name) for name, _ in entries]
-        by_name = dict(zip([n for n in self._names if n not in self._statics], given))
-        if len(given) > len(self._names) - len(self._statics):
-            raise ConfigError("TS4007", "in_shardings has more entries than there are arguments",
-                              expected=len(self._names) - len(self._statics), got=len(given))
-        return [by_name.get(name) for name, _ in entries]
 
 
 def _key_of_arrays(args: tuple, mesh: Mesh) -> tuple | None:
@@ -345,23 +183,11 @@ class BoundFunction:
         return self.jitted.explain(self.instance, *args, **kwargs)
 
 
-def _plain(parameter: inspect.Parameter) -> str:
-    """A parameter without its annotation."""
-    return str(parameter.replace(annotation=inspect.Parameter.empty))
-
-
 def _check_mesh(mesh: Any) -> Mesh | None:
     if mesh is not None and not isinstance(mesh, Mesh):
         raise ConfigError("TS4010", "mesh is no mesh", got=repr(mesh),
                           hint="make one with ts.make_mesh({'tp': 2})")
     return mesh
-
-
-def _check_threads(threads: Any) -> int | None:
-    if threads is None or (isinstance(threads, int) and 0 <= threads <= MAX_THREADS):
-        return threads
-    raise ConfigError("TS4010", "threads is no number of threads", got=repr(threads),
-                      expected=f"0 (all cores) to {MAX_THREADS}")
 
 
 def _kind(leaf: Any) -> Any:
@@ -370,14 +196,6 @@ def _kind(leaf: Any) -> Any:
         return leaf.shape, leaf.dtype, getattr(leaf, "sharding", None)
     except AttributeError:
         return type(leaf)
-
-
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 def jit(

@@ -15,6 +15,7 @@ import numpy as np
 
 from tessera._src.errors import ShardingError, did_you_mean
 
+DEVICES = ("cpu", "emulated", "null", "cuda")
 LINKS = ("shm", "nvlink", "pcie", "ib")
 # Devices of the in-process CPU mesh are threads; more than this is a mistake.
 MAX_CPU_DEVICES = 256
@@ -34,6 +35,9 @@ UNCONSTRAINED = _Unconstrained()
 
 def device_count(device: str = "cpu") -> int:
     """How many devices of a kind a mesh may have; TESSERA_DEVICE_COUNT overrides it for the CPU."""
+    if device not in DEVICES:
+        raise ShardingError("TS2003", f"unknown kind of device {device!r}", choices=DEVICES,
+                            hint=did_you_mean(device, DEVICES))
     if device == "cuda":
         from tessera._src import native
 
@@ -70,15 +74,19 @@ class Mesh:
         self.check_axis(axis)
         return self.shape[axis]
 
-    def check_axis(self, axis: str) -> None:
-        """Raises unless the mesh has this axis."""
-        if axis not in self.shape:
-            raise ShardingError(
-                "TS2001",
-                f"mesh has no axis '{axis}'",
-                choices=[f"'{n}' (size {s})" for n, s in self.axes],
-                hint=did_you_mean(axis, self.axis_names),
-            )
+    def check_axis(self, axis: str, what: str = "") -> None:
+        """Raises unless the mesh has this axis; `what` names it, for the message."""
+        if axis in self.shape:
+            return
+        hint = did_you_mean(axis, self.axis_names)
+        if self is SINGLE:
+            hint = "the function has no mesh: pass mesh=... to ts.jit, or call it inside `with mesh:`"
+        raise ShardingError(
+            "TS2001",
+            f"mesh has no axis '{axis}'" + (f", which {what} names" if what else ""),
+            choices=[f"'{n}' (size {s})" for n, s in self.axes],
+            hint=hint,
+        )
 
     def mlir(self) -> str:
         """The body of a dist.mesh op."""
@@ -101,32 +109,22 @@ class Mesh:
 
 
 def make_mesh(
-    shape: Mapping[str, int] | Sequence[int],
+    shape: Mapping[str, int] | Sequence[int] | Sequence[tuple[str, int]],
     axis_names: Sequence[str] | None = None,
     *,
     links: Mapping[str, str] | None = None,
     device: str = "cpu",
 ) -> Mesh:
-    """A mesh from {"dp": 2, "tp": 4} or from (2, 4), ("dp", "tp").
+    """A mesh from {"dp": 2, "tp": 4}, from [("dp", 2), ("tp", 4)] or from (2, 4), ("dp", "tp").
 
     Args:
         links: how the devices along an axis are joined: "shm" (default), "nvlink", "pcie", "ib".
-        device: the kind of device whose number bounds the mesh.
+        device: the kind of device whose number bounds the mesh: "cpu", "emulated", "null", "cuda".
+
+    Raises:
+        ShardingError: names or sizes that cannot be, or more devices than there are.
     """
-    if isinstance(shape, Mapping):
-        axes = tuple(shape.items())
-    elif isinstance(shape, str) or not isinstance(shape, Sequence):
-        raise ShardingError("TS2002", f"{shape!r} is no shape of a mesh",
-                            choices=["{'dp': 2, 'tp': 4}", "(2, 4), ('dp', 'tp')"])
-    else:
-        if axis_names is None or len(axis_names) != len(shape):
-            raise ShardingError(
-                "TS2002",
-                "a mesh needs one axis name per size",
-                expected=f"{len(shape)} names",
-                got=list(axis_names or ()),
-            )
-        axes = tuple(zip(axis_names, shape))
+    axes = _axes(shape, axis_names)
     seen = set()
     for name, size in axes:
         if not isinstance(name, str) or not _NAME.match(name):
@@ -137,9 +135,6 @@ def make_mesh(
             raise ShardingError("TS2002", f"axis '{name}' has size {size!r}",
                                 expected="an integer of at least 1")
         seen.add(name)
-    if not axes:
-        raise ShardingError("TS2002", "a mesh needs at least one axis",
-                            hint="{'tp': 1} is a mesh of one device")
     axes = tuple((name, int(size)) for name, size in axes)
     link_of = dict(links or {})
     for axis, link in link_of.items():
@@ -151,12 +146,34 @@ def make_mesh(
     mesh = Mesh(axes, tuple(link_of.get(name, "shm") for name, _ in axes))
     available = device_count(device)
     if mesh.size > available:
+        hint = f"shrink an axis; the product of the sizes may be at most {available}"
         raise ShardingError(
             "TS2003",
             f"{mesh!r} needs {mesh.size} devices, but there are {available} of kind '{device}'",
-            hint=f"shrink an axis; the product of the sizes may be at most {available}",
+            hint=hint if available else "leave device out to compile for GPUs that are not here",
         )
     return mesh
+
+
+def _axes(shape: Any, axis_names: Any) -> tuple[tuple[Any, Any], ...]:
+    """Pairs (name, size) from any of make_mesh's forms; what they hold is not checked yet."""
+    forms = ["{'dp': 2, 'tp': 4}", "[('dp', 2), ('tp', 4)]", "(2, 4), ('dp', 'tp')"]
+    if isinstance(shape, str) or not isinstance(shape, (Mapping, Sequence)):
+        raise ShardingError("TS2002", f"{shape!r} is no shape of a mesh", choices=forms)
+    if not shape:
+        raise ShardingError("TS2002", "a mesh needs at least one axis",
+                            hint="{'tp': 1} is a mesh of one device")
+    entries = tuple(shape.items() if isinstance(shape, Mapping) else shape)
+    has_names = all(isinstance(e, (tuple, list)) and len(e) == 2 for e in entries)
+    if has_names and axis_names is not None:
+        raise ShardingError("TS2002", "the mesh's axes are named twice", choices=forms,
+                            got=f"{shape!r} and axis_names={axis_names!r}")
+    if has_names:
+        return tuple((name, size) for name, size in entries)
+    if axis_names is None or isinstance(axis_names, str) or len(axis_names) != len(entries):
+        raise ShardingError("TS2002", "a mesh needs one axis name per size", choices=forms,
+                            expected=f"{len(entries)} names", got=axis_names)
+    return tuple(zip(axis_names, entries))
 
 
 SINGLE = Mesh((("one", 1),), ("shm",))
@@ -239,7 +256,7 @@ def check_spec(spec: PartitionSpec, mesh: Mesh, shape: Sequence[int], what: str)
         )
     for dim in spec:
         for axis in axes_of(dim):
-            mesh.check_axis(axis)
+            mesh.check_axis(axis, f"layout {spec!r} of {what}")
 
 
 def layout_text(spec: PartitionSpec, rank: int) -> str:

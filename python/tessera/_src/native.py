@@ -207,8 +207,7 @@ class Executable:
         text = json.dumps({k: v for k, v in options.items() if v is not None})
         self.handle = library.tesseraRtLoad(artefact, len(artefact), text.encode())
         if not self.handle:
-            raise CheckpointError("TS6004", f"the artefact does not load: {_last_error()}",
-                                  location=source.NOWHERE)
+            raise CheckpointError("TS6004", f"the artefact does not load: {_last_error()}")
         self._unload = library.tesseraRtUnload
         self._run = library.tesseraRtRun
         self.description = json.loads(library.tesseraRtDescribe(self.handle))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tessera._src import dtypes, elementwise, reductions, shaping
+from tessera._src import dtypes, elementwise, products, shaping
 from tessera._src.creation import full
 from tessera._src.errors import ConfigError, ShapeError
 from tessera._src.graph import scalar_text
@@ -23,7 +23,7 @@ def _column(value: Any, x: Tracer, what: str) -> Tracer:
 
 
 def _rows(x: Any) -> Tracer:
-    value = elementwise._as_float(lift(x))
+    value = elementwise.as_float(lift(x))
     if not value.shape:
         raise ShapeError("TS3017", "a normalisation needs at least one dimension")
     return value
@@ -68,7 +68,7 @@ def attention(query: Any, key: Any, value: Any, bias: Any = None, *, causal: boo
         causal: position s sees positions up to s + (T - S).
         scale: 1 / sqrt(D) by default.
     """
-    q, k, v = (elementwise._as_float(lift(t)) for t in (query, key, value))
+    q, k, v = (elementwise.as_float(lift(t)) for t in (query, key, value))
     dtype = dtypes.promote(dtypes.promote(q.dtype, k.dtype), v.dtype)
     q, k, v = convert(q, dtype), convert(k, dtype), convert(v, dtype)
     if not q.ndim == k.ndim == v.ndim == 4 or k.shape[:3] != v.shape[:3] or (
@@ -113,7 +113,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tracer:
         raise ShapeError("TS3013", "a linear layer's input does not fit its weight [out, in]",
                          expected=f"input [..., {matrix.shape[-1]}]", got=value.shape)
     letters = ["", "s", "bs", "abs"][value.ndim - 1] if value.ndim < 5 else "abcdefgh"[: value.ndim - 1]
-    result = reductions.einsum(f"{letters}k,nk->{letters}n", value, matrix)
+    result = products.einsum(f"{letters}k,nk->{letters}n", value, matrix)
     return result if bias is None else elementwise.add(result, bias)
 
 

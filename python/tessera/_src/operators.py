@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src import derived, elementwise, indexing, reductions, shaping
+from tessera._src import derived, elementwise, indexing, products, reductions, shaping
 from tessera._src.errors import ShardingError, TraceError
 from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec, layout_text
 from tessera._src.tracer import Tracer, emit, lift
@@ -54,7 +54,7 @@ _operators(
         "mod": elementwise.remainder,
         "pow": elementwise.power,
         "divmod": lambda x, y: (elementwise.floor_divide(x, y), elementwise.remainder(x, y)),
-        "matmul": reductions.matmul,
+        "matmul": products.matmul,
         "and": elementwise.bitwise_and,
         "or": elementwise.bitwise_or,
         "xor": elementwise.bitwise_xor,
@@ -87,9 +87,10 @@ Tracer.mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="A transpo
 _METHODS = {
     elementwise: ("astype", "clip"),
     derived: ("round",),
-    indexing: ("take",),
+    indexing: ("take", "diagonal"),
+    products: ("dot",),
     reductions: ("sum", "mean", "max", "min", "prod", "var", "std", "argmax", "argmin", "all", "any",
-                 "dot"),
+                 "cumsum", "trace"),
     shaping: ("reshape", "swapaxes", "squeeze", "ravel", "repeat"),
 }
 for _module, _names in _METHODS.items():
@@ -113,10 +114,12 @@ Tracer.transpose = _transpose
 _UFUNCS = {
     "add": elementwise.add, "subtract": elementwise.subtract, "multiply": elementwise.multiply,
     "divide": elementwise.divide, "floor_divide": elementwise.floor_divide,
-    "remainder": elementwise.remainder, "power": elementwise.power, "matmul": reductions.matmul,
+    "remainder": elementwise.remainder, "power": elementwise.power, "matmul": products.matmul,
     "bitwise_and": elementwise.bitwise_and, "bitwise_or": elementwise.bitwise_or,
     "bitwise_xor": elementwise.bitwise_xor, "invert": elementwise.bitwise_not,
-    "absolute": elementwise.abs,
+    "absolute": elementwise.abs, "fabs": elementwise.abs, "rint": derived.round,
+    "left_shift": lambda x, count: derived.shifted(x, count, left=True),
+    "right_shift": lambda x, count: derived.shifted(x, count, left=False),
 }
 for _module, _names in {
     elementwise: ("exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "negative", "sign", "maximum",

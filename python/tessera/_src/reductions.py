@@ -1,27 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Functions that combine elements: sums, extrema, means, products over shared indices."""
+"""Functions that combine elements along dimensions: sums, extrema, means, softmax, running sums."""
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Sequence
 from typing import Any, Union
 
 from tessera._src import dtypes, elementwise, shaping
-from tessera._src.errors import ShapeError, TraceError
-from tessera._src.tracer import (
-    Tracer,
-    broadcast_shapes,
-    convert,
-    emit,
-    emit_simple,
-    lift,
-    normalise_axes,
-)
+from tessera._src.creation import iota
+from tessera._src.indexing import diagonal
+from tessera._src.tracer import Tracer, convert, emit, emit_simple, lift, normalise_axes
 
 Axes = Union[int, Sequence[int], None]
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _reduce(kind: str, value: Tracer, axis: Axes, keepdims: bool) -> Tracer:
@@ -96,22 +87,20 @@ def std(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> 
 
 def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
     """How many elements along dimensions (all by default) are not zero, as i32."""
-    return sum(elementwise._truth(x), axis, keepdims=keepdims)
+    return sum(elementwise.as_bool(x), axis, keepdims=keepdims)
 
 
 def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
     """Whether every element is non-zero."""
-    return min(elementwise._truth(x), axis, keepdims=keepdims)
+    return min(elementwise.as_bool(x), axis, keepdims=keepdims)
 
 
 def any(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
     """Whether some element is non-zero."""
-    return max(elementwise._truth(x), axis, keepdims=keepdims)
+    return max(elementwise.as_bool(x), axis, keepdims=keepdims)
 
 
 def _index_of(extremum: Any, x: Any, axis: int | None, keepdims: bool) -> Tracer:
-    from tessera._src.creation import iota
-
     value = _number(x)
     if axis is None:
         found = _index_of(extremum, shaping.ravel(value), 0, False)
@@ -135,7 +124,7 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tracer
 
 def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
     """log(sum(exp(x))) along dimensions (all by default), without overflow."""
-    value = elementwise._as_float(lift(x))
+    value = elementwise.as_float(lift(x))
     axes = normalise_axes(axis, value.ndim)
     top = max(value, axes, keepdims=True)
     finite = elementwise.less(elementwise.abs(top), math.inf)
@@ -145,189 +134,46 @@ def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
     return result if keepdims else shaping.squeeze(result, axes) if axes else result
 
 
-def _contract(a: Tracer, b: Tracer, spec: str, dtype: Any) -> Tracer:
-    left, rest = spec.split(",")
-    right, out = rest.split("->")
-    sizes = {**dict(zip(left, a.shape)), **dict(zip(right, b.shape))}
-    text = f'tessera.contract {a.value}, {b.value} "{spec}" : {a.type}, {b.type} -> '
-    return emit(text, [sizes[c] for c in out], dtype, [a, b])
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
+    """Sum of the diagonal of two dimensions; of booleans in i32."""
+    return sum(diagonal(x, offset, axis1, axis2), -1)
 
 
-def _same_type(a: Tracer, b: Tracer, result: Any) -> tuple[Tracer, Tracer, Any]:
-    dtype = dtypes.promote(a.dtype, b.dtype)
-    if dtype == dtypes.bool_:
-        dtype = dtypes.i32
-    result = dtype if result is None else dtypes.canonical(result)
-    if result not in (dtype, dtypes.f32) or (result != dtype and not dtypes.is_float(dtype)):
-        raise TraceError(
-            "TS1019", f"products of {dtypes.name_of(dtype)} do not give {dtypes.name_of(result)}",
-            choices=[dtypes.name_of(dtype), "f32"],
-        )
-    return convert(a, dtype), convert(b, dtype), result
+def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
+    """Sums of the elements up to each one along a dimension, or of the flattened x; in `dtype`.
 
-
-def matmul(x: Any, y: Any, *, preferred_element_type: Any = None) -> Tracer:
-    """Matrix product by NumPy's rule: the last two dimensions multiply, the others broadcast.
-
-    Args:
-        preferred_element_type: of the result; the operands' or f32. bf16 and f16 products are
-            accumulated in f32 in any case.
+    Booleans are summed in i32.
     """
-    a, b, dtype = _same_type(lift(x), lift(y), preferred_element_type)
-    if not a.shape or not b.shape:
-        raise ShapeError("TS3013", "matmul needs at least one dimension on each side")
-    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
-        raise ShapeError(
-            "TS3013",
-            f"matmul of shapes {a.shape} and {b.shape}: the inner sizes differ",
-            expected=f"{a.shape[-1]} (last of the left)",
-            got=f"{b.shape[-2 if b.ndim > 1 else 0]} "
-            + ("(last but one of the right)" if b.ndim > 1 else "(first of the right)"),
-        )
-    rows, columns = "m" if a.ndim > 1 else "", "n" if b.ndim > 1 else ""
-    rank = builtins.max(a.ndim, b.ndim, 2) - 2
-    batch = [c for c in _LETTERS if c not in "kmn"][:rank]
-    broadcast_shapes([a.shape[:-2], b.shape[:-2]])
-    a, left = _batch(a, batch, builtins.max(a.ndim - 2, 0))
-    b, right = _batch(b, batch, builtins.max(b.ndim - 2, 0))
-    out = "".join(c for c in batch if c in left or c in right)
-    left, right = left + rows + "k", right + "k" + columns
-    result = _contract(a, b, f"{left},{right}->{out}{rows}{columns}", dtype)
-    if len(out) == rank:
-        return result
-    # Batch dimensions of size 1 on both sides.
-    sizes = [result.shape[out.index(c)] if c in out else 1 for c in batch]
-    return shaping.reshape(result, sizes + list(result.shape[len(out) :]))
+    value = _number(_typed(x, dtype))
+    if axis is None:
+        value, axis = shaping.ravel(value), 0
+    (dim,) = normalise_axes(axis, value.ndim)
+    size, reach = value.shape[dim], 1
+    while reach < size:  # Hillis and Steele: each element has the sum of `reach` elements so far.
+        head = value[(slice(None),) * dim + (slice(0, size - reach),)]
+        low = [(reach if i == dim else 0, 0) for i in range(value.ndim)]
+        value = elementwise.add(value, shaping.pad(head, low))
+        reach *= 2
+    return value
 
 
-def _batch(value: Tracer, batch: list[str], own: int) -> tuple[Tracer, str]:
-    """Letters of the batch dimensions, without those of size 1, which are dropped."""
-    letters = batch[len(batch) - own :]
-    kept = [i for i in range(own) if value.shape[i] != 1]
-    shape = [value.shape[i] for i in kept] + list(value.shape[own:])
-    return shaping.reshape(value, shape), "".join(letters[i] for i in kept)
+def diff(x: Any, n: int = 1, axis: int = -1) -> Tracer:
+    """Differences of neighbours along a dimension, n times over."""
+    value = lift(x)
+    (dim,) = normalise_axes(axis, value.ndim)
+    before = (slice(None),) * dim
+    for _ in range(n):
+        value = elementwise.subtract(value[(*before, slice(1, None))], value[(*before, slice(None, -1))])
+    return value
 
 
-def _einsum_terms(spec: str, operands: list[Tracer]) -> tuple[list[str], str]:
-    """Index strings of the operands and of the result, '...' spelt out."""
-    text = spec.replace(" ", "")
-    inputs, arrow, out = text.partition("->")
-    terms = inputs.split(",")
-    if len(terms) != len(operands):
-        raise ShapeError("TS3014", f'einsum "{spec}" names {len(terms)} operands',
-                         expected=len(terms), got=len(operands))
-    free = [c for c in _LETTERS if c not in text]
-    width = 0
-    for i, (term, operand) in enumerate(zip(terms, operands)):
-        if "..." in term:
-            extra = operand.ndim - len(term) + 3
-            if extra < 0:
-                raise ShapeError("TS3014", f'einsum operand {i} "{term}" has {operand.ndim} dims')
-            width = builtins.max(width, extra)
-            terms[i] = term.replace("...", "".join(free[len(free) - extra :]))
-    dots = "".join(free[len(free) - width :]) if width else ""
-    if arrow:
-        out = out.replace("...", dots)
-    else:
-        joined = "".join(terms)
-        out = dots + "".join(sorted(c for c in set(joined) if joined.count(c) == 1 and c not in dots))
-    return terms, out
-
-
-def einsum(spec: str, *operands: Any, preferred_element_type: Any = None) -> Tracer:
-    """Sums of products over shared indices: einsum("bsk,nk->bsn", x, w).
-
-    More than two operands are contracted from left to right.
-    """
-    values = [lift(v) for v in operands]
-    terms, out = _einsum_terms(spec, values)
-    sizes: dict[str, tuple[int, int]] = {}
-    for i, (term, value) in enumerate(zip(terms, values)):
-        if len(term) != value.ndim or len(set(term)) != len(term) or set(term) - set(_LETTERS):
-            raise ShapeError(
-                "TS3014",
-                f'einsum "{spec}": operand {i} has shape {value.shape}, its indices "{term}"',
-                expected="one distinct letter per dimension",
-            )
-        for letter, size in zip(term, value.shape):
-            known = sizes.setdefault(letter, (size, i))
-            if known[0] != size:
-                raise ShapeError(
-                    "TS3014",
-                    f"einsum \"{spec}\": index '{letter}' is {known[0]} in operand {known[1]} and "
-                    f"{size} in operand {i}",
-                )
-    missing = [c for c in out if c not in sizes]
-    if missing or len(set(out)) != len(out):
-        raise ShapeError("TS3014", f'einsum "{spec}": the result repeats an index or has one that '
-                         f"no operand has: {missing or out}")
-    value, term = values[0], terms[0]
-    for i in range(1, len(values)):
-        needed = set(out).union(*terms[i + 1 :])
-        value, term = _einsum_pair(value, term, values[i], terms[i], needed,
-                                   out if i == len(values) - 1 else None, preferred_element_type)
-    gone = [i for i, c in enumerate(term) if c not in out]
-    value = sum(value, gone) if gone else value
-    term = "".join(c for c in term if c in out)
-    return shaping.transpose(value, [term.index(c) for c in out])
-
-
-def _einsum_pair(a: Tracer, left: str, b: Tracer, right: str, needed: set[str], out: str | None,
-                 dtype: Any) -> tuple[Tracer, str]:
-    # An index that only one operand has and nobody needs is summed before.
-    lone_a = [i for i, c in enumerate(left) if c not in right and c not in needed]
-    lone_b = [i for i, c in enumerate(right) if c not in left and c not in needed]
-    if lone_a:
-        a, left = sum(a, lone_a), "".join(c for c in left if c in right or c in needed)
-    if lone_b:
-        b, right = sum(b, lone_b), "".join(c for c in right if c in left or c in needed)
-    if out is None:
-        out = "".join(dict.fromkeys(c for c in left + right if c in needed))
-    a, b, dtype = _same_type(a, b, dtype)
-    return _contract(a, b, f"{left},{right}->{out}", dtype), out
+def softmax(x: Any, axis: int = -1) -> Tracer:
+    """Exponentials normalised to sum 1 along a dimension."""
+    value = elementwise.as_float(lift(x))
+    (dim,) = normalise_axes(axis, value.ndim)
+    return emit_simple("softmax", f" dim {dim}", value, value.shape)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tracer:
     """log(softmax(x)) along a dimension, accurate where softmax is near 0."""
     return elementwise.subtract(x, logsumexp(x, axis, keepdims=True))
-
-
-def dot(x: Any, y: Any) -> Tracer:
-    """The sum over the last dimension of x and the last but one (or only one) of y."""
-    a, b = lift(x), lift(y)
-    if not a.ndim or not b.ndim:
-        return elementwise.multiply(a, b)
-    return tensordot(a, b, ([a.ndim - 1], [builtins.max(b.ndim - 2, 0)]))
-
-
-def outer(x: Any, y: Any) -> Tracer:
-    """The products of all pairs of elements, [x.size, y.size]."""
-    return elementwise.multiply(shaping.reshape(x, (-1, 1)), shaping.reshape(y, (1, -1)))
-
-
-def tensordot(x: Any, y: Any, axes: Any = 2) -> Tracer:
-    """The sum over pairs of dimensions: the last and first `axes`, or (those of x, those of y)."""
-    a, b = lift(x), lift(y)
-    if isinstance(axes, int):
-        pairs = list(range(a.ndim - axes, a.ndim)), list(range(axes))
-    else:
-        pairs = tuple([s] if isinstance(s, int) else list(s) for s in axes)
-    left = [shaping.normalise_axis(i, a.ndim) for i in pairs[0]]
-    right = [shaping.normalise_axis(i, b.ndim) for i in pairs[1]]
-    if len(left) != len(right) or [a.shape[i] for i in left] != [b.shape[i] for i in right]:
-        raise ShapeError("TS3013", f"tensordot of shapes {a.shape} and {b.shape} over {axes}",
-                         expected="pairs of dimensions of equal sizes")
-    first = _LETTERS[: a.ndim]
-    second = list(_LETTERS[a.ndim : a.ndim + b.ndim])
-    for i, j in zip(left, right):
-        second[j] = first[i]
-    out = [c for i, c in enumerate(first) if i not in left]
-    out += [c for j, c in enumerate(second) if j not in right]
-    return einsum(f"{first},{''.join(second)}->{''.join(out)}", a, b)
-
-
-def softmax(x: Any, axis: int = -1) -> Tracer:
-    """Exponentials normalised to sum 1 along a dimension."""
-    value = elementwise._as_float(lift(x))
-    (dim,) = normalise_axes(axis, value.ndim)
-    return emit_simple("softmax", f" dim {dim}", value, value.shape)

@@ -23,7 +23,8 @@ from tessera._src.tracer import (
 )
 
 
-def _as_shape(shape: Any) -> tuple[int, ...]:
+def as_shape(shape: Any) -> tuple[int, ...]:
+    """Sizes from one integer or a sequence of them, or an error."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     for size in sizes:
         if isinstance(size, Tracer):
@@ -36,7 +37,7 @@ def _as_shape(shape: Any) -> tuple[int, ...]:
 def reshape(x: Any, *shape: Any) -> Tracer:
     """The elements in row-major order under another shape; one size may be -1."""
     value = lift(x)
-    sizes = _as_shape(shape[0] if len(shape) == 1 else shape)
+    sizes = as_shape(shape[0] if len(shape) == 1 else shape)
     unknown = [i for i, size in enumerate(sizes) if size < 0]
     known = math.prod(size for size in sizes if size >= 0)
     if len(unknown) == 1 and sizes[unknown[0]] == -1 and known and value.size % known == 0:
@@ -117,7 +118,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tracer:
 
 def broadcast_to(x: Any, shape: Any) -> Tracer:
     """x repeated to `shape` by NumPy's rule."""
-    return broadcast(lift(x), _as_shape(shape))
+    return broadcast(lift(x), as_shape(shape))
 
 
 def concatenate(values: Sequence[Any], axis: int = 0) -> Tracer:
@@ -172,7 +173,7 @@ def vstack(values: Sequence[Any]) -> Tracer:
 
 def tile(x: Any, counts: int | Sequence[int]) -> Tracer:
     """x repeated as a whole, so many times along each of the last dimensions."""
-    value, times = lift(x), _as_shape(counts)
+    value, times = lift(x), as_shape(counts)
     rank = max(value.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     value = reshape(value, (1,) * (rank - value.ndim) + value.shape)
@@ -187,7 +188,7 @@ def repeat(x: Any, count: int, axis: int | None = None) -> Tracer:
     if axis is None:
         value, axis = ravel(value), 0
     dim = normalise_axis(axis, value.ndim)
-    (count,) = _as_shape(count)
+    (count,) = as_shape(count)
     head, size, tail = value.shape[:dim], value.shape[dim], value.shape[dim + 1 :]
     spread = broadcast(reshape(value, head + (size, 1) + tail), head + (size, count) + tail)
     return reshape(spread, head + (size * count,) + tail)
@@ -199,7 +200,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Tracer:
     if axis is None:
         return reshape(roll(ravel(value), shift, 0), value.shape)
     dim = normalise_axis(axis, value.ndim)
-    (shift,) = _as_shape(shift)
+    (shift,) = as_shape(shift)
     shift %= value.shape[dim]
     if not shift:
         return value

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -68,11 +69,16 @@ class Tracer:
     def __int__(self) -> int:
         raise self._needs_elements("int()", "use x.astype(ts.i32)")
 
+    def __complex__(self) -> complex:
+        raise self._needs_elements("complex()", "there are no complex element types")
+
     def __index__(self) -> int:
         raise self._needs_elements("using it as an index or a size", "use ts.take, or a static int")
 
     def __float__(self) -> float:
-        raise self._needs_elements("float()", "use x.astype(ts.f32)")
+        raise self._needs_elements(
+            "float() or a function of the module math",
+            "use x.astype(ts.f32), and ts.exp, ts.sqrt and so on instead of math.exp, math.sqrt")
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise self._needs_elements(
@@ -108,17 +114,37 @@ class Tracer:
         if name.startswith("__"):  # Protocols that Python and others ask for.
             raise AttributeError(name)
         known = [n for n in dir(type(self)) if not n.startswith("_")]
-        raise NoAttribute("TS1027", f"traced values have no attribute '{name}'",
-                          hint=did_you_mean(name, known) or "use a ts.* function")
+        hint = _ELSEWHERE.get(name) or did_you_mean(name, known, cutoff=0.7) or _function_hint(name)
+        raise NoAttribute("TS1027", f"traced values have no attribute '{name}'", hint=hint)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
-        raise self._not_for_numpy(f"np.{function.__name__}", function.__name__)
+        module = function.__module__.replace("numpy", "np", 1)
+        raise self._not_for_numpy(f"{module}.{function.__name__}", function.__name__)
 
     def _not_for_numpy(self, called: str, name: str) -> TraceError:
-        has = hasattr(sys.modules.get("tessera"), name)  # The public module, if it is in use.
-        hint = f"use ts.{name}" if has else "use ts.* functions"
         return TraceError("TS1028", f"{called} works on host arrays, not on traced values",
-                          got=repr(self), hint=hint)
+                          got=repr(self), hint=_function_hint(name))
+
+
+# What other libraries call by another name.
+_ELSEWHERE = {
+    "view": "x.reshape(...) orders the elements anew, x.astype(dtype) converts them",
+    "permute": "use x.transpose(...)", "unsqueeze": "use ts.expand_dims(x, axis)",
+    "at": "make a new value: ts.where(mask, new, x), or ts.concatenate of the parts",
+    "to": "use x.astype(dtype)", "float": "use x.astype(ts.f32)", "int": "use x.astype(ts.i32)",
+    "cpu": "traced values are on no device", "device": "traced values are on no device",
+    "detach": "leave it out", "expand": "use ts.broadcast_to(x, shape)", "dim": "use x.ndim",
+    "masked_fill": "use ts.where(mask, value, x)", "contiguous": "leave it out",
+}
+
+
+def _function_hint(name: str) -> str:
+    """The public function of this name, or of one like it."""
+    public = sys.modules.get("tessera")  # Not if only parts of the package are in use.
+    if hasattr(public, name):
+        return f"use ts.{name}"
+    close = difflib.get_close_matches(name, getattr(public, "__all__", ()), n=1, cutoff=0.75)
+    return f"did you mean ts.{close[0]}?" if close else "there is no ts function of this name"
 
 
 class NoAttribute(TraceError, AttributeError):
@@ -225,13 +251,12 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
         if isinstance(value, (list, tuple)) and array.dtype != object:  # Of Python scalars.
             array = array.astype(_LIST_TYPES.get(array.dtype.kind, array.dtype))
     except (TraceError, ValueError):
-        raise TraceError(
-            "TS1014", f"a {type(value).__name__} is not an array",
-            expected="numbers, arrays, or lists of them of one shape",
-        ) from None
+        array = np.asarray(None)
     if array.dtype == object:
-        raise TraceError("TS1014", f"a {type(value).__name__} is not an array", got=repr(value)[:80])
-    return constant(array.astype(dtypes.canonical(array.dtype), copy=False))
+        raise TraceError("TS1014", f"a {type(value).__name__} is not an array", got=repr(value)[:80],
+                         expected="numbers, arrays, or lists of them of one shape",
+                         hint="compare with `is None`" if value is None else None)
+    return constant(array.astype(dtypes.canonical(array.dtype, "a constant"), copy=False))
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -282,15 +307,13 @@ def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
 
 def promote_operands(values: Sequence[Any]) -> list[Tracer]:
     """Operands in one dtype and one shape: what NumPy does silently, as explicit ops."""
+    values = [v if is_scalar(v) else lift(v) for v in values]
     strong = None
     for value in values:
         if not is_scalar(value):
-            dtype = value.dtype if isinstance(value, Tracer) else lift(value).dtype
-            strong = dtype if strong is None else dtypes.promote(strong, dtype)
+            strong = value.dtype if strong is None else dtypes.promote(strong, value.dtype)
     for value in values:
         if is_scalar(value):
             strong = dtypes.weak_dtype(value, strong)
-    shape = broadcast_shapes(
-        [() if is_scalar(v) else (v.shape if isinstance(v, Tracer) else np.shape(v)) for v in values]
-    )
+    shape = broadcast_shapes([() if is_scalar(v) else v.shape for v in values])
     return [broadcast(convert(lift(v, strong, shape), strong), shape) for v in values]

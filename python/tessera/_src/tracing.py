@@ -13,6 +13,7 @@ import numpy as np
 
 from tessera._src import dtypes, graph, source, tree
 from tessera._src.annotations import MeshTensorSpec, Unifier, result_specs
+from tessera._src.array import as_numpy
 from tessera._src.errors import (
     ConfigError,
     ShapeError,
@@ -64,6 +65,18 @@ def plain_spec(value: Any, mesh: Mesh, what: str) -> PartitionSpec | None:
     return value
 
 
+def argument_as_numpy(leaf: Any, name: str) -> np.ndarray:
+    """An argument of another library for NumPy, without a copy where possible."""
+    try:
+        return as_numpy(leaf)
+    except (RuntimeError, TypeError) as error:
+        if isinstance(error, TesseraError):
+            raise
+        raise TraceError("TS1022", f"argument '{name}' does not convert to NumPy: {error}",
+                         hint="pass ts.from_dlpack(x), or detach it and move it to the CPU"
+                         ) from None
+
+
 def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of an argument; numbers are tensors without dimensions."""
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
@@ -72,14 +85,7 @@ def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
     if is_scalar(leaf):
         return (), weak_scalar_dtype(leaf, None, f" (argument '{name}')")
     if shape is not None and hasattr(leaf, "__array__"):  # torch, jax: by NumPy's eyes.
-        try:
-            return abstract(np.asarray(leaf), name)
-        except (RuntimeError, TypeError) as error:
-            if isinstance(error, TesseraError):
-                raise
-            raise TraceError("TS1022", f"argument '{name}' does not convert to NumPy: {error}",
-                             hint="pass ts.from_dlpack(x), or detach it and move it to the CPU"
-                             ) from None
+        return abstract(argument_as_numpy(leaf, name), name)
     if name == "self":
         raise TraceError(
             "TS1022", f"'self' is a {type(leaf).__name__}, not a tree of arrays",
@@ -120,17 +126,19 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
         except Exception as error:  # The user's own: as if the function were called plainly.
             raise without_internal_frames(error)
         flat, structure = tree.flatten(result)
-        flat = [_as_result(r, path) for r, path in zip(flat, tree.paths(structure))]
+        flat = [_as_result(r, path, location) for r, path in zip(flat, tree.paths(structure))]
         flat = _constrain_results(flat, structure, mesh, out_shardings, result_annotation, unifier)
     text = owner.module([r.value for r in flat], [r.type for r in flat], location)
     return Program(text, mesh, list(leaves), [(r.shape, r.dtype) for r in flat], structure, location)
 
 
-def _as_result(value: Any, path: str) -> Tracer:
+def _as_result(value: Any, path: str, location: source.Location | None) -> Tracer:
     if isinstance(value, Tracer) or is_scalar(value) or hasattr(value, "__array__"):
         return lift(value)
-    raise TraceError("TS1023", f"result '{path}' is a {type(value).__name__}, not an array"
-                     if path else f"the result is a {type(value).__name__}, not an array")
+    what = f"result '{path}'" if path else "the result"
+    raise TraceError("TS1023", f"{what} is a {type(value).__name__}, not an array",
+                     choices=["traced values", "arrays", "numbers", "trees of them", "None"],
+                     location=location)
 
 
 def _per_result(what: str, given: Any, structure: tree.TreeDef) -> list[Any]:
@@ -164,5 +172,3 @@ def _constrain_results(flat: list[Tracer], structure: tree.TreeDef, mesh: Mesh, 
             value = Tracer(value.graph, name, closed, value.shape, value.dtype)
         result.append(value)
     return result
-
-

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Random numbers: functions of a key and of each element's index, never of mesh or layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tessera._src import dtypes, elementwise, graph, shaping
+from tessera._src.errors import ShapeError, TraceError
+from tessera._src.tracer import Tracer, constant, convert, emit, lift
+
+
+def key(seed: int) -> Any:
+    """The key of a random stream: two 32-bit words. Works on the host and in traced functions."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TraceError("TS1020", "a seed is an integer", got=repr(seed))
+    words = np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], np.uint32).view(np.int32)
+    return constant(words) if graph.is_tracing() else words
+
+
+def _rng(kind: str, words: Any, shape: Any, dtype: np.dtype) -> Tracer:
+    sizes = shaping.as_shape(shape)
+    source = lift(words)
+    if source.shape != (2,) or source.dtype != dtypes.i32:
+        raise ShapeError("TS3016", "a random key is two i32 words", got=repr(source),
+                         hint="make it with ts.random.key(seed)")
+    text = f"tessera.rng {kind} {source.value} {list(sizes)} : {source.type} -> "
+    return emit(text, sizes, dtype, [source])
+
+
+def uniform(key: Any, shape: Any = (), dtype: Any = dtypes.f32, minval: float = 0.0,
+            maxval: float = 1.0) -> Tracer:
+    """Numbers in [minval, maxval); the same for every mesh and layout."""
+    value = _rng("uniform", key, shape, dtypes.f32)
+    if (minval, maxval) != (0.0, 1.0):
+        value = elementwise.add(elementwise.multiply(value, maxval - minval), minval)
+    return convert(value, dtype)
+
+
+def normal(key: Any, shape: Any = (), dtype: Any = dtypes.f32) -> Tracer:
+    """Numbers of the standard normal distribution; the same for every mesh and layout."""
+    return convert(_rng("normal", key, shape, dtypes.f32), dtype)
+
+
+def bits(key: Any, shape: Any = ()) -> Tracer:
+    """32 random bits per element, as i32."""
+    return _rng("bits", key, shape, dtypes.i32)
+
+
+def split(key: Any, count: int = 2) -> Tracer:
+    """`count` independent keys, of shape [count, 2]."""
+    return _rng("bits", key, (count, 2), dtypes.i32)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""From the arguments of a call to those of the program: names, static values, shapes, layouts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tessera._src import tree
+from tessera._src.annotations import MeshTensorSpec, Unifier, annotations_of
+from tessera._src.array import ShapeDtypeStruct
+from tessera._src.errors import ConfigError, ShapeError, TraceError, did_you_mean
+from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec
+from tessera._src.source import function_location
+from tessera._src.tracing import Argument, abstract, is_spec, plain_spec
+
+
+class Signature:
+    """The parameters of a function, and what ts.jit's options and annotations say about them."""
+
+    def __init__(self, function: Callable, name: str, in_shardings: Any, static_argnums: Any,
+                 static_argnames: Any):
+        self.function, self.name, self.in_shardings = function, name, in_shardings
+        try:
+            self.parameters = inspect.signature(function)
+        except (TypeError, ValueError):
+            raise TraceError("TS1024", f"{function!r} has no signature to trace") from None
+        self.names = list(self.parameters.parameters)
+        self.annotations = annotations_of(function)
+        self.statics = self._static_names(static_argnums, static_argnames)
+
+    def _static_names(self, nums: Any, names: Any) -> frozenset[str]:
+        listed = [names] if isinstance(names, str) else list(names or ())
+        for number in [nums] if isinstance(nums, int) else list(nums or ()):
+            if not -len(self.names) <= number < len(self.names):
+                raise ConfigError("TS4006", f"static_argnums has {number}, but {self.name} has "
+                                  f"{len(self.names)} parameters")
+            listed.append(self.names[number])
+        for name in listed:
+            kinds = (p.kind for p in self.parameters.parameters.values())
+            if name not in self.names and inspect.Parameter.VAR_KEYWORD not in kinds:
+                raise ConfigError("TS4006", f"static_argnames names '{name}', which is no parameter "
+                                  f"of {self.name}", choices=self.names,
+                                  hint=did_you_mean(name, self.names))
+        return frozenset(listed)
+
+    def separate(self, args: tuple, kwargs: dict) -> tuple[tuple, dict, tuple]:
+        """Traced positional and named arguments, and the static ones as pairs (name, value)."""
+        if not self.statics:
+            return args, kwargs, ()
+        statics, positional, named = [], [], {}
+        for name, value in zip(self.names, args):
+            (statics if name in self.statics else positional).append((name, value))
+        if len(args) > len(self.names):
+            raise ConfigError("TS4006", "static arguments and *args do not mix")
+        for name, value in kwargs.items():
+            if name in self.statics:
+                statics.append((name, value))
+            else:
+                named[name] = value
+        # What follows a static argument by position is passed by name from here on.
+        count = 0
+        while count < len(positional) and positional[count][0] == self.names[count]:
+            count += 1
+        named.update(positional[count:])
+        statics.sort(key=lambda pair: pair[0])
+        for name, value in statics:
+            try:
+                hash(value)
+            except TypeError:
+                raise ConfigError("TS4006", f"static argument '{name}' is not hashable",
+                                  got=f"a {type(value).__name__}",
+                                  hint="use a tuple, a frozen dataclass, a string or a number"
+                                  ) from None
+        return tuple(v for _, v in positional[:count]), named, tuple(statics)
+
+    def check_call(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple) -> None:
+        """Raises unless the function takes as many arguments, of these names."""
+        args, kwargs = tree.unflatten(structure, list(leaves))
+        try:
+            self.parameters.bind(*args, **kwargs, **dict(statics))
+        except TypeError as error:
+            given = [f"{len(args)} by position"] if args else []
+            given += [f"{name}=" for name in (*kwargs, *dict(statics))]
+            shown = [str(p.replace(annotation=inspect.Parameter.empty))
+                     for p in self.parameters.parameters.values()]
+            raise TraceError(
+                "TS1025", f"{self.name}() cannot be called so: {error}",
+                expected=f"{self.name}({', '.join(shown)})",
+                got=", ".join(given) or "no arguments",
+            ) from None
+
+    def arguments(self, leaves: Sequence[Any], structure: tree.TreeDef, mesh: Mesh,
+                  unifier: Unifier) -> list[Argument]:
+        """Names, shapes, dtypes and layouts of the leaves; their named dimensions are unified."""
+        positional, named = structure.children
+        # Positional arguments past the parameters belong to *args.
+        names = [self.names[min(i, len(self.names) - 1)] if self.names else f"arg{i}"
+                 for i in range(len(positional.children))]
+        entries = list(zip(names, positional.children)) + list(zip(named.keys, named.children))
+        given = self._given_specs(entries)
+        result: list[Argument] = []
+        for position, (name, child) in enumerate(entries):
+            annotation = self.annotations.get(name)
+            annotation = annotation if isinstance(annotation, MeshTensorSpec) else None
+            wanted = given[position] if given[position] is not None else annotation
+            try:
+                specs = tree.broadcast_prefix(wanted, child, is_spec)
+            except TraceError as error:
+                raise ConfigError("TS4007", f"in_shardings of argument '{name}': {error.message}",
+                                  hint='write ts.P("tp") for a layout') from None
+            for path, spec in zip(tree.paths(child, name), specs):
+                leaf = leaves[len(result)]
+                shape, dtype = abstract(leaf, path)
+                if annotation is not None and child is tree.LEAF:
+                    unifier.check(f"argument '{name}'", annotation, shape, dtype)
+                if spec is None:
+                    spec = getattr(leaf, "sharding", None)
+                    spec = spec if isinstance(spec, (PartitionSpec, NamedSharding)) else None
+                plain = plain_spec(spec, mesh, f"argument '{path}'")
+                result.append(Argument(path, shape, dtype, plain))
+        return result
+
+    def _given_specs(self, entries: list[tuple[str, tree.TreeDef]]) -> list[Any]:
+        """The entry of in_shardings for each argument."""
+        given = self.in_shardings
+        if given is None or is_spec(given):
+            return [given] * len(entries)
+        if not isinstance(given, (dict, list, tuple)):
+            raise ConfigError("TS4007", "in_shardings is no layout", got=repr(given),
+                              choices=["a PartitionSpec", "one per argument", "a dict by name"],
+                              hint='write ts.P("tp") for a layout')
+        if isinstance(given, dict):
+            for name in given:
+                if name not in self.names:
+                    raise ConfigError("TS4007", f"in_shardings names '{name}', which is no parameter "
+                                      f"of {self.name}", choices=self.names,
+                                      hint=did_you_mean(name, self.names))
+            return [given.get(name) for name, _ in entries]
+        by_name = dict(zip([n for n in self.names if n not in self.statics], given))
+        if len(given) > len(self.names) - len(self.statics):
+            raise ConfigError("TS4007", "in_shardings has more entries than there are arguments",
+                              expected=len(self.names) - len(self.statics), got=len(given))
+        return [by_name.get(name) for name, _ in entries]
+
+    def annotated_arguments(self, dims: Mapping[str, int]) -> dict[str, ShapeDtypeStruct]:
+        """Arguments of the shapes that the annotations give, by name; `dims` sizes their names."""
+        location = function_location(self.function)
+        known = {d for spec in self.annotations.values() if isinstance(spec, MeshTensorSpec)
+                 for d in spec.dims if isinstance(d, str)}
+        for dim, size in dims.items():
+            if dim not in known or size < 1:
+                raise ShapeError(
+                    "TS3019", f"'{dim}={size}' sizes no dimension of {self.name}",
+                    expected="a size of at least 1" if dim in known else None,
+                    choices=None if dim in known else sorted(known),
+                    hint=did_you_mean(dim, known) if dim not in known else None, location=location)
+        result = {}
+        for name in self.names:
+            spec = self.annotations.get(name)
+            if name in self.statics:
+                continue
+            if not isinstance(spec, MeshTensorSpec):
+                raise ShapeError("TS3019", f"parameter '{name}' has no MeshTensor annotation",
+                                 location=location,
+                                 hint='annotate it, as in x: ts.MeshTensor[8, "D", ts.f32]')
+            shape = spec.shape(dims)
+            if shape is None:
+                missing = [d for d in spec.dims if d is None or (isinstance(d, str) and d not in dims)]
+                raise ShapeError("TS3019", f"sizes of {missing} of parameter '{name}' are unknown",
+                                 location=location, hint="give them, as in --shapes B=8,D=64")
+            result[name] = ShapeDtypeStruct(shape, spec.dtype if spec.dtype is not None else "f32")
+        return result

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The pretrained encoder: its traced program, and its numbers against transformers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ import tessera as ts
 from conftest import needs_compiler, needs_runtime
 from evaluate import evaluate
 from tessera._src.checkpoint import package_directory
-from tessera.models.encoder import Encoder, EncoderConfig, random_weights
+from tessera.models.encoder import Encoder, EncoderConfig, random_weights, weight_shapes
 
 SENTENCES = ["A cat sits on the mat.", "Somewhere, a feline rests on a rug.", "Stocks fell on Monday.",
              "hi", "The quick brown fox jumps over the lazy dog, twice, for no reason at all."]
@@ -83,19 +85,42 @@ def test_gpu_kernels_on_the_emulator_give_the_cpus_numbers(encoder, tp):
     assert np.abs(emulated - encoder.encode(few)).max() <= 1e-5
 
 
-@needs_compiler
-@pytest.mark.parametrize("target, tp", [("cuda:sm_80", 1), ("cuda:sm_90a", 1), ("cuda:sm_90a", 2),
-                                        ("cuda:sm_90a", 4), ("cuda:sm_100a", 4)])
-def test_gpu_artefacts_have_kernels_without_spills(encoder, target, tp):
-    function = encoder.function(ts.make_mesh({"tp": tp}), target=target)
+@needs_runtime
+@pytest.mark.parametrize("dtype, tolerance", [(ts.bf16, 8e-3), (ts.f16, 1e-3)], ids=["bf16", "f16"])
+def test_sixteen_bits_are_enough_for_an_embedding(folder, reference, dtype, tolerance):
+    got = Encoder.from_pretrained(folder, dtype=dtype).encode(SENTENCES)
+    assert np.abs(np.asarray(got, np.float32) - reference).max() <= tolerance
+
+
+def _assert_no_spills(encoder, tokens, tp, chip):
+    function = encoder.function(ts.make_mesh({"tp": tp}), target=f"cuda:{chip}")
     try:
-        compiled = function.lower(encoder.params, *encoder.tokenize(SENTENCES)).compile(device="cuda")
+        compiled = function.lower(encoder.params, *tokens).compile(device="cuda")
     except ts.CompileError as error:
         if "ptxas not found" in str(error):
             pytest.skip("ptxas is not installed")
         raise
     kernels = compiled.report["kernels"]
     assert kernels and all(k["registers"] > 0 and k["spillBytes"] == 0 for k in kernels)
+
+
+@needs_compiler
+@pytest.mark.parametrize("tp", [1, 2, 4])
+@pytest.mark.parametrize("chip", ["sm_80", "sm_90a", "sm_100a"])
+def test_gpu_artefacts_have_kernels_without_spills(encoder, chip, tp):
+    _assert_no_spills(encoder, encoder.tokenize(SENTENCES), tp, chip)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [ts.bf16, ts.f16], ids=["bf16", "f16"])
+@pytest.mark.parametrize("chip, tp", [("sm_80", 1), ("sm_90a", 1), ("sm_90a", 2), ("sm_90a", 4),
+                                      ("sm_100a", 4)])
+def test_gpu_artefacts_of_sixteen_bits_have_kernels_without_spills(encoder, chip, tp, dtype):
+    # One layer has all the kernels.
+    config = dataclasses.replace(encoder.config, num_hidden_layers=1)
+    one = Encoder(config, {n: ts.array(np.asarray(encoder.params[n]).astype(dtype))
+                           for n in weight_shapes(config)})
+    _assert_no_spills(one, encoder.tokenize(SENTENCES), tp, chip)
 
 
 @needs_compiler

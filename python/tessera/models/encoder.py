@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from tessera._src import (
@@ -175,7 +176,8 @@ def hidden_states(params: Mapping[str, Any], input_ids: Any, attention_mask: Any
     """The last layer's output [batch, length, hidden]."""
     x = embed(params, input_ids, token_type_ids, config)
     keep = attention_mask.astype(x.dtype)[:, None, None, :]
-    bias = (1.0 - keep) * -1e9
+    # Far below any score; f16 has no -1e9, and 0 * -inf is NaN.
+    bias = (1.0 - keep) * max(-1e9, float(ml_dtypes.finfo(x.dtype).min))
     for i in range(config.num_hidden_layers):
         x = layer(params, f"encoder.layer.{i}", x, bias, config)
     return x
@@ -183,12 +185,16 @@ def hidden_states(params: Mapping[str, Any], input_ids: Any, attention_mask: Any
 
 def sentence_embedding(params: Mapping[str, Any], input_ids: Any, attention_mask: Any,
                        token_type_ids: Any, config: EncoderConfig) -> Any:
-    """The mean of the hidden states of real tokens, scaled to length 1: [batch, hidden]."""
-    x = hidden_states(params, input_ids, attention_mask, token_type_ids, config)
-    keep = attention_mask.astype(x.dtype)[:, :, None]
+    """The mean of the hidden states of real tokens, scaled to length 1: [batch, hidden].
+
+    Computed in f32: 16 bits cannot count the tokens of a long sentence, nor hold the bounds below.
+    """
+    hidden = hidden_states(params, input_ids, attention_mask, token_type_ids, config)
+    x = hidden.astype(dtypes.f32)
+    keep = attention_mask.astype(dtypes.f32)[:, :, None]
     mean = (x * keep).sum(axis=1) / elementwise.maximum(keep.sum(axis=1), 1e-9)
     length = elementwise.sqrt((mean * mean).sum(axis=1, keepdims=True))
-    return mean / elementwise.maximum(length, 1e-12)
+    return (mean / elementwise.maximum(length, 1e-12)).astype(hidden.dtype)
 
 
 def check_config(config: EncoderConfig, mesh: meshes.Mesh) -> None:

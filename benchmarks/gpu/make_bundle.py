@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import tessera as ts
-from programs import BF16, Program, check_programs, timed_programs
+from programs import BF16, PEERS, Program, check_programs, launch_program, timed_programs
 from tessera._src import native
 from tessera._src.checkpoint import package_directory
 from tessera.demo.sentences import SENTENCES
@@ -72,12 +72,13 @@ class Bundle:
             "inputs": [self.save(f"{program.name}.in{i}", a) for i, a in enumerate(args)],
             "expected": self.save(f"{program.name}.out", expected)}, emulate=True)
 
-    def add_timed(self, program: Program) -> None:
+    def add_timed(self, program: Program, emulate: bool = False) -> None:
         args = program.make(Shapes())
         self.add(program.name, jitter(program.function), args, {
             "kind": "time", "tolerance": program.tolerance, "peer": program.peer,
+            "peers": ["torch", *PEERS.get(program.peer, [])],
             "flops": program.flops, "bytes": program.bytes,
-            "inputs": [{"seed": i, **describe(a)} for i, a in enumerate(args)]}, emulate=False)
+            "inputs": [{"seed": i, **describe(a)} for i, a in enumerate(args)]}, emulate=emulate)
 
     def add_encoder(self, name: str, encoder: Encoder, tokens: list[np.ndarray], tolerance: float,
                     emulate: bool, like: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -95,7 +96,8 @@ class Bundle:
         inputs = [{**s, "as": describe(a)["dtype"]} for s, a in zip(saved, arrays)]
         config = encoder.config
         self.add(name, encoder.function, args, {
-            "kind": "encoder", "tolerance": tolerance, "peer": "encoder", "inputs": inputs,
+            "kind": "encoder", "tolerance": tolerance, "peer": "encoder",
+            "peers": ["torch", "compiled"], "inputs": inputs,
             "expected": expected,
             "model": {"dtype": describe(arrays[0])["dtype"], "vocab_size": config.vocab_size,
                       "hidden_size": config.hidden_size,
@@ -113,7 +115,8 @@ class Bundle:
         run = library.parents[3] / "bin" / "tessera-run"
         if run.exists():
             shutil.copy(run, self.folder / "bin")
-        shutil.copy(HERE / "run.py", self.folder)
+        for script in ("run.py", *(path.name for path in HERE.glob("bundle_*.py"))):
+            shutil.copy(HERE / script, self.folder)
         manifest = {"target": self.target, "compiler": native.compiler_version(),
                     "programs": self.entries}
         (self.folder / "bundle.json").write_text(json.dumps(manifest, indent=1))
@@ -166,7 +169,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("gpu-bundle"))
     parser.add_argument("--chip", default="sm_90a", help="sm_80, sm_90a or sm_100a")
     parser.add_argument("--small", action="store_true",
-                        help="only the programs that check, and the tiny encoder")
+                        help="without the large programs and the pretrained encoder")
     options = parser.parse_args()
     if options.out.exists():
         print(f"make_bundle: {options.out} exists; remove it or choose another --out",
@@ -177,6 +180,7 @@ def main() -> int:
         print("compile", program.name, flush=True)
         bundle.add_check(program)
     bundle.add_encoder("encoder_tiny", *tiny(), 1e-4, emulate=True)
+    bundle.add_timed(launch_program(), emulate=True)
     if not options.small:
         for program in timed_programs():
             print("compile", program.name, flush=True)

@@ -18,7 +18,7 @@ BF16 = np.dtype(ml_dtypes.bfloat16)
 class Program:
     """A function of arrays. `make` gives its arguments for a random generator.
 
-    `peer` names the rival that run.py times (its PEERS); `flops` and `bytes` are of one call.
+    `peer` names the rival that bundle_peers.py times; `flops` and `bytes` are of one call.
     """
 
     name: str
@@ -102,6 +102,16 @@ def check_programs() -> list[Program]:
     return found
 
 
+# Beside eager PyTorch, what else to time for a peer: where compiling changes what is run.
+PEERS = {"matmul_nt": ["triton"], "linear_gelu": ["compiled"], "layer_norm": ["compiled"],
+         "softmax": ["compiled"], "transpose": ["compiled"], "sum_columns": ["compiled"]}
+
+
+def launch_program() -> Program:
+    """What a launch and the wait for it take: it is part of every other time."""
+    return Program("launch", lambda x, y: x + y, _normal((32,), (32,)), 1e-6, "add")
+
+
 def timed_programs() -> list[Program]:
     """Large enough that a launch is short beside the work; inputs are made on the device machine."""
     found = []
@@ -110,6 +120,9 @@ def timed_programs() -> list[Program]:
                              1e-4, "matmul_nt", 2 * n**3, 12 * n**2))
     found.append(Program("product_bf16_4096", _einsum("mk,nk->mn"),
                          _normal((4096, 4096), (4096, 4096), dtype=BF16), 2e-2, "matmul_nt",
+                         2 * 4096**3, 6 * 4096**2))
+    found.append(Program("product_f16_4096", _einsum("mk,nk->mn"),
+                         _normal((4096, 4096), (4096, 4096), dtype=np.float16), 5e-3, "matmul_nt",
                          2 * 4096**3, 6 * 4096**2))
     found.append(Program(
         "mlp_bias_gelu_4096x384x1536",
@@ -121,6 +134,11 @@ def timed_programs() -> list[Program]:
             f"attention_{b}x{s}x{h}x{e}", lambda q, k, v: ts.attention(q, k, v),
             _normal(*[(b, s, h, e)] * 3), 1e-4, "attention", 4 * b * h * s * s * e,
             16 * b * s * h * e))
+    b, s, h, e = 4, 2048, 16, 128
+    found.append(Program(
+        f"attention_bf16_{b}x{s}x{h}x{e}", lambda q, k, v: ts.attention(q, k, v),
+        _normal(*[(b, s, h, e)] * 3, dtype=BF16), 2e-2, "attention", 4 * b * h * s * s * e,
+        8 * b * s * h * e))
     rows = 32768
     found += [
         Program("layer_norm_32768x1024", lambda x, w, b: ts.layer_norm(x, w, b),

@@ -27,20 +27,59 @@ def bundle(tmp_path_factory):
     return folder
 
 
-def run(bundle, device, out):
+def run(bundle, device, out, *more):
     # As on the other machine: nothing but the folder, no package of ours on the path.
     environment = {k: v for k, v in os.environ.items()
                    if k != "PYTHONPATH" and not k.startswith("TESSERA_")}
-    return subprocess.run([sys.executable, bundle / "run.py", f"--device={device}", "--out", out],
-                          capture_output=True, text=True, cwd=out.parent, env=environment)
+    return subprocess.run([sys.executable, bundle / "run.py", f"--device={device}", "--out", out,
+                           *more], capture_output=True, text=True, cwd=out.parent, env=environment)
+
+
+def results(out):
+    return json.loads((out / "results.json").read_text())
 
 
 @pytest.mark.parametrize("device", ["emulated", "null"])
 def test_every_program_is_right(bundle, device, tmp_path):
-    done = run(bundle, device, tmp_path / "out")
+    done = run(bundle, device, tmp_path / "out", "--no-times")
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = json.loads((tmp_path / "out" / "results.json").read_text())["programs"]
-    assert len(rows) >= 29 and all(row["ok"] for row in rows.values())
+    rows = results(tmp_path / "out")["programs"]
+    assert len(rows) >= 30 and all(row["ok"] for row in rows.values())
+
+
+def test_times_are_taken_and_what_was_not_run_says_why(bundle, tmp_path):
+    pytest.importorskip("torch")
+    done = run(bundle, "emulated", tmp_path / "out", "--only=launch")
+    assert done.returncode == 0, done.stdout + done.stderr
+    row = results(tmp_path / "out")["programs"]["launch"]
+    assert row["ok"] and row["error"] == 0 and row["ms"] > 0 and row["torch_ms"] > 0
+    done = run(bundle, "null", tmp_path / "out", "--only=encoder_tiny")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = results(tmp_path / "out")
+    assert found["programs"]["encoder_tiny"]["steps_us"]
+    assert ["compiled", "encoder_tiny", "torch.compile is timed on a GPU alone"] in found["not_run"]
+
+
+def test_a_program_that_fails_leaves_the_others_alone(bundle, tmp_path):
+    broken = bundle / "artefacts" / "sum_rows.emulated.tsr"
+    good = broken.read_bytes()
+    try:
+        broken.write_bytes(good[:-1])
+        done = run(bundle, "emulated", tmp_path / "out", "--no-times", "--only=sum_")
+    finally:
+        broken.write_bytes(good)
+    assert done.returncode == 1
+    rows = results(tmp_path / "out")["programs"]
+    assert "RuntimeError" in rows["sum_rows"]["check_failed"] and rows["sum_columns"]["ok"]
+    assert "failed: check of sum_rows: RuntimeError" in done.stdout
+
+
+def test_time_is_bounded_for_each_part_and_for_all(bundle, tmp_path):
+    done = run(bundle, "emulated", tmp_path / "out", "--only=sum_", "--part-seconds=1e-3")
+    assert done.returncode == 2 and "did not end within 0.001 s" in done.stderr
+    done = run(bundle, "emulated", tmp_path / "out", "--only=sum_", "--seconds=0")
+    assert done.returncode == 0
+    assert ["check", "sum_rows", "the 0 s were over"] in results(tmp_path / "out")["not_run"]
 
 
 def test_a_wrong_result_is_found(bundle, tmp_path):
@@ -49,7 +88,7 @@ def test_a_wrong_result_is_found(bundle, tmp_path):
     try:
         # The expected result of another program of the same shape.
         manifest.write_text(text.replace("broadcast_select.in0", "broadcast_select.in1"))
-        done = run(bundle, "emulated", tmp_path / "out")
+        done = run(bundle, "emulated", tmp_path / "out", "--no-times", "--only=broadcast_select")
     finally:
         manifest.write_text(text)
     assert done.returncode == 1

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs every pass on every program of the lit tests, and on random programs: alone, and many in a row.
+
+A pass may refuse a program by a diagnostic, whatever stage it is of; it must not end by a signal or
+take longer than a minute. The programs are the modules of test/lit, those of invalid tests included,
+and random graphs (programs.py). First each registered pass and named pipeline runs alone; then, per
+seed, the pipelines up to a random stage with random passes between and behind them.
+
+The same runs everywhere. Default: 40 seeds. Longer: --seeds 1000 or TESSERA_FUZZ_SEEDS=1000. A crash
+is shrunk to one module and the passes that it takes, and written to --out with its command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from programs import generate  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+SPLIT = "\n// -----\n"
+TIMEOUT = 60
+# The pipelines that lead from stage to stage, in order; a run takes a prefix of them, and then perhaps
+# one of the ends.
+STAGES = [
+    "tessera-tessera-to-layouts",
+    "tessera-layouts-to-reshards",
+    "tessera-reshards-to-local",
+    "tessera-local-to-kernels",
+]
+ENDS = [["tessera-kernels-to-plan"], ["tessera-kernels-to-llvm"], ["tessera-kernels-to-nvvm", "emulate-nvvm"]]
+# Passes of MLIR that are not for every program: they write files or run a pipeline of their own.
+NOT_RUN = {"snapshot-op-locations", "composite-fixed-point-pass", "view-op-graph", "print-ir"}
+# What passes are also tried with.
+OPTIONS = {
+    "convert-tessera-to-tile": ["target=cuda"],
+    "convert-tile-to-cpu": ["vector-bits=128"],
+    "tessera-interpret": ["inputs=random stats"],
+    "tessera-check-equivalence": ["pipeline=canonicalize"],
+    "tessera-decompose-ops": ["ops=softmax"],
+}
+
+
+def list_passes(opt: str) -> list[str]:
+    """The flags of all registered passes and named pipelines, those with options again with them."""
+    text = subprocess.run([opt, "--help"], text=True, capture_output=True, check=True).stdout
+    listed = text[text.index("    Passes:") :]
+    names = re.findall(r"^      --([\w-]+) ", listed, re.MULTILINE)
+    if missing := {*STAGES, *sum(ENDS, []), *OPTIONS} - {*names}:
+        raise SystemExit(f"tessera-opt has no {', '.join(sorted(missing))}")
+    flags = [f"--{name}" for name in names if name not in NOT_RUN]
+    return flags + [f"--{name}={text}" for name, texts in OPTIONS.items() for text in texts]
+
+
+def collect_modules() -> list[str]:
+    """The modules of the lit tests and some random programs."""
+    modules = []
+    for path in sorted(ROOT.glob("test/lit/**/*.mlir")):
+        modules += re.split(r"^// -----.*$", path.read_text(), flags=re.MULTILINE)
+    for seed in range(1, 33):
+        head, [program] = generate(seed, 1, "f32")
+        modules.append(head + program.text().replace("@f0(", "@main("))
+    return modules
+
+
+def crash_of(opt: str, modules: Sequence[str], flags: Sequence[str]) -> str:
+    """How tessera-opt ends on the modules, if neither by success nor by a diagnostic; else nothing."""
+    command = [opt, "-", "--split-input-file", "--allow-unregistered-dialect", "-o", os.devnull, *flags]
+    try:
+        process = subprocess.run(
+            command, input=SPLIT.join(modules), text=True, capture_output=True, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return f"takes more than {TIMEOUT} seconds"
+    if process.returncode in (0, 1):
+        silent = process.returncode == 1 and "error:" not in process.stderr
+        return "fails without a diagnostic" if silent else ""
+    return f"exit {process.returncode}\n{process.stderr[-3000:]}"
+
+
+def halve(items: list[str], fails: Callable[[list[str]], bool]) -> list[str]:
+    """The fewest of `items`, found by leaving out halves, quarters, ..., that still fail."""
+    size = len(items) // 2
+    while size:
+        start = 0
+        while start < len(items):
+            if fails(rest := items[:start] + items[start + size :]):
+                items = rest
+            else:
+                start += size
+        size //= 2
+    return items
+
+
+def report(opt: str, out: Path, name: str, modules: list[str], flags: list[str]) -> None:
+    """Shrinks a crash and writes it as a file."""
+    modules = halve(modules, lambda few: bool(few and crash_of(opt, few, flags)))
+    flags = halve(flags, lambda few: bool(few and crash_of(opt, modules, few)))
+    crash = crash_of(opt, modules, flags)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.mlir"
+    comment = "".join(f"// {line}\n" for line in crash.splitlines()[:30])
+    command = " ".join(f"'{flag}'" for flag in flags)
+    path.write_text(
+        f"// tessera-opt {path.name} --split-input-file --allow-unregistered-dialect {command}\n"
+        f"{comment}{SPLIT.join(modules)}\n"
+    )
+    print(f"{path}: {command}: {crash.splitlines()[0]}", flush=True)
+
+
+def sequence_of(seed: int, flags: list[str]) -> list[str]:
+    """The pipelines up to a random stage with random passes between and behind them."""
+    rng = random.Random(seed)
+    stages = STAGES[: rng.randint(0, len(STAGES))]
+    if len(stages) == len(STAGES):
+        stages = stages + rng.choice([[], *ENDS])
+    sequence = []
+    for stage in stages:
+        sequence += rng.sample(flags, rng.choice([0, 0, 1])) + [f"--{stage}"]
+    return sequence + rng.sample(flags, rng.randint(1, 4))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tessera-opt", required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 40)))
+    parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
+    parser.add_argument("--max-failures", type=int, default=5)
+    options = parser.parse_args()
+
+    opt, begin = options.tessera_opt, time.monotonic()
+    flags, modules = list_passes(opt), collect_modules()
+    if crash_of(opt, modules, []).startswith("exit"):
+        report(opt, options.out, "parse", modules, [])
+        return 1
+    seeds = range(options.seed, options.seed + options.seeds)
+    runs = [(flag.strip("-").partition("=")[0], [flag]) for flag in flags]
+    runs += [(f"passes-seed{seed}", sequence_of(seed, flags)) for seed in seeds]
+    failures = 0
+    for name, sequence in runs:
+        if failures < options.max_failures and crash_of(opt, modules, sequence):
+            failures += 1
+            report(opt, options.out, name, modules, sequence)
+    print(f"{len(modules)} modules, {len(runs)} runs from seed {options.seed}, {failures} failures, "
+          f"{time.monotonic() - begin:.0f} seconds")  # fmt: skip
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

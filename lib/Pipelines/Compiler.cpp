@@ -3,6 +3,7 @@
 
 #include "CodeGeneration.h"
 #include "Report.h"
+#include "StageContract.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/ABI/PlanCodec.h"
@@ -214,7 +215,7 @@ LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
   PassManager manager(&context, ModuleOp::getOperationName());
   std::string problem;
   llvm::raw_string_ostream os(problem);
-  if (failed(parsePassPipeline(pipeline, manager, os)))
+  if (failed(parsePassPipeline(verifiedPipeline(pipeline, to), manager, os)))
     return emitError(module.getLoc()) << problem;
   LogicalResult result = timed(info.name, [&] { return manager.run(module); });
   if (succeeded(result))
@@ -289,6 +290,8 @@ LogicalResult Compilation::run(StringRef source) {
         failed(timed("parse", [&] { return parse(source); })))
       return failure();
     Stage start = findStage();
+    if (failed(verifyStage(*module, start, ContractParty::Input)))
+      return failure();
     reached(start, *module);
     if (!options.forbidImplicit.empty() && start == Stage::Tessera &&
         options.emit >= Stage::Local &&

@@ -10,6 +10,7 @@
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/Conversion/Passes.h"
 #include "tessera/Interpreter/Passes.h"
+#include "tessera/Pipelines/Passes.h"
 #include "tessera/Pipelines/Stages.h"
 #include "tessera/Target/Passes.h"
 
@@ -42,7 +43,7 @@ static void registerStagePipelines() {
       continue;
     std::string name =
         ("tessera-" + getStageInfo(info.from).name + "-to-" + info.name).str();
-    StringRef pipeline = info.pipeline;
+    std::string pipeline = verifiedPipeline(info.pipeline, info.stage);
     registerPassPipeline(
         name, info.summary,
         [pipeline](OpPassManager &manager, StringRef options,
@@ -69,6 +70,7 @@ void tessera::registerTesseraPasses() {
     registerTesseraTransformsPasses();
     dist::registerDistTransformsPasses();
     registerPlanTransformsPasses();
+    registerPipelinesPasses();
     registerStagePipelines();
   });
 }

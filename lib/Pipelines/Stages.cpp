@@ -62,3 +62,9 @@ std::string tessera::listStages() {
       llvm::map_range(stages, [](const StageInfo &info) { return info.name; }),
       ", ");
 }
+
+std::string tessera::verifiedPipeline(StringRef passes, Stage stage) {
+  return (passes + ",tessera-verify-stage{stage=" + getStageInfo(stage).name +
+          "}")
+      .str();
+}

@@ -20,7 +20,7 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, IsolatedFromAbove, SingleBlock,
       %0 = plan.input "x" : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {} ]> -> !plan.buffer<24>
       %1 = plan.output "y" : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {} ]> -> !plan.buffer<24>
       %2 = plan.allocate at 0 -> !plan.buffer<24>
-      plan.launch @kernel grid [2] (%0) to (%2) : (!plan.buffer<24>) to (!plan.buffer<24>)
+      plan.launch @kernel grid [2] (%0) to (%2) : (!plan.buffer<24>) -> !plan.buffer<24>
       plan.copy %2 to %1 : !plan.buffer<24>, !plan.buffer<24>
     }
     ```

@@ -12,7 +12,7 @@ def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
   let summary = "Runs every block of a kernel.";
   let description = [{
     ```mlir
-    plan.launch @kernel grid [2, 3] (%0, %1) to (%2) : (!plan.buffer<24>, !plan.buffer<8>) to (!plan.buffer<24>)
+    plan.launch @kernel grid [2, 3] (%0, %1) to (%2) : (!plan.buffer<24>, !plan.buffer<8>) -> !plan.buffer<24>
     ```
   }];
   let arguments = (ins Arg<FlatSymbolRefAttr, "the kernel">:$kernel,
@@ -21,7 +21,7 @@ def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
                        Arg<Variadic<Plan_BufferType>, "written", [MemWrite]>:$outputs);
   let assemblyFormat = [{
     $kernel `grid` $grid `(` $inputs `)` `to` `(` $outputs `)` attr-dict
-    `:` `(` type($inputs) `)` `to` `(` type($outputs) `)`
+    `:` functional-type($inputs, $outputs)
   }];
   let hasVerifier = 1;
 }

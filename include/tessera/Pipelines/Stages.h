@@ -45,6 +45,8 @@ const StageInfo &getStageInfo(Stage stage);
 std::optional<Stage> symbolizeStage(llvm::StringRef name);
 /// "tessera, layouts, ...".
 std::string listStages();
+/// `passes`, then the check that they lead to `stage`.
+std::string verifiedPipeline(llvm::StringRef passes, Stage stage);
 
 } // namespace tessera
 

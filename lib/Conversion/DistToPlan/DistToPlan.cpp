@@ -317,6 +317,14 @@ LogicalResult PlanBuilder::build() {
     for (auto declared :
          function->getParentOfType<ModuleOp>().getOps<dist::MeshOp>())
       mesh = declared.getSymName().str();
+  if (mesh.empty()) {
+    InFlightDiagnostic error = function.emitError()
+                               << "@" << function.getSymName()
+                               << " is the program of no mesh";
+    error.attachNote() << "declare the devices in the module, such as: "
+                          "dist.mesh @mesh <[tp = 1]>";
+    return failure();
+  }
   program.setMesh(mesh);
   return success();
 }

@@ -12,7 +12,7 @@ plan.program @copies_are_whole on @mesh {
 plan.program @a_grid_has_blocks on @mesh {
   %0 = plan.allocate -> !plan.buffer<24>
   // expected-error @below {{has a grid of [2, 0]; expected 1 to 3 dimensions of 1 block or more}}
-  plan.launch @k grid [2, 0] (%0) to (%0) : (!plan.buffer<24>) to (!plan.buffer<24>)
+  plan.launch @k grid [2, 0] (%0) to (%0) : (!plan.buffer<24>) -> !plan.buffer<24>
 }
 
 // -----

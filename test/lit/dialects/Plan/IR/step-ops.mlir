@@ -8,8 +8,11 @@ plan.program @steps_on_one_device on @mesh {
   %a = plan.allocate -> !plan.buffer<24>
   %b = plan.allocate -> !plan.buffer<24>
   %i = plan.allocate -> !plan.buffer<4>
-  // CHECK: plan.launch @k grid [2, 3](%{{.*}}, %{{.*}}) to(%{{.*}}) : (!plan.buffer<24>, !plan.buffer<4>) to(!plan.buffer<24>)
-  plan.launch @k grid [2, 3] (%a, %i) to (%b) : (!plan.buffer<24>, !plan.buffer<4>) to (!plan.buffer<24>)
+  // CHECK: plan.launch @k grid [2, 3](%{{.*}}, %{{.*}}) to(%{{.*}}) : (!plan.buffer<24>, !plan.buffer<4>) -> !plan.buffer<24>
+  plan.launch @k grid [2, 3] (%a, %i) to (%b) : (!plan.buffer<24>, !plan.buffer<4>) -> !plan.buffer<24>
+  // A kernel of constants reads nothing.
+  // CHECK: plan.launch @k grid [1]() to(%{{.*}}) : () -> !plan.buffer<24>
+  plan.launch @k grid [1] () to (%b) : () -> !plan.buffer<24>
   // CHECK: plan.copy %{{.*}} to %{{.*}} : <24>, <24>
   plan.copy %a to %b : !plan.buffer<24>, !plan.buffer<24>
   // CHECK: plan.fill %{{.*}} with 1.000000e+00 : f32 : <24>

@@ -12,7 +12,7 @@ plan.program @pieces_that_never_meet_share_memory on @mesh {
   %a = plan.allocate -> !plan.buffer<96>
   %b = plan.allocate -> !plan.buffer<40>
   %c = plan.allocate -> !plan.buffer<96>
-  plan.launch @k grid [1] (%x) to (%a) : (!plan.buffer<96>) to (!plan.buffer<96>)
-  plan.launch @k grid [1] (%a) to (%b) : (!plan.buffer<96>) to (!plan.buffer<40>)
-  plan.launch @k grid [1] (%b) to (%c) : (!plan.buffer<40>) to (!plan.buffer<96>)
+  plan.launch @k grid [1] (%x) to (%a) : (!plan.buffer<96>) -> !plan.buffer<96>
+  plan.launch @k grid [1] (%a) to (%b) : (!plan.buffer<96>) -> !plan.buffer<40>
+  plan.launch @k grid [1] (%b) to (%c) : (!plan.buffer<40>) -> !plan.buffer<96>
 }

@@ -34,3 +34,11 @@ func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist
   %0 = tessera.neg %x : tensor<2xf32>
   return
 }
+
+// -----
+
+// expected-error @below {{@main is the program of no mesh}}
+// expected-note @below {{declare the devices in the module, such as: dist.mesh @mesh <[tp = 1]>}}
+func.func @main() {
+  return
+}

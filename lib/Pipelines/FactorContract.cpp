@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "FactorContract.h"
+
+#include "tessera/Analysis/LayoutPropagation.h"
+
+using namespace mlir;
+using namespace tessera;
+
+namespace {
+using Problem = std::optional<std::string>;
+using AxisList = std::vector<AxisRef>;
+
+/// One op's tensors beside its rule.
+class FactorVerifier {
+public:
+  FactorVerifier(FactorRuleInterface op, const Mesh &mesh)
+      : op(op), rule(op.getFactorRule()), mesh(mesh),
+        axes(rule.factors.size()) {}
+
+  Problem verify();
+
+private:
+  Problem verifySplits(Value value, const TensorFactors &dims,
+                       const std::string &what);
+  Problem verifyPartialOperands();
+  Problem verifyPartialResult();
+
+  FactorRuleInterface op;
+  FactorRule rule;
+  const Mesh &mesh;
+  /// The axes of each factor, once a tensor that has it was seen.
+  std::vector<std::optional<AxisList>> axes;
+  /// Axes and kinds that the result must be partial along.
+  std::map<AxisRef, ReduceKind> partial;
+};
+} // namespace
+
+static std::string listAxes(const AxisList &axes) {
+  return toString(DimLayout{axes, /*open=*/false, std::nullopt});
+}
+
+Problem FactorVerifier::verifySplits(Value value, const TensorFactors &dims,
+                                     const std::string &what) {
+  const Layout *layout = layoutOf(value.getType());
+  if (!layout)
+    return std::nullopt;
+  std::optional<std::map<int, AxisList>> known =
+      factorAxes(rule, dims, *layout, mesh);
+  if (!known)
+    return what + " of layout " + layout->str() +
+           " is cut across the factors of " + rule.str();
+  for (auto [d, factors] : llvm::enumerate(dims))
+    if (factors.empty() && !layout->dims[d].axes.empty())
+      return what + " splits dimension " + std::to_string(d) + ", " +
+             toString(layout->dims[d]) + ", which has no factor in " +
+             rule.str();
+  for (auto &[index, list] : *known) {
+    const Factor &factor = rule.factors[index];
+    if (factor.kind == FactorKind::Replicate && !list.empty())
+      return what + " splits factor '" + factor.name + "' by " +
+             listAxes(list) + ", which must be whole in " + rule.str();
+    if (!axes[index])
+      axes[index] = list;
+    else if (*axes[index] != list)
+      return what + " splits factor '" + factor.name + "' by " +
+             listAxes(list) + ", another tensor by " + listAxes(*axes[index]) +
+             "; the rule is " + rule.str();
+  }
+  return std::nullopt;
+}
+
+Problem FactorVerifier::verifyPartialOperands() {
+  auto isPartial = [&](int operand, const AxisRef &axis, ReduceKind kind) {
+    const Layout *layout = layoutOf(op->getOperand(operand).getType());
+    return layout && layout->partialKind == kind &&
+           llvm::is_contained(layout->partial, axis);
+  };
+  for (OpOperand &operand : op->getOpOperands()) {
+    const Layout *layout = layoutOf(operand.get().getType());
+    if (!layout)
+      continue;
+    int index = operand.getOperandNumber();
+    ReduceKind kind = layout->partialKind;
+    for (const AxisRef &axis : layout->partial) {
+      bool passes = llvm::any_of(rule.linear, [&](const LinearGroup &group) {
+        if (group.kind != kind ||
+            !llvm::is_contained(group.operands, index))
+          return false;
+        for (int other = 0; other < int(op->getNumOperands()); ++other)
+          if (isPartial(other, axis, kind) !=
+              llvm::is_contained(group.operands, other))
+            return false;
+        return true;
+      });
+      if (!passes)
+        return "has operand " + std::to_string(index) + " of layout " +
+               layout->str() + ", but is not linear in what is partial along " +
+               toString(axis);
+      partial[axis] = kind;
+    }
+  }
+  return std::nullopt;
+}
+
+Problem FactorVerifier::verifyPartialResult() {
+  for (auto [factor, list] : llvm::zip(rule.factors, axes))
+    if (factor.kind == FactorKind::Reduce && list)
+      for (const AxisRef &axis : *list)
+        partial[axis] = factor.reduce;
+  for (Value result : op->getResults()) {
+    const Layout *layout = layoutOf(result.getType());
+    if (!layout)
+      continue;
+    std::map<AxisRef, ReduceKind> got;
+    for (const AxisRef &axis : layout->partial)
+      got[axis] = layout->partialKind;
+    if (got == partial)
+      continue;
+    Layout expected = layout->closed();
+    expected.partial.clear();
+    for (auto &[axis, kind] : partial) {
+      expected.partial.push_back(axis);
+      expected.partialKind = kind;
+    }
+    return "has a result of layout " + layout->str() +
+           ", but its operands and rule make " + expected.str();
+  }
+  return std::nullopt;
+}
+
+Problem FactorVerifier::verify() {
+  for (auto [i, dims] : llvm::enumerate(rule.operands))
+    if (Problem problem = verifySplits(op->getOperand(i), dims,
+                                       "has operand " + std::to_string(i)))
+      return problem;
+  for (auto [i, dims] : llvm::enumerate(rule.results))
+    if (Problem problem = verifySplits(op->getResult(i), dims, "has a result"))
+      return problem;
+  if (Problem problem = verifyPartialOperands())
+    return problem;
+  return verifyPartialResult();
+}
+
+std::optional<std::string>
+tessera::findFactorProblem(FactorRuleInterface op, const Mesh &mesh) {
+  return FactorVerifier(op, mesh).verify();
+}

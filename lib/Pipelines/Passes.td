@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef TESSERA_PIPELINES_PASSES_TD
+#define TESSERA_PIPELINES_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def VerifyStage : Pass<"tessera-verify-stage", "::mlir::ModuleOp"> {
+  let summary = "Checks that a module is of a stage.";
+  let description = [{
+    Input contract: none; it is the contract of `stage` that is checked, as
+    docs/architecture.md states it: for `layouts` that every layout is closed and
+    well formed, for `reshards` that every op agrees with its factor rule, for
+    `local` that no mesh tensor is left and boundaries have their parts' types,
+    for `kernels` that only kernels compute, for `plan` that launches fit their
+    kernels and the arena's live pieces lie apart, for `llvm` and `nvvm` that no
+    op of another dialect is left.
+
+    Every pipeline between stages ends with it, and `tessera-compile` with it: a
+    violation is an internal error that names the stage and the op. Changes
+    nothing. One walk over the module, well below 1 % of a compilation.
+  }];
+  let options = [
+    Option<"stage", "stage", "std::string", /*default=*/"",
+           "Name of the stage, as in --emit=">];
+}
+
+#endif // TESSERA_PIPELINES_PASSES_TD

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "StageContract.h"
+
+#include "FactorContract.h"
+#include "dialects/Plan/IR/Plan.h"
+#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tile/IR/Tile.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+using namespace tessera;
+
+namespace {
+/// What is wrong, or nothing.
+using Problem = std::optional<std::string>;
+
+template <typename... Parts> std::string text(const Parts &...parts) {
+  std::string result;
+  llvm::raw_string_ostream stream(result);
+  (stream << ... << parts);
+  return result;
+}
+
+class ContractVerifier {
+public:
+  ContractVerifier(ModuleOp module, Stage stage, ContractParty party)
+      : module(module), stage(stage), party(party) {}
+
+  LogicalResult verify();
+
+private:
+  LogicalResult fail(Operation *op, const Problem &problem);
+  /// `check` on every op below the module; the first problem ends it.
+  LogicalResult forEachOp(llvm::function_ref<Problem(Operation *)> check);
+
+  Problem checkLayouts(Operation *op);
+  Problem checkReshards(Operation *op);
+  Problem checkLocal(Operation *op);
+  Problem checkKernels(Operation *op);
+  Problem checkPlan(Operation *op);
+
+  ModuleOp module;
+  Stage stage;
+  ContractParty party;
+};
+} // namespace
+
+LogicalResult ContractVerifier::fail(Operation *op, const Problem &problem) {
+  StringRef name = getStageInfo(stage).name;
+  InFlightDiagnostic error = emitError(op->getLoc());
+  if (party == ContractParty::Passes)
+    error << "internal error: the passes to stage '" << name << "' left '"
+          << op->getName() << "', which ";
+  else
+    error << "the input is not of stage '" << name << "': '" << op->getName()
+          << "' ";
+  error << *problem;
+  if (party == ContractParty::Passes)
+    error.attachNote() << "docs/architecture.md says what a stage holds; where "
+                          "the input was a program of stage '"
+                       << getStageInfo(getStageInfo(stage).from).name
+                       << "', this is a defect of Tessera";
+  else
+    error.attachNote() << "a module of "
+                       << (stage == Stage::Local ? "neither mesh tensors nor"
+                                                 : "")
+                       << " tile kernels is taken for that stage; "
+                          "docs/architecture.md says what it holds";
+  return error;
+}
+
+LogicalResult ContractVerifier::forEachOp(
+    llvm::function_ref<Problem(Operation *)> check) {
+  WalkResult result = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (op == module)
+      return WalkResult::advance();
+    if (Problem problem = check(op)) {
+      (void)fail(op, problem);
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
+//===----------------------------------------------------------------------===//
+// layouts, reshards
+//===----------------------------------------------------------------------===//
+
+/// The types of an op's results, and of a function's arguments.
+static SmallVector<Type> definedTypes(Operation *op) {
+  SmallVector<Type> types(op->getResultTypes());
+  if (auto function = dyn_cast<func::FuncOp>(op))
+    llvm::append_range(types, function.getArgumentTypes());
+  return types;
+}
+
+Problem ContractVerifier::checkLayouts(Operation *op) {
+  for (Type type : definedTypes(op)) {
+    const Layout *layout = layoutOf(type);
+    if (!layout)
+      continue;
+    std::optional<Mesh> mesh = dist::lookupMesh(op, layout->mesh);
+    if (!mesh)
+      return text("is on mesh @", layout->mesh, ", which does not exist");
+    if (Problem error = findLayoutError(*layout, *mesh, layout->dims.size()))
+      return text("has layout ", layout->str(), ": ", *error);
+    if (*layout != layout->closed())
+      return text("has layout ", layout->str(), " with an open dimension");
+  }
+  return std::nullopt;
+}
+
+Problem ContractVerifier::checkReshards(Operation *op) {
+  if (Problem problem = checkLayouts(op))
+    return problem;
+  if (isa<ConstrainOp>(op))
+    return "is a constraint, to be resolved by reshards";
+  auto rule = dyn_cast<FactorRuleInterface>(op);
+  const Layout *layout =
+      rule && op->getNumResults() ? layoutOf(op->getResult(0).getType())
+                                  : nullptr;
+  if (!layout)
+    return std::nullopt;
+  return findFactorProblem(rule, *dist::lookupMesh(op, layout->mesh));
+}
+
+//===----------------------------------------------------------------------===//
+// local, kernels
+//===----------------------------------------------------------------------===//
+
+/// The layout and whole tensor that a function's argument or result of type
+/// `local` states.
+static Problem checkBoundary(Operation *function, DictionaryAttr attributes,
+                             Type local, const std::string &what) {
+  auto layout =
+      attributes ? attributes.getAs<dist::LayoutAttr>("dist.layout") : nullptr;
+  auto global =
+      attributes ? attributes.getAs<TypeAttr>("dist.global_type") : nullptr;
+  // Functions that no program calls, as tests have them, may lack both.
+  if (!layout && !global)
+    return std::nullopt;
+  if (!layout || !global)
+    return text("has ", layout ? "dist.layout" : "dist.global_type",
+                " alone on ", what);
+  const Layout &plain = layout.getValue();
+  std::optional<Mesh> mesh = dist::lookupMesh(function, plain.mesh);
+  if (!mesh)
+    return text("has ", what, " on mesh @", plain.mesh,
+                ", which does not exist");
+  auto whole = dyn_cast<RankedTensorType>(global.getValue());
+  if (!whole || !whole.hasStaticShape())
+    return text("has a dist.global_type on ", what,
+                " that is no tensor of static shape");
+  if (Problem error = findLayoutError(plain, *mesh, whole.getRank()))
+    return text("has ", what, " of layout ", plain.str(), ": ", *error);
+  std::vector<int64_t> shape = plain.localShape(whole.getShape().vec(), *mesh);
+  auto expected = RankedTensorType::get(shape, whole.getElementType());
+  if (local != expected)
+    return text("has ", what, " of type ", local, ", but ", whole, " as ",
+                plain.str(), " has parts of type ", expected);
+  return std::nullopt;
+}
+
+static Problem checkBoundaries(func::FuncOp function) {
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+    if (Problem problem = checkBoundary(function, function.getArgAttrDict(i),
+                                        type, text("argument ", i)))
+      return problem;
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    if (Problem problem = checkBoundary(function, function.getResultAttrDict(i),
+                                        type, text("result ", i)))
+      return problem;
+  return std::nullopt;
+}
+
+Problem ContractVerifier::checkLocal(Operation *op) {
+  for (Type type : definedTypes(op))
+    if (isa<MeshTensorType>(type))
+      return text("has a mesh tensor, ", type);
+  if (auto function = dyn_cast<func::FuncOp>(op))
+    return checkBoundaries(function);
+  StringRef dialect = op->getName().getDialectNamespace();
+  if (!llvm::is_contained({"tessera", "dist", "func"}, dialect))
+    return "is no op of the dialects tessera, dist and func";
+  return std::nullopt;
+}
+
+Problem ContractVerifier::checkKernels(Operation *op) {
+  // Kernels verify themselves.
+  if (isa<tile::KernelOp>(op) || op->getParentOfType<tile::KernelOp>())
+    return std::nullopt;
+  if (isa<tile::LaunchOp>(op))
+    return std::nullopt;
+  if (Problem problem = checkLocal(op))
+    return problem;
+  if (isa<TesseraDialect>(op->getDialect()) &&
+      !isa<tessera::ConstantOp, ReshapeOp>(op))
+    return "computes outside of a kernel";
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// plan
+//===----------------------------------------------------------------------===//
+
+/// The kernel exists, has the same grid, and its memory the buffers' sizes.
+static Problem checkLaunch(plan::LaunchOp op) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(
+      op, op.getKernelAttr());
+  if (!kernel)
+    return text("launches @", op.getKernel(), ", which does not exist");
+  if (kernel.getGrid() != op.getGrid())
+    return text("launches another grid than that of @", op.getKernel());
+  Block &block = kernel.getBlock();
+  if (kernel.getNumInputs() != op.getInputs().size() ||
+      block.getNumArguments() != op->getNumOperands())
+    return text("has other operands than @", op.getKernel());
+  for (auto [i, buffer] : llvm::enumerate(op->getOperandTypes())) {
+    auto memory = cast<MemRefType>(block.getArgument(i).getType());
+    int64_t bytes = plan::byteSizeOf(memory);
+    int64_t got = cast<plan::BufferType>(buffer).getBytes();
+    if (bytes != got)
+      return text("gives argument ", i, " of @", op.getKernel(), ", ", bytes,
+                  " bytes, a buffer of ", got);
+  }
+  return std::nullopt;
+}
+
+namespace {
+/// A piece of the arena and the steps between which it holds a value.
+struct LivePiece {
+  plan::AllocateOp op;
+  int64_t begin, end;         ///< Bytes, end exclusive.
+  Operation *first, *last;    ///< Null where nothing uses it.
+};
+} // namespace
+
+static LivePiece livePiece(plan::AllocateOp op) {
+  int64_t begin = static_cast<int64_t>(op.getOffset().value_or(0));
+  LivePiece piece{op, begin, begin + op.getBuffer().getType().getBytes(),
+                  nullptr, nullptr};
+  for (Operation *user : op.getBuffer().getUsers()) {
+    if (!piece.first || user->isBeforeInBlock(piece.first))
+      piece.first = user;
+    if (!piece.last || piece.last->isBeforeInBlock(user))
+      piece.last = user;
+  }
+  return piece;
+}
+
+/// Pieces lie in the arena; those that hold values at one time lie apart.
+static Problem checkArena(plan::ProgramOp program) {
+  if (!program.getArena())
+    return "has no size of its arena";
+  SmallVector<LivePiece> pieces;
+  for (auto op : program.getOps<plan::AllocateOp>()) {
+    if (!op.getOffset())
+      return "has a piece of the arena without an offset";
+    LivePiece piece = livePiece(op);
+    if (piece.end > static_cast<int64_t>(*program.getArena()))
+      return text("has a piece that ends at byte ", piece.end,
+                  " of an arena of ", *program.getArena());
+    if (!piece.first)
+      continue;
+    for (const LivePiece &other : pieces)
+      if (piece.begin < other.end && other.begin < piece.end &&
+          !piece.last->isBeforeInBlock(other.first) &&
+          !other.last->isBeforeInBlock(piece.first))
+        return text("has two pieces in use at one time at bytes ", piece.begin,
+                    " to ", piece.end, " and ", other.begin, " to ", other.end);
+    pieces.push_back(piece);
+  }
+  return std::nullopt;
+}
+
+Problem ContractVerifier::checkPlan(Operation *op) {
+  if (isa<dist::MeshOp, tile::KernelOp>(op) ||
+      op->getParentOfType<tile::KernelOp>())
+    return std::nullopt;
+  if (!isa<plan::PlanDialect>(op->getDialect()))
+    return "is no part of a plan";
+  if (auto program = dyn_cast<plan::ProgramOp>(op))
+    return checkArena(program);
+  if (auto launch = dyn_cast<plan::LaunchOp>(op))
+    return checkLaunch(launch);
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// llvm, nvvm
+//===----------------------------------------------------------------------===//
+
+static Problem checkLLVM(Operation *op) {
+  if (isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()))
+    return std::nullopt;
+  return "is no op of the LLVM dialect";
+}
+
+static Problem checkNVVM(Operation *op) {
+  if (isa<gpu::GPUModuleOp>(op) ||
+      (op->getParentOfType<gpu::GPUModuleOp>() &&
+       isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect())))
+    return std::nullopt;
+  return "is no op of the dialects llvm and nvvm in a gpu.module";
+}
+
+//===----------------------------------------------------------------------===//
+// All stages
+//===----------------------------------------------------------------------===//
+
+LogicalResult ContractVerifier::verify() {
+  switch (stage) {
+  case Stage::Layouts:
+    return forEachOp([&](Operation *op) { return checkLayouts(op); });
+  case Stage::Reshards:
+    return forEachOp([&](Operation *op) { return checkReshards(op); });
+  case Stage::Local:
+    return forEachOp([&](Operation *op) { return checkLocal(op); });
+  case Stage::Kernels:
+    return forEachOp([&](Operation *op) { return checkKernels(op); });
+  case Stage::Plan:
+    return forEachOp([&](Operation *op) { return checkPlan(op); });
+  case Stage::LLVM:
+    return forEachOp(checkLLVM);
+  case Stage::NVVM:
+    return forEachOp(checkNVVM);
+  case Stage::Tessera:
+  case Stage::PTX:
+  case Stage::Cubin:
+  case Stage::Object:
+  case Stage::Artefact:
+    return success();
+  }
+  llvm_unreachable("unknown stage");
+}
+
+bool tessera::hasContract(Stage stage) {
+  return !getStageInfo(stage).pipeline.empty();
+}
+
+LogicalResult tessera::verifyStage(ModuleOp module, Stage stage,
+                                   ContractParty party) {
+  return ContractVerifier(module, stage, party).verify();
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "StageContract.h"
+#include "tessera/Pipelines/Passes.h"
+
+namespace tessera {
+#define GEN_PASS_DEF_VERIFYSTAGE
+#include "lib/Pipelines/Passes.h.inc"
+} // namespace tessera
+
+using namespace mlir;
+using namespace tessera;
+
+namespace {
+struct VerifyStagePass : tessera::impl::VerifyStageBase<VerifyStagePass> {
+  using VerifyStageBase::VerifyStageBase;
+
+  void runOnOperation() override {
+    markAllAnalysesPreserved();
+    std::optional<Stage> known = symbolizeStage(stage);
+    if (!known || !hasContract(*known)) {
+      SmallVector<StringRef> names;
+      for (const StageInfo &info : getStages())
+        if (hasContract(info.stage))
+          names.push_back(info.name);
+      emitError(getOperation().getLoc())
+          << getArgument() << ": there are no passes to a stage '" << stage
+          << "'; expected " << llvm::join(names, ", ");
+      return signalPassFailure();
+    }
+    if (failed(verifyStage(getOperation(), *known, ContractParty::Passes)))
+      signalPassFailure();
+  }
+};
+} // namespace

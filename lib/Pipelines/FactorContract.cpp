@@ -83,8 +83,7 @@ Problem FactorVerifier::verifyPartialOperands() {
     ReduceKind kind = layout->partialKind;
     for (const AxisRef &axis : layout->partial) {
       bool passes = llvm::any_of(rule.linear, [&](const LinearGroup &group) {
-        if (group.kind != kind ||
-            !llvm::is_contained(group.operands, index))
+        if (group.kind != kind || !llvm::is_contained(group.operands, index))
           return false;
         for (int other = 0; other < int(op->getNumOperands()); ++other)
           if (isPartial(other, axis, kind) !=
@@ -141,7 +140,7 @@ Problem FactorVerifier::verify() {
   return verifyPartialResult();
 }
 
-std::optional<std::string>
-tessera::findFactorProblem(FactorRuleInterface op, const Mesh &mesh) {
+std::optional<std::string> tessera::findFactorProblem(FactorRuleInterface op,
+                                                      const Mesh &mesh) {
   return FactorVerifier(op, mesh).verify();
 }

@@ -73,8 +73,8 @@ LogicalResult ContractVerifier::fail(Operation *op, const Problem &problem) {
   return error;
 }
 
-LogicalResult ContractVerifier::forEachOp(
-    llvm::function_ref<Problem(Operation *)> check) {
+LogicalResult
+ContractVerifier::forEachOp(llvm::function_ref<Problem(Operation *)> check) {
   WalkResult result = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (op == module)
       return WalkResult::advance();
@@ -121,9 +121,9 @@ Problem ContractVerifier::checkReshards(Operation *op) {
   if (isa<ConstrainOp>(op))
     return "is a constraint, to be resolved by reshards";
   auto rule = dyn_cast<FactorRuleInterface>(op);
-  const Layout *layout =
-      rule && op->getNumResults() ? layoutOf(op->getResult(0).getType())
-                                  : nullptr;
+  const Layout *layout = rule && op->getNumResults()
+                             ? layoutOf(op->getResult(0).getType())
+                             : nullptr;
   if (!layout)
     return std::nullopt;
   return findFactorProblem(rule, *dist::lookupMesh(op, layout->mesh));
@@ -235,8 +235,8 @@ namespace {
 /// A piece of the arena and the steps between which it holds a value.
 struct LivePiece {
   plan::AllocateOp op;
-  int64_t begin, end;         ///< Bytes, end exclusive.
-  Operation *first, *last;    ///< Null where nothing uses it.
+  int64_t begin, end;      ///< Bytes, end exclusive.
+  Operation *first, *last; ///< Null where nothing uses it.
 };
 } // namespace
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Folding.h"
 #include "Verification.h"
 
 using namespace mlir;
@@ -55,6 +56,13 @@ FactorRule IotaOp::getFactorRule() {
 }
 
 double IotaOp::getFlops() { return 0; }
+
+/// The only index of a dimension of one element is 0.
+OpFoldResult IotaOp::fold(FoldAdaptor) {
+  if (getOffset() || shapeOf(getResult())[getDim()] != 1)
+    return {};
+  return splatOf(getType(), 0);
+}
 
 //===----------------------------------------------------------------------===//
 // rng

@@ -38,6 +38,7 @@ def Tessera_IotaOp : Tessera_ComputeOp<"iota", [], ["getFlops"]> {
   let results = (outs Res<Tessera_NumberTensor, "the indices">:$result);
   let assemblyFormat = "`dim` $dim (`offset` $offset^ `:` type($offset))? attr-dict `:` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Tessera_RngOp : Tessera_ComputeOp<"rng"> {

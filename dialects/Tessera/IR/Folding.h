@@ -18,6 +18,10 @@ bool canBeConstant(mlir::Type type);
 /// `attr`, where it is a splat, in the shape of `type`; else null.
 mlir::Attribute reshapeSplat(mlir::Attribute attr, mlir::Type type);
 
+/// A constant of `type` whose elements are all `value`; null for types that are
+/// no constant's.
+mlir::Attribute splatOf(mlir::Type type, int64_t value);
+
 /// The value of an elementwise op, including compare, select and convert, whose
 /// operands are all splats; null where they are not, where the result is not
 /// defined (integer division by zero), or where it could differ by rounding
@@ -25,14 +29,15 @@ mlir::Attribute reshapeSplat(mlir::Attribute attr, mlir::Type type);
 mlir::Attribute foldSplats(mlir::Operation *op,
                            llvm::ArrayRef<mlir::Attribute> constants);
 
-/// x + 0, x - 0, x * 1, x / 1, x and true, x or false, max(x, x), -(-x) and the
-/// like: an operand where its type, layout included, is the result's. All-splat
-/// operands give a constant.
+/// x + 0, x - 0, x * 1, x / 1, x ^ 1, x and true, x or false, max(x, x), -(-x),
+/// ||x|| and the like: an operand where its type, layout included, is the
+/// result's. Of integers and truth values also x - x, x * 0, x and false.
+/// All-splat operands give a constant.
 mlir::OpFoldResult foldElementwise(mlir::Operation *op,
                                    llvm::ArrayRef<mlir::Attribute> constants);
 
 /// Whether converting from `from` to `through` and back gives every element
-/// again.
+/// again: `through` then holds the very numbers of `from`.
 bool isExactRoundTrip(mlir::Type from, mlir::Type through);
 
 } // namespace tessera

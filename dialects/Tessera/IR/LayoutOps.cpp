@@ -41,6 +41,15 @@ FactorRule ConstrainOp::getFactorRule() {
 
 double ConstrainOp::getFlops() { return 0; }
 
+/// The same constraint twice is one.
+OpFoldResult ConstrainOp::fold(FoldAdaptor) {
+  auto inner = getInput().getDefiningOp<ConstrainOp>();
+  if (inner && inner.getLayout() == getLayout() &&
+      getInput().getType() == getType())
+    return getInput();
+  return {};
+}
+
 LogicalResult ReshardOp::verify() { return verifySameTensor(*this); }
 
 OpFoldResult ReshardOp::fold(FoldAdaptor adaptor) {

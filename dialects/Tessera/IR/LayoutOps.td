@@ -25,6 +25,7 @@ def Tessera_ConstrainOp : Tessera_ComputeOp<"constrain", [], ["getFlops"]> {
   let results = (outs Res<Tessera_MeshTensorType, "the value">:$result);
   let assemblyFormat = "$input `to` $layout attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Tessera_ReshardOp : Tessera_Op<"reshard"> {

@@ -57,6 +57,23 @@ OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {
   bool isPick = getKind() == dist::ReductionKind::max ||
                 getKind() == dist::ReductionKind::min;
   if (isPick && ShapedType::getNumElements(shapeOf(getInput())) != 0)
-    return reshapeSplat(adaptor.getInput(), getType());
-  return {};
+    if (Attribute splat = reshapeSplat(adaptor.getInput(), getType()))
+      return splat;
+  // Floats are rounded between two sums, and in another order within one.
+  auto inner = getInput().getDefiningOp<ReduceOp>();
+  bool isInteger = isa<IntegerType>(getElementTypeOrSelf(getType()));
+  if (!inner || inner.getKind() != getKind() || !(isPick || isInteger) ||
+      !isDroppable(getInput().getType()))
+    return {};
+  SmallVector<int64_t> dims(inner.getDims());
+  int64_t kept = 0;
+  int64_t rank = shapeOf(inner.getInput()).size();
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (!llvm::is_contained(inner.getDims(), dim) &&
+        llvm::is_contained(getDims(), kept++))
+      dims.push_back(dim);
+  llvm::sort(dims);
+  setOperand(inner.getInput());
+  setDims(dims);
+  return getResult();
 }

@@ -69,16 +69,77 @@ OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
                  llvm::all_of(getStrides(), [](int64_t s) { return s == 1; });
   if (isWhole && getInput().getType() == getType())
     return getInput();
-  return reshapeSplat(adaptor.getInput(), getType());
+  if (Attribute splat = reshapeSplat(adaptor.getInput(), getType()))
+    return splat;
+  // An empty box may begin past the end of what it is cut from.
+  auto inner = getDroppable<SliceOp>(getInput());
+  if (!inner || llvm::is_contained(shapeOf(getResult()), 0))
+    return {};
+  SmallVector<int64_t> starts, limits, strides;
+  for (auto [d, size] : llvm::enumerate(shapeOf(getResult()))) {
+    int64_t step = inner.getStrides()[d];
+    starts.push_back(inner.getStarts()[d] + getStarts()[d] * step);
+    strides.push_back(getStrides()[d] * step);
+    limits.push_back(starts.back() + (size - 1) * strides.back() + 1);
+  }
+  setOperand(inner.getInput());
+  setStarts(starts);
+  setLimits(limits);
+  setStrides(strides);
+  return getResult();
 }
 
-OpFoldResult ConcatenateOp::fold(FoldAdaptor) {
+/// The inputs without those that have no elements, and with those that are
+/// joined along the same dimension themselves in their place.
+static SmallVector<Value> flattenInputs(ConcatenateOp op) {
+  SmallVector<Value> inputs;
+  for (Value input : op.getInputs()) {
+    auto inner = getDroppable<ConcatenateOp>(input);
+    if (inner && inner.getDim() == op.getDim())
+      llvm::append_range(inputs, inner.getInputs());
+    else if (shapeOf(input)[op.getDim()] != 0)
+      inputs.push_back(input);
+  }
+  return inputs;
+}
+
+OpFoldResult ConcatenateOp::fold(FoldAdaptor adaptor) {
   if (getInputs().size() == 1 && getInputs()[0].getType() == getType())
     return getInputs()[0];
-  return {};
+  ArrayRef<Attribute> constants = adaptor.getInputs();
+  auto first = dyn_cast_or_null<SplatElementsAttr>(constants.front());
+  bool isOneSplat = first && llvm::all_of(constants, [&](Attribute attr) {
+                      auto splat = dyn_cast_or_null<SplatElementsAttr>(attr);
+                      return splat && splat.getSplatValue<Attribute>() ==
+                                          first.getSplatValue<Attribute>();
+                    });
+  if (isOneSplat)
+    if (Attribute splat = reshapeSplat(first, getType()))
+      return splat;
+  SmallVector<Value> inputs = flattenInputs(*this);
+  if (inputs.empty() || llvm::equal(inputs, getInputs()))
+    return {};
+  getInputsMutable().assign(inputs);
+  return getResult();
 }
 
-OpFoldResult PadOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput())
-                                           : OpFoldResult();
+OpFoldResult PadOp::fold(FoldAdaptor adaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  auto constant = dyn_cast_or_null<SplatElementsAttr>(adaptor.getInput());
+  if (constant && constant.getSplatValue<Attribute>() == getValue())
+    if (Attribute splat = reshapeSplat(constant, getType()))
+      return splat;
+  auto inner = getDroppable<PadOp>(getInput());
+  if (!inner || inner.getValue() != getValue())
+    return {};
+  SmallVector<int64_t> low, high;
+  for (size_t d = 0; d < getLow().size(); ++d) {
+    low.push_back(inner.getLow()[d] + getLow()[d]);
+    high.push_back(inner.getHigh()[d] + getHigh()[d]);
+  }
+  setOperand(inner.getInput());
+  setLow(low);
+  setHigh(high);
+  return getResult();
 }

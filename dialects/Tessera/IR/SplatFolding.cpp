@@ -31,6 +31,19 @@ Attribute tessera::reshapeSplat(Attribute attr, Type type) {
   return splat.resizeSplat(attrType(type));
 }
 
+Attribute tessera::splatOf(Type type, int64_t value) {
+  if (!canBeConstant(type))
+    return {};
+  Type element = getElementTypeOrSelf(type);
+  Attribute number =
+      isa<FloatType>(element)
+          ? Attribute(FloatAttr::get(element, static_cast<double>(value)))
+          : IntegerAttr::get(element,
+                             APInt(element.getIntOrFloatBitWidth(), value,
+                                   /*isSigned=*/true, /*implicitTrunc=*/true));
+  return DenseElementsAttr::get(attrType(type), number);
+}
+
 //===----------------------------------------------------------------------===//
 // Floats
 //===----------------------------------------------------------------------===//

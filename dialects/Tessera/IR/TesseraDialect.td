@@ -22,6 +22,7 @@ def Tessera_Dialect : Dialect {
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
+  let hasCanonicalizer = 1;
 }
 
 // Every op of the dialect. An op either computes (and then has a factor rule)

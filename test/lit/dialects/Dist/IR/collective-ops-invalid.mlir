@@ -155,3 +155,58 @@ func.func @targets_do_not_cover_the_mesh(%arg0: tensor<2x3xf32>) -> tensor<2x3xf
   %0 = dist.permute %arg0 over @mesh to [1, 0] : tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+func.func @a_gather_keeps_the_rank(%arg0: tensor<2x3xf32>) -> tensor<4xf32> {
+  // expected-error @below {{keeps the rank, but its input has 2 and its result 1}}
+  %0 = dist.all_gather %arg0 dim 0 over @mesh {tp} : tensor<2x3xf32> -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+func.func @a_sum_of_truth_values_is_not_scattered(%arg0: tensor<2x3xi1>) -> tensor<1x3xi1> {
+  // expected-error @below {{'dist.reduce_scatter' op cannot form the sum of i1 values}}
+  // expected-note @below {{use max for 'any' and min for 'all', or convert the value to i32 first}}
+  %0 = dist.reduce_scatter sum %arg0 dim 0 over @mesh {tp} : tensor<2x3xi1> -> tensor<1x3xi1>
+  return %0 : tensor<1x3xi1>
+}
+
+// -----
+
+func.func @every_collective_needs_its_mesh(%arg0: tensor<2x3xf32>) -> tensor<1x6xf32> {
+  // expected-error @below {{'dist.all_to_all' op refers to mesh @mesh, which does not exist}}
+  // expected-note @below {{declare a mesh in the module}}
+  %0 = dist.all_to_all %arg0 split 0 concat 1 over @mesh {tp} : tensor<2x3xf32> -> tensor<1x6xf32>
+  return %0 : tensor<1x6xf32>
+}
+
+// -----
+
+func.func @every_gather_needs_its_mesh(%arg0: tensor<2x3xf32>) -> tensor<4x3xf32> {
+  // expected-error @below {{'dist.all_gather' op refers to mesh @mesh, which does not exist}}
+  // expected-note @below {{declare a mesh in the module}}
+  %0 = dist.all_gather %arg0 dim 0 over @mesh {tp} : tensor<2x3xf32> -> tensor<4x3xf32>
+  return %0 : tensor<4x3xf32>
+}
+
+// -----
+
+func.func @every_slice_needs_its_mesh(%arg0: tensor<4x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{'dist.all_slice' op refers to mesh @mesh, which does not exist}}
+  // expected-note @below {{declare a mesh in the module}}
+  %0 = dist.all_slice %arg0 dim 0 over @mesh {tp} : tensor<4x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @every_scatter_needs_its_mesh(%arg0: tensor<4x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{'dist.reduce_scatter' op refers to mesh @mesh, which does not exist}}
+  // expected-note @below {{declare a mesh in the module}}
+  %0 = dist.reduce_scatter sum %arg0 dim 0 over @mesh {tp} : tensor<4x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}

@@ -1,4 +1,5 @@
 // RUN: tessera-opt %s --canonicalize --split-input-file | FileCheck %s
+// RUN: tessera-opt %s '--tessera-check-equivalence=pipeline=canonicalize runs=3' -o /dev/null
 
 // CHECK-LABEL: @adding_zero_does_nothing
 func.func @adding_zero_does_nothing(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
@@ -219,4 +220,135 @@ func.func @splats_fold_into_the_layout_of_the_result() -> !tessera.mesh_tensor<2
   %0 = tessera.constant dense<1.0> : tensor<2x3xf32> : !tessera.mesh_tensor<2x3xf32, @mesh, [{}, {}]>
   %1 = tessera.neg %0 : (!tessera.mesh_tensor<2x3xf32, @mesh, [{}, {}]>) -> !tessera.mesh_tensor<2x3xf32, @mesh, [{tp}, {}]>
   return %1 : !tessera.mesh_tensor<2x3xf32, @mesh, [{tp}, {}]>
+}
+
+// CHECK-LABEL: @adding_minus_zero_and_the_first_power_do_nothing
+func.func @adding_minus_zero_and_the_first_power_do_nothing(%x: tensor<2xf32>) -> tensor<2xf32> {
+  // CHECK-NEXT: return %arg0
+  %z = tessera.constant dense<-0.0> : tensor<2xf32> : tensor<2xf32>
+  %one = tessera.constant dense<1.0> : tensor<2xf32> : tensor<2xf32>
+  %0 = tessera.add %x, %z : tensor<2xf32>
+  %1 = tessera.pow %0, %one : tensor<2xf32>
+  return %1 : tensor<2xf32>
+}
+
+// CHECK-LABEL: @a_power_of_one_is_not_the_exponent
+func.func @a_power_of_one_is_not_the_exponent(%x: tensor<2xf32>) -> tensor<2xf32> {
+  // CHECK: tessera.pow
+  %one = tessera.constant dense<1.0> : tensor<2xf32> : tensor<2xf32>
+  %0 = tessera.pow %one, %x : tensor<2xf32>
+  return %0 : tensor<2xf32>
+}
+
+// CHECK-LABEL: @zero_absorbs_integers
+func.func @zero_absorbs_integers(%i: tensor<2xi32>, %p: tensor<2xi1>) -> (tensor<2xi32>, tensor<2xi32>, tensor<2xi1>, tensor<2xi1>) {
+  // CHECK-DAG: %[[ZERO:.*]] = tessera.constant dense<0> : tensor<2xi32>
+  // CHECK-DAG: %[[FALSE:.*]] = tessera.constant dense<false>
+  // CHECK-DAG: %[[TRUE:.*]] = tessera.constant dense<true>
+  // CHECK: return %[[ZERO]], %[[ZERO]], %[[FALSE]], %[[TRUE]]
+  %zero = tessera.constant dense<0> : tensor<2xi32> : tensor<2xi32>
+  %false = tessera.constant dense<false> : tensor<2xi1> : tensor<2xi1>
+  %true = tessera.constant dense<true> : tensor<2xi1> : tensor<2xi1>
+  %0 = tessera.mul %zero, %i : tensor<2xi32>
+  %1 = tessera.and %i, %zero : tensor<2xi32>
+  %2 = tessera.and %p, %false : tensor<2xi1>
+  %3 = tessera.or %true, %p : tensor<2xi1>
+  return %0, %1, %2, %3 : tensor<2xi32>, tensor<2xi32>, tensor<2xi1>, tensor<2xi1>
+}
+
+// CHECK-LABEL: @zero_absorbs_no_float
+func.func @zero_absorbs_no_float(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2xi1>) {
+  // Infinity and NaN give NaN.
+  // CHECK: tessera.mul
+  // CHECK: tessera.sub
+  // CHECK: tessera.compare
+  %zero = tessera.constant dense<0.0> : tensor<2xf32> : tensor<2xf32>
+  %0 = tessera.mul %x, %zero : tensor<2xf32>
+  %1 = tessera.sub %x, %x : tensor<2xf32>
+  %2 = tessera.compare eq %x, %x : tensor<2xf32>, tensor<2xf32> -> tensor<2xi1>
+  return %0, %1, %2 : tensor<2xf32>, tensor<2xf32>, tensor<2xi1>
+}
+
+// CHECK-LABEL: @an_integer_equals_itself
+func.func @an_integer_equals_itself(%i: tensor<2xi64>) -> (tensor<2xi64>, tensor<2xi64>, tensor<2xi1>, tensor<2xi1>) {
+  // CHECK-DAG: %[[ZERO:.*]] = tessera.constant dense<0>
+  // CHECK-DAG: %[[TRUE:.*]] = tessera.constant dense<true>
+  // CHECK-DAG: %[[FALSE:.*]] = tessera.constant dense<false>
+  // CHECK: return %[[ZERO]], %[[ZERO]], %[[TRUE]], %[[FALSE]]
+  %0 = tessera.sub %i, %i : tensor<2xi64>
+  %1 = tessera.xor %i, %i : tensor<2xi64>
+  %2 = tessera.compare le %i, %i : tensor<2xi64>, tensor<2xi64> -> tensor<2xi1>
+  %3 = tessera.compare ne %i, %i : tensor<2xi64>, tensor<2xi64> -> tensor<2xi1>
+  return %0, %1, %2, %3 : tensor<2xi64>, tensor<2xi64>, tensor<2xi1>, tensor<2xi1>
+}
+
+// CHECK-LABEL: @the_second_time_changes_nothing
+func.func @the_second_time_changes_nothing(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) {
+  // CHECK-NEXT: %[[A:.*]] = tessera.abs %arg0
+  // CHECK-NEXT: %[[S:.*]] = tessera.sign %arg0
+  // CHECK-NEXT: %[[F:.*]] = tessera.floor %arg0
+  // CHECK-NEXT: return %[[A]], %[[S]], %[[F]]
+  %n = tessera.neg %x : tensor<2xf32>
+  %0 = tessera.abs %n : tensor<2xf32>
+  %1 = tessera.abs %0 : tensor<2xf32>
+  %2 = tessera.sign %x : tensor<2xf32>
+  %3 = tessera.sign %2 : tensor<2xf32>
+  %4 = tessera.floor %3 : tensor<2xf32>
+  %5 = tessera.floor %x : tensor<2xf32>
+  %6 = tessera.floor %5 : tensor<2xf32>
+  return %1, %4, %6 : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>
+}
+
+// CHECK-LABEL: @a_negation_is_subtracted
+func.func @a_negation_is_subtracted(%x: tensor<2xf32>, %y: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  // CHECK-NEXT: %[[D:.*]] = tessera.sub %arg0, %arg1
+  // CHECK-NEXT: %[[S:.*]] = tessera.add %arg0, %arg1
+  // CHECK-NEXT: return %[[D]], %[[S]]
+  %n = tessera.neg %y : tensor<2xf32>
+  %0 = tessera.add %x, %n : tensor<2xf32>
+  %1 = tessera.sub %x, %n : tensor<2xf32>
+  return %0, %1 : tensor<2xf32>, tensor<2xf32>
+}
+
+// CHECK-LABEL: @an_inverted_predicate_swaps_the_sides
+func.func @an_inverted_predicate_swaps_the_sides(%p: tensor<2xi1>, %x: tensor<2xf32>, %y: tensor<2xf32>) -> tensor<2xf32> {
+  // CHECK-NEXT: %[[S:.*]] = tessera.select %arg0, %arg2, %arg1
+  // CHECK-NEXT: return %[[S]]
+  %n = tessera.not %p : tensor<2xi1>
+  %0 = tessera.select %n, %x, %y : tensor<2xi1>, tensor<2xf32>, tensor<2xf32> -> tensor<2xf32>
+  return %0 : tensor<2xf32>
+}
+
+// CHECK-LABEL: @true_where_true_is_the_predicate
+func.func @true_where_true_is_the_predicate(%p: tensor<2xi1>) -> tensor<2xi1> {
+  // CHECK-NEXT: return %arg0
+  %true = tessera.constant dense<true> : tensor<2xi1> : tensor<2xi1>
+  %false = tessera.constant dense<false> : tensor<2xi1> : tensor<2xi1>
+  %0 = tessera.select %p, %true, %false : tensor<2xi1>, tensor<2xi1>, tensor<2xi1> -> tensor<2xi1>
+  return %0 : tensor<2xi1>
+}
+
+// CHECK-LABEL: @conversions_through_a_wider_type_are_one
+func.func @conversions_through_a_wider_type_are_one(%x: tensor<2xbf16>, %i: tensor<2xi32>) -> (tensor<2xf16>, tensor<2xf32>, tensor<2xi32>) {
+  // CHECK-NEXT: %[[H:.*]] = tessera.convert %arg0 : tensor<2xbf16> -> tensor<2xf16>
+  // CHECK-NEXT: %[[F:.*]] = tessera.convert %arg1 : tensor<2xi32> -> tensor<2xf32>
+  // CHECK-NEXT: %[[T:.*]] = tessera.convert %arg0 : tensor<2xbf16> -> tensor<2xi32>
+  // CHECK-NEXT: return %[[H]], %[[F]], %[[T]]
+  %0 = tessera.convert %x : tensor<2xbf16> -> tensor<2xf32>
+  %1 = tessera.convert %0 : tensor<2xf32> -> tensor<2xf16>
+  %2 = tessera.convert %i : tensor<2xi32> -> tensor<2xi64>
+  %3 = tessera.convert %2 : tensor<2xi64> -> tensor<2xf32>
+  %4 = tessera.convert %0 : tensor<2xf32> -> tensor<2xi32>
+  return %1, %3, %4 : tensor<2xf16>, tensor<2xf32>, tensor<2xi32>
+}
+
+// CHECK-LABEL: @conversions_that_round_or_saturate_on_the_way_stay
+func.func @conversions_that_round_or_saturate_on_the_way_stay(%x: tensor<2xf32>, %i: tensor<2xi32>) -> (tensor<2xf64>, tensor<2xui32>) {
+  // CHECK-COUNT-4: tessera.convert
+  %0 = tessera.convert %x : tensor<2xf32> -> tensor<2xf16>
+  %1 = tessera.convert %0 : tensor<2xf16> -> tensor<2xf64>
+  // -1 becomes 0 through f64, and 2^32 - 1 at once.
+  %2 = tessera.convert %i : tensor<2xi32> -> tensor<2xf64>
+  %3 = tessera.convert %2 : tensor<2xf64> -> tensor<2xui32>
+  return %1, %3 : tensor<2xf64>, tensor<2xui32>
 }

@@ -88,3 +88,33 @@ func.func private @element_type_is_unknown(!tessera.mesh_tensor<2x3xi8, @mesh>)
 
 // expected-error @below {{layout [{tp}] has 1 dimensions, the tensor has 2}}
 func.func private @layout_has_another_rank(!tessera.mesh_tensor<2x3xf32, @mesh, [{tp}]>)
+
+// -----
+
+// expected-note @below {{operand 1 has type 'tensor<3xf32>'}}
+func.func @compared_shapes_are_not_broadcast(%x: tensor<2x3xf32>, %y: tensor<3xf32>) -> tensor<2x3xi1> {
+  // expected-error @below {{'tessera.compare' op expects operand 1 of shape [2, 3], got [3]}}
+  // expected-note @below {{shapes are never broadcast silently; use tessera.broadcast}}
+  %0 = tessera.compare lt %x, %y : tensor<2x3xf32>, tensor<3xf32> -> tensor<2x3xi1>
+  return %0 : tensor<2x3xi1>
+}
+
+// -----
+
+// expected-note @below {{operand 0 has type 'tensor<3xi1>'}}
+func.func @a_predicate_is_not_broadcast(%p: tensor<3xi1>, %x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{'tessera.select' op expects operand 0 of shape [2, 3], got [3]}}
+  // expected-note @below {{shapes are never broadcast silently; use tessera.broadcast}}
+  %0 = tessera.select %p, %x, %x : tensor<3xi1>, tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+// expected-note @below {{operand 0 has type 'tensor<2x3xf32>'}}
+func.func @a_conversion_keeps_the_shape(%x: tensor<2x3xf32>) -> tensor<3x2xbf16> {
+  // expected-error @below {{'tessera.convert' op expects operand 0 of shape [3, 2], got [2, 3]}}
+  // expected-note @below {{shapes are never broadcast silently; use tessera.broadcast}}
+  %0 = tessera.convert %x : tensor<2x3xf32> -> tensor<3x2xbf16>
+  return %0 : tensor<3x2xbf16>
+}

@@ -53,3 +53,14 @@ func.func @a_constraint_stays(%x: !split) -> !split {
   %0 = tessera.constrain %x to <@mesh, [{tp}, {}]> : !split -> !split
   return %0 : !split
 }
+
+// CHECK-LABEL: @a_constraint_that_is_repeated_stays_once
+func.func @a_constraint_that_is_repeated_stays_once(%x: !whole) -> (!split, !split) {
+  // CHECK-NEXT: %[[C:.*]] = tessera.constrain %arg0 to <@mesh, [{tp}, {}]>
+  // CHECK-NEXT: %[[D:.*]] = tessera.constrain %[[C]] to <@mesh, [{dp}, {}]>
+  // CHECK-NEXT: return %[[C]], %[[D]]
+  %0 = tessera.constrain %x to <@mesh, [{tp}, {}]> : !whole -> !split
+  %1 = tessera.constrain %0 to <@mesh, [{tp}, {}]> : !split -> !split
+  %2 = tessera.constrain %1 to <@mesh, [{dp}, {}]> : !split -> !split
+  return %1, %2 : !split, !split
+}

@@ -31,3 +31,21 @@ func.func @a_reshard_stays_on_its_mesh(%x: !tessera.mesh_tensor<2x3xf32, @a>) ->
   %0 = tessera.reshard %x : !tessera.mesh_tensor<2x3xf32, @a> -> !tessera.mesh_tensor<2x3xf32, @b>
   return %0 : !tessera.mesh_tensor<2x3xf32, @b>
 }
+
+// -----
+
+// expected-note @below {{the input has type}}
+func.func @a_constraint_keeps_the_tensor(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<3x2xf32, @mesh> {
+  // expected-error @below {{'tessera.constrain' op expects the input of shape [3, 2], got [2, 3]}}
+  %0 = tessera.constrain %x to <@mesh, [{tp}, {}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<3x2xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<3x2xf32, @mesh>
+}
+
+// -----
+
+func.func @a_reshard_keeps_the_element_type(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xbf16, @mesh> {
+  // expected-error @below {{expects the input of element type 'bf16', got 'f32'}}
+  // expected-note @below {{element types are never converted silently; use tessera.convert}}
+  %0 = tessera.reshard %x : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xbf16, @mesh>
+  return %0 : !tessera.mesh_tensor<2x3xbf16, @mesh>
+}

@@ -65,3 +65,84 @@ func.func @a_bias_fits_the_scores(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf3
   %0 = tessera.attention %q, %k, %k bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x3x1x7xf32> -> tensor<2x3x4x5xf32>
   return %0 : tensor<2x3x4x5xf32>
 }
+
+// -----
+
+func.func @softmax_keeps_the_element_type(%x: tensor<2x3xf32>) -> tensor<2x3xbf16> {
+  // expected-error @below {{'tessera.softmax' op expects a result of element type 'f32', got 'bf16'}}
+  // expected-note @below {{element types are never converted silently; use tessera.convert}}
+  %0 = tessera.softmax %x dim 1 : tensor<2x3xf32> -> tensor<2x3xbf16>
+  return %0 : tensor<2x3xbf16>
+}
+
+// -----
+
+func.func @rms_norm_keeps_the_shape(%x: tensor<2x3xf32>, %s: tensor<3xf32>) -> tensor<3x2xf32> {
+  // expected-error @below {{'tessera.rms_norm' op expects a result of shape [2, 3], got [3, 2]}}
+  %0 = tessera.rms_norm %x, %s epsilon 1.0e-5 : tensor<2x3xf32>, tensor<3xf32> -> tensor<3x2xf32>
+  return %0 : tensor<3x2xf32>
+}
+
+// -----
+
+// expected-note @below {{bias has type 'tensor<2xf32>'}}
+func.func @layer_norm_has_one_bias_per_column(%x: tensor<2x3xf32>, %s: tensor<3xf32>, %b: tensor<2xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{'tessera.layer_norm' op expects bias of shape [3], got [2]}}
+  // expected-note @below {{it has one element per column of the input}}
+  %0 = tessera.layer_norm %x, %s, %b epsilon 1.0e-5 : tensor<2x3xf32>, tensor<3xf32>, tensor<2xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @a_norm_scales_in_its_element_type(%x: tensor<2x3xbf16>, %s: tensor<3xf32>) -> tensor<2x3xbf16> {
+  // expected-error @below {{'tessera.rms_norm' op expects scale of element type 'bf16', got 'f32'}}
+  // expected-note @below {{element types are never converted silently; use tessera.convert}}
+  %0 = tessera.rms_norm %x, %s epsilon 1.0e-5 : tensor<2x3xbf16>, tensor<3xf32> -> tensor<2x3xbf16>
+  return %0 : tensor<2x3xbf16>
+}
+
+// -----
+
+func.func @attention_works_on_one_mesh(%q: !tessera.mesh_tensor<2x3x4x5xf32, @a>, %k: !tessera.mesh_tensor<2x7x4x5xf32, @b>) -> !tessera.mesh_tensor<2x3x4x5xf32, @a> {
+  // expected-error @below {{'tessera.attention' op mixes tensors of mesh @a and mesh @b}}
+  // expected-note @below {{an op works on one mesh}}
+  %0 = tessera.attention %q, %k, %k scale 0.5 : !tessera.mesh_tensor<2x3x4x5xf32, @a>, !tessera.mesh_tensor<2x7x4x5xf32, @b>, !tessera.mesh_tensor<2x7x4x5xf32, @b> -> !tessera.mesh_tensor<2x3x4x5xf32, @a>
+  return %0 : !tessera.mesh_tensor<2x3x4x5xf32, @a>
+}
+
+// -----
+
+// expected-note @below {{a value has type 'tensor<2x6x4x5xf32>'}}
+func.func @values_are_as_many_as_keys(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>, %v: tensor<2x6x4x5xf32>) -> tensor<2x3x4x5xf32> {
+  // expected-error @below {{expects a value of shape [2, 7, 4, 5], got [2, 6, 4, 5]}}
+  // expected-note @below {{batch, length and heads are those of the key}}
+  %0 = tessera.attention %q, %k, %v scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x6x4x5xf32> -> tensor<2x3x4x5xf32>
+  return %0 : tensor<2x3x4x5xf32>
+}
+
+// -----
+
+func.func @attention_has_the_heads_of_the_query(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>) -> tensor<2x3x2x5xf32> {
+  // expected-error @below {{expects a result of shape [2, 3, 4, 5], got [2, 3, 2, 5]}}
+  %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32> -> tensor<2x3x2x5xf32>
+  return %0 : tensor<2x3x2x5xf32>
+}
+
+// -----
+
+func.func @attention_has_one_element_type(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xbf16>) -> tensor<2x3x4x5xf32> {
+  // expected-error @below {{expects a key of element type 'f32', got 'bf16'}}
+  // expected-note @below {{element types are never converted silently; use tessera.convert}}
+  %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xbf16>, tensor<2x7x4x5xbf16> -> tensor<2x3x4x5xf32>
+  return %0 : tensor<2x3x4x5xf32>
+}
+
+// -----
+
+func.func @a_bias_has_the_element_type(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>, %b: tensor<1x1x1x7xbf16>) -> tensor<2x3x4x5xf32> {
+  // expected-error @below {{expects a bias of element type 'f32', got 'bf16'}}
+  // expected-note @below {{element types are never converted silently; use tessera.convert}}
+  %0 = tessera.attention %q, %k, %k bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<1x1x1x7xbf16> -> tensor<2x3x4x5xf32>
+  return %0 : tensor<2x3x4x5xf32>
+}

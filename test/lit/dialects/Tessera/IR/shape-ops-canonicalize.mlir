@@ -1,4 +1,5 @@
 // RUN: tessera-opt %s --canonicalize | FileCheck %s
+// RUN: tessera-opt %s '--tessera-check-equivalence=pipeline=canonicalize runs=3' -o /dev/null
 
 dist.mesh @mesh <[tp = 2]>
 
@@ -95,4 +96,73 @@ func.func @layouts_that_were_asked_for_stay(%x: !tessera.mesh_tensor<2x3x5xf32, 
   %0 = tessera.reshape %x : !tessera.mesh_tensor<2x3x5xf32, @mesh> -> !tessera.mesh_tensor<30xf32, @mesh, [{tp}]>
   %1 = tessera.reshape %0 : !tessera.mesh_tensor<30xf32, @mesh, [{tp}]> -> !tessera.mesh_tensor<5x6xf32, @mesh>
   return %1 : !tessera.mesh_tensor<5x6xf32, @mesh>
+}
+
+// CHECK-LABEL: @slices_compose
+func.func @slices_compose(%x: tensor<17x5xf32>) -> tensor<3x2xf32> {
+  // Rows 2, 5, 8, 11 and 14; of them 2, 8 and 14.
+  // CHECK-NEXT: %[[S:.*]] = tessera.slice %arg0 [2, 1] to [15, 4] by [6, 2] : tensor<17x5xf32> -> tensor<3x2xf32>
+  // CHECK-NEXT: return %[[S]]
+  %0 = tessera.slice %x [2, 1] to [17, 5] by [3, 1] : tensor<17x5xf32> -> tensor<5x4xf32>
+  %1 = tessera.slice %0 [0, 0] to [5, 3] by [2, 2] : tensor<5x4xf32> -> tensor<3x2xf32>
+  return %1 : tensor<3x2xf32>
+}
+
+// CHECK-LABEL: @an_empty_slice_stays_inside
+func.func @an_empty_slice_stays_inside(%x: tensor<7xf32>) -> tensor<0xf32> {
+  // CHECK-COUNT-2: tessera.slice
+  %0 = tessera.slice %x [1] to [7] by [5] : tensor<7xf32> -> tensor<2xf32>
+  %1 = tessera.slice %0 [2] to [2] by [1] : tensor<2xf32> -> tensor<0xf32>
+  return %1 : tensor<0xf32>
+}
+
+// CHECK-LABEL: @concatenations_join_and_empty_inputs_drop
+func.func @concatenations_join_and_empty_inputs_drop(%x: tensor<2x3xf32>, %y: tensor<2x5xf32>, %e: tensor<2x0xf32>) -> tensor<2x11xf32> {
+  // CHECK-NEXT: %[[C:.*]] = tessera.concatenate %arg0, %arg1, %arg0 dim 1
+  // CHECK-NEXT: return %[[C]]
+  %0 = tessera.concatenate %x, %y dim 1 : (tensor<2x3xf32>, tensor<2x5xf32>) -> tensor<2x8xf32>
+  %1 = tessera.concatenate %0, %e, %x dim 1 : (tensor<2x8xf32>, tensor<2x0xf32>, tensor<2x3xf32>) -> tensor<2x11xf32>
+  return %1 : tensor<2x11xf32>
+}
+
+// CHECK-LABEL: @concatenations_along_two_dimensions_stay
+func.func @concatenations_along_two_dimensions_stay(%x: tensor<2x3xf32>) -> tensor<4x6xf32> {
+  // CHECK-COUNT-2: tessera.concatenate
+  %0 = tessera.concatenate %x, %x dim 1 : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x6xf32>
+  %1 = tessera.concatenate %0, %0 dim 0 : (tensor<2x6xf32>, tensor<2x6xf32>) -> tensor<4x6xf32>
+  return %1 : tensor<4x6xf32>
+}
+
+// CHECK-LABEL: @equal_splats_are_joined_and_padded_as_one
+func.func @equal_splats_are_joined_and_padded_as_one() -> tensor<2x9xf32> {
+  // CHECK-NEXT: %[[C:.*]] = tessera.constant dense<2.000000e+00> : tensor<2x9xf32> : tensor<2x9xf32>
+  // CHECK-NEXT: return %[[C]]
+  %0 = tessera.constant dense<2.0> : tensor<2x3xf32> : tensor<2x3xf32>
+  %1 = tessera.constant dense<2.0> : tensor<2x5xf32> : tensor<2x5xf32>
+  %2 = tessera.concatenate %0, %1 dim 1 : (tensor<2x3xf32>, tensor<2x5xf32>) -> tensor<2x8xf32>
+  %3 = tessera.pad %2 low [0, 1] high [0, 0] value 2.0 : f32 : tensor<2x8xf32> -> tensor<2x9xf32>
+  return %3 : tensor<2x9xf32>
+}
+
+// CHECK-LABEL: @unlike_splats_stay
+func.func @unlike_splats_stay() -> tensor<9xf32> {
+  // CHECK: tessera.concatenate
+  // CHECK: tessera.pad
+  %0 = tessera.constant dense<2.0> : tensor<3xf32> : tensor<3xf32>
+  %1 = tessera.constant dense<3.0> : tensor<5xf32> : tensor<5xf32>
+  %2 = tessera.concatenate %0, %1 dim 0 : (tensor<3xf32>, tensor<5xf32>) -> tensor<8xf32>
+  %3 = tessera.pad %2 low [1] high [0] value 2.0 : f32 : tensor<8xf32> -> tensor<9xf32>
+  return %3 : tensor<9xf32>
+}
+
+// CHECK-LABEL: @pads_of_one_element_add_up
+func.func @pads_of_one_element_add_up(%x: tensor<2x3xf32>) -> (tensor<4x8xf32>, tensor<3x6xf32>) {
+  // CHECK-NEXT: tessera.pad %arg0 low [1, 2] high [1, 3] value 0.000000e+00 : f32 : tensor<2x3xf32> -> tensor<4x8xf32>
+  %0 = tessera.pad %x low [1, 0] high [0, 3] value 0.0 : f32 : tensor<2x3xf32> -> tensor<3x6xf32>
+  %1 = tessera.pad %0 low [0, 2] high [1, 0] value 0.0 : f32 : tensor<3x6xf32> -> tensor<4x8xf32>
+  // CHECK-NEXT: %[[P:.*]] = tessera.pad %arg0 low [0, 1]
+  // CHECK-NEXT: tessera.pad %[[P]]
+  %2 = tessera.pad %x low [0, 1] high [0, 2] value 0.0 : f32 : tensor<2x3xf32> -> tensor<2x6xf32>
+  %3 = tessera.pad %2 low [1, 0] high [0, 0] value 1.0 : f32 : tensor<2x6xf32> -> tensor<3x6xf32>
+  return %1, %3 : tensor<4x8xf32>, tensor<3x6xf32>
 }

@@ -104,3 +104,102 @@ func.func @pad_adds_elements_of_the_type(%x: tensor<2x3xf32>) -> tensor<2x4xf32>
   %0 = tessera.pad %x low [0, 1] high [0, 0] value 0 : i32 : tensor<2x3xf32> -> tensor<2x4xf32>
   return %0 : tensor<2x4xf32>
 }
+
+// -----
+
+func.func @shapes_change_within_one_mesh(%x: !tessera.mesh_tensor<2x3xf32, @a>) -> !tessera.mesh_tensor<6xf32, @b> {
+  // expected-error @below {{'tessera.reshape' op mixes tensors of mesh @a and mesh @b}}
+  // expected-note @below {{an op works on one mesh; give its operands the same}}
+  %0 = tessera.reshape %x : !tessera.mesh_tensor<2x3xf32, @a> -> !tessera.mesh_tensor<6xf32, @b>
+  return %0 : !tessera.mesh_tensor<6xf32, @b>
+}
+
+// -----
+
+func.func @reshape_keeps_the_element_type(%x: tensor<2x3xf32>) -> tensor<6xi32> {
+  // expected-error @below {{'tessera.reshape' op expects a result of element type 'f32', got 'i32'}}
+  // expected-note @below {{element types are never converted silently; use tessera.convert}}
+  %0 = tessera.reshape %x : tensor<2x3xf32> -> tensor<6xi32>
+  return %0 : tensor<6xi32>
+}
+
+// -----
+
+func.func @broadcast_names_every_dimension(%x: tensor<2x3xf32>) -> tensor<2x3x5xf32> {
+  // expected-error @below {{dims has 1 entries, the input has rank 2}}
+  %0 = tessera.broadcast %x dims [0] : tensor<2x3xf32> -> tensor<2x3x5xf32>
+  return %0 : tensor<2x3x5xf32>
+}
+
+// -----
+
+func.func @broadcast_names_dimensions_of_the_result(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{dims [0, 2] holds 2, but the tensor has rank 2}}
+  %0 = tessera.broadcast %x dims [0, 2] : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @slice_starts_in_every_dimension(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{starts has 1 entries, the input has rank 2}}
+  %0 = tessera.slice %x [0] to [2, 3] by [1, 1] : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @slice_steps_in_every_dimension(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{strides has 3 entries, the input has rank 2}}
+  %0 = tessera.slice %x [0, 0] to [2, 3] by [1, 1, 1] : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @slice_has_the_size_of_the_box(%x: tensor<2x7xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects a result of shape [2, 2], got [2, 3]}}
+  %0 = tessera.slice %x [0, 1] to [2, 5] by [1, 2] : tensor<2x7xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func @concatenate_joins_an_existing_dimension(%x: tensor<2x3xf32>) -> tensor<4x3xf32> {
+  // expected-error @below {{has dimension 2, but the tensor has rank 2; dimensions count from 0}}
+  %0 = tessera.concatenate %x, %x dim 2 : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<4x3xf32>
+  return %0 : tensor<4x3xf32>
+}
+
+// -----
+
+func.func @concatenate_joins_one_element_type(%x: tensor<2x3xf32>, %y: tensor<2x3xbf16>) -> tensor<4x3xf32> {
+  // expected-error @below {{expects input 1 of element type 'f32', got 'bf16'}}
+  // expected-note @below {{element types are never converted silently; use tessera.convert}}
+  %0 = tessera.concatenate %x, %y dim 0 : (tensor<2x3xf32>, tensor<2x3xbf16>) -> tensor<4x3xf32>
+  return %0 : tensor<4x3xf32>
+}
+
+// -----
+
+func.func @concatenate_adds_up(%x: tensor<2x3xf32>) -> tensor<5x3xf32> {
+  // expected-error @below {{expects a result of shape [4, 3], got [5, 3]}}
+  %0 = tessera.concatenate %x, %x dim 0 : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<5x3xf32>
+  return %0 : tensor<5x3xf32>
+}
+
+// -----
+
+func.func @pad_names_every_dimension(%x: tensor<2x3xf32>) -> tensor<2x4xf32> {
+  // expected-error @below {{high has 1 entries, the input has rank 2}}
+  %0 = tessera.pad %x low [0, 0] high [1] value 0.0 : f32 : tensor<2x3xf32> -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @pad_adds_up(%x: tensor<2x3xf32>) -> tensor<2x5xf32> {
+  // expected-error @below {{expects a result of shape [2, 4], got [2, 5]}}
+  %0 = tessera.pad %x low [0, 0] high [0, 1] value 0.0 : f32 : tensor<2x3xf32> -> tensor<2x5xf32>
+  return %0 : tensor<2x5xf32>
+}

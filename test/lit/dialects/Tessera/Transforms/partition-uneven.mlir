@@ -56,3 +56,60 @@ func.func @numbers_by_index_know_where_their_part_begins() -> (!tessera.mesh_ten
   %3 = tessera.constrain %2 to <@mesh, [{x}, {y}]> : !tessera.mesh_tensor<7x3xf32, @mesh> -> !tessera.mesh_tensor<7x3xf32, @mesh>
   return %1, %3 : !tessera.mesh_tensor<7x3xf32, @mesh>, !tessera.mesh_tensor<7x3xf32, @mesh>
 }
+
+// CHECK-LABEL: @each_reduction_is_masked_with_its_neutral_element
+func.func @each_reduction_is_masked_with_its_neutral_element(
+    %x: !tessera.mesh_tensor<5xf32, @mesh, [{x}]>,
+    %i: !tessera.mesh_tensor<5xi32, @mesh, [{x}]>,
+    %u: !tessera.mesh_tensor<5xui32, @mesh, [{x}]>) -> (!tessera.mesh_tensor<f32, @mesh>, !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<ui32, @mesh>, !tessera.mesh_tensor<i32, @mesh>) {
+  // CHECK: dense<1.000000e+00>
+  // CHECK: tessera.reduce prod
+  %0 = tessera.reduce prod %x dims [0] : !tessera.mesh_tensor<5xf32, @mesh, [{x}]> -> !tessera.mesh_tensor<f32, @mesh>
+  // CHECK: dense<-2147483648>
+  // CHECK: tessera.reduce max
+  %1 = tessera.reduce max %i dims [0] : !tessera.mesh_tensor<5xi32, @mesh, [{x}]> -> !tessera.mesh_tensor<i32, @mesh>
+  // CHECK: dense<2147483647>
+  // CHECK: tessera.reduce min
+  %2 = tessera.reduce min %i dims [0] : !tessera.mesh_tensor<5xi32, @mesh, [{x}]> -> !tessera.mesh_tensor<i32, @mesh>
+  // CHECK: dense<4294967295>
+  // CHECK: tessera.reduce min
+  %3 = tessera.reduce min %u dims [0] : !tessera.mesh_tensor<5xui32, @mesh, [{x}]> -> !tessera.mesh_tensor<ui32, @mesh>
+  // CHECK: dense<1>
+  // CHECK: tessera.reduce prod
+  %4 = tessera.reduce prod %i dims [0] : !tessera.mesh_tensor<5xi32, @mesh, [{x}]> -> !tessera.mesh_tensor<i32, @mesh>
+  return %0, %1, %2, %3, %4 : !tessera.mesh_tensor<f32, @mesh>, !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<ui32, @mesh>, !tessera.mesh_tensor<i32, @mesh>
+}
+
+// CHECK-LABEL: @a_constant_of_unlike_elements_is_cut_axis_by_axis
+func.func @a_constant_of_unlike_elements_is_cut_axis_by_axis() -> !tessera.mesh_tensor<5x3xi32, @mesh, [{x}, {y}]> {
+  // CHECK: %[[C:.*]] = tessera.constant {{.*}} : tensor<5x3xi32>
+  // CHECK: %[[X:.*]] = dist.all_slice %[[C]] dim 0 over @mesh {x} : tensor<5x3xi32> -> tensor<2x3xi32>
+  // CHECK: dist.all_slice %[[X]] dim 1 over @mesh {y} : tensor<2x3xi32> -> tensor<2x2xi32>
+  %0 = tessera.constant dense<[[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12], [13, 14, 15]]> : tensor<5x3xi32> : !tessera.mesh_tensor<5x3xi32, @mesh, [{x}, {y}]>
+  return %0 : !tessera.mesh_tensor<5x3xi32, @mesh, [{x}, {y}]>
+}
+
+// CHECK-LABEL: @a_split_splat_is_made_small
+func.func @a_split_splat_is_made_small() -> !tessera.mesh_tensor<5x3xi32, @mesh, [{x}, {y}]> {
+  // CHECK-NEXT: %[[C:.*]] = tessera.constant dense<7> : tensor<2x2xi32> : tensor<2x2xi32>
+  // CHECK: return %[[C]]
+  %0 = tessera.constant dense<7> : tensor<5x3xi32> : !tessera.mesh_tensor<5x3xi32, @mesh, [{x}, {y}]>
+  return %0 : !tessera.mesh_tensor<5x3xi32, @mesh, [{x}, {y}]>
+}
+
+// CHECK-LABEL: @a_slice_takes_all_of_its_part_of_a_split_dimension
+func.func @a_slice_takes_all_of_its_part_of_a_split_dimension(%x: !tessera.mesh_tensor<5x7xf32, @mesh, [{x}, {}]>) -> !tessera.mesh_tensor<5x2xf32, @mesh> {
+  // CHECK: tessera.slice %arg0 [0, 1] to [2, 5] by [1, 2] : tensor<2x7xf32> -> tensor<2x2xf32>
+  %0 = tessera.slice %x [0, 1] to [5, 5] by [1, 2] : !tessera.mesh_tensor<5x7xf32, @mesh, [{x}, {}]> -> !tessera.mesh_tensor<5x2xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<5x2xf32, @mesh>
+}
+
+// CHECK-LABEL: @wide_indices_look_up_in_split_rows
+func.func @wide_indices_look_up_in_split_rows(
+    %table: !tessera.mesh_tensor<7x3xf32, @mesh, [{x}, {}]>,
+    %i: !tessera.mesh_tensor<2xi64, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
+  // CHECK: tessera.convert {{.*}} : tensor<i32> -> tensor<i64>
+  // CHECK: tessera.gather
+  %0 = tessera.gather %table [%i] dim 0 : !tessera.mesh_tensor<7x3xf32, @mesh, [{x}, {}]>, !tessera.mesh_tensor<2xi64, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
+}

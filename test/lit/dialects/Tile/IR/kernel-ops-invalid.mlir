@@ -286,3 +286,11 @@ tile.kernel @gathers_have_indices_of_rank_1 grid [1] inputs 1 {
   // expected-error @below {{expects indices of rank 1, got rank 2}}
   %0 = tile.gather %x[%at][%c0] : memref<7x5xf32>, tensor<3x1xi32> -> tensor<3x5xf32>
 }
+
+// -----
+
+tile.kernel @views_do_not_run_backwards grid [1] inputs 1 {
+^bb0(%x: memref<6xf32>):
+  // expected-error @below {{has a stride of -1; expected 0 or more}}
+  %0 = memref.reinterpret_cast %x to offset: [5], sizes: [6], strides: [-1] : memref<6xf32> to memref<6xf32, strided<[-1], offset: 5>>
+}

@@ -29,6 +29,14 @@ void PlanDialect::initialize() {
       >();
 }
 
+LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 int64_t bytes) {
+  if (bytes >= 0)
+    return success();
+  return emitError() << "a buffer has " << bytes
+                     << " bytes; expected 0 or more";
+}
+
 int64_t tessera::plan::byteSizeOf(Type tensor) {
   auto shaped = cast<ShapedType>(tensor);
   int64_t bits = shaped.getElementTypeBitWidth();

@@ -10,6 +10,7 @@ def Plan_BufferType : TypeDef<Plan_Dialect, "Buffer"> {
   let description = "`!plan.buffer<24>`: 24 bytes.";
   let parameters = (ins "int64_t":$bytes);
   let assemblyFormat = "`<` $bytes `>`";
+  let genVerifyDecl = 1;
 }
 
 #endif // TESSERA_PLAN_IR_PLANTYPES_TD

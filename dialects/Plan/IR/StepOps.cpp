@@ -100,9 +100,9 @@ LogicalResult CollectiveOp::verify() {
                             kind == Kind::permute)))
     return failure();
   int64_t rank = cast<RankedTensorType>(getInputType()).getRank();
-  for (std::optional<uint64_t> dim : {getDim(), getConcatDim()})
-    if (dim && static_cast<int64_t>(*dim) >= rank)
-      return emitOpError() << "names dimension " << *dim << " of "
-                           << getInputType();
+  for (IntegerAttr dim : {getDimAttr(), getConcatDimAttr()})
+    if (dim && (dim.getInt() < 0 || dim.getInt() >= rank))
+      return emitOpError() << "names dimension " << dim.getInt() << " of "
+                           << getInputType() << "; dimensions count from 0";
   return success();
 }

@@ -25,3 +25,17 @@ plan.program @pieces_are_aligned on @mesh {
   // expected-error @below {{lies at 40; offsets are multiples of 64}}
   %0 = plan.allocate at 40 -> !plan.buffer<24>
 }
+
+// -----
+
+plan.program @inputs_have_static_shape on @mesh {
+  // expected-error @below {{expects a tensor of static shape, got 'tensor<?xf32>'}}
+  %0 = plan.input "x" : tensor<4xf32> as tensor<?xf32> layout <@mesh, [{tp}]> -> !plan.buffer<8>
+}
+
+// -----
+
+plan.program @buffers_have_no_negative_size on @mesh {
+  // expected-error @below {{a buffer has -8 bytes; expected 0 or more}}
+  %0 = plan.allocate -> !plan.buffer<-8>
+}

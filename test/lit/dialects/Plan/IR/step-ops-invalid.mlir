@@ -86,3 +86,27 @@ plan.program @dimensions_exist on @mesh {
   // expected-error @below {{names dimension 2 of 'tensor<2x3xf32>'}}
   plan.collective all_slice %0 to %0 over {tp} {dim = 2 : i64} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
 }
+
+// -----
+
+plan.program @a_buffer_is_filled_with_numbers on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{fills with 0 : index; expected a number}}
+  plan.fill %0 with 0 : index : !plan.buffer<24>
+}
+
+// -----
+
+plan.program @collectives_move_tensors_of_static_shape on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{expects a tensor of static shape, got 'tensor<?x3xf32>'}}
+  plan.collective all_reduce %0 to %0 over {tp} {reduction = #dist<reduction sum>} : tensor<?x3xf32> -> tensor<?x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+plan.program @dimensions_count_from_0 on @mesh {
+  %0 = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{names dimension -1 of 'tensor<2x3xf32>'; dimensions count from 0}}
+  plan.collective all_gather %0 to %0 over {tp} {dim = -1 : i64} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}

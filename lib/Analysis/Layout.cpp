@@ -78,6 +78,23 @@ Layout Layout::closed() const {
   return layout;
 }
 
+static void makeWhole(std::vector<AxisRef> &axes, const Mesh &mesh) {
+  for (AxisRef &axis : axes) {
+    const MeshAxis *whole = mesh.find(axis.name);
+    if (whole && axis.pre == 1 && axis.size == whole->size)
+      axis.size = 0;
+  }
+}
+
+Layout Layout::withWholeAxes(const Mesh &mesh) const {
+  Layout layout = *this;
+  for (DimLayout &dim : layout.dims)
+    makeWhole(dim.axes, mesh);
+  makeWhole(layout.partial, mesh);
+  makeWhole(layout.varying, mesh);
+  return layout;
+}
+
 bool Layout::sameSharding(const Layout &other) const {
   return closed() == other.closed();
 }
@@ -135,11 +152,7 @@ std::vector<AxisRef> normalise(std::vector<AxisRef> axes, const Mesh &mesh) {
     }
     result.push_back(std::move(axis));
   }
-  for (AxisRef &axis : result) {
-    const MeshAxis *whole = mesh.find(axis.name);
-    if (whole && axis.pre == 1 && axis.size == whole->size)
-      axis.size = 0;
-  }
+  makeWhole(result, mesh);
   return result;
 }
 
@@ -162,15 +175,50 @@ static std::optional<std::string> findAxisError(const AxisRef &axis,
   return std::nullopt;
 }
 
+/// Whether two digits of one axis belong to different numberings of it: no list
+/// of sizes has the bounds of both. x:(1)2 and x:(1)3 of six devices are digits
+/// of [2, 3] and of [3, 2]; x:(1)4 and x:(2)2 of eight are both in [2, 2, 2].
+static bool haveUnlikeNumberings(const AxisRef &a, const AxisRef &b,
+                                 const Mesh &mesh) {
+  int64_t bounds[] = {a.pre, a.pre * a.sizeOn(mesh), b.pre,
+                      b.pre * b.sizeOn(mesh)};
+  std::sort(std::begin(bounds), std::end(bounds));
+  for (int i = 0; i < 3; ++i)
+    if (bounds[i + 1] % bounds[i] != 0)
+      return true;
+  return false;
+}
+
+/// What is wrong with two overlapping axes of one list or layout; `whereA` and
+/// `whereB` say who uses them, as " of dimension 1".
+static std::string describeUnlike(const AxisRef &a, const std::string &whereA,
+                                  const AxisRef &b, const std::string &whereB,
+                                  const Mesh &mesh) {
+  int64_t size = mesh.find(a.name)->size;
+  int64_t end = a.pre * a.size;
+  // A digit that goes with `a`: what is minor to it, else what is major.
+  AxisRef partner =
+      end < size ? AxisRef{a.name, end, size / end} : AxisRef{a.name, 1, a.pre};
+  return "sub-axes '" + toString(a) + "'" + whereA + " and '" + toString(b) +
+         "'" + whereB + " number the " + std::to_string(size) +
+         " devices of axis '" + a.name +
+         "' differently; use digits of one numbering, such as " + toString(a) +
+         " and " + toString(partner);
+}
+
 std::optional<std::string> findAxesError(const std::vector<AxisRef> &axes,
                                          const Mesh &mesh) {
   for (size_t i = 0; i < axes.size(); ++i) {
     if (auto error = findAxisError(axes[i], mesh))
       return error;
-    for (size_t j = 0; j < i; ++j)
-      if (axes[i].overlaps(axes[j], mesh))
-        return "axis '" + toString(axes[i]) + "' overlaps axis '" +
-               toString(axes[j]) + "'; each device digit is used at most once";
+    for (size_t j = 0; j < i; ++j) {
+      if (!axes[i].overlaps(axes[j], mesh))
+        continue;
+      if (haveUnlikeNumberings(axes[j], axes[i], mesh))
+        return describeUnlike(axes[j], "", axes[i], "", mesh);
+      return "axis '" + toString(axes[i]) + "' overlaps axis '" +
+             toString(axes[j]) + "'; each device digit is used at most once";
+    }
   }
   return std::nullopt;
 }
@@ -185,10 +233,15 @@ std::optional<std::string> findLayoutError(const Layout &layout,
                  const std::string &where) -> std::optional<std::string> {
     if (auto error = findAxisError(axis, mesh))
       return error;
-    for (const auto &[other, otherWhere] : seen)
-      if (axis.overlaps(other, mesh))
-        return "axis '" + toString(axis) + "' is used twice: by " + otherWhere +
-               " and by " + where + "; a tensor uses each axis at most once";
+    for (const auto &[other, otherWhere] : seen) {
+      if (!axis.overlaps(other, mesh))
+        continue;
+      if (haveUnlikeNumberings(other, axis, mesh))
+        return describeUnlike(other, " of " + otherWhere, axis, " of " + where,
+                              mesh);
+      return "axis '" + toString(axis) + "' is used twice: by " + otherWhere +
+             " and by " + where + "; a tensor uses each axis at most once";
+    }
     seen.emplace_back(axis, where);
     return std::nullopt;
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "LocalPart.h"
+#include "ReshardSteps.h"
 #include "dialects/Tessera/Transforms/Passes.h"
-#include "tessera/Analysis/ReshardPlanner.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -39,9 +39,6 @@ public:
   }
 
 private:
-  const Layout &layoutOfType(Type type) {
-    return cast<MeshTensorType>(type).getLayout();
-  }
   RankedTensorType localType(Type type) {
     return cast<MeshTensorType>(type).getLocalType(mesh);
   }
@@ -248,72 +245,15 @@ private:
   //===--------------------------------------------------------------------===//
 
   LogicalResult rewriteReshard(ReshardOp op) {
-    MeshTensorType from = logicalType(op->getOperand(0));
-    auto to = cast<MeshTensorType>(op.getType());
-    int64_t bytes = (from.getElementTypeBitWidth() + 7) / 8;
-    ReshardPlan plan = planReshard(from.getLayout(), to.getLayout(),
-                                   from.getShape().vec(), bytes, mesh);
-    if (plan.nanoseconds == std::numeric_limits<double>::infinity())
-      return op.emitOpError()
-             << "has no plan from " << from.getLayout().str() << " to "
-             << to.getLayout().str() << ": a whole value is never made partial";
-    Value value = op->getOperand(0);
-    for (const ReshardStep &step : plan.steps) {
-      auto type = RankedTensorType::get(
-          step.after.localShape(from.getShape().vec(), mesh),
-          from.getElementType());
-      value = createStep(op, step, value, type);
-    }
+    FailureOr<Value> value = createReshardSteps(
+        builder, op, op->getOperand(0), logicalType(op->getOperand(0)), mesh);
+    if (failed(value))
+      return failure();
     // Size-1 axes need no step, so the type may have to be told.
-    logicalTypes[value] = to;
-    op.getResult().replaceAllUsesWith(value);
+    logicalTypes[*value] = op.getType();
+    op.getResult().replaceAllUsesWith(*value);
     erased.push_back(op);
     return success();
-  }
-
-  dist::WhyAttr whyOf(ReshardOp op, const ReshardStep &step) {
-    dist::WhyAttr why = op.getWhyAttr();
-    MLIRContext *context = builder.getContext();
-    if (!why)
-      why = dist::WhyAttr::get(
-          context, StringAttr::get(context, "the program asks for a reshard"),
-          ArrayAttr::get(context, {}), 0, 0, ArrayAttr::get(context, {}));
-    return dist::WhyAttr::get(
-        context, why.getRule(), why.getOrigins(), step.bytes,
-        static_cast<int64_t>(step.nanoseconds), why.getAlternatives());
-  }
-
-  Value createStep(ReshardOp op, const ReshardStep &step, Value value,
-                   RankedTensorType type) {
-    Location loc = op.getLoc();
-    dist::AxesAttr axes = axesAttr(step.axes);
-    dist::WhyAttr why = whyOf(op, step);
-    auto kind = dist::ReductionKindAttr::get(
-        builder.getContext(), static_cast<dist::ReductionKind>(step.reduce));
-    switch (step.kind) {
-    case CollectiveKind::AllSlice:
-      return dist::AllSliceOp::create(builder, loc, type, value,
-                                      integer(step.dim), meshRef, axes, why);
-    case CollectiveKind::AllGather:
-      return dist::AllGatherOp::create(builder, loc, type, value,
-                                       integer(step.dim), meshRef, axes, why);
-    case CollectiveKind::AllReduce:
-      return dist::AllReduceOp::create(builder, loc, type, value, kind, meshRef,
-                                       axes, why);
-    case CollectiveKind::ReduceScatter:
-      return dist::ReduceScatterOp::create(builder, loc, type, value, kind,
-                                           integer(step.dim), meshRef, axes,
-                                           why);
-    case CollectiveKind::AllToAll:
-      return dist::AllToAllOp::create(builder, loc, type, value,
-                                      integer(step.splitDim), integer(step.dim),
-                                      meshRef, axes, why);
-    case CollectiveKind::Permute:
-      return dist::PermuteOp::create(builder, loc, type, value, meshRef,
-                                     builder.getDenseI64ArrayAttr(step.targets),
-                                     why);
-    }
-    return value;
   }
 
   func::FuncOp function;

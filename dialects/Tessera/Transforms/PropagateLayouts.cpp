@@ -127,7 +127,8 @@ private:
     Layout layout = type.getLayout();
     if (auto constrain = value.getDefiningOp<ConstrainOp>())
       layout = constrain.getLayout().getValue();
-    graph.values.push_back({type.getShape().vec(), layout});
+    graph.values.push_back(
+        {type.getShape().vec(), layout.withWholeAxes(graph.mesh)});
     values.push_back(value);
     int id = static_cast<int>(values.size()) - 1;
     ids.try_emplace(value, id);

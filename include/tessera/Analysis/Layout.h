@@ -72,6 +72,9 @@ struct Layout {
   bool isFullyOpen() const;
   /// All dimensions closed, nothing else changed.
   Layout closed() const;
+  /// Sub-axes that span their axis are written as the whole axis: {x:(1)2} is
+  /// {x} where x has 2 devices. Means the same and compares as equal.
+  Layout withWholeAxes(const Mesh &mesh) const;
   /// Splits, partial and varying equal, whether open or closed.
   bool sameSharding(const Layout &other) const;
 

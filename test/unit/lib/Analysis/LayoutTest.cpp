@@ -90,3 +90,35 @@ TEST(Layout, UnknownAxesAreNamedWithTheKnownOnes) {
   EXPECT_NE(error->find("'tp'"), std::string::npos);
   EXPECT_NE(error->find("'x', 'y'"), std::string::npos) << *error;
 }
+
+TEST(Layout, UnlikeNumberingsAreSaidToBeSo) {
+  Mesh mesh = {"mesh", {{"z", 12, LinkClass::Shm}}};
+  AxisRef half{"z", 1, 2}, minorQuarter{"z", 3, 4}, third{"z", 4, 3};
+  auto error = findAxesError({half, minorQuarter}, mesh);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->find("number the 12 devices of axis 'z' differently"),
+            std::string::npos)
+      << *error;
+  EXPECT_NE(error->find("such as z:(1)2 and z:(2)6"), std::string::npos);
+  // A digit without a minor one is paired with the major one.
+  error = findAxesError({third, half, minorQuarter}, mesh);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->find("such as z:(4)3 and z:(1)4"), std::string::npos)
+      << *error;
+}
+
+TEST(Layout, DigitsOfOneNumberingAreSharedNotUnlike) {
+  Mesh mesh = {"mesh", {{"z", 8, LinkClass::Shm}}};
+  auto error = findAxesError({{"z", 1, 4}, {"z", 2, 2}}, mesh);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->find("overlaps"), std::string::npos) << *error;
+}
+
+TEST(Layout, SubAxesThatSpanTheirAxisAreTheAxis) {
+  Layout layout = Layout::replicated("mesh", 2);
+  layout.dims[0].axes = {{"x", 1, 2}, y0};
+  layout.partial = {{"y", 1, 4}};
+  Layout whole = layout.withWholeAxes(mesh2x4());
+  EXPECT_EQ(whole.dims[0].axes, (std::vector<AxisRef>{x, y0}));
+  EXPECT_EQ(whole.partial, std::vector<AxisRef>{y});
+}

@@ -52,3 +52,19 @@ func.func @axis_of_one_device(%q: !tessera.mesh_tensor<2x2x3x2xf32, @mesh>, %k: 
   %0 = tessera.attention %q, %k, %v bias %bias scale 0.5 : !tessera.mesh_tensor<2x2x3x2xf32, @mesh>, !tessera.mesh_tensor<2x2x1x2xf32, @mesh>, !tessera.mesh_tensor<2x2x1x4xf32, @mesh, [{?}, {}, {y, ?}, {}]>, !tessera.mesh_tensor<2x3x1x2xf32, @mesh, [{?}, {x}, {}, {?}]> -> !tessera.mesh_tensor<2x2x3x4xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2x2x3x4xf32, @mesh>
 }
+
+// -----
+
+dist.mesh @mesh <[x = 2, y = 3]>
+
+// A sub-axis that spans its axis is that axis: the operands agree.
+// CHECK-LABEL: @a_sub_axis_of_all_devices_is_the_axis
+// CHECK-SAME: %arg0: !tessera.mesh_tensor<6x5xf32, @mesh, [{x}, {}]>
+// CHECK-SAME: -> !tessera.mesh_tensor<6x5xf32, @mesh, [{x, y}, {}]>
+func.func @a_sub_axis_of_all_devices_is_the_axis(
+    %x: !tessera.mesh_tensor<6x5xf32, @mesh, [{x:(1)2}, {}]>,
+    %y: !tessera.mesh_tensor<6x5xf32, @mesh, [{x, y}, {}]>) -> !tessera.mesh_tensor<6x5xf32, @mesh> {
+  // CHECK: tessera.add {{.*}} -> !tessera.mesh_tensor<6x5xf32, @mesh, [{x, y}, {}]>
+  %0 = tessera.add %x, %y : (!tessera.mesh_tensor<6x5xf32, @mesh, [{x:(1)2}, {}]>, !tessera.mesh_tensor<6x5xf32, @mesh, [{x, y}, {}]>) -> !tessera.mesh_tensor<6x5xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<6x5xf32, @mesh>
+}

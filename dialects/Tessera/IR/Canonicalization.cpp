@@ -9,8 +9,8 @@ using namespace tessera;
 
 namespace {
 /// x + -y -> x - y, x - -y -> x + y, which rounds alike.
-template <typename From, typename To> struct AbsorbNegation
-    : OpRewritePattern<From> {
+template <typename From, typename To>
+struct AbsorbNegation : OpRewritePattern<From> {
   using OpRewritePattern<From>::OpRewritePattern;
   LogicalResult matchAndRewrite(From op,
                                 PatternRewriter &rewriter) const override {
@@ -45,8 +45,8 @@ struct ReduceOfOneElement : OpRewritePattern<ReduceOp> {
   LogicalResult matchAndRewrite(ReduceOp op,
                                 PatternRewriter &rewriter) const override {
     ArrayRef<int64_t> shape = shapeOf(op.getInput());
-    bool combines = llvm::any_of(
-        op.getDims(), [&](int64_t dim) { return shape[dim] != 1; });
+    bool combines = llvm::any_of(op.getDims(),
+                                 [&](int64_t dim) { return shape[dim] != 1; });
     if (combines || !isDroppable(op.getInput().getType()) ||
         !isDroppable(op.getType()))
       return rewriter.notifyMatchFailure(op, "combines several elements");

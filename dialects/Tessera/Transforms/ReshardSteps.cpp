@@ -62,12 +62,11 @@ FailureOr<Value> tessera::createReshardSteps(OpBuilder &builder, ReshardOp op,
   const Layout &wanted = op.getType().getLayout();
   std::vector<int64_t> shape = from.getShape().vec();
   int64_t bytes = (from.getElementTypeBitWidth() + 7) / 8;
-  ReshardPlan plan =
-      planReshard(from.getLayout(), wanted, shape, bytes, mesh);
+  ReshardPlan plan = planReshard(from.getLayout(), wanted, shape, bytes, mesh);
   if (plan.nanoseconds == std::numeric_limits<double>::infinity()) {
-    InFlightDiagnostic error =
-        op.emitOpError() << "has no plan from " << from.getLayout().str()
-                         << " to " << wanted.str();
+    InFlightDiagnostic error = op.emitOpError()
+                               << "has no plan from " << from.getLayout().str()
+                               << " to " << wanted.str();
     error.attachNote() << "a whole value is never made partial: that would "
                           "take it apart into terms; ask for a layout that is "
                           "partial along the same axes or fewer";

@@ -13,13 +13,13 @@
 // ABSENT: cannot read
 // RUN: not tessera-compile %s --emit=local --forbid-implicit=all_reduce 2>&1 | FileCheck %s --check-prefix=FORBID
 // RUN: not tessera-compile %s --emit=plan --forbid-implicit=all_reduce 2>&1 | FileCheck %s --check-prefix=FORBID
-// PTXAS: note: it assembles kernels for sm_90a; install the CUDA toolkit or the Python package nvidia-cuda-nvcc
 // FORBID: error: the layouts ask for an all_reduce, which is forbidden here
 // FORBID-NOT: see current operation
 // RUN: not tessera-compile %s --forbid-implicit=all_gahter 2>&1 | FileCheck %s --check-prefix=KIND
 // KIND: error: cannot forbid 'all_gahter'; collectives are all_reduce, all_gather, reduce_scatter, all_to_all, permute
 // RUN: env TESSERA_PTXAS=/nowhere/ptxas not tessera-compile %s --target=cuda:sm_90a 2>&1 | FileCheck %s --check-prefix=PTXAS
 // PTXAS: error: ptxas not found at '/nowhere/ptxas', which TESSERA_PTXAS names
+// PTXAS: note: it assembles kernels for sm_90a; install the CUDA toolkit or the Python package nvidia-cuda-nvcc
 
 dist.mesh @mesh <[tp = 2]>
 func.func @main(%x: !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<4xf32, @mesh> {

@@ -145,6 +145,11 @@ Executable::Parts Executable::describeParts(const abi::Tensor &tensor) {
         parts[d].isFirst = false;
     if (box.valid != tensor.localShape)
       continue;
+    // Nothing lies anywhere; `begin` may be past the end.
+    if (abi::numElements(box.valid) == 0) {
+      parts[d].wholeOffset = 0;
+      continue;
+    }
     // One piece: dimensions of size 1, then one that is cut, then whole ones.
     int64_t dim = rank - 1;
     while (dim >= 0 && box.valid[dim] == tensor.shape[dim])

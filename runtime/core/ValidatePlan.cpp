@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What a plan has: its mesh, buffers, tensors and kernels.
+#include "PlanChecks.h"
 #include "tessera-rt/Program.h"
 #include "tessera/ABI/KernelABI.h"
 
@@ -10,11 +12,7 @@ using namespace tessera::abi;
 
 namespace {
 
-/// More than any machine has, and small enough that sums do not overflow.
-constexpr int64_t maxBytes = int64_t(1) << 46;
 constexpr int64_t maxDevices = 4096;
-
-std::string str(int64_t value) { return std::to_string(value); }
 
 class Validator {
 public:
@@ -24,54 +22,16 @@ public:
   Status run();
 
 private:
-  Status check(bool condition, const std::string &message) const {
-    return condition ? Status::success() : Status::error(message);
-  }
-  bool isDType(DType type) const { return type <= DType::I1; }
-  bool isBuffer(int32_t index) const {
-    return index >= 0 && static_cast<size_t>(index) < plan.buffers.size();
-  }
-  bool isWritable(int32_t index) const {
-    BufferKind kind = plan.buffers[index].kind;
-    return kind == BufferKind::Arena || kind == BufferKind::Output;
-  }
-  /// Bytes of a tensor, or -1 when the shape makes no sense.
-  int64_t bytesOf(const std::vector<int64_t> &shape, DType dtype) const;
-  bool overlap(const Buffer &a, const Buffer &b) const;
-
   Status checkMesh();
   Status checkArenaIsFilled() const;
   Status checkBuffer(const Buffer &buffer) const;
   Status checkTensor(const Tensor &tensor, BufferKind kind, size_t index) const;
   Status checkKernel(const Kernel &kernel) const;
-  Status checkStep(const Step &step) const;
-  Status checkCollective(const Step &step) const;
-  Status checkGroups(const Step &step) const;
-  Status checkGeometry(const Step &step, int64_t groupSize) const;
 
   const Artefact &artefact;
   const Plan &plan;
   int64_t numDevices = 1;
 };
-
-int64_t Validator::bytesOf(const std::vector<int64_t> &shape,
-                           DType dtype) const {
-  int64_t bytes = sizeOf(dtype);
-  for (int64_t size : shape) {
-    if (size < 0 || (size > 0 && bytes > maxBytes / size))
-      return -1;
-    bytes *= size;
-  }
-  return bytes;
-}
-
-bool Validator::overlap(const Buffer &a, const Buffer &b) const {
-  if (a.kind != b.kind)
-    return false;
-  if (a.kind == BufferKind::Arena)
-    return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-  return a.offset == b.offset;
-}
 
 Status Validator::checkMesh() {
   for (const MeshAxis &axis : plan.mesh) {
@@ -128,7 +88,8 @@ Status Validator::checkTensor(const Tensor &tensor, BufferKind kind,
   if (bytes < 0 || bytesOf(tensor.shape, tensor.dtype) < 0 ||
       tensor.localShape.size() != rank)
     return Status::error("has shapes that make no sense");
-  if (!isBuffer(tensor.buffer) || plan.buffers[tensor.buffer].kind != kind ||
+  if (!isIndexOf(plan.buffers, tensor.buffer) ||
+      plan.buffers[tensor.buffer].kind != kind ||
       plan.buffers[tensor.buffer].offset != static_cast<int64_t>(index) ||
       plan.buffers[tensor.buffer].bytes != bytes)
     return Status::error("does not match its buffer");
@@ -150,8 +111,7 @@ Status Validator::checkTensor(const Tensor &tensor, BufferKind kind,
 }
 
 Status Validator::checkKernel(const Kernel &kernel) const {
-  if (kernel.object < 0 ||
-      static_cast<size_t>(kernel.object) >= artefact.objects.size())
+  if (!isIndexOf(artefact.objects, kernel.object))
     return Status::error("is in object " + str(kernel.object) + " of " +
                          str(artefact.objects.size()));
   if (kernel.grid.empty() || kernel.grid.size() > 3)
@@ -168,136 +128,6 @@ Status Validator::checkKernel(const Kernel &kernel) const {
   return check(kernel.numInputs >= 0 && kernel.sharedBytes >= 0 &&
                    kernel.sharedBytes <= (1 << 20),
                "has a negative or absurd number");
-}
-
-Status Validator::checkStep(const Step &step) const {
-  for (int32_t buffer : step.buffers)
-    if (!isBuffer(buffer))
-      return Status::error("uses buffer " + str(buffer) + " of " +
-                           str(plan.buffers.size()));
-  if (step.kind > StepKind::Permute)
-    return Status::error("has unknown kind " +
-                         str(static_cast<int>(step.kind)));
-
-  size_t firstWritten = 1;
-  if (step.kind == StepKind::Launch) {
-    if (step.kernel < 0 ||
-        static_cast<size_t>(step.kernel) >= plan.kernels.size())
-      return Status::error("launches an unknown kernel");
-    firstWritten = plan.kernels[step.kernel].numInputs;
-    if (firstWritten > step.buffers.size())
-      return Status::error("has fewer buffers than its kernel has inputs");
-  } else {
-    bool onlyWrites =
-        step.kind == StepKind::Fill || step.kind == StepKind::DeviceValue;
-    firstWritten = onlyWrites ? 0 : 1;
-    if (step.buffers.size() != firstWritten + 1)
-      return Status::error("has " + str(step.buffers.size()) +
-                           " buffers, expected " + str(firstWritten + 1));
-  }
-  for (size_t i = firstWritten; i < step.buffers.size(); ++i)
-    if (!isWritable(step.buffers[i]))
-      return Status::error("writes an input or a constant");
-  if (step.kind == StepKind::Launch)
-    return Status::success();
-
-  const Buffer &first = plan.buffers[step.buffers[0]];
-  if (step.kind == StepKind::Copy)
-    return check(plan.buffers[step.buffers[1]].bytes == first.bytes,
-                 "copies between buffers of different size");
-  if (step.kind == StepKind::Fill)
-    return check(!step.pattern.empty() &&
-                     first.bytes % step.pattern.size() == 0,
-                 "fills a buffer that is no multiple of the pattern");
-  if (step.kind == StepKind::DeviceValue) {
-    for (int64_t value : step.values)
-      if (value < INT32_MIN || value > INT32_MAX)
-        return Status::error("has a value that is not an i32");
-    return check(first.bytes == 4 && step.values.size() == size_t(numDevices),
-                 "does not give every device one i32");
-  }
-  return checkCollective(step);
-}
-
-Status Validator::checkCollective(const Step &step) const {
-  if (!isDType(step.dtype) || step.reduction > Reduction::Prod)
-    return Status::error("has an unknown element type or reduction");
-  const Buffer &in = plan.buffers[step.buffers[0]];
-  const Buffer &out = plan.buffers[step.buffers[1]];
-  if (bytesOf(step.inputShape, step.dtype) != in.bytes ||
-      bytesOf(step.outputShape, step.dtype) != out.bytes)
-    return Status::error("has shapes that do not fit its buffers");
-  bool inPlace = step.buffers[0] == step.buffers[1] ||
-                 (in.kind == out.kind && in.offset == out.offset);
-  if (overlap(in, out) && !(step.kind == StepKind::AllReduce && inPlace))
-    return Status::error("has buffers that overlap");
-
-  if (step.kind == StepKind::Permute) {
-    std::vector<bool> receives(numDevices, false);
-    for (int64_t target : step.values) {
-      if (target < 0 || target >= numDevices || receives[target])
-        return Status::error("does not send to every device once");
-      receives[target] = true;
-    }
-    return check(step.values.size() == size_t(numDevices) &&
-                     step.inputShape == step.outputShape,
-                 "is not a permutation of all devices");
-  }
-  if (Status groups = checkGroups(step); !groups.ok())
-    return groups;
-  bool reduces =
-      step.kind == StepKind::AllReduce || step.kind == StepKind::ReduceScatter;
-  if (reduces && step.dtype == DType::I1 && step.reduction == Reduction::Sum)
-    return Status::error("sums booleans; the reductions of i1 are max (or), "
-                         "min and prod (and)");
-  return checkGeometry(step, static_cast<int64_t>(step.groups[0].size()));
-}
-
-Status Validator::checkGroups(const Step &step) const {
-  std::vector<bool> seen(numDevices, false);
-  int64_t count = 0;
-  for (const std::vector<int32_t> &group : step.groups) {
-    if (group.empty() || group.size() != step.groups[0].size())
-      return Status::error("has groups of different size");
-    for (int32_t device : group) {
-      if (device < 0 || device >= numDevices || seen[device])
-        return Status::error("has device " + str(device) +
-                             " in two groups, or in none of the mesh");
-      seen[device] = true;
-      ++count;
-    }
-  }
-  return check(count == numDevices, "does not have every device in a group");
-}
-
-Status Validator::checkGeometry(const Step &step, int64_t groupSize) const {
-  const std::vector<int64_t> &in = step.inputShape, &out = step.outputShape;
-  if (step.kind == StepKind::AllReduce)
-    return check(in == out, "has different input and output shapes");
-  int64_t rank = static_cast<int64_t>(in.size());
-  if (out.size() != in.size() || step.dim < 0 || step.dim >= rank)
-    return Status::error("has a dimension that its shapes lack");
-  bool cuts = step.kind != StepKind::AllGather;
-  int64_t joinDim = -1;
-  if (step.kind == StepKind::AllGather)
-    joinDim = step.dim;
-  if (step.kind == StepKind::AllToAll) {
-    joinDim = step.joinDim;
-    if (joinDim < 0 || joinDim >= rank || joinDim == step.dim)
-      return Status::error("joins a dimension that it lacks, or cuts");
-  }
-  for (int64_t dim = 0; dim < rank; ++dim) {
-    bool fits = in[dim] == out[dim];
-    if (cuts && dim == step.dim)
-      fits = out[dim] == (in[dim] + groupSize - 1) / groupSize;
-    else if (dim == joinDim)
-      fits = out[dim] <= in[dim] * groupSize;
-    if (!fits)
-      return Status::error("turns size " + str(in[dim]) + " of dimension " +
-                           str(dim) + " into " + str(out[dim]) +
-                           " in groups of " + str(groupSize));
-  }
-  return Status::success();
 }
 
 Status Validator::run() {
@@ -330,7 +160,7 @@ Status Validator::run() {
     status = checkAll(plan.kernels, "kernel",
                       [&](const Kernel &k, size_t) { return checkKernel(k); });
   for (size_t i = 0; status.ok() && i < plan.steps.size(); ++i) {
-    status = checkStep(plan.steps[i]);
+    status = checkStep(plan, plan.steps[i]);
     if (!status.ok())
       status = Status::error(describeStep(plan, i) + " " + status.message());
   }

@@ -64,6 +64,18 @@ struct Block {
 };
 std::map<uint64_t, Block> memory;
 
+/// The end of the process takes what a hung device has kept.
+struct Process {
+  ~Process() {
+    for (Stream *stream : streams)
+      delete stream;
+    for (Module *module : modules)
+      delete module;
+    for (auto &[address, block] : memory)
+      std::free(reinterpret_cast<void *>(address));
+  }
+} process;
+
 /// Notes the call; what it must return at once, or success.
 Result enter(const char *name, bool needsContext = true) {
   state.calls.push_back(name);
@@ -292,9 +304,14 @@ EXPORT int cuStreamDestroy_v2(void *handle) {
   return success;
 }
 EXPORT int cuStreamQuery(void *handle) {
-  if (Result result = enter("cuStreamQuery"))
+  Result result = enter("cuStreamQuery");
+  Stream *stream = stack.empty() ? nullptr : findStream(handle);
+  if (result) {
+    // Such an error is the context's last: what is pending is never done.
+    if (stream)
+      stream->pending.clear();
     return result;
-  Stream *stream = findStream(handle);
+  }
   if (!stream)
     return invalidHandle;
   if (state.hangs)

@@ -7,7 +7,9 @@
 #define TESSERA_RUNTIME_DEVICES_EMULATED_BLOCKEMULATOR_H
 
 #include "Fiber.h"
+#include "tessera-rt/ThreadPool.h"
 #include "tessera/ABI/EmulatorABI.h"
+#include "tessera/ABI/KernelABI.h"
 
 #include <atomic>
 #include <cstdint>
@@ -17,9 +19,6 @@
 #include <vector>
 
 namespace tessera::emulated {
-
-/// One thread of a block, seen by the kernel as an ordinary function call.
-using EmulatedKernel = void (*)(void *const *args);
 
 /// A kernel argument: the memory that the kernel may touch.
 struct BufferRange {
@@ -34,7 +33,7 @@ enum class ThreadOrder { Forward, Reverse, Random };
 
 struct EmulatedLaunch {
   std::string name; ///< For messages.
-  EmulatedKernel kernel = nullptr;
+  abi::EmulatedKernel kernel = nullptr;
   int64_t grid[3] = {1, 1, 1};
   int32_t threads = 1;     ///< Per block, along x.
   int64_t sharedBytes = 0; ///< Per block.
@@ -89,6 +88,9 @@ public:
   void checkAccess(const void *address, int64_t bytes, int32_t flags);
 
 private:
+  static constexpr int warpSize = TESSERA_EMU_WARP_SIZE;
+  static constexpr int numBarriers = 16; ///< That PTX gives a block.
+
   enum class State { Ready, AtBarrier, AtShuffle, AtWarpSync, Done };
 
   struct Thread {
@@ -116,6 +118,8 @@ private:
 
   static void enterThread(void *self);
   void suspend();
+  void stopIfFailed();
+  /// Notes the first fault; the running thread ends with the call it made.
   void fault(const std::string &what);
   std::string describeWaiting() const;
   bool isOrdered(int other, uint32_t otherSyncs) const;
@@ -146,9 +150,9 @@ private:
   std::mt19937_64 random;
 };
 
-/// Runs all blocks of `launch` on up to `workers` OS threads. Empty when all
-/// went well, else the first fault.
-std::string runEmulated(const EmulatedLaunch &launch, int workers);
+/// Runs all blocks of `launch` on the threads of `pool`. Empty when all went
+/// well, else the first fault.
+std::string runEmulated(const EmulatedLaunch &launch, rt::ThreadPool &pool);
 
 } // namespace tessera::emulated
 

@@ -44,8 +44,8 @@ public:
     const abi::Kernel &kernel = kernels[launch.kernel];
     emulated::EmulatedLaunch work;
     work.name = kernel.name;
-    work.kernel = reinterpret_cast<emulated::EmulatedKernel>(
-        objects.functions[launch.kernel]);
+    work.kernel =
+        reinterpret_cast<abi::EmulatedKernel>(objects.functions[launch.kernel]);
     std::copy(kernel.grid.begin(), kernel.grid.end(), work.grid);
     work.threads = kernel.threads;
     work.sharedBytes = kernel.sharedBytes;
@@ -55,7 +55,7 @@ public:
         work.buffers.push_back({static_cast<char *>(launch.args[device][i]),
                                 (*launch.bytes)[i],
                                 static_cast<int64_t>(i) >= kernel.numInputs});
-      std::string fault = emulated::runEmulated(work, options.pool->threads());
+      std::string fault = emulated::runEmulated(work, *options.pool);
       if (!fault.empty())
         return Status::error(fault).in("device " + std::to_string(device));
     }

@@ -93,11 +93,26 @@ extern "C" void tessera_switch_stack(void **saved, void *next);
 extern "C" void tessera_start_fiber();
 
 void switchFiber(FiberContext &from, FiberContext &to) {
+  from.sanitizer.leave(to.sanitizer);
   tessera_switch_stack(&from.stackPointer, to.stackPointer);
+  from.sanitizer.resume();
+}
+
+/// The first function on a fiber's stack.
+static void runFiber(void *self) {
+  auto &context = *static_cast<FiberContext *>(self);
+  context.sanitizer.resume();
+  context.entry(context.argument);
+  context.sanitizer.leaveForGood(context.next->sanitizer);
+  tessera_switch_stack(&context.stackPointer, context.next->stackPointer);
 }
 
 void prepareFiber(FiberContext &context, void *stack, size_t size,
-                  void (*entry)(void *), void *argument) {
+                  void (*entry)(void *), void *argument, FiberContext &next) {
+  context.entry = entry;
+  context.argument = argument;
+  context.next = &next;
+  context.sanitizer.prepare(stack, size);
   auto top = reinterpret_cast<uintptr_t>(stack) + size;
   top &= ~uintptr_t(63);
 #if defined(__x86_64__)
@@ -105,19 +120,19 @@ void prepareFiber(FiberContext &context, void *stack, size_t size,
   // address. At tessera_start_fiber the stack pointer is top - 16: aligned to
   // 16 bytes, as it must be before a call.
   auto *frame = reinterpret_cast<uintptr_t *>(top) - 9;
-  frame[0] = 0;                                     // r15
-  frame[1] = 0;                                     // r14
-  frame[2] = reinterpret_cast<uintptr_t>(entry);    // r13
-  frame[3] = reinterpret_cast<uintptr_t>(argument); // r12
-  frame[4] = 0;                                     // rbx
-  frame[5] = 0;                                     // rbp
+  frame[0] = 0;                                      // r15
+  frame[1] = 0;                                      // r14
+  frame[2] = reinterpret_cast<uintptr_t>(&runFiber); // r13
+  frame[3] = reinterpret_cast<uintptr_t>(&context);  // r12
+  frame[4] = 0;                                      // rbx
+  frame[5] = 0;                                      // rbp
   frame[6] = reinterpret_cast<uintptr_t>(&tessera_start_fiber);
 #else
   auto *frame = reinterpret_cast<uintptr_t *>(top - 160);
   for (int i = 0; i < 20; ++i)
     frame[i] = 0;
-  frame[0] = reinterpret_cast<uintptr_t>(argument);              // x19
-  frame[1] = reinterpret_cast<uintptr_t>(entry);                 // x20
+  frame[0] = reinterpret_cast<uintptr_t>(&context);              // x19
+  frame[1] = reinterpret_cast<uintptr_t>(&runFiber);             // x20
   frame[11] = reinterpret_cast<uintptr_t>(&tessera_start_fiber); // x30
 #endif
   context.stackPointer = frame;

@@ -3,22 +3,29 @@
 #ifndef TESSERA_RUNTIME_DEVICES_EMULATED_FIBER_H
 #define TESSERA_RUNTIME_DEVICES_EMULATED_FIBER_H
 
+#include "FiberSanitizer.h"
+
 #include <cstddef>
 
 namespace tessera::emulated {
 
-/// A suspended point of execution.
+/// A suspended point of execution. Stays where it is while it is in use.
 struct FiberContext {
   void *stackPointer = nullptr;
+  // What a fiber starts with, and where it goes in the end.
+  void (*entry)(void *) = nullptr;
+  void *argument = nullptr;
+  FiberContext *next = nullptr;
+  FiberSanitizer sanitizer;
 };
 
 /// Saves the running point in `from` and continues at `to`.
 void switchFiber(FiberContext &from, FiberContext &to);
 
 /// Makes `context` start `entry(argument)` on the stack [stack, stack + size)
-/// when switched to. `entry` must not return: it switches away for good.
+/// when switched to, and continue at `next` when `entry` returns.
 void prepareFiber(FiberContext &context, void *stack, size_t size,
-                  void (*entry)(void *), void *argument);
+                  void (*entry)(void *), void *argument, FiberContext &next);
 
 /// Stacks for `count` fibers, with a guard page below each, so that overflow
 /// faults instead of corrupting a neighbour. Reusable by one fiber at a time.

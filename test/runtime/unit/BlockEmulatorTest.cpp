@@ -15,7 +15,7 @@ struct SumFixture {
   std::vector<int32_t> input, output;
   EmulatedLaunch launch;
 
-  SumFixture(EmulatedKernel kernel, int threads, int blocks) {
+  SumFixture(tessera::abi::EmulatedKernel kernel, int threads, int blocks) {
     input.resize(threads * blocks);
     output.resize(threads * blocks, -1);
     for (size_t i = 0; i < input.size(); ++i)
@@ -29,6 +29,12 @@ struct SumFixture {
                        int64_t(input.size() * 4), false},
                       {reinterpret_cast<char *>(output.data()),
                        int64_t(output.size() * 4), true}};
+  }
+
+  /// On so many OS threads; the first fault, or nothing.
+  std::string run(int osThreads) {
+    tessera::rt::ThreadPool pool(osThreads);
+    return runEmulated(launch, pool);
   }
 };
 
@@ -187,7 +193,7 @@ TEST(BlockEmulator, NeighboursExchangeThroughSharedMemoryInEveryOrder) {
        {ThreadOrder::Forward, ThreadOrder::Reverse, ThreadOrder::Random}) {
     SumFixture f(rotateKernel<true>, 64, 3);
     f.launch.order = order;
-    EXPECT_EQ(runEmulated(f.launch, 2), "");
+    EXPECT_EQ(f.run(2), "");
     for (int b = 0; b < 3; ++b)
       for (int t = 0; t < 64; ++t)
         EXPECT_EQ(f.output[b * 64 + t], f.input[b * 64 + (t + 1) % 64]);
@@ -199,7 +205,7 @@ TEST(BlockEmulator, AMissingBarrierIsARaceOrAnUnwrittenRead) {
        {ThreadOrder::Forward, ThreadOrder::Reverse, ThreadOrder::Random}) {
     SumFixture f(rotateKernel<false>, 64, 1);
     f.launch.order = order;
-    std::string error = runEmulated(f.launch, 1);
+    std::string error = f.run(1);
     EXPECT_TRUE(error.find("race") != std::string::npos ||
                 error.find("nothing has written") != std::string::npos)
         << error;
@@ -209,7 +215,7 @@ TEST(BlockEmulator, AMissingBarrierIsARaceOrAnUnwrittenRead) {
 TEST(BlockEmulator, ButterflyShufflesSumAWarp) {
   SumFixture f(warpSumKernel, 64, 1);
   f.launch.order = ThreadOrder::Random;
-  ASSERT_EQ(runEmulated(f.launch, 1), "");
+  ASSERT_EQ(f.run(1), "");
   for (int warp = 0; warp < 2; ++warp) {
     int32_t sum = 0;
     for (int lane = 0; lane < 32; ++lane)
@@ -221,30 +227,27 @@ TEST(BlockEmulator, ButterflyShufflesSumAWarp) {
 
 TEST(BlockEmulator, ABarrierThatSomeThreadsSkipIsADeadlock) {
   SumFixture f(halfBarrierKernel, 32, 1);
-  EXPECT_NE(runEmulated(f.launch, 1).find("16 threads wait at a barrier"),
-            std::string::npos);
+  EXPECT_NE(f.run(1).find("16 threads wait at a barrier"), std::string::npos);
 }
 
 TEST(BlockEmulator, AWriteBehindABufferNamesTheArgument) {
   SumFixture f(outOfBoundsKernel, 64, 1);
-  EXPECT_NE(runEmulated(f.launch, 1).find("offset 256 of argument 1"),
-            std::string::npos);
+  EXPECT_NE(f.run(1).find("offset 256 of argument 1"), std::string::npos);
 }
 
 TEST(BlockEmulator, AWriteToAnInputIsAFault) {
   SumFixture f(writeInputKernel, 1, 1);
-  EXPECT_NE(runEmulated(f.launch, 1).find("read only"), std::string::npos);
+  EXPECT_NE(f.run(1).find("read only"), std::string::npos);
 }
 
 TEST(BlockEmulator, SharedMemoryThatNobodyWroteIsAFault) {
   SumFixture f(uninitialisedKernel, 32, 1);
-  EXPECT_NE(runEmulated(f.launch, 1).find("nothing has written"),
-            std::string::npos);
+  EXPECT_NE(f.run(1).find("nothing has written"), std::string::npos);
 }
 
 TEST(BlockEmulator, ShufflesOfEachKindReadTheLaneThatPTXNames) {
   struct Case {
-    EmulatedKernel kernel;
+    tessera::abi::EmulatedKernel kernel;
     int32_t (*source)(int32_t lane);
   };
   const Case cases[] = {
@@ -265,7 +268,7 @@ TEST(BlockEmulator, ShufflesOfEachKindReadTheLaneThatPTXNames) {
   for (const Case &c : cases) {
     SumFixture f(c.kernel, 64, 1);
     f.launch.order = ThreadOrder::Random;
-    ASSERT_EQ(runEmulated(f.launch, 1), "");
+    ASSERT_EQ(f.run(1), "");
     for (int32_t t = 0; t < 64; ++t)
       EXPECT_EQ(f.output[t], t / 32 * 32 + c.source(t % 32)) << t;
   }
@@ -276,7 +279,7 @@ TEST(BlockEmulator, SpecialRegistersAreTheLaunchs) {
   f.launch.grid[0] = 2;
   f.launch.grid[1] = 3;
   f.launch.grid[2] = 4;
-  ASSERT_EQ(runEmulated(f.launch, 2), "");
+  ASSERT_EQ(f.run(2), "");
   std::vector<int32_t> expected = {33, 0, 0, 64, 1, 1, 1, 2, 3, 2, 3, 4, 1};
   EXPECT_EQ(std::vector<int32_t>(f.output.begin(), f.output.begin() + 13),
             expected);
@@ -284,23 +287,23 @@ TEST(BlockEmulator, SpecialRegistersAreTheLaunchs) {
 
 TEST(BlockEmulator, AWarpSyncOrdersItsLanes) {
   SumFixture good(warpExchangeKernel<true>, 64, 1);
-  ASSERT_EQ(runEmulated(good.launch, 1), "");
+  ASSERT_EQ(good.run(1), "");
   for (int32_t t = 0; t < 64; ++t)
     EXPECT_EQ(good.output[t], t ^ 1);
   SumFixture bad(warpExchangeKernel<false>, 64, 1);
-  EXPECT_NE(runEmulated(bad.launch, 1), "");
+  EXPECT_NE(bad.run(1), "");
 }
 
 TEST(BlockEmulator, ANamedBarrierIsThoseThreadsAlone) {
   SumFixture f(namedBarrierKernel, 64, 1);
-  ASSERT_EQ(runEmulated(f.launch, 1), "");
+  ASSERT_EQ(f.run(1), "");
   for (int32_t t = 0; t < 32; ++t)
     EXPECT_EQ(f.output[t], 31 - t);
 }
 
 TEST(BlockEmulator, WrongUsesAreFaultsThatSayWhereAndWhat) {
   struct Case {
-    EmulatedKernel kernel;
+    tessera::abi::EmulatedKernel kernel;
     int blocks;
     const char *what;
   };
@@ -328,7 +331,7 @@ TEST(BlockEmulator, WrongUsesAreFaultsThatSayWhereAndWhat) {
   };
   for (const Case &c : cases) {
     SumFixture f(c.kernel, 64, c.blocks);
-    std::string error = runEmulated(f.launch, 1);
+    std::string error = f.run(1);
     if (!*c.what) {
       EXPECT_EQ(error, "");
     } else {

@@ -218,6 +218,8 @@ TEST_F(CudaDeviceTest, AKernelThatNeverEndsIsAnErrorAndNothingWaitsForIt) {
   // Releasing would wait for the kernel.
   const std::vector<std::string> &calls = fake().calls;
   EXPECT_EQ(std::count(calls.begin(), calls.end(), "cuMemFree"), 0);
+  // A copy would be done when the kernel ends, to memory that is gone.
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "cuMemcpyHtoDAsync"), 0);
 }
 
 TEST(CudaDriverTest, AMissingDriverSaysWhatIsMissingAndTheWayOut) {

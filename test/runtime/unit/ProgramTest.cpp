@@ -72,6 +72,11 @@ TEST_P(MistakeTest, IsNamed) {
 }
 
 const Mistake mistakes[] = {
+    {"EmptyShapeOfAbsurdSize",
+     [](abi::Plan &p) {
+       p.inputs[0].shape = {int64_t(1) << 40, int64_t(1) << 40, 0};
+     },
+     "has shapes that make no sense"},
     {"ArenaOverrun", [](abi::Plan &p) { p.arenaBytes = 0; },
      "buffer 2 ends past the arena"},
     {"ArenaTooLarge", [](abi::Plan &p) { p.arenaBytes = int64_t(1) << 40; },

@@ -85,14 +85,15 @@ struct PlanBuilder {
     return tensor.buffer;
   }
 
-  /// add_one over `elements` (a multiple of 4) floats.
-  void launchAddOne(int32_t from, int32_t to, int64_t elements) {
+  /// A kernel of TestKernels.c with one input and one output.
+  void launch(const std::string &symbol, int32_t from, int32_t to,
+              int64_t blocks) {
     if (artefact.objects.empty())
       artefact.objects.push_back(kernelObject(plan.target != "cpu"));
     abi::Kernel kernel;
-    kernel.name = "add_one_" + std::to_string(plan.kernels.size());
-    kernel.symbol = "add_one";
-    kernel.grid = {elements / 4};
+    kernel.name = symbol + "_" + std::to_string(plan.kernels.size());
+    kernel.symbol = symbol;
+    kernel.grid = {blocks};
     kernel.numInputs = 1;
     kernel.threads = 4;
     plan.kernels.push_back(kernel);
@@ -101,6 +102,10 @@ struct PlanBuilder {
     step.buffers = {from, to};
     step.kernel = static_cast<int32_t>(plan.kernels.size() - 1);
     plan.steps.push_back(step);
+  }
+  /// add_one over `elements` (a multiple of 4) floats.
+  void launchAddOne(int32_t from, int32_t to, int64_t elements) {
+    launch("add_one", from, to, elements / 4);
   }
 
   /// A collective of all devices.

@@ -31,6 +31,18 @@ void add_one(void *const *args) {
   *y = *x + 1;
 }
 
+/// y[x[0]] = x[1], unchecked by the kernel itself. One block of any size.
+void store_at(void *const *args) {
+  const int32_t tidX = 0;
+  if (tessera_emu_table->readRegister(tidX) != 0)
+    return;
+  const float *x = (const float *)args[0];
+  float *y = (float *)args[1] + (int32_t)x[0];
+  tessera_emu_table->checkAccess(x, 8, 0);
+  tessera_emu_table->checkAccess(y, 4, 1);
+  *y = x[1];
+}
+
 #else
 
 void add_one(void *const *args, int64_t begin, int64_t end) {

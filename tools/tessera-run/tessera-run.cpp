@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <new>
 
 using namespace tessera;
 using namespace tessera::run;
@@ -176,7 +178,17 @@ static Status runArtefact(const Options &options) {
   return Status::success();
 }
 
+/// What the C++ library calls when there is no memory left: a program may name
+/// tensors larger than the machine.
+static void reportNoMemory() {
+  std::fputs("tessera-run: error: the machine has too little memory for this "
+             "program's tensors\n",
+             stderr);
+  std::_Exit(1);
+}
+
 int main(int argc, char **argv) {
+  std::set_new_handler(reportNoMemory);
   Result<Options> options = parseOptions(argc, argv);
   if (options.ok() && options->help) {
     std::fputs(usage, stdout);

@@ -116,5 +116,90 @@ TEST(ConcurrencyTest, AProcessForkedWhileWorkersSleepLoadsItsOwn) {
   tesseraRtUnload(program);
 }
 
+TEST(ConcurrencyTest, SeveralForkedProcessesRunAtOnce) {
+  TesseraRtExecutable *program = loadAddOne();
+  ASSERT_TRUE(runsRight(program, 1));
+  std::vector<pid_t> children;
+  for (int child = 0; child < 4; ++child) {
+    children.push_back(fork());
+    if (children.back() != 0)
+      continue;
+    alarm(20);
+    TesseraRtExecutable *own = loadAddOne();
+    bool right = own != nullptr;
+    for (int round = 0; round < 20; ++round)
+      right &= runsRight(program, static_cast<float>(child)) &&
+               runsRight(own, static_cast<float>(round));
+    _exit(right ? 0 : 1);
+  }
+  EXPECT_TRUE(runsRight(program, 5));
+  for (pid_t child : children) {
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  tesseraRtUnload(program);
+}
+
+/// y[x[0]] = x[1] on each of two emulated devices.
+std::string storeAt() {
+  PlanBuilder builder(2);
+  builder.plan.target = "emulated:sm_90a";
+  int32_t x = builder.addInput(abi::DType::F32, {2, 2}, 0);
+  int32_t y = builder.addOutput(abi::DType::F32, {2, 4}, 0);
+  builder.launch("store_at", x, y, 1);
+  return abi::encodeArtefact(builder.artefact);
+}
+
+TEST(ConcurrencyTest, AFaultOnOneDeviceEndsItsRunAndNothingElse) {
+  std::string bytes = storeAt();
+  TesseraRtExecutable *faulty = tesseraRtLoad(bytes.data(), bytes.size(), "");
+  TesseraRtExecutable *other = loadAddOne();
+  ASSERT_TRUE(faulty && other) << tesseraRtLastError();
+  std::atomic<bool> isRight{true};
+  std::thread neighbour([&] {
+    for (int round = 0; round < 200; ++round)
+      isRight = isRight && runsRight(other, static_cast<float>(round));
+  });
+  // Device 1 alone stores outside; the next run stores inside.
+  for (float index : {9.f, 2.f, 9.f, 2.f}) {
+    std::vector<float> x = {1, 5, index, 6}, y(8, 0);
+    TesseraRtInput input = {x.data(), nullptr};
+    void *output = y.data();
+    int failed = tesseraRtRun(faulty, &input, 1, &output, 1);
+    if (index == 2) {
+      EXPECT_EQ(failed, 0) << tesseraRtLastError();
+      EXPECT_EQ(y, (std::vector<float>{0, 5, 0, 0, 0, 0, 6, 0}));
+      continue;
+    }
+    EXPECT_NE(failed, 0);
+    std::string error = tesseraRtLastError();
+    for (const char *part :
+         {"step 0 (launch of 'store_at_0')", "device 1", "thread 0",
+          "write of 4 bytes at offset 36 of argument 1, which has 16 bytes"})
+      EXPECT_NE(error.find(part), std::string::npos) << error;
+  }
+  neighbour.join();
+  EXPECT_TRUE(isRight);
+  tesseraRtUnload(faulty);
+  tesseraRtUnload(other);
+}
+
+TEST(ConcurrencyTest, APlacedTensorOutlivesTheProgramThatPlacedIt) {
+  TesseraRtExecutable *first = loadAddOne(), *second = loadAddOne();
+  std::vector<float> x = countUp<float>(size), y(size);
+  TesseraRtPlaced *placed =
+      tesseraRtPlace(first, 0, x.data(), x.size() * sizeof(float));
+  ASSERT_TRUE(placed) << tesseraRtLastError();
+  tesseraRtUnload(first);
+  TesseraRtInput input = {nullptr, placed};
+  void *output = y.data();
+  EXPECT_EQ(tesseraRtRun(second, &input, 1, &output, 1), 0)
+      << tesseraRtLastError();
+  EXPECT_EQ(y[size - 1], size + 1);
+  tesseraRtUnload(second);
+  tesseraRtReleasePlaced(placed);
+}
+
 } // namespace
 } // namespace tessera

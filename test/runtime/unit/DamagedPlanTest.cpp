@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <climits>
+#include <cstring>
 #include <random>
 
 namespace tessera {
@@ -83,6 +84,25 @@ void runWithoutKernels(const abi::Artefact &artefact) {
     EXPECT_NE(status.message(), "");
 }
 
+constexpr size_t header = sizeof(abi::ArtefactHeader);
+
+/// As whoever damaged it on purpose would.
+void writeChecksum(std::string &bytes) {
+  uint64_t checksum =
+      abi::checksumOf(bytes.data() + header, bytes.size() - header);
+  bytes.replace(offsetof(abi::ArtefactHeader, checksum), 8,
+                reinterpret_cast<const char *>(&checksum), 8);
+}
+
+/// Loads and, if that succeeds, runs.
+void use(const std::string &bytes) {
+  auto loaded = loadArtefact(bytes.data(), bytes.size());
+  if (loaded.ok())
+    runWithoutKernels(*loaded);
+  else
+    EXPECT_NE(loaded.status().message(), "");
+}
+
 TEST(DamagedPlanTest, EveryValueMayBeWrong) {
   Damage counter(-1, 0);
   abi::Artefact sample = samplePlan();
@@ -99,35 +119,93 @@ TEST(DamagedPlanTest, EveryValueMayBeWrong) {
       Damage damage(target, value);
       damage(artefact.plan);
       std::string bytes = abi::encodeArtefact(artefact);
-      auto loaded = loadArtefact(bytes.data(), bytes.size());
-      if (!loaded.ok()) {
-        EXPECT_NE(loaded.status().message(), "");
-        continue;
+      accepted += loadArtefact(bytes.data(), bytes.size()).ok();
+      use(bytes);
+    }
+  EXPECT_GT(accepted, 0);
+}
+
+TEST(DamagedPlanTest, EveryTruncationBehindARightChecksumIsRefused) {
+  const std::string bytes = abi::encodeArtefact(samplePlan());
+  for (size_t length = header; length < bytes.size(); ++length) {
+    std::string damaged = bytes.substr(0, length);
+    writeChecksum(damaged);
+    // Memory of its own size, so that reading past the end is seen.
+    std::vector<char> exact(damaged.begin(), damaged.end());
+    EXPECT_FALSE(loadArtefact(exact.data(), length).ok()) << length;
+  }
+}
+
+TEST(DamagedPlanTest, APartWithoutElementsMayBeginAnywhere) {
+  PlanBuilder builder(2);
+  builder.addInput(abi::DType::F32, {0, 3, 5}, 0);
+  builder.addOutput(abi::DType::F32, {0, 3, 5}, 0);
+  for (abi::Tensor *tensor :
+       {&builder.plan.inputs[0], &builder.plan.outputs[0]})
+    tensor->boxes[1].begin[0] = INT64_MAX;
+  use(abi::encodeArtefact(builder.artefact));
+}
+
+TEST(DamagedPlanTest, EveryNumberOfTheSectionTableMayBeWrong) {
+  const std::string bytes = abi::encodeArtefact(samplePlan());
+  constexpr size_t table = 3 * sizeof(abi::SectionHeader);
+  for (size_t at = header; at < header + table; at += 4)
+    for (uint64_t value :
+         {uint64_t(0), uint64_t(1), uint64_t(2), uint64_t(3), uint64_t(4),
+          uint64_t(96), uint64_t(bytes.size()), uint64_t(bytes.size()) + 1,
+          uint64_t(UINT32_MAX), UINT64_MAX, UINT64_MAX - 95})
+      for (size_t width : {4, 8}) {
+        std::string damaged = bytes;
+        damaged.replace(at, width, reinterpret_cast<const char *>(&value),
+                        width);
+        writeChecksum(damaged);
+        use(damaged);
       }
-      ++accepted;
-      runWithoutKernels(*loaded);
+}
+
+TEST(DamagedPlanTest, SectionsMayBeMissingDoubledOrMoved) {
+  const std::string bytes = abi::encodeArtefact(samplePlan());
+  abi::SectionHeader sections[3];
+  std::memcpy(sections, bytes.data() + header, sizeof sections);
+  // Every sequence of up to four of the three sections.
+  int accepted = 0;
+  for (int length = 0; length <= 4; ++length)
+    for (int code = 0; code < (1 << 2 * length); ++code) {
+      std::string table, content;
+      uint64_t offset = header + length * sizeof(abi::SectionHeader);
+      bool isSequence = true;
+      for (int i = 0; i < length; ++i) {
+        int which = code >> 2 * i & 3;
+        isSequence &= which < 3;
+        abi::SectionHeader section = sections[which % 3];
+        content += bytes.substr(section.offset, section.size);
+        section.offset = offset;
+        offset += section.size;
+        table.append(reinterpret_cast<const char *>(&section), sizeof section);
+      }
+      if (!isSequence)
+        continue;
+      auto count = static_cast<uint32_t>(length);
+      std::string spliced = bytes.substr(0, header) + table + content;
+      spliced.replace(offsetof(abi::ArtefactHeader, numSections), 4,
+                      reinterpret_cast<const char *>(&count), 4);
+      writeChecksum(spliced);
+      accepted += loadArtefact(spliced.data(), spliced.size()).ok();
+      use(spliced);
     }
   EXPECT_GT(accepted, 0);
 }
 
 TEST(DamagedPlanTest, SeveralRandomBytesMayBeWrong) {
   const std::string bytes = abi::encodeArtefact(samplePlan());
-  constexpr size_t header = sizeof(abi::ArtefactHeader);
   std::mt19937 random(1);
   for (int round = 0; round < 30000; ++round) {
     std::string damaged = bytes;
     for (int change = 0; change < 1 + round % 3; ++change)
       damaged[header + random() % (bytes.size() - header)] =
           static_cast<char>(random());
-    uint64_t checksum =
-        abi::checksumOf(damaged.data() + header, damaged.size() - header);
-    damaged.replace(offsetof(abi::ArtefactHeader, checksum), 8,
-                    reinterpret_cast<const char *>(&checksum), 8);
-    auto loaded = loadArtefact(damaged.data(), damaged.size());
-    if (loaded.ok())
-      runWithoutKernels(*loaded);
-    else
-      EXPECT_NE(loaded.status().message(), "");
+    writeChecksum(damaged);
+    use(damaged);
   }
 }
 

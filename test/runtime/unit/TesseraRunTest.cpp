@@ -150,5 +150,21 @@ TEST_F(TesseraRunTest, OutputsReplaceFilesThroughLinksAndLeaveNothingElse) {
   fs::remove(link);
 }
 
+// The sanitizers' allocators end the process by themselves.
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+TEST_F(TesseraRunTest, TensorsLargerThanTheMachineAreAnError) {
+  constexpr int64_t bytes = int64_t(1) << 45;
+  void *granted = std::malloc(bytes);
+  std::free(granted);
+  if (granted)
+    GTEST_SKIP() << "this system promises memory that it does not have";
+  PlanBuilder huge(1);
+  huge.addOutput(abi::DType::F32, {bytes / 4});
+  write("bad.tsr", abi::encodeArtefact(huge.artefact));
+  expectIn(run("bad.tsr"), "too little memory");
+  EXPECT_EQ(status, 1);
+}
+#endif
+
 } // namespace
 } // namespace tessera

@@ -21,7 +21,8 @@ class CPUKernelEmitter final : public KernelEmitterBase {
 public:
   /// Emits at `builder`'s insertion point. `pointers` are the addresses of the
   /// kernel's memrefs, `block` the linear index of the block, `entry` the block
-  /// of the function that dominates all, where stack buffers are made.
+  /// of the function that dominates all, where stack buffers are made, `lanes`
+  /// the number of f32 in a vector register.
   CPUKernelEmitter(tile::KernelOp kernel, mlir::OpBuilder &builder,
                    mlir::ValueRange pointers, mlir::Value block,
                    mlir::Block *entry, int64_t lanes);
@@ -42,31 +43,66 @@ private:
     int dim = -1;
     int64_t count = 1;
   };
+  /// An element of a memref, or several along the lanes, and which of them
+  /// exist: tiles may reach past the ends of what they are cut from.
+  struct Place {
+    Indices coordinates;
+    mlir::Value condition; ///< Whether any exist; null: yes.
+    mlir::Value mask;      ///< Which lanes exist if any do; null: all.
+  };
+  /// While one lives, elements that were computed before it are not reused;
+  /// nor are those computed meanwhile, afterwards. Marks a region (values in a
+  /// loop do not dominate what follows it) and writes to what elements read.
+  class FreshElements {
+  public:
+    explicit FreshElements(CPUKernelEmitter &emitter) : emitter(emitter) {
+      emitter.known.clear();
+    }
+    ~FreshElements() { emitter.known.clear(); }
+    FreshElements(const FreshElements &) = delete;
+
+  private:
+    CPUKernelEmitter &emitter;
+  };
 
   // CPUKernelEmitter.cpp: statements.
   mlir::Value programId(unsigned dim) override;
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
-  void emitStore(tile::StoreOp op) override;
-  void emitReduce(tile::ReduceOp op) override;
   void emitVirtual(mlir::Operation *op) override;
   bool isWorthBuffering(mlir::Operation *op);
   double costOf(mlir::Value tile);
-  Buffer *createBuffer(llvm::ArrayRef<int64_t> shape, mlir::Type elementType);
-  /// For a product's result: its rows hold whole panels.
-  Buffer *createPanelBuffer(mlir::RankedTensorType type);
-  void fill(Buffer *buffer, mlir::Value tile);
-  void copy(Buffer *to, Buffer *from);
+
+  // CPUReductions.cpp
+  void emitReduce(tile::ReduceOp op) override;
+  mlir::Value reduceAcrossRows(tile::ReduceOp op, const Indices &indices,
+                               Lanes lanes);
+  mlir::Value reduceRow(tile::ReduceOp op, const Indices &indices);
+
+  // CPULoops.cpp
   /// Visits `shape` in row-major order, vectors along its last long dimension.
   void forEachVector(llvm::ArrayRef<int64_t> shape,
                      llvm::function_ref<void(Indices, Lanes)> body);
+  /// The same, element by element.
+  void forEachElement(llvm::ArrayRef<int64_t> shape,
+                      llvm::function_ref<void(Indices)> body);
   /// for (i = 0; i < end; i += step) body(i).
   void forLoop(int64_t end, int64_t step,
                llvm::function_ref<void(mlir::Value)> body);
+  /// The same with values carried from one turn to the next.
   llvm::SmallVector<mlir::Value>
-  forLoop(int64_t first, int64_t end, int64_t step, mlir::ValueRange inits,
+  forLoop(int64_t end, int64_t step, mlir::ValueRange inits,
           llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
                                                             mlir::ValueRange)>
               body);
+
+  // CPUBuffers.cpp
+  Buffer *createBuffer(llvm::ArrayRef<int64_t> shape, mlir::Type elementType);
+  void fill(Buffer *buffer, mlir::Value tile);
+  void copy(Buffer *to, Buffer *from);
+  mlir::Value loadBuffer(Buffer *buffer, const Indices &indices, Lanes lanes,
+                         mlir::Type elementType);
+  void storeBuffer(Buffer *buffer, const Indices &indices, Lanes lanes,
+                   mlir::Value value);
 
   // CPUProducts.cpp
   /// Where the left factor's element (m, k) lies: base + m * rowStride + k.
@@ -74,39 +110,64 @@ private:
     mlir::Value base;
     int64_t rowStride = 0;
   };
+  /// What the parts of one product have in common.
+  struct Product {
+    tile::DotOp op;
+    LeftFactor left;
+    mlir::Value packedRight;
+    int64_t panel; ///< Columns of a panel, whole vectors.
+    Buffer *result;
+    bool accumulates; ///< Onto something else than zeros.
+  };
   void emitDot(tile::DotOp op) override;
+  /// For a product's result: its rows hold whole panels.
+  Buffer *createPanelBuffer(mlir::RankedTensorType type);
   bool hasPanelRows(Buffer *buffer) const;
+  void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
+                     mlir::Value panelIndex);
+  mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
+
+  // CPUPacking.cpp
   LeftFactor prepareLeft(mlir::Value tile, mlir::Type type);
   std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);
-  void packTransposed(mlir::Value source, mlir::Value packed, int64_t depth,
-                      int64_t columns, int64_t panel, mlir::Type type);
-  void multiplyPanel(tile::DotOp op, const LeftFactor &left, mlir::Value packed,
-                     Buffer *result, mlir::Value firstRow, int64_t rows,
-                     mlir::Value panelIndex, int64_t panel, bool accumulates);
+  void packVector(Buffer *packed, mlir::Value tile,
+                  mlir::ValueRange panelAndRow, mlir::Value firstColumn,
+                  int64_t inPanel, int64_t count);
+  void packTransposed(mlir::Value source, Buffer *packed, int64_t depth,
+                      int64_t columns, int64_t panel);
+  mlir::Value widen(mlir::Value value, mlir::Type type, Lanes lanes);
 
   // CPUElements.cpp
   mlir::Value element(mlir::Value tile, Indices indices, Lanes lanes);
   mlir::Value computeElement(mlir::Value tile, const Indices &indices,
                              Lanes lanes);
-  mlir::Value elementByElement(mlir::Value tile, Indices indices, Lanes lanes);
-  mlir::Value loadElement(tile::LoadOp op, const Indices &indices, Lanes lanes);
-  mlir::Value gatherElement(tile::GatherOp op, const Indices &indices,
-                            Lanes lanes);
-  mlir::Value loadMemory(const Memory &memory, const Indices &coordinates,
-                         Lanes lanes, mlir::Value condition, mlir::Value mask,
+  mlir::Value elementByElement(mlir::Value tile, const Indices &indices,
+                               Lanes lanes);
+  mlir::Value elementOf(tile::BroadcastOp op, Indices indices, Lanes lanes);
+  mlir::Value elementOf(tile::ReshapeOp op, const Indices &indices,
+                        Lanes lanes);
+  mlir::Value elementOf(tile::TransOp op, const Indices &indices, Lanes lanes);
+  mlir::Value elementOf(tile::IotaOp op, const Indices &indices, Lanes lanes);
+  mlir::Value elementwise(mlir::Operation *op, const Indices &indices,
+                          Lanes lanes);
+
+  // CPUMemory.cpp
+  mlir::Value elementOf(tile::LoadOp op, const Indices &indices, Lanes lanes);
+  mlir::Value elementOf(tile::GatherOp op, const Indices &indices, Lanes lanes);
+  /// Adds the coordinates offset + index of the dimensions from
+  /// `place.coordinates.size()` on, and whether they are in bounds.
+  void addCoordinates(Place &place, mlir::ValueRange offsets,
+                      const Indices &indices, llvm::ArrayRef<int64_t> tileShape,
+                      const Memory &memory, Lanes lanes);
+  mlir::Value loadMemory(const Memory &memory, const Place &place, Lanes lanes,
                          mlir::TypedAttr pad);
-  mlir::Value loadBuffer(Buffer *buffer, const Indices &indices, Lanes lanes,
-                         mlir::Type elementType);
-  void storeBuffer(Buffer *buffer, const Indices &indices, Lanes lanes,
-                   mlir::Value value);
-  /// offset + index per dimension; whether that is in bounds for the dimensions
-  /// without lanes (a scalar) and for the one with lanes (a vector), null where
-  /// it always is.
-  void coordinatesOf(mlir::ValueRange offsets, const Indices &indices,
-                     llvm::ArrayRef<int64_t> tileShape, const Memory &memory,
-                     Lanes lanes, size_t firstDim, Indices &coordinates,
-                     mlir::Value &condition, mlir::Value &mask);
+  mlir::Value loadLanes(const Memory &memory, const Place &place, Lanes lanes,
+                        mlir::TypedAttr pad);
+  void emitStore(tile::StoreOp op) override;
+  void storeLanes(const Memory &memory, const Place &place, Lanes lanes,
+                  mlir::Value value);
+  mlir::Value address(const Memory &memory, const Indices &coordinates);
   mlir::Value address(mlir::Value base, mlir::Type elementType,
                       llvm::ArrayRef<int64_t> strides, int64_t offset,
                       const Indices &indices);
@@ -114,10 +175,16 @@ private:
                      int64_t count);
   void storeAt(mlir::Value value, mlir::Value address);
 
-  // Small arithmetic.
+  // CPUVectors.cpp: small arithmetic.
   mlir::Value add(mlir::Value a, int64_t b);
   mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value multiply(mlir::Value a, int64_t b);
+  mlir::Value isBelow(mlir::Value a, mlir::Value b);
+  mlir::Value lane(mlir::Value vector, int64_t index);
+  /// The type of a value with these lanes.
+  mlir::Type typeOf(mlir::Type elementType, Lanes lanes);
   mlir::Value spread(mlir::Value value, Lanes lanes);
+  mlir::Value fromElements(llvm::ArrayRef<mlir::Value> elements);
   mlir::Value laneIndices(mlir::Value first, int64_t count);
   mlir::Value acrossLanes(tile::ReductionKind kind, mlir::Value vector);
 
@@ -125,8 +192,10 @@ private:
   int64_t lanes; ///< Of a full vector.
   std::deque<Buffer> storage;
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
-  using Key = std::tuple<void *, int, int64_t, llvm::SmallVector<void *>>;
-  std::map<Key, mlir::Value> memo;
+  /// Tile, dimension and number of the lanes, indices.
+  using ElementKey =
+      std::tuple<void *, int, int64_t, llvm::SmallVector<void *>>;
+  std::map<ElementKey, mlir::Value> known;
   int64_t totalBytes = 0;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CPUKernelEmitter.h"
+#include "MathLibraryCalls.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/ABI/KernelABI.h"
@@ -78,62 +79,11 @@ LogicalResult expandMath(ModuleOp module) {
   return applyPatternsGreedily(module, std::move(patterns));
 }
 
-/// Math ops without an instruction that are still there: one call of the C
-/// library per lane.
-LogicalResult callLibrary(ModuleOp module) {
-  SmallVector<Operation *> ops;
-  module.walk([&](Operation *op) {
-    if (isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::SinOp,
-            math::CosOp, math::PowFOp>(op))
-      ops.push_back(op);
-  });
-  for (Operation *op : ops) {
-    OpBuilder builder(op);
-    Location loc = op->getLoc();
-    Type single = getElementTypeOrSelf(op->getResult(0).getType());
-    std::string name = op->getName().stripDialect().str();
-    if (name == "powf")
-      name = "pow";
-    if (single.isF32())
-      name += "f";
-    SmallVector<Type> inputs(op->getNumOperands(), single);
-    auto type = LLVM::LLVMFunctionType::get(single, inputs);
-    if (!module.lookupSymbol(name)) {
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(module.getBody());
-      LLVM::LLVMFuncOp::create(builder, loc, name, type);
-    }
-    auto call = [&](ValueRange operands) -> Value {
-      return LLVM::CallOp::create(builder, loc, TypeRange{single}, name,
-                                  operands)
-          .getResult();
-    };
-    auto vectorType = dyn_cast<VectorType>(op->getResult(0).getType());
-    Value result;
-    if (!vectorType) {
-      result = call(op->getOperands());
-    } else {
-      SmallVector<Value> elements;
-      for (int64_t lane = 0; lane < vectorType.getNumElements(); ++lane) {
-        SmallVector<Value> operands;
-        for (Value operand : op->getOperands())
-          operands.push_back(
-              vector::ExtractOp::create(builder, loc, operand, lane));
-        elements.push_back(call(operands));
-      }
-      result =
-          vector::FromElementsOp::create(builder, loc, vectorType, elements);
-    }
-    op->getResult(0).replaceAllUsesWith(result);
-    op->erase();
-  }
-  return success();
-}
-
 LogicalResult lowerToLLVM(ModuleOp module) {
   MLIRContext *context = module.getContext();
-  if (failed(expandMath(module)) || failed(callLibrary(module)))
+  if (failed(expandMath(module)))
     return failure();
+  callMathLibrary(module);
   LLVMTypeConverter converter(context);
   RewritePatternSet patterns(context);
   populateSCFToControlFlowConversionPatterns(patterns);

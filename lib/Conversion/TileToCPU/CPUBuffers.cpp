@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Tiles on the stack.
+#include "CPUKernelEmitter.h"
+
+using namespace mlir;
+using namespace tessera;
+
+constexpr int64_t shortestPaddedRow = 8;
+
+CPUKernelEmitter::Buffer *
+CPUKernelEmitter::createBuffer(ArrayRef<int64_t> shape, Type elementType) {
+  Buffer &buffer = storage.emplace_back();
+  buffer.elementType =
+      elementType.isInteger(1) ? builder.getI8Type() : elementType;
+  buffer.shape.assign(shape.begin(), shape.end());
+  buffer.strides.resize(shape.size());
+  // Rows are padded to whole panels of products, so that vectors at their ends
+  // stay inside; short rows would mostly be padding.
+  int64_t stride = 1;
+  for (size_t d = shape.size(); d-- > 0;) {
+    buffer.strides[d] = stride;
+    int64_t size = shape[d];
+    if (d + 1 == shape.size() && size >= shortestPaddedRow)
+      size = llvm::alignTo(size, 2 * lanes);
+    stride *= size;
+  }
+  int64_t bytes =
+      stride * ((buffer.elementType.getIntOrFloatBitWidth() + 7) / 8);
+  bytes = llvm::alignTo(bytes, 64);
+  totalBytes += bytes;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(entry);
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Value count = LLVM::ConstantOp::create(builder, loc, builder.getI64Type(),
+                                         builder.getI64IntegerAttr(bytes));
+  buffer.base =
+      LLVM::AllocaOp::create(builder, loc, pointer, builder.getI8Type(), count,
+                             /*alignment=*/64);
+  return &buffer;
+}
+
+void CPUKernelEmitter::fill(Buffer *buffer, Value tile) {
+  forEachVector(buffer->shape, [&](Indices indices, Lanes lanes) {
+    storeBuffer(buffer, indices, lanes, element(tile, indices, lanes));
+  });
+}
+
+void CPUKernelEmitter::copy(Buffer *to, Buffer *from) {
+  forEachVector(to->shape, [&](Indices indices, Lanes lanes) {
+    storeBuffer(to, indices, lanes,
+                loadBuffer(from, indices, lanes, from->elementType));
+  });
+}
+
+Value CPUKernelEmitter::loadBuffer(Buffer *buffer, const Indices &indices,
+                                   Lanes lanes, Type elementType) {
+  auto load = [&](const Indices &at, int64_t count) {
+    return loadAt(
+        address(buffer->base, buffer->elementType, buffer->strides, 0, at),
+        buffer->elementType, count);
+  };
+  Value value;
+  if (lanes.dim < 0) {
+    value = load(indices, 0);
+  } else if (buffer->strides[lanes.dim] == 1) {
+    value = load(indices, lanes.count);
+  } else {
+    SmallVector<Value> elements;
+    for (int64_t i = 0; i < lanes.count; ++i) {
+      Indices single = indices;
+      single[lanes.dim] = add(single[lanes.dim], i);
+      elements.push_back(load(single, 0));
+    }
+    value = fromElements(elements);
+  }
+  if (elementType.isInteger(1) && !buffer->elementType.isInteger(1))
+    value = arith::TruncIOp::create(builder, loc,
+                                    typeOf(builder.getI1Type(), lanes), value);
+  return value;
+}
+
+void CPUKernelEmitter::storeBuffer(Buffer *buffer, const Indices &indices,
+                                   Lanes lanes, Value value) {
+  value = spread(value, lanes);
+  if (getElementTypeOrSelf(value.getType()).isInteger(1))
+    value = arith::ExtUIOp::create(builder, loc,
+                                   typeOf(buffer->elementType, lanes), value);
+  auto store = [&](Value stored, const Indices &at) {
+    storeAt(stored,
+            address(buffer->base, buffer->elementType, buffer->strides, 0, at));
+  };
+  if (lanes.dim < 0 || buffer->strides[lanes.dim] == 1)
+    return store(value, indices);
+  for (int64_t i = 0; i < lanes.count; ++i) {
+    Indices single = indices;
+    single[lanes.dim] = add(single[lanes.dim], i);
+    store(lane(value, i), single);
+  }
+}

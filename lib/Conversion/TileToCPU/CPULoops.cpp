@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The loops over a tile's elements.
+#include "CPUKernelEmitter.h"
+
+using namespace mlir;
+using namespace tessera;
+
+SmallVector<Value> CPUKernelEmitter::forLoop(
+    int64_t end, int64_t step, ValueRange inits,
+    function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  FreshElements fresh(*this);
+  auto loop = scf::ForOp::create(builder, loc, constant(0), constant(end),
+                                 constant(step), inits);
+  OpBuilder::InsertionGuard guard(builder);
+  // A loop that carries nothing already ends in a yield.
+  if (inits.empty())
+    builder.setInsertionPoint(loop.getBody()->getTerminator());
+  else
+    builder.setInsertionPointToEnd(loop.getBody());
+  SmallVector<Value> results =
+      body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (!inits.empty())
+    scf::YieldOp::create(builder, loc, results);
+  return llvm::to_vector_of<Value>(loop.getResults());
+}
+
+void CPUKernelEmitter::forLoop(int64_t end, int64_t step,
+                               function_ref<void(Value)> body) {
+  if (end <= step) {
+    FreshElements fresh(*this);
+    return body(constant(0));
+  }
+  forLoop(end, step, {}, [&](Value index, ValueRange) {
+    body(index);
+    return SmallVector<Value>();
+  });
+}
+
+void CPUKernelEmitter::forEachElement(ArrayRef<int64_t> shape,
+                                      function_ref<void(Indices)> body) {
+  Indices indices(shape.size(), constant(0));
+  auto nest = [&](auto &&nest, size_t d) -> void {
+    while (d < shape.size() && shape[d] == 1)
+      ++d;
+    if (d == shape.size())
+      return body(indices);
+    forLoop(shape[d], 1, [&](Value index) {
+      indices[d] = index;
+      nest(nest, d + 1);
+    });
+  };
+  nest(nest, 0);
+}
+
+void CPUKernelEmitter::forEachVector(ArrayRef<int64_t> shape,
+                                     function_ref<void(Indices, Lanes)> body) {
+  int vectorDim = static_cast<int>(shape.size()) - 1;
+  while (vectorDim >= 0 && shape[vectorDim] == 1)
+    --vectorDim;
+  if (vectorDim < 0) {
+    FreshElements fresh(*this);
+    return body(Indices(shape.size(), constant(0)), Lanes());
+  }
+  int64_t size = shape[vectorDim];
+  int64_t whole = size / lanes * lanes;
+  forEachElement(shape.take_front(vectorDim), [&](Indices indices) {
+    indices.resize(shape.size(), constant(0));
+    auto visit = [&](Value position, int64_t count) {
+      indices[vectorDim] = position;
+      body(indices, Lanes{vectorDim, count});
+    };
+    if (whole > 0)
+      forLoop(whole, lanes, [&](Value index) { visit(index, lanes); });
+    if (size > whole) {
+      FreshElements fresh(*this);
+      visit(constant(whole), size - whole);
+    }
+  });
+}

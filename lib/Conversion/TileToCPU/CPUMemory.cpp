@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Elements of the kernel's memrefs: where they lie, which of them exist, and
+// how they are read and written.
+#include "CPUKernelEmitter.h"
+
+#include "dialects/Tile/IR/IndexRange.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::tile;
+
+static unsigned bytesOf(Type elementType) {
+  return (elementType.getIntOrFloatBitWidth() + 7) / 8;
+}
+
+//===----------------------------------------------------------------------===//
+// Addresses
+//===----------------------------------------------------------------------===//
+
+Value CPUKernelEmitter::address(Value base, Type elementType,
+                                ArrayRef<int64_t> strides, int64_t offset,
+                                const Indices &indices) {
+  Value linear = constant(offset);
+  for (auto [index, stride] : llvm::zip(indices, strides))
+    linear = add(linear, multiply(index, stride));
+  Value at =
+      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), linear);
+  return LLVM::GEPOp::create(builder, loc, base.getType(), elementType, base,
+                             ArrayRef<LLVM::GEPArg>{at});
+}
+
+Value CPUKernelEmitter::address(const Memory &memory,
+                                const Indices &coordinates) {
+  return address(memory.pointer, memory.elementType, memory.strides,
+                 memory.offset, coordinates);
+}
+
+/// A vector of `count` elements, or one element if that is 0.
+Value CPUKernelEmitter::loadAt(Value address, Type elementType, int64_t count) {
+  Type type = elementType;
+  if (count > 0)
+    type = VectorType::get({count}, elementType);
+  return LLVM::LoadOp::create(builder, loc, type, address,
+                              bytesOf(elementType));
+}
+
+void CPUKernelEmitter::storeAt(Value value, Value address) {
+  LLVM::StoreOp::create(builder, loc, value, address,
+                        bytesOf(getElementTypeOrSelf(value.getType())));
+}
+
+void CPUKernelEmitter::addCoordinates(Place &place, ValueRange offsets,
+                                      const Indices &indices,
+                                      ArrayRef<int64_t> tileShape,
+                                      const Memory &memory, Lanes lanes) {
+  for (Value offset : offsets) {
+    size_t d = place.coordinates.size();
+    Value coordinate = add(scalars.lookupOrDefault(offset), indices[d]);
+    place.coordinates.push_back(coordinate);
+    int64_t extent = memory.shape[d];
+    if (isProvenInBounds(offset, tileShape[d], extent))
+      continue;
+    if (static_cast<int>(d) == lanes.dim) {
+      auto type = VectorType::get({lanes.count}, builder.getI64Type());
+      Value extents = constantOf(DenseElementsAttr::get(type, extent));
+      place.mask = isBelow(laneIndices(coordinate, lanes.count), extents);
+      continue;
+    }
+    Value fits = isBelow(coordinate, constant(extent));
+    if (place.condition)
+      fits = arith::AndIOp::create(builder, loc, place.condition, fits);
+    place.condition = fits;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Loads
+//===----------------------------------------------------------------------===//
+
+/// `pad` where nothing exists.
+Value CPUKernelEmitter::loadMemory(const Memory &memory, const Place &place,
+                                   Lanes lanes, TypedAttr pad) {
+  if (!place.condition)
+    return loadLanes(memory, place, lanes, pad);
+  auto check =
+      scf::IfOp::create(builder, loc, typeOf(memory.elementType, lanes),
+                        place.condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(check.thenBlock());
+  scf::YieldOp::create(builder, loc, loadLanes(memory, place, lanes, pad));
+  builder.setInsertionPointToEnd(check.elseBlock());
+  scf::YieldOp::create(builder, loc, spread(constantOf(pad), lanes));
+  return check.getResult(0);
+}
+
+/// The same where at least one lane exists.
+Value CPUKernelEmitter::loadLanes(const Memory &memory, const Place &place,
+                                  Lanes lanes, TypedAttr pad) {
+  if (lanes.dim < 0)
+    return loadAt(address(memory, place.coordinates), memory.elementType, 0);
+  if (memory.strides[lanes.dim] == 1) {
+    Value at = address(memory, place.coordinates);
+    if (!place.mask)
+      return loadAt(at, memory.elementType, lanes.count);
+    return LLVM::MaskedLoadOp::create(
+        builder, loc, typeOf(memory.elementType, lanes), at, place.mask,
+        spread(constantOf(pad), lanes), bytesOf(memory.elementType));
+  }
+  SmallVector<Value> elements;
+  for (int64_t i = 0; i < lanes.count; ++i) {
+    Place single{place.coordinates, {}, {}};
+    single.coordinates[lanes.dim] = add(single.coordinates[lanes.dim], i);
+    if (place.mask)
+      single.condition = lane(place.mask, i);
+    elements.push_back(loadMemory(memory, single, Lanes(), pad));
+  }
+  return fromElements(elements);
+}
+
+Value CPUKernelEmitter::elementOf(LoadOp op, const Indices &indices,
+                                  Lanes lanes) {
+  Memory memory = memories.lookup(op.getMemory());
+  auto type = cast<RankedTensorType>(op.getType());
+  Place place;
+  addCoordinates(place, op.getOffsets(), indices, type.getShape(), memory,
+                 lanes);
+  auto zero = cast<TypedAttr>(builder.getZeroAttr(type.getElementType()));
+  return loadMemory(memory, place, lanes, op.getPad().value_or(zero));
+}
+
+Value CPUKernelEmitter::elementOf(GatherOp op, const Indices &indices,
+                                  Lanes lanes) {
+  if (lanes.dim == 0)
+    return elementByElement(op.getResult(), indices, lanes);
+  Memory memory = memories.lookup(op.getMemory());
+  auto type = cast<RankedTensorType>(op.getType());
+  Value row = element(op.getIndices(), {indices[0]}, Lanes());
+  row = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), row);
+  Place place{{row}, isBelow(row, constant(memory.shape[0])), {}};
+  addCoordinates(place, op.getOffsets(), indices, type.getShape(), memory,
+                 lanes);
+  auto zero = cast<TypedAttr>(builder.getZeroAttr(type.getElementType()));
+  return loadMemory(memory, place, lanes, zero);
+}
+
+//===----------------------------------------------------------------------===//
+// Stores
+//===----------------------------------------------------------------------===//
+
+void CPUKernelEmitter::emitStore(StoreOp op) {
+  Memory memory = memories.lookup(op.getMemory());
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  forEachVector(type.getShape(), [&](Indices indices, Lanes lanes) {
+    Place place;
+    addCoordinates(place, op.getOffsets(), indices, type.getShape(), memory,
+                   lanes);
+    auto store = [&] {
+      Value value = spread(element(op.getValue(), indices, lanes), lanes);
+      storeLanes(memory, place, lanes, value);
+    };
+    if (!place.condition)
+      return store();
+    FreshElements fresh(*this);
+    auto check = scf::IfOp::create(builder, loc, place.condition, false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(check.thenBlock()->getTerminator());
+    store();
+  });
+}
+
+/// Stores the lanes that exist, where at least one does.
+void CPUKernelEmitter::storeLanes(const Memory &memory, const Place &place,
+                                  Lanes lanes, Value value) {
+  if (lanes.dim < 0 || memory.strides[lanes.dim] == 1) {
+    Value at = address(memory, place.coordinates);
+    if (!place.mask)
+      return storeAt(value, at);
+    LLVM::MaskedStoreOp::create(builder, loc, value, at, place.mask,
+                                bytesOf(memory.elementType));
+    return;
+  }
+  for (int64_t i = 0; i < lanes.count; ++i) {
+    Indices single = place.coordinates;
+    single[lanes.dim] = add(single[lanes.dim], i);
+    OpBuilder::InsertionGuard guard(builder);
+    if (place.mask) {
+      auto check = scf::IfOp::create(builder, loc, lane(place.mask, i), false);
+      builder.setInsertionPoint(check.thenBlock()->getTerminator());
+    }
+    storeAt(lane(value, i), address(memory, single));
+  }
+}

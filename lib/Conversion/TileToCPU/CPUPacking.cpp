@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// How the factors of a product come to lie as its inner loop reads them: the
+// left one row by row, in place if possible; the right one in panels of a few
+// vectors' width.
+#include "CPUKernelEmitter.h"
+
+#include "dialects/Tile/IR/IndexRange.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::tile;
+
+/// Factors of narrow types are multiplied in the type of the result.
+Value CPUKernelEmitter::widen(Value value, Type type, Lanes lanes) {
+  if (getElementTypeOrSelf(value.getType()) == type)
+    return value;
+  return arith::ExtFOp::create(builder, loc, typeOf(type, lanes),
+                               spread(value, lanes));
+}
+
+//===----------------------------------------------------------------------===//
+// The left factor
+//===----------------------------------------------------------------------===//
+
+CPUKernelEmitter::LeftFactor CPUKernelEmitter::prepareLeft(Value tile,
+                                                           Type type) {
+  if (auto inPlace = leftInMemory(tile, type))
+    return *inPlace;
+  auto matrix = cast<RankedTensorType>(tile.getType());
+  Buffer *buffer = createBuffer(matrix.getShape(), type);
+  forEachVector(matrix.getShape(), [&](Indices indices, Lanes lanes) {
+    storeBuffer(buffer, indices, lanes,
+                widen(element(tile, indices, lanes), type, lanes));
+  });
+  return {buffer->base, buffer->strides[0]};
+}
+
+/// The left factor read where it lies: a buffer, or a load that stays in
+/// bounds, of the right type, whose rows are evenly spaced and contiguous.
+std::optional<CPUKernelEmitter::LeftFactor>
+CPUKernelEmitter::leftInMemory(Value tile, Type type) {
+  Value source = tile;
+  while (auto reshape = source.getDefiningOp<ReshapeOp>())
+    source = reshape.getInput();
+  auto matrix = cast<RankedTensorType>(tile.getType());
+  if (Buffer *buffer = buffers.lookup(source)) {
+    if (source != tile || buffer->elementType != type)
+      return std::nullopt;
+    return LeftFactor{buffer->base, buffer->strides[0]};
+  }
+  auto load = source.getDefiningOp<LoadOp>();
+  if (!load || getElementTypeOrSelf(load.getType()) != type)
+    return std::nullopt;
+  Memory memory = memories.lookup(load.getMemory());
+  ArrayRef<int64_t> box = cast<RankedTensorType>(load.getType()).getShape();
+  int last = static_cast<int>(box.size()) - 1;
+  if (last < 0 || box[last] != matrix.getDimSize(1) ||
+      memory.strides[last] != 1)
+    return std::nullopt;
+  Indices coordinates;
+  for (auto [d, offset] : llvm::enumerate(load.getOffsets())) {
+    if (!isProvenInBounds(offset, box[d], memory.shape[d]))
+      return std::nullopt;
+    coordinates.push_back(scalars.lookupOrDefault(offset));
+  }
+  // Rows are the other dimensions together: one of them, or several that follow
+  // one another in memory.
+  int64_t stride = 0, expected = 0;
+  for (int d = last - 1; d >= 0; --d) {
+    if (box[d] == 1)
+      continue;
+    if (stride == 0)
+      stride = memory.strides[d];
+    else if (memory.strides[d] != expected)
+      return std::nullopt;
+    expected = memory.strides[d] * box[d];
+  }
+  return LeftFactor{address(memory, coordinates), stride};
+}
+
+//===----------------------------------------------------------------------===//
+// The right factor
+//===----------------------------------------------------------------------===//
+
+/// Panels of the right factor [depth, columns]: panel p holds columns p * panel
+/// to (p + 1) * panel, row by row; columns past the end are zero.
+Value CPUKernelEmitter::packRight(Value tile, Type type, int64_t panel) {
+  auto matrix = cast<RankedTensorType>(tile.getType());
+  int64_t depth = matrix.getDimSize(0), columns = matrix.getDimSize(1);
+  int64_t panels = (columns + panel - 1) / panel;
+  Buffer *packed = createBuffer({panels, depth, panel}, type);
+  packed->strides = {depth * panel, panel, 1};
+  auto trans = tile.getDefiningOp<TransOp>();
+  if (trans && !buffers.contains(trans.getInput()) &&
+      matrix.getElementType() == type && type.getIntOrFloatBitWidth() == 32 &&
+      depth % lanes == 0 && columns % lanes == 0 && columns % panel == 0) {
+    packTransposed(trans.getInput(), packed, depth, columns, panel);
+    return packed->base;
+  }
+  forLoop(panels, 1, [&](Value p) {
+    Value firstColumn = multiply(p, panel);
+    forLoop(depth, 1, [&](Value k) {
+      for (int64_t j = 0; j < panel; j += lanes) {
+        auto pack = [&](int64_t count) {
+          packVector(packed, tile, {p, k}, firstColumn, j, count);
+        };
+        // Whole vectors inside; in the last panel fewer columns, then zeros.
+        int64_t inLast =
+            std::clamp<int64_t>(columns - (panels - 1) * panel - j, 0, lanes);
+        if (inLast == lanes || panels == 1) {
+          pack(inLast);
+          continue;
+        }
+        Value isLast = arith::CmpIOp::create(
+            builder, loc, arith::CmpIPredicate::eq, p, constant(panels - 1));
+        auto check = scf::IfOp::create(builder, loc, isLast, true);
+        OpBuilder::InsertionGuard guard(builder);
+        for (auto [region, count] : {std::pair(check.thenBlock(), inLast),
+                                     {check.elseBlock(), lanes}}) {
+          FreshElements fresh(*this);
+          builder.setInsertionPoint(region->getTerminator());
+          pack(count);
+        }
+      }
+    });
+  });
+  return packed->base;
+}
+
+/// One vector of a panel's row, from column `inPanel` of the panel on: `count`
+/// columns of the tile, then zeros.
+void CPUKernelEmitter::packVector(Buffer *packed, Value tile,
+                                  ValueRange panelAndRow, Value firstColumn,
+                                  int64_t inPanel, int64_t count) {
+  Type type = packed->elementType;
+  Value row = panelAndRow[1];
+  Indices to = {panelAndRow[0], row, constant(inPanel)};
+  if (count < lanes)
+    storeBuffer(packed, to, Lanes{2, lanes}, number(type, 0));
+  if (count == 0)
+    return;
+  Lanes part{1, count};
+  Value value = element(tile, {row, add(firstColumn, inPanel)}, part);
+  storeBuffer(packed, to, Lanes{2, count},
+              widen(spread(value, part), type, part));
+}
+
+/// Packs the transpose of `source` [columns, depth] in squares of lanes x lanes
+/// elements, transposed in registers by rounds of interleaving: row i and row
+/// i + n/2 become rows 2i and 2i + 1, log2(n) times.
+void CPUKernelEmitter::packTransposed(Value source, Buffer *packed,
+                                      int64_t depth, int64_t columns,
+                                      int64_t panel) {
+  SmallVector<int64_t> low, high;
+  for (int64_t i = 0; i < lanes / 2; ++i) {
+    low.append({i, i + lanes});
+    high.append({i + lanes / 2, i + lanes / 2 + lanes});
+  }
+  auto interleave = [&](ArrayRef<Value> rows) {
+    SmallVector<Value> next;
+    for (int64_t i = 0; i < lanes / 2; ++i)
+      for (ArrayRef<int64_t> order : {ArrayRef(low), ArrayRef(high)})
+        next.push_back(vector::ShuffleOp::create(builder, loc, rows[i],
+                                                 rows[i + lanes / 2], order));
+    return next;
+  };
+  forLoop(columns, lanes, [&](Value column) {
+    // Column c is at (c / panel) * depth * panel + c % panel.
+    Value width = constant(panel);
+    Value p = arith::DivUIOp::create(builder, loc, column, width);
+    Value inPanel = arith::RemUIOp::create(builder, loc, column, width);
+    Value start = add(multiply(p, depth * panel), inPanel);
+    forLoop(depth, lanes, [&](Value k) {
+      Lanes full{1, lanes};
+      SmallVector<Value> rows;
+      for (int64_t i = 0; i < lanes; ++i)
+        rows.push_back(
+            spread(element(source, {add(column, i), k}, full), full));
+      for (int64_t n = lanes; n > 1; n /= 2)
+        rows = interleave(rows);
+      for (int64_t i = 0; i < lanes; ++i)
+        storeAt(rows[i], address(packed->base, packed->elementType, {panel, 1},
+                                 0, {add(k, i), start}));
+    });
+  });
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef TESSERA_LIB_CONVERSION_TILETOCPU_MATHLIBRARYCALLS_H
+#define TESSERA_LIB_CONVERSION_TILETOCPU_MATHLIBRARYCALLS_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace tessera {
+
+/// Makes the math ops that have no instruction calls of the C library, one per
+/// lane: rarely used functions, and those of f64.
+void callMathLibrary(mlir::ModuleOp module);
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TILETOCPU_MATHLIBRARYCALLS_H

@@ -184,3 +184,23 @@ def test_layouts_reach_the_program(opt):
     for layout in ("[{dp}, {}]", "[{}, {?}]", "to <@mesh, [{dp}, {tp}]>", "[{dp, tp}, {}]"):
         assert layout in text
     assert '{tessera.name = "params.w"}' in text
+
+
+def test_variadic_arguments_are_named_and_laid_out_one_by_one(opt):
+    mesh = ts.make_mesh({"tp": 2})
+
+    def f(first, *rest, scale=1.0, **named):
+        return first + rest[0] + rest[1] + named["bias"] * scale
+
+    def named_specs(in_shardings):
+        lowered = ts.jit(f, mesh=mesh, in_shardings=in_shardings).lower(Y, Y, Y, bias=Y, scale=2.0)
+        opt(lowered.program.text)
+        return {a.name: a.spec for a in lowered.program.arguments}
+
+    rows, columns = ts.P("tp"), ts.P(None, "tp")
+    assert named_specs((rows, None, columns)) == {
+        "first": rows, "rest.0": None, "rest.1": columns, "bias": None, "scale": None}
+    assert named_specs({"rest": rows}) == {
+        "first": None, "rest.0": rows, "rest.1": rows, "bias": None, "scale": None}
+    with pytest.raises(ts.ConfigError, match="more entries"):
+        named_specs((rows, None, columns, None))

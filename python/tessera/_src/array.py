@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src import creation, dtypes, graph
+from tessera._src import creation, dtypes, graph, tree
 from tessera._src.errors import ConfigError, ShapeError, TraceError
-from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec
+from tessera._src.mesh import SINGLE, NamedSharding, PartitionSpec, check_spec, current_mesh
 from tessera._src.tracer import Tracer
 
 
@@ -41,22 +41,27 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Size of each dimension of the whole tensor."""
         return self._host.shape
 
     @property
     def dtype(self) -> np.dtype:
+        """The element type."""
         return self._host.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return self._host.ndim
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self._host.size
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements."""
         return self._host.nbytes
 
     def numpy(self) -> np.ndarray:
@@ -189,10 +194,8 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) ->
 
     The sharding, if given, is what jit takes for an argument that has no layout of its own.
     """
-    from tessera._src import mesh as meshes, tree
-
     if isinstance(sharding, PartitionSpec):
-        sharding = NamedSharding(meshes.current_mesh() or meshes.SINGLE, sharding)
+        sharding = NamedSharding(current_mesh() or SINGLE, sharding)
     if sharding is not None and not isinstance(sharding, NamedSharding):
         raise ConfigError("TS4007", "the sharding is no layout", got=repr(sharding),
                           choices=["a NamedSharding", "a PartitionSpec", "None"])

@@ -2,9 +2,9 @@
 """Compiled programs on disk: ~/.cache/tessera, or TESSERA_CACHE_DIR; TESSERA_CACHE=0 turns it off.
 
 An entry is one file named by the hash of everything that determines it: the program's text, the
-options, the compiler's version and the processor. It is written to a temporary name and renamed, so readers never
-see half an entry; one that does not read back is ignored. Past TESSERA_CACHE_LIMIT bytes (1 GiB by
-default) the entries unused for longest are deleted.
+options, the compiler's version and the processor. It is written to a temporary name and renamed, so
+readers never see half an entry; one that does not read back is ignored. Past TESSERA_CACHE_LIMIT
+bytes (1 GiB by default) the entries unused for longest are deleted.
 """
 
 from __future__ import annotations

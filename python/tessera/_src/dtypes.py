@@ -57,10 +57,12 @@ def canonical(dtype: Any, what: str = "") -> np.dtype:
 
 
 def is_float(dtype: np.dtype) -> bool:
+    """Whether this is a floating-point type."""
     return dtype in FLOATS
 
 
 def is_int(dtype: np.dtype) -> bool:
+    """Whether this is an integer type; bool is none."""
     return dtype in INTS
 
 

@@ -91,6 +91,7 @@ class Graph:
         return text
 
     def location_text(self) -> str:
+        """The user's place now, as MLIR writes it."""
         place = source.user_location()
         text = self._locations.get(place)
         if text is None:
@@ -148,6 +149,7 @@ def current() -> Graph:
 
 
 def is_tracing() -> bool:
+    """Whether this thread is tracing a function."""
     return bool(getattr(_state, "stack", None))
 
 

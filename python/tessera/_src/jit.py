@@ -214,6 +214,10 @@ def jit(
 ) -> Any:
     """Compiles a function for a mesh; usable as @ts.jit or @ts.jit(mesh=...).
 
+    What it returns is called like the function. For arguments like those of a call it also has
+    .lower(*args), the program (see Lowered), and .explain(*args), why each collective is there;
+    .clear_cache() forgets compiled programs.
+
     Args:
         mesh: where it runs; by default that of `with mesh:`, else one device.
         in_shardings: per argument (a sequence, or a dict by name) a PartitionSpec, or a tree of them
@@ -228,7 +232,8 @@ def jit(
         options: {"forbidImplicit": ["all_gather"]} makes collectives of these kinds an error.
 
     A program is compiled per kind of arguments: structure, shapes, dtypes, layouts of ts.Arrays,
-    static values, mesh. A function keeps the 128 used last; all of them stay on disk (see TESSERA_CACHE_DIR).
+    static values, mesh. A function keeps the 128 used last; all of them stay on disk (see
+    TESSERA_CACHE_DIR).
     Functions may be called from several threads.
 
     Raises:

@@ -60,14 +60,17 @@ class Mesh:
 
     @property
     def shape(self) -> dict[str, int]:
+        """Size of each axis by name."""
         return dict(self.axes)
 
     @property
     def axis_names(self) -> tuple[str, ...]:
+        """Names of the axes, the one that varies slowest first."""
         return tuple(name for name, _ in self.axes)
 
     @property
     def size(self) -> int:
+        """The number of devices."""
         return math.prod(size for _, size in self.axes)
 
     def __getitem__(self, axis: str) -> int:

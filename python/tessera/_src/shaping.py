@@ -11,6 +11,7 @@ import numpy as np
 
 from tessera._src import dtypes
 from tessera._src.errors import ShapeError, TraceError
+from tessera._src.graph import scalar_text
 from tessera._src.tracer import (
     Tracer,
     broadcast,
@@ -245,8 +246,6 @@ def pad(x: Any, widths: Any, mode: str = "constant", *, constant_values: Any = 0
         return source
     low, high = [int(p) for p in pairs[:, 0]], [int(p) for p in pairs[:, 1]]
     shape = [size + a + b for size, a, b in zip(source.shape, low, high)]
-    from tessera._src.graph import scalar_text
-
     element = scalar_text(constant_values, source.dtype)
     if source.dtype != dtypes.bool_:
         element += f" : {dtypes.MLIR_NAMES[source.dtype]}"

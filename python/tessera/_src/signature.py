@@ -15,6 +15,8 @@ from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec
 from tessera._src.source import function_location
 from tessera._src.tracing import Argument, abstract, is_spec, plain_spec
 
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
 
 class Signature:
     """The parameters of a function, and what ts.jit's options and annotations say about them."""
@@ -95,14 +97,12 @@ class Signature:
                   unifier: Unifier) -> list[Argument]:
         """Names, shapes, dtypes and layouts of the leaves; their named dimensions are unified."""
         positional, named = structure.children
-        # Positional arguments past the parameters belong to *args.
-        names = [self.names[min(i, len(self.names) - 1)] if self.names else f"arg{i}"
-                 for i in range(len(positional.children))]
+        names = self._positional_names(len(positional.children))
         entries = list(zip(names, positional.children)) + list(zip(named.keys, named.children))
-        given = self._given_specs(entries)
+        given = self._given_specs(names, named.keys)
         result: list[Argument] = []
         for position, (name, child) in enumerate(entries):
-            annotation = self.annotations.get(name)
+            annotation = self.annotations.get(name.partition(".")[0])
             annotation = annotation if isinstance(annotation, MeshTensorSpec) else None
             wanted = given[position] if given[position] is not None else annotation
             try:
@@ -122,11 +122,18 @@ class Signature:
                 result.append(Argument(path, shape, dtype, plain))
         return result
 
-    def _given_specs(self, entries: list[tuple[str, tree.TreeDef]]) -> list[Any]:
+    def _positional_names(self, count: int) -> list[str]:
+        """Names of so many traced positional arguments; those of *args as "args.0", "args.1"."""
+        kinds = {name: p.kind for name, p in self.parameters.parameters.items()}
+        names = [n for n, kind in kinds.items() if n not in self.statics and kind in _POSITIONAL]
+        rest = [n for n, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL]
+        return names[:count] + [f"{rest[0]}.{i}" for i in range(count - len(names))]
+
+    def _given_specs(self, positional: Sequence[str], named: Sequence[str]) -> list[Any]:
         """The entry of in_shardings for each argument."""
         given = self.in_shardings
         if given is None or is_spec(given):
-            return [given] * len(entries)
+            return [given] * (len(positional) + len(named))
         if not isinstance(given, (dict, list, tuple)):
             raise ConfigError("TS4007", "in_shardings is no layout", got=repr(given),
                               choices=["a PartitionSpec", "one per argument", "a dict by name"],
@@ -137,12 +144,16 @@ class Signature:
                     raise ConfigError("TS4007", f"in_shardings names '{name}', which is no parameter "
                                       f"of {self.name}", choices=self.names,
                                       hint=did_you_mean(name, self.names))
-            return [given.get(name) for name, _ in entries]
-        by_name = dict(zip([n for n in self.names if n not in self.statics], given))
-        if len(given) > len(self.names) - len(self.statics):
+            # The entry of *args is that of each of them.
+            return [given.get(name.partition(".")[0]) for name in (*positional, *named)]
+        names = [name for name in self.names if name not in self.statics]
+        if any("." in name for name in positional):
+            names = list(positional)
+        if len(given) > len(names):
             raise ConfigError("TS4007", "in_shardings has more entries than there are arguments",
-                              expected=len(self.names) - len(self.statics), got=len(given))
-        return [by_name.get(name) for name, _ in entries]
+                              expected=len(names), got=len(given))
+        by_name = dict(zip(names, given))
+        return [by_name.get(name) for name in (*positional, *named)]
 
     def annotated_arguments(self, dims: Mapping[str, int]) -> dict[str, ShapeDtypeStruct]:
         """Arguments of the shapes that the annotations give, by name; `dims` sizes their names."""

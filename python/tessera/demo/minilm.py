@@ -212,7 +212,8 @@ def sizes(text: str) -> list[int]:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the demo; 0 if all of it worked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--tp", type=sizes, default=[1, 2, 4], metavar="1,2,4", help="sizes of the tensor-parallel mesh axis")
+    parser.add_argument("--tp", type=sizes, default=[1, 2, 4], metavar="1,2,4",
+                        help="sizes of the tensor-parallel mesh axis")
     parser.add_argument("--threads", type=int, help="threads of all devices together")
     parser.add_argument("--target", default="cuda:sm_90a", help="what to compile for ahead of time")
     parser.add_argument("--output", type=Path, default=Path("build" if Path("build").is_dir() else "."),

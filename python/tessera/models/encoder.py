@@ -62,6 +62,7 @@ class EncoderConfig:
 
     @property
     def head_size(self) -> int:
+        """Elements of a query, key or value of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
     @classmethod

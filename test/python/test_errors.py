@@ -62,7 +62,9 @@ def test_mesh_larger_than_the_device_count(monkeypatch):
 
 @pytest.mark.parametrize("shape, names", [({"a b": 2}, None), ({"a": 0}, None), ((2, 2), ("a", "a")),
                                           ((2,), ("a", "b")), ({"a": True}, None), ({}, None),
-                                          ({"a": -1}, None), ({"a": 2.0}, None), (4, None)])
+                                          ({"a": -1}, None), ({"a": 2.0}, None), (4, None),
+                                          ([("a", 2)], ("a",)), ({"a": 2}, ("a",)), ((2, 2), None),
+                                          ([("a", 2), 3], None), ("a=2", None)])
 def test_malformed_meshes(shape, names):
     with pytest.raises(ts.ShardingError) as caught:
         ts.make_mesh(shape, names)
@@ -196,6 +198,19 @@ def test_internal_frames_are_hidden():
         (lambda x: x.astype(ts.i32) + (1 << 40), "TS1013"),
         (lambda x: ts.add(x, {"a": 1}), "TS1014"),
         (lambda x: ts.random.normal(x, (3,)), "TS3016"),
+        (lambda x: ts.random.fold_in(ts.random.key(1), 0.5), "TS1020"),
+        (lambda x: ts.repeat(x, -1, 0), "TS3022"),
+        (lambda x: ts.zeros((2, -1)), "TS3022"),
+        (lambda x: x.sum(x[0, 0].astype(ts.i32)), "TS1009"),
+        (lambda x: ts.softmax(x, axis=(0, 1)), "TS1010"),
+        (lambda x: ts.einsum(x, x), "TS1033"),
+        (lambda x: ts.einsum("aa", x), "TS3014"),
+        (lambda x: ts.diagonal(x, 3), "TS3020"),
+        (lambda x: ts.diagonal(x, 0, 1, -1), "TS3008"),
+        (lambda x: x[np.ones(3, bool)], "TS3012"),
+        (lambda x: x[5], "TS3012"),
+        (lambda x: x == None, "TS1014"),  # noqa: E711 (what a user writes)
+        (lambda x: x + np.ones(3, np.int8), "TS1001"),
     ],
 )
 def test_misuse_is_refused_at_the_users_line(function, code):
@@ -232,6 +247,8 @@ def test_arguments_that_are_no_arrays_point_to_static_arguments():
     ({"out_shardings": (ts.P(), ts.P())}, "TS4007"), ({"mesh": {"tp": 2}}, "TS4010"),
     ({"threads": -1}, "TS4010"), ({"options": {"forbid": []}}, "TS4010"),
     ({"options": {"forbidImplicit": ["allgather"]}}, "TS4010"),
+    ({"options": {"forbidImplicit": "all_gather"}}, "TS4010"), ({"target": 90}, "TS4002"),
+    ({"target": "cpu:<model>"}, "TS4002"), ({"device": ["cpu"]}, "TS4003"), ({"threads": "2"}, "TS4010"),
 ])
 def test_unknown_options_list_the_valid_ones(options, code):
     with pytest.raises(ts.ConfigError) as caught:
@@ -297,6 +314,83 @@ def test_instances_that_are_no_trees_point_to_registering():
     check(caught, "TS1022", "'self' is a Model", "ts.tree.register_dataclass")
 
 
+@pytest.mark.parametrize("function, said", [
+    (lambda x: x[5], ["index 5 is out of range for dimension 0 of size 2", "-2 to 1"]),
+    (lambda x: np.mean(x), ["np.mean works on host arrays", "use ts.mean"]),
+    (lambda x: np.arctan(x), ["np.arctan works", "did you mean ts."]),
+    (lambda x: np.linalg.norm(x), ["np.linalg.norm works", "there is no ts function of this name"]),
+    (lambda x: np.exp(x, where=True), ["np.exp has options"]),
+    (lambda x: np.add.reduce(x), ["np.add.reduce works", "use ts.add"]),
+    (lambda x: __import__("math").exp(x[0, 0]), ["the module math", "ts.exp"]),
+    (lambda x: x.permute(1, 0), ["no attribute 'permute'", "x.transpose"]),
+    (lambda x: x.reshap(6), ["no attribute 'reshap'", "did you mean 'reshape'?"]),
+    (lambda x: x.device, ["no attribute 'device'", "on no device"]),
+    (lambda x: x.gelu(), ["no attribute 'gelu'", "use ts.gelu"]),
+    (lambda x: x == None, ["is None"]),  # noqa: E711
+    (lambda x: ts.zeros(x[0, 0].astype(ts.i32)), ["index or a size", "static_argnames"]),
+    (lambda x: ts.with_sharding_constraint(x, ts.P("tp")), ["the function has no mesh"]),
+    (lambda x: x + np.ones(3, np.int8), ["int8", ".astype(np.int32)"]),
+    (lambda x: x + np.ones(3, np.float128), ["float128", ".astype(np.float32)"]),
+])
+def test_errors_name_what_to_write_instead(function, said):
+    with pytest.raises(ts.TesseraError) as caught:
+        lower(function, X)
+    check(caught, caught.value.code, *said)
+
+
+def test_results_that_are_no_arrays_point_at_the_function():
+    def f(x):
+        return {"a": x, "b": "text"}
+
+    with pytest.raises(ts.TraceError) as caught:
+        lower(f, X)
+    check(caught, "TS1023", "result 'b' is a str")
+    assert caught.value.location.line == f.__code__.co_firstlineno
+
+
+@pytest.mark.parametrize("items", [(ts.f32, "B"), ("B", ts.f32, ts.f64), ("B", ts.P(), ts.P()), (-1,), (2.5,),
+                                   (..., "B")], ids=str)
+def test_malformed_annotations(items):
+    with pytest.raises(ts.TraceError) as caught:
+        ts.MeshTensor[items]
+    check(caught, "TS1006", "expected: names, sizes or None", 'MeshTensor["B", "D", ts.f32')
+
+
+def test_trees_for_annotated_tensors_are_refused():
+    def f(x: ts.MeshTensor["B", "D"]):
+        return x
+
+    with pytest.raises(ts.ShapeError) as caught:
+        lower(f, [X, X])
+    check(caught, "TS3002", "argument 'x' is a list", "in_shardings")
+
+
+@pytest.mark.parametrize("shape", [-1, (2, -1), (2.5,), ("B",), (True,)], ids=str)
+def test_shapes_of_no_tensor_are_refused(shape):
+    with pytest.raises(ts.ShapeError) as caught:
+        ts.ShapeDtypeStruct(shape)
+    check(caught, "TS3022")
+
+
+def test_lists_that_are_no_arrays_are_refused():
+    for value in ([[1, 2], [3]], "abc", {"a": 1}):
+        with pytest.raises(ts.TraceError) as caught:
+            ts.array(value)
+        check(caught, caught.value.code, "valid: " if value == "abc" else "array")
+
+
+def test_layouts_for_arrays_are_layouts():
+    with pytest.raises(ts.ConfigError) as caught:
+        ts.device_put(X, "cpu")
+    check(caught, "TS4007", "a PartitionSpec")
+
+
+def test_devices_of_meshes_are_known():
+    with pytest.raises(ts.ShardingError) as caught:
+        ts.make_mesh({"tp": 2}, device="gpu")
+    check(caught, "TS2003", "unknown kind of device 'gpu'", "cuda")
+
+
 def test_every_result_annotation_is_checked():
     def f(x: ts.MeshTensor["B", "D"]) -> tuple[ts.MeshTensor["B", "D"], ts.MeshTensor["D", "B"]]:
         return x, x
@@ -308,7 +402,9 @@ def test_every_result_annotation_is_checked():
 
 def test_names_of_functions_outside_of_a_trace():
     for function, name in ((lambda: ts.exp(X), "ts.exp"), (lambda: ts.add(X, 1), "ts.add"),
-                           (lambda: ts.einsum("ab", X), "ts.einsum"), (lambda: ts.ones(3), "ts.ones")):
+                           (lambda: ts.einsum("ab", X), "ts.einsum"), (lambda: ts.ones(3), "ts.ones"),
+                           (lambda: ts.nn.one_hot(X, 3), "ts.nn.one_hot"),
+                           (lambda: ts.random.normal(ts.random.key(1), (3,)), "ts.random.normal")):
         with pytest.raises(ts.TraceError) as caught:
             function()
         check(caught, "TS1007", f"{name} works on traced values only")

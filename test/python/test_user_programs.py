@@ -242,6 +242,17 @@ def test_dropout_is_the_same_on_every_mesh():
     np.testing.assert_array_equal(np.asarray(whole[0])[kept], (x * 2)[kept])
 
 
+def test_a_key_is_folded_with_numbers_into_other_keys():
+    def keys(key, step):
+        return ts.stack([ts.random.fold_in(key, n) for n in (0, 1, 2)] + [ts.random.fold_in(key, step)])
+
+    got = np.asarray(ts.jit(keys, mesh=FOUR)(ts.random.key(3), 2))
+    np.testing.assert_array_equal(got[2], got[3])
+    others = np.asarray(ts.jit(keys)(ts.random.key(1), 7))
+    split = np.asarray(ts.jit(lambda k: ts.random.split(k, 4))(ts.random.key(3)))
+    assert len({tuple(row) for row in (*got, *others, *split)}) == 3 + 4 + 4
+
+
 def test_positions_from_a_mask_of_padded_tokens():
     mask = (np.arange(6) < np.array([[6], [3], [1]])).astype(np.int32)
     f = ts.jit(lambda mask: ts.cumsum(mask, axis=1) * mask, mesh=FOUR, in_shardings=P("dp", "tp"))

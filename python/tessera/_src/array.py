@@ -127,22 +127,24 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return (Array, (self._host,))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class ShapeDtypeStruct:
     """An argument without elements, for lowering ahead of time."""
 
     shape: tuple[int, ...]
-    dtype: Any = dtypes.f32
-    sharding: NamedSharding | PartitionSpec | None = None
+    dtype: np.dtype
+    sharding: NamedSharding | PartitionSpec | None
 
-    def __post_init__(self) -> None:
-        sizes = self.shape if isinstance(self.shape, (tuple, list)) else (self.shape,)
+    def __init__(self, shape: Any, dtype: Any = dtypes.f32,
+                 sharding: NamedSharding | PartitionSpec | None = None):
+        sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
         for size in sizes:
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0:
-                raise ShapeError("TS3022", "a shape holds sizes", got=repr(self.shape),
+                raise ShapeError("TS3022", "a shape holds sizes", got=repr(shape),
                                  expected="integers of at least 0")
         object.__setattr__(self, "shape", tuple(int(size) for size in sizes))
-        object.__setattr__(self, "dtype", dtypes.canonical(self.dtype))
+        object.__setattr__(self, "dtype", dtypes.canonical(dtype))
+        object.__setattr__(self, "sharding", sharding)
 
 
 def _torch_bf16(x: Any) -> np.ndarray | None:

@@ -47,11 +47,12 @@ def canonical(dtype: Any, what: str = "") -> np.dtype:
     except TypeError:
         result = None
     if result not in MLIR_NAMES:
+        nearest = "float32" if result is not None and result.kind in "fc" else "int32"
         raise TraceError(
             "TS1001",
             f"element type {dtype!s}{f' of {what}' if what else ''} is not supported",
             choices=[name_of(d) for d in MLIR_NAMES],
-            hint="convert it first, such as with x.astype(np.int32)" if what else None,
+            hint=f"convert it first, such as with x.astype(np.{nearest})" if what else None,
         )
     return result
 

@@ -111,6 +111,9 @@ def einsum(spec: str, *operands: Any, preferred_element_type: Any = None) -> Tra
     Args:
         preferred_element_type: of the result; the operands' or f32.
     """
+    if not isinstance(spec, str):
+        raise TraceError("TS1033", "einsum begins with its indices", got=repr(spec),
+                         expected='a string such as "bsk,nk->bsn"')
     values = [lift(v) for v in operands]
     terms, out = _einsum_terms(spec, values)
     values, terms = zip(*[_without_repeats(v, t) for v, t in zip(values, terms)])

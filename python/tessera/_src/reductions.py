@@ -10,7 +10,7 @@ from typing import Any, Union
 from tessera._src import dtypes, elementwise, shaping
 from tessera._src.creation import iota
 from tessera._src.indexing import diagonal
-from tessera._src.tracer import Tracer, convert, emit, emit_simple, lift, normalise_axes
+from tessera._src.tracer import Tracer, convert, emit, emit_simple, lift, normalise_axes, normalise_axis
 
 Axes = Union[int, Sequence[int], None]
 
@@ -105,7 +105,7 @@ def _index_of(extremum: Any, x: Any, axis: int | None, keepdims: bool) -> Tracer
     if axis is None:
         found = _index_of(extremum, shaping.ravel(value), 0, False)
         return shaping.reshape(found, (1,) * value.ndim) if keepdims else found
-    (dim,) = normalise_axes(axis, value.ndim)
+    dim = normalise_axis(axis, value.ndim)
     top = extremum(value, dim, keepdims=True)
     # NaN, which wins, is not equal to itself.
     is_top = elementwise.logical_or(elementwise.equal(value, top), elementwise.isnan(value))
@@ -147,7 +147,7 @@ def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
     value = _number(_typed(x, dtype))
     if axis is None:
         value, axis = shaping.ravel(value), 0
-    (dim,) = normalise_axes(axis, value.ndim)
+    dim = normalise_axis(axis, value.ndim)
     size, reach = value.shape[dim], 1
     while reach < size:  # Hillis and Steele: each element has the sum of `reach` elements so far.
         head = value[(slice(None),) * dim + (slice(0, size - reach),)]
@@ -160,7 +160,7 @@ def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
 def diff(x: Any, n: int = 1, axis: int = -1) -> Tracer:
     """Differences of neighbours along a dimension, n times over."""
     value = lift(x)
-    (dim,) = normalise_axes(axis, value.ndim)
+    dim = normalise_axis(axis, value.ndim)
     before = (slice(None),) * dim
     for _ in range(n):
         value = elementwise.subtract(value[(*before, slice(1, None))], value[(*before, slice(None, -1))])
@@ -170,7 +170,7 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Tracer:
 def softmax(x: Any, axis: int = -1) -> Tracer:
     """Exponentials normalised to sum 1 along a dimension."""
     value = elementwise.as_float(lift(x))
-    (dim,) = normalise_axes(axis, value.ndim)
+    dim = normalise_axis(axis, value.ndim)
     return emit_simple("softmax", f" dim {dim}", value, value.shape)
 
 

@@ -49,6 +49,17 @@ def bits(key: Any, shape: Any = ()) -> Tracer:
     return _rng("bits", key, shape, dtypes.i32)
 
 
+def fold_in(key: Any, data: Any) -> Tracer:
+    """A key of its own for each integer `data`, such as the number of a layer or of a step."""
+    value = lift(data)
+    if value.shape or not dtypes.is_int(value.dtype):
+        raise TraceError("TS1020", "a key is folded with one integer", got=repr(data))
+    # Mixed between two rounds, so that no two keys and numbers give the same words; the constant
+    # keeps the result apart from keys that `split` gives.
+    mixer = shaping.stack([convert(value, dtypes.i32), lift(0x666F6C64)])
+    return bits(elementwise.bitwise_xor(bits(key, (2,)), mixer), (2,))
+
+
 def split(key: Any, count: int = 2) -> Tracer:
     """`count` independent keys, of shape [count, 2]."""
     return _rng("bits", key, (count, 2), dtypes.i32)

@@ -24,21 +24,23 @@ from tessera._src.tracer import (
 )
 
 
-def as_shape(shape: Any) -> tuple[int, ...]:
-    """Sizes from one integer or a sequence of them, or an error."""
+def as_shape(shape: Any, least: int | None = 0) -> tuple[int, ...]:
+    """Sizes from one integer or a sequence of them, or an error; none is below `least`."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     for size in sizes:
         if isinstance(size, Tracer):
             size.__index__()
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
             raise TraceError("TS1010", "a shape holds integers", got=repr(shape))
+        if least is not None and size < least:
+            raise ShapeError("TS3022", "a size or a count is negative", got=repr(shape))
     return tuple(int(size) for size in sizes)
 
 
 def reshape(x: Any, *shape: Any) -> Tracer:
     """The elements in row-major order under another shape; one size may be -1."""
     value = lift(x)
-    sizes = as_shape(shape[0] if len(shape) == 1 else shape)
+    sizes = as_shape(shape[0] if len(shape) == 1 else shape, least=None)
     unknown = [i for i, size in enumerate(sizes) if size < 0]
     known = math.prod(size for size in sizes if size >= 0)
     if len(unknown) == 1 and sizes[unknown[0]] == -1 and known and value.size % known == 0:
@@ -201,7 +203,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Tracer:
     if axis is None:
         return reshape(roll(ravel(value), shift, 0), value.shape)
     dim = normalise_axis(axis, value.ndim)
-    (shift,) = as_shape(shift)
+    (shift,) = as_shape(shift, least=None)
     shift %= value.shape[dim]
     if not shift:
         return value

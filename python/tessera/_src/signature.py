@@ -104,6 +104,10 @@ class Signature:
         for position, (name, child) in enumerate(entries):
             annotation = self.annotations.get(name.partition(".")[0])
             annotation = annotation if isinstance(annotation, MeshTensorSpec) else None
+            if annotation is not None and child is not tree.LEAF and child.count:
+                raise ShapeError("TS3002", f"argument '{name}' is a {child.kind.__name__}, its "
+                                 "annotation one tensor", expected=annotation,
+                                 hint="annotate tensors; in_shardings lays out trees of them")
             wanted = given[position] if given[position] is not None else annotation
             try:
                 specs = tree.broadcast_prefix(wanted, child, is_spec)

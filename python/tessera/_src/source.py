@@ -69,11 +69,15 @@ def caller_location() -> Location | None:
 
 
 def api_name() -> str:
-    """The package's function that the user called."""
+    """The package's function that the user called, as "ts.random.normal"."""
     frame, name = sys._getframe(1), "this function"
     while frame is not None and is_internal(frame.f_code.co_filename):
         name = frame.f_code.co_name
         frame = frame.f_back
+    public = sys.modules.get("tessera")
+    for module in ("random", "nn"):
+        if not hasattr(public, name) and hasattr(getattr(public, module, None), name):
+            return f"ts.{module}.{name}"
     return f"ts.{name}"
 
 

@@ -77,7 +77,9 @@ class Tracer:
         raise self._needs_elements("complex()", "there are no complex element types")
 
     def __index__(self) -> int:
-        raise self._needs_elements("using it as an index or a size", "use ts.take, or a static int")
+        raise self._needs_elements(
+            "using it as an index or a size",
+            "make it a static argument with static_argnames, or look elements up with ts.take")
 
     def __float__(self) -> float:
         raise self._needs_elements(
@@ -157,6 +159,8 @@ class NoAttribute(TraceError, AttributeError):
 
 def normalise_axis(axis: int, rank: int, what: str = "axis") -> int:
     """A non-negative axis."""
+    if isinstance(axis, Tracer):
+        axis.__index__()
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TraceError("TS1010", f"{what} must be an integer", got=repr(axis))
     if not -rank <= axis < rank:
@@ -169,7 +173,7 @@ def normalise_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ..
     """Ascending, distinct, non-negative axes; None means all."""
     if axes is None:
         return tuple(range(rank))
-    listed = [axes] if isinstance(axes, (int, np.integer)) else list(axes)
+    listed = list(axes) if isinstance(axes, (list, tuple, range, set)) else [axes]
     result = sorted(normalise_axis(a, rank) for a in listed)
     if len(set(result)) != len(result):
         raise ShapeError("TS3005", f"an axis is named twice in {tuple(listed)}")

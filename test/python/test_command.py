@@ -51,6 +51,27 @@ def test_artefacts_are_written_whole(program, tmp_path):
     assert output.read_bytes() and not list(tmp_path.glob(".*"))
 
 
+@needs_compiler
+@pytest.mark.parametrize("target", ["cpu", "cuda:sm_80", "cuda:sm_90a", "cuda:sm_100a", "emulated"])
+def test_every_stage_of_every_target(target, program, tmp_path, capfd):
+    found = {"tessera": b"tessera.contract", "layouts": b"{tp}", "reshards": b"tessera.gelu",
+             "local": b"dist.all_reduce", "kernels": b"tile.kernel", "plan": b"plan.launch",
+             "artefact": b"TESSERA"}
+    found |= {"llvm": b"llvm.func", "object": b"\x7fELF"} if target == "cpu" else {
+        "nvvm": b"nvvm.", "ptx": b".visible .entry"}
+    found |= {"cubin": b"\x7fELF"} if target.startswith("cuda") else {}
+    output = tmp_path / "out"
+    for stage, part in found.items():
+        status = main([f"{program}:good", "--shapes=B=4", f"--target={target}", f"--emit={stage}",
+                       "-o", str(output)])
+        shown = capfd.readouterr().err
+        if "ptxas not found" in shown:
+            continue  # tools/setup installs it.
+        assert status == 0, shown
+        assert part in output.read_bytes(), stage
+        output.unlink()
+
+
 @pytest.mark.parametrize("arguments, said", [
     (["{0}:good"], ["sizes of ['B']", "--shapes", "program.py:4"]),
     (["{0}:good", "--shapes", "B"], ["NAME=SIZE"]),

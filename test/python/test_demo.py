@@ -17,6 +17,11 @@ def test_meshes_that_do_not_divide_the_heads_are_refused_first(tmp_path):
         minilm.main(["--tp", "1,5", "--output", str(tmp_path)])
 
 
+def test_unknown_targets_are_refused_first(tmp_path):
+    with pytest.raises(ts.ConfigError, match="unknown target 'cuda:sm_91'"):
+        minilm.main(["--target", "cuda:sm_91", "--output", str(tmp_path)])
+
+
 @pytest.mark.parametrize("text", ["x", "0", "1,,2", ""])
 def test_sizes_that_are_no_numbers_show_the_usage(text, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -227,6 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
     encoder = Encoder.from_pretrained(folder)
     for tp in options.tp:  # Before anything takes time.
         encoder.function(ts.make_mesh({"tp": tp}))
+    encoder.function(ts.make_mesh({"tp": 2}), target=options.target)
     tokens = encoder.tokenize(SENTENCES)
     layers = encoder.config.num_hidden_layers
     count = sum(p.size for p in encoder.params.values())

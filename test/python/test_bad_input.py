@@ -178,6 +178,14 @@ def test_without_ptxas_jit_says_so_at_the_users_line_and_the_cpu_still_works(tmp
     np.testing.assert_array_equal(ts.jit(lambda x: x + 1, device="emulated")(x), x + 1)
 
 
+def test_a_python_without_numpy_says_which_one_has_it():
+    done = subprocess.run([sys.executable, "-S", "-m", "tessera.compile", "program.py:f"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "tessera needs the package" in last and sys.executable in last and "--python=" in last
+
+
 @needs_runtime
 @pytest.mark.parametrize("spoil, said", [
     (lambda data: data[:40], "damaged"),

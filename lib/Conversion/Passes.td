@@ -20,7 +20,6 @@ def ConvertTesseraToTile : Pass<"convert-tessera-to-tile", "::mlir::ModuleOp"> {
   let options = [
     Option<"target", "target", "std::string", "\"cpu\"",
            "What the block sizes are for: cpu or cuda">];
-  let statistics = [Statistic<"numKernels", "kernels", "Distinct kernels formed">];
   let dependentDialects = ["::tessera::tile::TileDialect", "::mlir::func::FuncDialect"];
 }
 

@@ -23,7 +23,6 @@ def SimplifyCollectives : Pass<"dist-simplify-collectives", "::mlir::ModuleOp"> 
     of a new collective joins those it stands for, with its own bytes and time.
   }];
   let dependentDialects = ["::tessera::dist::DistDialect", "::tessera::TesseraDialect"];
-  let statistics = [Statistic<"numShared", "shared", "Collectives that equalled an earlier one">];
 }
 
 #endif // TESSERA_DIST_TRANSFORMS_PASSES_TD

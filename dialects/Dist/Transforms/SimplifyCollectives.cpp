@@ -239,7 +239,6 @@ struct SimplifyCollectivesPass
           (*equal)->setAttr(whyName, why);
         op.replaceAllUsesWith(*equal);
         op.erase();
-        ++numShared;
         changed = true;
       }
     });

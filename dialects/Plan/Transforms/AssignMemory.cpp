@@ -37,13 +37,11 @@ struct AssignMemoryPass : tessera::impl::AssignMemoryBase<AssignMemoryPass> {
       }
       pieces.push_back(piece);
       requests.push_back(request);
-      pieceBytes += request.bytes;
     }
     ArenaPlan arena = planArena(requests, abi::bufferAlignment);
     for (auto [piece, offset] : llvm::zip_equal(pieces, arena.offsets))
       piece.setOffset(offset);
     program.setArena(arena.bytes);
-    arenaBytes += arena.bytes;
   }
 };
 } // namespace

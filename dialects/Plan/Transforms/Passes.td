@@ -12,9 +12,6 @@ def AssignMemory : Pass<"plan-assign-memory", "::tessera::plan::ProgramOp"> {
     plan.allocate and `arena` of the program; steps and their order stay.
     Quadratic in the number of pieces.
   }];
-  let statistics = [
-    Statistic<"arenaBytes", "arena-bytes", "Bytes of the arena">,
-    Statistic<"pieceBytes", "piece-bytes", "Bytes of all pieces together">];
 }
 
 #endif // TESSERA_PLAN_TRANSFORMS_PASSES_TD

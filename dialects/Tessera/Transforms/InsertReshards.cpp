@@ -61,8 +61,6 @@ public:
     return success();
   }
 
-  int64_t numReshards = 0;
-
 private:
   /// The axes of each factor.
   using Assignment = std::vector<AxisList>;
@@ -273,10 +271,8 @@ private:
       return made = copy->getResult(0);
     }
     builder.setInsertionPointAfterValue(value);
-    auto op = ReshardOp::create(builder, user->getLoc(), type, value,
-                                explainReshard(value, wanted, rule));
-    ++numReshards;
-    return made = op;
+    return made = ReshardOp::create(builder, user->getLoc(), type, value,
+                                    explainReshard(value, wanted, rule));
   }
 
   void resolve(ConstrainOp op) {
@@ -326,10 +322,8 @@ struct InsertReshardsPass : impl::InsertReshardsBase<InsertReshardsPass> {
         function.emitError("unknown mesh @") << *name;
         return signalPassFailure();
       }
-      Resharder resharder(function, *mesh);
-      if (failed(resharder.run()))
+      if (failed(Resharder(function, *mesh).run()))
         return signalPassFailure();
-      numReshards += resharder.numReshards;
     }
   }
 };

@@ -70,7 +70,6 @@ def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
     Each reshard says why in `#dist.why`.
   }];
   let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];
-  let statistics = [Statistic<"numReshards", "reshards", "Reshards that were inserted">];
 }
 
 def Partition : Pass<"tessera-partition", "::mlir::ModuleOp"> {

@@ -303,7 +303,6 @@ struct ConvertTesseraToTilePass
           failed(FunctionConverter(function, sizes, kernels).run()))
         return signalPassFailure();
     }
-    numKernels += kernels.size();
   }
 };
 

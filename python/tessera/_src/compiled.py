@@ -14,7 +14,7 @@ from tessera._src import dtypes, native, reports, targets, tree
 from tessera._src.array import Array, ShapeDtypeStruct, as_numpy
 from tessera._src.errors import CheckpointError, ConfigError, TraceError
 from tessera._src.files import write_whole
-from tessera._src.tracer import is_scalar, weak_scalar_dtype
+from tessera._src.operands import is_scalar, weak_scalar_dtype
 from tessera._src.tracing import Argument, Program, abstract, argument_as_numpy
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from tessera._src import dtypes, elementwise, shaping
 from tessera._src.errors import ShapeError, TraceError
-from tessera._src.tracer import Tracer, constant, convert, emit, lift, normalise_axis
+from tessera._src.operands import constant, convert, emit, lift, normalise_axis
+from tessera._src.tracer import Tracer
 
 
 def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:

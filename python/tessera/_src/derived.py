@@ -45,7 +45,8 @@ from tessera._src.elementwise import (
     where,
 )
 from tessera._src.errors import TraceError
-from tessera._src.tracer import Tracer, lift, promote_operands
+from tessera._src.operands import lift, promote_operands
+from tessera._src.tracer import Tracer
 
 
 def ceil(x: Any) -> Tracer:

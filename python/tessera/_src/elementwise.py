@@ -10,8 +10,7 @@ import numpy as np
 
 from tessera._src import dtypes
 from tessera._src.errors import TraceError
-from tessera._src.tracer import (
-    Tracer,
+from tessera._src.operands import (
     broadcast,
     broadcast_shapes,
     convert,
@@ -20,6 +19,7 @@ from tessera._src.tracer import (
     lift,
     promote_operands,
 )
+from tessera._src.tracer import Tracer
 
 
 def _named(name: str, document: str, function: Callable) -> Callable:

@@ -13,8 +13,7 @@ import numpy as np
 from tessera._src import dtypes, elementwise
 from tessera._src.errors import ShapeError, TraceError
 from tessera._src.shaping import moveaxis, reshape
-from tessera._src.tracer import (
-    Tracer,
+from tessera._src.operands import (
     broadcast,
     broadcast_shapes,
     convert,
@@ -23,6 +22,7 @@ from tessera._src.tracer import (
     lift,
     normalise_axis,
 )
+from tessera._src.tracer import Tracer
 
 _INDEX_KINDS = ("integers", "slices", "None", "...", "integer arrays")
 

@@ -11,7 +11,8 @@ from tessera._src import dtypes, elementwise, products, shaping
 from tessera._src.creation import full
 from tessera._src.errors import ConfigError, ShapeError
 from tessera._src.graph import scalar_text
-from tessera._src.tracer import Tracer, convert, emit, lift
+from tessera._src.operands import convert, emit, lift
+from tessera._src.tracer import Tracer
 
 
 def _column(value: Any, x: Tracer, what: str) -> Tracer:

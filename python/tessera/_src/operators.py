@@ -10,7 +10,8 @@ import numpy as np
 from tessera._src import derived, elementwise, indexing, products, reductions, shaping
 from tessera._src.errors import ShardingError, TraceError
 from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec, layout_text
-from tessera._src.tracer import Tracer, emit, lift
+from tessera._src.operands import emit, lift
+from tessera._src.tracer import Tracer
 
 
 def with_sharding_constraint(x: Any, spec: PartitionSpec | NamedSharding) -> Tracer:

@@ -8,7 +8,8 @@ from typing import Any
 from tessera._src import dtypes, elementwise, reductions, shaping
 from tessera._src.errors import ShapeError, TraceError
 from tessera._src.indexing import diagonal
-from tessera._src.tracer import Tracer, broadcast_shapes, convert, emit, lift
+from tessera._src.operands import broadcast_shapes, convert, emit, lift
+from tessera._src.tracer import Tracer
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

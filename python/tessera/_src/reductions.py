@@ -10,7 +10,8 @@ from typing import Any, Union
 from tessera._src import dtypes, elementwise, shaping
 from tessera._src.creation import iota
 from tessera._src.indexing import diagonal
-from tessera._src.tracer import Tracer, convert, emit, emit_simple, lift, normalise_axes, normalise_axis
+from tessera._src.operands import convert, emit, emit_simple, lift, normalise_axes, normalise_axis
+from tessera._src.tracer import Tracer
 
 Axes = Union[int, Sequence[int], None]
 

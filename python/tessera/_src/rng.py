@@ -9,7 +9,8 @@ import numpy as np
 
 from tessera._src import dtypes, elementwise, graph, shaping
 from tessera._src.errors import ShapeError, TraceError
-from tessera._src.tracer import Tracer, constant, convert, emit, lift
+from tessera._src.operands import constant, convert, emit, lift
+from tessera._src.tracer import Tracer
 
 
 def key(seed: int) -> Any:

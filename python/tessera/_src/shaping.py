@@ -12,8 +12,7 @@ import numpy as np
 from tessera._src import dtypes
 from tessera._src.errors import ShapeError, TraceError
 from tessera._src.graph import scalar_text
-from tessera._src.tracer import (
-    Tracer,
+from tessera._src.operands import (
     broadcast,
     convert,
     emit,
@@ -22,6 +21,7 @@ from tessera._src.tracer import (
     normalise_axes,
     normalise_axis,
 )
+from tessera._src.tracer import Tracer
 
 
 def as_shape(shape: Any, least: int | None = 0) -> tuple[int, ...]:

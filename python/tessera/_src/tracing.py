@@ -23,7 +23,8 @@ from tessera._src.errors import (
     without_internal_frames,
 )
 from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
-from tessera._src.tracer import Tracer, is_scalar, lift, weak_scalar_dtype
+from tessera._src.operands import is_scalar, lift, weak_scalar_dtype
+from tessera._src.tracer import Tracer
 
 
 @dataclass(frozen=True)

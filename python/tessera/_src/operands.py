@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""How operands become traced values: constants, conversion, broadcasting; and how ops are added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessera._src import dtypes, graph
+from tessera._src.errors import ShapeError, TraceError
+from tessera._src.tracer import Tracer
+
+
+def normalise_axis(axis: int, rank: int, what: str = "axis") -> int:
+    """A non-negative axis."""
+    if isinstance(axis, Tracer):
+        axis.__index__()
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TraceError("TS1010", f"{what} must be an integer", got=repr(axis))
+    if not -rank <= axis < rank:
+        raise ShapeError("TS3005", f"{what} {axis} is out of range for {rank} dimensions",
+                         choices=[f"{-rank} to {rank - 1}"] if rank else [])
+    return int(axis) % rank
+
+
+def normalise_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Ascending, distinct, non-negative axes; None means all."""
+    if axes is None:
+        return tuple(range(rank))
+    listed = list(axes) if isinstance(axes, (list, tuple, range, set)) else [axes]
+    result = sorted(normalise_axis(a, rank) for a in listed)
+    if len(set(result)) != len(result):
+        raise ShapeError("TS3005", f"an axis is named twice in {tuple(listed)}")
+    return tuple(result)
+
+
+def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tracer] = ()) -> Tracer:
+    """Adds an op; `text` ends before the result type, which is appended."""
+    owner = graph.current()
+    for operand in operands:
+        if operand.graph is not owner:
+            raise TraceError(
+                "TS1011",
+                "a traced value is used outside of the call that traced it",
+                got=repr(operand),
+                hint="return it from the traced function instead of storing it elsewhere",
+            )
+    shape = tuple(shape)
+    if 0 in shape:
+        raise ShapeError("TS3020", "a value without elements arises", got=shape,
+                         expected="sizes of at least 1")
+    type_text = owner.type_of(shape, dtype)
+    return Tracer(owner, owner.emit(text + type_text), type_text, shape, dtype)
+
+
+def emit_simple(name: str, attributes: str, operand: Tracer, shape: Sequence[int],
+                dtype: np.dtype | None = None) -> Tracer:
+    """An op of one operand printed as `name %x attributes : T -> U`."""
+    text = f"tessera.{name} {operand.value}{attributes} : {operand.type} -> "
+    return emit(text, shape, operand.dtype if dtype is None else dtype, [operand])
+
+
+def constant(value: np.ndarray, shape: Sequence[int] | None = None) -> Tracer:
+    """A constant; a single element fills `shape`."""
+    owner = graph.current()
+    value = np.asarray(value)
+    if value.nbytes > graph.MAX_CONSTANT_BYTES:
+        raise TraceError(
+            "TS1012",
+            f"an array of {value.nbytes >> 20} MiB is used inside a traced function",
+            hint="pass it as an argument: constants become part of the program's text",
+        )
+    shape = tuple(value.shape if shape is None else shape)
+    body = graph.dense_text(value)
+    key = (body, shape, value.dtype)
+    known = owner._constants.get(key)
+    if known is None:
+        dims = "".join(f"{d}x" for d in shape)
+        tensor = f"tensor<{dims}{dtypes.MLIR_NAMES[value.dtype]}>"
+        known = emit(f"tessera.constant {body} : {tensor} : ", shape, value.dtype)
+        owner._constants[key] = known
+    return known
+
+
+def is_scalar(value: Any) -> bool:
+    """A weak Python scalar. np.float64 is one of Python's floats, so it is weak too."""
+    return isinstance(value, (bool, int, float)) and not isinstance(value, np.bool_)
+
+
+def weak_scalar_dtype(value: bool | int | float, beside: np.dtype | None, what: str = "") -> np.dtype:
+    """The type a Python scalar takes beside a tensor of another; an integer must fit it."""
+    dtype = dtypes.weak_dtype(value, beside)
+    if dtypes.is_int(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise TraceError("TS1013", f"{value}{what} does not fit {dtypes.name_of(dtype)}",
+                         hint="np.int64(value) and .astype(ts.i64) make 64-bit integers")
+    return dtype
+
+
+def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
+    """Any operand as a traced value; a weak scalar takes its type from `beside`."""
+    if isinstance(value, Tracer):
+        return value
+    if is_scalar(value):
+        dtype = weak_scalar_dtype(value, beside)
+        return constant(np.asarray(value).astype(dtype), shape or ())
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (Tracer, list, tuple)) for v in value):
+        if any(isinstance(leaf, Tracer) for leaf in _leaves(value)):
+            from tessera._src.shaping import stack
+
+            return stack(value)
+    try:
+        array = np.asarray(value)
+        if isinstance(value, (list, tuple)) and array.dtype != object:  # Of Python scalars.
+            array = array.astype(_LIST_TYPES.get(array.dtype.kind, array.dtype))
+    except (TraceError, ValueError):
+        array = np.asarray(None)
+    if array.dtype == object:
+        raise TraceError("TS1014", f"a {type(value).__name__} is not an array", got=repr(value)[:80],
+                         expected="numbers, arrays, or lists of them of one shape",
+                         hint="compare with `is None`" if value is None else None)
+    return constant(array.astype(dtypes.canonical(array.dtype, "a constant"), copy=False))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    for item in value:
+        if isinstance(item, (list, tuple)):
+            yield from _leaves(item)
+        else:
+            yield item
+
+
+_LIST_TYPES = {"f": dtypes.f32, "i": dtypes.i32}
+
+
+def convert(value: Tracer, dtype: Any) -> Tracer:
+    """The value in another element type."""
+    dtype = dtypes.canonical(dtype)
+    return value if value.dtype == dtype else emit_simple("convert", "", value, value.shape, dtype)
+
+
+def broadcast_shapes(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The common shape by NumPy's rule: align at the right, sizes of 1 repeat."""
+    rank = max(map(len, shapes), default=0)
+    result = [1] * rank
+    for shape in shapes:
+        for position, size in enumerate(shape, rank - len(shape)):
+            if size != 1:
+                if result[position] not in (1, size):
+                    raise ShapeError(
+                        "TS3006",
+                        "shapes do not broadcast: " + " and ".join(str(s) for s in shapes),
+                        expected="sizes that are equal or 1, aligned at the last dimension",
+                        got=f"{result[position]} and {size} in dimension {position - rank}",
+                    )
+                result[position] = size
+    return tuple(result)
+
+
+def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
+    """The value repeated to `shape`, aligned at the right."""
+    shape = tuple(shape)
+    if value.shape == shape:
+        return value
+    if broadcast_shapes([value.shape, shape]) != shape:
+        raise ShapeError("TS3006", f"shape {value.shape} does not broadcast to {shape}")
+    dims = list(range(len(shape) - value.ndim, len(shape)))
+    return emit_simple("broadcast", f" dims {dims}", value, shape)
+
+
+def promote_operands(values: Sequence[Any]) -> list[Tracer]:
+    """Operands in one dtype and one shape: what NumPy does silently, as explicit ops."""
+    values = [v if is_scalar(v) else lift(v) for v in values]
+    strong = None
+    for value in values:
+        if not is_scalar(value):
+            strong = value.dtype if strong is None else dtypes.promote(strong, value.dtype)
+    for value in values:
+        if is_scalar(value):
+            strong = dtypes.weak_dtype(value, strong)
+    shape = broadcast_shapes([() if is_scalar(v) else v.shape for v in values])
+    return [broadcast(convert(lift(v, strong, shape), strong), shape) for v in values]

@@ -79,13 +79,14 @@ static std::string toText(json::Value value) {
   return text;
 }
 
-static void addError(json::Array &diagnostics, StringRef message) {
-  diagnostics.push_back(json::Object{{"severity", "error"},
-                                     {"message", message.str()},
-                                     {"file", ""},
-                                     {"line", 0},
-                                     {"column", 0},
-                                     {"notes", json::Array()}});
+/// An error without a place, as the only diagnostic.
+static std::string describeError(StringRef message) {
+  return toText(json::Array{json::Object{{"severity", "error"},
+                                         {"message", message.str()},
+                                         {"file", ""},
+                                         {"line", 0},
+                                         {"column", 0},
+                                         {"notes", json::Array()}}});
 }
 
 //===----------------------------------------------------------------------===//
@@ -159,9 +160,7 @@ TesseraResult *tesseraCompile(const char *source, size_t sourceSize,
   CompileOptions options;
   std::string problem = readOptions(optionsJson, options);
   if (!problem.empty()) {
-    json::Array diagnostics;
-    addError(diagnostics, problem);
-    result->diagnostics = toText(std::move(diagnostics));
+    result->diagnostics = describeError(problem);
     return result;
   }
   std::unique_ptr<MLIRContext> context = createCompilerContext();
@@ -169,11 +168,12 @@ TesseraResult *tesseraCompile(const char *source, size_t sourceSize,
   CompileOutput output;
   result->ok = succeeded(
       compile(*context, StringRef(source, sourceSize), options, output));
-  if (!result->ok && collector.diagnostics.empty())
-    addError(collector.diagnostics, "the compiler failed without a reason");
   if (result->ok)
     result->data = std::move(output.data);
-  result->diagnostics = toText(std::move(collector.diagnostics));
+  result->diagnostics =
+      !result->ok && collector.diagnostics.empty()
+          ? describeError("the compiler failed without a reason")
+          : toText(std::move(collector.diagnostics));
   result->report = toText(std::move(output.report));
   return result;
 }
@@ -228,9 +228,7 @@ TesseraResult *tesseraInterpret(const char *source, size_t sourceSize,
     problem = "the interpreter evaluates the stages tessera, layouts, reshards "
               "and local";
   if (!problem.empty()) {
-    json::Array diagnostics;
-    addError(diagnostics, problem);
-    result->diagnostics = toText(std::move(diagnostics));
+    result->diagnostics = describeError(problem);
     return result;
   }
   std::unique_ptr<MLIRContext> context = createCompilerContext();

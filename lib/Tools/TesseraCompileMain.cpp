@@ -98,11 +98,21 @@ static int compilePython(const Arguments &arguments, const char *program) {
       paths += std::string(":") + others;
     setenv("PYTHONPATH", paths.c_str(), /*overwrite=*/1);
   }
-  SmallVector<StringRef> command = {
-      *python,          "-m",           "tessera.compile",
-      arguments.input,  "--target",     arguments.target,
-      "--emit",         arguments.emit, "--shapes",
-      arguments.shapes, "-o",           arguments.output};
+  std::string jobs = std::to_string(arguments.jobs);
+  SmallVector<StringRef> command = {*python,
+                                    "-m",
+                                    "tessera.compile",
+                                    arguments.input,
+                                    "--target",
+                                    arguments.target,
+                                    "--emit",
+                                    arguments.emit,
+                                    "--shapes",
+                                    arguments.shapes,
+                                    "-o",
+                                    arguments.output,
+                                    "--jobs",
+                                    jobs};
   std::string forbidden = llvm::join(arguments.forbid, ",");
   if (!forbidden.empty())
     command.append({"--forbid-implicit", forbidden});
@@ -116,64 +126,59 @@ static int compilePython(const Arguments &arguments, const char *program) {
   return problem.empty() ? code : fail(problem);
 }
 
-int tessera::tesseraCompileMain(int argc, char **argv) {
-  llvm::InitLLVM init(argc, argv);
-  Arguments arguments;
-  cl::HideUnrelatedOptions(arguments.category);
-  cl::ParseCommandLineOptions(
-      argc, argv, "Tessera: compiles a tensor program ahead of time\n");
-
-  std::string problem = checkOutputs(arguments);
-  if (!problem.empty())
-    return fail(problem);
-  if (StringRef(arguments.input).contains(".py:")) {
-    if (arguments.entry.getNumOccurrences())
-      return fail("--entry is for .mlir files; '" + arguments.input +
-                  "' names its function");
-    return compilePython(arguments, argv[0]);
-  }
-  if (!arguments.shapes.empty())
-    return fail("--shapes is for module.py:function; '" + arguments.input +
-                "' has its shapes in its types");
-
-  CompileOptions options;
+/// Reads the options of a compilation; returns what is wrong with them, or "".
+static std::string readOptions(const Arguments &arguments,
+                               CompileOptions &options) {
+  std::string problem;
   std::optional<Target> target = Target::parse(arguments.target, problem);
   if (!target)
-    return fail(problem);
-  options.target = *target;
+    return problem;
   std::optional<Stage> stage = symbolizeStage(arguments.emit);
   if (!stage)
-    return fail("unknown stage '" + arguments.emit + "'; expected one of " +
-                listStages());
+    return "unknown stage '" + arguments.emit + "'; expected one of " +
+           listStages();
+  options.target = *target;
   options.emit = *stage;
   options.entry = arguments.entry;
   options.jobs = arguments.jobs;
   options.sourceName = arguments.input;
   options.forbidImplicit.assign(arguments.forbid.begin(),
                                 arguments.forbid.end());
+  return "";
+}
 
+/// Has every stage written into `folder`; returns why it cannot be, or "".
+static std::string dumpStagesTo(const std::string &folder,
+                                CompileOptions &options) {
+  if (std::error_code error = llvm::sys::fs::create_directories(folder))
+    return "cannot make folder '" + folder + "': " + error.message();
+  options.onStage = [folder](const StageInfo &info, ModuleOp module) {
+    llvm::SmallString<128> path(folder);
+    llvm::sys::path::append(path, info.name + ".mlir");
+    std::string text;
+    llvm::raw_string_ostream(text) << module << "\n";
+    std::string error = writeFile(path, text);
+    if (!error.empty())
+      llvm::errs() << "tessera-compile: warning: " << error << "\n";
+  };
+  return "";
+}
+
+static int compileModule(const Arguments &arguments) {
+  CompileOptions options;
+  std::string problem = readOptions(arguments, options);
+  if (!problem.empty())
+    return fail(problem);
   llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> file =
       llvm::MemoryBuffer::getFileOrSTDIN(arguments.input);
   if (!file)
     return fail("cannot read '" + arguments.input +
                 "': " + file.getError().message());
   std::string source = (*file)->getBuffer().str();
-
-  if (!arguments.dumpStages.empty()) {
-    if (std::error_code error =
-            llvm::sys::fs::create_directories(arguments.dumpStages))
-      return fail("cannot make folder '" + arguments.dumpStages +
-                  "': " + error.message());
-    options.onStage = [&](const StageInfo &info, ModuleOp module) {
-      llvm::SmallString<128> path(arguments.dumpStages);
-      llvm::sys::path::append(path, info.name + ".mlir");
-      std::string text;
-      llvm::raw_string_ostream(text) << module << "\n";
-      std::string error = writeFile(path, text);
-      if (!error.empty())
-        llvm::errs() << "tessera-compile: warning: " << error << "\n";
-    };
-  }
+  if (!arguments.dumpStages.empty())
+    problem = dumpStagesTo(arguments.dumpStages, options);
+  if (!problem.empty())
+    return fail(problem);
 
   std::unique_ptr<MLIRContext> context = createCompilerContext();
   llvm::SourceMgr sources;
@@ -191,4 +196,25 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
     problem = writeFile(arguments.report, text);
   }
   return problem.empty() ? 0 : fail(problem);
+}
+
+int tessera::tesseraCompileMain(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  Arguments arguments;
+  cl::HideUnrelatedOptions(arguments.category);
+  cl::ParseCommandLineOptions(
+      argc, argv, "Tessera: compiles a tensor program ahead of time\n");
+
+  std::string problem = checkOutputs(arguments);
+  if (!problem.empty())
+    return fail(problem);
+  bool isPython = StringRef(arguments.input).contains(".py:");
+  if (isPython && arguments.entry.getNumOccurrences())
+    return fail("--entry is for .mlir files; '" + arguments.input +
+                "' names its function");
+  if (!isPython && !arguments.shapes.empty())
+    return fail("--shapes is for module.py:function; '" + arguments.input +
+                "' has its shapes in its types");
+  return isPython ? compilePython(arguments, argv[0])
+                  : compileModule(arguments);
 }

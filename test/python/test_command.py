@@ -44,11 +44,28 @@ def test_stages_reports_and_dumps_are_written(program, tmp_path, capsysbinary):
 
 
 @needs_compiler
-def test_artefacts_are_written_whole(program, tmp_path):
-    output = tmp_path / "out.tsa"
+def test_an_output_leaves_no_temporary_file_beside_it(program, tmp_path):
+    output = tmp_path / "plan.mlir"
     assert main([f"{program}:good", "--shapes", "B=4", "--target=cuda:sm_80", "--emit=plan",
                  "-o", str(output)]) == 0
-    assert output.read_bytes() and not list(tmp_path.glob(".*"))
+    assert "plan.program @main" in output.read_text() and not list(tmp_path.glob(".*"))
+
+
+@needs_compiler
+def test_a_named_cpu_goes_through_the_stages_of_the_cpu(program, tmp_path):
+    folder = tmp_path / "stages"
+    assert main([f"{program}:good", "--shapes", "B=4", "--target=cpu:x86-64-v3", "--emit=plan",
+                 "-o", str(tmp_path / "plan.mlir"), "--dump-stages", str(folder)]) == 0
+    assert "llvm.func" in (folder / "llvm.mlir").read_text()
+    assert not (folder / "nvvm.mlir").exists()
+
+
+@needs_compiler
+def test_an_artefact_does_not_depend_on_the_jobs_that_made_it(program, tmp_path):
+    outputs = [tmp_path / f"{jobs}.tsa" for jobs in (1, 3)]
+    for jobs, output in zip((1, 3), outputs):
+        assert main([f"{program}:good", "--shapes", "B=4", f"--jobs={jobs}", "-o", str(output)]) == 0
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
 @needs_compiler

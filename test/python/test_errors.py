@@ -263,7 +263,7 @@ def test_unknown_stage_lists_the_stages():
 
 
 def test_stages_of_other_targets_are_refused():
-    for target, stage in (("cpu", "ptx"), ("cuda:sm_80", "llvm")):
+    for target, stage in (("cpu", "ptx"), ("cpu:x86-64-v3", "nvvm"), ("cuda:sm_80", "llvm")):
         with pytest.raises(ts.ConfigError) as caught:
             lower(lambda x: x, X, target=target).as_text(stage)
         check(caught, "TS4004", f"target '{target}' has no stage '{stage}'", "kernels")

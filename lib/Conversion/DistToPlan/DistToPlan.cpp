@@ -73,6 +73,17 @@ private:
   llvm::DenseMap<Value, int64_t> lastUse;
 };
 
+/// What a plan.collective takes from an op of dist; null where its kind has
+/// none.
+struct Collective {
+  plan::CollectiveKind kind;
+  dist::AxesAttr axes;
+  dist::WhyAttr why;
+  dist::ReductionKindAttr reduction = {};
+  IntegerAttr dim = {}, concatDim = {};
+  DenseI64ArrayAttr targets = {};
+};
+
 /// Builds the program of one function.
 class PlanBuilder {
 public:
@@ -92,11 +103,10 @@ private:
                                    const Twine &name);
   LogicalResult addBoundaries();
   LogicalResult addStep(Operation &op);
+  LogicalResult addLaunch(tile::LaunchOp op);
+  void addConstant(tessera::ConstantOp op);
   void addReturn(func::ReturnOp op);
-  void addCollective(Operation *op, plan::CollectiveKind kind,
-                     dist::AxesAttr axes, dist::ReductionKindAttr reduction,
-                     IntegerAttr dim, IntegerAttr concatDim,
-                     DenseI64ArrayAttr targets, dist::WhyAttr why);
+  void addCollective(Operation *op, const Collective &collective);
   void addDeviceValue(Operation *op, plan::DeviceQuery query,
                       dist::AxesAttr axes, int64_t size);
 
@@ -180,19 +190,60 @@ LogicalResult PlanBuilder::addBoundaries() {
   return success();
 }
 
-void PlanBuilder::addCollective(Operation *op, plan::CollectiveKind kind,
-                                dist::AxesAttr axes,
-                                dist::ReductionKindAttr reduction,
-                                IntegerAttr dim, IntegerAttr concatDim,
-                                DenseI64ArrayAttr targets, dist::WhyAttr why) {
+/// The collective that `op` is, if it is one.
+static std::optional<Collective> describeCollective(Operation *op) {
+  using Kind = plan::CollectiveKind;
+  using Result = std::optional<Collective>;
+  return llvm::TypeSwitch<Operation *, Result>(op)
+      .Case([](dist::AllReduceOp op) -> Result {
+        return Collective{Kind::all_reduce, op.getAxes(), op.getWhyAttr(),
+                          op.getKindAttr()};
+      })
+      .Case([](dist::AllGatherOp op) -> Result {
+        return Collective{Kind::all_gather,
+                          op.getAxes(),
+                          op.getWhyAttr(),
+                          {},
+                          op.getDimAttr()};
+      })
+      .Case([](dist::AllSliceOp op) -> Result {
+        return Collective{Kind::all_slice,
+                          op.getAxes(),
+                          op.getWhyAttr(),
+                          {},
+                          op.getDimAttr()};
+      })
+      .Case([](dist::ReduceScatterOp op) -> Result {
+        return Collective{Kind::reduce_scatter, op.getAxes(), op.getWhyAttr(),
+                          op.getKindAttr(), op.getDimAttr()};
+      })
+      .Case([](dist::AllToAllOp op) -> Result {
+        return Collective{Kind::all_to_all,     op.getAxes(),
+                          op.getWhyAttr(),      {},
+                          op.getSplitDimAttr(), op.getConcatDimAttr()};
+      })
+      .Case([](dist::PermuteOp op) -> Result {
+        return Collective{Kind::permute,
+                          dist::AxesAttr::get(op.getContext(), {}),
+                          op.getWhyAttr(),
+                          {},
+                          {},
+                          {},
+                          op.getTargetsAttr()};
+      })
+      .Default(Result());
+}
+
+void PlanBuilder::addCollective(Operation *op, const Collective &collective) {
   Value input = op->getOperand(0), result = op->getResult(0);
   Value from = bufferOf(input, op->getLoc());
   Value to = bufferOf(result, op->getLoc());
   plan::CollectiveOp::create(
       builder, op->getLoc(),
-      plan::CollectiveKindAttr::get(op->getContext(), kind), from, to, axes,
-      TypeAttr::get(input.getType()), TypeAttr::get(result.getType()),
-      reduction, dim, concatDim, targets, why);
+      plan::CollectiveKindAttr::get(op->getContext(), collective.kind), from,
+      to, collective.axes, TypeAttr::get(input.getType()),
+      TypeAttr::get(result.getType()), collective.reduction, collective.dim,
+      collective.concatDim, collective.targets, collective.why);
 }
 
 void PlanBuilder::addDeviceValue(Operation *op, plan::DeviceQuery query,
@@ -212,85 +263,54 @@ void PlanBuilder::addReturn(func::ReturnOp op) {
   }
 }
 
+LogicalResult PlanBuilder::addLaunch(tile::LaunchOp op) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(
+      op, op.getKernelAttr());
+  if (!kernel)
+    return op.emitOpError() << "refers to kernel " << op.getKernelAttr()
+                            << ", which does not exist";
+  SmallVector<Value> inputs, results;
+  for (Value input : op.getInputs())
+    inputs.push_back(bufferOf(input, op.getLoc()));
+  for (Value output : op.getOutputs())
+    results.push_back(bufferOf(output, op.getLoc()));
+  plan::LaunchOp::create(builder, op.getLoc(), op.getKernelAttr(),
+                         kernel.getGridAttr(), inputs, results);
+  return success();
+}
+
+void PlanBuilder::addConstant(tessera::ConstantOp op) {
+  Location loc = op.getLoc();
+  if (!isFilled(op)) {
+    buffers[op] = plan::ConstantOp::create(
+        builder, loc, bufferType(op.getType()), op.getValue());
+    return;
+  }
+  auto element =
+      cast<DenseElementsAttr>(op.getValue()).getSplatValue<Attribute>();
+  plan::FillOp::create(builder, loc, bufferOf(op, loc),
+                       cast<TypedAttr>(element));
+}
+
 LogicalResult PlanBuilder::addStep(Operation &step) {
-  using Kind = plan::CollectiveKind;
-  Location loc = step.getLoc();
+  if (std::optional<Collective> collective = describeCollective(&step))
+    return addCollective(&step, *collective), success();
+  using Query = plan::DeviceQuery;
   return llvm::TypeSwitch<Operation *, LogicalResult>(&step)
-      .Case([&](tile::LaunchOp op) -> LogicalResult {
-        auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(
-            op, op.getKernelAttr());
-        if (!kernel)
-          return op.emitOpError() << "refers to kernel " << op.getKernelAttr()
-                                  << ", which does not exist";
-        SmallVector<Value> inputs, results;
-        for (Value input : op.getInputs())
-          inputs.push_back(bufferOf(input, loc));
-        for (Value output : op.getOutputs())
-          results.push_back(bufferOf(output, loc));
-        plan::LaunchOp::create(builder, loc, op.getKernelAttr(),
-                               kernel.getGridAttr(), inputs, results);
-        return success();
-      })
-      .Case([&](dist::AllReduceOp op) {
-        addCollective(op, Kind::all_reduce, op.getAxes(), op.getKindAttr(), {},
-                      {}, {}, op.getWhyAttr());
-        return success();
-      })
-      .Case([&](dist::AllGatherOp op) {
-        addCollective(op, Kind::all_gather, op.getAxes(), {}, op.getDimAttr(),
-                      {}, {}, op.getWhyAttr());
-        return success();
-      })
-      .Case([&](dist::AllSliceOp op) {
-        addCollective(op, Kind::all_slice, op.getAxes(), {}, op.getDimAttr(),
-                      {}, {}, op.getWhyAttr());
-        return success();
-      })
-      .Case([&](dist::ReduceScatterOp op) {
-        addCollective(op, Kind::reduce_scatter, op.getAxes(), op.getKindAttr(),
-                      op.getDimAttr(), {}, {}, op.getWhyAttr());
-        return success();
-      })
-      .Case([&](dist::AllToAllOp op) {
-        addCollective(op, Kind::all_to_all, op.getAxes(), {},
-                      op.getSplitDimAttr(), op.getConcatDimAttr(), {},
-                      op.getWhyAttr());
-        return success();
-      })
-      .Case([&](dist::PermuteOp op) {
-        auto noAxes = dist::AxesAttr::get(op.getContext(), {});
-        addCollective(op, Kind::permute, noAxes, {}, {}, {},
-                      op.getTargetsAttr(), op.getWhyAttr());
-        return success();
-      })
+      .Case([&](tile::LaunchOp op) { return addLaunch(op); })
+      .Case([&](tessera::ConstantOp op) { return addConstant(op), success(); })
+      .Case([&](tessera::ReshapeOp) { return success(); })
+      .Case([&](func::ReturnOp op) { return addReturn(op), success(); })
       .Case([&](dist::AxisIndexOp op) {
-        addDeviceValue(op, plan::DeviceQuery::axis_index, op.getAxes(), 0);
+        addDeviceValue(op, Query::axis_index, op.getAxes(), 0);
         return success();
       })
       .Case([&](dist::LocalOffsetOp op) {
-        addDeviceValue(op, plan::DeviceQuery::local_offset, op.getAxes(),
-                       op.getSize());
+        addDeviceValue(op, Query::local_offset, op.getAxes(), op.getSize());
         return success();
       })
       .Case([&](dist::ValidExtentOp op) {
-        addDeviceValue(op, plan::DeviceQuery::valid_extent, op.getAxes(),
-                       op.getSize());
-        return success();
-      })
-      .Case([&](tessera::ConstantOp op) {
-        if (isFilled(op)) {
-          auto element = cast<TypedAttr>(cast<DenseElementsAttr>(op.getValue())
-                                             .getSplatValue<Attribute>());
-          plan::FillOp::create(builder, loc, bufferOf(op, loc), element);
-        } else {
-          buffers[op] = plan::ConstantOp::create(
-              builder, loc, bufferType(op.getType()), op.getValue());
-        }
-        return success();
-      })
-      .Case([&](tessera::ReshapeOp) { return success(); })
-      .Case([&](func::ReturnOp op) {
-        addReturn(op);
+        addDeviceValue(op, Query::valid_extent, op.getAxes(), op.getSize());
         return success();
       })
       .Default([](Operation *op) -> LogicalResult {

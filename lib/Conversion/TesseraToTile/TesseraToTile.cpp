@@ -82,6 +82,38 @@ SmallVector<int64_t> chooseRootBlock(const KernelGroup &group,
   return SmallVector<int64_t>(block.begin(), block.end());
 }
 
+/// The block of sizes `block` that this program of the kernel computes, of
+/// `counts` blocks along each dimension, the last one numbered fastest.
+BlockBox blockOfProgram(OpBuilder &builder, Location loc, BlockEmitter &emitter,
+                        ArrayRef<int64_t> block, ArrayRef<int64_t> counts) {
+  Value rest = tile::ProgramIdOp::create(builder, loc, builder.getIndexType(),
+                                         builder.getI64IntegerAttr(0));
+  int64_t left = 1; // Blocks that `rest` numbers.
+  for (int64_t count : counts)
+    left *= count;
+  BlockBox box;
+  box.offsets.resize(block.size());
+  box.sizes = llvm::to_vector(block);
+  for (size_t d = block.size(); d-- > 0;) {
+    if (counts[d] == 1) {
+      box.offsets[d] = emitter.constantIndex(0);
+      continue;
+    }
+    Value index = rest;
+    left /= counts[d];
+    if (left > 1) {
+      Value count = emitter.constantIndex(counts[d]);
+      index = arith::RemUIOp::create(builder, loc, rest, count);
+      rest = arith::DivUIOp::create(builder, loc, rest, count);
+    }
+    if (block[d] != 1)
+      index = arith::MulIOp::create(builder, loc, index,
+                                    emitter.constantIndex(block[d]));
+    box.offsets[d] = index;
+  }
+  return box;
+}
+
 StringRef kindName(KernelKind kind) {
   switch (kind) {
   case KernelKind::Pointwise:
@@ -169,16 +201,17 @@ private:
     return success();
   }
 
+  /// The kernel of one group; null, with a diagnostic, when an op cannot be
+  /// part of one. It has a name of its own later.
   tile::KernelOp buildKernel(OpBuilder &builder, const KernelGroup &group,
                              ArrayRef<Value> inputs) {
     Location loc = group.root->getLoc();
     Value root = group.root->getResult(0);
-    SmallVector<int64_t> shape = BlockEmitter::shapeOf1(root);
-    SmallVector<int64_t> block = chooseRootBlock(group, sizes);
-    SmallVector<int64_t> counts;
+    SmallVector<int64_t> block = chooseRootBlock(group, sizes), counts;
     int64_t total = 1;
-    for (auto [extent, size] : llvm::zip(shape, block)) {
-      counts.push_back(size == 0 ? 1 : (extent + size - 1) / size);
+    for (auto [extent, size] :
+         llvm::zip_equal(BlockEmitter::shapeOf1(root), block)) {
+      counts.push_back(size == 0 ? 1 : llvm::divideCeil(extent, size));
       total *= counts.back();
     }
     auto kernel = tile::KernelOp::create(
@@ -192,42 +225,16 @@ private:
     Value output = body->addArgument(memoryType(root), loc);
     builder.setInsertionPointToEnd(body);
     BlockEmitter emitter(builder, sizes, memories);
-
-    // Blocks are numbered with the last dimension fastest.
-    BlockBox box;
-    box.offsets.resize(shape.size());
-    box.sizes = block;
-    Value rest = tile::ProgramIdOp::create(builder, loc, builder.getIndexType(),
-                                           builder.getI64IntegerAttr(0));
-    int64_t left = total;
-    for (size_t d = shape.size(); d-- > 0;) {
-      if (counts[d] == 1) {
-        box.offsets[d] = emitter.constantIndex(0);
-        continue;
-      }
-      Value index = rest;
-      left /= counts[d];
-      if (left > 1) {
-        Value count = emitter.constantIndex(counts[d]);
-        index = arith::RemUIOp::create(builder, loc, rest, count);
-        rest = arith::DivUIOp::create(builder, loc, rest, count);
-      }
-      box.offsets[d] =
-          block[d] == 1
-              ? index
-              : Value(arith::MulIOp::create(builder, loc, index,
-                                            emitter.constantIndex(block[d])));
-    }
+    BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
     Value tile = emitter.emit(root, box);
     if (!tile) {
       kernel.erase();
       return {};
     }
-    auto memory = cast<MemRefType>(output.getType());
+    Type stored = cast<MemRefType>(output.getType()).getElementType();
     auto tileType = cast<RankedTensorType>(tile.getType());
     if (tileType.getElementType().isInteger(1))
-      tile = arith::ExtUIOp::create(
-          builder, loc, tileType.clone(memory.getElementType()), tile);
+      tile = arith::ExtUIOp::create(builder, loc, tileType.clone(stored), tile);
     tile::StoreOp::create(builder, loc, tile, output, box.offsets);
     tile::ReturnOp::create(builder, loc);
     return kernel;

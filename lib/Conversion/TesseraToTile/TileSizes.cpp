@@ -6,9 +6,29 @@
 namespace tessera {
 
 TileSizes tileSizesFor(TileTarget target) {
-  if (target == TileTarget::CPU)
-    return {512, 192, 384, 64, 256, 1 << 18, 4096, 8192, 16384};
-  return {64, 64, 32, 32, 32, 8192, 4096, 1024, 4096};
+  TileSizes sizes;
+  if (target == TileTarget::CPU) {
+    sizes.productRows = 512;
+    sizes.productColumns = 192;
+    sizes.productDepth = 384;
+    sizes.attentionQueries = 64;
+    sizes.attentionKeys = 256;
+    sizes.attentionElements = 1 << 18;
+    sizes.rowElements = 4096;
+    sizes.pointwiseElements = 8192;
+    sizes.reduceElements = 16384;
+  } else {
+    sizes.productRows = 64;
+    sizes.productColumns = 64;
+    sizes.productDepth = 32;
+    sizes.attentionQueries = 32;
+    sizes.attentionKeys = 32;
+    sizes.attentionElements = 8192;
+    sizes.rowElements = 4096;
+    sizes.pointwiseElements = 1024;
+    sizes.reduceElements = 4096;
+  }
+  return sizes;
 }
 
 int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize) {

@@ -81,11 +81,11 @@ def parse_shapes(text: str) -> dict[str, int]:
     return result
 
 
-def _output(lowered: Lowered, emit: str) -> tuple[bytes, dict[str, Any]]:
+def _output(lowered: Lowered, emit: str, jobs: int) -> tuple[bytes, dict[str, Any]]:
     if emit == "tessera":
         return lowered.program.text.encode(), {}
     data, _, report = native.compile_text(
-        lowered.program.text, target=lowered.target, emit=emit, **lowered.options
+        lowered.program.text, target=lowered.target, emit=emit, jobs=jobs, **lowered.options
     )
     return data, report
 
@@ -117,6 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dump-stages", metavar="FOLDER", help="folder for the text of every stage")
     parser.add_argument("--forbid-implicit", default="", metavar="KIND,...",
                         help="kinds of collectives that are an error: " + ", ".join(COLLECTIVES))
+    parser.add_argument("--jobs", type=int, default=0,
+                        help="kernels compiled at once; 0: one per usable core")
     options = parser.parse_args(arguments)
     try:
         if options.emit not in EMITTED:
@@ -134,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
             function.compile_options = check_compile_options(
                 {"forbidImplicit": options.forbid_implicit.split(",")})
         lowered = function.lower_annotated(parse_shapes(options.shapes))
-        data, report = _output(lowered, options.emit)
+        data, report = _output(lowered, options.emit, options.jobs)
         if options.dump_stages:
             _dump(lowered, options.dump_stages)
         _write(options.output, data)

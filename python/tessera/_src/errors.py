@@ -123,7 +123,7 @@ def from_diagnostics(diagnostics: list[dict], summary: str, lines: int = 8) -> C
     if os.path.exists(first.get("file", "")) and first.get("line"):
         location = source.Location(first["file"], first["line"], first.get("column") or 1)
     return CompileError(
-        first.get("code", "TS5001"),
+        "TS5001",
         f"{summary}: {first.get('message', 'unknown error')}",
         notes=notes,
         location=location,  # None: where the user's code called the compiler.

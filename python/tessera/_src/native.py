@@ -69,14 +69,12 @@ def _compiler() -> ctypes.CDLL:
     library.tesseraCompilerVersion.restype = ctypes.c_char_p
     library.tesseraCompile.restype = ctypes.c_void_p
     library.tesseraCompile.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
-    # A compiler built without the interpreter lacks this one.
-    if hasattr(library, "tesseraInterpret"):
-        tensors = ctypes.POINTER(_HostTensor)
-        library.tesseraInterpret.restype = ctypes.c_void_p
-        library.tesseraInterpret.argtypes = [
-            ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
-            tensors, ctypes.c_int64, tensors, ctypes.c_int64,
-        ]
+    tensors = ctypes.POINTER(_HostTensor)
+    library.tesseraInterpret.restype = ctypes.c_void_p
+    library.tesseraInterpret.argtypes = [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
+        tensors, ctypes.c_int64, tensors, ctypes.c_int64,
+    ]
     library.tesseraResultOk.argtypes = [ctypes.c_void_p]
     library.tesseraResultDestroy.argtypes = [ctypes.c_void_p]
     library.tesseraResultDestroy.restype = None
@@ -172,8 +170,6 @@ def _host_tensors(arrays: Sequence[np.ndarray]):
 def interpret(text: str, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray],
               **options: Any) -> None:
     """Evaluates a module by the reference interpreter; fills `outputs`."""
-    if not hasattr(_compiler(), "tesseraInterpret"):
-        raise CompileError("TS5005", "this build of the compiler has no interpreter")
     data = text.encode()
     given, keep_given = _host_tensors(inputs)
     wanted, keep_wanted = _host_tensors(outputs)

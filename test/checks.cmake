@@ -3,7 +3,7 @@ set(dev ${PROJECT_SOURCE_DIR}/tools/dev)
 add_test(NAME check.layers COMMAND ${Python3_EXECUTABLE} ${dev}/check-layers.py)
 add_test(NAME check.names COMMAND ${Python3_EXECUTABLE} ${dev}/check-names.py)
 add_test(NAME check.documents COMMAND ${Python3_EXECUTABLE} ${dev}/check-documents.py)
-add_test(NAME check.docs COMMAND ${Python3_EXECUTABLE} ${dev}/gen-docs.py --check
+add_test(NAME check.reference COMMAND ${Python3_EXECUTABLE} ${dev}/gen-docs.py --check
   --tblgen ${LLVM_TOOLS_BINARY_DIR}/mlir-tblgen --mlir-include ${LLVM_INCLUDE_DIRS})
 add_test(NAME check.measurements COMMAND ${Python3_EXECUTABLE}
   ${PROJECT_SOURCE_DIR}/benchmarks/table.py --check)
@@ -14,6 +14,6 @@ add_test(NAME check.runtime-linkage COMMAND ${dev}/check-runtime-linkage.sh
 add_test(NAME check.op-examples COMMAND ${Python3_EXECUTABLE}
   ${dev}/check-op-examples.py --tessera-opt $<TARGET_FILE:tessera-opt>
   --tblgen ${LLVM_TOOLS_BINARY_DIR}/mlir-tblgen --mlir-include ${LLVM_INCLUDE_DIRS})
-set_tests_properties(check.layers check.names check.documents check.docs
+set_tests_properties(check.layers check.names check.documents check.reference
   check.measurements check.format check.linkage check.runtime-linkage
   check.op-examples PROPERTIES LABELS check)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Evaluates functions op by op, each op on all devices before the next.
-#ifndef TESSERA_INTERPRETER_EVALUATOR_H
-#define TESSERA_INTERPRETER_EVALUATOR_H
+#ifndef TESSERA_LIB_INTERPRETER_EVALUATOR_H
+#define TESSERA_LIB_INTERPRETER_EVALUATOR_H
 
 #include "dialects/Tessera/IR/Tessera.h"
 #include "lib/Interpreter/TensorOps.h"
@@ -42,4 +42,4 @@ private:
 
 } // namespace tessera::interpreter
 
-#endif // TESSERA_INTERPRETER_EVALUATOR_H
+#endif // TESSERA_LIB_INTERPRETER_EVALUATOR_H

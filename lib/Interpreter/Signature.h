@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The attributes that tell how a device program's arguments and results are
 // parts of whole tensors.
-#ifndef TESSERA_INTERPRETER_SIGNATURE_H
-#define TESSERA_INTERPRETER_SIGNATURE_H
+#ifndef TESSERA_LIB_INTERPRETER_SIGNATURE_H
+#define TESSERA_LIB_INTERPRETER_SIGNATURE_H
 
 #include "dialects/Dist/IR/Dist.h"
 #include "tessera/Interpreter/Interpreter.h"
@@ -21,4 +21,4 @@ Boundary resultOf(mlir::func::FuncOp function, unsigned i);
 
 } // namespace tessera::interpreter
 
-#endif // TESSERA_INTERPRETER_SIGNATURE_H
+#endif // TESSERA_LIB_INTERPRETER_SIGNATURE_H

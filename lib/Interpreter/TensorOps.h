@@ -2,8 +2,8 @@
 // The meaning of the tessera ops on plain tensors. Arguments are well formed:
 // the ops' verifiers have checked shapes and element types. Sums are formed in
 // double and rounded once to the result's element type.
-#ifndef TESSERA_INTERPRETER_TENSOROPS_H
-#define TESSERA_INTERPRETER_TENSOROPS_H
+#ifndef TESSERA_LIB_INTERPRETER_TENSOROPS_H
+#define TESSERA_LIB_INTERPRETER_TENSOROPS_H
 
 #include "tessera/Analysis/Layout.h"
 #include "tessera/Interpreter/Tensor.h"
@@ -96,4 +96,4 @@ void copyBox(const Tensor &source, const Shape &from, Tensor &target,
 
 } // namespace tessera::interpreter
 
-#endif // TESSERA_INTERPRETER_TENSOROPS_H
+#endif // TESSERA_LIB_INTERPRETER_TENSOROPS_H

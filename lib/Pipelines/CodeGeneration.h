@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // From kernels to the code of a target.
-#ifndef TESSERA_PIPELINES_CODEGENERATION_H
-#define TESSERA_PIPELINES_CODEGENERATION_H
+#ifndef TESSERA_LIB_PIPELINES_CODEGENERATION_H
+#define TESSERA_LIB_PIPELINES_CODEGENERATION_H
 
 #include "tessera/Pipelines/Compiler.h"
 #include "tessera/Target/Artefact.h"
@@ -23,4 +23,4 @@ llvm::LogicalResult generateCode(mlir::ModuleOp module,
 
 } // namespace tessera
 
-#endif // TESSERA_PIPELINES_CODEGENERATION_H
+#endif // TESSERA_LIB_PIPELINES_CODEGENERATION_H

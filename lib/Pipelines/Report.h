@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // What a compilation tells about its program, as JSON.
-#ifndef TESSERA_PIPELINES_REPORT_H
-#define TESSERA_PIPELINES_REPORT_H
+#ifndef TESSERA_LIB_PIPELINES_REPORT_H
+#define TESSERA_LIB_PIPELINES_REPORT_H
 
 #include "dialects/Dist/IR/Dist.h"
 
@@ -24,4 +24,4 @@ llvm::StringRef collectiveName(mlir::Operation *op);
 
 } // namespace tessera
 
-#endif // TESSERA_PIPELINES_REPORT_H
+#endif // TESSERA_LIB_PIPELINES_REPORT_H

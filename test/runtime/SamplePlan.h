@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A small plan that tests run and damage.
 #ifndef TESSERA_TEST_RUNTIME_SAMPLEPLAN_H
 #define TESSERA_TEST_RUNTIME_SAMPLEPLAN_H
 

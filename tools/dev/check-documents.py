@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Checks what pages say of the tree: links, and that nothing public is left out.
+"""Checks what pages say of the tree: links, paths, and that nothing public is left out.
 
 * Every relative link of a .md file leads to a file, and its #anchor to a heading.
+* Every file of ours that a page or a comment names by its path is there, and
+  every identifier that a page sets as code stands in a source.
 * Every stage is in docs/architecture.md, every environment variable that the
   sources read in docs/debugging.md, every decision in docs/decisions/README.md.
 * No file names an absolute path that only some machine has (`/nowhere` is for tests).
@@ -22,6 +24,19 @@ VARIABLE = re.compile(r'(?:getenv\(|environ\.get\(\s*|environ\[)"(TESSERA_\w+)"'
 # An absolute path whose first folder is none that every Debian system has.
 SYSTEM_FOLDERS = "bin|dev|etc|lib|proc|sys|usr|var"
 MACHINE_PATH = re.compile(rf"""(?:^|(?<=[\s"'`(=:]))/(?!(?:{SYSTEM_FOLDERS}|nowhere)/|tmp/tessera-)[a-z]\w*/[\w./-]+""")
+
+
+# `camelBack`, `CamelCase`, `with_underscores`, `A::b`, as code on a page.
+IDENTIFIER = re.compile(r"`((?:\w+::)*[A-Za-z]\w*(?:[a-z][A-Z]|_)\w+)(?:\(\))?`")
+# What the guides add as their examples, and the names of any conversion.
+EXAMPLES = re.compile(r"softsign|expand_?squares?|AToB", re.I)
+
+
+# A file named by its path from the root. NAME.json stands for any name.
+OWN_FILE = re.compile(
+    r"(?<![\w./<>-])(?:benchmarks|dialects|docs|include|lib|python|runtime|test|tools)"
+    r"/(?:[\w.-]+/)*(?!NAME\b)[\w-]+\.(?:c|cmake|cpp|h|json|md|mlir|py|sh|td|txt)\b"
+)
 
 
 def slug(heading: str) -> str:
@@ -74,6 +89,40 @@ def check_mentions(root: Path, sources: list[Path]) -> list[str]:
     return errors
 
 
+def check_own_files(root: Path, files: list[Path]) -> list[str]:
+    """Paths that lead nowhere; the guides name files that their reader is to make."""
+    errors = []
+    for file in files:
+        if file.match("docs/adding-*.md"):
+            continue
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+            if "include " in line:  # The compiler's to check; generated headers, too.
+                continue
+            errors += [
+                f"{file.relative_to(root)}:{number}: there is no '{path}'"
+                for path in OWN_FILE.findall(line)
+                if not (root / path).exists()
+            ]
+    return errors
+
+
+def check_identifiers(root: Path, pages: list[Path], files: list[Path]) -> list[str]:
+    """Names on pages that no source has (any more); the generated pages have them from there."""
+    known = {file.stem for file in files}
+    for file in files:
+        if file.suffix != ".md":
+            known.update(re.findall(r"\w+", file.read_text(errors="replace")))
+    errors = []
+    for page in pages:
+        if page.is_relative_to(root / "docs/reference"):
+            continue
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        for name in IDENTIFIER.findall(text):
+            if not EXAMPLES.search(name) and not known.issuperset(name.split("::")):
+                errors.append(f"{page.relative_to(root)}: no source has `{name}`")
+    return errors
+
+
 def check_paths(root: Path, files: list[Path]) -> list[str]:
     errors = []
     for file in files:
@@ -95,7 +144,9 @@ def main() -> int:
     files = [root / name for name in listed.stdout.splitlines() if (root / name).is_file()]
     pages = [file for file in files if file.suffix == ".md"]
     sources = [file for file in files if file.suffix in (".cpp", ".h", ".py")]
-    errors = check_links(root, pages) + check_mentions(root, sources) + check_paths(root, files)
+    errors = check_links(root, pages) + check_mentions(root, sources)
+    errors += check_own_files(root, files) + check_identifiers(root, pages, files)
+    errors += check_paths(root, files)
     print("\n".join(errors) or f"documents: {len(pages)} pages ok")
     return bool(errors)
 

@@ -4,7 +4,8 @@
 
 A pass `InsertReshards` of a Passes.td has the file InsertReshards.cpp (or a
 folder of that name, for conversions), the class InsertReshardsPass, a flag that
-ends in `insert-reshards`, and a lit test that uses the flag. An op `all_gather`
+ends in `insert-reshards`, and a lit test insert-reshards*.mlir that uses the flag,
+in the folder of test/lit that mirrors the source's. An op `all_gather`
 is defined as AllGatherOp and stands in a lit test; one of `tessera` is known to
 the interpreter, and to the forming of kernels unless it is about layouts alone.
 Usage: check-names.py [SOURCE_ROOT]; prints each violation and exits 1 if any.
@@ -25,7 +26,7 @@ def kebab(name: str) -> str:
     return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1-\2", name).lower()
 
 
-def check_pass(root: Path, td: Path, name: str, flag: str, lit_text: str) -> list[str]:
+def check_pass(root: Path, td: Path, name: str, flag: str) -> list[str]:
     where = f"{td.relative_to(root)}: pass {name}"
     errors = []
     stem = name.removeprefix("Convert") if "Conversion" in td.parts else name
@@ -34,11 +35,13 @@ def check_pass(root: Path, td: Path, name: str, flag: str, lit_text: str) -> lis
     folder = td.parent
     candidates = list(folder.rglob(f"{stem}.cpp"))
     if not candidates:
-        errors.append(f"{where}: no file {stem}.cpp below {folder.relative_to(root)}")
-    elif not any(f"{name}Pass" in c.read_text() for c in candidates):
+        return [*errors, f"{where}: no file {stem}.cpp below {folder.relative_to(root)}"]
+    if not any(f"{name}Pass" in c.read_text() for c in candidates):
         errors.append(f"{where}: {candidates[0].relative_to(root)} has no class {name}Pass")
-    if not re.search(rf"{re.escape(flag)}\b", lit_text):
-        errors.append(f"{where}: no lit test uses '{flag}'")
+    folder = root / "test/lit" / candidates[0].parent.relative_to(root)
+    tests = list(folder.glob(f"{kebab(name)}*.mlir"))
+    if not any(re.search(rf"{re.escape(flag)}\b", test.read_text()) for test in tests):
+        errors.append(f"{where}: no {kebab(name)}*.mlir in {folder.relative_to(root)} uses '{flag}'")
     return errors
 
 
@@ -80,7 +83,7 @@ def main() -> int:
     ):
         for name, flag in PASS.findall(td.read_text()):
             count += 1
-            errors += check_pass(root, td, name, flag, lit_text)
+            errors += check_pass(root, td, name, flag)
     print("\n".join(errors) or f"names: {count} passes and {ops} ops ok")
     return bool(errors)
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Files as whole strings: read with a reason for every failure, written
 // completely or not at all.
-#ifndef TESSERA_TOOLS_TESSERARUN_FILES_H
-#define TESSERA_TOOLS_TESSERARUN_FILES_H
+#ifndef TESSERA_TOOLS_TESSERA_RUN_FILES_H
+#define TESSERA_TOOLS_TESSERA_RUN_FILES_H
 
 #include "tessera-rt/Status.h"
 
@@ -21,4 +21,4 @@ rt::Status writeFile(const std::string &path, const std::string &bytes);
 
 } // namespace tessera::run
 
-#endif // TESSERA_TOOLS_TESSERARUN_FILES_H
+#endif // TESSERA_TOOLS_TESSERA_RUN_FILES_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // NumPy's .npy files, version 1, C order, little-endian.
-#ifndef TESSERA_TOOLS_TESSERARUN_NPY_H
-#define TESSERA_TOOLS_TESSERARUN_NPY_H
+#ifndef TESSERA_TOOLS_TESSERA_RUN_NPY_H
+#define TESSERA_TOOLS_TESSERA_RUN_NPY_H
 
 #include "tessera-rt/Status.h"
 #include "tessera/ABI/PlanFormat.h"
@@ -18,4 +18,4 @@ rt::Status writeNpy(const std::string &path, abi::DType dtype,
 
 } // namespace tessera::run
 
-#endif // TESSERA_TOOLS_TESSERARUN_NPY_H
+#endif // TESSERA_TOOLS_TESSERA_RUN_NPY_H

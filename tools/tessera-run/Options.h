@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The command line of tessera-run.
-#ifndef TESSERA_TOOLS_TESSERARUN_OPTIONS_H
-#define TESSERA_TOOLS_TESSERARUN_OPTIONS_H
+#ifndef TESSERA_TOOLS_TESSERA_RUN_OPTIONS_H
+#define TESSERA_TOOLS_TESSERA_RUN_OPTIONS_H
 
 #include "tessera-rt/Executable.h"
 
@@ -24,4 +24,4 @@ extern const char *const usage;
 
 } // namespace tessera::run
 
-#endif // TESSERA_TOOLS_TESSERARUN_OPTIONS_H
+#endif // TESSERA_TOOLS_TESSERA_RUN_OPTIONS_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Random tensors and printed ones.
-#ifndef TESSERA_TOOLS_TESSERARUN_VALUES_H
-#define TESSERA_TOOLS_TESSERARUN_VALUES_H
+#ifndef TESSERA_TOOLS_TESSERA_RUN_VALUES_H
+#define TESSERA_TOOLS_TESSERA_RUN_VALUES_H
 
 #include "tessera/ABI/PlanFormat.h"
 
@@ -20,4 +20,4 @@ std::string summary(const abi::Tensor &tensor, const std::string &bytes,
 
 } // namespace tessera::run
 
-#endif // TESSERA_TOOLS_TESSERARUN_VALUES_H
+#endif // TESSERA_TOOLS_TESSERA_RUN_VALUES_H

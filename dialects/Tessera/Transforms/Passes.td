@@ -77,7 +77,7 @@ def Partition : Pass<"tessera-partition", "::mlir::ModuleOp"> {
   let description = [{
     Input: stage `reshards`. Output: stage `local`: mesh tensors become builtin
     tensors of local shape and each `tessera.reshard` the cheapest sequence of
-    collectives (shortest path over layouts, lib/Analysis/ReshardPlanner.h), with
+    collectives (shortest path over layouts, include/tessera/Analysis/ReshardPlanner.h), with
     its modelled bytes and time. Arguments and results of functions get
     `dist.layout` and `dist.global_type`.
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The collectives that carry out one tessera.reshard.
 #ifndef TESSERA_DIALECTS_TESSERA_TRANSFORMS_RESHARDSTEPS_H
 #define TESSERA_DIALECTS_TESSERA_TRANSFORMS_RESHARDSTEPS_H
 

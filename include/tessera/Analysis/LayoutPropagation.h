@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Spreads the layouts that users annotated over a whole program, by factor
-// rules. Follows the hierarchy of Shardy (openxla/shardy, docs/propagation.md):
+// rules. Follows the hierarchy of Shardy (openxla/shardy/docs/propagation.md):
 // user priority > op priority > conflict resolution > longest compatible
 // prefix.
 #ifndef TESSERA_ANALYSIS_LAYOUTPROPAGATION_H

@@ -39,7 +39,7 @@ struct CompileOptions {
   /// Kernels compiled at once; 0: one per core that the process may use. The
   /// result does not depend on it.
   unsigned jobs = 0;
-  /// Called with every stage that is reached, as text.
+  /// Called with every stage that is reached, and its module.
   std::function<void(const StageInfo &, mlir::ModuleOp)> onStage;
 };
 

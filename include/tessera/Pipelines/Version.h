@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What tells one build of the compiler from another.
 #ifndef TESSERA_PIPELINES_VERSION_H
 #define TESSERA_PIPELINES_VERSION_H
 

@@ -42,7 +42,8 @@ TESSERA_COMPILER_API const char *tesseraCompilerVersion(void);
 ///   "target": "cpu" (this machine's) | "cpu:x86-64-v3" and so on |
 ///             "emulated[:sm_NN]" | "cuda:sm_80" | "cuda:sm_90a" |
 ///             "cuda:sm_100a" (default "cpu"),
-///   "emit": a stage's name (see lib/Pipelines/Stages.h) or "artefact"
+///   "emit": a stage's name (see include/tessera/Pipelines/Stages.h) or
+///   "artefact"
 ///           (default "artefact"),
 ///   "entry": name of the entry function (default "main"),
 ///   "sourceName": what diagnostics call the text (default "<input>"),
@@ -72,8 +73,7 @@ TESSERA_COMPILER_API const char *tesseraResultData(const TesseraResult *result,
 /// A JSON array: [{"severity": "error" | "warning" | "remark", "message": "",
 ///   "file": "", "line": 0, "column": 0,
 ///   "notes": [{"message": "", "file": "", "line": 0, "column": 0}]}].
-/// Lines and columns count from 1; 0 is unknown. "code" ("TS2001") is present
-/// where a diagnostic has one.
+/// Lines and columns count from 1; 0 is unknown.
 TESSERA_COMPILER_API const char *
 tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The body of tessera-compile.
 #ifndef TESSERA_TOOLS_TESSERACOMPILEMAIN_H
 #define TESSERA_TOOLS_TESSERACOMPILEMAIN_H
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Sine and cosine for targets that have no fast function for them.
 #ifndef TESSERA_LIB_CONVERSION_TILEKERNELS_EXPANDTRIGONOMETRY_H
 #define TESSERA_LIB_CONVERSION_TILEKERNELS_EXPANDTRIGONOMETRY_H
 

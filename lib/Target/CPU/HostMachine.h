@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Target machines of LLVM for the CPUs that kernels are compiled for.
 #ifndef TESSERA_LIB_TARGET_CPU_HOSTMACHINE_H
 #define TESSERA_LIB_TARGET_CPU_HOSTMACHINE_H
 

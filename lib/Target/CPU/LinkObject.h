@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Relocatable objects to a shared object, by lld.
 #ifndef TESSERA_LIB_TARGET_CPU_LINKOBJECT_H
 #define TESSERA_LIB_TARGET_CPU_LINKOBJECT_H
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A module of kernels cut into modules that can be compiled side by side.
 #ifndef TESSERA_LIB_TARGET_CPU_SPLITKERNELS_H
 #define TESSERA_LIB_TARGET_CPU_SPLITKERNELS_H
 

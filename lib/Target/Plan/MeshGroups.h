@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which devices of a mesh act together along a list of axes.
-#ifndef TESSERA_TARGET_PLAN_MESHGROUPS_H
-#define TESSERA_TARGET_PLAN_MESHGROUPS_H
+#ifndef TESSERA_LIB_TARGET_PLAN_MESHGROUPS_H
+#define TESSERA_LIB_TARGET_PLAN_MESHGROUPS_H
 
 #include "tessera/Analysis/Layout.h"
 
@@ -18,4 +18,4 @@ std::vector<std::vector<int32_t>> groupsAlong(const std::vector<AxisRef> &axes,
 
 } // namespace tessera
 
-#endif // TESSERA_TARGET_PLAN_MESHGROUPS_H
+#endif // TESSERA_LIB_TARGET_PLAN_MESHGROUPS_H

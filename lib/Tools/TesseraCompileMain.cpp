@@ -79,8 +79,8 @@ static std::string checkOutputs(const Arguments &arguments) {
 }
 
 /// Hands `module.py:function` to the Python package, which traces the function
-/// and compiles it through the C interface. The package of the build tree, or
-/// of the installation beside this program, comes first.
+/// and compiles it through the C interface. The package of the build tree that
+/// this program is in comes first.
 static int compilePython(const Arguments &arguments, const char *program) {
   llvm::ErrorOr<std::string> python =
       llvm::sys::findProgramByName(arguments.python);

@@ -126,6 +126,8 @@ func.func @constants_that_are_no_splats_stay() -> tensor<2xf32> {
 
 // CHECK-LABEL: @empty_constants_stay
 func.func @empty_constants_stay() -> tensor<0x3xf32> {
+  // CHECK: %[[EMPTY:.*]] = tessera.constant dense<>
+  // CHECK: tessera.add %[[EMPTY]], %[[EMPTY]]
   %0 = tessera.constant dense<> : tensor<0x3xf32> : tensor<0x3xf32>
   %1 = tessera.add %0, %0 : tensor<0x3xf32>
   return %1 : tensor<0x3xf32>

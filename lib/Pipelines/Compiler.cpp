@@ -85,6 +85,7 @@ private:
   }
   LogicalResult parse(StringRef source);
   Stage findStage();
+  FailureOr<std::string> passesTo(Stage to);
   LogicalResult lower(ModuleOp module, Stage from, Stage to);
   LogicalResult checkForbidden();
   void reached(Stage stage, ModuleOp module);
@@ -188,6 +189,28 @@ void Compilation::reached(Stage stage, ModuleOp module) {
       reportLocalProgram(entry, output.report);
 }
 
+/// The passes that lead to stage `to`, with the options of this compilation.
+FailureOr<std::string> Compilation::passesTo(Stage to) {
+  std::string passes = getStageInfo(to).pipeline.str();
+  auto setOption = [&](StringRef pass, const Twine &option) {
+    size_t at = passes.find(pass.str());
+    assert(at != std::string::npos && "the stage is made by other passes");
+    passes.insert(at + pass.size(), ("{" + option + "}").str());
+  };
+  if (to == Stage::Kernels && isGPU())
+    setOption("convert-tessera-to-tile", "target=cuda");
+  if (to == Stage::Plan)
+    setOption("convert-dist-to-plan", "entry=" + options.entry);
+  if (to == Stage::LLVM) {
+    std::string problem;
+    std::optional<CPUDescription> cpu = describeCPU(cpuOf(options), problem);
+    if (!cpu)
+      return emitError(nowhere()) << problem;
+    setOption("convert-tile-to-cpu", "vector-bits=" + Twine(cpu->vectorBits));
+  }
+  return passes;
+}
+
 LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
   if (from == to)
     return success();
@@ -197,25 +220,13 @@ LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
            << "the program is of a later stage than the one asked for";
   if (failed(lower(module, from, info.from)))
     return failure();
-  std::string pipeline = info.pipeline.str();
-  if (to == Stage::Kernels && isGPU())
-    pipeline = "convert-tessera-to-tile{target=cuda},canonicalize,cse";
-  if (to == Stage::LLVM) {
-    std::string problem;
-    std::optional<CPUDescription> cpu = describeCPU(cpuOf(options), problem);
-    if (!cpu)
-      return emitError(module.getLoc()) << problem;
-    pipeline =
-        "convert-tile-to-cpu{vector-bits=" + std::to_string(cpu->vectorBits) +
-        "}";
-  }
-  if (to == Stage::Plan && options.entry != "main")
-    pipeline = "convert-dist-to-plan{entry=" + options.entry +
-               "},plan.program(plan-assign-memory)";
+  FailureOr<std::string> passes = passesTo(to);
+  if (failed(passes))
+    return failure();
   PassManager manager(&context, ModuleOp::getOperationName());
   std::string problem;
   llvm::raw_string_ostream os(problem);
-  if (failed(parsePassPipeline(verifiedPipeline(pipeline, to), manager, os)))
+  if (failed(parsePassPipeline(verifiedPipeline(*passes, to), manager, os)))
     return emitError(module.getLoc()) << problem;
   LogicalResult result = timed(info.name, [&] { return manager.run(module); });
   if (succeeded(result))

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Functions that have no instruction and no polynomial, as calls of the C
+// library.
 #ifndef TESSERA_LIB_CONVERSION_TILETOCPU_MATHLIBRARYCALLS_H
 #define TESSERA_LIB_CONVERSION_TILETOCPU_MATHLIBRARYCALLS_H
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Runs random programs on the CPU mesh and compares with the reference interpreter.
+"""Runs random programs on a mesh of devices and compares with the reference interpreter.
 
-The programs are those of fuzz-partition.py with another float type, compiled all the way (kernels, plan,
-machine code) and run by the runtime, in this process through the two C libraries. Needs the package
-`tessera` of a build on PYTHONPATH.
+The programs are those of fuzz-partition.py with another float type, compiled all the way for --target
+(kernels, plan, machine code) and run by the runtime, through the two C libraries. On the emulated device
+the kernels are those that go to ptxas. Needs the package `tessera` of a build on PYTHONPATH.
 
 How far a result may be off is measured, not guessed: the interpreter also evaluates the program in
 f64, and the difference is what rounding does to this program. Two programs a seed; default: 40 seeds,
@@ -26,7 +26,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from programs import Program, Trust, generate, shrink  # noqa: E402
+from coverage import ELEMENTS, MESH_KINDS, Coverage  # noqa: E402
+from generator import LARGE, SMALL, generate  # noqa: E402
+from programs import Program, shrink  # noqa: E402
 
 from tessera._src import dtypes, native  # noqa: E402
 from tessera._src.errors import TesseraError  # noqa: E402
@@ -37,6 +39,15 @@ WIDES = ["f32", "f32", "f32", "bf16", "f16"]
 EPSILON = {"f64": 1e-12, "f32": 1e-4, "bf16": 2e-2, "f16": 3e-3}
 ROUNDING_MARGIN = 4.0
 SECONDS_PER_PROGRAM = 60
+
+
+def programs_of(seed: int) -> tuple[str, list[Program]]:
+    """The mesh and the programs of a seed; artefacts take whole arguments, not partial ones."""
+    sizes = LARGE if seed % 3 == 0 else SMALL
+    head, programs = generate(seed, PROGRAMS_PER_SEED, WIDES[seed % len(WIDES)], sizes=sizes)
+    for program in programs:
+        program.layouts = {name: text.split(", partial")[0] for name, text in program.layouts.items()}
+    return head, programs
 
 
 def inputs_of(program: Program, seed: int) -> list[np.ndarray]:
@@ -61,9 +72,9 @@ def interpreted(head: str, program: Program, inputs: list[np.ndarray]) -> list[n
     return outputs
 
 
-def executed(head: str, program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    artefact, _, _ = native.compile_text(head + program.text(), entry=program.name)
-    executable = native.Executable(artefact, device="cpu", threads=2)
+def executed(head: str, program: Program, inputs: list[np.ndarray], target: str) -> list[np.ndarray]:
+    artefact, _, _ = native.compile_text(head + program.text(), entry=program.name, target=target)
+    executable = native.Executable(artefact, threads=2)
     words = [word for array in inputs for word in (array.ctypes.data, 0)]
     return executable.run(words)
 
@@ -75,7 +86,7 @@ def in_doubles(program: Program) -> Program:
             value = value.replace(f"x{name}>", "xf64>").replace(f"<{name}>", "<f64>").replace(f": {name} ", ": f64 ")
         return value
 
-    return program.mapped(lambda e: e if e[0] == "i" else "f64", text)
+    return program.mapped(lambda e: "f64" if e[0] in "fb" else e, text)
 
 
 @dataclass
@@ -84,7 +95,18 @@ class Failure:
     message: str
 
 
-def check(head: str, program: Program, seed: int) -> Failure | None:
+def differs(want: np.ndarray, exact: np.ndarray, got: np.ndarray, epsilon: float) -> np.ndarray:
+    """Where `got` is further from `want` than rounding explains; numbers beyond the type's range are left out."""
+    number = np.isfinite(want) & np.isfinite(exact)
+    with np.errstate(invalid="ignore"):
+        rounding = np.max(np.abs(want - exact), where=number, initial=0)
+        magnitude = np.max(np.abs(want), where=number, initial=1)
+        close = np.abs(want - got) <= ROUNDING_MARGIN * rounding + epsilon * magnitude
+    same = (want == got) | (np.isnan(want) & np.isnan(got)) | (np.isfinite(want) != np.isfinite(exact))
+    return np.asarray(~same & ~close)
+
+
+def check(head: str, program: Program, seed: int, target: str) -> Failure | None:
     """Why the compiled program is wrong, or nothing."""
     inputs = inputs_of(program, seed)
     try:
@@ -94,31 +116,28 @@ def check(head: str, program: Program, seed: int) -> Failure | None:
     except TesseraError as error:
         return Failure("interpreter", str(error))
     try:
-        actual = executed(head, program, inputs)
+        actual = executed(head, program, inputs, target)
     except TesseraError as error:
         return Failure("compile", str(error))
     for i, (value, want, exact, got) in enumerate(zip(program.results, expected, precise, actual)):
         if value.element[0] == "i":
             different = np.asarray(want != got)
         else:
-            want, exact, got = (a.astype(np.float64) for a in (want, exact, got))
-            bound = ROUNDING_MARGIN * np.nanmax(np.abs(want - exact), initial=0)
-            bound += EPSILON[value.element] * max(1, np.nanmax(np.abs(want), initial=0))
-            different = ~np.asarray((np.abs(want - got) <= bound) | (np.isnan(want) & np.isnan(got)) | (want == got))
+            different = differs(*(np.asarray(a, np.float64) for a in (want, exact, got)), EPSILON[value.element])
         if different.any():
             at = tuple(int(k) for k in np.argwhere(different)[0])
             return Failure("difference", f"result {i} at {list(at)} is {want[at]}, but compiled {got[at]}")
     return None
 
 
-def check_in_child(head: str, program: Program, seed: int) -> Failure | None:
+def check_in_child(head: str, program: Program, seed: int, target: str) -> Failure | None:
     """`check` in a process of its own, so that a crash is a finding too."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         signal.alarm(SECONDS_PER_PROGRAM)
-        failure = check(head, program, seed)
+        failure = check(head, program, seed, target)
         os.write(writer, json.dumps(failure and [failure.kind, failure.message[:2000]]).encode())
         os._exit(0)
     os.close(writer)
@@ -134,34 +153,39 @@ def check_in_child(head: str, program: Program, seed: int) -> Failure | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", default="cpu", choices=["cpu", "emulated"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 40)))
     parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--max-failures", type=int, default=5)
     options = parser.parse_args()
 
+    coverage = Coverage(MESH_KINDS + ELEMENTS)
     count, failures, begin = 0, 0, time.monotonic()
     for seed in range(options.seed, options.seed + options.seeds):
         if failures >= options.max_failures:
             break
-        head, programs = generate(seed, PROGRAMS_PER_SEED, WIDES[seed % len(WIDES)])
+        head, programs = programs_of(seed)
+        coverage.add_programs(head, programs)
         for program in programs:
             count += 1
-            failure = check_in_child(head, program, seed)
+            failure = check_in_child(head, program, seed, options.target)
             if not failure:
                 continue
             failures += 1
 
             def fails_alike(p: Program) -> bool:
-                again = check_in_child(head, p, seed)
+                again = check_in_child(head, p, seed, options.target)
                 return again is not None and again.kind == failure.kind
 
             small = shrink(program, fails_alike)
             options.out.mkdir(parents=True, exist_ok=True)
-            path = options.out / f"run-seed{seed}-{program.name}.mlir"
+            path = options.out / f"{options.target}-seed{seed}-{program.name}.mlir"
             comment = "".join(f"// {line}\n" for line in failure.message.splitlines()[:20])
-            path.write_text(f"// fuzz-run.py --seed {seed} --seeds 1\n{comment}{head}{small.text()}\n")
+            command = f"// fuzz-run.py --target {options.target} --seed {seed} --seeds 1\n"
+            path.write_text(f"{command}{comment}{head}{small.text()}\n")
             print(f"{path}: {failure.kind}: {failure.message[:300]}", flush=True)
+    print(f"ops of the programs and what they are used on:\n{coverage.table()}")
     print(f"{count} programs from seed {options.seed}, {failures} failures, "
           f"{time.monotonic() - begin:.0f} seconds")  # fmt: skip
     return 1 if failures else 0

@@ -31,8 +31,10 @@ def Tessera_ConstrainOp : Tessera_ComputeOp<"constrain", [], ["getFlops"]> {
 def Tessera_ReshardOp : Tessera_Op<"reshard"> {
   let summary = "Moves a value to another layout.";
   let description = [{
-    The logical value stays the same. 1. tessera-insert-reshards puts it where
-    producer and consumer disagree. 2. tessera-partition turns it into
+    The logical value stays the same. tessera-insert-reshards puts it where
+    producer and consumer disagree; a user's program may hold it where a value
+    shall change its layout, as neither side's layout spreads over it (that of
+    `tessera.constrain` spreads to both sides). tessera-partition turns it into
     collectives along the cheapest path.
 
     ```mlir

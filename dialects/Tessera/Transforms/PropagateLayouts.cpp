@@ -41,7 +41,9 @@ public:
   LogicalResult addOps(func::FuncOp function) {
     WalkResult result =
         function.walk([&](Operation *op) {
-          if (isa<func::FuncOp, func::ReturnOp>(op) || op->getNumResults() == 0)
+          // A reshard is where two layouts meet: neither spreads over it.
+          if (isa<func::FuncOp, func::ReturnOp, ReshardOp>(op) ||
+              op->getNumResults() == 0)
             return WalkResult::advance();
           auto rule = dyn_cast<FactorRuleInterface>(op);
           if (!rule) {

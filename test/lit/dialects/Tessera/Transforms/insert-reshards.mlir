@@ -99,6 +99,20 @@ func.func @a_partial_value_is_reduced_before_it_grows(%x: !tessera.mesh_tensor<3
 
 dist.mesh @mesh <[tp = 4]>
 
+// CHECK-LABEL: @a_reshard_of_the_program_stays
+func.func @a_reshard_of_the_program_stays(%x: !tessera.mesh_tensor<8x3xf32, @mesh, [{tp}, {}]>) -> !tessera.mesh_tensor<8x3xf32, @mesh, [{}, {}]> {
+  // CHECK: %[[WHOLE:.*]] = tessera.reshard %arg0 : {{.*}} -> <8x3xf32, @mesh, [{}, {}]>
+  // CHECK-NEXT: %[[RESULT:.*]] = tessera.tanh %[[WHOLE]] : !tessera.mesh_tensor<8x3xf32, @mesh, [{}, {}]>
+  // CHECK-NEXT: return %[[RESULT]]
+  %0 = tessera.reshard %x : !tessera.mesh_tensor<8x3xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<8x3xf32, @mesh, [{}, {}]>
+  %1 = tessera.tanh %0 : !tessera.mesh_tensor<8x3xf32, @mesh, [{}, {}]>
+  return %1 : !tessera.mesh_tensor<8x3xf32, @mesh, [{}, {}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
 // The maximum of sums is not the sum of maxima.
 // CHECK-LABEL: @terms_of_a_maximum_do_not_pass_an_addition
 func.func @terms_of_a_maximum_do_not_pass_an_addition(%x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, %y: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<3xf32, @mesh, [{}]> {

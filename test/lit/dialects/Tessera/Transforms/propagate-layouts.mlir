@@ -28,6 +28,16 @@ func.func @a_constraint_spreads_both_ways(%x: !tessera.mesh_tensor<8x3xf32, @mes
   return %1 : !tessera.mesh_tensor<8x3xf32, @mesh>
 }
 
+// CHECK-LABEL: @no_layout_spreads_over_a_reshard
+// CHECK-SAME: %arg0: !tessera.mesh_tensor<8x3xf32, @mesh, [{dp}, {}]>
+// CHECK-SAME: -> !tessera.mesh_tensor<8x3xf32, @mesh, [{tp}, {}]>
+func.func @no_layout_spreads_over_a_reshard(%x: !tessera.mesh_tensor<8x3xf32, @mesh, [{dp, ?}, {?}]>) -> !tessera.mesh_tensor<8x3xf32, @mesh> {
+  // CHECK: tessera.reshard %arg0 {{.*}} -> <8x3xf32, @mesh, [{tp}, {}]>
+  %0 = tessera.reshard %x : !tessera.mesh_tensor<8x3xf32, @mesh, [{dp, ?}, {?}]> -> !tessera.mesh_tensor<8x3xf32, @mesh, [{tp, ?}, {?}]>
+  %1 = tessera.tanh %0 : (!tessera.mesh_tensor<8x3xf32, @mesh, [{tp, ?}, {?}]>) -> !tessera.mesh_tensor<8x3xf32, @mesh>
+  return %1 : !tessera.mesh_tensor<8x3xf32, @mesh>
+}
+
 // One constant for two users ties nothing together.
 // CHECK-LABEL: @a_shared_constant_carries_nothing_over
 // CHECK-SAME: %arg1: !tessera.mesh_tensor<8x4xf32, @mesh, [{}, {}]>

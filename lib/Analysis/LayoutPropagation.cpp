@@ -93,12 +93,27 @@ private:
       fn(op.results[i], op.rule.results[i]);
   }
 
-  /// What an op's tensors say of one factor: the list that the largest tensor
-  /// with a non-empty one has, extended by those it is a prefix of.
-  struct Vote {
+  /// The axes that one dimension of a tensor has for a factor.
+  struct Proposal {
     AxisList axes;
     int value = -1, dim = -1;
-    int64_t bytes = -1;
+    int64_t elements = 0;
+  };
+  /// What an op's tensors say of one factor: the list of the largest tensor,
+  /// and the longer lists that it is a prefix of.
+  struct Vote {
+    AxisList axes;
+    int64_t elements = 0; ///< Of the largest tensor.
+    std::vector<Proposal> proposals;
+
+    /// Whoever has `axis` in its list.
+    const Proposal &sourceOf(const AxisRef &axis) const {
+      return *std::find_if(proposals.begin(), proposals.end(),
+                           [&](const Proposal &p) {
+                             return std::find(p.axes.begin(), p.axes.end(),
+                                              axis) != p.axes.end();
+                           });
+    }
   };
 
   bool propagateOp(int index, int userRound) {
@@ -121,29 +136,40 @@ private:
           factorAxes(op.rule, dims, tensor.layout, graph.mesh);
       if (!known)
         return;
-      int64_t bytes = 1;
+      int64_t elements = 1;
       for (int64_t size : tensor.shape)
-        bytes *= size;
+        elements *= size;
       for (size_t d = 0; d < dims.size(); ++d) {
         // A lower user priority has not been heard yet.
         if (tensor.layout.dims[d].priority.value_or(0) > userRound)
           continue;
         for (int factor : dims[d]) {
-          if (op.rule.factors[factor].kind == FactorKind::Replicate)
-            continue;
           const AxisList &axes = (*known)[factor];
-          if (axes.empty())
+          if (op.rule.factors[factor].kind == FactorKind::Replicate ||
+              axes.empty())
             continue;
-          Vote &vote = votes[factor];
-          bool extends =
-              isPrefix(vote.axes, axes) && vote.axes.size() < axes.size();
-          bool outvotes = !isPrefix(axes, vote.axes) && bytes > vote.bytes;
-          if (vote.value < 0 || extends || outvotes)
-            vote = {axes, value, static_cast<int>(d), bytes};
+          votes[factor].proposals.push_back(
+              {axes, value, static_cast<int>(d), elements});
         }
       }
     });
+    for (auto &[factor, vote] : votes)
+      decide(vote);
     return votes;
+  }
+
+  static void decide(Vote &vote) {
+    auto rank = [](const Proposal &p) {
+      return std::make_tuple(-p.elements, p.value, p.dim);
+    };
+    std::sort(vote.proposals.begin(), vote.proposals.end(),
+              [&](const Proposal &a, const Proposal &b) {
+                return rank(a) < rank(b);
+              });
+    vote.elements = vote.proposals.front().elements;
+    for (const Proposal &proposal : vote.proposals)
+      if (isPrefix(vote.axes, proposal.axes))
+        vote.axes = proposal.axes;
   }
 
   /// An axis splits one factor of an op at most: the one whose tensor is
@@ -153,8 +179,8 @@ private:
     for (auto &[factor, vote] : votes)
       order.push_back(factor);
     std::sort(order.begin(), order.end(), [&](int a, int b) {
-      return std::make_pair(-votes[a].bytes, a) <
-             std::make_pair(-votes[b].bytes, b);
+      return std::make_pair(-votes[a].elements, a) <
+             std::make_pair(-votes[b].elements, b);
     });
     std::vector<AxisRef> taken;
     for (int factor : order) {
@@ -182,7 +208,7 @@ private:
       return false;
     // What the dimension would be if every factor followed its vote.
     AxisList wanted;
-    const Vote *source = nullptr;
+    std::vector<const Proposal *> sources;
     for (int factor : dims[d]) {
       auto vote = votes.find(factor);
       AxisList axes = vote == votes.end() ? AxisList() : vote->second.axes;
@@ -190,15 +216,15 @@ private:
       bool divides = size % product(axes, graph.mesh) == 0;
       if (dims[d].size() > 1 && !divides)
         break;
-      wanted.insert(wanted.end(), axes.begin(), axes.end());
-      if (!axes.empty())
-        source = &vote->second;
+      for (const AxisRef &axis : axes) {
+        wanted.push_back(axis);
+        sources.push_back(&vote->second.sourceOf(axis));
+      }
       // A minor factor can be split only where the major ones are single.
       if (product(axes, graph.mesh) != size)
         break;
     }
-    if (!source || !isPrefix(dim.axes, wanted) ||
-        wanted.size() == dim.axes.size())
+    if (!isPrefix(dim.axes, wanted))
       return false;
     bool changed = false;
     for (size_t i = dim.axes.size(); i < wanted.size(); ++i) {
@@ -208,8 +234,7 @@ private:
       if (tensor.shape[d] <= 1)
         break;
       dim.axes.push_back(wanted[i]);
-      if (source->value != value)
-        grants[{value, d, wanted[i]}] = {op, source->value, source->dim};
+      grants[{value, d, wanted[i]}] = {op, sources[i]->value, sources[i]->dim};
       changed = true;
     }
     return changed;

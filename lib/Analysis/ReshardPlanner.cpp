@@ -10,14 +10,14 @@ namespace tessera {
 
 /// True when cutting a dimension of `size` by `a` and by `b` gives every device
 /// the same part. Of an uneven size a cut into four is not two cuts into two:
-/// docs/decisions/0005-uneven-sizes.md.
+/// docs/decisions/0005-uneven-sizes.md. Parts follow each other in the order of
+/// the devices' digits, so those of equal sizes begin at equal places.
 static bool hasSameParts(int64_t size, const std::vector<AxisRef> &a,
                          const std::vector<AxisRef> &b, const Mesh &mesh) {
   for (int64_t device = 0; device < mesh.numDevices(); ++device) {
     DimInterval left = localInterval(size, a, mesh, device);
     DimInterval right = localInterval(size, b, mesh, device);
-    if (left.valid != right.valid || left.local != right.local ||
-        (left.valid > 0 && left.begin != right.begin))
+    if (left.valid != right.valid || left.local != right.local)
       return false;
   }
   return true;

@@ -211,8 +211,7 @@ private:
     for (ReshardStep &step : plan.steps) {
       if (!merged.empty()) {
         ReshardStep &last = merged.back();
-        bool same = last.kind == step.kind && last.dim == step.dim &&
-                    last.reduce == step.reduce;
+        bool same = last.kind == step.kind && last.dim == step.dim;
         bool joins = same && (step.kind == CollectiveKind::AllGather ||
                               step.kind == CollectiveKind::AllSlice ||
                               step.kind == CollectiveKind::AllReduce ||

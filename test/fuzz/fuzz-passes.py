@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from programs import generate  # noqa: E402
+from generator import generate  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLIT = "\n// -----\n"

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "FunctionMesh.h"
 #include "Provenance.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/LayoutPropagation.h"
-
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
@@ -44,7 +43,7 @@ public:
   Resharder(func::FuncOp function, const Mesh &mesh)
       : function(function), mesh(mesh), builder(function.getContext()) {}
 
-  LogicalResult run() {
+  void run() {
     SmallVector<Operation *> ops;
     function.walk([&](Operation *op) {
       if (op != function)
@@ -58,7 +57,6 @@ public:
       else if (auto rule = dyn_cast<FactorRuleInterface>(op))
         makeConsistent(op, rule.getFactorRule());
     }
-    return success();
   }
 
 private:
@@ -78,8 +76,8 @@ private:
           wanted.partial.push_back(axis);
       wanted.partialKind = now.partialKind;
       if (!wanted.sameSharding(now))
-        op->setOperand(
-            i, reshard(operand, wanted, op, describeNeed(op, rule, now)));
+        op->setOperand(i, reshard(operand, wanted, op,
+                                  describeNeed(op, rule, now, wanted)));
     }
     setResults(op, rule, axes, passed);
   }
@@ -309,21 +307,12 @@ private:
 struct InsertReshardsPass : impl::InsertReshardsBase<InsertReshardsPass> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      std::optional<std::string> name;
-      function.walk([&](Operation *op) {
-        for (Value value : op->getOperands())
-          if (auto type = dyn_cast<MeshTensorType>(value.getType()))
-            name = type.getLayout().mesh;
-      });
-      if (!name)
+      FailureOr<std::optional<Mesh>> mesh = findFunctionMesh(function);
+      if (failed(mesh))
+        return signalPassFailure();
+      if (function.isDeclaration() || !*mesh)
         continue;
-      std::optional<Mesh> mesh = dist::lookupMesh(function, *name);
-      if (!mesh) {
-        function.emitError("unknown mesh @") << *name;
-        return signalPassFailure();
-      }
-      if (failed(Resharder(function, *mesh).run()))
-        return signalPassFailure();
+      Resharder(function, **mesh).run();
     }
   }
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "FunctionMesh.h"
 #include "LocalPart.h"
 #include "ReshardSteps.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -270,23 +270,10 @@ struct PartitionPass : impl::PartitionBase<PartitionPass> {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (function.isDeclaration())
         continue;
-      std::optional<std::string> name;
-      auto visit = [&](Type type) {
-        if (auto tensor = dyn_cast<MeshTensorType>(type))
-          name = tensor.getLayout().mesh;
-      };
-      for (Type type : function.getArgumentTypes())
-        visit(type);
-      for (Type type : function.getResultTypes())
-        visit(type);
-      if (!name)
-        continue;
-      std::optional<Mesh> mesh = dist::lookupMesh(function, *name);
-      if (!mesh) {
-        function.emitError("unknown mesh @") << *name;
+      FailureOr<std::optional<Mesh>> mesh = findFunctionMesh(function);
+      if (failed(mesh))
         return signalPassFailure();
-      }
-      if (failed(FunctionPartitioner(function, *mesh).run()))
+      if (*mesh && failed(FunctionPartitioner(function, **mesh).run()))
         return signalPassFailure();
     }
   }

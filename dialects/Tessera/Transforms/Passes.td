@@ -38,8 +38,8 @@ def DecomposeOps : Pass<"tessera-decompose-ops"> {
 def PropagateLayouts : Pass<"tessera-propagate-layouts", "::mlir::ModuleOp"> {
   let summary = "Spreads annotated layouts over the whole program.";
   let description = [{
-    Input: stage `tessera`. Starts from the layouts of arguments and of
-    `tessera.constrain` and extends open dimensions by the ops' factor rules: user
+    Input: stage `tessera`; the values of a function are on one mesh. Starts from
+    the layouts of arguments and of `tessera.constrain` and extends open dimensions by the ops' factor rules: user
     priorities first, one-to-one ops before products and reductions before
     broadcasts, and where two tensors disagree the larger one decides. Constants
     and iota are seen anew at each use, so that they tie nothing together.

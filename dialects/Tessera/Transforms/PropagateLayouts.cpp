@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "FunctionMesh.h"
 #include "Provenance.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/LayoutPropagation.h"
-
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
@@ -138,22 +137,6 @@ private:
   }
 };
 
-/// The one mesh of a function's values.
-std::optional<std::string> meshOf(func::FuncOp function) {
-  std::optional<std::string> mesh;
-  auto visit = [&](Type type) {
-    if (auto tensor = dyn_cast<MeshTensorType>(type))
-      mesh = tensor.getLayout().mesh;
-  };
-  for (Type type : function.getArgumentTypes())
-    visit(type);
-  function.walk([&](Operation *op) {
-    for (Type type : op->getResultTypes())
-      visit(type);
-  });
-  return mesh;
-}
-
 struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>())
@@ -162,13 +145,12 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
   }
 
   LogicalResult propagate(func::FuncOp function) {
-    std::optional<std::string> name = meshOf(function);
-    if (!name)
+    FailureOr<std::optional<Mesh>> mesh = findFunctionMesh(function);
+    if (failed(mesh))
+      return failure();
+    if (!*mesh)
       return success();
-    std::optional<Mesh> mesh = dist::lookupMesh(function, *name);
-    if (!mesh)
-      return function.emitError("unknown mesh @") << *name;
-    FunctionGraph graph(function, *mesh);
+    FunctionGraph graph(function, **mesh);
     if (failed(graph.addOps(function)))
       return failure();
     AxisGrants grants = propagateLayouts(graph.graph);

@@ -49,11 +49,11 @@ SmallVector<Attribute> tessera::originsOf(Value value, StringRef axis) {
 }
 
 std::string tessera::describeNeed(Operation *user, const FactorRule &rule,
-                                  const Layout &now) {
+                                  const Layout &now, const Layout &wanted) {
   std::string where = describeLocation(user->getLoc());
   std::string consumer = user->getName().getStringRef().str() +
                          (where.empty() ? "" : " at " + where);
-  if (!now.partial.empty())
+  if (now.partial.size() > wanted.partial.size())
     return consumer +
            " needs the whole value, of which each device holds a term of a " +
            toString(now.partialKind);

@@ -24,9 +24,10 @@ std::string describeValue(mlir::Value value);
 llvm::SmallVector<mlir::Attribute> originsOf(mlir::Value value,
                                              llvm::StringRef axis);
 
-/// One sentence: what `user` needs of an operand that is laid out as `now`.
+/// One sentence: why `user` needs an operand that is laid out as `now` in
+/// layout `wanted`.
 std::string describeNeed(mlir::Operation *user, const FactorRule &rule,
-                         const Layout &now);
+                         const Layout &now, const Layout &wanted);
 
 /// Why `value` is brought into layout `wanted`: `rule`, and the chain of
 /// reasons why it is laid out as it is, back to a user's annotation.

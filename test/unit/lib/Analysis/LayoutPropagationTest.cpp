@@ -198,6 +198,108 @@ TEST(LayoutPropagation, WithoutPriorityTheLargerTensorDecides) {
   EXPECT_EQ(g.text(y), "[{tp}, {}]");
 }
 
+/// An op on tensors of dimensions k, kn, k and so on: a factor k of size 8 that
+/// all have, and n of size `columns[i]` that tensor i has beside it, if any.
+struct SharedFactor : Graph {
+  std::vector<int> tensors;
+
+  explicit SharedFactor(const std::vector<int64_t> &columns) {
+    FactorRule rule;
+    int k = rule.addFactor("k", 8);
+    for (int64_t size : columns) {
+      Shape shape = {8};
+      TensorFactors dims = {{k}};
+      if (size > 1) {
+        shape.push_back(size);
+        dims.push_back({rule.addFactor("n", size)});
+      }
+      tensors.push_back(value(shape));
+      rule.operands.push_back(dims);
+    }
+    rule.results = {{{k}}};
+    op(rule, tensors, {8}, PropagationRound::Compute);
+  }
+  std::string textOfResult() {
+    return text(static_cast<int>(graph.values.size()) - 1);
+  }
+};
+
+TEST(LayoutPropagation, TheLargestTensorDecidesWhereverItStands) {
+  for (int largest : {0, 1, 2}) {
+    std::vector<int64_t> columns = {2, 2, 2};
+    columns[largest] = 3;
+    SharedFactor g(columns);
+    for (int i : {0, 1, 2})
+      g.annotate(g.tensors[i], 0, {i == largest ? tp : dp});
+    propagateLayouts(g.graph);
+    EXPECT_EQ(g.textOfResult(), "[{tp}]") << largest;
+  }
+}
+
+TEST(LayoutPropagation, ASmallerTensorExtendsTheListOfALargerOne) {
+  SharedFactor g({3, 1});
+  g.annotate(g.tensors[0], 0, {dp});
+  g.annotate(g.tensors[1], 0, {dp, tp});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.textOfResult(), "[{dp, tp}]");
+}
+
+TEST(LayoutPropagation, ATensorThatExtendsSpeaksForTheLargest) {
+  std::vector<std::vector<AxisRef>> lists = {{dp}, {dp, tp}, {tp}};
+  std::vector<int64_t> columns = {5, 1, 3};
+  std::vector<int> order = {0, 1, 2};
+  do {
+    SharedFactor g({columns[order[0]], columns[order[1]], columns[order[2]]});
+    for (int i : {0, 1, 2})
+      g.annotate(g.tensors[i], 0, lists[order[i]]);
+    propagateLayouts(g.graph);
+    EXPECT_EQ(g.textOfResult(), "[{dp, tp}]");
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST(LayoutPropagation, ADimensionOfOneElementTakesNoAxis) {
+  Graph g;
+  int x = g.value({1, 8});
+  g.annotate(x, 0, {tp});
+  int y = g.elementwise({x});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(y), "[{}, {}]");
+}
+
+TEST(LayoutPropagation, NoAxisSplitsAndIsPartialAlong) {
+  Graph g;
+  int x = g.value({8, 8}), y = g.value({8, 8});
+  g.annotate(x, 0, {tp});
+  g.graph.values[y].layout.partial = {tp};
+  g.elementwise({x, y});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(y), "[{}, {}], partial = sum{tp}");
+}
+
+TEST(LayoutPropagation, ElementwiseOpsDecideBeforeProducts) {
+  Graph g;
+  int v = g.value({6, 8}), w = g.value({8, 4}), e = g.value({6, 8});
+  g.annotate(e, 1, {tp});
+  g.annotate(w, 0, {dp});
+  int u = g.elementwise({v});
+  g.elementwise({u, e});
+  g.contract(v, w, "mk", "kn", "mn", {6, 4});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(v), "[{}, {tp}]");
+}
+
+TEST(LayoutPropagation, EachAxisOfAJoinedDimensionNamesWhereItComesFrom) {
+  Graph g;
+  int x = g.value({2, 12});
+  g.annotate(x, 0, {dp});
+  g.annotate(x, 1, {tp});
+  int joined = g.reshape(x, {24});
+  AxisGrants grants = propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(joined), "[{dp, tp}]");
+  EXPECT_EQ((grants.at({joined, 0, dp}).fromDim), 0);
+  EXPECT_EQ((grants.at({joined, 0, tp}).fromDim), 1);
+}
+
 TEST(LayoutPropagation, EveryGrantLeadsBackToAnAnnotation) {
   Perceptron p;
   p.annotate(p.w1, 1, {tp});

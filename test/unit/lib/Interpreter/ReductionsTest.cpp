@@ -53,6 +53,10 @@ TEST(Contract, RoundsOnceToTheResultType) {
             (Floats{258}));
   EXPECT_EQ(contract(a, b, "mk", "kn", "mn", ElementKind::F32).floats,
             (Floats{258}));
+  Tensor u = make({2}, {256, 1}, ElementKind::BF16);
+  Tensor v = make({2}, {1, 1}, ElementKind::BF16);
+  EXPECT_EQ(contract(u, v, "k", "k", "", ElementKind::BF16).floats,
+            (Floats{256}));
 }
 
 TEST(Contract, IntegersWrap) {

@@ -64,6 +64,17 @@ func.func @slicing_another_dimension_than_was_gathered_stays(%x: tensor<4x3xf32>
   return %1 : tensor<1x12xf32>
 }
 
+// Where one element is cut in four, device 0 holds it: the types are equal, the
+// values are not.
+// CHECK-LABEL: @another_dimension_of_equal_size_stays
+func.func @another_dimension_of_equal_size_stays(%x: tensor<1x1xf32>) -> tensor<1x1xf32> {
+  // CHECK-NEXT: dist.all_gather
+  // CHECK-NEXT: dist.all_slice
+  %0 = dist.all_gather %x dim 0 over @mesh {tp} : tensor<1x1xf32> -> tensor<1x1xf32>
+  %1 = dist.all_slice %0 dim 1 over @mesh {tp} : tensor<1x1xf32> -> tensor<1x1xf32>
+  return %1 : tensor<1x1xf32>
+}
+
 // CHECK-LABEL: @the_sum_of_two_all_reduces_is_reduced_once
 func.func @the_sum_of_two_all_reduces_is_reduced_once(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>, %z: tensor<2x3xf32>) -> tensor<2x3xf32> {
   // CHECK-NEXT: %[[A:.*]] = tessera.add %arg0, %arg1
@@ -76,6 +87,28 @@ func.func @the_sum_of_two_all_reduces_is_reduced_once(%x: tensor<2x3xf32>, %y: t
   %3 = tessera.add %0, %1 : tensor<2x3xf32>
   %4 = tessera.add %3, %2 : tensor<2x3xf32>
   return %4 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: @the_sum_of_all_reduces_along_unlike_axes_stays
+func.func @the_sum_of_all_reduces_along_unlike_axes_stays(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // CHECK-NEXT: dist.all_reduce
+  // CHECK-NEXT: dist.all_reduce
+  // CHECK-NEXT: tessera.add
+  %0 = dist.all_reduce sum %x over @mesh {tp} : tensor<2x3xf32>
+  %1 = dist.all_reduce sum %y over @mesh {dp} : tensor<2x3xf32>
+  %2 = tessera.add %0, %1 : tensor<2x3xf32>
+  return %2 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: @an_all_reduce_that_is_needed_itself_stays
+func.func @an_all_reduce_that_is_needed_itself_stays(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>) {
+  // CHECK-NEXT: dist.all_reduce
+  // CHECK-NEXT: dist.all_reduce
+  // CHECK-NEXT: tessera.add
+  %0 = dist.all_reduce sum %x over @mesh {tp} : tensor<2x3xf32>
+  %1 = dist.all_reduce sum %y over @mesh {tp} : tensor<2x3xf32>
+  %2 = tessera.add %0, %1 : tensor<2x3xf32>
+  return %0, %2 : tensor<2x3xf32>, tensor<2x3xf32>
 }
 
 // CHECK-LABEL: @the_sum_of_two_maxima_stays

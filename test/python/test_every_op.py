@@ -183,6 +183,8 @@ CASES: dict[str, list[Case]] = {
     "attention": [
         _attention("2x5x4x3x", "2x7x2x3x", "2x7x2x5x", "2x5x4x5x"),
         _attention("1x5x2x3x", "1x5x2x3x", "1x5x2x3x", "1x5x2x3x", extra=" causal"),
+        _attention("1x3x2x3x", "1x5x2x3x", "1x5x2x3x", "1x3x2x3x", extra=" causal"),
+        _attention("1x5x2x3x", "1x3x2x3x", "1x3x2x3x", "1x5x2x3x", extra=" causal"),
         _attention("2x3x2x4x", "2x33x2x4x", "2x33x2x4x", "2x3x2x4x", bias="2x1x1x33x"),
         _attention("1x129x4x5x", "1x129x2x5x", "1x129x2x3x", "1x129x4x3x", extra=" causal"),
         _attention("1x1x2x5x", "1x129x2x5x", "1x129x2x33x", "1x1x2x33x", bias="1x2x1x129x")],

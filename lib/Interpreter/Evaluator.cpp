@@ -323,6 +323,10 @@ LogicalResult Evaluator::evaluate(Operation *op) {
   if (op->getNumResults() != 1 || op->getNumRegions() != 0 ||
       !isProgramTensor(op->getResult(0).getType()))
     return op->emitOpError() << "has no meaning to the interpreter";
+  if (!fitsInterpreter(shapeOf(op->getResult(0)), numDevices()))
+    return op->emitOpError() << "gives more than " << maxInterpretedElements
+                             << " elements on all devices, the most that the "
+                                "interpreter holds";
   PerDevice results;
   if (isa_and_nonnull<DistDialect>(op->getDialect())) {
     FailureOr<PerDevice> all = evaluateDist(op);

@@ -21,6 +21,16 @@ InterpretMode tessera::interpretModeOf(func::FuncOp function) {
   return hasMeshTensor ? InterpretMode::Logical : InterpretMode::Devices;
 }
 
+bool interpreter::fitsInterpreter(ArrayRef<int64_t> shape, int64_t numDevices) {
+  int64_t left = maxInterpretedElements / numDevices;
+  for (int64_t size : shape) {
+    if (size == 0)
+      return true;
+    left /= size;
+  }
+  return left > 0;
+}
+
 Boundary interpreter::argumentOf(func::FuncOp function, unsigned i) {
   return {function.getArgumentTypes()[i],
           function.getArgAttrOfType<LayoutAttr>(i, "dist.layout"),
@@ -100,6 +110,12 @@ static FailureOr<TensorSpec> specOf(func::FuncOp function,
     function.emitOpError() << what << " " << i << " has type " << type
                            << "; expected a mesh tensor or a statically "
                               "shaped tensor of a type that programs use";
+    return failure();
+  }
+  if (!fitsInterpreter(shaped.getShape(), /*numDevices=*/1)) {
+    function.emitOpError() << what << " " << i << " has more than "
+                           << maxInterpretedElements
+                           << " elements, the most that the interpreter holds";
     return failure();
   }
   return TensorSpec{Shape(shaped.getShape().begin(), shaped.getShape().end()),

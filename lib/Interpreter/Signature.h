@@ -19,6 +19,11 @@ struct Boundary {
 Boundary argumentOf(mlir::func::FuncOp function, unsigned i);
 Boundary resultOf(mlir::func::FuncOp function, unsigned i);
 
+/// The largest value that is evaluated, over all devices: 2 GiB of doubles.
+inline constexpr int64_t maxInterpretedElements = int64_t(1) << 28;
+/// Whether a tensor of `shape` on each device is no larger than that.
+bool fitsInterpreter(llvm::ArrayRef<int64_t> shape, int64_t numDevices);
+
 } // namespace tessera::interpreter
 
 #endif // TESSERA_LIB_INTERPRETER_SIGNATURE_H

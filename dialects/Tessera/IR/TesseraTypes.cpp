@@ -81,6 +81,15 @@ MeshTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "layout " << layout.str() << " has "
                        << layout.dims.size() << " dimensions, the tensor has "
                        << shape.size();
+  // Far above any machine; keeps products of sizes from overflowing.
+  constexpr int64_t maxElements = int64_t(1) << 48;
+  int64_t elements = 1;
+  for (int64_t size : shape) {
+    if (size != 0 && elements > maxElements / size)
+      return emitError() << "tensor has more than " << maxElements
+                         << " elements";
+    elements *= size;
+  }
   return success();
 }
 

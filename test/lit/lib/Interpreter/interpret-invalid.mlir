@@ -55,3 +55,20 @@ func.func @device_ops_on_logical_values(%0: !tessera.mesh_tensor<2xf32, @mesh>) 
   %1 = dist.axis_index @mesh {tp} : tensor<i32>
   return %0 : !tessera.mesh_tensor<2xf32, @mesh>
 }
+
+// -----
+
+// expected-error @below {{argument 0 has more than 268435456 elements, the most that the interpreter holds}}
+func.func @an_input_larger_than_memory(%0: tensor<65536x65536xi1>) {
+  return
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 1024]>
+func.func @a_value_larger_than_memory_on_all_devices(
+    %0: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = tensor<2xf32>}) {
+  // expected-error @below {{gives more than 268435456 elements on all devices, the most that the interpreter holds}}
+  %1 = tessera.iota dim 0 : tensor<1000000xi32>
+  return
+}

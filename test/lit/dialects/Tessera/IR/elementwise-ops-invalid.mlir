@@ -86,6 +86,11 @@ func.func private @element_type_is_unknown(!tessera.mesh_tensor<2x3xi8, @mesh>)
 
 // -----
 
+// expected-error @below {{tensor has more than 281474976710656 elements}}
+func.func private @sizes_do_not_overflow(!tessera.mesh_tensor<4294967296x4294967296xf32, @mesh>)
+
+// -----
+
 // expected-error @below {{layout [{tp}] has 1 dimensions, the tensor has 2}}
 func.func private @layout_has_another_rank(!tessera.mesh_tensor<2x3xf32, @mesh, [{tp}]>)
 

@@ -294,3 +294,10 @@ tile.kernel @views_do_not_run_backwards grid [1] inputs 1 {
   // expected-error @below {{has a stride of -1; expected 0 or more}}
   %0 = memref.reinterpret_cast %x to offset: [5], sizes: [6], strides: [-1] : memref<6xf32> to memref<6xf32, strided<[-1], offset: 5>>
 }
+
+// -----
+
+// expected-error @below {{has a grid of more than 281474976710656 blocks, [9223372036854775807, 65536]}}
+tile.kernel @blocks_can_be_counted grid [9223372036854775807, 65536] inputs 0 {
+  tile.return
+}

@@ -59,3 +59,31 @@ func.func private @triple(%0: tensor<2xf32>) -> tensor<2xf32> {
   %2 = tessera.add %1, %0 : tensor<2xf32>
   return %2 : tensor<2xf32>
 }
+
+// Terms of an uneven dimension are combined and cut; the chunks join to the sum.
+// CHECK: @a_scattered_sum_joins_to_the_sum result 0: 5xf32 = [0, 1, 2, 3, 4]
+func.func @a_scattered_sum_joins_to_the_sum(
+    %0: tensor<5xf32> {dist.layout = #dist.layout<@mesh, [{}], partial = sum{tp}>, dist.global_type = tensor<5xf32>})
+    -> (tensor<3xf32> {dist.layout = #dist.layout<@mesh, [{tp}]>, dist.global_type = tensor<5xf32>}) {
+  %1 = dist.reduce_scatter sum %0 dim 0 over @mesh {tp} : tensor<5xf32> -> tensor<3xf32>
+  return %1 : tensor<3xf32>
+}
+
+// The value stays; its split moves from rows to columns, padding included.
+// CHECK: @a_split_moves_to_another_dimension result 0: 3x5xf32 = [ [0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11, 12, 13, 14] ]
+func.func @a_split_moves_to_another_dimension(
+    %0: tensor<2x5xf32> {dist.layout = #dist.layout<@mesh, [{tp}, {}]>, dist.global_type = tensor<3x5xf32>})
+    -> (tensor<3x3xf32> {dist.layout = #dist.layout<@mesh, [{}, {tp}]>, dist.global_type = tensor<3x5xf32>}) {
+  %1 = dist.all_to_all %0 split 1 concat 0 over @mesh {tp} : tensor<2x5xf32> -> tensor<3x3xf32>
+  return %1 : tensor<3x3xf32>
+}
+
+// CHECK: @devices_know_their_part_of_five result 0 on device 0: i32 = 0
+// CHECK: @devices_know_their_part_of_five result 0 on device 1: i32 = 3
+// CHECK: @devices_know_their_part_of_five result 1 on device 0: i32 = 3
+// CHECK: @devices_know_their_part_of_five result 1 on device 1: i32 = 2
+func.func @devices_know_their_part_of_five() -> (tensor<i32>, tensor<i32>) {
+  %0 = dist.local_offset @mesh {tp} of 5 : tensor<i32>
+  %1 = dist.valid_extent @mesh {tp} of 5 : tensor<i32>
+  return %0, %1 : tensor<i32>, tensor<i32>
+}

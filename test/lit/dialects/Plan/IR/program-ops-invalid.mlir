@@ -39,3 +39,10 @@ plan.program @buffers_have_no_negative_size on @mesh {
   // expected-error @below {{a buffer has -8 bytes; expected 0 or more}}
   %0 = plan.allocate -> !plan.buffer<-8>
 }
+
+// -----
+
+plan.program @constants_have_the_bytes_of_their_elements on @mesh {
+  // expected-error @below {{gives a buffer of 8 bytes, but 'tensor<3xi32>' takes 12}}
+  %0 = plan.constant dense<[1, 2, 3]> : tensor<3xi32> -> !plan.buffer<8>
+}

@@ -139,3 +139,29 @@ func.func @constrain_splits_every_dimension(%m: !tessera.mesh_tensor<2x3xf32, @m
   %0 = tessera.constrain %m to <@mesh, [{tp}, {?}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
   return
 }
+
+func.func @functions_of_single_elements_are_not_linear(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>, %p: tensor<2x3xi1>) {
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %log = tessera.log %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %sqrt = tessera.sqrt %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %rsqrt = tessera.rsqrt %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %tanh = tessera.tanh %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %erf = tessera.erf %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %floor = tessera.floor %x : tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %not = tessera.not %p : tensor<2x3xi1>
+  // expected-remark @below {{([d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %and = tessera.and %p, %p : tensor<2x3xi1>
+  // expected-remark @below {{([d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %or = tessera.or %p, %p : tensor<2x3xi1>
+  // expected-remark @below {{([d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %xor = tessera.xor %p, %p : tensor<2x3xi1>
+  // expected-remark @below {{([d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %rem = tessera.rem %x, %y : tensor<2x3xf32>
+  return
+}

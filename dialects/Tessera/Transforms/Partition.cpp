@@ -26,6 +26,8 @@ public:
         parts(builder, mesh) {}
 
   LogicalResult run() {
+    if (failed(verifyLayouts()))
+      return failure();
     rewriteSignature();
     Block &block = function.getBody().front();
     for (Operation &op : llvm::make_early_inc_range(block)) {
@@ -39,6 +41,38 @@ public:
   }
 
 private:
+  /// Sizes are divided by what layouts say, so they must fit the mesh, wherever
+  /// the program comes from.
+  LogicalResult verifyLayouts() {
+    llvm::DenseSet<Type> seen;
+    auto verify = [&](Type type, Location loc) -> LogicalResult {
+      const Layout *layout = layoutOf(type);
+      if (!layout || !seen.insert(type).second)
+        return success();
+      std::optional<std::string> problem =
+          findLayoutError(*layout, mesh, layout->dims.size());
+      if (!problem)
+        return success();
+      InFlightDiagnostic error = emitError(loc) << "layout " << layout->str()
+                                                << ": " << *problem;
+      error.attachNote() << "tessera-verify-program checks all of a program";
+      return error;
+    };
+    for (BlockArgument argument : function.getArguments())
+      if (failed(verify(argument.getType(), argument.getLoc())))
+        return failure();
+    for (Type type : function.getResultTypes())
+      if (failed(verify(type, function.getLoc())))
+        return failure();
+    WalkResult result = function.walk([&](Operation *op) {
+      for (Type type : op->getResultTypes())
+        if (failed(verify(type, op->getLoc())))
+          return WalkResult::interrupt();
+      return WalkResult::advance();
+    });
+    return failure(result.wasInterrupted());
+  }
+
   RankedTensorType localType(Type type) {
     return cast<MeshTensorType>(type).getLocalType(mesh);
   }

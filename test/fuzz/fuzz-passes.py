@@ -8,7 +8,7 @@ and random graphs (programs.py). First each registered pass and named pipeline r
 seed, the pipelines up to a random stage with random passes between and behind them, in turn on the
 programs as they are and on damaged ones: a number, a word or a line of each is another.
 
-The same runs everywhere. Default: 40 seeds. Longer: --seeds 1000 or TESSERA_FUZZ_SEEDS=1000. A crash
+The same runs everywhere. Default: 12 seeds. Longer: --seeds 1000 or TESSERA_FUZZ_SEEDS=1000. A crash
 is shrunk to one module and the passes that it takes, and written to --out with its command.
 """
 
@@ -173,7 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tessera-opt", required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 40)))
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 12)))
     parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--max-failures", type=int, default=5)
     options = parser.parse_args()

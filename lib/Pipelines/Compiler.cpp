@@ -153,8 +153,17 @@ LogicalResult Compilation::parse(StringRef source) {
   if (!module)
     return failure();
   auto entry = module->lookupSymbol<func::FuncOp>(options.entry);
-  if (entry && !entry.isExternal())
-    return success();
+  if (entry && !entry.isExternal()) {
+    // The name becomes an option in the text of a pipeline.
+    auto isPlain = [](char c) {
+      return llvm::isAlnum(c) || c == '_' || c == '.' || c == '$' || c == '-';
+    };
+    if (llvm::all_of(options.entry, isPlain))
+      return success();
+    return entry.emitError()
+           << "cannot be the entry: its name has characters other than "
+              "letters, digits, '_', '.', '$' and '-'; rename it";
+  }
   InFlightDiagnostic error = module->emitError()
                              << "has no function @" << options.entry
                              << " with a body";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Headers of the conversions and targets; nothing of Tessera's own.
 #include "PCHCore.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"

@@ -29,15 +29,22 @@ usage: tessera-run ARTEFACT [options]
   --help
 )";
 
+/// As everywhere that threads are asked for.
+constexpr int64_t maxThreads = 1024;
+
 static Status readInteger(const std::string &name, const std::string &text,
-                          int64_t least, int64_t &value) {
+                          int64_t least, int64_t &value,
+                          int64_t most = INT64_MAX) {
   char *end = nullptr;
   errno = 0;
   value = std::strtoll(text.c_str(), &end, 10);
-  if (text.empty() || *end || errno || value < least)
-    return Status::error("--" + name + " needs an integer of at least " +
-                         std::to_string(least) + ", got '" + text + "'");
-  return Status::success();
+  if (!text.empty() && !*end && !errno && value >= least && value <= most)
+    return Status::success();
+  std::string range = most == INT64_MAX ? "of at least " + std::to_string(least)
+                                        : "from " + std::to_string(least) +
+                                              " to " + std::to_string(most);
+  return Status::error("--" + name + " needs an integer " + range + ", got '" +
+                       text + "'");
 }
 
 static std::vector<std::string> splitAtCommas(const std::string &text) {
@@ -55,6 +62,47 @@ static bool hasOption(const std::string &name) {
   return std::strstr(run::usage, ("\n  --" + name + "=").c_str()) != nullptr;
 }
 
+static bool isFlag(const std::string &name) {
+  return name == "print" || name == "profile" || name == "info" ||
+         name == "help";
+}
+
+/// `value` is empty for flags.
+static Status setOption(run::Options &options, const std::string &name,
+                        const std::string &value) {
+  int64_t number = 0;
+  Status status = Status::success();
+  if (name == "device") {
+    options.executable.device = value;
+  } else if (name == "communicator") {
+    options.executable.communicator = value;
+  } else if (name == "threads") {
+    status = readInteger(name, value, 0, number, maxThreads);
+    options.executable.threads = static_cast<int>(number);
+  } else if (name == "timeout-ms") {
+    status = readInteger(name, value, 1, options.executable.timeoutMs);
+  } else if (name == "inputs") {
+    if (value != "random")
+      options.inputs = splitAtCommas(value);
+  } else if (name == "outputs") {
+    options.outputPrefix = value;
+  } else if (name == "seed") {
+    status = readInteger(name, value, 0, number);
+    options.seed = static_cast<uint64_t>(number);
+  } else if (name == "repeat") {
+    status = readInteger(name, value, 1, options.repeat);
+  } else if (name == "print") {
+    options.maxShown = 64;
+  } else if (name == "profile") {
+    options.executable.profile = true;
+  } else if (name == "info") {
+    options.info = true;
+  } else {
+    options.help = true;
+  }
+  return status;
+}
+
 Result<run::Options> run::parseOptions(int argc, char **argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
@@ -68,53 +116,20 @@ Result<run::Options> run::parseOptions(int argc, char **argv) {
     }
     size_t equals = argument.find('=');
     std::string name = argument.substr(2, equals - 2);
-    bool isFlag = name == "print" || name == "profile" || name == "info" ||
-                  name == "help";
+    if (!isFlag(name) && !hasOption(name))
+      return Status::error("unknown option '" + argument +
+                           "'; --help lists the options");
     std::string value;
-    if (isFlag && equals != std::string::npos)
+    if (isFlag(name) && equals != std::string::npos)
       return Status::error("--" + name + " takes no value, got '" + argument +
                            "'");
     if (equals != std::string::npos)
       value = argument.substr(equals + 1);
-    else if (!isFlag && i + 1 < argc)
+    else if (!isFlag(name) && i + 1 < argc)
       value = argv[++i];
-    else if (!isFlag && hasOption(name))
+    else if (!isFlag(name))
       return Status::error("--" + name + " needs a value");
-
-    int64_t number = 0;
-    Status status = Status::success();
-    if (name == "device") {
-      options.executable.device = value;
-    } else if (name == "communicator") {
-      options.executable.communicator = value;
-    } else if (name == "threads") {
-      status = readInteger(name, value, 0, number);
-      options.executable.threads =
-          static_cast<int>(std::min<int64_t>(number, 1024));
-    } else if (name == "timeout-ms") {
-      status = readInteger(name, value, 1, options.executable.timeoutMs);
-    } else if (name == "inputs") {
-      if (value != "random")
-        options.inputs = splitAtCommas(value);
-    } else if (name == "outputs") {
-      options.outputPrefix = value;
-    } else if (name == "seed") {
-      status = readInteger(name, value, 0, number);
-      options.seed = static_cast<uint64_t>(number);
-    } else if (name == "repeat") {
-      status = readInteger(name, value, 1, options.repeat);
-    } else if (name == "print") {
-      options.maxShown = 64;
-    } else if (name == "profile") {
-      options.executable.profile = true;
-    } else if (name == "info") {
-      options.info = true;
-    } else if (name == "help") {
-      options.help = true;
-    } else {
-      status = Status::error("unknown option '" + argument +
-                             "'; --help lists the options");
-    }
+    Status status = setOption(options, name, value);
     if (!status.ok())
       return status;
   }

@@ -111,6 +111,8 @@ TEST_F(TesseraRunTest, MistakesAreNamed) {
   expectIn(run("absent.tsr"), "cannot open 'absent.tsr'");
   expectIn(run("model.tsr --devise=cpu"), "unknown option '--devise=cpu'");
   expectIn(run("model.tsr --repeat=0"), "--repeat needs an integer");
+  expectIn(run("model.tsr --threads=1025"),
+           "--threads needs an integer from 0 to 1024, got '1025'");
   expectIn(run("model.tsr --device=tpu"), "unknown device 'tpu'");
   expectIn(run("model.tsr --inputs=a.npy,b.npy"), "has 1 inputs, got 2 files");
   expectIn(run("model.tsr --inputs=model.tsr"), "is not an .npy file");

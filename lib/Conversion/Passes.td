@@ -58,7 +58,9 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
     Elements of stores, reductions, products and buffers are dealt to the block's
     threads; neighbouring threads take neighbouring elements, so global accesses
     coalesce, by vectors of up to 16 bytes. Products accumulate in registers, for
-    a whole loop where it only adds to them, from operands in shared memory. Other
+    a whole loop where it only adds to them, from operands in shared memory: of
+    bf16 and f16 on the tensor cores (`mma.sync`) where tiles of 16x8x16 divide
+    them, else by multiply-adds; f32 is never rounded to tf32. Other
     tiles carried by loops lie in shared memory, which the launch gives:
     `tessera.shared_bytes` of it.
     Transcendental functions become polynomials in f32.

@@ -121,6 +121,9 @@ CASES: dict[str, list[Case]] = {
         _contract("k,k->", "7x", "7x", ""),
         _contract("m,n->mn", "3x", "5x", "3x5x"),
         _contract("mk,nk->mn", "65x129x", "33x129x", "65x33x"),
+        # Tiles of the tensor cores, their rows along and across the summed dimension.
+        _contract("mk,nk->mn", "80x96x", "72x96x", "80x72x"),
+        _contract("km,kn->mn", "48x32x", "48x40x", "32x40x"),
         _contract("abcde,fbcde->af", "3x1x5x7x3x", "5x1x5x7x3x", "3x5x"),
     ],
     "reduce": [*_reduce("2x3x5x", "[1]", "2x5x"), *_reduce("2x3x5x", "[0, 2]", "3x"),

@@ -45,9 +45,23 @@ enum TesseraEmuAccess : int32_t {
   TESSERA_EMU_ACCESS_SHARED = 2,
 };
 
+/// Element types of `multiply`'s factors.
+enum TesseraEmuElement : int32_t {
+  TESSERA_EMU_F16 = 0,
+  TESSERA_EMU_BF16 = 1,
+};
+
+/// A lane's part of the factors, two elements a word, and of the sums, as in
+/// PTX ("Matrix Fragments for mma.m16n8k16").
+struct TesseraEmuFragments {
+  uint32_t a[4];
+  uint32_t b[2];
+  float sums[4];
+};
+
 /// The entries are indexed by the compiler: append only, and raise
 /// TESSERA_EMU_TABLE_VERSION with every change.
-#define TESSERA_EMU_TABLE_VERSION 1
+#define TESSERA_EMU_TABLE_VERSION 2
 struct TesseraEmuTable {
   int64_t version;
   /// The value of a TesseraEmuRegister for the running thread.
@@ -66,6 +80,9 @@ struct TesseraEmuTable {
   /// Before each access to global or shared memory: checks bounds, and races
   /// between threads on shared memory.
   void (*checkAccess)(const void *address, int64_t bytes, int32_t flags);
+  /// mma.sync.m16n8k16 with f32 sums: waits for the whole warp, then replaces
+  /// the sums in `fragments` by theirs plus the product.
+  void (*multiply)(int32_t elementType, TesseraEmuFragments *fragments);
 };
 
 /// Bounds that a block of threads and its emulation keep.

@@ -91,7 +91,11 @@ int64_t tessera::contiguousDim(Value tile) {
       std::max<int64_t>(0, rankOf(tile) - 1));
 }
 
-bool tessera::isCostly(Value tile) {
+/// Bytes of a tile that is kept in shared memory though it need not be.
+static constexpr int64_t maxOptionalBytes = 16 * 1024;
+
+/// Whether computing an element reads memory or evaluates a function.
+static bool isCostly(Value tile) {
   Operation *op = tile.getDefiningOp();
   if (!op || !isTile(tile))
     return false;
@@ -102,6 +106,12 @@ bool tessera::isCostly(Value tile) {
   if (isa<BroadcastOp>(op) || !isVirtualTileOp(op))
     return false;
   return llvm::any_of(op->getOperands(), isCostly);
+}
+
+bool tessera::isWorthKeeping(Value tile) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  return type.getNumElements() * elementBytes(type) <= maxOptionalBytes &&
+         isCostly(tile);
 }
 
 int64_t tessera::neighboursPerThread(int64_t size, int64_t total, int64_t bytes,

@@ -17,9 +17,9 @@ int64_t elementBytes(mlir::Type type);
 /// memory it is loaded from; the last one when nothing says otherwise.
 int64_t contiguousDim(mlir::Value tile);
 
-/// Whether computing an element reads memory or evaluates a function, so that a
-/// tile used twice is worth keeping.
-bool isCostly(mlir::Value tile);
+/// Whether a tile that is used twice is best kept in shared memory: computing
+/// an element reads memory or evaluates a function, and the tile is not large.
+bool isWorthKeeping(mlir::Value tile);
 
 /// How many neighbours along a dimension of `size` elements a thread takes:
 /// one wide access, if all threads still get work.

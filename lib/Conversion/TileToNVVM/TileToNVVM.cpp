@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "KernelEmitter.h"
+#include "NVVMKernelEmitter.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/ABI/KernelABI.h"
@@ -89,14 +89,14 @@ LogicalResult verifyGrid(tile::KernelOp kernel) {
 LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel) {
   if (failed(verifyGrid(kernel)))
     return failure();
-  int threads = KernelEmitter::chooseThreads(kernel);
+  int threads = NVVMKernelEmitter::chooseThreads(kernel);
   LLVM::GlobalOp global = createShared(builder, kernel);
   LLVM::LLVMFuncOp function = createFunction(builder, kernel, threads);
   OpBuilder::InsertionGuard guard(builder);
   Block *entry = function.addEntryBlock(builder);
   builder.setInsertionPointToStart(entry);
   Value shared = LLVM::AddressOfOp::create(builder, kernel.getLoc(), global);
-  KernelEmitter emitter(kernel, function, builder, shared, threads);
+  NVVMKernelEmitter emitter(kernel, function, builder, shared, threads);
   if (failed(emitter.run()))
     return failure();
   LLVM::ReturnOp::create(builder, kernel.getLoc(), ValueRange());

@@ -131,7 +131,8 @@ std::string BlockEmulator::describeWaiting() const {
     State state = threads[t].state;
     done += state == State::Done;
     barrier += state == State::AtBarrier;
-    warp += state == State::AtShuffle || state == State::AtWarpSync;
+    warp += state == State::AtShuffle || state == State::AtWarpSync ||
+            state == State::AtProduct;
     if (firstWaiting < 0 && state != State::Done)
       firstWaiting = static_cast<int>(t);
   }
@@ -190,6 +191,10 @@ const TesseraEmuTable &BlockEmulator::table() {
       [] { return current->sharedMemory(); },
       [](const void *address, int64_t bytes, int32_t flags) {
         current->checkAccess(address, bytes, flags);
+        current->stopIfFailed();
+      },
+      [](int32_t elementType, TesseraEmuFragments *fragments) {
+        current->multiply(elementType, fragments);
         current->stopIfFailed();
       }};
   return entries;

@@ -86,12 +86,13 @@ public:
                   int32_t clamp);
   void *sharedMemory() { return shared; }
   void checkAccess(const void *address, int64_t bytes, int32_t flags);
+  void multiply(int32_t elementType, TesseraEmuFragments *fragments);
 
 private:
   static constexpr int warpSize = TESSERA_EMU_WARP_SIZE;
   static constexpr int numBarriers = 16; ///< That PTX gives a block.
 
-  enum class State { Ready, AtBarrier, AtShuffle, AtWarpSync, Done };
+  enum class State { Ready, AtBarrier, AtShuffle, AtWarpSync, AtProduct, Done };
 
   struct Thread {
     FiberContext context;
@@ -100,6 +101,7 @@ private:
     uint32_t waitMask = 0; ///< Lanes it waits for at a shuffle or warp sync.
     int32_t kind = 0, value = 0, offset = 0, clamp = 0, result = 0;
     uint32_t warpSyncs = 0; ///< Warp syncs passed in this block.
+    TesseraEmuFragments *fragments = nullptr; ///< At a product.
   };
 
   struct Barrier {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// How the threads of a block wait for one another: barriers, warp syncs and
-// shuffles.
+// How the threads of a block wait for one another: barriers, warp syncs,
+// shuffles and products of warps.
 #include "BlockEmulator.h"
+#include "WarpProduct.h"
 
 namespace tessera::emulated {
 
@@ -129,6 +130,28 @@ int32_t BlockEmulator::shuffle(int32_t kind, int32_t mask, int32_t value,
   if (thread.state == State::AtShuffle)
     suspend();
   return thread.result;
+}
+
+void BlockEmulator::multiply(int32_t elementType,
+                             TesseraEmuFragments *fragments) {
+  int32_t self = running, first = self / warpSize * warpSize;
+  if (size_t(first + warpSize) > threads.size())
+    return fault("a product by a warp of fewer than 32 threads");
+  Thread &thread = threads[self];
+  thread.kind = elementType;
+  thread.fragments = fragments;
+  thread.waitMask = ~uint32_t(0);
+  thread.state = State::AtProduct;
+  if (!lanesArrived(self, State::AtProduct))
+    return suspend();
+  WarpFragments lanes;
+  for (int lane = 0; lane < warpSize; ++lane) {
+    if (threads[first + lane].kind != elementType)
+      return fault("a product whose lanes disagree about the element type");
+    lanes[lane] = threads[first + lane].fragments;
+    threads[first + lane].state = State::Ready;
+  }
+  multiplyFragments(static_cast<TesseraEmuElement>(elementType), lanes);
 }
 
 } // namespace tessera::emulated

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 using namespace tessera::emulated;
 
 namespace {
@@ -116,6 +118,36 @@ template <bool withSync> void warpExchangeKernel(void *const *args) {
   static_cast<int32_t *>(args[1])[tid] = loadShared(tid ^ 1);
 }
 
+/// Row i of the left factor is i + 1 at position 3 and 0 elsewhere, row 3 of
+/// the right one is 1, 2, 4, ... 128: with sums that begin at 0.5, element (i,
+/// j) is (i + 1) 2^j + 0.5. Numbers are bf16, whose bits are the upper half of
+/// f32's.
+void productKernel(void *const *args) {
+  int32_t lane = emu.readRegister(TESSERA_EMU_LANEID), g = lane / 4;
+  auto bits = [](float value) {
+    uint32_t word;
+    std::memcpy(&word, &value, sizeof word);
+    return word >> 16;
+  };
+  TesseraEmuFragments fragments = {{}, {}, {0.5, 0.5, 0.5, 0.5}};
+  if (lane % 4 == 1) { // Holds positions 2 and 3.
+    fragments.a[0] = bits(float(g + 1)) << 16;
+    fragments.a[1] = bits(float(g + 9)) << 16;
+    fragments.b[0] = bits(float(1 << g)) << 16;
+  }
+  emu.multiply(TESSERA_EMU_BF16, &fragments);
+  auto *out = static_cast<float *>(args[1]);
+  for (int r = 0; r < 4; ++r)
+    out[(g + r / 2 * 8) * 8 + lane % 4 * 2 + r % 2] = fragments.sums[r];
+}
+
+/// The upper half of a warp does not come.
+void halfProductKernel(void *const *) {
+  TesseraEmuFragments fragments = {};
+  if (emu.readRegister(TESSERA_EMU_TID_X) < 16)
+    emu.multiply(TESSERA_EMU_F16, &fragments);
+}
+
 /// The first warp alone meets at barrier 3.
 void namedBarrierKernel(void *const *args) {
   int32_t tid = emu.readRegister(TESSERA_EMU_TID_X);
@@ -198,6 +230,32 @@ TEST(BlockEmulator, NeighboursExchangeThroughSharedMemoryInEveryOrder) {
       for (int t = 0; t < 64; ++t)
         EXPECT_EQ(f.output[b * 64 + t], f.input[b * 64 + (t + 1) % 64]);
   }
+}
+
+TEST(BlockEmulator, AWarpMultipliesItsFragments) {
+  for (ThreadOrder order :
+       {ThreadOrder::Forward, ThreadOrder::Reverse, ThreadOrder::Random}) {
+    SumFixture f(productKernel, 128, 1);
+    f.launch.threads = 32;
+    f.launch.order = order;
+    EXPECT_EQ(f.run(1), "");
+    for (int i = 0; i < 16; ++i)
+      for (int j = 0; j < 8; ++j) {
+        float element;
+        std::memcpy(&element, &f.output[i * 8 + j], sizeof element);
+        EXPECT_EQ(element, float(i + 1) * float(1 << j) + 0.5f);
+      }
+  }
+}
+
+TEST(BlockEmulator, AProductOfHalfAWarpNeverEnds) {
+  SumFixture f(halfProductKernel, 32, 1);
+  EXPECT_NE(f.run(1).find(
+                "deadlock: 0 threads wait at a barrier, 16 at a warp exchange"),
+            std::string::npos);
+  f.launch.threads = 24;
+  EXPECT_NE(f.run(1).find("a warp of fewer than 32 threads"),
+            std::string::npos);
 }
 
 TEST(BlockEmulator, AMissingBarrierIsARaceOrAnUnwrittenRead) {

@@ -63,11 +63,16 @@ tile.kernel @single grid [1] inputs 2 {
   tile.store %d, %o[%c0, %c0] : tensor<3x7xf32>, memref<3x7xf32>
 }
 
-// bf16 factors are read eight at a time and widened; the sums are f32.
-// CHECK-LABEL: llvm.func @halves
-// CHECK: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<3> -> vector<8xbf16>
-// CHECK: llvm.intr.fma{{.*}} : (f32, f32, f32) -> f32
-tile.kernel @halves grid [1] inputs 2 {
+// Warps multiply bf16 on the tensor cores: a lane reads pairs of neighbours
+// along the summed dimension, four of the left factor and two of the right one.
+// CHECK-LABEL: llvm.func @bf16
+// CHECK-SAME: nvvm.reqntid = array<i32: 64>
+// CHECK: nvvm.barrier0
+// CHECK-COUNT-6: llvm.load {{.*}} {alignment = 4 : i64} : !llvm.ptr<3> -> vector<2xbf16>
+// CHECK: nvvm.mma.sync A[{{.*}}] B[{{.*}}] C[{{.*}}] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>, multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>} : (i32, i32, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+// CHECK-NOT: llvm.intr.fma
+// CHECK: llvm.return
+tile.kernel @bf16 grid [1] inputs 2 {
 ^bb0(%x: memref<16x32xbf16>, %y: memref<16x32xbf16>, %o: memref<16x16xf32>):
   %zero = arith.constant dense<0.0> : tensor<16x16xf32>
   %c0 = arith.constant 0 : index
@@ -75,6 +80,45 @@ tile.kernel @halves grid [1] inputs 2 {
   %b = tile.load %y[%c0, %c0] : memref<16x32xbf16> -> tensor<16x32xbf16>
   %t = tile.trans %b [1, 0] : tensor<16x32xbf16> -> tensor<32x16xbf16>
   %d = tile.dot %a, %t, %zero : tensor<16x32xbf16>, tensor<32x16xbf16> -> tensor<16x16xf32>
+  tile.store %d, %o[%c0, %c0] : tensor<16x16xf32>, memref<16x16xf32>
+}
+
+// The rows of this right factor lie across the summed dimension: its pairs are
+// read one by one. A loop carries the lanes' sums in registers.
+// CHECK-LABEL: llvm.func @f16
+// CHECK: llvm.br ^[[LOOP:bb[0-9]+]](%{{.*}} : i64, f32, f32,
+// CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> f16
+// CHECK: nvvm.mma.sync {{.*}} : (vector<2xf16>, vector<2xf16>, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+// CHECK: llvm.br ^[[LOOP]]
+tile.kernel @f16 grid [1] inputs 2 {
+^bb0(%x: memref<32x64xf16>, %y: memref<64x16xf16>, %o: memref<32x16xf32>):
+  %zero = arith.constant dense<0.0> : tensor<32x16xf32>
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  %c64 = arith.constant 64 : index
+  %sum = scf.for %k = %c0 to %c64 step %c16 iter_args(%acc = %zero) -> (tensor<32x16xf32>) {
+    %a = tile.load %x[%c0, %k] : memref<32x64xf16> -> tensor<32x16xf16>
+    %b = tile.load %y[%k, %c0] : memref<64x16xf16> -> tensor<16x16xf16>
+    %d = tile.dot %a, %b, %acc : tensor<32x16xf16>, tensor<16x16xf16> -> tensor<32x16xf32>
+    scf.yield %d : tensor<32x16xf32>
+  }
+  tile.store %sum, %o[%c0, %c0] : tensor<32x16xf32>, memref<32x16xf32>
+}
+
+// A summed dimension of 24 is not made of tiles of 16: bf16 factors are read
+// eight at a time and widened; the sums are f32.
+// CHECK-LABEL: llvm.func @halves
+// CHECK-NOT: nvvm.mma.sync
+// CHECK: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<3> -> vector<8xbf16>
+// CHECK: llvm.intr.fma{{.*}} : (f32, f32, f32) -> f32
+tile.kernel @halves grid [1] inputs 2 {
+^bb0(%x: memref<16x24xbf16>, %y: memref<16x24xbf16>, %o: memref<16x16xf32>):
+  %zero = arith.constant dense<0.0> : tensor<16x16xf32>
+  %c0 = arith.constant 0 : index
+  %a = tile.load %x[%c0, %c0] : memref<16x24xbf16> -> tensor<16x24xbf16>
+  %b = tile.load %y[%c0, %c0] : memref<16x24xbf16> -> tensor<16x24xbf16>
+  %t = tile.trans %b [1, 0] : tensor<16x24xbf16> -> tensor<24x16xbf16>
+  %d = tile.dot %a, %t, %zero : tensor<16x24xbf16>, tensor<24x16xbf16> -> tensor<16x16xf32>
   tile.store %d, %o[%c0, %c0] : tensor<16x16xf32>, memref<16x16xf32>
 }
 

@@ -2,7 +2,7 @@
 
 gpu.module @kernels {
   llvm.func @cluster() attributes {nvvm.kernel} {
-    // expected-error @below {{'nvvm.cluster.arrive' op is not modelled by the emulator, which knows thread and block ids, barriers, warp syncs and shuffles}}
+    // expected-error @below {{'nvvm.cluster.arrive' op is not modelled by the emulator, which knows thread and block ids, barriers, warp syncs, shuffles and products of warps}}
     nvvm.cluster.arrive
     llvm.return
   }
@@ -44,6 +44,16 @@ gpu.module @kernels {
   llvm.func @atomic(%p: !llvm.ptr, %x: i32) attributes {nvvm.kernel} {
     // expected-error @below {{'llvm.atomicrmw' op is not modelled by the emulator, whose race checks know plain accesses only}}
     %y = llvm.atomicrmw add %p, %x monotonic : !llvm.ptr, i32
+    llvm.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
+  llvm.func @tf32(%a: i32, %c: f32) attributes {nvvm.kernel} {
+    // expected-error @below {{'nvvm.mma.sync' op is not modelled by the emulator, whose products are m16n8k16 of bf16 or f16 into f32}}
+    %d = nvvm.mma.sync A[%a, %a, %a, %a] B[%a, %a] C[%c, %c, %c, %c] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<tf32>, multiplicandBPtxType = #nvvm.mma_type<tf32>, shape = #nvvm.shape<m = 16, n = 8, k = 8>} : (i32, i32, f32) -> !llvm.struct<(f32, f32, f32, f32)>
     llvm.return
   }
 }

@@ -42,4 +42,21 @@ gpu.module @kernels {
     llvm.store %y, %dst : f32, !llvm.ptr
     llvm.return
   }
+  // A product's fragments go to the emulator in ten words, the sums last.
+  // CHECK-LABEL: llvm.func @product
+  // CHECK: %[[WORDS:.*]] = llvm.alloca %{{.*}} x i32
+  // CHECK-COUNT-6: llvm.store %{{.*}} : i32, !llvm.ptr
+  // CHECK-COUNT-4: llvm.store %{{.*}} : f32, !llvm.ptr
+  // CHECK: llvm.call %{{.*}}(%{{.*}}, %[[WORDS]]) : !llvm.ptr, (i32, !llvm.ptr) -> ()
+  // CHECK: %[[SUM:.*]] = llvm.getelementptr %[[WORDS]][6]
+  // CHECK: llvm.load %[[SUM]] : !llvm.ptr -> f32
+  // CHECK-NOT: nvvm.
+  llvm.func @product(%out: !llvm.ptr) attributes {nvvm.kernel} {
+    %a = llvm.mlir.constant(0 : i32) : i32
+    %c = llvm.mlir.constant(0.0 : f32) : f32
+    %d = nvvm.mma.sync A[%a, %a, %a, %a] B[%a, %a] C[%c, %c, %c, %c] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>, multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>} : (i32, i32, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+    %x = llvm.extractvalue %d[0] : !llvm.struct<(f32, f32, f32, f32)>
+    llvm.store %x, %out : f32, !llvm.ptr
+    llvm.return
+  }
 }

@@ -9,8 +9,8 @@
 // product, the filling of a buffer) becomes a nest of loops over its elements,
 // dealt to the block's threads so that neighbouring threads take neighbouring
 // elements; nests that communicate are separated by barriers.
-#ifndef TESSERA_LIB_CONVERSION_TILETONVVM_KERNELEMITTER_H
-#define TESSERA_LIB_CONVERSION_TILETONVVM_KERNELEMITTER_H
+#ifndef TESSERA_LIB_CONVERSION_TILETONVVM_NVVMKERNELEMITTER_H
+#define TESSERA_LIB_CONVERSION_TILETONVVM_NVVMKERNELEMITTER_H
 
 #include "SharedMemory.h"
 #include "lib/Conversion/TileKernels/KernelEmitterBase.h"
@@ -20,12 +20,12 @@
 
 namespace tessera {
 
-class KernelEmitter final : public KernelEmitterBase {
+class NVVMKernelEmitter final : public KernelEmitterBase {
 public:
   /// Emits into `function`, whose arguments are pointers, one per memref of
   /// `kernel`. `shared` is the address of the block's shared memory.
-  KernelEmitter(tile::KernelOp kernel, mlir::LLVM::LLVMFuncOp function,
-                mlir::OpBuilder &builder, mlir::Value shared, int threads);
+  NVVMKernelEmitter(tile::KernelOp kernel, mlir::LLVM::LLVMFuncOp function,
+                    mlir::OpBuilder &builder, mlir::Value shared, int threads);
 
   /// After run(): the bytes of shared memory the kernel needs.
   int64_t placeShared() { return shared.place(); }
@@ -40,6 +40,9 @@ private:
   void emitYield(mlir::scf::ForOp loop, llvm::ArrayRef<SharedBuffer *> carried);
   void emitStore(tile::StoreOp op) override;
   void emitReduce(tile::ReduceOp op) override;
+  void reduceByWarps(tile::ReduceOp op, SharedBuffer *result);
+  mlir::Value reduceEvery(tile::ReduceOp op, Indices outer, mlir::Value first,
+                          int64_t by);
   void emitDot(tile::DotOp op) override;
 
   // Nests. A barrier stands between a write of shared memory and the next nest
@@ -81,6 +84,15 @@ private:
     /// Whether own rows and columns are neighbours, or tiles apart.
     bool adjacentRows = false, adjacentColumns = false;
     llvm::SmallVector<mlir::Value> rowIndex, columnIndex;
+    /// The lanes of a warp share a rectangle and multiply it together: see
+    /// NVVMTensorCores.cpp.
+    bool ofWarp = false;
+    /// Then: the columns of the right factor, and the first position along the
+    /// summed dimension, that the thread brings.
+    llvm::SmallVector<mlir::Value> factorColumn;
+    mlir::Value factorPosition;
+
+    int64_t owners() const { return rowTiles * columnTiles; }
   };
   /// A loop-carried product: each thread's sums, row by row.
   struct Registers {
@@ -88,18 +100,41 @@ private:
     llvm::SmallVector<mlir::Value> values;
     mlir::Value isOwner; ///< Null when every thread owns a rectangle.
   };
+  /// The tiles of a loop: a buffer for each that is not a product's sums, by
+  /// index, and the arguments whose sums are in `registers`.
+  struct CarriedTiles {
+    llvm::SmallVector<SharedBuffer *> buffers;
+    llvm::SmallVector<mlir::Value> products;
+  };
   static int64_t threadsForProduct(int64_t m, int64_t n);
   Rectangle chooseRectangle(tile::DotOp op) const;
-  void locate(Rectangle &rectangle, const Indices &tile);
+  /// The indices of what thread `owner` of rectangle.owners() owns.
+  void locate(Rectangle &rectangle, mlir::Value owner);
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>>
+  readFactor(SharedBuffer *buffer, llvm::ArrayRef<mlir::Value> own,
+             bool ownFirst, mlir::Value first, int64_t depth, mlir::Type type);
   llvm::SmallVector<mlir::Value> multiply(tile::DotOp op, SharedBuffer *lhs,
                                           SharedBuffer *rhs,
                                           const Rectangle &rectangle,
                                           mlir::ValueRange acc);
+  static bool canUseTensorCores(tile::DotOp op);
+  Rectangle chooseWarpRectangle(int64_t m, int64_t n) const;
+  void locateInWarp(Rectangle &rectangle, mlir::Value owner);
+  llvm::SmallVector<mlir::Value>
+  multiplyOnTensorCores(tile::DotOp op, SharedBuffer *lhs, SharedBuffer *rhs,
+                        const Rectangle &rectangle, mlir::ValueRange acc);
+  /// Elements `at` and the next one along the summed dimension `dim`, in one
+  /// register.
+  mlir::Value loadPair(SharedBuffer *buffer, mlir::Type type, Indices at,
+                       unsigned dim);
   llvm::SmallVector<mlir::Value> elementsOf(mlir::Value tile,
                                             const Rectangle &rectangle);
   void storeRectangle(SharedBuffer *buffer, const Rectangle &rectangle,
                       mlir::ValueRange values);
   tile::DotOp productInRegisters(mlir::scf::ForOp loop, unsigned index);
+  CarriedTiles carryTiles(mlir::scf::ForOp loop);
+  llvm::SmallVector<mlir::Value> sumsOf(const CarriedTiles &carried) const;
+  void setSums(const CarriedTiles &carried, mlir::ValueRange values);
   void carryInRegisters(tile::DotOp op, mlir::Value init, mlir::Value argument);
   SharedBuffer *spill(const Registers &carried, mlir::RankedTensorType type);
 
@@ -108,6 +143,10 @@ private:
   mlir::Value computeElement(mlir::Value tile, const Indices &indices);
   mlir::Value loadElement(tile::LoadOp op, const Indices &indices);
   mlir::Value gatherElement(tile::GatherOp op, const Indices &indices);
+  mlir::Value broadcastElement(tile::BroadcastOp op, Indices indices);
+  mlir::Value reshapeElement(tile::ReshapeOp op, const Indices &indices);
+  mlir::Value transposedElement(tile::TransOp op, const Indices &indices);
+  mlir::Value elementwiseElement(mlir::Operation *op, const Indices &indices);
   mlir::Value guardedLoad(const Memory &memory, Indices coordinates,
                           mlir::Value inBounds, mlir::Value otherwise);
   mlir::Value loadShared(SharedBuffer *buffer, const Indices &indices,
@@ -149,4 +188,4 @@ private:
 
 } // namespace tessera
 
-#endif // TESSERA_LIB_CONVERSION_TILETONVVM_KERNELEMITTER_H
+#endif // TESSERA_LIB_CONVERSION_TILETONVVM_NVVMKERNELEMITTER_H

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Indices, addresses, and accesses to global and shared memory.
+#include "AccessOrder.h"
+#include "NVVMKernelEmitter.h"
+
+#include "dialects/Tile/IR/IndexRange.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::tile;
+
+//===----------------------------------------------------------------------===//
+// Indices
+//===----------------------------------------------------------------------===//
+
+Value NVVMKernelEmitter::constantI32(int64_t value) {
+  return arith::ConstantIntOp::create(builder, loc, value, 32);
+}
+
+NVVMKernelEmitter::Indices
+NVVMKernelEmitter::delinearize(Value linear, ArrayRef<int64_t> shape) {
+  Indices indices(shape.size());
+  // Division of 32-bit numbers by constants takes a third of the instructions.
+  Value rest =
+      arith::IndexCastOp::create(builder, loc, builder.getI32Type(), linear);
+  for (size_t d = shape.size(); d-- > 0;) {
+    Value digit;
+    if (shape[d] == 1) {
+      indices[d] = constant(0);
+      continue;
+    }
+    bool isMajor = llvm::all_of(shape.take_front(d),
+                                [](int64_t size) { return size == 1; });
+    if (isMajor) {
+      digit = rest;
+    } else {
+      Value size = constantI32(shape[d]);
+      digit = arith::RemUIOp::create(builder, loc, rest, size);
+      rest = arith::DivUIOp::create(builder, loc, rest, size);
+    }
+    indices[d] = arith::IndexCastUIOp::create(builder, loc,
+                                              builder.getIndexType(), digit);
+  }
+  return indices;
+}
+
+Value NVVMKernelEmitter::linearize(const Indices &indices,
+                                   ArrayRef<int64_t> shape) {
+  Value linear = constant(0);
+  for (auto [index, size] : llvm::zip(indices, shape)) {
+    linear = arith::MulIOp::create(builder, loc, linear, constant(size));
+    linear = arith::AddIOp::create(builder, loc, linear, index);
+  }
+  return linear;
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value NVVMKernelEmitter::memoryAddress(const Memory &memory,
+                                       const Indices &coordinates) {
+  Value linear = constant(memory.offset);
+  for (auto [index, stride] : llvm::zip(coordinates, memory.strides)) {
+    Value scaled = arith::MulIOp::create(builder, loc, index, constant(stride));
+    linear = arith::AddIOp::create(builder, loc, linear, scaled);
+  }
+  Value offset =
+      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), linear);
+  return LLVM::GEPOp::create(builder, loc, memory.pointer.getType(),
+                             memory.elementType, memory.pointer,
+                             ArrayRef<LLVM::GEPArg>{offset});
+}
+
+Value NVVMKernelEmitter::sharedAddress(SharedBuffer *buffer, Indices indices) {
+  shared.touch(buffer);
+  if (buffer->isSwapped)
+    std::swap(indices[0], indices[1]);
+  Value linear = constant(0);
+  for (auto [d, index] : llvm::enumerate(indices)) {
+    // Rows are padded, outer dimensions count whole rows.
+    int64_t stride =
+        d + 1 == indices.size() ? buffer->rowStride : buffer->shape[d];
+    linear = arith::MulIOp::create(builder, loc, linear, constant(stride));
+    linear = arith::AddIOp::create(builder, loc, linear, index);
+  }
+  Value offset =
+      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), linear);
+  return LLVM::GEPOp::create(builder, loc, buffer->base.getType(),
+                             buffer->elementType, buffer->base,
+                             ArrayRef<LLVM::GEPArg>{offset});
+}
+
+Value NVVMKernelEmitter::fromStored(Value value, Type elementType) {
+  if (value.getType() == elementType)
+    return value;
+  return arith::TruncIOp::create(builder, loc, elementType, value);
+}
+
+Value NVVMKernelEmitter::loadShared(SharedBuffer *buffer,
+                                    const Indices &indices, Type elementType) {
+  Value value = LLVM::LoadOp::create(builder, loc, buffer->elementType,
+                                     sharedAddress(buffer, indices));
+  return fromStored(value, elementType);
+}
+
+SmallVector<Value> NVVMKernelEmitter::loadRun(SharedBuffer *buffer,
+                                              Indices indices, int64_t count,
+                                              Type elementType) {
+  int64_t bytes = elementBytes(buffer->elementType);
+  int64_t width = std::max<int64_t>(1, maxAccessBytes / bytes);
+  while (count % width || buffer->rowStride % width)
+    width /= 2;
+  Value &position = buffer->isSwapped ? indices[0] : indices[1];
+  Value first = position;
+  SmallVector<Value> run;
+  for (int64_t at = 0; at < count; at += width) {
+    position = arith::AddIOp::create(builder, loc, first, constant(at));
+    if (width == 1) {
+      run.push_back(loadShared(buffer, indices, elementType));
+      continue;
+    }
+    auto type = VectorType::get({width}, buffer->elementType);
+    Value vector =
+        LLVM::LoadOp::create(builder, loc, type, sharedAddress(buffer, indices),
+                             /*alignment=*/width * bytes);
+    for (int64_t i = 0; i < width; ++i) {
+      Value value =
+          LLVM::ExtractElementOp::create(builder, loc, vector, constantI32(i));
+      run.push_back(fromStored(value, elementType));
+    }
+  }
+  return run;
+}
+
+void NVVMKernelEmitter::storeShared(SharedBuffer *buffer,
+                                    const Indices &indices, Value value) {
+  if (value.getType().isInteger(1))
+    value = arith::ExtUIOp::create(builder, loc, buffer->elementType, value);
+  LLVM::StoreOp::create(builder, loc, value, sharedAddress(buffer, indices));
+}
+
+std::pair<NVVMKernelEmitter::Indices, Value>
+NVVMKernelEmitter::coordinatesOf(ValueRange offsets, const Indices &indices,
+                                 ArrayRef<int64_t> tileShape,
+                                 const Memory &memory, size_t firstDim) {
+  Indices coordinates;
+  Value inBounds;
+  for (auto [i, offset] : llvm::enumerate(offsets)) {
+    size_t d = firstDim + i;
+    Value coordinate = arith::AddIOp::create(
+        builder, loc, scalars.lookupOrDefault(offset), indices[d]);
+    coordinates.push_back(coordinate);
+    if (isProvenInBounds(offset, tileShape[d], memory.shape[d]))
+      continue;
+    // One unsigned comparison: a negative coordinate is a large one.
+    Value fits = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                                       coordinate, constant(memory.shape[d]));
+    inBounds = inBounds
+                   ? Value(arith::AndIOp::create(builder, loc, inBounds, fits))
+                   : fits;
+  }
+  return {coordinates, inBounds};
+}
+
+Value NVVMKernelEmitter::guardedLoad(const Memory &memory, Indices coordinates,
+                                     Value inBounds, Value otherwise) {
+  auto load = [&]() -> Value {
+    return LLVM::LoadOp::create(builder, loc, memory.elementType,
+                                memoryAddress(memory, coordinates));
+  };
+  if (!inBounds)
+    return load();
+  auto guard = scf::IfOp::create(builder, loc, memory.elementType, inBounds,
+                                 /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard restore(builder);
+  builder.setInsertionPointToEnd(guard.thenBlock());
+  scf::YieldOp::create(builder, loc, load());
+  builder.setInsertionPointToEnd(guard.elseBlock());
+  scf::YieldOp::create(builder, loc, otherwise);
+  return guard.getResult(0);
+}

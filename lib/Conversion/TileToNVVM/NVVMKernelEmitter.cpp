@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Stores and reductions. Products are in NVVMProducts.cpp, loops in
+// NVVMLoops.cpp; how elements are computed is in NVVMElements.cpp.
+#include "NVVMKernelEmitter.h"
+#include "AccessOrder.h"
+
+#include "dialects/Tile/IR/KernelAnalysis.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::tile;
+
+static constexpr int warpSize = 32;
+
+int NVVMKernelEmitter::chooseThreads(KernelOp kernel) {
+  // Four elements a thread in the largest tile, or as many sums of the largest
+  // product as a thread keeps in registers; whole warps.
+  int64_t largest = 1, product = 0;
+  kernel.walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (auto tensor = dyn_cast<RankedTensorType>(type))
+        largest = std::max(largest, tensor.getNumElements());
+    if (auto dot = dyn_cast<DotOp>(op)) {
+      auto type = cast<RankedTensorType>(dot.getType());
+      product = std::max(
+          product, threadsForProduct(type.getDimSize(0), type.getDimSize(1)));
+    }
+  });
+  int64_t threads =
+      product ? std::max<int64_t>(product, 64) : (largest + 3) / 4;
+  return static_cast<int>(
+      std::clamp<int64_t>(llvm::PowerOf2Ceil(threads), warpSize, 256));
+}
+
+NVVMKernelEmitter::NVVMKernelEmitter(KernelOp kernel, LLVM::LLVMFuncOp function,
+                                     OpBuilder &builder, Value sharedBase,
+                                     int threads)
+    : KernelEmitterBase(kernel, builder, function.getArguments(),
+                        &function.getBody().front(), "GPU"),
+      threads(threads), shared(builder, sharedBase) {
+  Value id = NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type());
+  threadId =
+      arith::IndexCastOp::create(builder, loc, builder.getIndexType(), id);
+}
+
+Value NVVMKernelEmitter::programId(unsigned dim) {
+  Type i32 = builder.getI32Type();
+  Value id;
+  if (dim == 0)
+    id = NVVM::BlockIdXOp::create(builder, loc, i32);
+  else if (dim == 1)
+    id = NVVM::BlockIdYOp::create(builder, loc, i32);
+  else
+    id = NVVM::BlockIdZOp::create(builder, loc, i32);
+  return arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(), id);
+}
+
+//===----------------------------------------------------------------------===//
+// Stores and reductions
+//===----------------------------------------------------------------------===//
+
+void NVVMKernelEmitter::emitStore(StoreOp op) {
+  Memory memory = memories.lookup(op.getMemory());
+  auto type = cast<RankedTensorType>(op.getValue().getType());
+  int64_t fastest = type.getRank() - 1, width = 1;
+  while (fastest > 0 && type.getDimSize(fastest) == 1)
+    --fastest;
+  if (fastest >= 0) {
+    stageAgainst(op.getValue(), fastest);
+    width = neighboursPerThread(type.getDimSize(fastest), type.getNumElements(),
+                                elementBytes(type), threads);
+  }
+  bool reads = readsShared(op.getValue());
+  beginNest(reads, /*writesShared=*/false);
+  forEachElement(
+      type.getShape(),
+      [&](Indices indices) {
+        auto [coordinates, inBounds] =
+            coordinatesOf(op.getOffsets(), indices, type.getShape(), memory);
+        auto write = [&, &coordinates = coordinates] {
+          Value value = element(op.getValue(), indices);
+          LLVM::StoreOp::create(builder, loc, value,
+                                memoryAddress(memory, coordinates));
+        };
+        if (!inBounds)
+          return write();
+        auto guard = scf::IfOp::create(builder, loc, inBounds, false);
+        OpBuilder::InsertionGuard restore(builder);
+        builder.setInsertionPoint(guard.thenBlock()->getTerminator());
+        memo.clear();
+        write();
+        memo.clear();
+      },
+      fastest, width);
+  endNest(reads, /*writesShared=*/false);
+}
+
+/// Combines the lanes' 32-bit values so that every lane holds the result.
+Value NVVMKernelEmitter::warpReduce(ReductionKind kind, Value value) {
+  Value all = constantI32(-1), clamp = constantI32(31);
+  for (int offset = 16; offset > 0; offset /= 2) {
+    Value other = NVVM::ShflOp::create(builder, loc, value.getType(), all,
+                                       value, constantI32(offset), clamp,
+                                       NVVM::ShflKind::bfly, UnitAttr());
+    value = combine(kind, value, other);
+  }
+  return value;
+}
+
+/// The elements of the input at `first`, `first + by`, ... along the reduced
+/// dimension, combined.
+Value NVVMKernelEmitter::reduceEvery(ReduceOp op, Indices outer, Value first,
+                                     int64_t by) {
+  auto type = cast<RankedTensorType>(op.getInput().getType());
+  Value neutral =
+      constantOf(neutralElement(op.getKind(), type.getElementType()));
+  auto add = [&](Value position, ValueRange carried) {
+    outer[op.getDim()] = position;
+    return SmallVector<Value>{
+        combine(op.getKind(), carried[0], element(op.getInput(), outer))};
+  };
+  return forLoop(first, type.getDimSize(op.getDim()), constant(by), neutral,
+                 add)[0];
+}
+
+/// A warp a row: lanes stride over it, then exchange what they have.
+void NVVMKernelEmitter::reduceByWarps(ReduceOp op, SharedBuffer *result) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Value lane =
+      arith::RemUIOp::create(builder, loc, threadId, constant(warpSize));
+  Value warp =
+      arith::DivUIOp::create(builder, loc, threadId, constant(warpSize));
+  forLoop(warp, type.getNumElements(), constant(threads / warpSize), {},
+          [&](Value row, ValueRange) {
+            Indices outer = delinearize(row, type.getShape());
+            Value total = warpReduce(op.getKind(),
+                                     reduceEvery(op, outer, lane, warpSize));
+            Value isFirst = arith::CmpIOp::create(
+                builder, loc, arith::CmpIPredicate::eq, lane, constant(0));
+            auto guard = scf::IfOp::create(builder, loc, isFirst, false);
+            OpBuilder::InsertionGuard restore(builder);
+            builder.setInsertionPoint(guard.thenBlock()->getTerminator());
+            storeShared(result, outer, total);
+            return SmallVector<Value>();
+          });
+}
+
+void NVVMKernelEmitter::emitReduce(ReduceOp op) {
+  auto type = cast<RankedTensorType>(op.getInput().getType());
+  auto outType = cast<RankedTensorType>(op.getType());
+  // A tile that others use too is computed once.
+  if (!op.getInput().hasOneUse() && isWorthKeeping(op.getInput()))
+    stage(op.getInput());
+  bool reads = readsShared(op.getInput());
+  SharedBuffer *result =
+      shared.create(loc, outType.getShape(), outType.getElementType());
+  buffers[op.getResult()] = result;
+  bool dimIsInner = llvm::all_of(type.getShape().drop_front(op.getDim() + 1),
+                                 [](int64_t size) { return size == 1; });
+  beginNest(reads, /*writesShared=*/true);
+  // Lanes exchange 32 bits at a time.
+  if (dimIsInner && type.getElementTypeBitWidth() == 32 &&
+      type.getDimSize(op.getDim()) > 1)
+    reduceByWarps(op, result);
+  else
+    forEachElement(outType.getShape(), [&](Indices outer) {
+      storeShared(result, outer, reduceEvery(op, outer, constant(0), 1));
+    });
+  endNest(reads, /*writesShared=*/true);
+}

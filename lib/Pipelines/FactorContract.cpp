@@ -35,6 +35,14 @@ private:
 };
 } // namespace
 
+/// An axis of one device splits nothing, and which of the factors of one
+/// dimension it belongs to cannot be told.
+static AxisList withoutUnits(AxisList axes, const Mesh &mesh) {
+  llvm::erase_if(axes,
+                 [&](const AxisRef &axis) { return axis.sizeOn(mesh) == 1; });
+  return axes;
+}
+
 static std::string listAxes(const AxisList &axes) {
   return toString(DimLayout{axes, /*open=*/false, std::nullopt});
 }
@@ -50,11 +58,12 @@ Problem FactorVerifier::verifySplits(Value value, const TensorFactors &dims,
     return what + " of layout " + layout->str() +
            " is cut across the factors of " + rule.str();
   for (auto [d, factors] : llvm::enumerate(dims))
-    if (factors.empty() && !layout->dims[d].axes.empty())
+    if (factors.empty() && !withoutUnits(layout->dims[d].axes, mesh).empty())
       return what + " splits dimension " + std::to_string(d) + ", " +
              toString(layout->dims[d]) + ", which has no factor in " +
              rule.str();
-  for (auto &[index, list] : *known) {
+  for (auto &[index, all] : *known) {
+    AxisList list = withoutUnits(all, mesh);
     const Factor &factor = rule.factors[index];
     if (factor.kind == FactorKind::Replicate && !list.empty())
       return what + " splits factor '" + factor.name + "' by " +
@@ -81,7 +90,7 @@ Problem FactorVerifier::verifyPartialOperands() {
       continue;
     int index = operand.getOperandNumber();
     ReduceKind kind = layout->partialKind;
-    for (const AxisRef &axis : layout->partial) {
+    for (const AxisRef &axis : withoutUnits(layout->partial, mesh)) {
       bool passes = llvm::any_of(rule.linear, [&](const LinearGroup &group) {
         if (group.kind != kind || !llvm::is_contained(group.operands, index))
           return false;
@@ -111,7 +120,7 @@ Problem FactorVerifier::verifyPartialResult() {
     if (!layout)
       continue;
     std::map<AxisRef, ReduceKind> got;
-    for (const AxisRef &axis : layout->partial)
+    for (const AxisRef &axis : withoutUnits(layout->partial, mesh))
       got[axis] = layout->partialKind;
     if (got == partial)
       continue;

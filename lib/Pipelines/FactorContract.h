@@ -10,7 +10,8 @@ namespace tessera {
 /// First violation, in words, of: operands and results split each factor alike;
 /// Replicate factors are whole; an operand is partial only as a linear group
 /// allows; the result is partial along exactly the axes that a split Reduce
-/// factor or a partial operand gives it, with their kind.
+/// factor or a partial operand gives it, with their kind. Axes of one device do
+/// not count.
 std::optional<std::string> findFactorProblem(FactorRuleInterface op,
                                              const Mesh &mesh);
 

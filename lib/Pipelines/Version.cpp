@@ -6,36 +6,70 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MD5.h"
-#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/MathExtras.h"
 
-#include <dlfcn.h>
+#include <cstring>
+#include <link.h>
 #include <string>
 
-/// The code that compiles is the identity: the hash of the file this function
-/// was loaded from.
-static std::string hashOwnFile() {
-  Dl_info info;
-  if (!dladdr(reinterpret_cast<void *>(&hashOwnFile), &info) || !info.dli_fname)
-    return "unknown";
-  // A program's own name has no folder where a shell found it on the PATH.
-  llvm::StringRef path = info.dli_fname;
-  if (!path.contains('/'))
-    path = "/proc/self/exe";
-  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> file =
-      llvm::MemoryBuffer::getFile(path);
-  if (!file)
-    return "unknown";
-  llvm::MD5 hash;
-  hash.update((*file)->getBuffer());
-  llvm::MD5::MD5Result result;
-  hash.final(result);
-  return result.digest().str().str();
+namespace {
+/// What is searched for: the loaded file that holds `address`.
+struct Search {
+  uintptr_t address;
+  std::string buildID;
+};
+} // namespace
+
+/// The description of the note NT_GNU_BUILD_ID among `notes`, or "".
+static llvm::ArrayRef<uint8_t> findBuildID(llvm::ArrayRef<uint8_t> notes) {
+  while (notes.size() >= sizeof(ElfW(Nhdr))) {
+    ElfW(Nhdr) header;
+    std::memcpy(&header, notes.data(), sizeof header);
+    size_t name = sizeof header;
+    size_t data = name + llvm::alignTo<4>(header.n_namesz);
+    size_t end = data + llvm::alignTo<4>(header.n_descsz);
+    if (end > notes.size())
+      return {};
+    if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 &&
+        !std::memcmp(notes.data() + name, "GNU", 4))
+      return notes.slice(data, header.n_descsz);
+    notes = notes.drop_front(end);
+  }
+  return {};
+}
+
+static int visitLoadedFile(dl_phdr_info *file, size_t, void *data) {
+  auto &search = *static_cast<Search *>(data);
+  llvm::ArrayRef<ElfW(Phdr)> segments(file->dlpi_phdr, file->dlpi_phnum);
+  auto bytes = [&](const ElfW(Phdr) & segment) {
+    return llvm::ArrayRef(
+        reinterpret_cast<const uint8_t *>(file->dlpi_addr + segment.p_vaddr),
+        segment.p_memsz);
+  };
+  bool isOurs = llvm::any_of(segments, [&](const ElfW(Phdr) & segment) {
+    uintptr_t begin = file->dlpi_addr + segment.p_vaddr;
+    return segment.p_type == PT_LOAD && search.address >= begin &&
+           search.address < begin + segment.p_memsz;
+  });
+  if (!isOurs)
+    return 0;
+  for (const ElfW(Phdr) &segment : segments)
+    if (segment.p_type == PT_NOTE && search.buildID.empty())
+      search.buildID =
+          llvm::toHex(findBuildID(bytes(segment)), /*LowerCase=*/true);
+  return 1;
+}
+
+/// The code that compiles is the identity: the linker's hash of the file that
+/// this function was loaded from.
+static std::string getBuildID() {
+  Search search{reinterpret_cast<uintptr_t>(&getBuildID), ""};
+  dl_iterate_phdr(visitLoadedFile, &search);
+  return search.buildID.empty() ? "unknown" : search.buildID;
 }
 
 const char *tessera::getCompilerVersion() {
-  static const std::string version = "tessera-" + hashOwnFile() + "-llvm-" +
+  static const std::string version = "tessera-" + getBuildID() + "-llvm-" +
                                      LLVM_VERSION_STRING + "-plan-" +
                                      std::to_string(abi::planVersion);
   return version.c_str();

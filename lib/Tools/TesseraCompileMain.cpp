@@ -2,6 +2,7 @@
 #include "tessera/Tools/TesseraCompileMain.h"
 
 #include "OutputFile.h"
+#include "tessera/ABI/PlanCodec.h"
 #include "tessera/Pipelines/Compiler.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -175,6 +176,10 @@ static int compileModule(const Arguments &arguments) {
     return fail("cannot read '" + arguments.input +
                 "': " + file.getError().message());
   std::string source = (*file)->getBuffer().str();
+  if (StringRef(source).starts_with(
+          StringRef(abi::artefactMagic, sizeof abi::artefactMagic)))
+    return fail("'" + arguments.input +
+                "' is an artefact: it is compiled, and tessera-run runs it");
   if (!arguments.dumpStages.empty())
     problem = dumpStagesTo(arguments.dumpStages, options);
   if (!problem.empty())
@@ -209,6 +214,10 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
   if (!problem.empty())
     return fail(problem);
   bool isPython = StringRef(arguments.input).contains(".py:");
+  if (StringRef(arguments.input).ends_with(".py"))
+    return fail("expected a function of '" + arguments.input +
+                "', one that ts.jit decorates; name it as '" + arguments.input +
+                ":function'");
   if (isPython && arguments.entry.getNumOccurrences())
     return fail("--entry is for .mlir files; '" + arguments.input +
                 "' names its function");

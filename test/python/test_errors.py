@@ -239,6 +239,16 @@ def test_arguments_that_are_no_arrays_point_to_static_arguments():
     check(caught, "TS1022", "static_argnames=('mode',)")
 
 
+@pytest.mark.parametrize("use", [
+    lambda masked: lower(lambda x: x, masked), lambda masked: lower(lambda x: x + masked, X),
+    ts.array, ts.asarray, ts.device_put,
+])
+def test_masked_arrays_do_not_lose_their_masks_silently(use):
+    with pytest.raises(ts.TraceError) as caught:
+        use(np.ma.masked_array(X, mask=X > 2))
+    check(caught, "TS1034", "is a masked array", "x.filled(value)")
+
+
 @pytest.mark.parametrize("options, code", [
     ({"static_argnames": "modes"}, "TS4006"), ({"static_argnums": 7}, "TS4006"),
     ({"in_shardings": {"y": ts.P()}}, "TS4007"), ({"device": "gpu"}, "TS4003"),

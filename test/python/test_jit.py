@@ -5,6 +5,8 @@ import ctypes
 import dataclasses
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -14,6 +16,7 @@ import pytest
 import tessera as ts
 from evaluate import evaluate
 from tessera._src import cache, files, jit, native
+from tessera._src.build_id import build_id
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -150,6 +153,28 @@ def test_programs_on_disk_are_told_apart_by_compiler_and_processor(machine, monk
     monkeypatch.setattr(cache, "machine", lambda: "another processor")
     call(), call()
     assert machine.compiled == 3
+
+
+def test_the_compiler_is_told_apart_by_the_build_id_of_its_file(tmp_path):
+    assert f"tessera-{native.compiler_version()}-llvm" in native._compiler_version()
+    library = native.library_path("libtessera_compiler.so").read_bytes()
+    for name, data in [("cut", library[:50]), ("text", b"text"), ("head", library[:64])]:
+        (tmp_path / name).write_bytes(data)
+    assert build_id(tmp_path / "cut") == build_id(tmp_path / "head") == build_id(tmp_path / "text") == build_id(tmp_path) == ""
+    assert build_id(tmp_path / "absent") == ""
+
+
+def test_a_program_on_disk_is_run_without_opening_the_compiler(tmp_path):
+    program = (
+        "import numpy as np, tessera as ts\n"
+        "from tessera._src import native\n"
+        "assert ts.jit(lambda x: x + 1)(np.ones(3, np.float32)).tolist() == [2, 2, 2]\n"
+        "print(native._compiler.cache_info().currsize)\n"
+    )
+    environment = {**os.environ, "TESSERA_CACHE_DIR": str(tmp_path)}
+    opened = [subprocess.run([sys.executable, "-c", program], env=environment, check=True,
+                             stdout=subprocess.PIPE, text=True).stdout for _ in range(2)]
+    assert opened == ["1\n", "0\n"]
 
 
 def test_a_function_keeps_the_programs_used_last(machine, monkeypatch):

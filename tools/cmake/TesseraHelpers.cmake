@@ -8,7 +8,9 @@ add_library(tessera_mlir INTERFACE)
 target_link_libraries(tessera_mlir INTERFACE MLIR LLVM)
 target_compile_options(tessera_mlir INTERFACE
   -Wall -Wextra -Wno-unused-parameter)
-add_link_options(-fuse-ld=lld)
+# The build ID, a hash of the file, is the version that compiled programs are
+# cached under.
+add_link_options(-fuse-ld=lld -Wl,--build-id=sha1)
 
 if(TESSERA_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ccache)

@@ -152,7 +152,8 @@ PlanBuilder::readBoundary(DictionaryAttr attributes, const Twine &what,
   if (!boundary.layout.getValue().partial.empty())
     return function.emitError()
            << what << " is partial (" << boundary.layout.getValue().str()
-           << "); terms must be combined before they are returned";
+           << "); what enters and leaves a program is whole tensors or pieces "
+              "of them: combine the terms within it, with tessera.reshard";
   if (!boundary.name)
     boundary.name = builder.getStringAttr(name);
   if (mesh.empty())

@@ -12,6 +12,7 @@ import numpy as np
 from tessera._src import creation, dtypes, graph, tree
 from tessera._src.errors import ConfigError, ShapeError, TraceError
 from tessera._src.mesh import SINGLE, NamedSharding, PartitionSpec, check_spec, current_mesh
+from tessera._src.operands import refuse_masked
 from tessera._src.tracer import Tracer
 
 
@@ -157,6 +158,7 @@ def _torch_bf16(x: Any) -> np.ndarray | None:
 
 def as_numpy(x: Any) -> np.ndarray:
     """An array of any library, or nested numbers, for NumPy; without a copy where possible."""
+    refuse_masked(x, "an array")
     words = None if getattr(x, "requires_grad", False) else _torch_bf16(x)
     return np.asarray(x) if words is None else words
 

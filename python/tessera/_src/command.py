@@ -37,7 +37,8 @@ def load_function(where: str) -> JittedFunction:
     path, colon, name = where.rpartition(":")
     if not colon or not path or not name:
         raise ConfigError("TS4009", f"'{where}' does not name a function",
-                          expected="module.py:function", location=NOWHERE)
+                          expected="module.py:function", location=NOWHERE,
+                          hint=f"name one: {where}:function" if where.endswith(".py") else None)
     if not os.path.exists(path):
         raise ConfigError("TS4009", f"{path} does not exist", location=NOWHERE)
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)

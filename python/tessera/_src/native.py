@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tessera._src import dtypes, source
+from tessera._src.build_id import build_id
 from tessera._src.errors import CheckpointError, CompileError, from_diagnostics
 
 # Not resolved: the package of a build tree is made of links to the sources.
@@ -125,7 +126,12 @@ def cuda_device_count() -> int:
 
 @lru_cache(maxsize=None)
 def compiler_version() -> str:
-    """Names the compiler's build."""
+    """Names the compiler's build, without opening it: finding a cached program takes no compiler."""
+    return build_id(library_path("libtessera_compiler.so")) or _compiler_version()
+
+
+def _compiler_version() -> str:
+    """What the compiler says it is."""
     return _compiler().tesseraCompilerVersion().decode()
 
 

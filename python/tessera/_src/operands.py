@@ -98,6 +98,13 @@ def weak_scalar_dtype(value: bool | int | float, beside: np.dtype | None, what: 
     return dtype
 
 
+def refuse_masked(value: Any, what: str) -> None:
+    """Raises where elements are masked: the mask would be lost, and what lies under it be used."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TraceError("TS1034", f"{what} is a masked array, and tensors have no masks",
+                         hint="pass x.filled(value), or x.data and np.ma.getmaskarray(x)")
+
+
 def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
     """Any operand as a traced value; a weak scalar takes its type from `beside`."""
     if isinstance(value, Tracer):
@@ -110,6 +117,7 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
             from tessera._src.shaping import stack
 
             return stack(value)
+    refuse_masked(value, "an operand")
     try:
         array = np.asarray(value)
         if isinstance(value, (list, tuple)) and array.dtype != object:  # Of Python scalars.

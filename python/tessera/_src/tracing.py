@@ -23,7 +23,7 @@ from tessera._src.errors import (
     without_internal_frames,
 )
 from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
-from tessera._src.operands import is_scalar, lift, weak_scalar_dtype
+from tessera._src.operands import is_scalar, lift, refuse_masked, weak_scalar_dtype
 from tessera._src.tracer import Tracer
 
 
@@ -81,6 +81,7 @@ def argument_as_numpy(leaf: Any, name: str) -> np.ndarray:
 def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of an argument; numbers are tensors without dimensions."""
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
+    refuse_masked(leaf, f"argument '{name}'")
     if shape is not None and isinstance(dtype, np.dtype):
         return tuple(shape), dtypes.canonical(dtype, f"argument '{name}'")
     if is_scalar(leaf):

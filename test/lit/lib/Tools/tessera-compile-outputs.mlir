@@ -12,6 +12,14 @@
 // RUN: not tessera-compile %s.py:f --entry=g 2>&1 | FileCheck %s --check-prefix=ENTRY
 // ENTRY: --entry is for .mlir files
 
+// What is no program is named for what it is.
+// RUN: not tessera-compile %s.py -o %t/f 2>&1 | FileCheck %s --check-prefix=PYTHON
+// PYTHON: expected a function of '[[FILE:.*.py]]', one that ts.jit decorates; name it as '[[FILE]]:function'
+// RUN: tessera-compile %s -o %t/artefact
+// RUN: not tessera-compile %t/artefact -o %t/f 2>&1 | FileCheck %s --check-prefix=ARTEFACT
+// ARTEFACT: /artefact' is an artefact: it is compiled, and tessera-run runs it
+// RUN: not test -e %t/f && rm %t/artefact
+
 // A failed compilation changes nothing.
 // RUN: echo old > %t/kept && cp %t/kept %t/report
 // RUN: not tessera-compile %s --emit=plan --entry=absent -o %t/kept --report=%t/report

@@ -19,10 +19,18 @@ func.func @main(%x: tensor<2x3xf32>) {
 // -----
 
 dist.mesh @mesh <[tp = 2]>
-// expected-error @below {{result 0 is partial}}
+// expected-error @below {{result 0 is partial ([{}], partial = sum{tp}); what enters and leaves a program is whole tensors or pieces of them}}
 func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = tensor<2xf32>})
     -> (tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}], partial = sum{tp}>, dist.global_type = tensor<2xf32>}) {
   return %x : tensor<2xf32>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+// expected-error @below {{argument 0 is partial}}
+func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}], partial = sum{tp}>, dist.global_type = tensor<2xf32>}) {
+  return
 }
 
 // -----

@@ -3,7 +3,8 @@
 """Generates docs/reference/ from the definitions, or checks that it is fresh.
 
 One page per dialect (its ops, attributes and types) and one for all passes,
-through mlir-tblgen; one for the Python package from its docstrings. Usage:
+through mlir-tblgen; one for the Python package from its docstrings and one for
+its error codes from where they are raised. Usage:
 gen-docs.py [--check] [--tblgen PATH] [--mlir-include DIR].
 """
 
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import error_reference
 import python_reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +73,12 @@ def main() -> int:
     args = parser.parse_args()
     tblgen = Tblgen(args.tblgen, args.mlir_include)
     out = ROOT / "docs/reference"
-    pages = {out / "passes.md": passes_page(tblgen), out / "python.md": NOTE + "\n" + python_reference.page(ROOT / "python/tessera")}
+    package = ROOT / "python/tessera"
+    pages = {
+        out / "passes.md": passes_page(tblgen),
+        out / "python.md": NOTE + "\n" + python_reference.page(package),
+        out / "errors.md": NOTE + "\n" + error_reference.page(package),
+    }
     for folder in sorted(ROOT.glob("dialects/*/IR")):
         if (folder / f"{folder.parent.name}Dialect.td").exists():
             name = folder.parent.name.lower()

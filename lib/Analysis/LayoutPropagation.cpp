@@ -16,36 +16,6 @@ static int64_t product(const AxisList &axes, const Mesh &mesh) {
   return parts;
 }
 
-std::optional<FactorAxes> factorAxes(const FactorRule &rule,
-                                     const TensorFactors &dims,
-                                     const Layout &layout, const Mesh &mesh) {
-  FactorAxes result;
-  for (size_t d = 0; d < dims.size(); ++d) {
-    const AxisList &axes = layout.dims[d].axes;
-    if (dims[d].empty())
-      continue;
-    if (dims[d].size() == 1) {
-      result[dims[d][0]] = axes;
-      continue;
-    }
-    // Several factors: fill them in turn, each completely before the next.
-    size_t position = 0, next = 0;
-    int64_t left = rule.factors[dims[d][0]].size;
-    for (int factor : dims[d])
-      result[factor];
-    while (next < axes.size()) {
-      while (left == 1 && position + 1 < dims[d].size())
-        left = rule.factors[dims[d][++position]].size;
-      int64_t size = axes[next].sizeOn(mesh);
-      if (left % size != 0)
-        return std::nullopt;
-      result[dims[d][position]].push_back(axes[next++]);
-      left /= size;
-    }
-  }
-  return result;
-}
-
 namespace {
 
 bool isPrefix(const AxisList &a, const AxisList &b) {

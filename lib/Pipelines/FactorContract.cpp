@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FactorContract.h"
 
-#include "tessera/Analysis/LayoutPropagation.h"
+#include "tessera/Analysis/FactorAssignment.h"
 
 using namespace mlir;
 using namespace tessera;

@@ -2,7 +2,7 @@
 #include "FunctionMesh.h"
 #include "Provenance.h"
 #include "dialects/Tessera/Transforms/Passes.h"
-#include "tessera/Analysis/LayoutPropagation.h"
+#include "tessera/Analysis/FactorAssignment.h"
 
 using namespace mlir;
 
@@ -11,8 +11,6 @@ namespace tessera {
 #include "dialects/Tessera/Transforms/Passes.h.inc"
 
 namespace {
-
-using AxisList = std::vector<AxisRef>;
 
 const Layout &layoutOfValue(Value value) {
   return cast<MeshTensorType>(value.getType()).getLayout();
@@ -60,16 +58,13 @@ public:
   }
 
 private:
-  /// The axes of each factor.
-  using Assignment = std::vector<AxisList>;
-
   void makeConsistent(Operation *op, const FactorRule &rule) {
-    Assignment axes = chooseAxes(op, rule);
+    FactorAssignment axes = assign(op, rule);
     std::vector<AxisRef> passed = passedPartials(op, rule, axes);
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
       if (!isa<MeshTensorType>(operand.getType()))
         continue;
-      Layout wanted = layoutFor(rule.operands[i], axes);
+      Layout wanted = layoutUnder(axes, rule.operands[i], mesh);
       const Layout &now = layoutOfValue(operand);
       for (const AxisRef &axis : now.partial)
         if (llvm::is_contained(passed, axis))
@@ -82,102 +77,33 @@ private:
     setResults(op, rule, axes, passed);
   }
 
-  /// Every factor takes the axes that most bytes already have, in order of
-  /// those bytes; an axis goes to one factor.
-  Assignment chooseAxes(Operation *op, const FactorRule &rule) {
-    std::map<std::pair<int, AxisList>, double> weights;
+  /// How the op is split, by how what it takes and gives is laid out. What is
+  /// had in any layout for nothing has no say.
+  FactorAssignment assign(Operation *op, const FactorRule &rule) {
+    std::vector<FactorVote> votes;
     auto vote = [&](Value value, const TensorFactors &dims) {
-      std::optional<std::map<int, AxisList>> known =
-          factorAxes(rule, dims, layoutOfValue(value), mesh);
-      if (!known || isFree(value))
-        return;
-      for (auto &[factor, axes] : *known)
-        if (!axes.empty())
-          weights[{factor, axes}] += bytesOf(value);
+      if (isa<MeshTensorType>(value.getType()) && !isFree(value))
+        votes.push_back({dims, layoutOfValue(value), bytesOf(value)});
     };
     for (auto [value, dims] : llvm::zip(op->getOperands(), rule.operands))
-      if (isa<MeshTensorType>(value.getType()))
-        vote(value, dims);
+      vote(value, dims);
     for (auto [value, dims] : llvm::zip(op->getResults(), rule.results))
       vote(value, dims);
-
-    std::vector<std::pair<double, std::pair<int, AxisList>>> order;
-    for (auto &[choice, weight] : weights)
-      order.emplace_back(-weight, choice);
-    std::sort(order.begin(), order.end());
-    Assignment result(rule.factors.size());
-    std::vector<AxisRef> taken;
-    for (auto &[weight, choice] : order) {
-      auto &[factor, axes] = choice;
-      if (!result[factor].empty() ||
-          rule.factors[factor].kind == FactorKind::Replicate)
-        continue;
-      for (const AxisRef &axis : axes) {
-        if (overlaps(taken, axis))
-          break;
-        result[factor].push_back(axis);
-        taken.push_back(axis);
-      }
-    }
-    dropUnrepresentable(rule, result);
-    return result;
-  }
-
-  /// In a dimension of several factors a minor one can be split only where the
-  /// major ones are split completely, and splits must divide.
-  void dropUnrepresentable(const FactorRule &rule, Assignment &axes) {
-    // A factor that loses axes may close the dimensions it is major in.
-    bool changed = true;
-    auto visit = [&](const TensorFactors &dims) {
-      for (const DimFactors &factors : dims) {
-        if (factors.size() < 2)
-          continue;
-        bool open = true;
-        for (int factor : factors) {
-          int64_t parts = 1;
-          size_t keep = 0;
-          while (open && keep < axes[factor].size()) {
-            int64_t size = axes[factor][keep].sizeOn(mesh);
-            if (rule.factors[factor].size % (parts * size) != 0)
-              break;
-            parts *= size;
-            ++keep;
-          }
-          changed |= keep != axes[factor].size();
-          axes[factor].resize(keep);
-          open = open && parts == rule.factors[factor].size;
-        }
-      }
-    };
-    while (changed) {
-      changed = false;
-      for (const TensorFactors &dims : rule.operands)
-        visit(dims);
-      for (const TensorFactors &dims : rule.results)
-        visit(dims);
-    }
-  }
-
-  Layout layoutFor(const TensorFactors &dims, const Assignment &axes) {
-    Layout layout = Layout::replicated(mesh.name, dims.size());
-    for (auto [d, factors] : llvm::enumerate(dims))
-      for (int factor : factors)
-        llvm::append_range(layout.dims[d].axes, axes[factor]);
-    return layout;
+    return assignFactors(rule, votes, mesh);
   }
 
   /// Axes along which the operands stay partial: those of a linear group whose
   /// operands are all partial there with the group's kind, and that nothing
   /// else of the op uses, be it under another name: x uses x:(1)2.
   std::vector<AxisRef> passedPartials(Operation *op, const FactorRule &rule,
-                                      const Assignment &axes) {
+                                      const FactorAssignment &axes) {
     std::vector<AxisRef> candidates, passed;
     for (Value operand : op->getOperands())
       if (isa<MeshTensorType>(operand.getType()))
         llvm::append_range(candidates, layoutOfValue(operand).partial);
     for (const AxisRef &axis : candidates) {
       bool splits = llvm::any_of(
-          axes, [&](const AxisList &list) { return overlaps(list, axis); });
+          axes, [&](const auto &list) { return overlaps(list, axis); });
       if (splits || llvm::is_contained(passed, axis))
         continue;
       bool fits = llvm::any_of(rule.linear, [&](const LinearGroup &group) {
@@ -194,7 +120,7 @@ private:
     return passed;
   }
 
-  bool overlaps(const AxisList &list, const AxisRef &axis) {
+  bool overlaps(const std::vector<AxisRef> &list, const AxisRef &axis) {
     return llvm::any_of(
         list, [&](const AxisRef &other) { return other.overlaps(axis, mesh); });
   }
@@ -237,10 +163,11 @@ private:
     return ReduceKind::Sum;
   }
 
-  void setResults(Operation *op, const FactorRule &rule, const Assignment &axes,
+  void setResults(Operation *op, const FactorRule &rule,
+                  const FactorAssignment &axes,
                   const std::vector<AxisRef> &passed) {
     for (auto [result, dims] : llvm::zip(op->getResults(), rule.results)) {
-      Layout layout = layoutFor(dims, axes);
+      Layout layout = layoutUnder(axes, dims, mesh);
       for (auto [f, list] : llvm::enumerate(axes))
         if (rule.factors[f].kind == FactorKind::Reduce && !list.empty()) {
           llvm::append_range(layout.partial, list);

@@ -6,7 +6,7 @@
 #ifndef TESSERA_ANALYSIS_LAYOUTPROPAGATION_H
 #define TESSERA_ANALYSIS_LAYOUTPROPAGATION_H
 
-#include "tessera/Analysis/FactorRule.h"
+#include "tessera/Analysis/FactorAssignment.h"
 
 #include <map>
 #include <tuple>
@@ -52,14 +52,6 @@ using AxisGrants = std::map<std::tuple<int, int, AxisRef>, AxisGrant>;
 /// them. Never removes an axis. The result does not depend on how often an op
 /// is visited; ties go to the larger tensor, then to the earlier value.
 AxisGrants propagateLayouts(PropagationGraph &graph);
-
-/// The axes of each factor of one tensor, as its dimensions' axes are dealt to
-/// the dimension's factors, major to minor; a factor that gets a part of what
-/// it would need to be split fully ends the list. nullopt when an axis does not
-/// divide the factor it falls on (the dimension cannot be seen in factors).
-std::optional<std::map<int, std::vector<AxisRef>>>
-factorAxes(const FactorRule &rule, const TensorFactors &dims,
-           const Layout &layout, const Mesh &mesh);
 
 } // namespace tessera
 

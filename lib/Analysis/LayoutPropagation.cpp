@@ -27,6 +27,11 @@ public:
   explicit Propagator(PropagationGraph &graph) : graph(graph) {}
 
   AxisGrants run() {
+    opsOf.resize(graph.values.size());
+    for (size_t i = 0; i < graph.ops.size(); ++i)
+      forEachTensor(graph.ops[i], [&](int value, const TensorFactors &) {
+        opsOf[value].insert(static_cast<int>(i));
+      });
     std::set<int> rounds = {0};
     for (const PropagationValue &value : graph.values)
       for (const DimLayout &dim : value.layout.dims)
@@ -43,15 +48,25 @@ public:
   }
 
 private:
+  /// Axes spread in steps. In each, all ops see the layouts as they were before
+  /// it, and what they want of one tensor is granted in an order that their
+  /// own order has no part in: so the nearest annotation is heard first, and
+  /// the result is the same however the program is written down.
   void runToFixpoint(int userRound, PropagationRound opRound) {
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (size_t i = 0; i < graph.ops.size(); ++i)
-        if (graph.ops[i].round <= opRound)
-          changed |= propagateOp(static_cast<int>(i), userRound);
-      for (size_t i = graph.ops.size(); i-- > 0;)
-        if (graph.ops[i].round <= opRound)
-          changed |= propagateOp(static_cast<int>(i), userRound);
+    std::set<int> active;
+    for (size_t i = 0; i < graph.ops.size(); ++i)
+      active.insert(static_cast<int>(i));
+    while (!active.empty()) {
+      std::vector<Extension> wishes;
+      for (int op : active)
+        if (graph.ops[op].round <= opRound)
+          collectWishes(op, userRound, wishes);
+      std::sort(wishes.begin(), wishes.end());
+      active.clear();
+      // What an op wants changes with the layouts of its tensors only.
+      for (const Extension &wish : wishes)
+        if (grant(wish))
+          active.insert(opsOf[wish.value].begin(), opsOf[wish.value].end());
     }
   }
 
@@ -63,10 +78,15 @@ private:
       fn(op.results[i], op.rule.results[i]);
   }
 
+  /// A dimension that has an axis.
+  struct Source {
+    int value = -1, dim = -1;
+  };
   /// The axes that one dimension of a tensor has for a factor.
   struct Proposal {
     AxisList axes;
-    int value = -1, dim = -1;
+    Source source;
+    int position = -1; ///< Of the tensor among those of the op.
     int64_t elements = 0;
   };
   /// What an op's tensors say of one factor: the list of the largest tensor,
@@ -77,30 +97,45 @@ private:
     std::vector<Proposal> proposals;
 
     /// Whoever has `axis` in its list.
-    const Proposal &sourceOf(const AxisRef &axis) const {
-      return *std::find_if(proposals.begin(), proposals.end(),
-                           [&](const Proposal &p) {
-                             return std::find(p.axes.begin(), p.axes.end(),
-                                              axis) != p.axes.end();
-                           });
+    Source sourceOf(const AxisRef &axis) const {
+      auto has = [&](const Proposal &p) {
+        return std::find(p.axes.begin(), p.axes.end(), axis) != p.axes.end();
+      };
+      return std::find_if(proposals.begin(), proposals.end(), has)->source;
     }
   };
 
-  bool propagateOp(int index, int userRound) {
+  /// What an op wants a dimension of one of its tensors to be.
+  struct Extension {
+    int value = -1, dim = -1, op = -1;
+    int64_t elements = 0; ///< Of the largest tensor that the new axes have.
+    AxisList axes;        ///< All of the dimension's, the present ones first.
+    std::vector<Source> sources; ///< Of each axis.
+
+    /// Of what several ops want, the largest tensor's is granted first. Up to
+    /// the op, which stands last, wishes are equal only where they want the
+    /// same: the first op's reason is told.
+    bool operator<(const Extension &o) const {
+      return std::tie(value, o.elements, dim, axes, op) <
+             std::tie(o.value, elements, o.dim, o.axes, o.op);
+    }
+  };
+
+  void collectWishes(int index, int userRound, std::vector<Extension> &wishes) {
     const PropagationOp &op = graph.ops[index];
     std::map<int, Vote> votes = collectVotes(op, userRound);
     dropConflicts(votes);
-    bool changed = false;
     forEachTensor(op, [&](int value, const TensorFactors &dims) {
       for (size_t d = 0; d < dims.size(); ++d)
-        changed |= extend(index, value, static_cast<int>(d), dims, votes);
+        addWish(index, value, static_cast<int>(d), dims[d], votes, wishes);
     });
-    return changed;
   }
 
   std::map<int, Vote> collectVotes(const PropagationOp &op, int userRound) {
     std::map<int, Vote> votes;
+    int position = -1;
     forEachTensor(op, [&](int value, const TensorFactors &dims) {
+      ++position;
       const PropagationValue &tensor = graph.values[value];
       std::optional<FactorAxes> known =
           factorAxes(op.rule, dims, tensor.layout, graph.mesh);
@@ -119,7 +154,7 @@ private:
               axes.empty())
             continue;
           votes[factor].proposals.push_back(
-              {axes, value, static_cast<int>(d), elements});
+              {axes, {value, static_cast<int>(d)}, position, elements});
         }
       }
     });
@@ -130,7 +165,7 @@ private:
 
   static void decide(Vote &vote) {
     auto rank = [](const Proposal &p) {
-      return std::make_tuple(-p.elements, p.value, p.dim);
+      return std::make_tuple(-p.elements, p.position, p.source.dim);
     };
     std::sort(vote.proposals.begin(), vote.proposals.end(),
               [&](const Proposal &a, const Proposal &b) {
@@ -168,43 +203,53 @@ private:
     }
   }
 
-  /// Extends one dimension of `value` towards the votes of its factors.
-  bool extend(int op, int value, int d, const TensorFactors &dims,
-              const std::map<int, Vote> &votes) {
+  /// Adds what one dimension of `value` would be if every factor of it followed
+  /// its vote, where that extends what it is.
+  void addWish(int op, int value, int d, const DimFactors &factors,
+               const std::map<int, Vote> &votes,
+               std::vector<Extension> &wishes) {
     const FactorRule &rule = graph.ops[op].rule;
-    PropagationValue &tensor = graph.values[value];
-    DimLayout &dim = tensor.layout.dims[d];
-    if (!dim.open || dims[d].empty())
-      return false;
-    // What the dimension would be if every factor followed its vote.
-    AxisList wanted;
-    std::vector<const Proposal *> sources;
-    for (int factor : dims[d]) {
+    const PropagationValue &tensor = graph.values[value];
+    const DimLayout &dim = tensor.layout.dims[d];
+    // A dimension of size 1 has nothing to split.
+    if (!dim.open || factors.empty() || tensor.shape[d] <= 1)
+      return;
+    Extension wish{value, d, op, 0, {}, {}};
+    for (int factor : factors) {
       auto vote = votes.find(factor);
       AxisList axes = vote == votes.end() ? AxisList() : vote->second.axes;
       int64_t size = rule.factors[factor].size;
       bool divides = size % product(axes, graph.mesh) == 0;
-      if (dims[d].size() > 1 && !divides)
+      if (factors.size() > 1 && !divides)
         break;
       for (const AxisRef &axis : axes) {
-        wanted.push_back(axis);
-        sources.push_back(&vote->second.sourceOf(axis));
+        if (wish.axes.size() == dim.axes.size())
+          wish.elements = vote->second.elements;
+        wish.axes.push_back(axis);
+        wish.sources.push_back(vote->second.sourceOf(axis));
       }
       // A minor factor can be split only where the major ones are single.
       if (product(axes, graph.mesh) != size)
         break;
     }
-    if (!isPrefix(dim.axes, wanted))
+    if (wish.axes.size() > dim.axes.size() && isPrefix(dim.axes, wish.axes))
+      wishes.push_back(std::move(wish));
+  }
+
+  /// Extends the dimension as far as the tensor's other axes allow.
+  bool grant(const Extension &wish) {
+    Layout &layout = graph.values[wish.value].layout;
+    AxisList &axes = layout.dims[wish.dim].axes;
+    if (!isPrefix(axes, wish.axes))
       return false;
     bool changed = false;
-    for (size_t i = dim.axes.size(); i < wanted.size(); ++i) {
-      if (isUsed(tensor.layout, wanted[i]))
+    for (size_t i = axes.size(); i < wish.axes.size(); ++i) {
+      const AxisRef &axis = wish.axes[i];
+      if (isUsed(layout, axis))
         break;
-      // A dimension of size 1 has nothing to split.
-      if (tensor.shape[d] <= 1)
-        break;
-      dim.axes.push_back(wanted[i]);
-      grants[{value, d, wanted[i]}] = {op, sources[i]->value, sources[i]->dim};
+      axes.push_back(axis);
+      grants[{wish.value, wish.dim, axis}] = {wish.op, wish.sources[i].value,
+                                              wish.sources[i].dim};
       changed = true;
     }
     return changed;
@@ -221,6 +266,7 @@ private:
   }
 
   PropagationGraph &graph;
+  std::vector<std::set<int>> opsOf; ///< That each value is a tensor of.
   AxisGrants grants;
 };
 

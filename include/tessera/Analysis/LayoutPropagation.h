@@ -49,8 +49,10 @@ struct PropagationGraph {
 using AxisGrants = std::map<std::tuple<int, int, AxisRef>, AxisGrant>;
 
 /// Extends the open dimensions of all values until nothing changes, then closes
-/// them. Never removes an axis. The result does not depend on how often an op
-/// is visited; ties go to the larger tensor, then to the earlier value.
+/// them. Never removes an axis. The layouts do not depend on the order of ops
+/// or values: of two annotations the nearer one is heard, counted in ops, then
+/// that of the larger tensor, then that of an op's earlier tensor; between ops,
+/// that of the earlier dimension and of the axis whose name comes first.
 AxisGrants propagateLayouts(PropagationGraph &graph);
 
 } // namespace tessera

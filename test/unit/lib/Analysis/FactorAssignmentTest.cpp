@@ -45,11 +45,11 @@ TEST(FactorAssignment, TheAxesOfMostBytesWin) {
 TEST(FactorAssignment, BytesOfEqualChoicesAddUp) {
   FactorRule rule = elementwiseRule({8, 24}, 3);
   TensorFactors dims = rule.results[0];
-  auto axes = assignFactors(rule,
-                            {vote(dims, {{x}, {}}, 100),
-                             vote(dims, {{x}, {}}, 100),
-                             vote(dims, {{y}, {}}, 150)},
-                            mesh);
+  auto axes =
+      assignFactors(rule,
+                    {vote(dims, {{x}, {}}, 100), vote(dims, {{x}, {}}, 100),
+                     vote(dims, {{y}, {}}, 150)},
+                    mesh);
   EXPECT_EQ(text(axes, dims), "[{x}, {}]");
 }
 
@@ -102,8 +102,8 @@ TEST(FactorAssignment, AMinorFactorIsSplitOnlyBelowCompleteOnes) {
 
 TEST(FactorAssignment, SplitsOfAJoinedDimensionDivide) {
   FactorRule rule = reshapeRule({6, 5}, {30});
-  auto axes = assignFactors(
-      rule, {vote(rule.operands[0], {{x, y}, {}}, 100)}, mesh);
+  auto axes =
+      assignFactors(rule, {vote(rule.operands[0], {{x, y}, {}}, 100)}, mesh);
   EXPECT_EQ(text(axes, rule.operands[0]), "[{x}, {}]"); // 6 is not 8 parts.
 }
 
@@ -111,8 +111,8 @@ TEST(FactorAssignment, AFactorThatIsNotSplitAfterAllClosesWhatItIsMajorIn) {
   FactorRule rule;
   for (int64_t size : {3, 2, 4})
     rule.addFactor("f" + std::to_string(size), size);
-  rule.operands = {{{1, 2}}};      // Visited first, when f2 is still split.
-  rule.results = {{{0, 1}, {2}}};  // Here f2 cannot be: f3 is not.
+  rule.operands = {{{1, 2}}};     // Visited first, when f2 is still split.
+  rule.results = {{{0, 1}, {2}}}; // Here f2 cannot be: f3 is not.
   TensorFactors each = {{0}, {1}, {2}};
   auto axes = assignFactors(rule, {vote(each, {{}, {x}, {y}}, 100)}, mesh);
   EXPECT_EQ(text(axes, each), "[{}, {}, {}]");
@@ -124,8 +124,9 @@ TEST(FactorAssignment, AnAxisThatCrossesFactorsHasNoSay) {
   EXPECT_EQ(factorAxes(rule, rule.results[0],
                        vote(rule.results[0], {{y}}, 0).layout, mesh),
             std::nullopt);
-  auto axes = assignFactors(
-      rule, {vote(rule.results[0], {{y}}, 200), vote(rule.operands[0], {{x}, {}}, 100)},
-      mesh);
+  auto axes = assignFactors(rule,
+                            {vote(rule.results[0], {{y}}, 200),
+                             vote(rule.operands[0], {{x}, {}}, 100)},
+                            mesh);
   EXPECT_EQ(text(axes, rule.operands[0]), "[{x}, {}]");
 }

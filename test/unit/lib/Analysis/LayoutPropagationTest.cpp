@@ -4,6 +4,8 @@
 #include "gtest/gtest.h"
 
 #include <algorithm>
+#include <numeric>
+#include <random>
 
 using namespace tessera;
 
@@ -84,24 +86,74 @@ TEST(LayoutPropagation, BatchAndWeightAxesSpreadTogether) {
   EXPECT_EQ(p.text(p.y), "[{dp}, {}, {}]");
 }
 
-TEST(LayoutPropagation, DoesNotDependOnTheOrderOfOps) {
-  Perceptron reference;
-  reference.annotate(reference.w1, 1, {tp});
-  reference.annotate(reference.x, 0, {dp});
-  propagateLayouts(reference.graph);
-  std::vector<int> order = {0, 1, 2};
-  do {
-    Perceptron p;
-    p.annotate(p.w1, 1, {tp});
-    p.annotate(p.x, 0, {dp});
-    std::vector<PropagationOp> ops = p.graph.ops;
-    for (int i = 0; i < 3; ++i)
-      p.graph.ops[i] = ops[order[i]];
-    propagateLayouts(p.graph);
-    for (size_t i = 0; i < p.graph.values.size(); ++i)
-      EXPECT_EQ(p.text(static_cast<int>(i)),
-                reference.text(static_cast<int>(i)));
-  } while (std::next_permutation(order.begin(), order.end()));
+/// A graph of a dozen ops with annotations that contradict each other.
+static Graph makeRandomGraph(std::mt19937 &random) {
+  auto below = [&](size_t n) { return int(random() % n); };
+  const std::vector<std::vector<AxisRef>> lists = {{dp}, {tp}, {dp, tp}};
+  Graph g;
+  std::vector<int> values = {g.value({8, 8}), g.value({8, 8}), g.value({8, 8})};
+  for (int i = 0; i < 12; ++i) {
+    int a = values[below(values.size())], b = values[below(values.size())];
+    switch (below(4)) {
+    case 0:
+      values.push_back(g.elementwise({a}));
+      break;
+    case 1:
+      values.push_back(g.elementwise({a, b}));
+      break;
+    case 2:
+      values.push_back(g.contract(a, b, "mk", "kn", "mn", {8, 8}));
+      break;
+    case 3:
+      values.push_back(g.reshape(g.reshape(a, {4, 2, 8}), {8, 8}));
+      break;
+    }
+  }
+  for (PropagationValue &value : g.graph.values)
+    if (below(4) == 0)
+      value.layout.dims[below(value.shape.size())].axes =
+          lists[below(lists.size())];
+  return g;
+}
+
+TEST(LayoutPropagation, DoesNotDependOnTheOrderOfOpsOrValues) {
+  std::mt19937 random(7);
+  int withAxes = 0;
+  for (int round = 0; round < 300; ++round) {
+    Graph g = makeRandomGraph(random);
+    PropagationGraph other = {g.graph.mesh, {}, g.graph.ops};
+    std::vector<int> values(g.graph.values.size()), place(values.size());
+    std::iota(values.begin(), values.end(), 0);
+    std::shuffle(values.begin(), values.end(), random);
+    for (int value : values) {
+      place[value] = static_cast<int>(other.values.size());
+      other.values.push_back(g.graph.values[value]);
+    }
+    std::shuffle(other.ops.begin(), other.ops.end(), random);
+    for (PropagationOp &op : other.ops)
+      for (std::vector<int> *tensors : {&op.operands, &op.results})
+        for (int &value : *tensors)
+          value = place[value];
+    propagateLayouts(g.graph);
+    propagateLayouts(other);
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_EQ(g.text(int(i)), other.values[place[i]].layout.str())
+          << "value " << i << " of graph " << round;
+      withAxes += g.text(int(i)) != "[{}, {}]";
+    }
+  }
+  EXPECT_GT(withAxes, 1000);
+}
+
+TEST(LayoutPropagation, TheNearerAnnotationIsHeard) {
+  Graph g;
+  int a = g.value({8, 8}), b = g.elementwise({a}), c = g.elementwise({b}),
+      d = g.elementwise({c});
+  g.annotate(a, 0, {dp});
+  g.annotate(d, 0, {tp});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(b), "[{dp}, {}]");
+  EXPECT_EQ(g.text(c), "[{tp}, {}]");
 }
 
 TEST(LayoutPropagation, ClosedDimensionsTakeNothing) {

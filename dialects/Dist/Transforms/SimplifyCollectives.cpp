@@ -89,7 +89,8 @@ struct SliceOfAllReduce : OpRewritePattern<AllSliceOp> {
 };
 
 /// Two opposite collectives along the same axes of one dimension. Padding may
-/// change, which has no specified value.
+/// change, which has no specified value. Gathering what was sliced relies on
+/// the slice's contract: its group holds the input whole.
 template <typename OuterOp, typename InnerOp>
 struct CancelInverse : OpRewritePattern<OuterOp> {
   using OpRewritePattern<OuterOp>::OpRewritePattern;

@@ -1,4 +1,5 @@
 // RUN: tessera-opt %s --canonicalize | FileCheck %s
+// RUN: tessera-opt %s '--tessera-check-equivalence=pipeline=canonicalize runs=3' -o /dev/null
 
 dist.mesh @mesh <[tp = 2]>
 

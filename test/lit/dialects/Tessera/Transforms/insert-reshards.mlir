@@ -1,4 +1,5 @@
 // RUN: tessera-opt %s --tessera-insert-reshards --split-input-file | FileCheck %s
+// RUN: tessera-opt %s --split-input-file '--tessera-check-equivalence=pipeline=tessera-insert-reshards,tessera-partition runs=3' -o /dev/null
 
 dist.mesh @mesh <[dp = 2, tp = 4]>
 

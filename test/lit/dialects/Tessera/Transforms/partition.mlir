@@ -1,5 +1,7 @@
 // RUN: tessera-opt %s -tessera-propagate-layouts -tessera-insert-reshards -tessera-partition | FileCheck %s
 // RUN: sed 's/tp = 2/tp = 4/' %s | tessera-opt -tessera-propagate-layouts -tessera-insert-reshards -tessera-partition | FileCheck %s --check-prefix=FOUR
+// RUN: tessera-opt %s '--tessera-check-equivalence=pipeline=tessera-propagate-layouts,tessera-insert-reshards,tessera-partition' -o /dev/null
+// RUN: sed 's/tp = 2/tp = 4/' %s | tessera-opt '--tessera-check-equivalence=pipeline=tessera-propagate-layouts,tessera-insert-reshards,tessera-partition' -o /dev/null
 
 // An encoder layer of which the query weight and the first MLP weight alone are
 // annotated is split as Megatron-LM splits it: all heads and all MLP columns on

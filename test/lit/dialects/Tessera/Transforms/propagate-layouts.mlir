@@ -1,4 +1,5 @@
 // RUN: tessera-opt %s --tessera-propagate-layouts --split-input-file | FileCheck %s
+// RUN: tessera-opt %s --split-input-file '--tessera-check-equivalence=pipeline=tessera-propagate-layouts,tessera-insert-reshards,tessera-partition' -o /dev/null
 
 dist.mesh @mesh <[dp = 2, tp = 4]>
 

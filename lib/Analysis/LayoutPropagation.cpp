@@ -262,7 +262,9 @@ private:
     for (const DimLayout &dim : layout.dims)
       if (std::any_of(dim.axes.begin(), dim.axes.end(), overlaps))
         return true;
-    return std::any_of(layout.partial.begin(), layout.partial.end(), overlaps);
+    return std::any_of(layout.partial.begin(), layout.partial.end(),
+                       overlaps) ||
+           std::any_of(layout.varying.begin(), layout.varying.end(), overlaps);
   }
 
   PropagationGraph &graph;

@@ -37,7 +37,9 @@ def Dist_LayoutAttr : Dist_Attr<"Layout", "layout"> {
     list of axes per dimension, major to minor; `?` leaves the dimension open to
     propagation; `pN` is the round a user's annotation takes part in. Along a
     `partial` axis each device holds a term still to be combined; along a
-    `varying` axis the value is replicated and its cotangent is partial.
+    `varying` axis the value is replicated and its cotangent is partial, which
+    differentiation needs to know and nothing else does: the axis splits nothing,
+    ops give values without it, and to or from it nothing is communicated.
   }];
   let parameters = (ins Dist_PlainParameter<"::tessera::Layout", "">:$value);
   let hasCustomAssemblyFormat = 1;

@@ -31,6 +31,15 @@ LogicalResult ConstrainOp::verify() {
     return emitOpError() << "layout is on mesh @" << layout.mesh
                          << ", the value on mesh @"
                          << getInput().getType().getLayout().mesh;
+  if (!layout.partial.empty()) {
+    InFlightDiagnostic error =
+        emitOpError() << "layout " << layout.str()
+                      << " is partial, which no constraint can ask for";
+    error.attachNote() << "a value is partial where an op leaves terms to be "
+                          "combined, and stays so as long as its users allow; "
+                          "state how its dimensions are split";
+    return error;
+  }
   return success();
 }
 

@@ -10,7 +10,8 @@ def Tessera_ConstrainOp : Tessera_ComputeOp<"constrain", [], ["getFlops"]> {
   let description = [{
     A user's annotation. Propagation starts from it: closed dimensions are taken
     as they are, open ones (`?`) may be split further. Partition turns it into
-    nothing, or into a reshard where the value arrives in another layout.
+    nothing, or into a reshard where the value arrives in another layout. The
+    layout is never partial: terms come from ops alone.
 
     ```mlir
     dist.mesh @mesh <[tp = 2]>

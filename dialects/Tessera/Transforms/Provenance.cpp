@@ -64,35 +64,54 @@ static const Layout &layoutOfValue(Value value) {
   return cast<MeshTensorType>(value.getType()).getLayout();
 }
 
-/// The op that first made `value` partial: those after it passed it on.
-static Operation *findPartialSource(Value value) {
-  Operation *op = value.getDefiningOp();
-  while (op) {
-    Value partial;
-    for (Value operand : op->getOperands())
-      if (isa<MeshTensorType>(operand.getType()) &&
-          !layoutOfValue(operand).partial.empty())
-        partial = operand;
-    if (!partial)
-      return op;
-    op = partial.getDefiningOp();
-  }
-  return nullptr;
+static bool isPartialAlong(Value value, const AxisRef &axis) {
+  return isa<MeshTensorType>(value.getType()) &&
+         llvm::is_contained(layoutOfValue(value).partial, axis);
 }
 
-/// Why the dimension that `producer` sums over came to be split by `axis`.
-static SmallVector<Attribute> originsOfPartial(Operation *producer,
+/// The values that were first partial along `axis`: those after them, up to
+/// `value`, passed it on.
+static llvm::SetVector<Value> findPartialSources(Value value,
+                                                 const AxisRef &axis) {
+  llvm::SetVector<Value> sources;
+  llvm::SetVector<Value> seen;
+  seen.insert(value);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    Operation *op = seen[i].getDefiningOp();
+    bool isPassedOn = false;
+    for (Value operand : op ? op->getOperands() : ValueRange())
+      if (isPartialAlong(operand, axis)) {
+        seen.insert(operand);
+        isPassedOn = true;
+      }
+    if (!isPassedOn)
+      sources.insert(seen[i]);
+  }
+  return sources;
+}
+
+/// Why `source` is partial along `axis`: an argument by its annotation, an op's
+/// result as the dimension that the op sums over came to be split.
+static SmallVector<Attribute> originsOfPartial(Value source,
                                                const AxisRef &axis) {
+  MLIRContext *context = source.getContext();
+  Operation *producer = source.getDefiningOp();
+  if (!producer)
+    return {StringAttr::get(context, "annotated: " + describeValue(source) +
+                                         " is partial along '" +
+                                         toString(axis) + "'")};
+  ReduceKind kind = layoutOfValue(source).partialKind;
+  std::string combines = kind == ReduceKind::Sum ? " sums over"
+                                                 : std::string(" takes the ") +
+                                                       toString(kind) + " over";
   for (Value operand : producer->getOperands()) {
     SmallVector<Attribute> chain = originsOf(operand, toString(axis));
     if (chain.empty())
       continue;
-    std::string where = describeLocation(producer->getLoc());
-    std::string text = producer->getName().getStringRef().str() +
-                       (where.empty() ? "" : " at " + where) +
-                       " sums over a dimension that '" + toString(axis) +
-                       "' splits";
-    chain.insert(chain.begin(), StringAttr::get(producer->getContext(), text));
+    chain.insert(chain.begin(),
+                 StringAttr::get(context, describeValue(source) + combines +
+                                              " a dimension that '" +
+                                              toString(axis) + "' splits"));
     return chain;
   }
   return {};
@@ -103,9 +122,9 @@ dist::WhyAttr tessera::explainReshard(Value value, const Layout &wanted,
   MLIRContext *context = value.getContext();
   const Layout &now = layoutOfValue(value);
   SmallVector<Attribute> origins;
-  if (Operation *producer = findPartialSource(value))
-    for (const AxisRef &axis : now.partial)
-      llvm::append_range(origins, originsOfPartial(producer, axis));
+  for (const AxisRef &axis : now.partial)
+    for (Value source : findPartialSources(value, axis))
+      llvm::append_range(origins, originsOfPartial(source, axis));
   if (origins.empty())
     for (const DimLayout &dim : now.dims)
       for (const AxisRef &axis : dim.axes)

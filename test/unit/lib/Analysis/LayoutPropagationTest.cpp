@@ -328,6 +328,16 @@ TEST(LayoutPropagation, NoAxisSplitsAndIsPartialAlong) {
   EXPECT_EQ(g.text(y), "[{}, {}], partial = sum{tp}");
 }
 
+TEST(LayoutPropagation, NoAxisSplitsAndVariesAlong) {
+  Graph g;
+  int x = g.value({8, 8}), y = g.value({8, 8});
+  g.annotate(x, 0, {tp});
+  g.graph.values[y].layout.varying = {tp};
+  g.elementwise({x, y});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(y), "[{}, {}], varying = {tp}");
+}
+
 TEST(LayoutPropagation, ElementwiseOpsDecideBeforeProducts) {
   Graph g;
   int v = g.value({6, 8}), w = g.value({8, 4}), e = g.value({6, 8});

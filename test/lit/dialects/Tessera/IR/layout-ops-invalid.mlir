@@ -16,6 +16,15 @@ func.func @a_constraint_is_on_the_mesh_of_the_value(%x: !tessera.mesh_tensor<2x3
 
 // -----
 
+func.func @a_constraint_does_not_take_a_value_apart(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
+  // expected-error @below {{layout [{}, {}], partial = sum{tp} is partial, which no constraint can ask for}}
+  // expected-note @below {{state how its dimensions are split}}
+  %0 = tessera.constrain %x to <@mesh, [{}, {}], partial = sum{tp}> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
+}
+
+// -----
+
 // expected-note @below {{the input has type}}
 func.func @a_reshard_keeps_the_tensor(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<3x2xf32, @mesh> {
   // expected-error @below {{expects the input of shape [3, 2], got [2, 3]}}

@@ -125,3 +125,26 @@ func.func @terms_of_a_maximum_do_not_pass_an_addition(%x: !tessera.mesh_tensor<3
   %2 = tessera.add %0, %1 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
   return %2 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+!terms = !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}], partial = sum{tp}>
+!whole = !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+
+// The reduction's reason goes back to where the terms come from: the user's
+// annotation, and the sum over a split dimension, through ops that pass them on.
+// CHECK-LABEL: @partial_arguments_are_named
+func.func @partial_arguments_are_named(
+    %x: !terms {tessera.name = "x"}, %y: !terms, %v: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>,
+    %w: !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]> {tessera.origins = {tp = ["annotated: w"]}}) -> (!whole, !whole) {
+  // CHECK: tessera.reshard %arg1
+  // CHECK-SAME: origins = ["annotated: argument 1 is partial along 'tp'"]
+  // CHECK: tessera.reshard
+  // CHECK-SAME: origins = ["tessera.contract at {{[^"]*}} sums over a dimension that 'tp' splits", "annotated: w", "annotated: argument 'x' is partial along 'tp'"]
+  %0 = tessera.neg %x : (!terms) -> !whole
+  %1 = tessera.contract %v, %w "mk,kn->mn" : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]> -> !whole
+  %2 = tessera.add %0, %1 : !whole
+  %3 = tessera.tanh %y : (!terms) -> !whole
+  return %2, %3 : !whole, !whole
+}

@@ -2,9 +2,11 @@
 #include "tessera/Pipelines/Compiler.h"
 
 #include "CodeGeneration.h"
+#include "FindStage.h"
 #include "Report.h"
 #include "StageContract.h"
-#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Dist/IR/Dist.h"
+#include "dialects/Plan/IR/Plan.h"
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/ABI/PlanCodec.h"
 #include "tessera/Pipelines/Registration.h"
@@ -84,7 +86,6 @@ private:
     return FileLineColLoc::get(&context, options.sourceName, 0, 0);
   }
   LogicalResult parse(StringRef source);
-  Stage findStage();
   FailureOr<std::string> passesTo(Stage to);
   LogicalResult lower(ModuleOp module, Stage from, Stage to);
   LogicalResult checkForbidden();
@@ -97,6 +98,7 @@ private:
   const CompileOptions &options;
   CompileOutput &output;
   OwningOpRef<ModuleOp> module;
+  Stage start = Stage::Tessera; ///< Of `module` as it was given.
   json::Array timings;
 };
 } // namespace
@@ -152,42 +154,8 @@ LogicalResult Compilation::parse(StringRef source) {
   module = parseSourceString<ModuleOp>(source, config, options.sourceName);
   if (!module)
     return failure();
-  auto entry = module->lookupSymbol<func::FuncOp>(options.entry);
-  if (entry && !entry.isExternal()) {
-    // The name becomes an option in the text of a pipeline.
-    auto isPlain = [](char c) {
-      return llvm::isAlnum(c) || c == '_' || c == '.' || c == '$' || c == '-';
-    };
-    if (llvm::all_of(options.entry, isPlain))
-      return success();
-    return entry.emitError()
-           << "cannot be the entry: its name has characters other than "
-              "letters, digits, '_', '.', '$' and '-'; rename it";
-  }
-  InFlightDiagnostic error = module->emitError()
-                             << "has no function @" << options.entry
-                             << " with a body";
-  for (auto function : module->getOps<func::FuncOp>())
-    error.attachNote(function.getLoc())
-        << "there is a function @" << function.getSymName()
-        << "; name it as the entry";
-  return error;
-}
-
-/// The latest stage that `module` can be: programs on mesh tensors go through
-/// all stages again, which leaves what is decided as it is.
-Stage Compilation::findStage() {
-  bool hasMeshTensors = false, hasKernels = false;
-  module->walk([&](Operation *op) {
-    hasKernels |= isa<tile::KernelOp>(op);
-    auto isMeshTensor = [](Type type) { return isa<MeshTensorType>(type); };
-    hasMeshTensors |= llvm::any_of(op->getResultTypes(), isMeshTensor);
-    if (auto function = dyn_cast<func::FuncOp>(op))
-      hasMeshTensors |= llvm::any_of(function.getArgumentTypes(), isMeshTensor);
-  });
-  if (hasMeshTensors)
-    return Stage::Tessera;
-  return hasKernels ? Stage::Kernels : Stage::Local;
+  start = findStage(*module);
+  return success();
 }
 
 void Compilation::reached(Stage stage, ModuleOp module) {
@@ -224,9 +192,6 @@ LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
   if (from == to)
     return success();
   const StageInfo &info = getStageInfo(to);
-  if (to == Stage::Tessera)
-    return emitError(module.getLoc())
-           << "the program is of a later stage than the one asked for";
   if (failed(lower(module, from, info.from)))
     return failure();
   FailureOr<std::string> passes = passesTo(to);
@@ -259,9 +224,16 @@ LogicalResult Compilation::checkForbidden() {
   return success(isValid);
 }
 
+/// Leaves the kernels, which code is made from.
+static void erasePlans(ModuleOp module) {
+  for (auto program :
+       llvm::make_early_inc_range(module.getOps<plan::ProgramOp>()))
+    program.erase();
+}
+
 LogicalResult Compilation::emitCode() {
   ModuleOp code = *module;
-  if (failed(lower(code, findStage(), isGPU() ? Stage::NVVM : Stage::LLVM)))
+  if (failed(lower(code, start, isGPU() ? Stage::NVVM : Stage::LLVM)))
     return failure();
   if (options.emit == Stage::PTX) {
     FailureOr<std::string> ptx =
@@ -281,9 +253,13 @@ LogicalResult Compilation::emitCode() {
 }
 
 LogicalResult Compilation::emitArtefact() {
-  if (failed(lower(*module, findStage(), Stage::Kernels)))
-    return failure();
+  if (start < Stage::Kernels) {
+    if (failed(lower(*module, start, Stage::Kernels)))
+      return failure();
+    start = Stage::Kernels;
+  }
   OwningOpRef<ModuleOp> kernels = module->clone();
+  erasePlans(*kernels);
   CodeObjects code;
   code.compiler = getCompilerVersion();
   code.target = options.target.str();
@@ -294,7 +270,7 @@ LogicalResult Compilation::emitArtefact() {
          return generateCode(*kernels, options, code, output.report);
        }))))
     return failure();
-  if (failed(lower(*module, Stage::Kernels, Stage::Plan)))
+  if (failed(lower(*module, start, Stage::Plan)))
     return failure();
   FailureOr<abi::Artefact> artefact = buildArtefact(*module, code);
   if (failed(artefact))
@@ -309,15 +285,23 @@ LogicalResult Compilation::run(StringRef source) {
     if (failed(checkOptions()) ||
         failed(timed("parse", [&] { return parse(source); })))
       return failure();
-    Stage start = findStage();
-    if (failed(verifyStage(*module, start, ContractParty::Input)))
+    if (failed(checkEntry(*module, start, options.entry)) ||
+        failed(checkLeadsTo(*module, start, options.emit, isGPU())) ||
+        failed(verifyStage(*module, start, ContractParty::Input)))
       return failure();
     reached(start, *module);
     if (!options.forbidImplicit.empty() && start == Stage::Tessera &&
-        options.emit >= Stage::Local &&
-        (failed(lower(*module, start, Stage::Local)) ||
-         failed(checkForbidden())))
-      return failure();
+        options.emit >= Stage::Local) {
+      if (failed(lower(*module, start, Stage::Local)) ||
+          failed(checkForbidden()))
+        return failure();
+      start = Stage::Local;
+    }
+    if (start == Stage::Plan && options.emit != start &&
+        options.emit != Stage::Artefact) {
+      erasePlans(*module);
+      start = Stage::Kernels;
+    }
     switch (options.emit) {
     case Stage::Artefact:
       return emitArtefact();
@@ -326,7 +310,7 @@ LogicalResult Compilation::run(StringRef source) {
     case Stage::Object:
       return emitCode();
     default:
-      if (failed(lower(*module, findStage(), options.emit)))
+      if (failed(lower(*module, start, options.emit)))
         return failure();
       output.data = textOf(*module);
       return success();

@@ -46,6 +46,17 @@ static void printOperandsAndTypes(Operation *op, OpAsmPrinter &printer,
 // Rules and verification
 //===----------------------------------------------------------------------===//
 
+/// Whether the result type has every number of the input's. Where it rounds,
+/// the terms of a sum would each be rounded, or overflow, by themselves.
+static bool isExactConversion(ConvertOp convert) {
+  auto from =
+      dyn_cast<FloatType>(getElementTypeOrSelf(convert.getInput().getType()));
+  auto to = dyn_cast<FloatType>(getElementTypeOrSelf(convert.getType()));
+  return from && to &&
+         APFloat::isRepresentableBy(from.getFloatSemantics(),
+                                    to.getFloatSemantics());
+}
+
 /// Which operands of an elementwise op may be partial sums (or maxima).
 static std::vector<LinearGroup> linearGroupsOf(Operation *op) {
   using Groups = std::vector<LinearGroup>;
@@ -57,10 +68,7 @@ static std::vector<LinearGroup> linearGroupsOf(Operation *op) {
       .Case<MaxOp>([](auto) { return Groups{{{0, 1}, ReduceKind::Max}}; })
       .Case<MinOp>([](auto) { return Groups{{{0, 1}, ReduceKind::Min}}; })
       .Case<ConvertOp>([](ConvertOp convert) {
-        bool floats =
-            isa<FloatType>(getElementTypeOrSelf(convert.getInput())) &&
-            isa<FloatType>(getElementTypeOrSelf(convert.getType()));
-        return floats ? Groups{{{0}}} : Groups{};
+        return isExactConversion(convert) ? Groups{{{0}}} : Groups{};
       })
       .Default([](Operation *) { return Groups{}; });
 }

@@ -38,7 +38,9 @@ using TensorFactors = std::vector<DimFactors>;
 
 /// Operands that may be partial together: the op is linear in them jointly
 /// (add: {0,1}), the others being replicated along the partial axis (matmul:
-/// {0} and {1} apart). The result is then partial with the same kind.
+/// {0} and {1} apart). The result is then partial with the same kind. Linear is
+/// meant in real numbers: docs/decisions/0006-partial-sums.md says what floats
+/// make of it.
 struct LinearGroup {
   std::vector<int> operands;
   ReduceKind kind = ReduceKind::Sum;

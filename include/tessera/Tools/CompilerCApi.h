@@ -37,7 +37,7 @@ typedef struct TesseraHostTensor {
 /// equal programs alike.
 TESSERA_COMPILER_API const char *tesseraCompilerVersion(void);
 
-/// Compiles `source`, a module of any stage up to `kernels`. Options, all
+/// Compiles `source`, a module of any stage. Options, all
 /// optional: {
 ///   "target": "cpu" (this machine's) | "cpu:x86-64-v3" and so on |
 ///             "emulated[:sm_NN]" | "cuda:sm_80" | "cuda:sm_90a" |

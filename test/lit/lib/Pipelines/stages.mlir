@@ -3,8 +3,34 @@
 // RUN: tessera-compile %s --emit=kernels | FileCheck %s --check-prefix=KERNELS
 // RUN: tessera-compile %s --emit=plan | FileCheck %s --check-prefix=PLAN
 // RUN: tessera-compile %s --emit=ptx --target=cuda:sm_80 | FileCheck %s --check-prefix=PTX
-// A stage's text may be fed back in.
-// RUN: tessera-compile %s --emit=local | tessera-compile - --emit=plan | FileCheck %s --check-prefix=PLAN
+// The text of any stage may be fed back in, to every later one.
+// RUN: rm -rf %t && mkdir %t
+// RUN: tessera-compile %s --dump-stages=%t/cpu -o %t/cpu.tsa && tessera-compile %s --emit=object -o %t/object
+// RUN: tessera-compile %s --emit=llvm -o %t/cpu/llvm.mlir
+// RUN: tessera-compile %t/cpu/reshards.mlir --emit=plan | FileCheck %s --check-prefix=PLAN
+// RUN: tessera-compile %t/cpu/local.mlir --emit=plan | FileCheck %s --check-prefix=PLAN
+// RUN: tessera-compile %t/cpu/kernels.mlir -o %t/again.tsa && cmp %t/again.tsa %t/cpu.tsa
+// RUN: tessera-compile %t/cpu/plan.mlir -o %t/again.tsa && cmp %t/again.tsa %t/cpu.tsa
+// RUN: tessera-compile %t/cpu/plan.mlir --emit=llvm | cmp - %t/cpu/llvm.mlir
+// RUN: tessera-compile %t/cpu/plan.mlir --emit=object | cmp - %t/object
+// RUN: tessera-compile %t/cpu/llvm.mlir --emit=object | cmp - %t/object
+// RUN: tessera-compile %s --emit=nvvm --target=cuda:sm_90a -o %t/nvvm.mlir && tessera-compile %s --emit=ptx --target=cuda:sm_90a -o %t/ptx
+// RUN: tessera-compile %t/nvvm.mlir --emit=ptx --target=cuda:sm_90a | cmp - %t/ptx
+// RUN: tessera-compile %s --emit=object --target=emulated -o %t/emulated
+// RUN: tessera-compile %t/nvvm.mlir --emit=object --target=emulated | cmp - %t/emulated
+// RUN: tessera-compile %s --emit=plan --target=emulated | tessera-compile - --emit=object --target=emulated | cmp - %t/emulated
+// What a stage does not lead to is refused.
+// RUN: not tessera-compile %t/cpu/plan.mlir --emit=local 2>&1 | FileCheck %s --check-prefix=BACK
+// BACK: error: is a program of stage 'plan', from which 'local' is not made
+// BACK: note: made from it are: plan, llvm, object, artefact
+// RUN: not tessera-compile %t/nvvm.mlir --emit=object 2>&1 | FileCheck %s --check-prefix=OTHER
+// OTHER: error: is a program of stage 'nvvm', from which 'object' is not made
+// RUN: not tessera-compile %t/cpu/llvm.mlir -o %t/none 2>&1 | FileCheck %s --check-prefix=CODE
+// CODE: error: is a program of stage 'llvm', from which 'artefact' is not made
+// CODE: note: made from it are: llvm, object{{$}}
+// RUN: not tessera-compile %t/cpu/plan.mlir --entry=absent 2>&1 | FileCheck %s --check-prefix=ENTRY
+// ENTRY: error: has no program @absent
+// ENTRY: note: there is a program @main; name it as the entry
 // The named pipelines reach the same stages.
 // RUN: tessera-opt %s --tessera-tessera-to-layouts --tessera-layouts-to-reshards --tessera-reshards-to-local | FileCheck %s --check-prefix=LOCAL
 

@@ -37,8 +37,12 @@ func.func @elementwise_ops_split_every_dimension(%x: tensor<2x3xf32>, %y: tensor
   %10 = tessera.compare lt %x, %y : tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xi1>
   // expected-remark @below {{([d0,d1],[d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} linear={1,2:sum} flops=6}}
   %11 = tessera.select %p, %x, %y : tensor<2x3xi1>, tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xf32>
-  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} linear={0:sum} flops=6}}
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
   %12 = tessera.convert %x : tensor<2x3xf32> -> tensor<2x3xbf16>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} linear={0:sum} flops=6}}
+  %wider = tessera.convert %h : tensor<2x3xf16> -> tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
+  %other = tessera.convert %h : tensor<2x3xf16> -> tensor<2x3xbf16>
   // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}
   %13 = tessera.convert %h : tensor<2x3xf16> -> tensor<2x3xi32>
   // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=6}}

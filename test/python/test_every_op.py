@@ -56,7 +56,7 @@ def _binary(op: str, types: Sequence[str], values: str = "any", right: str = "an
 
 def _convert() -> list[Case]:
     return [Case((f"{s}E any",), f"convert $0 : T({s}E) -> T({s}{to})", f"{s}{to}", EVERY)
-            for to in EVERY for s in SHAPES[1:3]]
+            for to in EVERY for s in SHAPES[:3]]
 
 
 def _contract(spec: str, left: str, right: str, out: str) -> Case:
@@ -108,7 +108,7 @@ CASES: dict[str, list[Case]] = {
     **{op: _binary(op, INTEGERS + ("i1",)) for op in ("and", "or", "xor")},
     "compare": [Case((f"{s}E any", f"{s}E any"),
                      f"compare {way} $0, $1 : T({s}E), T({s}E) -> T({s}i1)", f"{s}i1", EVERY)
-                for way in ("eq", "ne", "lt", "le", "gt", "ge") for s in SHAPES[1:3]],
+                for way in ("eq", "ne", "lt", "le", "gt", "ge") for s in SHAPES[:3]],
     "select": [Case((f"{s}i1 any", f"{s}E any", f"{s}E any"),
                     f"select $0, $1, $2 : T({s}i1), T({s}E), T({s}E) -> T({s}E)", f"{s}E", EVERY)
                for s in SHAPES],
@@ -119,6 +119,9 @@ CASES: dict[str, list[Case]] = {
         _contract("km,nk->nm", "5x2x", "3x5x", "3x2x"),
         _contract("abk,kb->ba", "2x3x5x", "5x3x", "3x2x"),
         _contract("k,k->", "7x", "7x", ""),
+        _contract("m,->m", "7x", "", "7x"),
+        _contract(",mn->nm", "", "3x5x", "5x3x"),
+        _contract(",->", "", "", ""),
         _contract("m,n->mn", "3x", "5x", "3x5x"),
         _contract("mk,nk->mn", "65x129x", "33x129x", "65x33x"),
         # Tiles of the tensor cores, their rows along and across the summed dimension.
@@ -127,27 +130,31 @@ CASES: dict[str, list[Case]] = {
         _contract("abcde,fbcde->af", "3x1x5x7x3x", "5x1x5x7x3x", "3x5x"),
     ],
     "reduce": [*_reduce("2x3x5x", "[1]", "2x5x"), *_reduce("2x3x5x", "[0, 2]", "3x"),
-               *_reduce("7x33x", "[0, 1]", ""), *_reduce("1x", "[0]", ""),
+               *_reduce("7x33x", "[0, 1]", ""), *_reduce("", "[]", ""), *_reduce("1x", "[0]", ""),
                *_reduce("3x9001x", "[1]", "3x"), *_reduce("129x33x", "[0]", "33x"),
                *_reduce("5x7x3x33x1x", "[1, 2, 3]", "5x1x")],
     "reshape": [_one("2x3x5xE any", "reshape $0 : T(2x3x5xE) -> T(5x6xE)", "5x6xE"),
-                _one("1xE any", "reshape $0 : T(1xE) -> T(E)", "E")],
+                _one("1xE any", "reshape $0 : T(1xE) -> T(E)", "E"),
+                _one("E any", "reshape $0 : T(E) -> T(1x1xE)", "1x1xE")],
     "transpose": [
         _one("2x3x5xE any", "transpose $0 [2, 0, 1] : T(2x3x5xE) -> T(5x2x3xE)", "5x2x3xE"),
         _one("7x129x33xE any", "transpose $0 [2, 1, 0] : T(7x129x33xE) -> T(33x129x7xE)",
              "33x129x7xE"),
         _one("1x3x5x7x33xE any",
-             "transpose $0 [4, 2, 0, 3, 1] : T(1x3x5x7x33xE) -> T(33x5x1x7x3xE)", "33x5x1x7x3xE")],
+             "transpose $0 [4, 2, 0, 3, 1] : T(1x3x5x7x33xE) -> T(33x5x1x7x3xE)", "33x5x1x7x3xE"),
+        _one("E any", "transpose $0 [] : T(E) -> T(E)", "E")],
     "broadcast": [
         _one("2x3xE any", "broadcast $0 dims [0, 2] : T(2x3xE) -> T(2x5x3xE)", "2x5x3xE"),
         _one("1x3xE any", "broadcast $0 dims [0, 1] : T(1x3xE) -> T(129x3xE)", "129x3xE"),
         _one("1x33xE any", "broadcast $0 dims [0, 1] : T(1x33xE) -> T(129x33xE)", "129x33xE"),
         _one("E any", "broadcast $0 dims [] : T(E) -> T(7x5xE)", "7x5xE"),
+        _one("E any", "broadcast $0 dims [] : T(E) -> T(E)", "E"),
         _one("3x1x7xE any", "broadcast $0 dims [0, 2, 4] : T(3x1x7xE) -> T(3x5x33x1x7xE)",
              "3x5x33x1x7xE")],
     "slice": [
         _one("7x9xE any", "slice $0 [1, 2] to [6, 9] by [1, 1] : T(7x9xE) -> T(5x7xE)", "5x7xE"),
-        _one("7x9xE any", "slice $0 [1, 0] to [7, 9] by [3, 2] : T(7x9xE) -> T(2x5xE)", "2x5xE")],
+        _one("7x9xE any", "slice $0 [1, 0] to [7, 9] by [3, 2] : T(7x9xE) -> T(2x5xE)", "2x5xE"),
+        _one("E any", "slice $0 [] to [] by [] : T(E) -> T(E)", "E")],
     "concatenate": [
         _one("2x3xE any, 2x5xE any, 2x1xE any",
              "concatenate $0, $1, $2 dim 1 : (T(2x3xE), T(2x5xE), T(2x1xE)) -> T(2x9xE)", "2x9xE"),
@@ -158,18 +165,22 @@ CASES: dict[str, list[Case]] = {
              "1x3x6x7xE")],
     "pad": [_one("2x3xE any", f"pad $0 low [1, 0] high [0, 4] value {value} : T(2x3xE) -> T(3x7xE)",
                  "3x7xE", types)
-            for value, types in (("1.5 : E", FLOATS), ("7 : E", INTEGERS), ("true", ("i1",)))],
+            for value, types in (("1.5 : E", FLOATS), ("7 : E", INTEGERS), ("true", ("i1",)))]
+    + [_one("E any", "pad $0 low [] high [] value 1.5 : E : T(E) -> T(E)", "E", FLOATS)],
     "gather": [_gather("7x5x", "2x3x", "i32", 0, "2x3x5x"), _gather("7x5x", "3x", "i64", 1, "7x3x"),
                _gather("129x33x", "7x", "i32", 0, "7x33x"), _gather("7x", "", "i32", 0, ""),
+               _gather("7x5x", "", "i64", 1, "7x"),
                _gather("5x3x7x3x", "7x", "i32", 2, "5x3x7x3x"),
                _gather("5x3000x", "3x", "i32", 0, "3x3000x")],
     "iota": [_one("", f"iota dim {d} : T(7x129x3xE)", "7x129x3xE", NUMBERS) for d in range(3)],
     "rng": [
         *[_one("2xi32 any", f"rng {kind} $0 [7, 129] : T(2xi32) -> T(7x129xE)", "7x129xE", FLOATS)
           for kind in ("uniform", "normal")],
+        _one("2xi32 any", "rng uniform $0 [] : T(2xi32) -> T(E)", "E", FLOATS),
         _one("2xi64 any", "rng bits $0 [3, 5] : T(2xi64) -> T(3x5xE)", "3x5xE", ("i32",))],
     "constant": [
         _one("", "constant dense<[1.5, -2.0, 0.0]> : tensor<3xE> : T(3xE)", "3xE", FLOATS),
+        _one("", "constant dense<1.5> : tensor<E> : T(E)", "E", FLOATS),
         _one("", "constant dense<1.5> : tensor<7x33xE> : T(7x33xE)", "7x33xE", FLOATS),
         _one("", "constant dense<[7, 0, 9]> : tensor<3xE> : T(3xE)", "3xE", INTEGERS),
         _one("", "constant dense<[true, false]> : tensor<2xE> : T(2xE)", "2xE", ("i1",))],
@@ -192,7 +203,8 @@ CASES: dict[str, list[Case]] = {
         _attention("1x129x4x5x", "1x129x2x5x", "1x129x2x3x", "1x129x4x3x", extra=" causal"),
         _attention("1x1x2x5x", "1x129x2x5x", "1x129x2x33x", "1x1x2x33x", bias="1x2x1x129x")],
     "constrain": [_one("4x6xE any", f"constrain $0 to <@mesh, [{{tp}}, {{?}}]> : T(4x6xE) -> T(4x6xE)",
-                       "4x6xE")],
+                       "4x6xE"),
+                  _one("E any", "constrain $0 to <@mesh, []> : T(E) -> T(E)", "E")],
 }
 
 
@@ -231,7 +243,7 @@ def _numbers(spec: str, rng: np.random.Generator) -> np.ndarray:
         return values.astype(dtype).reshape(shape)
     if kind == "near one":
         # The product of all keeps its magnitude.
-        return (1 + rng.uniform(-1, 1, shape) / np.sqrt(max(16, count))).astype(dtype)
+        return np.asarray(1 + rng.uniform(-1, 1, shape) / np.sqrt(max(16, count)), dtype)
     values = rng.standard_normal(count) * 3
     if kind in ("any", "divisor") and count > 12:
         values[:10] = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-3, 80.0, -80.0, 1.0, -1.0]

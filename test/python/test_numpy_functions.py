@@ -84,6 +84,7 @@ FLOATS = {
     "mean(keepdims)": lambda n, x, y: x.mean(-1, keepdims=True),
     "std": lambda n, x, y: x.std(-1),
     "std(ddof)": lambda n, x, y: n.std(x, axis=0, ddof=1),
+    "var(ddof)": lambda n, x, y: n.var(x, axis=0, ddof=5),
     "argmax": lambda n, x, y: x.argmax(),
     "argmin": lambda n, x, y: x.argmin(-1),
     "count_nonzero": lambda n, x, y: n.count_nonzero(x > 0, axis=1),

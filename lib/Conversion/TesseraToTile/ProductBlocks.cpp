@@ -102,9 +102,14 @@ Value BlockEmitter::ContractBlock::factorTile(const Factor &factor) {
     source.offsets.push_back(positions[level]);
     source.sizes.push_back(level + 1 == summed.size() ? depth : 1);
   }
+  bool isScalar = factor.letters.empty();
+  if (isScalar) { // Of shape [1] inside a kernel.
+    source.offsets.push_back(emitter.constantIndex(0));
+    source.sizes.push_back(1);
+  }
   Value tile = emitter.emit(factor.value, source);
-  if (!tile)
-    return {};
+  if (!tile || isScalar)
+    return tile ? emitter.reshape(tile, {1, 1}) : Value();
   std::string order = factor.batch + (factor.isLeft ? factor.own + summed
                                                     : summed + factor.own);
   SmallVector<int64_t> permutation;

@@ -12,7 +12,7 @@ import numpy as np
 from tessera._src import creation, dtypes, graph, tree
 from tessera._src.errors import ConfigError, ShapeError, TraceError
 from tessera._src.mesh import SINGLE, NamedSharding, PartitionSpec, check_spec, current_mesh
-from tessera._src.operands import refuse_masked
+from tessera._src.operands import array_of_numbers, refuse_masked
 from tessera._src.tracer import Tracer
 
 
@@ -169,9 +169,10 @@ def _host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
     except ValueError as error:
         raise TraceError("TS1014", f"a {type(x).__name__} is not an array: {error}",
                          expected="numbers, arrays, or lists of them of one shape") from None
-    if dtype is None and isinstance(x, (bool, int, float, list, tuple)):
-        dtype = {"f": dtypes.f32, "i": dtypes.i32}.get(array.dtype.kind)
-    wanted = dtypes.canonical(array.dtype if dtype is None else dtype)
+    wanted = None if dtype is None else dtypes.canonical(dtype)
+    if isinstance(x, (bool, int, float, list, tuple)):
+        array = array_of_numbers(array, wanted)
+    wanted = dtypes.canonical(array.dtype) if wanted is None else wanted
     if copy:
         return np.array(array, dtype=wanted, order="C")
     return np.require(array, wanted, ["C"])

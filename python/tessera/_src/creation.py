@@ -10,7 +10,16 @@ import numpy as np
 
 from tessera._src import dtypes, elementwise, shaping
 from tessera._src.errors import ShapeError, TraceError
-from tessera._src.operands import constant, convert, emit, lift, normalise_axis
+from tessera._src.operands import (
+    constant,
+    convert,
+    emit,
+    is_scalar,
+    lift,
+    lift_as,
+    normalise_axis,
+    scalar_array,
+)
 from tessera._src.tracer import Tracer
 
 
@@ -22,6 +31,8 @@ def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:
         return shaping.broadcast_to(value, sizes)
     wanted = None if dtype is None else dtypes.canonical(dtype)
     scalar = lift(value).dtype if wanted is None else wanted
+    if is_scalar(value):
+        return constant(scalar_array(value, scalar), sizes)
     return constant(np.asarray(value).astype(scalar), sizes)
 
 
@@ -125,5 +136,4 @@ def one_hot(x: Any, count: int, dtype: Any = dtypes.f32) -> Tracer:
 
 def asarray_traced(x: Any, dtype: Any = None) -> Tracer:
     """A host value as a constant of the traced function."""
-    value = lift(x)
-    return value if dtype is None else convert(value, dtype)
+    return lift(x) if dtype is None else lift_as(x, dtypes.canonical(dtype))

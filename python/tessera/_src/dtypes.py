@@ -67,6 +67,20 @@ def is_int(dtype: np.dtype) -> bool:
     return dtype in INTS
 
 
+def fits(value: bool | int | float, dtype: np.dtype) -> bool:
+    """Whether a Python number is in the range of a type; infinities and NaN are in that of floats."""
+    if dtype == bool_:
+        return True
+    if is_int(dtype):
+        return bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max)
+    try:
+        wide = float(value)
+    except OverflowError:
+        return False
+    with np.errstate(over="ignore"):
+        return not np.isfinite(wide) or bool(np.isfinite(np.float64(wide).astype(dtype)))
+
+
 def promote(a: np.dtype, b: np.dtype) -> np.dtype:
     """The type two strong operands are computed in."""
     if a == b:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +29,16 @@ def type_text(shape: Sequence[int], dtype: np.dtype, layout: str | None = None) 
 
 def quoted(text: str) -> str:
     """A string literal of MLIR."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + _ESCAPED.sub(_escape, text) + '"'
+
+
+# What a literal cannot hold: quotes, control characters, and halves of characters, of which names of
+# files that are no UTF-8 consist in Python.
+_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f\ud800-\udfff]')
+
+
+def _escape(found: re.Match) -> str:
+    return "".join(f"\\{byte:02X}" for byte in found[0].encode("utf-8", "replace"))
 
 
 def scalar_text(value: Any, dtype: np.dtype) -> str:

@@ -89,13 +89,60 @@ def is_scalar(value: Any) -> bool:
     return isinstance(value, (bool, int, float)) and not isinstance(value, np.bool_)
 
 
+# Numbers up to here fit every type that has arithmetic.
+_FITS_EVERY = 65504
+
+
+def check_fits(value: bool | int | float, dtype: np.dtype, what: str = "") -> None:
+    """Raises unless a Python number, called `what`, is in the range of a type."""
+    if -_FITS_EVERY <= value <= _FITS_EVERY or dtypes.fits(value, dtype):
+        return
+    hint = "NumPy arrays of float64 are computed in f64"
+    if isinstance(value, int):
+        hint = "np.int64(value), .astype(ts.i64) and dtype=ts.i64 make 64-bit integers"
+    elif dtypes.is_int(dtype):
+        hint = "integers are neither infinite nor NaN"
+    elif dtype != dtypes.f32:
+        hint = "compute in f32 with .astype(ts.f32), or write math.inf"
+    raise TraceError("TS1013", f"{value}{what} does not fit {dtypes.name_of(dtype)}", hint=hint)
+
+
 def weak_scalar_dtype(value: bool | int | float, beside: np.dtype | None, what: str = "") -> np.dtype:
-    """The type a Python scalar takes beside a tensor of another; an integer must fit it."""
+    """The type a Python scalar takes beside a tensor of another; it must fit it."""
     dtype = dtypes.weak_dtype(value, beside)
-    if dtypes.is_int(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        raise TraceError("TS1013", f"{value}{what} does not fit {dtypes.name_of(dtype)}",
-                         hint="np.int64(value) and .astype(ts.i64) make 64-bit integers")
+    check_fits(value, dtype, what)
     return dtype
+
+
+def scalar_array(value: bool | int | float, dtype: np.dtype) -> np.ndarray:
+    """A Python scalar, which must fit a type, as an array of it without dimensions."""
+    check_fits(value, dtype)
+    return np.asarray(value).astype(dtype)
+
+
+def array_of_numbers(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
+    """What NumPy made of Python numbers, as i32 or f32 unless a dtype is given; they must fit it."""
+    if array.dtype == object:  # For integers of more than 64 bits.
+        numbers = list(array.flat)
+        if not all(is_scalar(n) for n in numbers):
+            return array
+        kind = "f" if any(isinstance(n, float) for n in numbers) else "i"
+    else:
+        kind = array.dtype.kind
+        numbers = array[np.isfinite(array)] if kind == "f" else array
+        numbers = [] if kind not in "fiu" or not numbers.size else [
+            numbers.min().item(), numbers.max().item()]
+        if dtype is not None and dtypes.is_int(dtype) and kind == "f":
+            numbers += array[~np.isfinite(array)][:1].tolist()
+    wanted = _TYPES_OF_NUMBERS.get(kind) if dtype is None else dtype
+    if wanted is None:
+        return array
+    for number in numbers:
+        check_fits(number, wanted)
+    return array.astype(wanted)
+
+
+_TYPES_OF_NUMBERS = {"f": dtypes.f32, "i": dtypes.i32, "u": dtypes.i32}
 
 
 def refuse_masked(value: Any, what: str) -> None:
@@ -111,24 +158,42 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
         return value
     if is_scalar(value):
         dtype = weak_scalar_dtype(value, beside)
-        return constant(np.asarray(value).astype(dtype), shape or ())
-    if isinstance(value, (list, tuple)) and any(isinstance(v, (Tracer, list, tuple)) for v in value):
-        if any(isinstance(leaf, Tracer) for leaf in _leaves(value)):
-            from tessera._src.shaping import stack
+        return constant(scalar_array(value, dtype), shape or ())
+    if _holds_tracers(value):
+        from tessera._src.shaping import stack
 
-            return stack(value)
+        return stack(value)
+    return constant(_host_operand(value))
+
+
+def lift_as(value: Any, dtype: np.dtype) -> Tracer:
+    """Any operand as a traced value of a dtype; numbers of the host must fit it."""
+    if isinstance(value, Tracer) or _holds_tracers(value):
+        return convert(lift(value), dtype)
+    if is_scalar(value):
+        return constant(scalar_array(value, dtype))
+    return convert(constant(_host_operand(value, dtype)), dtype)
+
+
+def _host_operand(value: Any, dtype: np.dtype | None = None) -> np.ndarray:
+    """Arrays and lists of numbers for NumPy; numbers get the dtype, which arrays keep."""
     refuse_masked(value, "an operand")
     try:
         array = np.asarray(value)
-        if isinstance(value, (list, tuple)) and array.dtype != object:  # Of Python scalars.
-            array = array.astype(_LIST_TYPES.get(array.dtype.kind, array.dtype))
     except (TraceError, ValueError):
         array = np.asarray(None)
+    if isinstance(value, (list, tuple)):
+        array = array_of_numbers(array, dtype)
     if array.dtype == object:
         raise TraceError("TS1014", f"a {type(value).__name__} is not an array", got=repr(value)[:80],
                          expected="numbers, arrays, or lists of them of one shape",
                          hint="compare with `is None`" if value is None else None)
-    return constant(array.astype(dtypes.canonical(array.dtype, "a constant"), copy=False))
+    return array.astype(dtypes.canonical(array.dtype, "a constant"), copy=False)
+
+
+def _holds_tracers(value: Any) -> bool:
+    """Whether a value is a list of traced values, or of such lists."""
+    return isinstance(value, (list, tuple)) and any(isinstance(leaf, Tracer) for leaf in _leaves(value))
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -137,9 +202,6 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(item)
         else:
             yield item
-
-
-_LIST_TYPES = {"f": dtypes.f32, "i": dtypes.i32}
 
 
 def convert(value: Tracer, dtype: Any) -> Tracer:

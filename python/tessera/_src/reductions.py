@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from typing import Any, Union
@@ -72,13 +73,13 @@ def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False
 
 
 def var(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:
-    """Variance along dimensions (all by default): the divisor is the count less ddof."""
+    """Variance along dimensions (all by default): the divisor is the count less ddof, or 0."""
     value = lift(x)
     value = value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
     axes = normalise_axes(axis, value.ndim)
     count = math.prod(value.shape[a] for a in axes)
     off = elementwise.square(elementwise.subtract(value, mean(value, axes, keepdims=True)))
-    return elementwise.divide(_reduce("sum", off, axes, keepdims), float(count - ddof))
+    return elementwise.divide(_reduce("sum", off, axes, keepdims), float(builtins.max(count - ddof, 0)))
 
 
 def std(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:

@@ -17,6 +17,9 @@ def key(seed: int) -> Any:
     """The key of a random stream: two 32-bit words. Works on the host and in traced functions."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise TraceError("TS1020", "a seed is an integer", got=repr(seed))
+    if not np.iinfo(np.int64).min <= seed <= np.iinfo(np.int64).max:
+        raise TraceError("TS1013", f"{seed} does not fit ts.i64, of which seeds are",
+                         hint="seed % 2**63 is in range")
     words = np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], np.uint32).view(np.int32)
     return constant(words) if graph.is_tracing() else words
 

@@ -38,14 +38,15 @@ def is_internal(filename: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _location(code: CodeType, instruction: int, line: int) -> Location:
+def _location(code: CodeType, file: str, instruction: int, line: int) -> Location:
+    # Code of the same text is equal, whatever its file, so the file is an argument too.
     column = 1
     if hasattr(code, "co_positions"):  # Python 3.11
         found = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
         # An expression over several lines starts at its own first line.
         if found and found[0] is not None and found[2] is not None:
             line, column = found[0], found[2] + 1
-    return Location(code.co_filename, line, column)
+    return Location(file, line, column)
 
 
 def user_location() -> Location | None:
@@ -55,7 +56,7 @@ def user_location() -> Location | None:
         frame = frame.f_back
     if frame is None:
         return None
-    return _location(frame.f_code, frame.f_lasti, frame.f_lineno)
+    return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
 
 
 def caller_location() -> Location | None:
@@ -65,7 +66,7 @@ def caller_location() -> Location | None:
         frame = frame.f_back
     if frame is None or frame.f_code.co_filename.startswith("<frozen"):
         return user_location()
-    return _location(frame.f_code, frame.f_lasti, frame.f_lineno)
+    return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
 
 
 def api_name() -> str:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Python's numbers as tensors: they are i32 and f32, or of the type they meet, and must fit it."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import tessera as ts
+
+X = np.zeros(2, np.float32)
+
+
+def lower(function, *args):
+    return ts.jit(function).lower(*args)
+
+
+@pytest.fixture(autouse=True)
+def no_warnings():
+    """What is refused is an error, not a warning of NumPy's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**40, 2**63, 2**64, 2**100, [1, 2**40],
+                                   [[0], [-(2**40)]], (2**100, 1), 1e39, -1e300, [1.0, 1e300]], ids=str)
+@pytest.mark.parametrize("make", [
+    ts.array, ts.asarray, lambda v: lower(lambda x: x, v), lambda v: lower(lambda x: ts.array(v), X),
+    lambda v: lower(lambda x: x.astype(ts.i32) + v, X)],
+    ids=["array", "asarray", "argument", "constant", "operand"])
+def test_numbers_that_do_not_fit_are_refused_by_name(make, value):
+    with pytest.raises(ts.TraceError) as caught:
+        make(value)
+    if caught.value.code != "TS1022":  # Lists are trees of arguments: each number is one.
+        largest = max(np.asarray(value, object).flat, key=abs)
+        assert caught.value.code == "TS1013"
+        assert f"{largest} does not fit" in str(caught.value) or f"{largest} (arg" in str(caught.value)
+        assert ("f64" if isinstance(largest, float) else "i64") in str(caught.value)
+
+
+@pytest.mark.parametrize("value, dtype", [
+    (2**40, ts.i32), ([2**40], ts.i32), (2**63, ts.i64), (math.nan, ts.i32), ([0.5, math.inf], ts.i64),
+    ([math.nan], ts.i32), (1e10, ts.i32), (1e5, ts.f16), ([1, 70000], ts.f16)])
+@pytest.mark.parametrize("make", [
+    ts.array, ts.asarray, lambda v, t: lower(lambda x: ts.array(v, t), X),
+    lambda v, t: lower(lambda x: ts.full((2,), v, t) if np.ndim(v) == 0 else ts.array(v, t), X)],
+    ids=["array", "asarray", "constant", "full"])
+def test_numbers_fit_the_type_that_is_asked_for(make, value, dtype):
+    with pytest.raises(ts.TraceError, match="TS1013"):
+        make(value, dtype)
+
+
+@pytest.mark.parametrize("value, dtype, want", [
+    (2**31 - 1, None, np.int32(2**31 - 1)), (-(2**31), None, np.int32(-(2**31))),
+    (2**40, ts.i64, np.int64(2**40)), ([2**40, -1], ts.i64, np.array([2**40, -1])),
+    (3e38, None, np.float32(3e38)), (math.inf, None, np.float32(np.inf)),
+    ([math.nan, -math.inf], None, np.array([np.nan, -np.inf], np.float32)),
+    ([1, 2.5], ts.i32, np.array([1, 2], np.int32)), (1e300, ts.f64, np.float64(1e300)),
+    ([True, False], None, np.array([True, False])), (65519, ts.f16, np.float16(65504)),
+    (2**100, ts.f32, np.float32(2.0**100)), ([2**100, 0.5], None, np.array([2.0**100, 0.5], np.float32))])
+def test_numbers_that_fit_keep_their_value(value, dtype, want):
+    assert ts.array(value, dtype).dtype == want.dtype
+    np.testing.assert_array_equal(ts.array(value, dtype), want)
+    lowered = lower(lambda x: ts.array(value, dtype), X)
+    assert lowered.program.results == [(want.shape, want.dtype)]
+
+
+def test_infinity_is_written_as_such():
+    # What overflows to it silently would make NaN of 0 * -1e9 in a mask.
+    with pytest.raises(ts.TraceError, match=r"(?s)-1000000000.0 does not fit f16.*f32.*math.inf"):
+        lower(lambda x: x.astype(ts.f16) * -1e9, X)
+    assert lower(lambda x: x.astype(ts.f16) * -math.inf, X)
+
+
+def test_arrays_convert_as_numpy_does():
+    wide = np.array([2**40 + 7, -1])
+    np.testing.assert_array_equal(ts.array(wide, ts.i32), [7, -1])
+    assert ts.array(wide).dtype == np.int64
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64, 2**100, -(2**63) - 1])
+def test_seeds_are_of_64_bits(seed):
+    with pytest.raises(ts.TraceError, match=rf"(?s)TS1013.*{seed} does not fit ts.i64"):
+        ts.random.key(seed)
+    assert len({tuple(ts.random.key(s)) for s in (0, -1, 2**63 - 1, -(2**63), 2**32)}) == 5

@@ -36,7 +36,8 @@ void tessera::registerTesseraDialects(DialectRegistry &registry) {
   func::registerInlinerExtension(registry);
 }
 
-/// `tessera-<from>-to-<stage>` for each stage that passes make.
+/// `tessera-<from>-to-<stage>` for each stage that passes make. Its options are
+/// those of its first pass.
 static void registerStagePipelines() {
   for (const StageInfo &info : getStages()) {
     if (info.pipeline.empty())
@@ -48,11 +49,12 @@ static void registerStagePipelines() {
         name, info.summary,
         [pipeline](OpPassManager &manager, StringRef options,
                    function_ref<LogicalResult(const Twine &)> error) {
+          // Options are those of the first pass, such as target=cuda.
+          std::string text = pipeline, problem;
           if (!options.empty())
-            return error("stage pipelines have no options");
-          std::string problem;
+            text.insert(text.find_first_of(",{"), ("{" + options + "}").str());
           llvm::raw_string_ostream os(problem);
-          if (failed(parsePassPipeline(pipeline, manager, os)))
+          if (failed(parsePassPipeline(text, manager, os)))
             return error(problem);
           return success();
         },

@@ -10,8 +10,15 @@ from typing import Any
 import numpy as np
 
 from tessera._src import creation, dtypes, graph, tree
-from tessera._src.errors import ConfigError, ShapeError, TraceError
-from tessera._src.mesh import SINGLE, NamedSharding, PartitionSpec, check_spec, current_mesh
+from tessera._src.errors import ConfigError, ShapeError, ShardingError, TraceError
+from tessera._src.mesh import (
+    SINGLE,
+    NamedSharding,
+    PartitionSpec,
+    axes_of,
+    check_spec,
+    current_mesh,
+)
 from tessera._src.operands import array_of_numbers, refuse_masked
 from tessera._src.tracer import Tracer
 
@@ -200,7 +207,12 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) ->
     The sharding, if given, is what jit takes for an argument that has no layout of its own.
     """
     if isinstance(sharding, PartitionSpec):
-        sharding = NamedSharding(current_mesh() or SINGLE, sharding)
+        mesh = current_mesh()
+        if mesh is None and any(axes_of(dim) for dim in sharding):
+            raise ShardingError("TS2001", f"layout {sharding!r} names axes, and there is no mesh",
+                                hint=f"pass ts.NamedSharding(mesh, ts.{sharding!r}), or call it inside "
+                                "`with mesh:`")
+        sharding = NamedSharding(mesh or SINGLE, sharding)
     if sharding is not None and not isinstance(sharding, NamedSharding):
         raise ConfigError("TS4007", "the sharding is no layout", got=repr(sharding),
                           choices=["a NamedSharding", "a PartitionSpec", "None"])
@@ -221,7 +233,14 @@ def from_dlpack(x: Any) -> Array:
     if value is None:
         if getattr(x, "requires_grad", False):
             x = x.detach()
-        # NumPy's DLPack knows no bf16; jax shares the memory by __array__ as well.
-        value = np.asarray(x) if str(getattr(x, "dtype", "")) == "bfloat16" else np.from_dlpack(x)
+        if not hasattr(x, "__dlpack__"):
+            raise TraceError("TS1014", f"a {type(x).__name__} does not speak DLPack",
+                             hint="ts.array(x) takes numbers, lists and arrays")
+        try:
+            # NumPy's DLPack knows no bf16; jax shares the memory by __array__ as well.
+            value = np.asarray(x) if str(getattr(x, "dtype", "")) == "bfloat16" else np.from_dlpack(x)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise TraceError("TS1014", f"a {type(x).__name__} does not pass by DLPack: {error}",
+                             hint="move it to the CPU, in an element type that NumPy has") from None
     dtypes.canonical(value.dtype)
     return Array(np.require(value, requirements=["C"]))

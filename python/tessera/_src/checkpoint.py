@@ -21,10 +21,16 @@ _LISTED = 12
 def package_directory(package: str, *parts: str) -> Path:
     """A folder inside an installed package, which is not imported."""
     spec = importlib.util.find_spec(package)
-    for place in (spec.submodule_search_locations or []) if spec else []:
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    for place in places:
         path = Path(place, *parts)
         if path.exists():
             return path
+    if spec is not None:
+        raise CheckpointError("TS6001", f"package '{package}' has no '{'/'.join(parts)}'",
+                              got=", ".join(sorted(p.name for place in places
+                                                   for p in Path(place).iterdir())[:_LISTED])
+                              or "a module, which has no folder")
     raise CheckpointError("TS6001", f"package '{package}' is not installed",
                           hint=f"pip install {package.replace('_', '-')}")
 
@@ -51,8 +57,13 @@ def load_safetensors(
     try:
         with safe_open(str(path), framework="numpy") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-            names = _check_names(path, shapes, expected, ignore)
+            names = [n for n in shapes if not _is_any_of(n, ignore)]
+            if expected is not None:
+                names = check_names(str(path), shapes, expected, ignore)
             tensors = {name: file.get_tensor(name) for name in names}
+    except OSError as error:
+        raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror or error}",
+                              expected="a .safetensors file") from None
     except SafetensorError as error:
         raise CheckpointError("TS6002", f"{path} is damaged: {error}",
                               hint="download or write it again") from None
@@ -64,12 +75,20 @@ def load_safetensors(
     return result
 
 
-def _check_names(path: Path, shapes: Mapping[str, tuple[int, ...]],
-                 expected: Mapping[str, Sequence[int]] | None,
-                 ignore: Sequence[str]) -> list[str]:
-    kept = [n for n in shapes if not any(fnmatch.fnmatchcase(n, p) for p in ignore)]
-    if expected is None:
-        return kept
+def _is_any_of(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def check_names(what: str, shapes: Mapping[str, tuple[int, ...] | None],
+                expected: Mapping[str, Sequence[int]], ignore: Sequence[str] = ()) -> list[str]:
+    """The names that `expected` has; raises, listing all problems, unless the shapes are just these.
+
+    Args:
+        what: has these shapes, for messages.
+        shapes: by name; None is what has no shape.
+        ignore: patterns of names that may be there.
+    """
+    kept = [n for n in shapes if not _is_any_of(n, ignore)]
     problems = []
     unexpected = [n for n in kept if n not in expected]
     for name in expected:
@@ -77,15 +96,17 @@ def _check_names(path: Path, shapes: Mapping[str, tuple[int, ...]],
             close = did_you_mean(name, unexpected)
             problems.append(f"missing '{name}' {list(expected[name])}"
                             + (f" ({close})" if close else ""))
-        elif tuple(expected[name]) != shapes[name]:
+        elif shapes[name] is None:
+            problems.append(f"'{name}' is no array, expected {list(expected[name])}")
+        elif tuple(expected[name]) != tuple(shapes[name]):
             problems.append(f"'{name}' has shape {list(shapes[name])}, expected "
                             f"{list(expected[name])}")
-    problems += [f"unexpected '{n}' {list(shapes[n])}" for n in unexpected]
+    problems += [f"unexpected '{n}' {list(shapes[n] or ())}" for n in unexpected]
     if problems:
         more = len(problems) - _LISTED
         raise CheckpointError(
             "TS6006",
-            f"{path} does not fit the model: {len(problems)} problem{'s' * (len(problems) > 1)}",
+            f"{what} does not fit the model: {len(problems)} problem{'s' * (len(problems) > 1)}",
             notes=problems[:_LISTED] + ([f"and {more} more"] if more > 0 else []),
             hint="check config.json against the weights",
         )

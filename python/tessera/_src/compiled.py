@@ -18,12 +18,19 @@ from tessera._src.operands import is_scalar, weak_scalar_dtype
 from tessera._src.tracing import Argument, Program, abstract, argument_as_numpy
 
 
+# Arguments that an error names.
+_LISTED = 12
+
+
 def check_arguments(program: Program, in_tree: tree.TreeDef, leaves: Sequence[Any],
                     structure: tree.TreeDef) -> None:
     """Raises unless arguments have the structure, shapes and dtypes that a program is for."""
     if structure != in_tree:
         raise ConfigError("TS4005", "the arguments have another structure than those lowered",
-                          expected=in_tree, got=structure)
+                          expected=f"{tree.describe_call(in_tree)}: "
+                                   + (", ".join(a.name for a in program.arguments[:_LISTED])
+                                      or "no arguments"),
+                          got=tree.describe_call(structure))
     for leaf, argument in zip(leaves, program.arguments):
         shape, dtype = abstract(leaf, argument.name)
         what = "shape" if shape != argument.shape else "element type"

@@ -47,12 +47,17 @@ def canonical(dtype: Any, what: str = "") -> np.dtype:
     except TypeError:
         result = None
     if result not in MLIR_NAMES:
-        nearest = "float32" if result is not None and result.kind in "fc" else "int32"
+        kind = "" if result is None else result.kind
+        hint = f"convert it first, such as with x.astype(np.{'float32' if kind == 'f' else 'int32'})"
+        if kind == "c":
+            hint = "pass x.real and x.imag as two arrays"
+        elif not what:
+            hint = None
         raise TraceError(
             "TS1001",
             f"element type {dtype!s}{f' of {what}' if what else ''} is not supported",
             choices=[name_of(d) for d in MLIR_NAMES],
-            hint=f"convert it first, such as with x.astype(np.{nearest})" if what else None,
+            hint=hint,
         )
     return result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,22 +41,42 @@ def _as_indices(indices: Any) -> Tracer:
     if not dtypes.is_int(value.dtype):
         raise TraceError(
             "TS1017", "indices are integers", got=dtypes.name_of(value.dtype),
-            hint="a boolean mask has a shape that depends on data: use ts.where(mask, x, 0)",
+            hint="a boolean mask has a shape that depends on data: use ts.where(mask, x, 0)"
+            if value.dtype == dtypes.bool_ else "convert them with .astype(ts.i32)",
         )
     return value
 
 
 def _wrapped(indices: Any, size: int) -> Tracer:
-    """Indices of which negative ones count from the end."""
+    """Indices of which negative ones count from the end; those known now must be in range."""
     value = _as_indices(indices)
+    if not isinstance(indices, Tracer):
+        _check_range(indices, size)
     below = elementwise.less(value, 0)
     return elementwise.where(below, elementwise.add(value, size), value)
+
+
+def _check_range(indices: Any, size: int) -> None:
+    for index in (i for i in _numbers_in(indices) if not -size <= i < size):
+        raise ShapeError("TS3012", f"index {index} is out of range for a dimension of size {size}",
+                         choices=[f"{-size} to {size - 1}"])
+
+
+def _numbers_in(indices: Any) -> Iterator[int]:
+    """The integers on the host that indices hold; lists may hold traced values, too."""
+    if isinstance(indices, (list, tuple)):
+        for item in indices:
+            yield from _numbers_in(item)
+    elif not isinstance(indices, Tracer):
+        array = np.asarray(indices)
+        yield from (array.min(), array.max()) if array.size else ()
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tracer:
     """Slices of x at `indices` along a dimension, or elements of the flattened x.
 
-    Negative indices count from the end; indices outside of the dimension read zeros.
+    Negative indices count from the end. Indices outside of the dimension are an error where they are
+    known, as on the host, and read zeros where they are traced.
 
     Args:
         x: [..., n, ...], n being the size of dimension `axis`.
@@ -97,7 +117,10 @@ def embedding(table: Any, indices: Any) -> Tracer:
         table: [n, ...]. With its first dimension split over devices, each looks up its own rows.
         indices: i32 or i64 of any shape, which takes the place of the first dimension.
     """
-    return _gather(lift(table), _as_indices(indices), 0)
+    rows = lift(table)
+    if not rows.shape:
+        raise ShapeError("TS3012", "an embedding's table has at least one dimension", got=rows.shape)
+    return _gather(rows, _as_indices(indices), 0)
 
 
 def _at_points(source: Tracer, indices: Sequence[Any], dim: int) -> Tracer:
@@ -127,6 +150,10 @@ def _slice_bounds(item: builtins.slice, size: int) -> tuple[int, int, int]:
     for part in (item.start, item.stop, item.step):
         if isinstance(part, Tracer):
             part.__index__()
+        if part is not None and not hasattr(part, "__index__"):
+            raise TraceError("TS1010", "the bounds of a slice are integers", got=repr(part))
+    if item.step is not None and not item.step:
+        raise ShapeError("TS3012", "a slice has step 0", got=repr(item))
     return item.indices(size)
 
 
@@ -163,7 +190,8 @@ def _without_masks(items: tuple, shape: tuple[int, ...]) -> tuple:
 def getitem(value: Tracer, index: Any) -> Tracer:
     """x[index] by NumPy's rules: integers, slices, None, Ellipsis, adjacent integer arrays.
 
-    Boolean masks are arrays of the host: how many elements they select must be known.
+    Boolean masks are arrays of the host: how many elements they select must be known. So must be
+    integers that are checked: those in traced arrays read zeros where they are out of range.
     """
     items = index if isinstance(index, tuple) else (index,)
     used = sum(np.ndim(i) if _is_mask(i) else 1 for i in items if i is not None and i is not Ellipsis)

@@ -17,6 +17,7 @@ from tessera._src.array import Array
 from tessera._src.compiled import Compiled
 from tessera._src.errors import ConfigError, TesseraError, TraceError, without_internal_frames
 from tessera._src.graph import is_tracing
+from tessera._src.inlining import inline
 from tessera._src.lowered import Lowered
 from tessera._src.mesh import SINGLE, Mesh, current_mesh
 from tessera._src.signature import Signature
@@ -47,6 +48,8 @@ class JittedFunction:
         self.compile_options = targets.check_compile_options(options["options"] or {})
         self.signature = Signature(function, self.__name__, options["in_shardings"],
                                    options["static_argnums"], options["static_argnames"])
+        # Called with the arguments before they are traced, to refuse them in words of their own.
+        self.precondition: Callable | None = None
         self._compiled: dict[tuple, Compiled] = {}
         # What _compiled has for calls with nothing but arrays, by a key that is cheaper to make.
         self._compiled_for_arrays: dict[tuple, Compiled] = {}
@@ -60,8 +63,8 @@ class JittedFunction:
         return self.mesh or current_mesh() or SINGLE
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if is_tracing():  # A jitted function inside another is inlined.
-            return self.function(*args, **kwargs)
+        if is_tracing():
+            return inline(self.function, self.signature, self.mesh, self.out_shardings, args, kwargs)
         try:
             mesh = self.mesh or self._mesh()
             array_key = None if kwargs or self.signature.statics else _key_of_arrays(args, mesh)
@@ -137,6 +140,9 @@ class JittedFunction:
                mesh: Mesh) -> Lowered:
         unifier = Unifier()
         self.signature.check_call(leaves, structure, statics)
+        if self.precondition is not None:
+            args, kwargs = tree.unflatten(structure, list(leaves))
+            self.precondition(*args, **kwargs, **dict(statics))
         arguments = self.signature.arguments(leaves, structure, mesh, unifier)
 
         def build(tracers: list[Tracer]) -> tuple[tuple, dict]:
@@ -226,7 +232,8 @@ def jit(
         static_argnums, static_argnames: arguments that are plain Python values; each value gives
             its own program.
         donate_argnums: accepted; arguments are never overwritten.
-        device: "cpu" (default), "emulated" (GPU kernels on the CPU), "null" (runs nothing), "cuda".
+        device: "cpu" (default), "emulated" (GPU kernels on the CPU), "null" (runs no
+            kernels: results are whatever the memory held), "cuda".
         target: what to compile for, if not what the device needs: "cuda:sm_90a" and so on.
         threads: threads of all devices of a CPU mesh together; all cores by default.
         options: {"forbidImplicit": ["all_gather"]} makes collectives of these kinds an error.
@@ -235,6 +242,9 @@ def jit(
     static values, mesh. A function keeps the 128 used last; all of them stay on disk (see
     TESSERA_CACHE_DIR).
     Functions may be called from several threads.
+
+    Called inside another jitted function it becomes part of that one's program: its layouts hold as
+    constraints, its mesh must be that of the caller, and all other options are the caller's.
 
     Raises:
         TraceError, ShapeError, ShardingError, ConfigError: before compiling, at the user's line.

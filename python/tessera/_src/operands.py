@@ -36,21 +36,32 @@ def normalise_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ..
     return tuple(result)
 
 
+# Programs have no tensors of size 0.
+NO_ELEMENTS_HINT = ("begin with the first block instead of nothing, or keep a fixed size and mask what "
+                    "is not there yet")
+
+
+def _leaked(value: Tracer) -> TraceError:
+    return TraceError(
+        "TS1011",
+        "a traced value is used outside of the call that traced it",
+        got=repr(value),
+        hint="return it from the traced function instead of storing it elsewhere",
+    )
+
+
 def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tracer] = ()) -> Tracer:
     """Adds an op; `text` ends before the result type, which is appended."""
+    if operands and not graph.is_tracing():
+        raise _leaked(operands[0])
     owner = graph.current()
     for operand in operands:
         if operand.graph is not owner:
-            raise TraceError(
-                "TS1011",
-                "a traced value is used outside of the call that traced it",
-                got=repr(operand),
-                hint="return it from the traced function instead of storing it elsewhere",
-            )
+            raise _leaked(operand)
     shape = tuple(shape)
     if 0 in shape:
         raise ShapeError("TS3020", "a value without elements arises", got=shape,
-                         expected="sizes of at least 1")
+                         expected="sizes of at least 1", hint=NO_ELEMENTS_HINT)
     type_text = owner.type_of(shape, dtype)
     return Tracer(owner, owner.emit(text + type_text), type_text, shape, dtype)
 
@@ -155,6 +166,8 @@ def refuse_masked(value: Any, what: str) -> None:
 def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
     """Any operand as a traced value; a weak scalar takes its type from `beside`."""
     if isinstance(value, Tracer):
+        if not graph.is_tracing():
+            raise _leaked(value)
         return value
     if is_scalar(value):
         dtype = weak_scalar_dtype(value, beside)

@@ -18,6 +18,18 @@ from tessera._src.tracing import Argument, abstract, is_spec, plain_spec
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+def _listed(option: str, given: Any, kind: type, expected: str) -> list[Any]:
+    """One or several entries of an option as a list, or an error."""
+    result = [given] if isinstance(given, (int, str)) else given
+    if result is None:
+        return []
+    if not isinstance(result, (list, tuple, set, frozenset, range)) or any(
+        isinstance(entry, bool) or not isinstance(entry, kind) for entry in result
+    ):
+        raise ConfigError("TS4006", f"{option} is {given!r}", expected=expected)
+    return list(result)
+
+
 class Signature:
     """The parameters of a function, and what ts.jit's options and annotations say about them."""
 
@@ -33,8 +45,9 @@ class Signature:
         self.statics = self._static_names(static_argnums, static_argnames)
 
     def _static_names(self, nums: Any, names: Any) -> frozenset[str]:
-        listed = [names] if isinstance(names, str) else list(names or ())
-        for number in [nums] if isinstance(nums, int) else list(nums or ()):
+        numbers = _listed("static_argnums", nums, int, "positions of parameters, as in (0, 2)")
+        listed = _listed("static_argnames", names, str, "names of parameters, as in ('x', 'mode')")
+        for number in numbers:
             if not -len(self.names) <= number < len(self.names):
                 raise ConfigError("TS4006", f"static_argnums has {number}, but {self.name} has "
                                   f"{len(self.names)} parameters")
@@ -113,6 +126,7 @@ class Signature:
                 specs = tree.broadcast_prefix(wanted, child, is_spec)
             except TraceError as error:
                 raise ConfigError("TS4007", f"in_shardings of argument '{name}': {error.message}",
+                                  got=f"an argument {tree.describe(child)}",
                                   hint='write ts.P("tp") for a layout') from None
             for path, spec in zip(tree.paths(child, name), specs):
                 leaf = leaves[len(result)]
@@ -125,6 +139,13 @@ class Signature:
                 plain = plain_spec(spec, mesh, f"argument '{path}'")
                 result.append(Argument(path, shape, dtype, plain))
         return result
+
+    @property
+    def has_layouts(self) -> bool:
+        """Whether options or annotations say anything about arguments."""
+        return self.in_shardings is not None or any(
+            isinstance(annotation, MeshTensorSpec)
+            for name, annotation in self.annotations.items() if name != "return")
 
     def _positional_names(self, count: int) -> list[str]:
         """Names of so many traced positional arguments; those of *args as "args.0", "args.1"."""
@@ -182,8 +203,14 @@ class Signature:
                                  hint='annotate it, as in x: ts.MeshTensor[8, "D", ts.f32]')
             shape = spec.shape(dims)
             if shape is None:
-                missing = [d for d in spec.dims if d is None or (isinstance(d, str) and d not in dims)]
+                if None in spec.dims:
+                    raise ShapeError("TS3019", f"dimension {spec.dims.index(None)} of parameter "
+                                     f"'{name}' has no size", got=spec, location=location,
+                                     hint="annotate it with a size, or with a name to size it by")
+                missing = ", ".join(f"'{d}'" for d in spec.dims
+                                    if isinstance(d, str) and d not in dims)
                 raise ShapeError("TS3019", f"sizes of {missing} of parameter '{name}' are unknown",
-                                 location=location, hint="give them, as in --shapes B=8,D=64")
+                                 location=location,
+                                 hint="give them, as in --shapes B=8,D=64")
             result[name] = ShapeDtypeStruct(shape, spec.dtype if spec.dtype is not None else "f32")
         return result

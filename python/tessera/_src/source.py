@@ -76,6 +76,8 @@ def api_name() -> str:
         name = frame.f_code.co_name
         frame = frame.f_back
     public = sys.modules.get("tessera")
+    if name.startswith("<"):  # An operator's.
+        return "this operation"
     for module in ("random", "nn"):
         if not hasattr(public, name) and hasattr(getattr(public, module, None), name):
             return f"ts.{module}.{name}"

@@ -23,7 +23,13 @@ from tessera._src.errors import (
     without_internal_frames,
 )
 from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
-from tessera._src.operands import is_scalar, lift, refuse_masked, weak_scalar_dtype
+from tessera._src.operands import (
+    NO_ELEMENTS_HINT,
+    is_scalar,
+    lift,
+    refuse_masked,
+    weak_scalar_dtype,
+)
 from tessera._src.tracer import Tracer
 
 
@@ -112,7 +118,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     for leaf in leaves:
         if 0 in leaf.shape:
             raise ShapeError("TS3020", f"argument '{leaf.name}' has no elements", got=leaf.shape,
-                             expected="sizes of at least 1")
+                             expected="sizes of at least 1", hint=NO_ELEMENTS_HINT)
         layout = None
         if leaf.spec is not None:
             check_spec(leaf.spec, mesh, leaf.shape, f"argument '{leaf.name}'")
@@ -127,9 +133,8 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
             raise without_internal_frames(error) from None
         except Exception as error:  # The user's own: as if the function were called plainly.
             raise without_internal_frames(error)
-        flat, structure = tree.flatten(result)
-        flat = [_as_result(r, path, location) for r, path in zip(flat, tree.paths(structure))]
-        flat = _constrain_results(flat, structure, mesh, out_shardings, result_annotation, unifier)
+        flat, structure = constrained_results(result, mesh, out_shardings, result_annotation, unifier,
+                                              location)
     text = owner.module([r.value for r in flat], [r.type for r in flat], location)
     return Program(text, mesh, list(leaves), [(r.shape, r.dtype) for r in flat], structure, location)
 
@@ -149,12 +154,15 @@ def _per_result(what: str, given: Any, structure: tree.TreeDef) -> list[Any]:
         return tree.broadcast_prefix(given, structure, is_spec)
     except TraceError as error:
         raise ConfigError("TS4007", f"{what} does not fit the result: {error.message}",
-                          got=f"a result of structure {structure!r}") from None
+                          got=f"a result {tree.describe(structure)}") from None
 
 
-def _constrain_results(flat: list[Tracer], structure: tree.TreeDef, mesh: Mesh, out_shardings: Any,
-                       annotation: Any, unifier: Unifier) -> list[Tracer]:
+def constrained_results(value: Any, mesh: Mesh, out_shardings: Any, annotation: Any, unifier: Unifier,
+                        location: source.Location | None) -> tuple[list[Tracer], tree.TreeDef]:
+    """The leaves of a result in the layouts asked for, and its structure."""
+    flat, structure = tree.flatten(value)
     paths = tree.paths(structure)
+    flat = [_as_result(r, path, location) for r, path in zip(flat, paths)]
     names = [f"result '{path}'" if path else "the result" for path in paths]
     noted = _per_result("the result's annotation", result_specs(annotation), structure)
     for name, value, entry in zip(names, flat, noted):
@@ -173,4 +181,4 @@ def _constrain_results(flat: list[Tracer], structure: tree.TreeDef, mesh: Mesh, 
             )
             value = Tracer(value.graph, name, closed, value.shape, value.dtype)
         result.append(value)
-    return result
+    return result, structure

@@ -143,6 +143,37 @@ def paths(treedef: TreeDef, prefix: str = "") -> list[str]:
     return result
 
 
+def describe(treedef: TreeDef) -> str:
+    """A structure in words for messages: "{'a': array, 'b': (array, None)}"; long ones are cut."""
+    if treedef.kind is _LEAF:
+        return "array"
+    if treedef.kind is type(None):
+        return "None"
+    parts = [describe(child) for child in treedef.children]
+    if treedef.kind is list or treedef.kind is tuple:
+        form = "[{}]" if treedef.kind is list else "({},)" if len(parts) == 1 else "({})"
+    elif issubclass(treedef.kind, dict):
+        parts = [f"{key!r}: {part}" for key, part in zip(treedef.keys, parts)]
+        form = "{{{}}}"
+    else:
+        parts = [f"{key}={part}" for key, part in zip(treedef.keys, parts)]
+        form = treedef.kind.__name__ + "({})"
+    if len(parts) > _DESCRIBED:
+        parts[_DESCRIBED:] = [f"... ({len(parts)} in all)"]
+    return form.format(", ".join(parts))
+
+
+_DESCRIBED = 8
+
+
+def describe_call(treedef: TreeDef) -> str:
+    """The structure of (positional arguments, named ones), as the call is written."""
+    positional, named = treedef.children
+    parts = [describe(child) for child in positional.children]
+    parts += [f"{key}={describe(child)}" for key, child in zip(named.keys, named.children)]
+    return f"({', '.join(parts)})"
+
+
 def map(function: Callable, tree: Any, *rest: Any) -> Any:  # noqa: A001
     """`function` applied leaf by leaf; the trees have one structure."""
     leaves, treedef = flatten(tree)
@@ -150,7 +181,8 @@ def map(function: Callable, tree: Any, *rest: Any) -> Any:  # noqa: A001
     for other in rest:
         flat, structure = flatten(other)
         if structure != treedef:
-            raise TraceError("TS1005", "trees differ in structure", expected=treedef, got=structure)
+            raise TraceError("TS1005", "trees differ in structure", expected=describe(treedef),
+                             got=describe(structure))
         others.append(flat)
     return unflatten(treedef, [function(*group) for group in zip(leaves, *others)])
 
@@ -164,14 +196,13 @@ def broadcast_prefix(prefix: Any, treedef: TreeDef, is_leaf: Callable[[Any], boo
         return [prefix] * treedef.count
     node = _children(prefix)
     if treedef.kind is _LEAF or node is None:
-        raise TraceError("TS1005", f"expected a value for one leaf, got {prefix!r}")
+        raise TraceError("TS1005", f"it has {prefix!r} for what is {describe(treedef)}")
     given = dict(zip(node[1], node[2]))
     unknown = [key for key in given if key not in treedef.keys]
+    if node[0] in (list, tuple) and len(given) != len(treedef.keys):
+        raise TraceError("TS1005", f"it has {len(given)} entries for what is {describe(treedef)}")
     if unknown or (not issubclass(node[0], dict) and len(given) != len(treedef.keys)):
-        raise TraceError(
-            "TS1005", f"structure does not match the arguments: {unknown or list(given)}",
-            choices=treedef.keys,
-        )
+        raise TraceError("TS1005", f"it has {unknown or list(given)} for what is {describe(treedef)}")
     result = []
     for key, child in zip(treedef.keys, treedef.children):
         result += broadcast_prefix(given.get(key), child, is_leaf)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +82,9 @@ class EncoderConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> EncoderConfig:
         """The configuration, checked."""
+        if not isinstance(data, Mapping):
+            raise errors.ConfigError("TS4008", f"{where} is no object of fields",
+                                     got=f"a {type(data).__name__}")
         if data.get("model_type", "bert") != "bert":
             raise errors.ConfigError("TS4008", f"{where} is of a '{data['model_type']}' model",
                                      choices=["bert"])
@@ -92,6 +97,7 @@ class EncoderConfig:
             raise errors.ConfigError("TS4008", f"{where} has position embeddings of type "
                                      f"'{data['position_embedding_type']}'", choices=["absolute"])
         config = cls(**{n: data[n] for n in fields if n in data})
+        _check_fields(config, where)
         if config.hidden_act not in _ACTIVATIONS:
             raise errors.ConfigError("TS4008", f"{where} has activation '{config.hidden_act}'",
                                      choices=list(_ACTIVATIONS))
@@ -103,6 +109,22 @@ class EncoderConfig:
                 choices=[d for d in range(1, 129) if config.hidden_size % d == 0],
             )
         return config
+
+
+def _check_fields(config: EncoderConfig, where: str) -> None:
+    """Raises unless each field is of its type and in its range."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        kind, expected = {
+            "int": (int, "an integer of at least 1"),
+            "float": ((int, float), "a number of at least 0"),
+            "str": (str, "a name"),
+        }[field.type]
+        if isinstance(value, bool) or not isinstance(value, kind) or (
+            kind is not str and not (kind is int) <= value < math.inf
+        ):
+            raise errors.ConfigError("TS4008", f"{where} has {field.name} = {value!r}",
+                                     expected=expected)
 
 
 def weight_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
@@ -204,6 +226,31 @@ def check_config(config: EncoderConfig, mesh: meshes.Mesh) -> None:
         neural.check_heads(config.num_attention_heads, mesh.shape["tp"])
 
 
+def check_inputs(params: Any, input_ids: Any, attention_mask: Any, token_type_ids: Any,
+                 config: EncoderConfig) -> None:
+    """Raises unless weights, each by its name, and tokens fit the configuration."""
+    if not isinstance(params, Mapping):
+        raise errors.CheckpointError("TS6006", "the weights are no dictionary by name",
+                                     got=f"a {type(params).__name__}")
+    checkpoint.check_names("the dictionary of weights",
+                           {name: getattr(value, "shape", None) for name, value in params.items()},
+                           weight_shapes(config), _IGNORED)
+    tokens = {"input_ids": input_ids, "attention_mask": attention_mask,
+              "token_type_ids": token_type_ids}
+    shapes = {name: getattr(value, "shape", ()) for name, value in tokens.items()}
+    shape = shapes["input_ids"]
+    most = config.max_position_embeddings
+    if len(shape) != 2 or set(shapes.values()) != {shape}:
+        raise errors.ShapeError("TS3023", "the tokens do not fit together",
+                                expected="input_ids, attention_mask and token_type_ids of one shape "
+                                         "[batch, length]",
+                                got=", ".join(f"{name} {s}" for name, s in shapes.items()))
+    if shape[1] > most:
+        raise errors.ShapeError("TS3023", f"sentences of {shape[1]} tokens are longer than the model's "
+                                "positions", expected=f"at most {most} (max_position_embeddings)",
+                                got=f"input_ids {shape}", hint=f"cut them to {most} tokens")
+
+
 class Encoder:
     """A sentence encoder: configuration, weights, and (if the folder has one) a tokenizer."""
 
@@ -230,7 +277,10 @@ class Encoder:
         return cls(config, params, tokenizer)
 
     def function(self, mesh: meshes.Mesh, **options: Any) -> jit.JittedFunction:
-        """The compiled forward pass on a mesh: f(params, input_ids, attention_mask, type_ids)."""
+        """The compiled forward pass on a mesh: f(params, input_ids, attention_mask, token_type_ids).
+
+        Weights and tokens are checked against the configuration, once for each kind of them.
+        """
         check_config(self.config, mesh)
         key = (mesh, tuple(sorted(options.items())))
         if key not in self._functions:
@@ -243,6 +293,7 @@ class Encoder:
                 forward, mesh=mesh, out_shardings=P(),
                 in_shardings={"params": expand_specs(ENCODER_SPECS, self.config, mesh)}, **options,
             )
+            self._functions[key].precondition = functools.partial(check_inputs, config=self.config)
         return self._functions[key]
 
     def tokenize(self, sentences: Sequence[str], multiple: int = 8) -> tuple[np.ndarray, ...]:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Runs no kernels, for any target: shows what a program costs around them, and
-// that its plan holds together.
+// that its plan holds together. Results are whatever the memory held.
 #include "tessera-rt/Registry.h"
 
 using namespace tessera;

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the tests of errors share: a check of what an error says and where it points."""
+
+import sys
+
+
+def check(caught, code: str, *fragments: str) -> None:
+    """The error has this code, says these things and points into the file of the caller."""
+    error = caught.value
+    assert error.code == code, str(error)
+    for fragment in fragments:
+        assert fragment in str(error), str(error)
+    assert error.location.file == sys._getframe(1).f_code.co_filename, str(error)

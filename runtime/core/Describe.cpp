@@ -53,6 +53,26 @@ std::string tessera::rt::describeExecutable(const Executable &executable) {
          ", \"kernels\": " + list(plan.kernels, kernel) + "}";
 }
 
+/// One object for each kernel, argument and kind of access that there was.
+static std::string describeTraffic(const abi::Plan &plan,
+                                   const std::vector<KernelTraffic> &kernels) {
+  std::vector<std::string> rows;
+  for (size_t k = 0; k < kernels.size(); ++k)
+    for (size_t i = 0; i < kernels[k].size(); ++i) {
+      auto add = [&](const char *kind, const SectorCount &count) {
+        if (count.least)
+          rows.push_back(
+              "{\"kernel\": " + quoteJson(plan.kernels[k].name) +
+              ", \"argument\": " + std::to_string(i) + ", \"kind\": \"" + kind +
+              "\", \"sectors\": " + std::to_string(count.touched) +
+              ", \"leastSectors\": " + std::to_string(count.least) + "}");
+      };
+      add("load", kernels[k][i].loads);
+      add("store", kernels[k][i].stores);
+    }
+  return list(rows, [](const std::string &row) { return row; });
+}
+
 std::string tessera::rt::describeRun(const Executable &executable) {
   const RunReport &report = executable.report();
   std::string text =
@@ -68,5 +88,8 @@ std::string tessera::rt::describeRun(const Executable &executable) {
                      ", \"ns\": " + std::to_string(ns) + "}";
             });
   }
+  if (!report.traffic.empty())
+    text +=
+        ", \"traffic\": " + describeTraffic(executable.plan(), report.traffic);
   return text + "}";
 }

@@ -51,6 +51,7 @@ Executable::create(abi::Artefact artefact, const ExecutableOptions &options) {
   deviceOptions.count = self->numDevices;
   deviceOptions.pool = self->pool;
   deviceOptions.timeoutMs = options.timeoutMs;
+  deviceOptions.profile = options.profile;
   Result<std::unique_ptr<Device>> device = createDevice(name, deviceOptions);
   if (!device.ok())
     return device.status();

@@ -53,6 +53,7 @@ void Executable::bindSteps() {
 Status Executable::run(const Input *inputs, void *const *outputs) {
   int64_t begin = now();
   lastReport = RunReport();
+  device->takeTraffic(); // That of a run that failed.
   if (Status status = bindInputs(inputs); !status.ok())
     return status;
   if (Status status = bindOutputs(outputs); !status.ok())
@@ -76,6 +77,8 @@ Status Executable::run(const Input *inputs, void *const *outputs) {
   if (Status status = joinOutputs(outputs); !status.ok())
     return status;
   lastReport.nanoseconds = now() - begin;
+  if (options.profile)
+    lastReport.traffic = device->takeTraffic();
   return Status::success();
 }
 

@@ -24,7 +24,8 @@ usage: tessera-run ARTEFACT [options]
   --seed=N             of random inputs (default: 0)
   --repeat=N           runs N times and shows least and median time
   --print              shows up to 64 elements per tensor instead of 4
-  --profile            measures each step
+  --profile            measures each step; on the emulated device also counts
+                       the 32-byte sectors that the accesses of warps touch
   --info               shows mesh, inputs, outputs, kernels; runs nothing
   --help
 )";

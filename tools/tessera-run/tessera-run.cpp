@@ -101,6 +101,29 @@ static Status checkOutput(const Options &options, size_t index) {
              : checkWritable(outputFile(options, index));
 }
 
+/// What each kernel's accesses cost, where the device has counted.
+static void printTraffic(const abi::Plan &plan,
+                         const std::vector<rt::KernelTraffic> &kernels) {
+  if (kernels.empty())
+    return;
+  std::printf("%-40s %8s %6s %12s %12s %6s\n", "kernel", "argument", "access",
+              "sectors", "least", "ratio");
+  for (size_t k = 0; k < kernels.size(); ++k)
+    for (size_t i = 0; i < kernels[k].size(); ++i) {
+      auto print = [&](const char *kind, const rt::SectorCount &count) {
+        if (count.least)
+          std::printf("%-40s %8zu %6s %12lld %12lld %6.2f\n",
+                      plan.kernels[k].name.c_str(), i, kind,
+                      static_cast<long long>(count.touched),
+                      static_cast<long long>(count.least),
+                      static_cast<double>(count.touched) /
+                          static_cast<double>(count.least));
+      };
+      print("load", kernels[k][i].loads);
+      print("store", kernels[k][i].stores);
+    }
+}
+
 static void printTimes(const Executable &executable,
                        std::vector<int64_t> times) {
   std::sort(times.begin(), times.end());
@@ -114,6 +137,7 @@ static void printTimes(const Executable &executable,
   for (size_t i = 0; i < report.stepNanoseconds.size(); ++i)
     std::printf("%10.3f us  %s\n", report.stepNanoseconds[i] * 1e-3,
                 rt::describeStep(executable.plan(), i).c_str());
+  printTraffic(executable.plan(), report.traffic);
 }
 
 static Status runArtefact(const Options &options) {

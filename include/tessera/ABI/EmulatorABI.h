@@ -61,7 +61,7 @@ struct TesseraEmuFragments {
 
 /// The entries are indexed by the compiler: append only, and raise
 /// TESSERA_EMU_TABLE_VERSION with every change.
-#define TESSERA_EMU_TABLE_VERSION 2
+#define TESSERA_EMU_TABLE_VERSION 3
 struct TesseraEmuTable {
   int64_t version;
   /// The value of a TesseraEmuRegister for the running thread.
@@ -77,12 +77,18 @@ struct TesseraEmuTable {
                      int32_t clamp);
   /// The block's shared memory, 1024-byte aligned.
   void *(*sharedMemory)();
-  /// Before each access to global or shared memory: checks bounds, and races
-  /// between threads on shared memory.
+  /// Before an access to global or shared memory: checks bounds, and races
+  /// between threads.
   void (*checkAccess)(const void *address, int64_t bytes, int32_t flags);
   /// mma.sync.m16n8k16 with f32 sums: waits for the whole warp, then replaces
   /// the sums in `fragments` by theirs plus the product.
   void (*multiply)(int32_t elementType, TesseraEmuFragments *fragments);
+  /// checkAccess for global memory, of which is told besides what the lanes of
+  /// a warp do together. `site` numbers the kernel's accesses: those of one
+  /// basic block follow one another, and a number is left out between blocks.
+  /// `turn` counts the turns of the innermost loop around it.
+  void (*checkGlobalAccess)(const void *address, int64_t bytes, int32_t flags,
+                            int32_t site, int32_t turn);
 };
 
 /// Bounds that a block of threads and its emulation keep.

@@ -140,43 +140,50 @@ void NVVMKernelEmitter::storeShared(SharedBuffer *buffer,
   LLVM::StoreOp::create(builder, loc, value, sharedAddress(buffer, indices));
 }
 
-std::pair<NVVMKernelEmitter::Indices, Value>
-NVVMKernelEmitter::coordinatesOf(ValueRange offsets, const Indices &indices,
-                                 ArrayRef<int64_t> tileShape,
-                                 const Memory &memory, size_t firstDim) {
-  Indices coordinates;
-  Value inBounds;
+Value NVVMKernelEmitter::isBelow(Value coordinate, int64_t size) {
+  // One unsigned comparison: a negative coordinate is a large one.
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
+                               coordinate, constant(size));
+}
+
+NVVMKernelEmitter::Place NVVMKernelEmitter::placeOf(ValueRange offsets,
+                                                    const Indices &indices,
+                                                    ArrayRef<int64_t> tileShape,
+                                                    const Memory &memory,
+                                                    size_t firstDim) {
+  Place place;
   for (auto [i, offset] : llvm::enumerate(offsets)) {
     size_t d = firstDim + i;
     Value coordinate = arith::AddIOp::create(
         builder, loc, scalars.lookupOrDefault(offset), indices[d]);
-    coordinates.push_back(coordinate);
-    if (isProvenInBounds(offset, tileShape[d], memory.shape[d]))
-      continue;
-    // One unsigned comparison: a negative coordinate is a large one.
-    Value fits = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
-                                       coordinate, constant(memory.shape[d]));
-    inBounds = inBounds
-                   ? Value(arith::AndIOp::create(builder, loc, inBounds, fits))
-                   : fits;
+    bool isProven = isProvenInBounds(offset, tileShape[d], memory.shape[d]);
+    place.coordinates.push_back(coordinate);
+    place.fits.push_back(isProven ? Value()
+                                  : isBelow(coordinate, memory.shape[d]));
   }
-  return {coordinates, inBounds};
+  return place;
 }
 
-Value NVVMKernelEmitter::guardedLoad(const Memory &memory, Indices coordinates,
-                                     Value inBounds, Value otherwise) {
-  auto load = [&]() -> Value {
-    return LLVM::LoadOp::create(builder, loc, memory.elementType,
-                                memoryAddress(memory, coordinates));
-  };
-  if (!inBounds)
-    return load();
-  auto guard = scf::IfOp::create(builder, loc, memory.elementType, inBounds,
-                                 /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard restore(builder);
-  builder.setInsertionPointToEnd(guard.thenBlock());
-  scf::YieldOp::create(builder, loc, load());
-  builder.setInsertionPointToEnd(guard.elseBlock());
-  scf::YieldOp::create(builder, loc, otherwise);
-  return guard.getResult(0);
+Value NVVMKernelEmitter::allFit(const Place &place) {
+  Value all;
+  for (Value fits : place.fits)
+    if (fits)
+      all = all ? Value(arith::AndIOp::create(builder, loc, all, fits)) : fits;
+  return all;
+}
+
+Value NVVMKernelEmitter::guardedLoad(const Memory &memory, Place place,
+                                     Value otherwise) {
+  // Without a branch, so that loads side by side can become one: where a
+  // coordinate does not fit, 0 does.
+  for (auto [coordinate, fits] : llvm::zip(place.coordinates, place.fits))
+    if (fits)
+      coordinate =
+          arith::SelectOp::create(builder, loc, fits, coordinate, constant(0));
+  Value value = LLVM::LoadOp::create(builder, loc, memory.elementType,
+                                     memoryAddress(memory, place.coordinates));
+  Value inBounds = allFit(place);
+  return inBounds
+             ? arith::SelectOp::create(builder, loc, inBounds, value, otherwise)
+             : value;
 }

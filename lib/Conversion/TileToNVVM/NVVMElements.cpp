@@ -35,15 +35,13 @@ Value NVVMKernelEmitter::element(Value tile, Indices indices) {
 Value NVVMKernelEmitter::loadElement(LoadOp op, const Indices &indices) {
   Memory memory = memories.lookup(op.getMemory());
   auto type = cast<RankedTensorType>(op.getType());
-  auto [coordinates, inBounds] =
-      coordinatesOf(op.getOffsets(), indices, type.getShape(), memory);
-  Value pad;
-  if (inBounds)
-    pad =
-        op.getPad()
-            ? arith::ConstantOp::create(builder, loc, *op.getPad()).getResult()
-            : number(type.getElementType(), 0);
-  return guardedLoad(memory, coordinates, inBounds, pad);
+  Place place = placeOf(op.getOffsets(), indices, type.getShape(), memory,
+                        /*firstDim=*/0);
+  Value pad =
+      op.getPad()
+          ? arith::ConstantOp::create(builder, loc, *op.getPad()).getResult()
+          : number(type.getElementType(), 0);
+  return guardedLoad(memory, place, pad);
 }
 
 Value NVVMKernelEmitter::gatherElement(GatherOp op, const Indices &indices) {
@@ -52,16 +50,11 @@ Value NVVMKernelEmitter::gatherElement(GatherOp op, const Indices &indices) {
   Value row = element(op.getIndices(), {indices[0]});
   if (row.getType() != builder.getIndexType())
     row = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), row);
-  Value inBounds = arith::CmpIOp::create(
-      builder, loc, arith::CmpIPredicate::ult, row, constant(memory.shape[0]));
-  auto [rest, restInBounds] =
-      coordinatesOf(op.getOffsets(), indices, type.getShape(), memory, 1);
-  if (restInBounds)
-    inBounds = arith::AndIOp::create(builder, loc, inBounds, restInBounds);
-  Indices coordinates = {row};
-  llvm::append_range(coordinates, rest);
-  return guardedLoad(memory, coordinates, inBounds,
-                     number(type.getElementType(), 0));
+  Place place = placeOf(op.getOffsets(), indices, type.getShape(), memory,
+                        /*firstDim=*/1);
+  place.coordinates.insert(place.coordinates.begin(), row);
+  place.fits.insert(place.fits.begin(), isBelow(row, memory.shape[0]));
+  return guardedLoad(memory, place, number(type.getElementType(), 0));
 }
 
 Value NVVMKernelEmitter::broadcastElement(BroadcastOp op, Indices indices) {

@@ -77,12 +77,13 @@ void NVVMKernelEmitter::emitStore(StoreOp op) {
   forEachElement(
       type.getShape(),
       [&](Indices indices) {
-        auto [coordinates, inBounds] =
-            coordinatesOf(op.getOffsets(), indices, type.getShape(), memory);
-        auto write = [&, &coordinates = coordinates] {
+        Place place = placeOf(op.getOffsets(), indices, type.getShape(), memory,
+                              /*firstDim=*/0);
+        Value inBounds = allFit(place);
+        auto write = [&] {
           Value value = element(op.getValue(), indices);
           LLVM::StoreOp::create(builder, loc, value,
-                                memoryAddress(memory, coordinates));
+                                memoryAddress(memory, place.coordinates));
         };
         if (!inBounds)
           return write();

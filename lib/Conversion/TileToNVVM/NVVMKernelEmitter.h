@@ -147,8 +147,22 @@ private:
   mlir::Value reshapeElement(tile::ReshapeOp op, const Indices &indices);
   mlir::Value transposedElement(tile::TransOp op, const Indices &indices);
   mlir::Value elementwiseElement(mlir::Operation *op, const Indices &indices);
-  mlir::Value guardedLoad(const Memory &memory, Indices coordinates,
-                          mlir::Value inBounds, mlir::Value otherwise);
+  /// Where an element of a tile is in memory.
+  struct Place {
+    Indices coordinates;
+    /// Whether each is in bounds; null where it always is.
+    llvm::SmallVector<mlir::Value> fits;
+  };
+  /// offset + index for each dimension of memory from `firstDim` on.
+  Place placeOf(mlir::ValueRange offsets, const Indices &indices,
+                llvm::ArrayRef<int64_t> tileShape, const Memory &memory,
+                size_t firstDim);
+  /// Null when all coordinates always fit.
+  mlir::Value allFit(const Place &place);
+  mlir::Value isBelow(mlir::Value coordinate, int64_t size);
+  /// The element, or `otherwise` where there is none.
+  mlir::Value guardedLoad(const Memory &memory, Place place,
+                          mlir::Value otherwise);
   mlir::Value loadShared(SharedBuffer *buffer, const Indices &indices,
                          mlir::Type elementType);
   void storeShared(SharedBuffer *buffer, const Indices &indices,
@@ -162,12 +176,6 @@ private:
   /// Makes `value` known as an element until the nest ends.
   void remember(mlir::Value tile, const Indices &indices, mlir::Value value);
   mlir::Value memoryAddress(const Memory &memory, const Indices &coordinates);
-  /// offset + index per dimension, and whether that is in bounds (null when it
-  /// always is).
-  std::pair<Indices, mlir::Value>
-  coordinatesOf(mlir::ValueRange offsets, const Indices &indices,
-                llvm::ArrayRef<int64_t> tileShape, const Memory &memory,
-                size_t firstDim = 0);
 
   // Small arithmetic.
   mlir::Value constantI32(int64_t value);

@@ -21,6 +21,8 @@ enum class EmulatorEntry : int64_t {
   SharedMemory = offsetof(TesseraEmuTable, sharedMemory) / sizeof(void *),
   CheckAccess = offsetof(TesseraEmuTable, checkAccess) / sizeof(void *),
   Multiply = offsetof(TesseraEmuTable, multiply) / sizeof(void *),
+  CheckGlobalAccess =
+      offsetof(TesseraEmuTable, checkGlobalAccess) / sizeof(void *),
 };
 
 /// Writes calls through the table in front of ops.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelEmulator.h"
+#include "LoopTurns.h"
 
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -38,11 +39,18 @@ public:
       : calls(calls), builder(calls.builder), sharedOffsets(sharedOffsets) {}
 
   LogicalResult run(LLVM::LLVMFuncOp kernel) {
-    SmallVector<Operation *> ops;
-    kernel.walk([&](Operation *op) { ops.push_back(op); });
-    for (Operation *op : ops)
-      if (failed(rewrite(op)))
-        return failure();
+    SmallVector<SmallVector<Operation *>> blocks;
+    for (Block &block : kernel.getBody())
+      llvm::append_range(blocks.emplace_back(),
+                         llvm::make_pointer_range(block));
+    LoopTurns loopTurns(kernel, builder);
+    turns = &loopTurns;
+    for (ArrayRef<Operation *> ops : blocks) {
+      for (Operation *op : ops)
+        if (failed(rewrite(op)))
+          return failure();
+      ++nextSite; // Left out between blocks.
+    }
     return success();
   }
 
@@ -139,15 +147,22 @@ private:
     if (isThreadLocal(address))
       return;
     auto pointer = cast<LLVM::LLVMPointerType>(address.getType());
-    if (pointer.getAddressSpace() == sharedMemorySpace)
+    bool isShared = pointer.getAddressSpace() == sharedMemorySpace;
+    if (isShared)
       flags |= TESSERA_EMU_ACCESS_SHARED;
     if (pointer.getAddressSpace() != 0)
       address =
           LLVM::AddrSpaceCastOp::create(builder, loc, calls.pointer, address);
-    calls.call(loc, EmulatorEntry::CheckAccess, voidType(),
-               {address,
-                calls.constant(loc, bytesOf(type), builder.getI64Type()),
-                calls.constantI32(loc, flags)});
+    SmallVector<Value> args{
+        address, calls.constant(loc, bytesOf(type), builder.getI64Type()),
+        calls.constantI32(loc, flags)};
+    if (isShared) {
+      calls.call(loc, EmulatorEntry::CheckAccess, voidType(), args);
+      return;
+    }
+    args.push_back(calls.constantI32(loc, nextSite++));
+    args.push_back(turns->at(builder, loc));
+    calls.call(loc, EmulatorEntry::CheckGlobalAccess, voidType(), args);
   }
 
   /// Shared memory globals are offsets into the block's shared memory; other
@@ -249,6 +264,8 @@ private:
   OpBuilder &builder;
   const llvm::StringMap<int64_t> &sharedOffsets;
   Value fragments; ///< A TesseraEmuFragments of the thread.
+  LoopTurns *turns = nullptr;
+  int32_t nextSite = 0; ///< See TesseraEmuTable::checkGlobalAccess.
 };
 
 } // namespace

@@ -113,20 +113,54 @@ void BlockEmulator::checkGlobalRace(size_t buffer, int64_t offset,
   }
 }
 
-void BlockEmulator::checkAccess(const void *address, int64_t bytes,
-                                int32_t flags) {
-  auto *begin = static_cast<const char *>(address);
-  bool isWrite = flags & TESSERA_EMU_ACCESS_WRITE;
-  if (flags & TESSERA_EMU_ACCESS_SHARED)
-    return checkShared(begin - shared, bytes, isWrite);
+std::optional<size_t> BlockEmulator::argumentOf(const char *begin,
+                                                int64_t bytes,
+                                                bool isWrite) const {
   for (size_t i = 0; i < launch.buffers.size(); ++i) {
     const BufferRange &buffer = launch.buffers[i];
     if (begin < buffer.begin || begin + bytes > buffer.begin + buffer.bytes)
       continue;
     if (isWrite && !buffer.writable)
       continue; // Two arguments may share memory; another may be writable.
+    return i;
+  }
+  return std::nullopt;
+}
+
+void BlockEmulator::noteAccess(const void *address, int64_t bytes,
+                               int32_t flags, int32_t site, int32_t turn) {
+  if (failed)
+    return;
+  auto *begin = static_cast<const char *>(address);
+  bool isWrite = flags & TESSERA_EMU_ACCESS_WRITE;
+  std::optional<size_t> argument = argumentOf(begin, bytes, isWrite);
+  if (argument)
+    accesses[running].push_back(
+        {site, turn, static_cast<int32_t>(*argument), isWrite,
+         begin - launch.buffers[*argument].begin, bytes});
+}
+
+void BlockEmulator::countAccesses() {
+  for (size_t first = 0; first < accesses.size(); first += warpSize) {
+    auto begin = accesses.begin() + first;
+    auto end =
+        accesses.begin() + std::min<size_t>(first + warpSize, accesses.size());
+    countWarp({begin, end}, traffic);
+    for (; begin != end; ++begin)
+      begin->clear();
+  }
+}
+
+void BlockEmulator::checkAccess(const void *address, int64_t bytes,
+                                int32_t flags) {
+  auto *begin = static_cast<const char *>(address);
+  bool isWrite = flags & TESSERA_EMU_ACCESS_WRITE;
+  if (flags & TESSERA_EMU_ACCESS_SHARED)
+    return checkShared(begin - shared, bytes, isWrite);
+  if (std::optional<size_t> found = argumentOf(begin, bytes, isWrite)) {
+    const BufferRange &buffer = launch.buffers[*found];
     if (buffer.writable)
-      checkGlobalRace(i, begin - buffer.begin, bytes, isWrite);
+      checkGlobalRace(*found, begin - buffer.begin, bytes, isWrite);
     if (reinterpret_cast<uintptr_t>(address) % std::min<int64_t>(bytes, 16))
       return fault("misaligned access of " + std::to_string(bytes) + " bytes");
     return;

@@ -28,7 +28,9 @@ BlockEmulator::BlockEmulator(const EmulatedLaunch &launch,
     : launch(launch), globals(globals), stacks(launch.threads, stackBytes),
       threads(launch.threads), barriers(numBarriers),
       sharedStorage(launch.sharedBytes + sharedAlignment),
-      shadow((launch.sharedBytes + 3) / 4), random(launch.seed) {
+      shadow((launch.sharedBytes + 3) / 4), random(launch.seed),
+      accesses(launch.traffic ? launch.threads : 0),
+      traffic(launch.buffers.size()) {
   auto address = reinterpret_cast<uintptr_t>(sharedStorage.data());
   shared = sharedStorage.data() +
            ((sharedAlignment - address % sharedAlignment) % sharedAlignment);
@@ -122,6 +124,7 @@ bool BlockEmulator::run(int64_t block) {
     }
   }
   current = outer;
+  countAccesses();
   return !failed;
 }
 
@@ -196,6 +199,13 @@ const TesseraEmuTable &BlockEmulator::table() {
       [](int32_t elementType, TesseraEmuFragments *fragments) {
         current->multiply(elementType, fragments);
         current->stopIfFailed();
+      },
+      [](const void *address, int64_t bytes, int32_t flags, int32_t site,
+         int32_t turn) {
+        current->checkAccess(address, bytes, flags);
+        if (current->launch.traffic)
+          current->noteAccess(address, bytes, flags, site, turn);
+        current->stopIfFailed();
       }};
   return entries;
 }
@@ -218,6 +228,14 @@ std::string runEmulated(const EmulatedLaunch &launch, rt::ThreadPool &pool) {
       if (firstError.empty())
         firstError = emulator->error();
       next = numBlocks;
+    }
+    if (!emulator || !launch.traffic)
+      return;
+    std::lock_guard<std::mutex> lock(mutex);
+    launch.traffic->resize(launch.buffers.size());
+    for (size_t i = 0; i < launch.buffers.size(); ++i) {
+      (*launch.traffic)[i].loads += emulator->getTraffic()[i].loads;
+      (*launch.traffic)[i].stores += emulator->getTraffic()[i].stores;
     }
   };
   pool.parallelFor(std::min<int64_t>(pool.threads(), numBlocks), 1, work);

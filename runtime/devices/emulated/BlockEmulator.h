@@ -7,6 +7,7 @@
 #define TESSERA_RUNTIME_DEVICES_EMULATED_BLOCKEMULATOR_H
 
 #include "Fiber.h"
+#include "WarpAccesses.h"
 #include "tessera-rt/ThreadPool.h"
 #include "tessera/ABI/EmulatorABI.h"
 #include "tessera/ABI/KernelABI.h"
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -40,6 +42,8 @@ struct EmulatedLaunch {
   std::vector<BufferRange> buffers;
   ThreadOrder order = ThreadOrder::Forward;
   uint64_t seed = 0;
+  /// Where what the accesses cost is added, by argument; null: not counted.
+  rt::KernelTraffic *traffic = nullptr;
 };
 
 /// Who last wrote each 4-byte word of the writable buffers of one launch. The
@@ -74,6 +78,8 @@ public:
   /// fault; error() then says what, which block and which thread.
   bool run(int64_t block);
   const std::string &error() const { return errorText; }
+  /// Of all blocks so far, where the launch asks for it.
+  const rt::KernelTraffic &getTraffic() const { return traffic; }
 
   /// The table that kernels call through.
   static const TesseraEmuTable &table();
@@ -86,6 +92,8 @@ public:
                   int32_t clamp);
   void *sharedMemory() { return shared; }
   void checkAccess(const void *address, int64_t bytes, int32_t flags);
+  void noteAccess(const void *address, int64_t bytes, int32_t flags,
+                  int32_t site, int32_t turn);
   void multiply(int32_t elementType, TesseraEmuFragments *fragments);
 
 private:
@@ -128,6 +136,10 @@ private:
   void checkShared(int64_t offset, int64_t bytes, bool isWrite);
   void checkGlobalRace(size_t buffer, int64_t offset, int64_t bytes,
                        bool isWrite);
+  /// The argument whose memory an access is to.
+  std::optional<size_t> argumentOf(const char *begin, int64_t bytes,
+                                   bool isWrite) const;
+  void countAccesses();
   std::string where(int32_t thread) const;
   bool lanesArrived(int32_t thread, State state) const;
   void finishShuffle(int32_t thread);
@@ -150,6 +162,8 @@ private:
   bool failed = false;
   std::string errorText;
   std::mt19937_64 random;
+  std::vector<std::vector<ThreadAccess>> accesses; ///< By thread.
+  rt::KernelTraffic traffic;
 };
 
 /// Runs all blocks of `launch` on the threads of `pool`. Empty when all went

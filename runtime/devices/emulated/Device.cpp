@@ -5,6 +5,7 @@
 #include "tessera-rt/Registry.h"
 
 #include <algorithm>
+#include <utility>
 
 using namespace tessera;
 using namespace tessera::rt;
@@ -26,6 +27,7 @@ public:
       return loaded.status();
     objects = std::move(*loaded);
     kernels = artefact.plan.kernels;
+    traffic.resize(kernels.size());
     for (size_t i = 0; i < objects.objects.size(); ++i) {
       void *slot = objects.objects[i].find(TESSERA_EMU_TABLE);
       if (!slot)
@@ -49,6 +51,8 @@ public:
     std::copy(kernel.grid.begin(), kernel.grid.end(), work.grid);
     work.threads = kernel.threads;
     work.sharedBytes = kernel.sharedBytes;
+    if (options.profile)
+      work.traffic = &traffic[launch.kernel];
     for (int device = 0; device < options.count; ++device) {
       work.buffers.clear();
       for (size_t i = 0; i < launch.bytes->size(); ++i)
@@ -62,10 +66,15 @@ public:
     return Status::success();
   }
 
+  std::vector<KernelTraffic> takeTraffic() override {
+    return std::exchange(traffic, std::vector<KernelTraffic>(kernels.size()));
+  }
+
 private:
   DeviceOptions options;
   KernelObjects objects;
   std::vector<abi::Kernel> kernels;
+  std::vector<KernelTraffic> traffic; ///< By kernel.
 };
 
 } // namespace

@@ -5,6 +5,7 @@
 
 #include "tessera-rt/Status.h"
 #include "tessera-rt/ThreadPool.h"
+#include "tessera-rt/Traffic.h"
 #include "tessera/ABI/PlanFormat.h"
 
 #include <cstdint>
@@ -17,6 +18,7 @@ struct DeviceOptions {
   int count = 1; ///< Devices of the mesh that this process drives.
   std::shared_ptr<ThreadPool> pool;
   int64_t timeoutMs = 60000; ///< Longest wait for a device.
+  bool profile = false;      ///< Count what takeTraffic tells.
 };
 
 struct Launch {
@@ -60,6 +62,10 @@ public:
   virtual Status launch(const Launch &launch) = 0;
   /// Waits until all is done.
   virtual Status synchronize() = 0;
+
+  /// By kernel of the plan, what accesses have cost since the last call. Empty
+  /// for devices that do not see accesses: all but emulated.
+  virtual std::vector<KernelTraffic> takeTraffic() { return {}; }
 };
 
 /// The part that devices with host memory share.

@@ -17,7 +17,7 @@ struct ExecutableOptions {
   std::string communicator = "inprocess";
   int threads = 0; ///< Of all devices together; 0: see defaultThreads.
   int64_t timeoutMs = 60000; ///< Longest wait for a device or a peer.
-  bool profile = false;      ///< Measure each step.
+  bool profile = false;      ///< Measure each step and, if emulated, accesses.
 };
 
 /// Memory on one device.
@@ -53,6 +53,8 @@ struct RunReport {
   int64_t bytesSent = 0;   ///< See bytesMoved.
   /// One per step of the plan, if asked for.
   std::vector<int64_t> stepNanoseconds;
+  /// By kernel of the plan, over all devices; if asked for, and emulated.
+  std::vector<KernelTraffic> traffic;
 };
 
 /// Not thread-safe.

@@ -41,7 +41,8 @@ TESSERA_RT_API const char *tesseraRtLastError(void);
 ///  "threads": threads of all devices together (default: the environment's
 ///  TESSERA_NUM_THREADS, else one per core that the process may use),
 ///  "timeoutMs": longest wait for a device or a peer (default 60000),
-///  "profile": measure each step (default false)}
+///  "profile": measure each step and, on the emulated device, count the
+///  sectors that kernels touch (default false)}
 TESSERA_RT_API TesseraRtExecutable *
 tesseraRtLoad(const void *bytes, size_t size, const char *optionsJson);
 TESSERA_RT_API void tesseraRtUnload(TesseraRtExecutable *executable);
@@ -76,7 +77,11 @@ TESSERA_RT_API int tesseraRtRun(TesseraRtExecutable *executable,
 /// What the last run did, as JSON that lives until the next run:
 /// {"ns": 0, "launches": kernels on all devices, "collectives": steps,
 ///  "bytesSent": what devices must receive of others, added up}, and if
-/// profiling "steps": [{"step": "step 0 (launch of 'matmul_0')", "ns": 0}]
+/// profiling "steps": [{"step": "step 0 (launch of 'matmul_0')", "ns": 0}] and,
+/// on the emulated device, "traffic": [{"kernel": "matmul_0", "argument": 0,
+/// "kind": "load" | "store", "sectors": 32-byte sectors of global memory that
+/// the accesses of its warps touch, "leastSectors": the fewest that hold the
+/// same bytes; equal where the accesses are coalesced}]}
 TESSERA_RT_API const char *tesseraRtRunReport(TesseraRtExecutable *executable);
 
 #ifdef __cplusplus

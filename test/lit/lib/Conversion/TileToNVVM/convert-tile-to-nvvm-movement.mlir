@@ -17,12 +17,16 @@ tile.kernel @transpose grid [1] inputs 1 {
   tile.store %s, %o[%c0, %c0] : tensor<32x32xf32>, memref<32x32xf32>
 }
 
-// Rows are picked by index; an index past the table gives 0 and reads nothing.
+// Rows are picked by index; for an index past the table row 0 is read, and its
+// elements are replaced by 0. No branch keeps neighbours from being read at
+// once.
 // CHECK-LABEL: llvm.func @gather
 // CHECK: %[[ROW:.*]] = llvm.load {{.*}} : !llvm.ptr -> i32
-// CHECK: llvm.icmp "ult"
-// CHECK: llvm.cond_br
-// CHECK: llvm.load {{.*}} : !llvm.ptr -> f32
+// CHECK-NOT: llvm.cond_br
+// CHECK: %[[FITS:.*]] = llvm.icmp "ult"
+// CHECK: llvm.select %[[FITS]], %{{.*}}, %{{.*}} : i1, i64
+// CHECK: %[[X:.*]] = llvm.load {{.*}} : !llvm.ptr -> f32
+// CHECK: llvm.select %[[FITS]], %[[X]], %{{.*}} : i1, f32
 tile.kernel @gather grid [1] inputs 2 {
 ^bb0(%table: memref<10x8xf32>, %ids: memref<4xi32>, %o: memref<4x8xf32>):
   %c0 = arith.constant 0 : index

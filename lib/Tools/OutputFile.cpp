@@ -7,11 +7,15 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 using namespace llvm;
 namespace fs = llvm::sys::fs;
 
 static std::string cannotWrite(StringRef path, const Twine &why) {
-  return ("cannot write '" + path + "': " + why).str();
+  std::string name = path == "-" ? "standard output" : ("'" + path + "'").str();
+  return ("cannot write " + name + ": " + why).str();
 }
 
 /// Whether `path` is there and is neither a file nor a folder.
@@ -21,13 +25,28 @@ static bool isSpecial(StringRef path) {
          !fs::is_regular_file(status) && !fs::is_directory(status);
 }
 
+static StringRef folderOf(StringRef path) {
+  StringRef folder = sys::path::parent_path(path);
+  return folder.empty() ? "." : folder;
+}
+
+bool tessera::isSameFile(StringRef a, StringRef b) {
+  if (a == "-" || b == "-" || isSpecial(a) || isSpecial(b))
+    return false;
+  if (fs::exists(a) && fs::exists(b))
+    return fs::equivalent(a, b);
+  return sys::path::filename(a) == sys::path::filename(b) &&
+         fs::equivalent(folderOf(a), folderOf(b));
+}
+
 std::string tessera::checkWritable(StringRef path) {
+  if (path == "-" && fcntl(STDOUT_FILENO, F_GETFD) == -1)
+    return cannotWrite(path, "it is closed; name a file with -o");
   if (path == "-" || isSpecial(path))
     return "";
   if (fs::is_directory(path))
     return cannotWrite(path, "it is a folder; name a file in it");
-  StringRef folder = sys::path::parent_path(path);
-  folder = folder.empty() ? "." : folder;
+  StringRef folder = folderOf(path);
   if (!fs::is_directory(folder))
     return cannotWrite(path, "there is no folder '" + folder + "'");
   if (std::error_code error = fs::access(folder, fs::AccessMode::Write))

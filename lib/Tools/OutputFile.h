@@ -13,6 +13,10 @@ namespace tessera {
 /// before the work whose result goes there.
 std::string checkWritable(llvm::StringRef path);
 
+/// Whether two paths are one file, now or once it is written: by what they
+/// lead to, not by their spelling. "-" and devices are no files.
+bool isSameFile(llvm::StringRef a, llvm::StringRef b);
+
 /// Writes `data` to a temporary file beside `path` and renames it; "-" is
 /// standard output. Links are followed; devices and pipes are written directly.
 /// Returns why it failed, or "". A signal leaves no temporary file.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Tools/TesseraCompileMain.h"
 
+#include "DiagnosticPrinter.h"
 #include "OutputFile.h"
+#include "PythonProgram.h"
 #include "tessera/ABI/PlanCodec.h"
 #include "tessera/Pipelines/Compiler.h"
 
@@ -13,11 +15,9 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
-#include "llvm/Support/Program.h"
-#include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <cstdlib>
+#include <csignal>
 
 using namespace mlir;
 using namespace tessera;
@@ -61,9 +61,38 @@ struct Arguments {
 };
 } // namespace
 
+static constexpr StringRef toolName = "tessera-compile";
+
 static int fail(const llvm::Twine &message) {
-  llvm::errs() << "tessera-compile: error: " << message << "\n";
+  llvm::errs() << toolName << ": error: " << printable(message.str()) << "\n";
   return 1;
+}
+
+/// What is wrong with files that would be written over the program or over each
+/// other, or "".
+static std::string checkDistinct(const Arguments &arguments) {
+  StringRef program = arguments.input;
+  if (size_t colon = program.rfind(".py:"); colon != StringRef::npos)
+    program = program.take_front(colon + 3);
+  SmallVector<std::pair<StringRef, std::string>> files = {
+      {"the program", program.str()},
+      {"-o", arguments.output},
+      {"--report", arguments.report}};
+  if (!arguments.dumpStages.empty())
+    for (const StageInfo &info : getStages()) {
+      llvm::SmallString<128> path(arguments.dumpStages);
+      llvm::sys::path::append(path, info.name + ".mlir");
+      files.emplace_back("--dump-stages", path.str());
+    }
+  for (auto [i, file] : llvm::enumerate(files))
+    for (auto &[what, path] : ArrayRef(files).take_front(i))
+      if (!path.empty() && isSameFile(path, file.second))
+        return (file.first + " would overwrite " + what + ", '" + path +
+                "'; name another file")
+            .str();
+  if (arguments.output == "-" && arguments.report == "-")
+    return "-o and --report both go to standard output; name a file for one";
+  return "";
 }
 
 /// What is wrong with where the results go, or "".
@@ -76,55 +105,25 @@ static std::string checkOutputs(const Arguments &arguments) {
   std::string problem = checkWritable(arguments.output);
   if (problem.empty() && !arguments.report.empty())
     problem = checkWritable(arguments.report);
-  return problem;
+  return problem.empty() ? checkDistinct(arguments) : problem;
 }
 
 /// Hands `module.py:function` to the Python package, which traces the function
-/// and compiles it through the C interface. The package of the build tree that
-/// this program is in comes first.
+/// and compiles it through the C interface.
 static int compilePython(const Arguments &arguments, const char *program) {
-  llvm::ErrorOr<std::string> python =
-      llvm::sys::findProgramByName(arguments.python);
-  if (!python)
-    return fail("cannot find '" + arguments.python +
-                "', which traces Python programs; name it with --python");
-  std::string self = llvm::sys::fs::getMainExecutable(
-      program, reinterpret_cast<void *>(&compilePython));
-  llvm::SmallString<128> package(
-      llvm::sys::path::parent_path(llvm::sys::path::parent_path(self)));
-  llvm::sys::path::append(package, "python");
-  if (llvm::sys::fs::exists(package)) {
-    std::string paths(package);
-    if (const char *others = std::getenv("PYTHONPATH"))
-      paths += std::string(":") + others;
-    setenv("PYTHONPATH", paths.c_str(), /*overwrite=*/1);
-  }
-  std::string jobs = std::to_string(arguments.jobs);
-  SmallVector<StringRef> command = {*python,
-                                    "-m",
-                                    "tessera.compile",
-                                    arguments.input,
-                                    "--target",
-                                    arguments.target,
-                                    "--emit",
-                                    arguments.emit,
-                                    "--shapes",
-                                    arguments.shapes,
-                                    "-o",
-                                    arguments.output,
-                                    "--jobs",
-                                    jobs};
-  std::string forbidden = llvm::join(arguments.forbid, ",");
-  if (!forbidden.empty())
-    command.append({"--forbid-implicit", forbidden});
+  std::vector<std::string> command = {
+      "--target=" + arguments.target, "--emit=" + arguments.emit,
+      "--shapes=" + arguments.shapes, "--output=" + arguments.output,
+      "--jobs=" + std::to_string(arguments.jobs)};
+  if (!arguments.forbid.empty())
+    command.push_back("--forbid-implicit=" + llvm::join(arguments.forbid, ","));
   if (!arguments.report.empty())
-    command.append({"--report", arguments.report});
+    command.push_back("--report=" + arguments.report);
   if (!arguments.dumpStages.empty())
-    command.append({"--dump-stages", arguments.dumpStages});
-  std::string problem;
-  int code = llvm::sys::ExecuteAndWait(*python, command, std::nullopt, {}, 0, 0,
-                                       &problem);
-  return problem.empty() ? code : fail(problem);
+    command.push_back("--dump-stages=" + arguments.dumpStages);
+  command.push_back("--");
+  command.push_back(arguments.input);
+  return fail(becomePython(arguments.python, command, program));
 }
 
 /// Reads the options of a compilation; returns what is wrong with them, or "".
@@ -143,6 +142,8 @@ static std::string readOptions(const Arguments &arguments,
   options.entry = arguments.entry;
   options.jobs = arguments.jobs;
   options.sourceName = arguments.input;
+  if (options.sourceName == "-")
+    options.sourceName = "<stdin>";
   options.forbidImplicit.assign(arguments.forbid.begin(),
                                 arguments.forbid.end());
   return "";
@@ -186,10 +187,8 @@ static int compileModule(const Arguments &arguments) {
     return fail(problem);
 
   std::unique_ptr<MLIRContext> context = createCompilerContext();
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(
-      llvm::MemoryBuffer::getMemBuffer(source, options.sourceName), {});
-  SourceMgrDiagnosticHandler handler(sources, context.get());
+  DiagnosticPrinter printer(context.get(), toolName, options.sourceName,
+                            source);
   CompileOutput output;
   if (failed(compile(*context, source, options, output)))
     return 1;
@@ -213,6 +212,10 @@ int tessera::tesseraCompileMain(int argc, char **argv) {
   std::string problem = checkOutputs(arguments);
   if (!problem.empty())
     return fail(problem);
+  // What is opened from here on takes the place of no closed standard stream.
+  llvm::sys::Process::FixupStandardFileDescriptors();
+  // A pipe whose reader is gone is an error like any other.
+  std::signal(SIGPIPE, SIG_IGN);
   bool isPython = StringRef(arguments.input).contains(".py:");
   if (StringRef(arguments.input).ends_with(".py"))
     return fail("expected a function of '" + arguments.input +

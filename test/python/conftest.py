@@ -46,3 +46,12 @@ def opt():
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def tool_folder():
+    """Where tessera-compile and tessera-run are."""
+    tool = os.environ.get("TESSERA_OPT")
+    if not tool or not os.path.exists(os.path.join(os.path.dirname(tool), "tessera-compile")):
+        pytest.skip("TESSERA_OPT does not name a folder with tessera-compile")
+    return os.path.dirname(tool)

@@ -85,15 +85,6 @@ MODULES = {
 
 
 @pytest.fixture
-def tool_folder():
-    """Where tessera-compile and tessera-run are."""
-    tool = os.environ.get("TESSERA_OPT")
-    if not tool or not os.path.exists(os.path.join(os.path.dirname(tool), "tessera-compile")):
-        pytest.skip("TESSERA_OPT does not name a folder with tessera-compile")
-    return os.path.dirname(tool)
-
-
-@pytest.fixture
 def compile_file(tool_folder, tmp_path):
     """Runs tessera-compile; gives its exit status and what it says, after a look at the outputs."""
 

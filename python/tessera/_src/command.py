@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
+import re
 import sys
+import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tessera._src import native
-from tessera._src.errors import ConfigError, TesseraError, did_you_mean
-from tessera._src.files import write_whole
+from tessera._src.errors import (
+    ConfigError,
+    TesseraError,
+    did_you_mean,
+    without_internal_frames,
+)
+from tessera._src.files import is_same_file, write_whole
 from tessera._src.jit import JittedFunction
 from tessera._src.lowered import Lowered
 from tessera._src.source import NOWHERE, Location
@@ -30,6 +39,7 @@ from tessera._src.targets import (
 
 BINARY = ("artefact", "cubin", "object")
 EMITTED = (*STAGES, *BINARY)
+_INTERRUPTED = "tessera-compile: interrupted"
 
 
 def load_function(where: str) -> JittedFunction:
@@ -41,15 +51,23 @@ def load_function(where: str) -> JittedFunction:
                           hint=f"name one: {where}:function" if where.endswith(".py") else None)
     if not os.path.exists(path):
         raise ConfigError("TS4009", f"{path} does not exist", location=NOWHERE)
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    # Its name may be that of a module that is there; what dataclasses look up is under its own.
+    stem = Path(path).stem
+    spec = importlib.util.spec_from_file_location(
+        f"{stem}_program" if stem in sys.modules else stem, path)
     if spec is None or spec.loader is None:
         raise ConfigError("TS4009", f"{path} is no Python file", location=NOWHERE)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     sys.path.insert(0, str(Path(path).resolve().parent))
     try:
         spec.loader.exec_module(module)
     except TesseraError:
         raise
+    except SystemExit as end:
+        raise ConfigError("TS4009", f"{path} ends Python while it is imported: exit({end.code!r})",
+                          hint='put what a script does under if __name__ == "__main__":',
+                          location=_place_of(end, path)) from None
     except Exception as error:
         raise ConfigError("TS4009", f"{path} does not import: {type(error).__name__}: {error}",
                           location=_place_of(error, path)) from None
@@ -61,7 +79,7 @@ def load_function(where: str) -> JittedFunction:
     return functions[name]
 
 
-def _place_of(error: Exception, path: str) -> Location:
+def _place_of(error: BaseException, path: str) -> Location:
     """The innermost line of the user's file that an error comes from."""
     if isinstance(error, SyntaxError) and error.lineno:
         return Location(error.filename or path, error.lineno, error.offset or 1)
@@ -74,12 +92,60 @@ def parse_shapes(text: str) -> dict[str, int]:
     """Sizes of named dimensions from "B=8,D=64"."""
     result = {}
     for part in filter(None, text.split(",")):
-        name, equals, size = part.partition("=")
-        if not equals or not size.strip().isdigit():
+        name, equals, size = (text.strip() for text in part.partition("="))
+        if not equals or not re.fullmatch("[0-9]+", size):
             raise ConfigError("TS4009", f"--shapes has '{part}'", expected="NAME=SIZE",
                               location=NOWHERE)
-        result[name.strip()] = int(size)
+        if len(size) > 18:
+            raise ConfigError("TS4009", f"--shapes has '{part}'", expected="a size below 10**18",
+                              location=NOWHERE)
+        if result.setdefault(name, int(size)) != int(size):
+            raise ConfigError("TS4009", f"--shapes sizes '{name}' twice",
+                              got=f"{name}={result[name]} and {name}={int(size)}", location=NOWHERE)
     return result
+
+
+def _trace(function: JittedFunction, dims: dict[str, int]) -> Lowered | None:
+    """The program; None after showing what the user's function raised, by the user's frames."""
+    try:
+        return function.lower_annotated(dims)
+    except TesseraError:
+        raise
+    except Exception as error:
+        chain: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None and cause not in chain:
+            chain.append(cause)
+            cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+        traces = [part.__traceback__ for part in chain]
+        if not any([without_internal_frames(part).__traceback__ for part in chain]):
+            for part, trace in zip(chain, traces):  # A defect of this package.
+                part.__traceback__ = trace
+        traceback.print_exception(error)
+        return None
+
+
+def _interruptibly(work: Callable[[], Any]) -> Any:
+    """The result of `work` on another thread: while this one waits in Python, Ctrl-C gets through."""
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        print(_INTERRUPTED, file=sys.stderr, flush=True)
+        os._exit(130)  # The compiler does not stop half way.
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 def _output(lowered: Lowered, emit: str, jobs: int) -> tuple[bytes, dict[str, Any]]:
@@ -99,11 +165,64 @@ def _dump(lowered: Lowered, folder: str) -> None:
 
 
 def _write(path: str, data: bytes) -> None:
-    if path == "-":
+    if path != "-":
+        write_whole(path, data)
+        return
+    try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
-        return
-    write_whole(path, data)
+    except OSError as error:
+        # What is left in the buffer is not to fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Raises where results cannot go or would be written over each other or the program."""
+    if options.output == "-" and sys.stdout is None:
+        raise ConfigError("TS4009", "standard output is closed", hint="name a file with -o",
+                          location=NOWHERE)
+    if options.output == "-" and options.emit in BINARY and sys.stdout.isatty():
+        raise ConfigError("TS4009", f"--emit={options.emit} is binary and stdout is a terminal",
+                          hint="name a file with -o", location=NOWHERE)
+    files = [("the program", options.function.rpartition(":")[0]), ("-o", options.output),
+             ("--report", options.report or "")]
+    if options.dump_stages:
+        files += [("--dump-stages", os.path.join(options.dump_stages, f"{stage}.mlir"))
+                  for stage in stages_of(options.target)]
+    for (what, path), (other, written) in itertools.combinations(files, 2):
+        if is_same_file(path, written):
+            raise ConfigError("TS4009", f"{other} would overwrite {what}, '{path}'",
+                              hint="name another file", location=NOWHERE)
+    if options.output == options.report == "-":
+        raise ConfigError("TS4009", "-o and --report both go to standard output",
+                          hint="name a file for one", location=NOWHERE)
+
+
+def _compile(options: argparse.Namespace) -> int:
+    """Does what the options ask for; 0 if the output is there."""
+    if options.emit not in EMITTED:
+        raise ConfigError("TS4004", f"unknown stage '{options.emit}'", choices=EMITTED,
+                          hint=did_you_mean(options.emit, EMITTED), location=NOWHERE)
+    check_target(options.target)
+    if options.emit in STAGES:
+        check_stage(options.emit, options.target)
+    _check_outputs(options)
+    function = load_function(options.function)
+    function.target = options.target
+    if options.forbid_implicit:
+        function.compile_options = check_compile_options(
+            {"forbidImplicit": options.forbid_implicit.split(",")})
+    lowered = _trace(function, parse_shapes(options.shapes))
+    if lowered is None:
+        return 1
+    data, report = _interruptibly(lambda: _output(lowered, options.emit, options.jobs))
+    if options.dump_stages:
+        _interruptibly(lambda: _dump(lowered, options.dump_stages))
+    _write(options.output, data)
+    if options.report:
+        _write(options.report, json.dumps(report, indent=2).encode())
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -122,31 +241,12 @@ def main(arguments: list[str] | None = None) -> int:
                         help="kernels compiled at once; 0: one per usable core")
     options = parser.parse_args(arguments)
     try:
-        if options.emit not in EMITTED:
-            raise ConfigError("TS4004", f"unknown stage '{options.emit}'", choices=EMITTED,
-                              hint=did_you_mean(options.emit, EMITTED), location=NOWHERE)
-        if options.output == "-" and options.emit in BINARY and sys.stdout.isatty():
-            raise ConfigError("TS4009", f"--emit={options.emit} is binary and stdout is a terminal",
-                              hint="name a file with -o", location=NOWHERE)
-        check_target(options.target)
-        if options.emit in STAGES:
-            check_stage(options.emit, options.target)
-        function = load_function(options.function)
-        function.target = options.target
-        if options.forbid_implicit:
-            function.compile_options = check_compile_options(
-                {"forbidImplicit": options.forbid_implicit.split(",")})
-        lowered = function.lower_annotated(parse_shapes(options.shapes))
-        data, report = _output(lowered, options.emit, options.jobs)
-        if options.dump_stages:
-            _dump(lowered, options.dump_stages)
-        _write(options.output, data)
-        if options.report:
-            _write(options.report, json.dumps(report, indent=2).encode())
+        return _compile(options)
     except TesseraError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    except KeyboardInterrupt:
+        print(_INTERRUPTED, file=sys.stderr)
+        return 130
+    return 1

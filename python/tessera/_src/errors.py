@@ -13,6 +13,10 @@ from typing import Any
 from tessera._src import source
 
 
+# The longest source line quoted within a sentence.
+_MAX_QUOTED = 120
+
+
 class TesseraError(Exception):
     """Base of all errors of this package.
 
@@ -113,9 +117,9 @@ def from_diagnostics(diagnostics: list[dict], summary: str, lines: int = 8) -> C
     notes = []
     for diagnostic in [first, *errors[1:lines]]:
         if diagnostic is not first:
-            notes.append(_place(diagnostic) + diagnostic.get("message", ""))
+            notes.append(_place(diagnostic) + source.shown_paths(diagnostic.get("message", "")))
         notes += [
-            _place(n) + n.get("message", "")
+            _place(n) + source.shown_paths(n.get("message", ""))
             for n in diagnostic.get("notes", [])
             if not n.get("message", "").startswith("see current operation")
         ]
@@ -124,7 +128,7 @@ def from_diagnostics(diagnostics: list[dict], summary: str, lines: int = 8) -> C
         location = source.Location(first["file"], first["line"], first.get("column") or 1)
     return CompileError(
         "TS5001",
-        f"{summary}: {first.get('message', 'unknown error')}",
+        f"{summary}: {source.shown_paths(first.get('message', 'unknown error'))}",
         notes=notes,
         location=location,  # None: where the user's code called the compiler.
     )
@@ -134,4 +138,7 @@ def _place(diagnostic: dict) -> str:
     if not os.path.exists(diagnostic.get("file", "")) or not diagnostic.get("line"):
         return ""
     text = linecache.getline(diagnostic["file"], diagnostic["line"]).strip()
-    return f"{diagnostic['file']}:{diagnostic['line']}: " + (f"`{text}`: " if text else "")
+    place = source.shown_paths(f"{diagnostic['file']}:{diagnostic['line']}")
+    if len(text) > _MAX_QUOTED or not text.isprintable():
+        text = ""
+    return f"{place}: " + (f"`{text}`: " if text else "")

@@ -8,6 +8,18 @@ import secrets
 from pathlib import Path
 
 
+def is_same_file(a: str, b: str) -> bool:
+    """Whether two paths are one file, now or once it is written, however they are spelt.
+
+    "", "-" and devices are no files.
+    """
+    if a in ("", "-") or b in ("", "-"):
+        return False
+    if os.path.exists(a) and os.path.exists(b):
+        return os.path.isfile(a) and os.path.samefile(a, b)
+    return os.path.realpath(a) == os.path.realpath(b)
+
+
 def write_whole(path: str | os.PathLike, data: bytes) -> None:
     """Writes `data` to a temporary file beside `path` and renames it.
 

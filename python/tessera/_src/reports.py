@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from tessera._src.source import shown_paths
+
 _COLUMNS = ("kind", "axes", "shape", "dtype", "bytes", "estimatedNs", "where", "rule")
 
 
@@ -35,7 +37,7 @@ def _cell(value: Any) -> str:
         return "x".join(str(v) for v in value)
     if isinstance(value, float):
         return f"{value:.3g}"
-    return "" if value is None else str(value)
+    return "" if value is None else shown_paths(str(value))
 
 
 def collectives(report: dict) -> Table:
@@ -87,4 +89,4 @@ def explain(report: dict) -> list[str]:
         lines += [f"   because {item['rule']}"] if item.get("rule") else []
         lines += [f"   from {origin}" for origin in item.get("origins", [])]
         lines += [f"   instead of {other}" for other in item.get("alternatives", [])]
-    return lines if items else [*lines, "no collectives"]
+    return [shown_paths(line) for line in lines] if items else [*lines, "no collectives"]

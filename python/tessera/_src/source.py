@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import os
+import re
 import sys
 from functools import lru_cache
 from types import CodeType
@@ -13,7 +14,11 @@ from typing import NamedTuple
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.dirname(_HERE) + os.sep
-_INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(os.path.dirname(_HERE), "compile.py"))
+_INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
+             os.path.join(_PACKAGE, "compile.py"))
+# Whoever calls the command is no user's program.
+_COMMAND = os.path.join(_HERE, "command.py")
+_MAX_COLUMNS = 120  # The widest source line shown.
 
 
 class Location(NamedTuple):
@@ -53,7 +58,7 @@ def user_location() -> Location | None:
     """The innermost place on the stack that is not the package's own machinery."""
     frame = sys._getframe(1)
     while frame is not None and is_internal(frame.f_code.co_filename):
-        frame = frame.f_back
+        frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
     if frame is None:
         return None
     return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
@@ -63,7 +68,7 @@ def caller_location() -> Location | None:
     """The innermost place outside of the whole package; within it if there is none."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
+        frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
     if frame is None or frame.f_code.co_filename.startswith("<frozen"):
         return user_location()
     return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
@@ -90,14 +95,35 @@ def function_location(function) -> Location | None:
     return Location(code.co_filename, code.co_firstlineno, 1) if code else None
 
 
+def shown_paths(text: str) -> str:
+    """`text` with the places in it (path:line) that lie below the current folder relative to it."""
+    try:
+        here = os.getcwd() + os.sep
+    except OSError:  # The folder is gone.
+        return text
+    return re.sub(r"(?<![\w./~-])" + re.escape(here) + r"(?=[^\s:]+:\d)", "", text)
+
+
+def _printable(text: str) -> str:
+    """Text that does nothing to a terminal: a column or an escape for each character."""
+    return "".join(c if c.isprintable() else " " if c == "\t" else c.encode("unicode_escape").decode()
+                   for c in text)
+
+
 def excerpt(location: Location | None) -> list[str]:
-    """Lines that show `location` with its source and a caret."""
+    """Lines that show `location` with its source and a caret; long lines are cut around it."""
     if location is None or location == NOWHERE:
         return []
-    result = [f"  at {location.file}:{location.line}"]
+    result = ["  at " + _printable(shown_paths(f"{location.file}:{location.line}"))]
     text = linecache.getline(location.file, location.line).rstrip("\n")
     if text.strip():
-        indent = len(text) - len(text.lstrip())
-        result.append("    " + text.strip())
-        result.append("    " + " " * max(location.column - 1 - indent, 0) + "^")
+        # Columns count bytes of UTF-8.
+        before = text.encode()[: location.column - 1].decode(errors="ignore")
+        caret = len(_printable(before.lstrip()))
+        line = _printable(text.strip())
+        begin = max(0, min(caret - _MAX_COLUMNS // 2, len(line) - _MAX_COLUMNS))
+        head = "..." if begin else ""
+        tail = "..." if len(line) > begin + _MAX_COLUMNS else ""
+        result.append("    " + head + line[begin : begin + _MAX_COLUMNS] + tail)
+        result.append("    " + " " * (len(head) + caret - begin) + "^")
     return result

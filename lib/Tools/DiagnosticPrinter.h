@@ -12,12 +12,12 @@ namespace tessera {
 /// and tabs stay.
 std::string printable(llvm::StringRef text);
 
-/// The line `text` and one with a caret under its byte `column` (from 1); a long
-/// line is cut to 120 columns around it.
+/// The line `text` and one with a caret under its byte `column` (from 1); a
+/// long line is cut to 120 columns around it.
 std::string excerpt(llvm::StringRef text, unsigned column);
 
-/// Prints a context's diagnostics to stderr while it lives. What has no place in
-/// a file is said by the tool.
+/// Prints a context's diagnostics to stderr while it lives. What has no place
+/// in a file is said by the tool.
 class DiagnosticPrinter : public mlir::ScopedDiagnosticHandler {
 public:
   /// `source` is the text of the file `sourceName`; both outlive this.

@@ -40,9 +40,9 @@ static std::string checkPython(StringRef python, StringRef name) {
   std::string code = "raise SystemExit(" + status + ")";
   StringRef command[] = {python, "-I", "-S", "-c", code};
   std::optional<StringRef> redirects[] = {"", "", std::nullopt};
-  int got = sys::ExecuteAndWait(python, command, std::nullopt, redirects,
-                                /*SecondsToWait=*/0, /*MemoryLimit=*/0,
-                                &problem);
+  int got =
+      sys::ExecuteAndWait(python, command, std::nullopt, redirects,
+                          /*SecondsToWait=*/0, /*MemoryLimit=*/0, &problem);
   if (got == pythonStatus)
     return "";
   problem = problem.empty() ? "" : " (" + problem + ")";

@@ -4,6 +4,8 @@
 #include "tessera-rt/HostCores.h"
 #include "tessera-rt/Registry.h"
 
+#include <algorithm>
+
 using namespace tessera;
 using namespace tessera::rt;
 
@@ -31,6 +33,18 @@ Status Executable::outOfMemory(int index, int64_t bytes,
                        what);
 }
 
+static bool isDevice(const std::string &name) {
+  std::vector<std::string> names = deviceNames();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// What the programs of a device are compiled for.
+static std::string targetsOf(const std::string &device) {
+  if (device == "cuda")
+    return "'cuda:sm_80', 'cuda:sm_90a' or 'cuda:sm_100a', as the GPU is";
+  return "'" + device + "'";
+}
+
 Result<std::unique_ptr<Executable>>
 Executable::create(abi::Artefact artefact, const ExecutableOptions &options) {
   std::unique_ptr<Executable> self(new Executable());
@@ -44,24 +58,25 @@ Executable::create(abi::Artefact artefact, const ExecutableOptions &options) {
     return threads.status();
   self->pool = ThreadPool::shared(*threads);
 
-  std::string name = options.device;
-  if (name.empty())
-    name = plan.target.substr(0, plan.target.find(':'));
+  std::string kind = plan.target.substr(0, plan.target.find(':'));
+  std::string name = options.device.empty() ? kind : options.device;
   DeviceOptions deviceOptions;
   deviceOptions.count = self->numDevices;
   deviceOptions.pool = self->pool;
   deviceOptions.timeoutMs = options.timeoutMs;
   deviceOptions.profile = options.profile;
   Result<std::unique_ptr<Device>> device = createDevice(name, deviceOptions);
+  // A device that is not here would not have run the artefact either.
+  bool isForAnother = name != kind && isDevice(name);
+  if (device.ok() ? !(*device)->accepts(plan.target) : isForAnother)
+    return Status::error("device '" + name +
+                         "' cannot run this artefact, which was compiled for "
+                         "target '" +
+                         plan.target + "' and runs on device '" + kind +
+                         "'; to run it on '" + name +
+                         "', compile it for target " + targetsOf(name));
   if (!device.ok())
     return device.status();
-  if (!(*device)->accepts(plan.target))
-    return Status::error("device '" + name +
-                         "' cannot run this artefact: it was compiled for "
-                         "target '" +
-                         plan.target +
-                         "'; compile it for the device, or run it on '" +
-                         plan.target.substr(0, plan.target.find(':')) + "'");
   self->device = std::move(*device);
 
   CommunicatorOptions communicatorOptions;

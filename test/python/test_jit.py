@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tessera as ts
+from conftest import needs_runtime
 from evaluate import evaluate
 from tessera._src import cache, files, jit, native
 from tessera._src.build_id import build_id
@@ -404,3 +405,22 @@ def test_calls_cost_little(machine, monkeypatch):
             compiled.executable.run = lambda words: [X]
     assert _per_call(g, X, X) < 50e-6
     assert _per_call(f, params, X) < 300e-6
+
+
+@needs_runtime
+def test_a_program_is_compiled_for_the_device_of_its_target(tmp_path):
+    lowered = ts.jit(lambda x: x + 1, target="emulated").lower(X)
+    np.testing.assert_array_equal(lowered.compile()(X), X + 1)
+    with pytest.raises(ts.ConfigError, match="device 'cpu' does not run .* 'emulated'") as caught:
+        lowered.compile(device="cpu")
+    assert caught.value.code == "TS4003" and caught.value.location.file == __file__
+
+
+@needs_runtime
+def test_an_artefact_of_another_device_is_not_to_be_written_again(tmp_path):
+    path = tmp_path / "f.tsa"
+    ts.jit(lambda x: x + 1).lower(X).compile().save(path)
+    for device in ("cuda", "emulated"):  # With a driver and without one.
+        with pytest.raises(ts.CheckpointError, match="for target 'cpu' and runs on device 'cpu'") as caught:
+            ts.load_artefact(path, device=device)
+        assert "write it again" not in str(caught.value)

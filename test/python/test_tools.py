@@ -233,3 +233,11 @@ def test_pythons_excerpts_are_clipped_around_the_column(tool, tmp_path):
 def test_an_error_without_a_place_names_the_tool(tool):
     done = tool("tessera-compile", "program.mlir", "--forbid-implicit=nothing", "-o", "x")
     assert done.returncode == 1 and done.stderr.startswith("tessera-compile: error: cannot forbid")
+
+
+@needs_compiler
+def test_a_ptxas_that_writes_nothing_is_an_error(program, tool, tmp_path):
+    done = tool("tessera-compile", *program, "--target=cuda:sm_90a", "--emit=cubin", "-o", "x.cubin",
+                env={**os.environ, "TESSERA_PTXAS": "/bin/true"})
+    assert done.returncode == 1 and "ptxas wrote no cubin for sm_90a" in done.stderr
+    assert "/bin/true" in done.stderr and not (tmp_path / "x.cubin").exists()

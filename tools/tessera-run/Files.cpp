@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <unistd.h>
 
 using namespace tessera;
@@ -18,7 +19,8 @@ static Status cannotWrite(const std::string &path, const std::string &why) {
   return Status::error("cannot write '" + path + "': " + why);
 }
 
-Result<std::string> run::readFile(const std::string &path) {
+Result<std::string> run::readFile(const std::string &path,
+                                  const std::string &start, size_t limit) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored))
     return Status::error("cannot read '" + path +
@@ -28,9 +30,24 @@ Result<std::string> run::readFile(const std::string &path) {
   if (!file)
     return Status::error("cannot open '" + path +
                          "': " + std::strerror(errno ? errno : ENOENT));
-  std::ostringstream stream;
-  stream << file.rdbuf();
-  return stream.str();
+  std::string bytes(std::min(start.size(), limit), '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  if (bytes != start)
+    return bytes;
+  constexpr size_t chunk = 1 << 20;
+  while (file && bytes.size() < limit) {
+    size_t had = bytes.size(), more = std::min(chunk, limit - had);
+    bytes.resize(had + more);
+    file.read(&bytes[had], static_cast<std::streamsize>(more));
+    bytes.resize(had + static_cast<size_t>(file.gcount()));
+  }
+  return bytes;
+}
+
+bool run::isSameFile(const std::string &a, const std::string &b) {
+  std::error_code error;
+  return fs::is_regular_file(a, error) && fs::equivalent(a, b, error) && !error;
 }
 
 Status run::checkWritable(const std::string &path) {
@@ -77,4 +94,21 @@ Status run::writeFile(const std::string &path, const std::string &bytes) {
   if (!status.ok())
     fs::remove(temporary, error);
   return status;
+}
+
+Status run::checkStandardStreams() {
+  if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
+    return Status::error("standard output is closed");
+  for (int stream : {STDIN_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) == -1) // The lowest that is free is opened.
+      (void)!open("/dev/null", O_RDWR);
+  return Status::success();
+}
+
+Status run::flushOutput() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout))
+    return Status::success();
+  return Status::error(std::string("cannot write standard output: ") +
+                       std::strerror(errno ? errno : EIO));
 }

@@ -3,6 +3,8 @@
 
 #include "Files.h"
 
+#include <algorithm>
+
 using namespace tessera;
 using rt::Result;
 using rt::Status;
@@ -11,6 +13,7 @@ namespace {
 
 constexpr char magic[] = "\x93NUMPY\x01";
 constexpr size_t preambleBytes = 10; // Magic, two version bytes, a u16 size.
+constexpr size_t maxHeaderBytes = 65535;
 
 const char *descriptor(abi::DType dtype) {
   switch (dtype) {
@@ -46,30 +49,87 @@ std::string header(abi::DType dtype, const std::vector<int64_t> &shape) {
          "', 'fortran_order': False, 'shape': " + tuple(shape) + ", }";
 }
 
+/// What a file's header says. Texts are as in the file.
+struct Header {
+  std::string descriptor, shape;
+  bool isFortran = false;
+};
+
+/// What follows `key` in `text` up to `end`; empty if there is none.
+std::string valueOf(const std::string &text, const std::string &key, char end) {
+  size_t begin = text.find(key);
+  if (begin == std::string::npos)
+    return "";
+  begin += key.size();
+  size_t stop = text.find(end, begin);
+  if (stop == std::string::npos)
+    return "";
+  return text.substr(begin, std::min<size_t>(stop - begin, 100));
+}
+
+Header parse(const std::string &text) {
+  Header header;
+  header.descriptor = valueOf(text, "'descr': '", '\'');
+  header.isFortran = valueOf(text, "'fortran_order': ", ',') == "True";
+  header.shape = "(" + valueOf(text, "'shape': (", ')') + ")";
+  return header;
+}
+
+/// What is wrong with an array for `dtype` and `shape`, and how a NumPy array
+/// `a` is made right; or "".
+std::string mismatch(const Header &header, abi::DType dtype,
+                     const std::vector<int64_t> &shape) {
+  std::string wanted = descriptor(dtype);
+  // What ml_dtypes saves bf16 as, whose bits they are.
+  bool isBits = dtype == abi::DType::BF16 &&
+                (header.descriptor == "<V2" || header.descriptor == "|V2");
+  if (header.descriptor != wanted && !isBits) {
+    std::string got =
+        header.descriptor.empty() ? "fields" : "'" + header.descriptor + "'";
+    bool isBig = header.descriptor.rfind('>', 0) == 0;
+    return "holds " + got + (isBig ? ", which is big-endian" : "") +
+           ", expected little-endian " + abi::toString(dtype) +
+           (dtype == abi::DType::BF16
+                ? ", saved by ml_dtypes ('<V2') or as its bits ('<u2'); save "
+                  "a.astype(ml_dtypes.bfloat16).view(np.uint16)"
+                : ", '" + wanted + "'; save a.astype('" + wanted + "')");
+  }
+  if (header.shape != tuple(shape))
+    return "has shape " + header.shape + ", expected " + tuple(shape);
+  if (header.isFortran)
+    return "is in Fortran order (columns first), expected C order (rows "
+           "first); save np.ascontiguousarray(a)";
+  return "";
+}
+
 } // namespace
 
 Result<std::string> run::readNpy(const std::string &path, abi::DType dtype,
                                  const std::vector<int64_t> &shape) {
-  Result<std::string> file = readFile(path);
+  size_t size = abi::numElements(shape) * abi::sizeOf(dtype);
+  // One byte more than there may be shows that there are too many.
+  Result<std::string> file =
+      readFile(path, magic, preambleBytes + maxHeaderBytes + size + 1);
   if (!file.ok())
     return file.status();
   const std::string &bytes = *file;
   if (bytes.size() < preambleBytes || bytes.compare(0, 7, magic) != 0)
-    return Status::error("'" + path + "' is not an .npy file of version 1");
+    return Status::error("'" + path +
+                         "' is not an .npy file of version 1, which np.save "
+                         "writes");
   size_t headerBytes = static_cast<unsigned char>(bytes[8]) +
                        256 * static_cast<unsigned char>(bytes[9]);
   if (bytes.size() < preambleBytes + headerBytes)
     return Status::error("'" + path + "' is cut short");
-  std::string got = bytes.substr(preambleBytes, headerBytes);
-  got.erase(got.find_last_not_of(" \n") + 1);
-  // NumPy always writes its header in this form.
-  std::string expected = header(dtype, shape);
-  if (got != expected)
-    return Status::error("'" + path + "' holds " + got + ", expected " +
-                         expected);
+  std::string problem =
+      mismatch(parse(bytes.substr(preambleBytes, headerBytes)), dtype, shape);
+  if (!problem.empty())
+    return Status::error("'" + path + "' " + problem);
   std::string data = bytes.substr(preambleBytes + headerBytes);
-  size_t size = abi::numElements(shape) * abi::sizeOf(dtype);
-  if (data.size() != size)
+  if (data.size() > size)
+    return Status::error("'" + path + "' has more than the " +
+                         std::to_string(size) + " bytes of data expected");
+  if (data.size() < size)
     return Status::error("'" + path + "' has " + std::to_string(data.size()) +
                          " bytes of data, expected " + std::to_string(size));
   return data;

@@ -8,7 +8,8 @@
 
 namespace tessera::run {
 
-/// Reads an array that must have `dtype` and `shape`. bf16 is kept as '<u2'.
+/// Reads an array that must have `dtype` and `shape`. Of bf16 the bits are
+/// kept, as '<u2'; ml_dtypes' '<V2' is read too.
 rt::Result<std::string> readNpy(const std::string &path, abi::DType dtype,
                                 const std::vector<int64_t> &shape);
 /// Writes an array; the file is there whole or not at all.

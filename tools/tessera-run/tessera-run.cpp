@@ -5,8 +5,10 @@
 #include "Options.h"
 #include "Values.h"
 #include "tessera-rt/Program.h"
+#include "tessera/ABI/PlanCodec.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -94,11 +96,20 @@ static std::string outputFile(const Options &options, size_t index) {
   return options.outputPrefix + std::to_string(index) + ".npy";
 }
 
-/// Fails where an output cannot be written, before anything runs.
+/// Fails where an output cannot be written, or would be over what is read,
+/// before anything runs.
 static Status checkOutput(const Options &options, size_t index) {
-  return options.outputPrefix.empty()
-             ? Status::success()
-             : checkWritable(outputFile(options, index));
+  if (options.outputPrefix.empty())
+    return Status::success();
+  std::string path = outputFile(options, index);
+  std::vector<std::string> read = options.inputs;
+  read.push_back(options.artefact);
+  for (const std::string &file : read)
+    if (isSameFile(file, path))
+      return Status::error("output " + std::to_string(index) + ", '" + path +
+                           "', would overwrite '" + file +
+                           "', which is read; choose another --outputs");
+  return checkWritable(path);
 }
 
 /// What each kernel's accesses cost, where the device has counted.
@@ -141,7 +152,8 @@ static void printTimes(const Executable &executable,
 }
 
 static Status runArtefact(const Options &options) {
-  Result<std::string> bytes = readFile(options.artefact);
+  const std::string magic(abi::artefactMagic, sizeof abi::artefactMagic);
+  Result<std::string> bytes = readFile(options.artefact, magic, SIZE_MAX);
   if (!bytes.ok())
     return bytes.status();
   Result<abi::Artefact> artefact =
@@ -211,16 +223,38 @@ static void reportNoMemory() {
   std::_Exit(1);
 }
 
+/// With control characters as \xNN: a file's name and what is in it may hold
+/// any.
+static std::string printable(const std::string &text) {
+  std::string result;
+  for (unsigned char c : text) {
+    char escaped[8];
+    std::snprintf(escaped, sizeof escaped, "\\x%02x", c);
+    result += c < 0x20 || c == 0x7f ? escaped : std::string(1, c);
+  }
+  return result;
+}
+
+static Status runTool(int argc, char **argv) {
+  if (Status status = checkStandardStreams(); !status.ok())
+    return status;
+  Result<Options> options = parseOptions(argc, argv);
+  if (!options.ok())
+    return options.status();
+  if (options->help)
+    std::fputs(usage, stdout);
+  else if (Status status = runArtefact(*options); !status.ok())
+    return status;
+  return flushOutput();
+}
+
 int main(int argc, char **argv) {
   std::set_new_handler(reportNoMemory);
-  Result<Options> options = parseOptions(argc, argv);
-  if (options.ok() && options->help) {
-    std::fputs(usage, stdout);
-    return 0;
-  }
-  Status status = options.ok() ? runArtefact(*options) : options.status();
+  Status status = runTool(argc, argv);
   if (status.ok())
     return 0;
-  std::fprintf(stderr, "tessera-run: error: %s\n", status.message().c_str());
+  std::fflush(stdout); // What was found out comes before what went wrong.
+  std::fprintf(stderr, "tessera-run: error: %s\n",
+               printable(status.message()).c_str());
   return 1;
 }

@@ -153,6 +153,15 @@ FailureOr<Cubin> tessera::assembleCubin(StringRef ptx, StringRef chip,
   }
   Cubin cubin;
   std::string bytes = readFile(object.path);
+  if (!StringRef(bytes).starts_with("\x7f"
+                                    "ELF")) {
+    InFlightDiagnostic error = emitError(loc)
+                               << "ptxas wrote no cubin for " << chip
+                               << ", though it says that it succeeded";
+    error.attachNote() << "it is '" << ptxas << "'"
+                       << (log.empty() ? "" : "; it says: ") << log;
+    return failure();
+  }
   cubin.bytes.assign(bytes.begin(), bytes.end());
   parsePtxasReport(log, cubin);
   return cubin;

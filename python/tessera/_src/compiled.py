@@ -184,5 +184,9 @@ def load_artefact(path: str | os.PathLike, device: str | None = None,
     try:
         return LoadedArtefact(data, device, threads)
     except CheckpointError as error:
-        raise CheckpointError("TS6004", f"{path}: {error.message}",
-                              hint="write it again with tessera-compile or .save()") from None
+        # A whole artefact that another device runs is no better for being written again.
+        is_unreadable = any(word in error.message for word in ("damaged", "not a Tessera", "format version"))
+        raise CheckpointError(
+            "TS6004", f"{path}: {error.message}",
+            hint="write it again with tessera-compile or .save()" if is_unreadable else None,
+        ) from None

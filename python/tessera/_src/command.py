@@ -65,9 +65,7 @@ def load_function(where: str) -> JittedFunction:
     except TesseraError:
         raise
     except SystemExit as end:
-        raise ConfigError("TS4009", f"{path} ends Python while it is imported: exit({end.code!r})",
-                          hint='put what a script does under if __name__ == "__main__":',
-                          location=_place_of(end, path)) from None
+        raise _ended(f"{path} ends Python while it is imported", end, path) from None
     except Exception as error:
         raise ConfigError("TS4009", f"{path} does not import: {type(error).__name__}: {error}",
                           location=_place_of(error, path)) from None
@@ -77,6 +75,12 @@ def load_function(where: str) -> JittedFunction:
         raise ConfigError("TS4009", f"function '{name}' of {path} {what}", choices=list(functions),
                           hint=did_you_mean(name, functions), location=NOWHERE)
     return functions[name]
+
+
+def _ended(what: str, end: SystemExit, path: str) -> ConfigError:
+    """A program that ends Python, even with 0, has not been compiled."""
+    return ConfigError("TS4009", f"{what}: exit({end.code!r})", location=_place_of(end, path),
+                       hint='put what a script does under if __name__ == "__main__":')
 
 
 def _place_of(error: BaseException, path: str) -> Location:
@@ -105,12 +109,14 @@ def parse_shapes(text: str) -> dict[str, int]:
     return result
 
 
-def _trace(function: JittedFunction, dims: dict[str, int]) -> Lowered | None:
+def _trace(function: JittedFunction, dims: dict[str, int], path: str) -> Lowered | None:
     """The program; None after showing what the user's function raised, by the user's frames."""
     try:
         return function.lower_annotated(dims)
     except TesseraError:
         raise
+    except SystemExit as end:
+        raise _ended(f"{function.__name__} ends Python while it is traced", end, path) from None
     except Exception as error:
         chain: list[BaseException] = []
         cause: BaseException | None = error
@@ -213,7 +219,7 @@ def _compile(options: argparse.Namespace) -> int:
     if options.forbid_implicit:
         function.compile_options = check_compile_options(
             {"forbidImplicit": options.forbid_implicit.split(",")})
-    lowered = _trace(function, parse_shapes(options.shapes))
+    lowered = _trace(function, parse_shapes(options.shapes), options.function.rpartition(":")[0])
     if lowered is None:
         return 1
     data, report = _interruptibly(lambda: _output(lowered, options.emit, options.jobs))

@@ -2,7 +2,7 @@
 """Compiles a function ahead of time: python -m tessera.compile module.py:function.
 
 The function is decorated with ts.jit; its arguments' shapes come from MeshTensor annotations, with
-names sized by --shapes B=8,D=64. tessera-compile runs this for such inputs.
+names sized by --shapes B=8,D=64. tessera-compile does the same for such inputs.
 """
 
 import sys

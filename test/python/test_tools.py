@@ -87,6 +87,14 @@ def test_a_module_that_ends_python_is_no_success(code, tool, tmp_path):
     assert "m.py:2" in done.stderr and "__main__" in done.stderr
 
 
+@needs_compiler
+def test_what_a_program_prints_is_no_part_of_the_output(tool, tmp_path):
+    (tmp_path / "m.py").write_text("print('loaded')\n" + PROGRAM.replace("    r", "    print('traced')\n    r"))
+    done = tool("tessera-compile", "m.py:f", "--shapes=B=4", "--emit=local")
+    assert done.returncode == 0 and done.stderr == "loaded\ntraced\n"
+    assert done.stdout.startswith("module") and "loaded" not in done.stdout
+
+
 def test_a_function_that_ends_python_is_no_success(tool, tmp_path):
     (tmp_path / "m.py").write_text(PROGRAM.replace("    return", "    exit(0)\n    return"))
     done = tool("tessera-compile", "m.py:f", "--shapes=B=4", "-o", "m.tsa")

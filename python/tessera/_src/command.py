@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -214,12 +215,14 @@ def _compile(options: argparse.Namespace) -> int:
     if options.emit in STAGES:
         check_stage(options.emit, options.target)
     _check_outputs(options)
-    function = load_function(options.function)
-    function.target = options.target
-    if options.forbid_implicit:
-        function.compile_options = check_compile_options(
-            {"forbidImplicit": options.forbid_implicit.split(",")})
-    lowered = _trace(function, parse_shapes(options.shapes), options.function.rpartition(":")[0])
+    with contextlib.redirect_stdout(sys.stderr):  # What the user's program prints is no output.
+        function = load_function(options.function)
+        function.target = options.target
+        if options.forbid_implicit:
+            function.compile_options = check_compile_options(
+                {"forbidImplicit": options.forbid_implicit.split(",")})
+        dims = parse_shapes(options.shapes)
+        lowered = _trace(function, dims, options.function.rpartition(":")[0])
     if lowered is None:
         return 1
     data, report = _interruptibly(lambda: _output(lowered, options.emit, options.jobs))

@@ -156,6 +156,23 @@ def test_programs_on_disk_are_told_apart_by_compiler_and_processor(machine, monk
     assert machine.compiled == 3
 
 
+def test_programs_on_disk_are_told_apart_by_the_ptxas_that_assembles_them(machine, monkeypatch, tmp_path):
+    def call(target):
+        ts.jit(lambda x: x + 1, device="null", target=target)(F32)
+
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+    compiled = []
+    for name in ("a", "b", "a", "b"):
+        monkeypatch.setenv("TESSERA_PTXAS", str(tmp_path / name))
+        call("cuda:sm_90a"), call("cpu")
+        compiled.append(machine.compiled)
+    assert compiled == [2, 3, 3, 3]
+    (tmp_path / "b").write_text("#!/bin/sh\n# Another version at the same place.\n")
+    call("cuda:sm_90a"), call("cpu")
+    assert machine.compiled == 4
+
+
 def test_the_compiler_is_told_apart_by_the_build_id_of_its_file(tmp_path):
     assert f"tessera-{native.compiler_version()}-llvm" in native._compiler_version()
     library = native.library_path("libtessera_compiler.so").read_bytes()
@@ -261,6 +278,36 @@ def test_static_arguments_select_programs_by_value(machine):
         f(X, [])
 
 
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    factor: object
+
+
+@pytest.mark.parametrize("first, second", [
+    (2, 2.0), (1, True), (0.0, -0.0), ((2,), (2.0,)), ((1,), (True,)), (((0.0,),), ((-0.0,),)),
+    (Scale(1), Scale(1.0)), (Scale((1,)), Scale((True,))), (frozenset({1}), frozenset({1.0})),
+    (np.float32(1), np.float64(1)), ((math.nan,), (-math.nan,)), (0j, complex(-0.0, 0)),
+], ids=repr)
+def test_static_values_of_unlike_types_or_bits_have_their_own_programs(first, second, machine):
+    seen = []
+    f = ts.jit(lambda x, s: (seen.append(s), x)[1], static_argnames="s")
+    for value in (first, second, first, second):
+        f(X, value)
+    assert len(seen) == 2 and seen[0] is first and seen[1] is second
+
+
+def test_static_values_equal_by_a_rule_of_their_own_share_a_program(machine):
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        name: str
+        cached: list = dataclasses.field(default_factory=list, compare=False)
+
+    seen = []
+    f = ts.jit(lambda x, s: (seen.append(s), x)[1], static_argnames="s")
+    f(X, Options("a", [1])), f(X, Options("a", [2])), f(X, Options("b"))
+    assert [s.name for s in seen] == ["a", "b"]
+
+
 def test_arguments_after_a_static_one_keep_their_place(machine):
     f = ts.jit(lambda mode, x, y: x - y, static_argnums=0)
     np.testing.assert_array_equal(f("a", X, X * 2), -X)
@@ -292,6 +339,20 @@ def test_damaged_cache_entries_are_ignored(machine):
         entry.write_bytes(damage)
         np.testing.assert_array_equal(compiled(), X + 2)
     assert machine.compiled == 5
+
+
+def test_every_damaged_byte_of_a_cache_entrys_head_is_noticed(machine):
+    key = "0" * 64
+    cache.store(key, b"artefact", {"arguments": []})
+    entry = cache.directory() / key
+    whole = entry.read_bytes()
+    assert cache.load(key) == (b"artefact", {"arguments": []})
+    for position in range(whole.index(b"{")):
+        for flip in (0x01, 0x11, 0x80, 0xFF):
+            damaged = bytearray(whole)
+            damaged[position] ^= flip
+            entry.write_bytes(damaged)
+            assert cache.load(key) is None, position
 
 
 def test_arrays_are_placed_once_and_numpy_arguments_never(machine):
@@ -388,10 +449,10 @@ def _per_call(function, *args, calls=200):
     function(*args)
     best = math.inf
     for _ in range(5):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         for _ in range(calls):
             function(*args)
-        best = min(best, (time.perf_counter() - begin) / calls)
+        best = min(best, (time.thread_time() - begin) / calls)
     return best
 
 

@@ -21,7 +21,9 @@ from typing import Any
 
 from tessera._src.files import write_whole
 
-_MAGIC = b"TSCACHE1"
+# An entry: this, the CRC-32 of all that follows, the size of the report (8 bytes), the report, the
+# artefact.
+_MAGIC = b"TSCACHE2"
 DEFAULT_LIMIT = 1 << 30
 
 
@@ -69,9 +71,9 @@ def load(key: str) -> tuple[bytes, dict] | None:
     if data[: len(_MAGIC)] != _MAGIC or len(data) < header:
         return None
     check = int.from_bytes(data[len(_MAGIC) : len(_MAGIC) + 4], "little")
-    size = int.from_bytes(data[len(_MAGIC) + 4 : header], "little")
-    if zlib.crc32(data[header:]) != check:
+    if zlib.crc32(data[len(_MAGIC) + 4 :]) != check:
         return None
+    size = int.from_bytes(data[len(_MAGIC) + 4 : header], "little")
     with contextlib.suppress(OSError):
         os.utime(place / key)  # The order in which entries are deleted.
     return data[header + size :], json.loads(data[header : header + size])
@@ -83,8 +85,8 @@ def store(key: str, artefact: bytes, report: dict) -> None:
     if place is None:
         return
     text = json.dumps(report).encode()
-    body = text + artefact
-    head = _MAGIC + zlib.crc32(body).to_bytes(4, "little") + len(text).to_bytes(8, "little")
+    body = len(text).to_bytes(8, "little") + text + artefact
+    head = _MAGIC + zlib.crc32(body).to_bytes(4, "little")
     try:
         place.mkdir(parents=True, exist_ok=True)
         write_whole(place / key, head + body)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src import targets, tree
+from tessera._src import static_values, targets, tree
 from tessera._src.annotations import Unifier
 from tessera._src.array import Array
 from tessera._src.compiled import Compiled
@@ -75,11 +75,10 @@ class JittedFunction:
             args, kwargs, statics = self.signature.separate(args, kwargs)
             leaves, structure = tree.flatten((args, kwargs))
             kinds = tuple([_kind(leaf) for leaf in leaves])
-            # 1, 1.0 and True are equal, and different programs.
-            key = (structure, kinds, statics, tuple([type(v) for _, v in statics]), mesh)
+            key = (structure, kinds, static_values.key_of(statics) if statics else None, mesh)
             compiled = self._compiled.get(key)
             if compiled is None:
-                compiled = self._compile(key, leaves)
+                compiled = self._compile(key, leaves, statics)
             if array_key is not None:
                 self._compiled_for_arrays[array_key] = compiled
             compiled.used = next(_clock)
@@ -91,9 +90,9 @@ class JittedFunction:
         """In a class, a method: the instance is its first argument."""
         return self if instance is None else BoundFunction(self, instance)
 
-    def _compile(self, key: tuple, leaves: Sequence[Any]) -> Compiled:
+    def _compile(self, key: tuple, leaves: Sequence[Any], statics: tuple) -> Compiled:
         """The program for a new kind of arguments; one thread makes it, others wait."""
-        structure, _, statics, _, mesh = key
+        structure, _, _, mesh = key
         with self._lock:
             compiled = self._compiled.get(key)
             if compiled is None:

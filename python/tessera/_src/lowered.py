@@ -92,7 +92,8 @@ class Lowered:
         targets.check_fits(device, self.target)
         targets.check_threads(threads)
         options = {"target": self.target, **self.options}
-        key = cache.key_of(self.program.text, options, native.compiler_version(), cache.machine())
+        key = cache.key_of(self.program.text, options, native.compiler_version(), cache.machine(),
+                           targets.assembler_of(self.target))
         known = cache.load(key)
         if known is None:
             known = self._compile("artefact")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Any
 
 from tessera._src import native
@@ -87,6 +89,21 @@ def stages_of(target: str) -> tuple[str, ...]:
     """The stages a program for this target goes through."""
     left_out = _ONLY_GPU if kind_of(target) == "cpu" else _ONLY_CPU
     return tuple(stage for stage in STAGES if stage not in left_out)
+
+
+def assembler_of(target: str) -> list[Any]:
+    """What tells apart the ptxas that a target's kernels are assembled by; empty for other targets.
+
+    Path, size and time of its file: asking it for its version takes longer than finding a program.
+    """
+    if kind_of(target) != "cuda":
+        return []
+    path = os.environ.get("TESSERA_PTXAS") or shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
+    try:
+        status = os.stat(path)
+    except OSError:
+        return [path]
+    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
 
 
 def check_stage(stage: str, target: str) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Arrays go to and from NumPy and DLPack, without copies where possible."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -36,11 +37,46 @@ def test_arrays_are_read_only_and_behave_like_numpy():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(x)).numpy(), x.numpy())
 
 
+def test_copies_and_pickles_keep_the_layout():
+    layout = ts.NamedSharding(ts.make_mesh({"tp": 2}), ts.P("tp", ts.UNCONSTRAINED))
+    x = ts.device_put(np.ones((4, 3), np.float32), layout)
+    for again in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert again.sharding == layout and again.sharding.spec.dims[1] is ts.UNCONSTRAINED
+        np.testing.assert_array_equal(again, x)
+
+
+def test_a_list_of_axes_in_a_layout_is_a_tuple_of_them():
+    mesh = ts.make_mesh({"tp": 2})
+    assert ts.P(["tp"], None) == ts.P(("tp",), None)
+    x = ts.device_put(np.ones((2, 4), np.float32), ts.NamedSharding(mesh, ts.P(["tp"])))
+    assert hash(x.sharding) == hash(ts.NamedSharding(mesh, ts.P(("tp",))))
+    assert "[{tp}, {}]" in ts.jit(lambda x: x, mesh=mesh).lower(x).as_text()
+
+
 def test_dlpack_round_trips_without_a_copy():
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     y = ts.from_dlpack(x)
     assert np.shares_memory(y.numpy(), x)
     assert np.shares_memory(np.from_dlpack(y), x)
+
+
+def test_readers_of_dlpack_see_that_an_array_does_not_change():
+    x = ts.array(np.zeros(3, np.float32))
+    assert not np.from_dlpack(x).flags.writeable
+    assert not np.shares_memory(np.from_dlpack(OlderReader(x)), x)
+
+
+class OlderReader:
+    """Asks for an array as programs did before DLPack 1.0, which has no mark for read-only ones."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__()
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
 
 
 def test_torch_tensors_share_memory_bf16_included():
@@ -85,11 +121,21 @@ def test_methods_of_numpy_work_on_results():
         x.summ()
 
 
+def test_device_put_keeps_what_was_given():
+    given = np.zeros(3, np.float32)
+    x = ts.device_put({"w": given})["w"]
+    given[0] = 50
+    assert x.sum() == 0 and np.shares_memory(ts.device_put(x), x)
+    assert given.flags.writeable and ts.asarray(given).sum() == 50 and given.flags.writeable
+
+
 def test_arrays_do_not_change_behind_their_pieces():
     x = ts.array(np.zeros(3))
+    with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+        np.asarray(x).flags.writeable = True
     for view in (np.asarray(x), x[:2], x.reshape(3, 1)):
         with pytest.raises(ValueError, match="read-only"):
             view[0] = 1
-    copy = np.array(x)
-    copy[0] = 1
+    changed = np.array(x)
+    changed[0] = 1
     assert x.sum() == 0

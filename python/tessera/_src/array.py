@@ -38,11 +38,15 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     arrays (sum, T, reshape, astype, tolist, ...) on it give NumPy arrays. Weights
     that are Arrays are cut once for the layout that a compiled function wants; NumPy arguments are
     cut at every call, since they may have changed.
+
+    DLPack exports it without a copy too, marked as read-only, which torch does not heed: clone what
+    shall change. A reader of DLPack before 1.0, which has no such mark, gets a copy.
     """
 
     __slots__ = ("_host", "_placed", "sharding", "__weakref__")
 
     def __init__(self, host: np.ndarray, sharding: NamedSharding | None = None):
+        host.flags.writeable = False  # For what shares memory with others, `host` is a view.
         self._host = host
         self._placed: dict[tuple, Any] = {}
         self.sharding = sharding
@@ -74,9 +78,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
 
     def numpy(self) -> np.ndarray:
         """A read-only view."""
-        view = self._host.view()
-        view.flags.writeable = False
-        return view
+        return self._host.view()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if dtype is not None and np.dtype(dtype) != self._host.dtype:
@@ -93,7 +95,9 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         if self.dtype == dtypes.bf16:
             raise TraceError("TS1021", "NumPy does not export bf16 by DLPack",
                              hint="torch.from_dlpack(np.array(x).view(np.int16)).view(torch.bfloat16)")
-        return self._host.__dlpack__(**options)
+        says_read_only = (options.get("max_version") or (0, 0)) >= (1, 0)
+        host = self._host if says_read_only else self._host.copy()
+        return host.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -132,7 +136,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return f"Array({np.array2string(self._host, threshold=32)}, dtype={dtypes.name_of(self.dtype)})"
 
     def __reduce__(self):
-        return (Array, (self._host,))
+        return (Array, (self._host, self.sharding))
 
 
 @dataclass(frozen=True, init=False)
@@ -198,11 +202,11 @@ def asarray(x: Any, dtype: Any = None) -> Any:
         return creation.asarray_traced(x, dtype)
     if isinstance(x, Array) and (dtype is None or x.dtype == dtypes.canonical(dtype)):
         return x
-    return Array(_host_array(x, dtype, False))
+    return Array(_host_array(x, dtype, False).view())
 
 
 def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) -> Any:
-    """A tree of arrays as Arrays, which compiled functions cut once and keep.
+    """A tree of arrays as Arrays, copied: compiled functions cut them once and keep the pieces.
 
     The sharding, if given, is what jit takes for an argument that has no layout of its own.
     """
@@ -218,7 +222,7 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) ->
                           choices=["a NamedSharding", "a PartitionSpec", "None"])
 
     def put(leaf: Any) -> Array:
-        result = asarray(leaf)
+        result = asarray(leaf) if isinstance(leaf, (Array, Tracer)) else array(leaf)
         if sharding is not None:
             check_spec(sharding.spec, sharding.mesh, result.shape, "the array")
             result = Array(result._host, sharding)
@@ -243,4 +247,4 @@ def from_dlpack(x: Any) -> Array:
             raise TraceError("TS1014", f"a {type(x).__name__} does not pass by DLPack: {error}",
                              hint="move it to the CPU, in an element type that NumPy has") from None
     dtypes.canonical(value.dtype)
-    return Array(np.require(value, requirements=["C"]))
+    return Array(np.require(value, requirements=["C"]).view())

@@ -17,8 +17,8 @@ from tessera._src.errors import ShardingError, did_you_mean
 
 DEVICES = ("cpu", "emulated", "null", "cuda")
 LINKS = ("shm", "nvlink", "pcie", "ib")
-# Devices of the in-process CPU mesh are threads; more than this is a mistake.
-MAX_CPU_DEVICES = 256
+# Of a mesh: one process drives them all. The compiler and the runtime have it as abi::maxDevices.
+MAX_DEVICES = 256
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _state = threading.local()
 
@@ -29,12 +29,19 @@ class _Unconstrained:
     def __repr__(self) -> str:
         return "UNCONSTRAINED"
 
+    def __reduce__(self) -> str:
+        return "UNCONSTRAINED"  # Copies of it are it.
+
 
 UNCONSTRAINED = _Unconstrained()
 
 
 def device_count(device: str = "cpu") -> int:
-    """How many devices of a kind a mesh may have; TESSERA_DEVICE_COUNT overrides it for the CPU."""
+    """How many devices of a kind a mesh may have.
+
+    Of "cuda" as many as there are GPUs; a mesh that names no device may have more, which share the
+    GPUs in turn. Of the others 256, or TESSERA_DEVICE_COUNT if that is less.
+    """
     if device not in DEVICES:
         raise ShardingError("TS2003", f"unknown kind of device {device!r}", choices=DEVICES,
                             hint=did_you_mean(device, DEVICES))
@@ -42,10 +49,11 @@ def device_count(device: str = "cpu") -> int:
         from tessera._src import native
 
         return native.cuda_device_count()
-    text = os.environ.get("TESSERA_DEVICE_COUNT", str(MAX_CPU_DEVICES))
-    if not text.isdigit():
-        raise ShardingError("TS2003", "TESSERA_DEVICE_COUNT is no number of devices", got=text)
-    return int(text)
+    text = os.environ.get("TESSERA_DEVICE_COUNT") or str(MAX_DEVICES)
+    if not (text.isascii() and text.isdigit()):
+        raise ShardingError("TS2003", "TESSERA_DEVICE_COUNT is no number of devices", got=text,
+                            expected=f"1 to {MAX_DEVICES}")
+    return min(int(text), MAX_DEVICES)
 
 
 @dataclass(frozen=True)
@@ -208,7 +216,7 @@ class PartitionSpec:
                         hint="a tensor uses each axis at most once",
                     )
                 seen[axis] = position
-        self.dims = tuple(dims)
+        self.dims = tuple([tuple(dim) if isinstance(dim, list) else dim for dim in dims])
 
     def __iter__(self):
         return iter(self.dims)

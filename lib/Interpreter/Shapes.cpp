@@ -155,8 +155,22 @@ Tensor interpreter::iota(Shape shape, ElementKind kind, int64_t dim,
 // rng
 //===----------------------------------------------------------------------===//
 
-/// Multiples of 2^-24 in [0, 1).
-static double toUniform(uint32_t word) { return (word >> 8) * 0x1p-24; }
+/// Multiples of 2^-bits in [0, 1).
+static double toUniform(uint32_t word, int bits = 24) {
+  return std::ldexp(word >> (32 - bits), -bits);
+}
+
+/// As many bits as `kind` holds without rounding, which might give 1.
+static int uniformBits(ElementKind kind) {
+  switch (kind) {
+  case ElementKind::BF16:
+    return 8;
+  case ElementKind::F16:
+    return 11;
+  default:
+    return 24;
+  }
+}
 
 /// Box-Muller: a pair of words gives a pair of numbers. 1 - u lies in (0, 1],
 /// so that its logarithm is finite.
@@ -188,7 +202,7 @@ Tensor interpreter::random(Distribution distribution, const Tensor &key,
     if (distribution == Distribution::Bits)
       result.ints[i] = wrapTo(kind, words[lane]);
     else if (distribution == Distribution::Uniform)
-      result.floats[i] = roundTo(kind, toUniform(words[lane]));
+      result.floats[i] = toUniform(words[lane], uniformBits(kind));
     else
       result.floats[i] =
           roundTo(kind, toNormal(words[lane & 2], words[lane | 1], lane & 1));

@@ -207,3 +207,30 @@ def test_an_index_outside_of_one_dimension_reads_zero():
 def test_one_hot_rows():
     f = ts.jit(lambda i: ts.nn.one_hot(i, 4))
     np.testing.assert_array_equal(f(np.array([[3], [0]])), np.eye(4, dtype="f4")[[[3], [0]]])
+
+
+DIVIDENDS = [1.0, 6.0, -1.0, 1.0, -6.0, 6.0, -0.0, 0.0, 7.5, -7.5, 0.3, 1e30, 5.0, 1.0, -1.0, 0.0,
+             np.inf, -np.inf, np.nan, 2.0, 6.0, -6.0]
+DIVISORS = [0.1, 0.1, np.inf, -np.inf, 3.0, -3.0, 2.0, -2.0, 2.5, 2.5, 0.1, 7.0, np.nan, 0.0, 0.0, 0.0,
+            2.0, 2.0, 2.0, np.inf, -0.1, 0.1]
+
+
+@needs_runtime
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", ["f16", "f32", "f64"])
+def test_floats_are_divided_as_numpy_divides_them_signs_of_zeros_included(dtype):
+    x, y = (np.array(v).astype(dtype.replace("f", "float")) for v in (DIVIDENDS, DIVISORS))
+    whole, rest, by_operator = ts.jit(lambda x, y: (*divmod(x, y), x // y))(x, y)
+    for got, want in zip((whole, rest, by_operator), (*np.divmod(x, y), x // y)):
+        got, is_number = np.asarray(got), ~np.isnan(want)
+        np.testing.assert_array_equal(got, want)
+        assert (np.signbit(got) == np.signbit(want))[is_number].all()
+
+
+@needs_runtime
+def test_quotient_and_remainder_give_the_dividend():
+    x = (RNG.standard_normal(5000) * 100).astype(np.float32)
+    y = RNG.choice(np.array([0.1, -0.1, 0.7, 3.0, -1e-3], np.float32), 5000)
+    whole, rest = (np.asarray(r, np.float64) for r in ts.jit(lambda x, y: divmod(x, y))(x, y))
+    assert (np.abs(rest) < np.abs(y)).all() and ((rest == 0) | (np.signbit(rest) == np.signbit(y))).all()
+    np.testing.assert_allclose(whole * y + rest, x, rtol=1e-6, atol=1e-7)

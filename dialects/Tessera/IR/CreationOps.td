@@ -48,10 +48,11 @@ def Tessera_RngOp : Tessera_ComputeOp<"rng"> {
     words of `key` (their low 32 bits) and i, by Philox4x32-10 with counter
     (i / 4 mod 2^32, i / 2^34, 0, 0): the word i % 4. So the numbers are the same
     for every layout and mesh.
-    uniform: u = (w >> 8) * 2^-24 for a word w, in [0, 1); normal: Box-Muller on
-    the pairs of words (0,1) and (2,3): with r = sqrt(-2 ln(1 - u_a)) and
-    t = 2 pi u_b the numbers are r cos t and r sin t; bits: the word itself
-    (element type ui32 or i32).
+    uniform: the top bits of the word, (w >> (32 - b)) * 2^-b with b = 8 for
+    bf16, 11 for f16, else 24: in [0, 1) without rounding; normal: Box-Muller on
+    the pairs of words (0,1) and (2,3): with u = (w >> 8) * 2^-24,
+    r = sqrt(-2 ln(1 - u_a)) and t = 2 pi u_b the numbers are r cos t and
+    r sin t; bits: the word itself (element type ui32 or i32).
     `offsets` are the logical indices of the local value's first element, one per
     dimension; absent before partitioning.
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011.

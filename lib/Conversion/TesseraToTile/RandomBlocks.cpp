@@ -25,7 +25,7 @@ private:
   Value keyWord(int64_t index);
   Words scramble(Value block, Value firstKey, Value secondKey);
   Value ownWord(const Words &words, Value lane);
-  Value unit(Value word);
+  Value unit(Value word, int bits = 24);
   Value normal(const Words &words, Value lane);
 
   Value number(int64_t value) {
@@ -74,6 +74,13 @@ private:
   Type i64;
 };
 
+/// As many bits as the type holds without rounding, which might give 1.
+static int uniformBits(Type type) {
+  unsigned digits =
+      cast<FloatType>(getElementTypeOrSelf(type)).getFPMantissaWidth();
+  return std::min(digits, 24u);
+}
+
 Value BlockEmitter::emitRng(RngOp op, const BlockBox &box) {
   return RngBlock(*this, op, box).emit();
 }
@@ -90,8 +97,9 @@ Value BlockEmitter::RngBlock::emit() {
   case RngDistribution::bits:
     return narrow(ownWord(words, lane));
   case RngDistribution::uniform:
-    return emitter.emitConvert(unit(ownWord(words, lane)), realType(),
-                               getElementTypeOrSelf(op.getType()));
+    return emitter.emitConvert(
+        unit(ownWord(words, lane), uniformBits(op.getType())), realType(),
+        getElementTypeOrSelf(op.getType()));
   case RngDistribution::normal:
     return emitter.emitConvert(normal(words, lane), realType(),
                                getElementTypeOrSelf(op.getType()));
@@ -159,13 +167,13 @@ Value BlockEmitter::RngBlock::ownWord(const Words &words, Value lane) {
   return word;
 }
 
-/// The top 24 bits over 2^24, in [0, 1).
-Value BlockEmitter::RngBlock::unit(Value word) {
-  Value bits =
+/// The top bits over 2^bits, in [0, 1).
+Value BlockEmitter::RngBlock::unit(Value word, int bits) {
+  Value numerator =
       arith::SIToFPOp::create(builder, loc, emitter.tileType(shape, realType()),
-                              narrow(shiftRight(word, 8)));
-  Value scale = emitter.splatNumber(shape, realType(), std::ldexp(1.0, -24));
-  return arith::MulFOp::create(builder, loc, bits, scale);
+                              narrow(shiftRight(word, 32 - bits)));
+  Value scale = emitter.splatNumber(shape, realType(), std::ldexp(1.0, -bits));
+  return arith::MulFOp::create(builder, loc, numerator, scale);
 }
 
 /// Box-Muller on the words of the element's pair: sqrt(-2 ln(1 - u)) times the

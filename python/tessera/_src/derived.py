@@ -43,9 +43,10 @@ from tessera._src.elementwise import (
     square,
     subtract,
     where,
+    widened,
 )
 from tessera._src.errors import TraceError
-from tessera._src.operands import lift, promote_operands
+from tessera._src.operands import convert, lift, promote_operands
 from tessera._src.tracer import Tracer
 
 
@@ -67,8 +68,8 @@ def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
     """x rounded to so many decimals, halves to the even neighbour."""
     value = lift(x)
     if decimals:
-        scale = 10.0**decimals
-        return divide(round(multiply(as_float(value), scale)), scale)
+        scale, real = 10.0**decimals, as_float(value)
+        return convert(divide(round(multiply(widened(real), scale)), scale), real.dtype)
     if not dtypes.is_float(value.dtype):
         return floor(value)
     low = floor(value)
@@ -90,7 +91,7 @@ def isinf(x: Any) -> Tracer:
 
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tracer:
     """Whether |x - y| <= atol + rtol * |y|; infinities are close to themselves, NaN to nothing."""
-    a, b = (as_float(v) for v in promote_operands([x, y]))
+    a, b = (widened(as_float(v)) for v in promote_operands([x, y]))
     near = less_equal(abs(subtract(a, b)), add(multiply(abs(b), rtol), atol))
     return logical_or(equal(a, b), logical_and(near, isfinite(b)))
 
@@ -131,12 +132,14 @@ def reciprocal(x: Any) -> Tracer:
 
 def log2(x: Any) -> Tracer:
     """Logarithm to base 2."""
-    return multiply(log(x), 1 / math.log(2))
+    value = as_float(lift(x))
+    return convert(multiply(log(widened(value)), 1 / math.log(2)), value.dtype)
 
 
 def exp2(x: Any) -> Tracer:
     """2 to the power x."""
-    return exp(multiply(as_float(lift(x)), math.log(2)))
+    value = as_float(lift(x))
+    return convert(exp(multiply(widened(value), math.log(2))), value.dtype)
 
 
 def log1p(x: Any) -> Tracer:

@@ -41,6 +41,11 @@ def as_number(value: Tracer) -> Tracer:
     return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
 
 
+def widened(value: Tracer) -> Tracer:
+    """The value in what sums and quotients of its type are computed in: f32 for 16-bit floats."""
+    return convert(value, dtypes.f32) if value.dtype in (dtypes.f16, dtypes.bf16) else value
+
+
 def _no_bools(value: Tracer) -> Tracer:
     if value.dtype == dtypes.bool_:
         raise TraceError("TS1031", "booleans have no difference and no negative",
@@ -202,20 +207,37 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tracer:  # noqa: A002 (Num
 def remainder(x: Any, y: Any) -> Tracer:
     """x modulo y with the sign of y, as Python's %."""
     a, b = (as_number(v) for v in promote_operands([x, y]))
-    rest = binary_op("rem", a, b)
-    off = logical_and(not_equal(rest, 0), not_equal(less(rest, 0), less(b, 0)))
-    return where(off, add(rest, b), rest)
+    rest, off = _rest(a, b)
+    whole = where(off, add(rest, b), rest)
+    if not dtypes.is_float(a.dtype):
+        return whole
+    zero = where(less(b, 0), lift(-0.0, a.dtype), 0.0)
+    return where(equal(rest, 0), zero, whole)
 
 
 def floor_divide(x: Any, y: Any) -> Tracer:
-    """The largest integer not above x / y."""
+    """The largest integer not above the exact quotient of x and y: (x - x % y) / y."""
     a, b = (as_number(v) for v in promote_operands([x, y]))
-    if dtypes.is_float(a.dtype):
-        return floor(binary_op("div", a, b))
-    quotient = binary_op("div", a, b)
+    if not dtypes.is_float(a.dtype):
+        _, off = _rest(a, b)
+        quotient = binary_op("div", a, b)
+        return where(off, subtract(quotient, 1), quotient)
+    dtype, a, b = a.dtype, widened(a), widened(b)
+    # As NumPy's npy_floor_divide: x / y may have been rounded up to an integer.
+    rest, off = _rest(a, b)
+    whole = binary_op("div", subtract(a, rest), b)
+    whole = where(off, subtract(whole, 1), whole)
+    low = floor(whole)
+    low = where(greater(subtract(whole, low), 0.5), add(low, 1), low)
+    plain = binary_op("div", a, b)
+    low = where(equal(whole, 0), multiply(plain, 0), low)  # Zero with the quotient's sign.
+    return convert(where(equal(b, 0), plain, low), dtype)
+
+
+def _rest(a: Tracer, b: Tracer) -> tuple[Tracer, Tracer]:
+    """The remainder with the sign of a, and where that is not the sign of b."""
     rest = binary_op("rem", a, b)
-    off = logical_and(not_equal(rest, 0), not_equal(less(rest, 0), less(b, 0)))
-    return where(off, subtract(quotient, 1), quotient)
+    return rest, logical_and(not_equal(rest, 0), not_equal(less(rest, 0), less(b, 0)))
 
 
 def power(x: Any, y: Any) -> Tracer:

@@ -139,6 +139,8 @@ def einsum(spec: str, *operands: Any, preferred_element_type: Any = None) -> Tra
         raise ShapeError("TS3014", f'einsum "{spec}": the result repeats an index or has one that '
                          f"no operand has: {missing or out}")
     value, term = values[0], terms[0]
+    if len(values) == 1 and preferred_element_type is not None:
+        value = convert(value, _same_type(value, value, preferred_element_type)[2])
     for i in range(1, len(values)):
         needed = set(out).union(*terms[i + 1 :])
         value, term = _einsum_pair(value, term, values[i], terms[i], needed,
@@ -167,14 +169,20 @@ def _einsum_pair(a: Tracer, left: str, b: Tracer, right: str, needed: set[str], 
     # An index that only one operand has and nobody needs is summed before.
     lone_a = [i for i, c in enumerate(left) if c not in right and c not in needed]
     lone_b = [i for i, c in enumerate(right) if c not in left and c not in needed]
+    a, b, dtype = _same_type(a, b, dtype)
     if lone_a:
-        a, left = reductions.sum(a, lone_a), "".join(c for c in left if c in right or c in needed)
+        a = reductions.sum(elementwise.widened(a), lone_a)
+        left = "".join(c for c in left if c in right or c in needed)
     if lone_b:
-        b, right = reductions.sum(b, lone_b), "".join(c for c in right if c in left or c in needed)
+        b = reductions.sum(elementwise.widened(b), lone_b)
+        right = "".join(c for c in right if c in left or c in needed)
     if out is None:
         out = "".join(dict.fromkeys(c for c in left + right if c in needed))
-    a, b, dtype = _same_type(a, b, dtype)
-    return _contract(a, b, f"{left},{right}->{out}", dtype), out
+    a, b, wide = _same_type(a, b, None)  # That of the sums, which are not rounded.
+    if not left or not right:
+        return convert(elementwise.multiply(a, b), dtype), left + right
+    product = _contract(a, b, f"{left},{right}->{out}", wide if lone_a or lone_b else dtype)
+    return convert(product, dtype), out
 
 
 def dot(x: Any, y: Any) -> Tracer:

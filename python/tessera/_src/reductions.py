@@ -66,16 +66,20 @@ def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa
 
 def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
     """Arithmetic mean along dimensions (all by default), in `dtype`; of integers in f32."""
-    value = _typed(x, dtype)
-    value = value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
+    value = elementwise.as_float(_typed(x, dtype))
     count = math.prod(value.shape[a] for a in normalise_axes(axis, value.ndim))
-    return elementwise.divide(_reduce("sum", value, axis, keepdims), float(count))
+    total = _reduce("sum", elementwise.widened(value), axis, keepdims)
+    return convert(elementwise.divide(total, float(count)), value.dtype)
 
 
 def var(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:
     """Variance along dimensions (all by default): the divisor is the count less ddof, or 0."""
-    value = lift(x)
-    value = value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
+    value = elementwise.as_float(lift(x))
+    return convert(_wide_var(value, axis, keepdims, ddof), value.dtype)
+
+
+def _wide_var(x: Tracer, axis: Axes, keepdims: bool, ddof: int) -> Tracer:
+    value = elementwise.widened(x)
     axes = normalise_axes(axis, value.ndim)
     count = math.prod(value.shape[a] for a in axes)
     off = elementwise.square(elementwise.subtract(value, mean(value, axes, keepdims=True)))
@@ -84,7 +88,8 @@ def var(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> 
 
 def std(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:
     """Standard deviation along dimensions (all by default)."""
-    return elementwise.sqrt(var(x, axis, keepdims=keepdims, ddof=ddof))
+    value = elementwise.as_float(lift(x))
+    return convert(elementwise.sqrt(_wide_var(value, axis, keepdims, ddof)), value.dtype)
 
 
 def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
@@ -127,6 +132,11 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tracer
 def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
     """log(sum(exp(x))) along dimensions (all by default), without overflow."""
     value = elementwise.as_float(lift(x))
+    return convert(_wide_logsumexp(value, axis, keepdims), value.dtype)
+
+
+def _wide_logsumexp(x: Tracer, axis: Axes, keepdims: bool) -> Tracer:
+    value = elementwise.widened(x)
     axes = normalise_axes(axis, value.ndim)
     top = max(value, axes, keepdims=True)
     finite = elementwise.less(elementwise.abs(top), math.inf)
@@ -147,6 +157,7 @@ def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
     Booleans are summed in i32.
     """
     value = _number(_typed(x, dtype))
+    dtype, value = value.dtype, elementwise.widened(value)
     if axis is None:
         value, axis = shaping.ravel(value), 0
     dim = normalise_axis(axis, value.ndim)
@@ -156,7 +167,7 @@ def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
         low = [(reach if i == dim else 0, 0) for i in range(value.ndim)]
         value = elementwise.add(value, shaping.pad(head, low))
         reach *= 2
-    return value
+    return convert(value, dtype)
 
 
 def diff(x: Any, n: int = 1, axis: int = -1) -> Tracer:
@@ -178,4 +189,6 @@ def softmax(x: Any, axis: int = -1) -> Tracer:
 
 def log_softmax(x: Any, axis: int = -1) -> Tracer:
     """log(softmax(x)) along a dimension, accurate where softmax is near 0."""
-    return elementwise.subtract(x, logsumexp(x, axis, keepdims=True))
+    value = elementwise.as_float(lift(x))
+    wide = elementwise.widened(value)
+    return convert(elementwise.subtract(wide, _wide_logsumexp(wide, axis, True)), value.dtype)

@@ -36,11 +36,32 @@ def _rng(kind: str, words: Any, shape: Any, dtype: np.dtype) -> Tracer:
 
 def uniform(key: Any, shape: Any = (), dtype: Any = dtypes.f32, minval: float = 0.0,
             maxval: float = 1.0) -> Tracer:
-    """Numbers in [minval, maxval); the same for every mesh and layout."""
-    value = _rng("uniform", key, shape, dtypes.f32)
-    if (minval, maxval) != (0.0, 1.0):
-        value = elementwise.add(elementwise.multiply(value, maxval - minval), minval)
-    return convert(value, dtype)
+    """Numbers in [minval, maxval); the same for every mesh and layout.
+
+    Those of [0, 1) are multiples of 2^-24, in f16 of 2^-11 and in bf16 of 2^-8.
+    """
+    wanted = dtypes.canonical(dtype)
+    if not dtypes.is_float(wanted):
+        raise TraceError("TS1020", "uniform numbers are floats", got=dtypes.name_of(wanted),
+                         choices=["f64", "f32", "f16", "bf16"])
+    if (minval, maxval) == (0.0, 1.0) and wanted != dtypes.f64:
+        return _rng("uniform", key, shape, wanted)
+    if not minval < maxval:
+        raise TraceError("TS1020", "uniform numbers are from minval to below maxval",
+                         got=f"minval={minval}, maxval={maxval}")
+    wide = _rng("uniform", key, shape, dtypes.f32)
+    wide = convert(wide, dtypes.f64) if wanted == dtypes.f64 else wide
+    wide = elementwise.add(elementwise.multiply(wide, maxval - minval), minval)
+    # What rounds up to maxval is the number before it.
+    return elementwise.minimum(convert(wide, wanted), _below(maxval, wanted))
+
+
+def _below(limit: float, dtype: np.dtype) -> float:
+    """The largest number of a type that is less than `limit`."""
+    number = np.asarray(limit).astype(dtype)
+    if float(number) >= limit:
+        number = np.nextafter(number, np.asarray(-np.inf).astype(dtype))
+    return float(number)
 
 
 def normal(key: Any, shape: Any = (), dtype: Any = dtypes.f32) -> Tracer:

@@ -60,6 +60,8 @@ Executable::create(abi::Artefact artefact, const ExecutableOptions &options) {
 
   std::string kind = plan.target.substr(0, plan.target.find(':'));
   std::string name = options.device.empty() ? kind : options.device;
+  if (Status status = checkDeviceCount(name, plan.mesh); !status.ok())
+    return status;
   DeviceOptions deviceOptions;
   deviceOptions.count = self->numDevices;
   deviceOptions.pool = self->pool;

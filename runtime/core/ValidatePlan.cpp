@@ -12,8 +12,6 @@ using namespace tessera::abi;
 
 namespace {
 
-constexpr int64_t maxDevices = 4096;
-
 class Validator {
 public:
   explicit Validator(const Artefact &artefact)

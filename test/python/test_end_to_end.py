@@ -7,6 +7,8 @@ import pytest
 import tessera as ts
 import test_tracing
 from conftest import needs_compiler, needs_runtime
+from tessera._src import native
+from tessera._src.mesh import MAX_DEVICES
 
 RNG = np.random.default_rng(11)
 MESHES = [{"tp": 1}, {"tp": 2}, {"dp": 2, "tp": 3}]
@@ -150,3 +152,21 @@ def test_forbidden_collectives_are_errors_at_the_users_line():
     with pytest.raises(ts.CompileError) as caught:
         f.lower(np.ones((2, 4), "f4"), np.ones((4, 2), "f4")).as_text("local")
     assert caught.value.location.file == __file__
+
+
+@needs_compiler
+def test_a_mesh_may_have_as_many_devices_for_the_compiler_as_for_python():
+    text = "module {{ dist.mesh @mesh <[tp = {}]> func.func @main() {{ return }} }}"
+    native.compile_text(text.format(MAX_DEVICES), target="cpu", emit="local")
+    with pytest.raises(ts.CompileError, match=f"mesh has more than {MAX_DEVICES} devices"):
+        native.compile_text(text.format(MAX_DEVICES + 1), target="cpu", emit="local")
+
+
+@needs_runtime
+def test_programs_for_more_devices_than_there_are_do_not_load(tmp_path, monkeypatch):
+    mesh = ts.make_mesh({"tp": 2})
+    path = tmp_path / "two.tsa"
+    ts.jit(lambda x: x + 1, mesh=mesh).lower(np.ones(4, np.float32)).compile().save(path)
+    monkeypatch.setenv("TESSERA_DEVICE_COUNT", "1")
+    with pytest.raises(ts.TesseraError, match="Mesh.tp=2. needs 2 devices, but there are 1 of kind 'cpu'"):
+        ts.load_artefact(path)

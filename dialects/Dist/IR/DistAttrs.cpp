@@ -2,6 +2,8 @@
 // Text form and hashing of meshes, axes and layouts.
 #include "dialects/Dist/IR/Dist.h"
 
+#include "tessera/ABI/PlanFormat.h"
+
 #include "llvm/ADT/Hashing.h"
 
 using namespace mlir;
@@ -261,8 +263,6 @@ void MeshAttr::print(AsmPrinter &printer) const {
 
 LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                Mesh mesh) {
-  // Far above any machine; keeps products of sizes from overflowing.
-  constexpr int64_t maxDevices = 1 << 24;
   int64_t devices = 1;
   for (auto [index, axis] : llvm::enumerate(mesh.axes)) {
     if (axis.size < 1)
@@ -270,8 +270,9 @@ LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                          << axis.size << "; expected at least 1";
     if (mesh.indexOf(axis.name) != static_cast<int>(index))
       return emitError() << "mesh axis '" << axis.name << "' is named twice";
-    if (axis.size > maxDevices / devices)
-      return emitError() << "mesh has more than " << maxDevices << " devices";
+    if (axis.size > abi::maxDevices / devices)
+      return emitError() << "mesh has more than " << abi::maxDevices
+                         << " devices; shrink axis '" << axis.name << "'";
     devices *= axis.size;
   }
   return success();

@@ -16,6 +16,10 @@ namespace tessera::abi {
 /// redundancy. A runtime reads its own version only.
 constexpr uint32_t planVersion = 3;
 
+/// Devices of a mesh, at most: one process drives them all. Python's
+/// MAX_DEVICES is the same number.
+constexpr int64_t maxDevices = 256;
+
 enum class DType : uint8_t { F32, BF16, F16, F64, I32, I64, UI32, I1 };
 /// Bytes of one element in memory; I1 is a byte of 0 or 1.
 inline int64_t sizeOf(DType type) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // NVIDIA GPUs by the driver API. Device d of the mesh runs on GPU d modulo the
-// number of GPUs, each with a stream of its own.
+// number of GPUs, each with a stream of its own: a mesh may have more devices
+// than there are GPUs, which then share one's time and memory.
 #include "CudaDevice.h"
 #include "Gpu.h"
 #include "tessera-rt/Registry.h"

@@ -20,6 +20,13 @@ Result<std::unique_ptr<Device>> createCudaDevice(const DeviceOptions &options);
 Result<std::unique_ptr<Communicator>>
 createInProcessCommunicator(const CommunicatorOptions &options);
 
+/// Fails, saying how many there are and the way out, where a mesh needs more
+/// devices than there are of a kind: TESSERA_DEVICE_COUNT, at most and by
+/// default abi::maxDevices. Devices of kind cuda share the GPUs in turn, so
+/// that any mesh runs on one GPU.
+Status checkDeviceCount(const std::string &kind,
+                        const std::vector<abi::MeshAxis> &mesh);
+
 /// Fail on unknown names, listing the known ones, and where the machine lacks
 /// what a device needs.
 Result<std::unique_ptr<Device>> createDevice(const std::string &name,

@@ -65,10 +65,10 @@ func.func @an_input_larger_than_memory(%0: tensor<65536x65536xi1>) {
 
 // -----
 
-dist.mesh @mesh <[tp = 1024]>
+dist.mesh @mesh <[tp = 256]>
 func.func @a_value_larger_than_memory_on_all_devices(
     %0: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = tensor<2xf32>}) {
   // expected-error @below {{gives more than 268435456 elements on all devices, the most that the interpreter holds}}
-  %1 = tessera.iota dim 0 : tensor<1000000xi32>
+  %1 = tessera.iota dim 0 : tensor<1100000xi32>
   return
 }

@@ -10,7 +10,16 @@ dist.mesh @mesh <[tp = 2, dp = 3, tp = 2]>
 
 // -----
 
-// expected-error @below {{mesh has more than 16777216 devices}}
+// expected-error @below {{mesh has more than 256 devices; shrink axis 'dp'}}
+dist.mesh @mesh <[tp = 2, dp = 129]>
+
+// -----
+
+dist.mesh @as_many_as_there_may_be <[tp = 2, dp = 128]>
+
+// -----
+
+// expected-error @below {{mesh has more than 256 devices; shrink axis 'tp'}}
 dist.mesh @mesh <[tp = 4294967296, dp = 4294967296]>
 
 // -----

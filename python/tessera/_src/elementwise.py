@@ -10,9 +10,10 @@ import numpy as np
 
 from tessera._src import dtypes
 from tessera._src.errors import TraceError
+from tessera._src.named_dims import like
 from tessera._src.operands import (
     broadcast,
-    broadcast_shapes,
+    broadcast_values,
     convert,
     emit,
     emit_simple,
@@ -57,7 +58,8 @@ def unary_op(name: str, value: Tracer) -> Tracer:
     """One elementwise op of one operand."""
     open_type = value.type == value.graph.type_of(value.shape, value.dtype)
     types = "" if open_type else f"({value.type}) -> "
-    return emit(f"tessera.{name} {value.value} : {types}", value.shape, value.dtype, [value])
+    result = emit(f"tessera.{name} {value.value} : {types}", value.shape, value.dtype, [value])
+    return like(result, value)
 
 
 def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
@@ -65,7 +67,7 @@ def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
     open_type = lhs.type == rhs.type == lhs.graph.type_of(lhs.shape, lhs.dtype)
     types = "" if open_type else f"({lhs.type}, {rhs.type}) -> "
     text = f"tessera.{name} {lhs.value}, {rhs.value} : {types}"
-    return emit(text, lhs.shape, lhs.dtype, [lhs, rhs])
+    return like(emit(text, lhs.shape, lhs.dtype, [lhs, rhs]), lhs, rhs)
 
 
 def _unary(name: str, document: str, op: str | None = None, prepare: Callable = as_float):
@@ -168,7 +170,7 @@ def _compare(name: str, direction: str, document: str):
     def function(x: Any, y: Any) -> Tracer:
         a, b = promote_operands([x, y])
         text = f"tessera.compare {direction} {a.value}, {b.value} : {a.type}, {b.type} -> "
-        return emit(text, a.shape, dtypes.bool_, [a, b])
+        return like(emit(text, a.shape, dtypes.bool_, [a, b]), a, b)
 
     return _named(name, document, function)
 
@@ -191,10 +193,10 @@ def where(condition: Any, x: Any, y: Any) -> Tracer:
     """x where the condition holds, else y."""
     predicate = as_bool(condition)
     a, b = promote_operands([x, y])
-    shape = broadcast_shapes([predicate.shape, a.shape])
+    shape = broadcast_values([predicate, a if a._name else b])
     p, a, b = broadcast(predicate, shape), broadcast(a, shape), broadcast(b, shape)
     text = f"tessera.select {p.value}, {a.value}, {b.value} : {p.type}, {a.type}, {b.type} -> "
-    return emit(text, shape, a.dtype, [p, a, b])
+    return like(emit(text, shape, a.dtype, [p, a, b]), a, b)
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Tracer:  # noqa: A002 (NumPy's names)

@@ -11,6 +11,7 @@ from tessera._src import dtypes, elementwise, products, shaping
 from tessera._src.creation import full
 from tessera._src.errors import ConfigError, ShapeError
 from tessera._src.graph import scalar_text
+from tessera._src.named_dims import describe
 from tessera._src.operands import convert, emit, lift
 from tessera._src.tracer import Tracer
 
@@ -112,7 +113,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tracer:
     value, matrix = lift(x), lift(weight)
     if matrix.ndim != 2 or not value.shape or value.shape[-1] != matrix.shape[1]:
         raise ShapeError("TS3013", "a linear layer's input does not fit its weight [out, in]",
-                         expected=f"input [..., {matrix.shape[-1]}]", got=value.shape)
+                         expected=f"input [..., {matrix.shape[-1]}]",
+                         got=f"input {describe(value)}, weight {describe(matrix)}")
     letters = ["", "s", "bs", "abs"][value.ndim - 1] if value.ndim < 5 else "abcdefgh"[: value.ndim - 1]
     result = products.einsum(f"{letters}k,nk->{letters}n", value, matrix)
     return result if bias is None else elementwise.add(result, bias)

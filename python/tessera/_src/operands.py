@@ -10,6 +10,7 @@ import numpy as np
 
 from tessera._src import dtypes, graph
 from tessera._src.errors import ShapeError, TraceError
+from tessera._src.named_dims import describe, dims_of, size_of, with_names
 from tessera._src.tracer import Tracer
 
 
@@ -220,7 +221,9 @@ def _leaves(value: Any) -> Iterator[Any]:
 def convert(value: Tracer, dtype: Any) -> Tracer:
     """The value in another element type."""
     dtype = dtypes.canonical(dtype)
-    return value if value.dtype == dtype else emit_simple("convert", "", value, value.shape, dtype)
+    if value.dtype == dtype:
+        return value
+    return with_names(emit_simple("convert", "", value, value.shape, dtype), value._dims, value._name)
 
 
 def broadcast_shapes(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -231,14 +234,32 @@ def broadcast_shapes(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         for position, size in enumerate(shape, rank - len(shape)):
             if size != 1:
                 if result[position] not in (1, size):
-                    raise ShapeError(
-                        "TS3006",
-                        "shapes do not broadcast: " + " and ".join(str(s) for s in shapes),
-                        expected="sizes that are equal or 1, aligned at the last dimension",
-                        got=f"{result[position]} and {size} in dimension {position - rank}",
-                    )
+                    raise _not_broadcastable(
+                        [str(s) for s in shapes],
+                        f"{result[position]} and {size} in dimension {position - rank}")
                 result[position] = size
     return tuple(result)
+
+
+def _not_broadcastable(described: Sequence[str], got: str) -> ShapeError:
+    return ShapeError("TS3006", "shapes do not broadcast: " + " and ".join(described),
+                      expected="sizes that are equal or 1, aligned at the last dimension", got=got)
+
+
+def broadcast_values(values: Sequence[Tracer], inner: int = 0) -> tuple[int, ...]:
+    """The common shape of values, without the last `inner` dimensions; the error names them."""
+    try:
+        return broadcast_shapes([v.shape[: max(v.ndim - inner, 0)] for v in values])
+    except ShapeError:
+        for dim in range(-1 - inner, -1 - max(v.ndim for v in values), -1):
+            wide = [v for v in values if v.ndim >= -dim and v.shape[dim] != 1]
+            other = [v for v in wide if v.shape[dim] != wide[0].shape[dim]]
+            if other:
+                raise _not_broadcastable(
+                    [describe(v) for v in values],
+                    f"{size_of(wide[0], dim)} and {size_of(other[0], dim)} in dimension {dim}"
+                ) from None
+        raise
 
 
 def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
@@ -247,9 +268,12 @@ def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
     if value.shape == shape:
         return value
     if broadcast_shapes([value.shape, shape]) != shape:
-        raise ShapeError("TS3006", f"shape {value.shape} does not broadcast to {shape}")
+        raise ShapeError("TS3006", f"shape {describe(value)} does not broadcast to {shape}")
     dims = list(range(len(shape) - value.ndim, len(shape)))
-    return emit_simple("broadcast", f" dims {dims}", value, shape)
+    result = emit_simple("broadcast", f" dims {dims}", value, shape)
+    names = [name if shape[dim] == size else None
+             for dim, size, name in zip(dims, value.shape, dims_of(value))]
+    return with_names(result, [None] * (len(shape) - value.ndim) + names)
 
 
 def promote_operands(values: Sequence[Any]) -> list[Tracer]:
@@ -262,5 +286,5 @@ def promote_operands(values: Sequence[Any]) -> list[Tracer]:
     for value in values:
         if is_scalar(value):
             strong = dtypes.weak_dtype(value, strong)
-    shape = broadcast_shapes([() if is_scalar(v) else v.shape for v in values])
+    shape = broadcast_values([v for v in values if not is_scalar(v)])
     return [broadcast(convert(lift(v, strong, shape), strong), shape) for v in values]

@@ -10,6 +10,7 @@ import numpy as np
 from tessera._src import derived, elementwise, indexing, products, reductions, shaping
 from tessera._src.errors import ShardingError, TraceError
 from tessera._src.mesh import NamedSharding, PartitionSpec, check_spec, layout_text
+from tessera._src.named_dims import with_names
 from tessera._src.operands import emit, lift
 from tessera._src.tracer import Tracer
 
@@ -27,7 +28,7 @@ def with_sharding_constraint(x: Any, spec: PartitionSpec | NamedSharding) -> Tra
     check_spec(spec, value.graph.mesh, value.shape, "the constrained value")
     layout = layout_text(spec, value.ndim)
     text = f"tessera.constrain {value.value} to <@mesh, {layout}> : {value.type} -> "
-    return emit(text, value.shape, value.dtype, [value])
+    return with_names(emit(text, value.shape, value.dtype, [value]), value._dims, value._name)
 
 
 def _operators(names: dict[str, Any], reflected: bool) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from tessera._src import dtypes, elementwise, reductions, shaping
 from tessera._src.errors import ShapeError, TraceError
 from tessera._src.indexing import diagonal
-from tessera._src.operands import broadcast_shapes, convert, emit, lift
+from tessera._src.named_dims import describe, dims_of, size_of, with_names
+from tessera._src.operands import broadcast_values, convert, emit, lift
 from tessera._src.tracer import Tracer
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -19,7 +20,9 @@ def _contract(a: Tracer, b: Tracer, spec: str, dtype: Any) -> Tracer:
     right, out = rest.split("->")
     sizes = {**dict(zip(left, a.shape)), **dict(zip(right, b.shape))}
     text = f'tessera.contract {a.value}, {b.value} "{spec}" : {a.type}, {b.type} -> '
-    return emit(text, [sizes[c] for c in out], dtype, [a, b])
+    result = emit(text, [sizes[c] for c in out], dtype, [a, b])
+    names = {**dict(zip(right, dims_of(b))), **dict(zip(left, dims_of(a)))}
+    return with_names(result, [names[c] for c in out])
 
 
 def _same_type(a: Tracer, b: Tracer, result: Any) -> tuple[Tracer, Tracer, Any]:
@@ -48,7 +51,8 @@ def matmul(x: Any, y: Any, *, preferred_element_type: Any = None) -> Tracer:
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ShapeError(
             "TS3013",
-            f"matmul of shapes {a.shape} and {b.shape}: the inner sizes differ",
+            f"matmul: the inner sizes differ: {size_of(a, -1)} and "
+            f"{size_of(b, -2 if b.ndim > 1 else 0)}",
             expected=f"{a.shape[-1]} (last of the left)",
             got=f"{b.shape[-2 if b.ndim > 1 else 0]} "
             + ("(last but one of the right)" if b.ndim > 1 else "(first of the right)"),
@@ -56,7 +60,7 @@ def matmul(x: Any, y: Any, *, preferred_element_type: Any = None) -> Tracer:
     rows, columns = "m" if a.ndim > 1 else "", "n" if b.ndim > 1 else ""
     rank = max(a.ndim, b.ndim, 2) - 2
     batch = [c for c in _LETTERS if c not in "kmn"][:rank]
-    broadcast_shapes([a.shape[:-2], b.shape[:-2]])
+    broadcast_values([a, b], inner=2)
     a, left = _batch(a, batch, max(a.ndim - 2, 0))
     b, right = _batch(b, batch, max(b.ndim - 2, 0))
     out = "".join(c for c in batch if c in left or c in right)
@@ -118,21 +122,21 @@ def einsum(spec: str, *operands: Any, preferred_element_type: Any = None) -> Tra
     values = [lift(v) for v in operands]
     terms, out = _einsum_terms(spec, values)
     values, terms = zip(*[_without_repeats(v, t) for v, t in zip(values, terms)])
-    sizes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, tuple[int, int]] = {}  # Operand and dimension that an index is first in.
     for i, (term, value) in enumerate(zip(terms, values)):
         if len(term) != value.ndim or set(term) - set(_LETTERS):
             raise ShapeError(
                 "TS3014",
-                f'einsum "{spec}": operand {i} has shape {value.shape}, its indices "{term}"',
+                f'einsum "{spec}": operand {i} is {describe(value)}, its indices "{term}"',
                 expected="one letter per dimension",
             )
-        for letter, size in zip(term, value.shape):
-            known = sizes.setdefault(letter, (size, i))
-            if known[0] != size:
+        for dim, letter in enumerate(term):
+            first, at = sizes.setdefault(letter, (i, dim))
+            if values[first].shape[at] != value.shape[dim]:
                 raise ShapeError(
                     "TS3014",
-                    f"einsum \"{spec}\": index '{letter}' is {known[0]} in operand {known[1]} and "
-                    f"{size} in operand {i}",
+                    f"einsum \"{spec}\": index '{letter}' is {size_of(values[first], at)} in operand "
+                    f"{first} and {size_of(value, dim)} in operand {i}",
                 )
     missing = [c for c in out if c not in sizes]
     if missing or len(set(out)) != len(out):
@@ -157,7 +161,7 @@ def _without_repeats(value: Tracer, term: str) -> tuple[Tracer, str]:
         while len(term) == value.ndim and term.count(letter) > 1:
             first, second = [i for i, c in enumerate(term) if c == letter][:2]
             if value.shape[first] != value.shape[second]:
-                raise ShapeError("TS3014", f"einsum index '{letter}' is {value.shape[first]} and "
+                raise ShapeError("TS3014", f"einsum index '{letter}' is {size_of(value, first)} and "
                                  f"{value.shape[second]} in one operand")
             value = diagonal(value, 0, first, second)
             term = "".join(c for i, c in enumerate(term) if i not in (first, second)) + letter
@@ -208,7 +212,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Tracer:
     left = [shaping.normalise_axis(i, a.ndim) for i in pairs[0]]
     right = [shaping.normalise_axis(i, b.ndim) for i in pairs[1]]
     if len(left) != len(right) or [a.shape[i] for i in left] != [b.shape[i] for i in right]:
-        raise ShapeError("TS3013", f"tensordot of shapes {a.shape} and {b.shape} over {axes}",
+        raise ShapeError("TS3013", f"tensordot of {describe(a)} and {describe(b)} over {axes}",
                          expected="pairs of dimensions of equal sizes")
     first = _LETTERS[: a.ndim]
     second = list(_LETTERS[a.ndim : a.ndim + b.ndim])

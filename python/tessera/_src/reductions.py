@@ -11,6 +11,7 @@ from typing import Any, Union
 from tessera._src import dtypes, elementwise, shaping
 from tessera._src.creation import iota
 from tessera._src.indexing import diagonal
+from tessera._src.named_dims import dims_of, with_names
 from tessera._src.operands import convert, emit, emit_simple, lift, normalise_axes, normalise_axis
 from tessera._src.tracer import Tracer
 
@@ -23,6 +24,7 @@ def _reduce(kind: str, value: Tracer, axis: Axes, keepdims: bool) -> Tracer:
         shape = [s for i, s in enumerate(value.shape) if i not in axes]
         text = f"tessera.reduce {kind} {value.value} dims {list(axes)} : {value.type} -> "
         result = emit(text, shape, value.dtype, [value])
+        with_names(result, [d for i, d in enumerate(dims_of(value)) if i not in axes])
     else:
         result = value
     if keepdims:

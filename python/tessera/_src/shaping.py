@@ -12,6 +12,7 @@ import numpy as np
 from tessera._src import dtypes
 from tessera._src.errors import ShapeError, TraceError
 from tessera._src.graph import scalar_text
+from tessera._src.named_dims import describe, dims_of, with_names
 from tessera._src.operands import (
     broadcast,
     convert,
@@ -64,7 +65,10 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tracer:
     order = [normalise_axis(a, value.ndim) for a in order]
     if order == sorted(order):
         return value
-    return emit_simple("transpose", f" {order}", value, [value.shape[a] for a in order])
+    result = emit_simple("transpose", f" {order}", value, [value.shape[a] for a in order])
+    is_reversed = value._name and order == list(range(value.ndim))[::-1]
+    return with_names(result, [dims_of(value)[a] for a in order],
+                      f"{value._name}.T" if is_reversed else None)
 
 
 def swapaxes(x: Any, first: int, second: int) -> Tracer:
@@ -140,7 +144,7 @@ def concatenate(values: Sequence[Any], axis: int = 0) -> Tracer:
             raise ShapeError(
                 "TS3009",
                 f"shapes do not join along dimension {dim}: "
-                + ", ".join(str(i.shape) for i in items),
+                + ", ".join(map(describe, items)),
                 expected=f"equal sizes in all dimensions but {dim}",
             )
     items = [convert(item, dtype) for item in items]
@@ -158,7 +162,7 @@ def stack(values: Sequence[Any], axis: int = 0) -> Tracer:
     items = [lift(v) for v in values]
     if any(item.shape != items[0].shape for item in items):
         raise ShapeError("TS3009", "stack needs values of one shape",
-                         got=", ".join(str(i.shape) for i in items))
+                         got=", ".join(map(describe, items)))
     return concatenate([expand_dims(item, axis) for item in items], axis)
 
 

@@ -130,14 +130,16 @@ class Signature:
                                   hint='write ts.P("tp") for a layout') from None
             for path, spec in zip(tree.paths(child, name), specs):
                 leaf = leaves[len(result)]
+                dims: tuple[str | None, ...] = ()
                 shape, dtype = abstract(leaf, path)
                 if annotation is not None and child is tree.LEAF:
                     unifier.check(f"argument '{name}'", annotation, shape, dtype)
+                    dims = tuple(d if isinstance(d, str) else None for d in annotation.dims)
                 if spec is None:
                     spec = getattr(leaf, "sharding", None)
                     spec = spec if isinstance(spec, (PartitionSpec, NamedSharding)) else None
                 plain = plain_spec(spec, mesh, f"argument '{path}'")
-                result.append(Argument(path, shape, dtype, plain))
+                result.append(Argument(path, shape, dtype, plain, dims))
         return result
 
     @property

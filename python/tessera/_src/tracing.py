@@ -23,6 +23,7 @@ from tessera._src.errors import (
     without_internal_frames,
 )
 from tessera._src.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
+from tessera._src.named_dims import with_names
 from tessera._src.operands import (
     NO_ELEMENTS_HINT,
     is_scalar,
@@ -41,6 +42,7 @@ class Argument:
     shape: tuple[int, ...]
     dtype: np.dtype
     spec: PartitionSpec | None
+    dims: tuple[str | None, ...] = ()  # Their names by the annotation, for messages.
 
 
 @dataclass
@@ -124,7 +126,8 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
             check_spec(leaf.spec, mesh, leaf.shape, f"argument '{leaf.name}'")
             layout = layout_text(leaf.spec, len(leaf.shape))
         value, text = owner.add_argument(leaf.name, leaf.shape, leaf.dtype, layout, location)
-        tracers.append(Tracer(owner, value, text, leaf.shape, leaf.dtype))
+        tracer = Tracer(owner, value, text, leaf.shape, leaf.dtype)
+        tracers.append(with_names(tracer, leaf.dims, leaf.name))
     with graph.tracing(owner):
         args, kwargs = build(tracers)
         try:

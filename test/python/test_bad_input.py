@@ -49,7 +49,7 @@ PROGRAMS = {
         ["'B' does not unify", "3 (dimension 0 of the result)", "6 (dimension 1 of the result)"]),
     "sizes that do not fit": (
         '@ts.jit\ndef f(x: ts.MeshTensor[4, 6], w: ts.MeshTensor[5, 7]):\n    return x @ w  # here\n',
-        ["(4, 6) and (5, 7)", "6 (last of the left)", "5 (last but one of the right)"]),
+        ["6 of x (4, 6) and 5 of w (5, 7)", "6 (last of the left)", "5 (last but one of the right)"]),
     "heads that do not divide": (
         'ts.nn.check_heads(12, ts.make_mesh({"tp": 8})["tp"])  # here\nf = None\n',
         ["num_heads=12 is not divisible by axis 'tp'=8", "1, 2, 3, 4, 6, 12"]),

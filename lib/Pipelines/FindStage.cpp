@@ -60,7 +60,7 @@ LogicalResult tessera::checkLeadsTo(ModuleOp module, Stage from, Stage to,
   if (leadsTo(from, to, isGPU))
     return success();
   InFlightDiagnostic error = module.emitError()
-                             << "is a program of stage '"
+                             << "this is a program of stage '"
                              << getStageInfo(from).name << "', from which '"
                              << getStageInfo(to).name << "' is not made";
   SmallVector<StringRef> made;
@@ -94,9 +94,9 @@ LogicalResult tessera::checkEntry(ModuleOp module, Stage start,
               "letters, digits, '_', '.', '$' and '-'; rename it";
   }
   bool isPlan = start == Stage::Plan;
-  InFlightDiagnostic error = module.emitError()
-                             << "has no " << (isPlan ? "program" : "function")
-                             << " @" << entry << (isPlan ? "" : " with a body");
+  InFlightDiagnostic error =
+      module.emitError() << "there is no " << (isPlan ? "program" : "function")
+                         << " @" << entry << (isPlan ? "" : " with a body");
   for (auto other : module.getOps<func::FuncOp>())
     error.attachNote(other.getLoc())
         << "there is a function @" << other.getSymName()

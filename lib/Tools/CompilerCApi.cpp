@@ -247,7 +247,7 @@ TesseraResult *tesseraInterpret(const char *source, size_t sourceSize,
     func::FuncOp entry =
         module ? module->lookupSymbol<func::FuncOp>(options.entry) : nullptr;
     if (module && !entry)
-      module->emitError() << "has no function @" << options.entry;
+      module->emitError() << "there is no function @" << options.entry;
     SmallVector<const void *> from;
     SmallVector<void *> to;
     result->ok = entry &&

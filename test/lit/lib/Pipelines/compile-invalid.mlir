@@ -7,7 +7,7 @@
 // RUN: not tessera-compile %s --emit=asm 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // UNKNOWN: unknown stage 'asm'; expected one of tessera, layouts
 // RUN: not tessera-compile %s --emit=plan --entry=f 2>&1 | FileCheck %s --check-prefix=ENTRY
-// ENTRY: error: has no function @f with a body
+// ENTRY: tessera-compile: error: there is no function @f with a body
 // ENTRY: note: there is a function @main; name it as the entry
 // RUN: not tessera-compile %s.absent 2>&1 | FileCheck %s --check-prefix=ABSENT
 // ABSENT: cannot read

@@ -21,15 +21,15 @@
 // RUN: tessera-compile %s --emit=plan --target=emulated | tessera-compile - --emit=object --target=emulated | cmp - %t/emulated
 // What a stage does not lead to is refused.
 // RUN: not tessera-compile %t/cpu/plan.mlir --emit=local 2>&1 | FileCheck %s --check-prefix=BACK
-// BACK: error: is a program of stage 'plan', from which 'local' is not made
+// BACK: error: this is a program of stage 'plan', from which 'local' is not made
 // BACK: note: made from it are: plan, llvm, object, artefact
 // RUN: not tessera-compile %t/nvvm.mlir --emit=object 2>&1 | FileCheck %s --check-prefix=OTHER
-// OTHER: error: is a program of stage 'nvvm', from which 'object' is not made
+// OTHER: error: this is a program of stage 'nvvm', from which 'object' is not made
 // RUN: not tessera-compile %t/cpu/llvm.mlir -o %t/none 2>&1 | FileCheck %s --check-prefix=CODE
-// CODE: error: is a program of stage 'llvm', from which 'artefact' is not made
+// CODE: error: this is a program of stage 'llvm', from which 'artefact' is not made
 // CODE: note: made from it are: llvm, object{{$}}
 // RUN: not tessera-compile %t/cpu/plan.mlir --entry=absent 2>&1 | FileCheck %s --check-prefix=ENTRY
-// ENTRY: error: has no program @absent
+// ENTRY: error: there is no program @absent
 // ENTRY: note: there is a program @main; name it as the entry
 // The named pipelines reach the same stages.
 // RUN: tessera-opt %s --tessera-tessera-to-layouts --tessera-layouts-to-reshards --tessera-reshards-to-local | FileCheck %s --check-prefix=LOCAL

@@ -30,6 +30,15 @@ PROGRAMS = {
         ["%0 = tessera.reduce sum %x dims [1] : A(x) -> T(5xf32)",
          "%1 = tessera.exp %0 : T(5xf32)"],
         "5xf32"),
+    "products_with_the_sum_of_a_split_tensor": (
+        ["x: 5x7xf32 [{}, {tp}]"],
+        ["%0 = tessera.reduce sum %x dims [0, 1] : A(x) -> T(f32)",
+         "%1 = tessera.reduce sum %x dims [1] : A(x) -> T(5xf32)",
+         '%2 = tessera.contract %0, %0 ",->" : T(f32), T(f32) -> T(f32)',
+         '%3 = tessera.contract %1, %2 "m,->m" : T(5xf32), T(f32) -> T(5xf32)',
+         '%4 = tessera.contract %0, %x ",mn->nm" : T(f32), A(x) -> T(7x5xf32)',
+         '%5 = tessera.contract %4, %3 "nm,m->n" : T(7x5xf32), T(5xf32) -> T(7xf32)'],
+        "7xf32"),
     "max_over_a_split_dimension": (
         ["x: 7x5xf32 [{tp}, {}]"],
         ["%0 = tessera.reduce max %x dims [0] : A(x) -> T(5xf32)"],

@@ -74,6 +74,24 @@ def test_infinity_is_written_as_such():
     assert lower(lambda x: x.astype(ts.f16) * -math.inf, X)
 
 
+@pytest.mark.parametrize("make, said", [
+    (lambda x: ts.astype(np.float32("nan"), ts.i32), "nan does not fit i32"),
+    (lambda x: ts.full((2,), np.array(np.inf), ts.i64), "inf does not fit i64"),
+    (lambda x: ts.full((2,), np.int64(2**40), ts.i32), "does not fit i32"),
+    (lambda x: ts.linspace(0, 1e300, 3), r"1e\+300 does not fit f32"),
+    (lambda x: x.astype(ts.f16) + 70000, "(?s)70000 does not fit f16.*f32")])
+def test_numbers_of_other_functions_fit_too(make, said):
+    with pytest.raises(ts.TraceError, match=said):
+        lower(make, X)
+
+
+@pytest.mark.parametrize("value", [{1, 2}, [1, None], object()], ids=["set", "None", "object"])
+def test_what_is_no_number_is_no_array(value):
+    for make in (ts.array, ts.asarray, lambda v: lower(lambda x: ts.array(v), X)):
+        with pytest.raises(ts.TraceError, match="TS1014.*is not an array"):
+            make(value)
+
+
 def test_arrays_convert_as_numpy_does():
     wide = np.array([2**40 + 7, -1])
     np.testing.assert_array_equal(ts.array(wide, ts.i32), [7, -1])

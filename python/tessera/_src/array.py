@@ -183,6 +183,9 @@ def _host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
     wanted = None if dtype is None else dtypes.canonical(dtype)
     if isinstance(x, (bool, int, float, list, tuple)):
         array = array_of_numbers(array, wanted)
+    if array.dtype == object:
+        raise TraceError("TS1014", f"a {type(x).__name__} is not an array", got=repr(x)[:80],
+                         expected="numbers, arrays, or lists of them of one shape")
     wanted = dtypes.canonical(array.dtype) if wanted is None else wanted
     if copy:
         return np.array(array, dtype=wanted, order="C")

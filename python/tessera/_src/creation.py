@@ -11,10 +11,10 @@ import numpy as np
 from tessera._src import dtypes, elementwise, shaping
 from tessera._src.errors import ShapeError, TraceError
 from tessera._src.operands import (
+    array_of_numbers,
     constant,
     convert,
     emit,
-    is_scalar,
     lift,
     lift_as,
     normalise_axis,
@@ -31,7 +31,7 @@ def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:
         return shaping.broadcast_to(value, sizes)
     wanted = None if dtype is None else dtypes.canonical(dtype)
     scalar = lift(value).dtype if wanted is None else wanted
-    if is_scalar(value):
+    if np.ndim(value) == 0:
         return constant(scalar_array(value, scalar), sizes)
     return constant(np.asarray(value).astype(scalar), sizes)
 
@@ -92,7 +92,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tr
 
 def linspace(start: float, stop: float, num: int = 50, dtype: Any = dtypes.f32) -> Tracer:
     """`num` numbers in equal steps from start to stop, both included; computed in f64."""
-    return constant(np.linspace(start, stop, num).astype(dtypes.canonical(dtype)))
+    return constant(array_of_numbers(np.linspace(start, stop, num), dtypes.canonical(dtype)))
 
 
 def tri(rows: int, columns: int | None = None, k: int = 0, dtype: Any = dtypes.f32) -> Tracer:

@@ -4,7 +4,8 @@
 Rules (`promote`): bool < i32 < i64 < f16, bf16 < f32 < f64; an integer meeting a float takes the
 float's type; f16 with bf16 gives f32. Python scalars are weak: they take the tensor's type, unless
 that would lose their kind (a float with an integer tensor gives f32, a number with a bool tensor
-i32 or f32). f64 never arises by promotion of narrower floats: mixing them is an error.
+i32 or f32); out of that type's range they are an error. f64 never arises by promotion of narrower
+floats: mixing them is an error.
 """
 
 from __future__ import annotations

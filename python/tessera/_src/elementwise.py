@@ -17,7 +17,6 @@ from tessera._src.operands import (
     convert,
     emit,
     emit_simple,
-    is_scalar,
     lift,
     promote_operands,
     scalar_array,
@@ -292,8 +291,6 @@ def gelu(x: Any, approximate: bool = False) -> Tracer:
 
 def astype(x: Any, dtype: Any) -> Tracer:
     """x in another element type: floats round, float to integer truncates, bool is x != 0."""
-    if is_scalar(x):
-        return lift(scalar_array(x, dtypes.canonical(dtype)))
     if not isinstance(x, Tracer) and np.ndim(x) == 0:
-        return lift(np.asarray(x).astype(dtypes.canonical(dtype)))
+        return lift(scalar_array(x, dtypes.canonical(dtype)))
     return convert(lift(x), dtype)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -109,13 +111,14 @@ def check_fits(value: bool | int | float, dtype: np.dtype, what: str = "") -> No
     """Raises unless a Python number, called `what`, is in the range of a type."""
     if -_FITS_EVERY <= value <= _FITS_EVERY or dtypes.fits(value, dtype):
         return
-    hint = "NumPy arrays of float64 are computed in f64"
-    if isinstance(value, int):
-        hint = "np.int64(value), .astype(ts.i64) and dtype=ts.i64 make 64-bit integers"
-    elif dtypes.is_int(dtype):
-        hint = "integers are neither infinite nor NaN"
-    elif dtype != dtypes.f32:
+    if dtype == dtypes.f32:
+        hint = "NumPy arrays of float64 are computed in f64"
+    elif dtypes.is_float(dtype):
         hint = "compute in f32 with .astype(ts.f32), or write math.inf"
+    elif isinstance(value, int) or math.isfinite(value):
+        hint = "np.int64(value), .astype(ts.i64) and dtype=ts.i64 make 64-bit integers"
+    else:
+        hint = "integers are neither infinite nor NaN"
     raise TraceError("TS1013", f"{value}{what} does not fit {dtypes.name_of(dtype)}", hint=hint)
 
 
@@ -126,8 +129,12 @@ def weak_scalar_dtype(value: bool | int | float, beside: np.dtype | None, what: 
     return dtype
 
 
-def scalar_array(value: bool | int | float, dtype: np.dtype) -> np.ndarray:
-    """A Python scalar, which must fit a type, as an array of it without dimensions."""
+def scalar_array(value: Any, dtype: np.dtype) -> np.ndarray:
+    """A number of Python or NumPy, which must fit a type, as an array of it without dimensions."""
+    if not is_scalar(value):
+        array = np.asarray(value)
+        dtypes.canonical(array.dtype, "a constant")
+        value = array.item()
     check_fits(value, dtype)
     return np.asarray(value).astype(dtype)
 
@@ -174,9 +181,7 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
         dtype = weak_scalar_dtype(value, beside)
         return constant(scalar_array(value, dtype), shape or ())
     if _holds_tracers(value):
-        from tessera._src.shaping import stack
-
-        return stack(value)
+        return _rows_of(value)
     return constant(_host_operand(value))
 
 
@@ -203,6 +208,27 @@ def _host_operand(value: Any, dtype: np.dtype | None = None) -> np.ndarray:
                          expected="numbers, arrays, or lists of them of one shape",
                          hint="compare with `is None`" if value is None else None)
     return array.astype(dtypes.canonical(array.dtype, "a constant"), copy=False)
+
+
+def _rows_of(values: Sequence[Any]) -> Tracer:
+    """A list that holds traced values as one value: its entries are the rows."""
+    items = [lift(value) for value in values]
+    if any(item.shape != items[0].shape for item in items):
+        raise ShapeError("TS3009", "entries of a list have different shapes",
+                         got=", ".join(str(i.shape) for i in items))
+    dtype = functools.reduce(dtypes.promote, [item.dtype for item in items])
+    return join([emit_simple("reshape", "", convert(item, dtype), (1, *item.shape)) for item in items], 0)
+
+
+def join(items: Sequence[Tracer], dim: int) -> Tracer:
+    """Values of one dtype, whose shapes fit, one after the other along a dimension."""
+    if len(items) == 1:
+        return items[0]
+    shape = list(items[0].shape)
+    shape[dim] = sum(item.shape[dim] for item in items)
+    operands = ", ".join(item.value for item in items)
+    types = ", ".join(item.type for item in items)
+    return emit(f"tessera.concatenate {operands} dim {dim} : ({types}) -> ", shape, items[0].dtype, items)
 
 
 def _holds_tracers(value: Any) -> bool:

@@ -15,9 +15,11 @@ from tessera._src.graph import scalar_text
 from tessera._src.named_dims import describe, dims_of, with_names
 from tessera._src.operands import (
     broadcast,
+    check_fits,
     convert,
-    emit,
     emit_simple,
+    is_scalar,
+    join,
     lift,
     normalise_axes,
     normalise_axis,
@@ -147,14 +149,7 @@ def concatenate(values: Sequence[Any], axis: int = 0) -> Tracer:
                 + ", ".join(map(describe, items)),
                 expected=f"equal sizes in all dimensions but {dim}",
             )
-    items = [convert(item, dtype) for item in items]
-    shape = list(items[0].shape)
-    shape[dim] = sum(item.shape[dim] for item in items)
-    if len(items) == 1:
-        return items[0]
-    operands = ", ".join(item.value for item in items)
-    types = ", ".join(item.type for item in items)
-    return emit(f"tessera.concatenate {operands} dim {dim} : ({types}) -> ", shape, dtype, items)
+    return join([convert(item, dtype) for item in items], dim)
 
 
 def stack(values: Sequence[Any], axis: int = 0) -> Tracer:
@@ -234,6 +229,16 @@ def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> list[Tracer]:
     ]
 
 
+def _padding(value: Any, dtype: np.dtype) -> Any:
+    """The value to pad a tensor of this dtype with, checked."""
+    if isinstance(value, Tracer) or np.ndim(value) != 0:
+        raise TraceError("TS1029", "padding is one number, known while tracing", got=repr(value)[:80],
+                         hint="pad with zeros, and choose with ts.where")
+    if is_scalar(value):
+        check_fits(value, dtype)
+    return value
+
+
 def pad(x: Any, widths: Any, mode: str = "constant", *, constant_values: Any = 0) -> Tracer:
     """x surrounded by a value; widths: (low, high) for every dimension, or for all of them."""
     source = lift(x)
@@ -252,7 +257,7 @@ def pad(x: Any, widths: Any, mode: str = "constant", *, constant_values: Any = 0
         return source
     low, high = [int(p) for p in pairs[:, 0]], [int(p) for p in pairs[:, 1]]
     shape = [size + a + b for size, a, b in zip(source.shape, low, high)]
-    element = scalar_text(constant_values, source.dtype)
+    element = scalar_text(_padding(constant_values, source.dtype), source.dtype)
     if source.dtype != dtypes.bool_:
         element += f" : {dtypes.MLIR_NAMES[source.dtype]}"
     return emit_simple("pad", f" low {low} high {high} value {element}", source, shape)

@@ -17,6 +17,15 @@ func.func @in_f32(%x: tensor<2x3xbf16>, %w: tensor<3x5xbf16>) -> tensor<2x5xbf16
   return %0 : tensor<2x5xbf16>
 }
 
+// A scalar has one element in memory, which is a matrix of one row and column.
+// CHECK: tile.kernel @scaled_product grid [1] inputs 2
+// CHECK: %[[SCALE:.*]] = tile.load {{.*}} : memref<1xf32> -> tensor<1xf32>
+// CHECK: tile.dot {{.*}} : tensor<1x1xf32>, tensor<1x15xf32> -> tensor<1x15xf32>
+func.func @scaled(%s: tensor<f32>, %x: tensor<3x5xf32>) -> tensor<5x3xf32> {
+  %0 = tessera.contract %s, %x ",mn->nm" : tensor<f32>, tensor<3x5xf32> -> tensor<5x3xf32>
+  return %0 : tensor<5x3xf32>
+}
+
 // A block of queries of one head; query heads 2h and 2h + 1 read key head h.
 // CHECK: tile.kernel @grouped_attention grid [8] inputs 3
 // CHECK: arith.divui

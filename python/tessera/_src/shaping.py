@@ -29,6 +29,8 @@ from tessera._src.tracer import Tracer
 
 def as_shape(shape: Any, least: int | None = 0) -> tuple[int, ...]:
     """Sizes from one integer or a sequence of them, or an error; none is below `least`."""
+    if isinstance(shape, Tracer):
+        shape.__index__()
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     for size in sizes:
         if isinstance(size, Tracer):

@@ -23,10 +23,12 @@ from pathlib import Path
 
 PROGRAM = """
 dist.mesh @mesh <[tp = 2]>
-func.func @main(%x: !tessera.mesh_tensor<3x4xf32, @mesh, [{}, {tp}]>,
-                %w: !tessera.mesh_tensor<4x5xf32, @mesh, [{tp}, {}]>) -> !tessera.mesh_tensor<3x5xf32, @mesh> {
-  %0 = tessera.contract %x, %w "mk,kn->mn" : !tessera.mesh_tensor<3x4xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<4x5xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<3x5xf32, @mesh>
-  return %0 : !tessera.mesh_tensor<3x5xf32, @mesh>
+!x = !tessera.mesh_tensor<3x4xf32, @mesh, [{}, {tp}]>
+!w = !tessera.mesh_tensor<4x5xf32, @mesh, [{tp}, {}]>
+!y = !tessera.mesh_tensor<3x5xf32, @mesh>
+func.func @main(%x: !x, %w: !w) -> !y {
+  %0 = tessera.contract %x, %w "mk,kn->mn" : !x, !w -> !y
+  return %0 : !y
 }
 """
 HEADER = struct.Struct("<8sIIQ")

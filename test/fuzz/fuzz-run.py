@@ -83,7 +83,8 @@ def in_doubles(program: Program) -> Program:
     """The program with every float type f64."""
     def text(value: str) -> str:
         for name in ("bf16", "f16", "f32"):
-            value = value.replace(f"x{name}>", "xf64>").replace(f"<{name}>", "<f64>").replace(f": {name} ", ": f64 ")
+            for before, after in (("x", ">"), ("<", ">"), (": ", " ")):
+                value = value.replace(f"{before}{name}{after}", f"{before}f64{after}")
         return value
 
     return program.mapped(lambda e: "f64" if e[0] in "fb" else e, text)
@@ -96,7 +97,10 @@ class Failure:
 
 
 def differs(want: np.ndarray, exact: np.ndarray, got: np.ndarray, epsilon: float) -> np.ndarray:
-    """Where `got` is further from `want` than rounding explains; numbers beyond the type's range are left out."""
+    """Where `got` is further from `want` than rounding explains.
+
+    Numbers beyond the type's range are left out.
+    """
     number = np.isfinite(want) & np.isfinite(exact)
     with np.errstate(invalid="ignore"):
         rounding = np.max(np.abs(want - exact), where=number, initial=0)
@@ -111,7 +115,8 @@ def check(head: str, program: Program, seed: int, target: str) -> Failure | None
     inputs = inputs_of(program, seed)
     try:
         expected = interpreted(head, program, inputs)
-        doubles = [a.astype(np.float64) if p.element[0] != "i" else a for a, p in zip(inputs, program.arguments)]
+        doubles = [a.astype(np.float64) if p.element[0] != "i" else a
+                   for a, p in zip(inputs, program.arguments)]
         precise = interpreted(head, in_doubles(program), doubles)
     except TesseraError as error:
         return Failure("interpreter", str(error))
@@ -123,7 +128,8 @@ def check(head: str, program: Program, seed: int, target: str) -> Failure | None
         if value.element[0] == "i":
             different = np.asarray(want != got)
         else:
-            different = differs(*(np.asarray(a, np.float64) for a in (want, exact, got)), EPSILON[value.element])
+            different = differs(*(np.asarray(a, np.float64) for a in (want, exact, got)),
+                                EPSILON[value.element])
         if different.any():
             at = tuple(int(k) for k in np.argwhere(different)[0])
             return Failure("difference", f"result {i} at {list(at)} is {want[at]}, but compiled {got[at]}")

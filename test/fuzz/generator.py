@@ -130,7 +130,9 @@ class Generator:
     def like(self, shape: tuple[int, ...], element: str, trust: Trust = Trust.SUMMED) -> Value:
         """A value of `shape`, new if need be."""
         fitting = [v for v in self.values if (v.shape, v.element) == (shape, element) and v.trust >= trust]
-        return self.rng.choice(fitting) if fitting and self.rng.random() < 0.7 else self.argument(shape, element)
+        if fitting and self.rng.random() < 0.7:
+            return self.rng.choice(fitting)
+        return self.argument(shape, element)
 
     def term(self, shape: tuple[int, ...], element: str, kind: str) -> Value:
         """A value that is partial until something needs it whole: reduced along a split dimension."""
@@ -265,7 +267,8 @@ class Generator:
         shape = self.shape(self.rng.randint(1, 3))
         key = self.emit("constant dense<[7, 9]> : tensor<2xi32> :", (2,), "i32")
         kind, element, trust = self.rng.choice(
-            [("uniform", "f32", Trust.EXACT), ("normal", self.wide, Trust.LOCAL), ("bits", "i32", Trust.EXACT)])
+            [("uniform", "f32", Trust.EXACT), ("normal", self.wide, Trust.LOCAL),
+             ("bits", "i32", Trust.EXACT)])
         self.emit(f"rng {kind} <0> {list(shape)} : <t0>", shape, element, key, trust=trust)
 
     # -- products and reductions ---------------------------------------------------------------
@@ -454,7 +457,8 @@ class Generator:
         """A program of 2 to 10 random steps."""
         steps = [
             (self.unary, 4), (self.binary, 6), (self.logic, 1), (self.scaled, 2), (self.convert, 1),
-            (self.constant, 1), (self.iota, 1), (self.random_numbers, 1), (self.contract, 7), (self.reduce, 3),
+            (self.constant, 1), (self.iota, 1), (self.random_numbers, 1),
+            (self.contract, 7), (self.reduce, 3),
             (self.joint, 1),
             (self.reshape, 3), (self.transpose, 2), (self.broadcast, 2), (self.slice, 1), (self.pad, 1),
             (self.concatenate, 1), (self.softmax, 2), (self.layer_norm, 1), (self.rms_norm, 1),

@@ -54,7 +54,8 @@ PROGRAMS = {
         'ts.nn.check_heads(12, ts.make_mesh({"tp": 8})["tp"])  # here\nf = None\n',
         ["num_heads=12 is not divisible by axis 'tp'=8", "1, 2, 3, 4, 6, 12"]),
     "condition on data": (
-        '@ts.jit\ndef f(x: ts.MeshTensor[4, 6]):\n    if x.sum() > 0:  # here\n        return x\n    return -x\n',
+        "@ts.jit\ndef f(x: ts.MeshTensor[4, 6]):\n"
+        "    if x.sum() > 0:  # here\n        return x\n    return -x\n",
         ["a Python condition", "ts.where", "static_argnums"]),
     "missing model": (
         'encoder = Encoder.from_pretrained("nowhere")  # here\nf = None\n',
@@ -73,7 +74,8 @@ OPTIONS = {
 }
 MODULES = {
     "text": ("dist.mesh @mesh <[tp = 2]\n", ["bad.mlir:1", "expected '>'"]),
-    "unknown op": ("func.func @main() {\n  tessera.nothing\n  return\n}\n", ["bad.mlir:2", "tessera.nothing"]),
+    "unknown op": ("func.func @main() {\n  tessera.nothing\n  return\n}\n",
+                   ["bad.mlir:2", "tessera.nothing"]),
     "types": (
         'dist.mesh @mesh <[tp = 2]>\nfunc.func @main(%x: !tessera.mesh_tensor<4x6xf32, @mesh>) {\n'
         '  %0 = tessera.reduce sum %x dims [2] : !tessera.mesh_tensor<4x6xf32, @mesh> -> '

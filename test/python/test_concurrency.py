@@ -84,5 +84,6 @@ def test_indices_out_of_bounds_and_divisors_of_zero_end_no_process():
     rows = np.asarray(ts.jit(lambda t, i: t[i], mesh=mesh, in_shardings=(ts.P("tp"), ts.P()))(table, indices))
     np.testing.assert_array_equal(rows[[0, 2]], table[[5, 0]])
     x, y = np.array([7, -7, -(2**31), 5], np.int32), np.array([0, 2, -1, 0], np.int32)
-    quotients = np.asarray(ts.jit(lambda x, y: x // y, mesh=mesh, in_shardings=(ts.P("tp"), ts.P("tp")))(x, y))
+    divide = ts.jit(lambda x, y: x // y, mesh=mesh, in_shardings=(ts.P("tp"), ts.P("tp")))
+    quotients = np.asarray(divide(x, y))
     np.testing.assert_array_equal(quotients[[1, 2]], [-4, -(2**31)])

@@ -101,8 +101,9 @@ def test_the_whole_demo(tmp_path, capfd):
         ("1", "none"), ("2", "2 all_reduce"), ("4", "2 all_reduce")]
     assert all(float(difference) <= 1e-5 for _, difference, _ in rows)
     # Why the collectives of a layer are there, down to the two annotations.
+    layer, words = "params.encoder.layer.0", " ".join(shown.split())
     for weight in ("attention.self.query.weight", "intermediate.dense.weight"):
-        assert f"annotated: dimension 0 of argument 'params.encoder.layer.0.{weight}'" in " ".join(shown.split())
+        assert f"annotated: dimension 0 of argument '{layer}.{weight}'" in words
     # Both files of the GPU program, and a line per kernel: registers, no spills.
     assert (tmp_path / "minilm-sm_90a.cubin").read_bytes()[:4] == b"\x7fELF"
     assert (tmp_path / "minilm-sm_90a.tsa").read_bytes()[:7] == b"TESSERA"

@@ -83,7 +83,8 @@ def test_random_functions_equal_numpy(seed, dtype):
     got = np.asarray(ts.jit(lambda x, w: f(x, w, ts), mesh=mesh, in_shardings=(spec, None))(x, w))
     want = f(x.astype(np.float64), w.astype(np.float64), np)
     assert got.dtype == kind
-    np.testing.assert_allclose(got.astype(np.float64), want, atol=TOLERANCE[dtype] * 4, rtol=TOLERANCE[dtype] * 4)
+    np.testing.assert_allclose(got.astype(np.float64), want, atol=TOLERANCE[dtype] * 4,
+                               rtol=TOLERANCE[dtype] * 4)
 
 
 @needs_runtime

@@ -102,10 +102,13 @@ def bilinear_form(n, x, w, y):
 
 PARTS = {
     causal_convolution: (draw(3, 5, 6), draw(3, 6, 7)), patches_of_an_image: (draw(2, 6, 10, 3), draw(12, 5)),
-    batch_norm: (draw(3, 5, 7), draw(7), draw(7)), experts_by_top_one: (draw(7, 5), draw(5, 3), draw(3, 5, 6)),
+    batch_norm: (draw(3, 5, 7), draw(7), draw(7)),
+    experts_by_top_one: (draw(7, 5), draw(5, 3), draw(3, 5, 6)),
     gated_recurrence: (draw(5, 6), draw(4, 5, 3), draw(3, 6), draw(3, 6)),
-    cosine_similarity: (draw(5, 7), draw(9, 7)), linear_attention: (draw(3, 5, 4), draw(3, 5, 4), draw(3, 5, 6)),
-    distance_penalty: (draw(3, 5, 5),), pooling: (draw(3, 6, 5),), squared_distances: (draw(5, 7), draw(6, 7)),
+    cosine_similarity: (draw(5, 7), draw(9, 7)),
+    linear_attention: (draw(3, 5, 4), draw(3, 5, 4), draw(3, 5, 6)),
+    distance_penalty: (draw(3, 5, 5),), pooling: (draw(3, 6, 5),),
+    squared_distances: (draw(5, 7), draw(6, 7)),
     gated_unit_of_alternate_columns: (draw(5, 7), draw(7, 10)), rotated_pairs: (draw(3, 5, 6),),
     sums_from_the_end: (draw(5, 7),), cache_of_keys: (draw(3, 5, 4), draw(3, 4)),
     whole_normalisation: (draw(5, 7),), kronecker_product: (draw(3, 5), draw(2, 7)),

@@ -89,7 +89,8 @@ def test_a_module_that_ends_python_is_no_success(code, tool, tmp_path):
 
 @needs_compiler
 def test_what_a_program_prints_is_no_part_of_the_output(tool, tmp_path):
-    (tmp_path / "m.py").write_text("print('loaded')\n" + PROGRAM.replace("    r", "    print('traced')\n    r"))
+    loud = PROGRAM.replace("    r", "    print('traced')\n    r")
+    (tmp_path / "m.py").write_text("print('loaded')\n" + loud)
     done = tool("tessera-compile", "m.py:f", "--shapes=B=4", "--emit=local")
     assert done.returncode == 0 and done.stderr == "loaded\ntraced\n"
     assert done.stdout.startswith("module") and "loaded" not in done.stdout

@@ -25,7 +25,8 @@ def draw(*shape):
 def near(got, want, tolerance=2e-5):
     got, want = np.asarray(got), np.asarray(want)
     assert got.shape == want.shape
-    np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), rtol=tolerance,
+                               atol=tolerance)
 
 
 def test_annotated_mlp_of_uneven_sizes():

@@ -23,7 +23,8 @@ STAGE = re.compile(r'\{Stage::\w+, "(\w+)"')
 VARIABLE = re.compile(r'(?:getenv\(|environ\.get\(\s*|environ\[)"(TESSERA_\w+)"')
 # An absolute path whose first folder is none that every Debian system has.
 SYSTEM_FOLDERS = "bin|dev|etc|lib|proc|sys|usr|var"
-MACHINE_PATH = re.compile(rf"""(?:^|(?<=[\s"'`(=:]))/(?!(?:{SYSTEM_FOLDERS}|nowhere)/|tmp/tessera-)[a-z]\w*/[\w./-]+""")
+MACHINE_PATH = re.compile(rf"""(?:^|(?<=[\s"'`(=:]))/(?!(?:{SYSTEM_FOLDERS}|nowhere)/|tmp/tessera-)"""
+                          r"[a-z]\w*/[\w./-]+")
 
 
 # `camelBack`, `CamelCase`, `with_underscores`, `A::b`, as code on a page.

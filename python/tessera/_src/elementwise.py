@@ -248,7 +248,8 @@ def power(x: Any, y: Any) -> Tracer:
             return sqrt(x)
         if y == 0 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
             return broadcast(lift(1, as_number(x).dtype), x.shape)
-        if np.isfinite(y) and y == int(y) and 1 <= y <= 16 and (isinstance(y, int) or dtypes.is_float(x.dtype)):
+        fits = isinstance(y, int) or dtypes.is_float(x.dtype)
+        if fits and np.isfinite(y) and y == int(y) and 1 <= y <= 16:
             return _integer_power(x, int(y))
         if isinstance(y, int) and y < 0 and not dtypes.is_float(x.dtype):
             raise TraceError("TS1016", "an integer to a negative power is not an integer",

@@ -87,18 +87,17 @@ sortAccesses(const std::vector<std::vector<ThreadAccess>> &lanes) {
   std::vector<LaneAccess> all;
   for (size_t lane = 0; lane < lanes.size(); ++lane)
     for (const ThreadAccess &access : lanes[lane])
-      all.push_back(
-          {access, static_cast<int32_t>(lane), static_cast<int32_t>(all.size())});
+      all.push_back({access, static_cast<int32_t>(lane),
+                     static_cast<int32_t>(all.size())});
   auto ofLane = [](const LaneAccess &a) {
     return std::tuple(a.lane, a.access.turn, a.access.site);
   };
   // Each lane's accesses of one kind in the order in which it made them, whose
   // place in it is then the time.
-  std::sort(all.begin(), all.end(),
-            [&](const LaneAccess &a, const LaneAccess &b) {
-              return std::tuple(ofLane(a), a.time) <
-                     std::tuple(ofLane(b), b.time);
-            });
+  std::sort(
+      all.begin(), all.end(), [&](const LaneAccess &a, const LaneAccess &b) {
+        return std::tuple(ofLane(a), a.time) < std::tuple(ofLane(b), b.time);
+      });
   for (size_t i = 0; i < all.size(); ++i)
     all[i].time =
         i > 0 && ofLane(all[i]) == ofLane(all[i - 1]) ? all[i - 1].time + 1 : 0;

@@ -13,22 +13,31 @@ ContractOp::Indices ContractOp::getIndices() {
   return {lhs.str(), rhs.str(), out.str()};
 }
 
+static constexpr StringLiteral exampleSpec =
+    "\"bsk,kn->bsn\" multiplies [b, s, k] by [k, n] and sums over k";
+
 /// C1 and the form of one index string.
 static LogicalResult verifyLetters(ContractOp op, StringRef name,
                                    StringRef letters, Value value) {
   size_t rank = shapeOf(value).size();
   if (letters.size() != rank)
-    return op.emitOpError()
-           << "names " << letters.size() << " indices '" << letters
-           << "' for the " << name << ", which has rank " << rank;
+    return explain(op.emitOpError()
+                       << "names " << letters.size() << " indices '" << letters
+                       << "' for " << name << ", which has rank " << rank,
+                   op, NamedValue{value, name},
+                   "give each dimension one letter, in its order");
   for (auto [i, letter] : llvm::enumerate(letters)) {
     if (!llvm::isAlpha(letter))
-      return op.emitOpError()
-             << "has index '" << letter << "' in \"" << op.getSpec()
-             << "\"; indices are letters, as in \"bsk,kn->bsn\"";
+      return explain(op.emitOpError()
+                         << "has index '" << letter << "' in \"" << op.getSpec()
+                         << "\"; indices are letters",
+                     op, {}, exampleSpec);
     if (letters.find(letter, i + 1) != StringRef::npos)
-      return op.emitOpError() << "repeats index '" << letter << "' in the "
-                              << name << " '" << letters << "'";
+      return explain(op.emitOpError() << "repeats index '" << letter << "' in "
+                                      << name << " '" << letters << "'",
+                     op, {},
+                     "there are no diagonals: give each dimension of one "
+                     "tensor a letter of its own");
   }
   return success();
 }
@@ -37,13 +46,15 @@ LogicalResult ContractOp::verify() {
   if (failed(verifyOneMesh(*this)))
     return failure();
   if (getSpec().count("->") != 1 || getSpec().count(",") != 1)
-    return emitOpError() << "expects a specification such as \"bsk,kn->bsn\", "
-                            "got \""
-                         << getSpec() << "\"";
+    return explain(emitOpError()
+                       << "expects a specification such as \"bsk,kn->bsn\", "
+                          "got \""
+                       << getSpec() << "\"",
+                   *this, {}, exampleSpec);
   Indices indices = getIndices();
-  if (failed(verifyLetters(*this, "left factor", indices.lhs, getLhs())) ||
-      failed(verifyLetters(*this, "right factor", indices.rhs, getRhs())) ||
-      failed(verifyLetters(*this, "result", indices.out, getResult())))
+  if (failed(verifyLetters(*this, "the left factor", indices.lhs, getLhs())) ||
+      failed(verifyLetters(*this, "the right factor", indices.rhs, getRhs())) ||
+      failed(verifyLetters(*this, "the result", indices.out, getResult())))
     return failure();
 
   llvm::DenseMap<char, int64_t> sizes;
@@ -53,44 +64,46 @@ LogicalResult ContractOp::verify() {
     auto [entry, isNew] = sizes.try_emplace(letter, size);
     if (isNew || entry->second == size)
       continue;
-    InFlightDiagnostic error = emitOpError()
-                               << "index '" << letter << "' has size "
-                               << entry->second << " in the left factor and "
-                               << size << " in the right one";
-    error.attachNote(getLhs().getLoc())
-        << "left factor: " << getLhs().getType();
-    error.attachNote(getRhs().getLoc())
-        << "right factor: " << getRhs().getType();
-    return error;
+    return explain(
+        emitOpError() << "index '" << letter << "' has size " << entry->second
+                      << " in the left factor and " << size
+                      << " in the right one",
+        *this, {{getLhs(), "the left factor"}, {getRhs(), "the right factor"}});
   }
   for (auto [letter, size] : llvm::zip(indices.out, shapeOf(getResult()))) {
     auto entry = sizes.find(letter);
     if (entry == sizes.end())
-      return emitOpError() << "result index '" << letter
-                           << "' occurs in no factor";
+      return explain(emitOpError() << "result index '" << letter
+                                   << "' occurs in no factor",
+                     *this, {},
+                     "use the letters of \"" + indices.lhs + "," + indices.rhs +
+                         "\"; tessera.broadcast adds a dimension");
     if (entry->second != size)
-      return emitOpError() << "index '" << letter << "' has size "
-                           << entry->second << " in the factors and " << size
-                           << " in the result";
+      return explain(
+          emitOpError() << "index '" << letter << "' has size " << entry->second
+                        << " in the factors and " << size << " in the result",
+          *this,
+          {{getLhs(), "the left factor"}, {getRhs(), "the right factor"}});
   }
   for (char letter : indices.lhs + indices.rhs) {
     bool inBoth = indices.lhs.find(letter) != std::string::npos &&
                   indices.rhs.find(letter) != std::string::npos;
     if (inBoth || indices.out.find(letter) != std::string::npos)
       continue;
-    InFlightDiagnostic error =
-        emitOpError() << "index '" << letter
-                      << "' occurs in one factor and not in the result";
-    error.attachNote() << "sum that dimension with tessera.reduce first";
-    return error;
+    return explain(emitOpError()
+                       << "index '" << letter
+                       << "' occurs in one factor and not in the result",
+                   *this, {}, "sum that dimension with tessera.reduce first");
   }
   Type type = getElementTypeOrSelf(getLhs());
   if (failed(verifyElementType(*this, getRhs(), "the right factor", type)))
     return failure();
   Type resultType = getElementTypeOrSelf(getType());
   if (resultType != type && !(resultType.isF32() && isa<FloatType>(type)))
-    return emitOpError() << "expects a result of element type " << type
-                         << " or f32, got " << resultType;
+    return explain(emitOpError() << "expects a result of element type " << type
+                                 << " or f32, got " << resultType,
+                   *this, NamedValue{getLhs(), "the left factor"},
+                   "other types need tessera.convert behind it");
   return success();
 }
 

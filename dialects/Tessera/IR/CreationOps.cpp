@@ -44,7 +44,7 @@ double ConstantOp::getFlops() { return 0; }
 //===----------------------------------------------------------------------===//
 
 LogicalResult IotaOp::verify() {
-  return verifyDim(*this, getDim(), shapeOf(getResult()).size());
+  return verifyDim(*this, getDim(), {getResult(), "the result"});
 }
 
 FactorRule IotaOp::getFactorRule() {
@@ -74,20 +74,29 @@ LogicalResult RngOp::verify() {
     return failure();
   size_t rank = shapeOf(getResult()).size();
   if (getGlobalShape().size() != rank)
-    return emitOpError() << "logical shape " << shapeToString(getGlobalShape())
-                         << " has rank " << getGlobalShape().size()
-                         << ", the result has " << rank;
+    return explain(
+        emitOpError() << "logical shape " << shapeToString(getGlobalShape())
+                      << " has rank " << getGlobalShape().size()
+                      << ", the result has " << rank,
+        *this, {}, "the result is this shape, or with offsets a part of it");
   if (!getOffsets().empty() && getOffsets().size() != rank)
-    return emitOpError() << "expects one offset per dimension (" << rank
-                         << "), got " << getOffsets().size();
+    return explain(emitOpError() << "expects one offset per dimension (" << rank
+                                 << "), got " << getOffsets().size(),
+                   *this, {},
+                   "without offsets the result is the whole logical shape");
   if (getOffsets().empty() &&
-      failed(verifyShape(*this, getResult(), "a result", getGlobalShape())))
+      failed(verifyShape(*this, getResult(), "a result", getGlobalShape(),
+                         "a part of the logical shape needs offsets")))
     return failure();
   bool isFloat = isa<FloatType>(getElementTypeOrSelf(getType()));
   if (isFloat != (getDistribution() != RngDistribution::bits))
-    return emitOpError() << "uniform and normal numbers are floats, bits are "
-                            "integers; got element type "
-                         << getElementTypeOrSelf(getType());
+    return explain(
+        emitOpError() << "uniform and normal numbers are floats, bits are "
+                         "integers; got element type "
+                      << getElementTypeOrSelf(getType()),
+        *this, {},
+        isFloat ? "use 'uniform' or 'normal', or integer elements"
+                : "use 'bits', or float elements and then tessera.convert");
   return success();
 }
 

@@ -11,7 +11,7 @@ LogicalResult GatherOp::verify() {
   ArrayRef<int64_t> source = shapeOf(getSource());
   int64_t dim = getDim();
   if (failed(verifyOneMesh(*this)) ||
-      failed(verifyDim(*this, dim, source.size())))
+      failed(verifyDim(*this, dim, {getSource(), "the source"})))
     return failure();
   SmallVector<int64_t> expected(source.take_front(dim));
   llvm::append_range(expected, shapeOf(getIndices()));

@@ -24,23 +24,26 @@ LogicalResult ConstrainOp::verify() {
   const Layout &layout = getLayout().getValue();
   size_t rank = shapeOf(getInput()).size();
   if (layout.dims.size() != rank)
-    return emitOpError() << "layout " << layout.str() << " has "
-                         << layout.dims.size() << " dimensions, the value has "
-                         << rank;
+    return explain(emitOpError() << "layout " << layout.str() << " has "
+                                 << layout.dims.size()
+                                 << " dimensions, the value has " << rank,
+                   *this, NamedValue{getInput(), "the value"},
+                   "write a list per dimension: {} is whole, {?} is open");
   if (layout.mesh != getInput().getType().getLayout().mesh)
-    return emitOpError() << "layout is on mesh @" << layout.mesh
-                         << ", the value on mesh @"
-                         << getInput().getType().getLayout().mesh;
-  if (!layout.partial.empty()) {
-    InFlightDiagnostic error =
-        emitOpError() << "layout " << layout.str()
-                      << " is partial, which no constraint can ask for";
-    error.attachNote() << "a value is partial where an op leaves terms to be "
-                          "combined, and stays so as long as its users allow; "
-                          "state how its dimensions are split";
-    return error;
-  }
-  return success();
+    return explain(emitOpError() << "layout is on mesh @" << layout.mesh
+                                 << ", the value on mesh @"
+                                 << getInput().getType().getLayout().mesh,
+                   *this, NamedValue{getInput(), "the value"},
+                   "a value stays on its mesh");
+  if (layout.partial.empty())
+    return success();
+  return explain(emitOpError()
+                     << "layout " << layout.str()
+                     << " is partial, which no constraint can ask for",
+                 *this, {},
+                 "a value is partial where an op leaves terms to be combined, "
+                 "and stays so as long as its users allow; state how its "
+                 "dimensions are split");
 }
 
 FactorRule ConstrainOp::getFactorRule() {

@@ -52,7 +52,7 @@ FactorRule GeluOp::getFactorRule() {
 LogicalResult SoftmaxOp::verify() {
   if (failed(verifyLike(*this, getInput())))
     return failure();
-  return verifyDim(*this, getDim(), shapeOf(getInput()).size());
+  return verifyDim(*this, getDim(), {getInput(), "the input"});
 }
 
 FactorRule SoftmaxOp::getFactorRule() { return rowRule(*this, getDim()); }
@@ -68,7 +68,10 @@ static LogicalResult verifyColumns(Operation *op, Value input, Value value,
                                    StringRef name) {
   ArrayRef<int64_t> shape = shapeOf(input);
   if (shape.empty())
-    return op->emitOpError() << "expects an input of rank 1 or more";
+    return explain(op->emitOpError() << "expects an input of rank 1 or more",
+                   op, NamedValue{input, "the input"},
+                   "its last dimension is normalised; tessera.reshape gives a "
+                   "scalar one");
   if (failed(verifyShape(op, value, name, shape.take_back(1),
                          "it has one element per column of the input")))
     return failure();
@@ -110,19 +113,27 @@ LogicalResult AttentionOp::verify() {
   ArrayRef<int64_t> q = shapeOf(getQuery()), k = shapeOf(getKey()),
                     v = shapeOf(getValue());
   if (q.size() != 4 || k.size() != 4 || v.size() != 4)
-    return emitOpError() << "expects query [B,S,H,D], key [B,T,K,D] and value "
-                            "[B,T,K,E] of rank 4, got "
-                         << shapeToString(q) << ", " << shapeToString(k)
-                         << " and " << shapeToString(v);
+    return explain(
+        emitOpError() << "expects query [B,S,H,D], key [B,T,K,D] and value "
+                         "[B,T,K,E] of rank 4, got "
+                      << shapeToString(q) << ", " << shapeToString(k) << " and "
+                      << shapeToString(v),
+        *this,
+        {{getQuery(), "the query"},
+         {getKey(), "the key"},
+         {getValue(), "the value"}},
+        "tessera.reshape takes the heads out of the hidden dimension");
   if (failed(verifyShape(*this, getKey(), "a key", {q[0], k[1], k[2], q[3]},
                          "batch and head size are those of the query")) ||
       failed(verifyShape(*this, getValue(), "a value", {q[0], k[1], k[2], v[3]},
                          "batch, length and heads are those of the key")))
     return failure();
   if (k[2] == 0 || q[2] % k[2] != 0)
-    return emitOpError() << "has " << q[2] << " query heads for " << k[2]
-                         << " key heads; the first must be a multiple of the "
-                            "second";
+    return explain(emitOpError()
+                       << "has " << q[2] << " query heads for " << k[2]
+                       << " key heads; the first must be a multiple of the "
+                          "second",
+                   *this, {{getQuery(), "the query"}, {getKey(), "the key"}});
   if (failed(verifyShape(*this, getResult(), "a result",
                          {q[0], q[1], q[2], v[3]})))
     return failure();
@@ -139,9 +150,12 @@ LogicalResult AttentionOp::verify() {
   for (int i = 0; fits && i < 3; ++i)
     fits = bias[i] == 1 || bias[i] == full[i];
   if (!fits)
-    return emitOpError() << "expects a bias of shape " << shapeToString(full)
-                         << ", where all but the last may be 1, got "
-                         << shapeToString(bias);
+    return explain(emitOpError()
+                       << "expects a bias of shape " << shapeToString(full)
+                       << ", where all but the last may be 1, got "
+                       << shapeToString(bias),
+                   *this, NamedValue{getBias(), "the bias"},
+                   "its dimensions are batch, heads, queries and keys");
   return verifyElementType(*this, getBias(), "a bias", type);
 }
 

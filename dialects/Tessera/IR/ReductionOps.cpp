@@ -11,7 +11,8 @@ using namespace tessera;
 LogicalResult ReduceOp::verify() {
   ArrayRef<int64_t> shape = shapeOf(getInput());
   if (failed(verifyOneMesh(*this)) ||
-      failed(verifyAscendingDims(*this, "dims", getDims(), shape.size())))
+      failed(verifyAscendingDims(*this, "dims", getDims(),
+                                 {getInput(), "the input"})))
     return failure();
   SmallVector<int64_t> kept;
   for (auto [dim, size] : llvm::enumerate(shape))

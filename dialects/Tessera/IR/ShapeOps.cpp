@@ -14,12 +14,16 @@ static LogicalResult verifySameElements(Operation *op, Value input) {
                            getElementTypeOrSelf(input));
 }
 
+/// The list called `name` has an entry for each dimension of `input`.
 static LogicalResult verifyCount(Operation *op, StringRef name, size_t count,
-                                 size_t rank) {
+                                 Value input) {
+  size_t rank = shapeOf(input).size();
   if (count == rank)
     return success();
-  return op->emitOpError() << name << " has " << count
-                           << " entries, the input has rank " << rank;
+  return explain(op->emitOpError() << name << " has " << count
+                                   << " entries, the input has rank " << rank,
+                 op, NamedValue{input, "the input"},
+                 "give one entry per dimension of the input");
 }
 
 static int addDim(FactorRule &rule, size_t dim, int64_t size,
@@ -47,10 +51,13 @@ LogicalResult ReshapeOp::verify() {
   int64_t in = ShapedType::getNumElements(shapeOf(getInput()));
   int64_t out = ShapedType::getNumElements(shapeOf(getResult()));
   if (in != out)
-    return emitOpError() << "cannot give " << in << " elements of shape "
-                         << shapeToString(shapeOf(getInput())) << " the shape "
-                         << shapeToString(shapeOf(getResult())) << " of "
-                         << out;
+    return explain(
+        emitOpError() << "cannot give " << in << " elements of shape "
+                      << shapeToString(shapeOf(getInput())) << " the shape "
+                      << shapeToString(shapeOf(getResult())) << " of " << out,
+        *this, NamedValue{getInput(), "the input"},
+        "a reshape keeps all elements; use tessera.slice to drop some, "
+        "tessera.pad or tessera.broadcast for more");
   return success();
 }
 
@@ -68,16 +75,19 @@ LogicalResult TransposeOp::verify() {
   ArrayRef<int64_t> shape = shapeOf(getInput());
   ArrayRef<int64_t> permutation = getPermutation();
   if (failed(verifySameElements(*this, getInput())) ||
-      failed(
-          verifyCount(*this, "permutation", permutation.size(), shape.size())))
+      failed(verifyCount(*this, "permutation", permutation.size(), getInput())))
     return failure();
   SmallVector<int64_t> expected;
   for (auto [i, dim] : llvm::enumerate(permutation)) {
     if (dim < 0 || dim >= static_cast<int64_t>(shape.size()) ||
         llvm::is_contained(permutation.take_front(i), dim))
-      return emitOpError() << shapeToString(permutation)
-                           << " is not a permutation of the dimensions 0 to "
-                           << static_cast<int64_t>(shape.size()) - 1;
+      return explain(emitOpError()
+                         << shapeToString(permutation)
+                         << " is not a permutation of the dimensions 0 to "
+                         << static_cast<int64_t>(shape.size()) - 1,
+                     *this, NamedValue{getInput(), "the input"},
+                     "name each dimension once: entry i is the input dimension "
+                     "that becomes dimension i of the result");
     expected.push_back(shape[dim]);
   }
   return verifyShape(*this, getResult(), "a result", expected);
@@ -105,15 +115,18 @@ double TransposeOp::getFlops() { return 0; }
 LogicalResult BroadcastOp::verify() {
   ArrayRef<int64_t> in = shapeOf(getInput()), out = shapeOf(getResult());
   if (failed(verifySameElements(*this, getInput())) ||
-      failed(verifyCount(*this, "dims", getDims().size(), in.size())) ||
-      failed(verifyAscendingDims(*this, "dims", getDims(), out.size())))
+      failed(verifyCount(*this, "dims", getDims().size(), getInput())) ||
+      failed(verifyAscendingDims(*this, "dims", getDims(),
+                                 {getResult(), "the result"})))
     return failure();
   for (auto [i, dim] : llvm::enumerate(getDims()))
     if (in[i] != 1 && in[i] != out[dim])
-      return emitOpError() << "input dimension " << i << " of size " << in[i]
-                           << " cannot become result dimension " << dim
-                           << " of size " << out[dim]
-                           << "; it must have that size, or 1";
+      return explain(emitOpError()
+                         << "input dimension " << i << " of size " << in[i]
+                         << " cannot become result dimension " << dim
+                         << " of size " << out[dim]
+                         << "; it must have that size, or 1",
+                     *this, NamedValue{getInput(), "the input"});
   return success();
 }
 
@@ -141,20 +154,24 @@ double BroadcastOp::getFlops() { return 0; }
 LogicalResult SliceOp::verify() {
   ArrayRef<int64_t> shape = shapeOf(getInput());
   if (failed(verifySameElements(*this, getInput())) ||
-      failed(verifyCount(*this, "starts", getStarts().size(), shape.size())) ||
-      failed(verifyCount(*this, "limits", getLimits().size(), shape.size())) ||
-      failed(verifyCount(*this, "strides", getStrides().size(), shape.size())))
+      failed(verifyCount(*this, "starts", getStarts().size(), getInput())) ||
+      failed(verifyCount(*this, "limits", getLimits().size(), getInput())) ||
+      failed(verifyCount(*this, "strides", getStrides().size(), getInput())))
     return failure();
   SmallVector<int64_t> expected;
   for (auto [d, size] : llvm::enumerate(shape)) {
     int64_t start = getStarts()[d], limit = getLimits()[d],
             stride = getStrides()[d];
     if (start < 0 || limit < start || limit > size || stride < 1)
-      return emitOpError() << "takes " << start << " to " << limit << " by "
-                           << stride << " of dimension " << d << " of size "
-                           << size
-                           << "; expected 0 <= start <= limit <= size and "
-                              "stride >= 1";
+      return explain(emitOpError()
+                         << "takes " << start << " to " << limit << " by "
+                         << stride << " of dimension " << d << " of size "
+                         << size
+                         << "; expected 0 <= start <= limit <= size and "
+                            "stride >= 1",
+                     *this, NamedValue{getInput(), "the input"},
+                     "a slice goes forward within its input; tessera.pad "
+                     "extends a dimension");
     expected.push_back((limit - start + stride - 1) / stride);
   }
   return verifyShape(*this, getResult(), "a result", expected);
@@ -187,12 +204,13 @@ double SliceOp::getFlops() { return 0; }
 
 LogicalResult ConcatenateOp::verify() {
   if (getInputs().empty())
-    return emitOpError() << "expects at least one value";
+    return explain(emitOpError() << "expects at least one value", *this, {},
+                   "name the values to join: tessera.concatenate %a, %b dim 0");
   if (failed(verifySameElements(*this, getInputs().front())))
     return failure();
   SmallVector<int64_t> expected(shapeOf(getInputs().front()));
   int64_t dim = getDim();
-  if (failed(verifyDim(*this, dim, expected.size())))
+  if (failed(verifyDim(*this, dim, {getInputs().front(), "input 0"})))
     return failure();
   int64_t total = 0;
   for (auto [i, input] : llvm::enumerate(getInputs())) {
@@ -241,21 +259,25 @@ double ConcatenateOp::getFlops() { return 0; }
 LogicalResult PadOp::verify() {
   ArrayRef<int64_t> shape = shapeOf(getInput());
   if (failed(verifySameElements(*this, getInput())) ||
-      failed(verifyCount(*this, "low", getLow().size(), shape.size())) ||
-      failed(verifyCount(*this, "high", getHigh().size(), shape.size())))
+      failed(verifyCount(*this, "low", getLow().size(), getInput())) ||
+      failed(verifyCount(*this, "high", getHigh().size(), getInput())))
     return failure();
   SmallVector<int64_t> expected;
   for (auto [d, size] : llvm::enumerate(shape)) {
     if (getLow()[d] < 0 || getHigh()[d] < 0)
-      return emitOpError() << "pads dimension " << d << " by " << getLow()[d]
-                           << " and " << getHigh()[d]
-                           << "; use tessera.slice to remove elements";
+      return explain(emitOpError()
+                         << "pads dimension " << d << " by " << getLow()[d]
+                         << " and " << getHigh()[d] << "; expected 0 or more",
+                     *this, {}, "use tessera.slice to remove elements");
     expected.push_back(getLow()[d] + size + getHigh()[d]);
   }
   Type type = getElementTypeOrSelf(getInput());
   if (getValue().getType() != type)
-    return emitOpError() << "pads with a value of type " << getValue().getType()
-                         << ", the elements have type " << type;
+    return explain(emitOpError()
+                       << "pads with a value of type " << getValue().getType()
+                       << ", the elements have type " << type,
+                   *this, NamedValue{getInput(), "the input"},
+                   "write the value's type behind it, as in value 0.0 : f32");
   return verifyShape(*this, getResult(), "a result", expected);
 }
 

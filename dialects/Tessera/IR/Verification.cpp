@@ -11,14 +11,27 @@ std::string tessera::shapeToString(ArrayRef<int64_t> shape) {
   return text + "]";
 }
 
+LogicalResult tessera::explain(InFlightDiagnostic error, Operation *op,
+                               ArrayRef<NamedValue> causes, StringRef wayOut) {
+  // The op's own results stand in the line of the error.
+  for (auto [value, name] : causes)
+    if (value.getDefiningOp() != op)
+      error.attachNote(value.getLoc())
+          << name << " has type " << value.getType();
+  if (!wayOut.empty())
+    error.attachNote() << wayOut;
+  return error;
+}
+
 LogicalResult tessera::verifyOneMesh(Operation *op) {
   std::optional<std::string> mesh;
-  bool sawBuiltin = false;
-  auto check = [&](Type type) -> LogicalResult {
-    auto meshTensor = dyn_cast<MeshTensorType>(type);
+  std::optional<Location> builtinLoc;
+  auto check = [&](Value value) -> LogicalResult {
+    auto meshTensor = dyn_cast<MeshTensorType>(value.getType());
     if (!meshTensor) {
-      auto builtin = dyn_cast<RankedTensorType>(type);
-      sawBuiltin |= builtin && builtin.getRank() > 0;
+      auto builtin = dyn_cast<RankedTensorType>(value.getType());
+      if (builtin && builtin.getRank() > 0)
+        builtinLoc = value.getLoc();
       return success();
     }
     const std::string &name = meshTensor.getLayout().mesh;
@@ -32,32 +45,42 @@ LogicalResult tessera::verifyOneMesh(Operation *op) {
     error.attachNote() << "an op works on one mesh; give its operands the same";
     return error;
   };
-  for (Type type : op->getOperandTypes())
-    if (failed(check(type)))
+  for (Value operand : op->getOperands())
+    if (failed(check(operand)))
       return failure();
-  for (Type type : op->getResultTypes())
-    if (failed(check(type)))
+  for (Value result : op->getResults())
+    if (failed(check(result)))
       return failure();
-  if (mesh && sawBuiltin)
-    return op->emitOpError() << "mixes mesh tensors and builtin tensors; a "
-                                "program holds mesh tensors before "
-                                "partitioning and builtin tensors after it";
-  return success();
+  if (!mesh || !builtinLoc)
+    return success();
+  InFlightDiagnostic error =
+      op->emitOpError() << "mixes mesh tensors and builtin tensors; a program "
+                           "holds mesh tensors before partitioning and builtin "
+                           "tensors after it";
+  error.attachNote(*builtinLoc) << "this is a builtin tensor; as a mesh tensor "
+                                   "its type is !tessera.mesh_tensor<..., @"
+                                << *mesh << ">";
+  return error;
 }
 
 LogicalResult tessera::verifyShape(Operation *op, Value value, StringRef name,
                                    ArrayRef<int64_t> shape, StringRef hint) {
   if (shapeOf(value) == shape)
     return success();
+  bool isResult = value.getDefiningOp() == op;
+  if (hint.empty() && isResult)
+    hint = "its operands and attributes make it so; write that shape in the "
+           "result's type";
   InFlightDiagnostic error = op->emitOpError()
                              << "expects " << name << " of shape "
                              << shapeToString(shape) << ", got "
                              << shapeToString(shapeOf(value));
-  if (value.getDefiningOp() != op)
-    error.attachNote(value.getLoc()) << name << " has type " << value.getType();
-  if (!hint.empty())
-    error.attachNote() << hint;
-  return error;
+  // What is wrong with a result follows from the operands, of which the first
+  // says most; the others have been compared with it.
+  NamedValue cause = {value, name};
+  if (isResult && op->getNumOperands() != 0)
+    cause = {op->getOperand(0), "the first operand"};
+  return explain(std::move(error), op, cause, hint);
 }
 
 LogicalResult tessera::verifyElementType(Operation *op, Value value,
@@ -65,33 +88,53 @@ LogicalResult tessera::verifyElementType(Operation *op, Value value,
   Type got = getElementTypeOrSelf(value.getType());
   if (got == type)
     return success();
-  InFlightDiagnostic error = op->emitOpError()
-                             << "expects " << name << " of element type "
-                             << type << ", got " << got;
-  error.attachNote() << "element types are never converted silently; use "
-                        "tessera.convert";
-  return error;
+  return explain(op->emitOpError() << "expects " << name << " of element type "
+                                   << type << ", got " << got,
+                 op, {},
+                 "element types are never converted silently; use "
+                 "tessera.convert");
 }
 
-LogicalResult tessera::verifyDim(Operation *op, int64_t dim, int64_t rank) {
+/// "the result has dimensions 0 to 2".
+static std::string dimsOf(NamedValue tensor) {
+  size_t rank = shapeOf(tensor.value).size();
+  return tensor.name.str() +
+         (rank == 0   ? " has no dimensions"
+          : rank == 1 ? " has dimension 0"
+                      : " has dimensions 0 to " + std::to_string(rank - 1));
+}
+
+LogicalResult tessera::verifyDim(Operation *op, int64_t dim,
+                                 NamedValue tensor) {
+  auto rank = static_cast<int64_t>(shapeOf(tensor.value).size());
   if (dim >= 0 && dim < rank)
     return success();
-  return op->emitOpError() << "has dimension " << dim
-                           << ", but the tensor has rank " << rank
-                           << "; dimensions count from 0";
+  return explain(op->emitOpError()
+                     << "has dimension " << dim << ", but the tensor has rank "
+                     << rank << "; dimensions count from 0",
+                 op, tensor, dimsOf(tensor));
 }
 
 LogicalResult tessera::verifyAscendingDims(Operation *op, StringRef name,
                                            ArrayRef<int64_t> dims,
-                                           int64_t rank) {
+                                           NamedValue tensor) {
+  auto rank = static_cast<int64_t>(shapeOf(tensor.value).size());
   for (auto [i, dim] : llvm::enumerate(dims)) {
     if (dim < 0 || dim >= rank)
-      return op->emitOpError()
-             << name << " " << shapeToString(dims) << " holds " << dim
-             << ", but the tensor has rank " << rank;
-    if (i > 0 && dims[i - 1] >= dim)
-      return op->emitOpError() << name << " " << shapeToString(dims)
-                               << " must ascend without repetition";
+      return explain(op->emitOpError()
+                         << name << " " << shapeToString(dims) << " holds "
+                         << dim << ", but the tensor has rank " << rank,
+                     op, tensor, dimsOf(tensor));
+    if (i == 0 || dims[i - 1] < dim)
+      continue;
+    SmallVector<int64_t> sorted(dims);
+    llvm::sort(sorted);
+    sorted.erase(llvm::unique(sorted), sorted.end());
+    return explain(op->emitOpError() << name << " " << shapeToString(dims)
+                                     << " must ascend without repetition",
+                   op, {},
+                   "in order they are " + shapeToString(sorted) +
+                       "; tessera.transpose puts dimensions in another order");
   }
   return success();
 }

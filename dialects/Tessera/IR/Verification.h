@@ -7,6 +7,19 @@
 
 namespace tessera {
 
+/// An operand or result as messages call it: "the input".
+struct NamedValue {
+  mlir::Value value;
+  llvm::StringRef name;
+};
+
+/// Ends `error`, which is at `op`, with a note at each value that causes it,
+/// where that comes from ("the input has type ..."), and a note that says what
+/// would do.
+mlir::LogicalResult explain(mlir::InFlightDiagnostic error, mlir::Operation *op,
+                            llvm::ArrayRef<NamedValue> causes,
+                            llvm::StringRef wayOut = "");
+
 /// All mesh tensors among operands and results lie on one mesh, and none stands
 /// beside a builtin tensor (scalar builtin offsets excepted).
 mlir::LogicalResult verifyOneMesh(mlir::Operation *op);
@@ -21,14 +34,15 @@ mlir::LogicalResult verifyShape(mlir::Operation *op, mlir::Value value,
 mlir::LogicalResult verifyElementType(mlir::Operation *op, mlir::Value value,
                                       llvm::StringRef name, mlir::Type type);
 
-/// `dims`, called `name`, ascend and lie in [0, rank).
+/// `dims`, called `name`, ascend and are dimensions of `tensor`.
 mlir::LogicalResult verifyAscendingDims(mlir::Operation *op,
                                         llvm::StringRef name,
                                         llvm::ArrayRef<int64_t> dims,
-                                        int64_t rank);
+                                        NamedValue tensor);
 
-/// `dim` lies in [0, rank).
-mlir::LogicalResult verifyDim(mlir::Operation *op, int64_t dim, int64_t rank);
+/// `dim` is a dimension of `tensor`.
+mlir::LogicalResult verifyDim(mlir::Operation *op, int64_t dim,
+                              NamedValue tensor);
 
 /// `[2, 3]`.
 std::string shapeToString(llvm::ArrayRef<int64_t> shape);

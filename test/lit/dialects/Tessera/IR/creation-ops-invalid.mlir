@@ -20,6 +20,7 @@ func.func @a_constant_has_the_type_of_its_elements() -> tensor<2x3xbf16> {
 
 func.func @iota_runs_along_a_dimension() -> tensor<2x3xi32> {
   // expected-error @below {{has dimension -1, but the tensor has rank 2; dimensions count from 0}}
+  // expected-note @below {{the result has dimensions 0 to 1}}
   %0 = tessera.iota dim -1 : tensor<2x3xi32>
   return %0 : tensor<2x3xi32>
 }
@@ -38,14 +39,17 @@ func.func @a_key_is_two_words(%k: tensor<3xi32>) -> tensor<2x3xf32> {
 
 func.func @logical_shape_and_result_have_one_rank(%k: tensor<2xi32>) -> tensor<2x3xf32> {
   // expected-error @below {{logical shape [6] has rank 1, the result has 2}}
+  // expected-note @below {{the result is this shape, or with offsets a part of it}}
   %0 = tessera.rng uniform %k [6] : tensor<2xi32> -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
 
 // -----
 
+// expected-note @below {{the first operand has type 'tensor<2xi32>'}}
 func.func @without_offsets_the_result_is_whole(%k: tensor<2xi32>) -> tensor<2x3xf32> {
   // expected-error @below {{expects a result of shape [4, 3], got [2, 3]}}
+  // expected-note @below {{a part of the logical shape needs offsets}}
   %0 = tessera.rng uniform %k [4, 3] : tensor<2xi32> -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
@@ -54,6 +58,7 @@ func.func @without_offsets_the_result_is_whole(%k: tensor<2xi32>) -> tensor<2x3x
 
 func.func @each_dimension_has_an_offset(%k: tensor<2xi32>, %o: tensor<i32>) -> tensor<2x3xf32> {
   // expected-error @below {{expects one offset per dimension (2), got 1}}
+  // expected-note @below {{without offsets the result is the whole logical shape}}
   %0 = tessera.rng uniform %k [4, 3] offsets %o : tensor<i32> : tensor<2xi32> -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
@@ -62,6 +67,7 @@ func.func @each_dimension_has_an_offset(%k: tensor<2xi32>, %o: tensor<i32>) -> t
 
 func.func @uniform_numbers_are_floats(%k: tensor<2xi32>) -> tensor<2x3xi32> {
   // expected-error @below {{uniform and normal numbers are floats, bits are integers; got element type 'i32'}}
+  // expected-note @below {{use 'bits', or float elements and then tessera.convert}}
   %0 = tessera.rng uniform %k [2, 3] : tensor<2xi32> -> tensor<2x3xi32>
   return %0 : tensor<2x3xi32>
 }

@@ -28,6 +28,7 @@ func.func @one_op_works_on_one_mesh(%x: !tessera.mesh_tensor<2x3xf32, @a>, %y: !
 
 // -----
 
+// expected-note @below {{this is a builtin tensor; as a mesh tensor its type is !tessera.mesh_tensor<..., @a>}}
 func.func @whole_and_local_tensors_do_not_mix(%x: !tessera.mesh_tensor<2x3xf32, @a>, %y: tensor<2x3xf32>) -> !tessera.mesh_tensor<2x3xf32, @a> {
   // expected-error @below {{mixes mesh tensors and builtin tensors}}
   %0 = tessera.add %x, %y : (!tessera.mesh_tensor<2x3xf32, @a>, tensor<2x3xf32>) -> !tessera.mesh_tensor<2x3xf32, @a>

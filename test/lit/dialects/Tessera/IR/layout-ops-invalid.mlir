@@ -1,15 +1,19 @@
 // RUN: tessera-opt %s --split-input-file --verify-diagnostics
 
+// expected-note @below {{the value has type '!tessera.mesh_tensor<2x3xf32, @mesh>'}}
 func.func @a_constraint_has_the_rank_of_the_value(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
   // expected-error @below {{layout [{tp}] has 1 dimensions, the value has 2}}
+  // expected-note @below {{write a list per dimension: {} is whole, {?} is open}}
   %0 = tessera.constrain %x to <@mesh, [{tp}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
 }
 
 // -----
 
+// expected-note @below {{the value has type '!tessera.mesh_tensor<2x3xf32, @mesh>'}}
 func.func @a_constraint_is_on_the_mesh_of_the_value(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
   // expected-error @below {{layout is on mesh @other, the value on mesh @mesh}}
+  // expected-note @below {{a value stays on its mesh}}
   %0 = tessera.constrain %x to <@other, [{tp}, {}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
 }

@@ -1,15 +1,19 @@
 // RUN: tessera-opt %s --split-input-file --verify-diagnostics
 
+// expected-note @below {{the input has type 'tensor<2x3xf32>'}}
 func.func @softmax_runs_along_a_dimension(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
   // expected-error @below {{has dimension 2, but the tensor has rank 2; dimensions count from 0}}
+  // expected-note @below {{the input has dimensions 0 to 1}}
   %0 = tessera.softmax %x dim 2 : tensor<2x3xf32> -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
 
 // -----
 
+// expected-note @below {{the first operand has type 'tensor<2x3xf32>'}}
 func.func @gelu_keeps_the_shape(%x: tensor<2x3xf32>) -> tensor<3x2xf32> {
   // expected-error @below {{expects a result of shape [2, 3], got [3, 2]}}
+  // expected-note @below {{its operands and attributes make it so; write that shape in the result's type}}
   %0 = tessera.gelu %x approximation tanh : tensor<2x3xf32> -> tensor<3x2xf32>
   return %0 : tensor<3x2xf32>
 }
@@ -26,16 +30,22 @@ func.func @a_norm_has_one_factor_per_column(%x: tensor<2x3xf32>, %s: tensor<2xf3
 
 // -----
 
+// expected-note @below {{the input has type 'tensor<f32>'}}
 func.func @a_norm_has_columns(%x: tensor<f32>, %s: tensor<f32>) -> tensor<f32> {
   // expected-error @below {{expects an input of rank 1 or more}}
+  // expected-note @below {{its last dimension is normalised; tessera.reshape gives a scalar one}}
   %0 = tessera.layer_norm %x, %s, %s epsilon 1.0e-5 : tensor<f32>, tensor<f32>, tensor<f32> -> tensor<f32>
   return %0 : tensor<f32>
 }
 
 // -----
 
+// expected-note @below {{the key has type 'tensor<2x7x5xf32>'}}
+// expected-note @below {{the query has type 'tensor<2x3x5xf32>'}}
+// expected-note @below {{the value has type 'tensor<2x7x5xf32>'}}
 func.func @attention_takes_four_dimensions(%q: tensor<2x3x5xf32>, %k: tensor<2x7x5xf32>) -> tensor<2x3x5xf32> {
   // expected-error @below {{expects query [B,S,H,D], key [B,T,K,D] and value [B,T,K,E] of rank 4, got [2, 3, 5], [2, 7, 5] and [2, 7, 5]}}
+  // expected-note @below {{tessera.reshape takes the heads out of the hidden dimension}}
   %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x5xf32>, tensor<2x7x5xf32>, tensor<2x7x5xf32> -> tensor<2x3x5xf32>
   return %0 : tensor<2x3x5xf32>
 }
@@ -52,6 +62,8 @@ func.func @query_and_key_have_one_head_size(%q: tensor<2x3x4x5xf32>, %k: tensor<
 
 // -----
 
+// expected-note @below {{the key has type 'tensor<2x7x3x5xf32>'}}
+// expected-note @below {{the query has type 'tensor<2x3x4x5xf32>'}}
 func.func @query_heads_form_groups(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x3x5xf32>) -> tensor<2x3x4x5xf32> {
   // expected-error @below {{has 4 query heads for 3 key heads; the first must be a multiple of the second}}
   %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x3x4x5xf32>
@@ -60,8 +72,10 @@ func.func @query_heads_form_groups(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x3x5xf
 
 // -----
 
+// expected-note @below {{the bias has type 'tensor<2x3x1x7xf32>'}}
 func.func @a_bias_fits_the_scores(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>, %b: tensor<2x3x1x7xf32>) -> tensor<2x3x4x5xf32> {
   // expected-error @below {{expects a bias of shape [2, 4, 3, 7], where all but the last may be 1, got [2, 3, 1, 7]}}
+  // expected-note @below {{its dimensions are batch, heads, queries and keys}}
   %0 = tessera.attention %q, %k, %k bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x3x1x7xf32> -> tensor<2x3x4x5xf32>
   return %0 : tensor<2x3x4x5xf32>
 }
@@ -77,8 +91,10 @@ func.func @softmax_keeps_the_element_type(%x: tensor<2x3xf32>) -> tensor<2x3xbf1
 
 // -----
 
+// expected-note @below {{the first operand has type 'tensor<2x3xf32>'}}
 func.func @rms_norm_keeps_the_shape(%x: tensor<2x3xf32>, %s: tensor<3xf32>) -> tensor<3x2xf32> {
   // expected-error @below {{'tessera.rms_norm' op expects a result of shape [2, 3], got [3, 2]}}
+  // expected-note @below {{its operands and attributes make it so; write that shape in the result's type}}
   %0 = tessera.rms_norm %x, %s epsilon 1.0e-5 : tensor<2x3xf32>, tensor<3xf32> -> tensor<3x2xf32>
   return %0 : tensor<3x2xf32>
 }
@@ -123,8 +139,10 @@ func.func @values_are_as_many_as_keys(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x
 
 // -----
 
+// expected-note @below {{the first operand has type 'tensor<2x3x4x5xf32>'}}
 func.func @attention_has_the_heads_of_the_query(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>) -> tensor<2x3x2x5xf32> {
   // expected-error @below {{expects a result of shape [2, 3, 4, 5], got [2, 3, 2, 5]}}
+  // expected-note @below {{its operands and attributes make it so; write that shape in the result's type}}
   %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32> -> tensor<2x3x2x5xf32>
   return %0 : tensor<2x3x2x5xf32>
 }

@@ -10,6 +10,15 @@ using namespace tessera::plan;
 #define GET_OP_CLASSES
 #include "dialects/Plan/IR/StepOps.cpp.inc"
 
+/// Ends `error` with a note where each of `buffers` gets its size.
+static LogicalResult explain(InFlightDiagnostic error, ValueRange buffers) {
+  for (Value buffer : buffers)
+    error.attachNote(buffer.getLoc())
+        << "this buffer has " << cast<BufferType>(buffer.getType()).getBytes()
+        << " bytes";
+  return error;
+}
+
 LogicalResult LaunchOp::verify() {
   ArrayRef<int64_t> grid = getGrid();
   if (grid.empty() || grid.size() > 3 ||
@@ -26,9 +35,10 @@ LogicalResult LaunchOp::verify() {
 LogicalResult CopyOp::verify() {
   if (getInput().getType() == getOutput().getType())
     return success();
-  return emitOpError() << "copies " << getInput().getType().getBytes()
-                       << " bytes into a buffer of "
-                       << getOutput().getType().getBytes();
+  return explain(emitOpError() << "copies " << getInput().getType().getBytes()
+                               << " bytes into a buffer of "
+                               << getOutput().getType().getBytes(),
+                 {getInput(), getOutput()});
 }
 
 LogicalResult FillOp::verify() {
@@ -40,14 +50,16 @@ LogicalResult FillOp::verify() {
   int64_t bytes = getOutput().getType().getBytes();
   if (bytes % element == 0)
     return success();
-  return emitOpError() << "fills a buffer of " << bytes
-                       << " bytes with elements of " << element;
+  return explain(emitOpError() << "fills a buffer of " << bytes
+                               << " bytes with elements of " << element,
+                 getOutput());
 }
 
 LogicalResult DeviceValueOp::verify() {
   if (getOutput().getType().getBytes() != 4)
-    return emitOpError() << "writes one i32, 4 bytes, into a buffer of "
-                         << getOutput().getType().getBytes();
+    return explain(emitOpError() << "writes one i32, 4 bytes, into a buffer of "
+                                 << getOutput().getType().getBytes(),
+                   getOutput());
   bool needsSize = getQuery() != DeviceQuery::axis_index;
   if (needsSize ? getSize() >= 1 : getSize() == 0)
     return success();
@@ -57,23 +69,23 @@ LogicalResult DeviceValueOp::verify() {
 }
 
 static LogicalResult verifyTensor(CollectiveOp op, Type tensor,
-                                  BufferType buffer, StringRef side) {
+                                  TypedValue<BufferType> buffer,
+                                  StringRef side) {
   auto ranked = dyn_cast<RankedTensorType>(tensor);
   if (!ranked || !ranked.hasStaticShape())
     return op.emitOpError()
            << "expects a tensor of static shape, got " << tensor;
-  if (byteSizeOf(ranked) == buffer.getBytes())
+  if (byteSizeOf(ranked) == buffer.getType().getBytes())
     return success();
-  return op.emitOpError() << side << " " << tensor << " of "
-                          << byteSizeOf(ranked) << " bytes in a buffer of "
-                          << buffer.getBytes();
+  return explain(op.emitOpError()
+                     << side << " " << tensor << " of " << byteSizeOf(ranked)
+                     << " bytes in a buffer of " << buffer.getType().getBytes(),
+                 buffer);
 }
 
 LogicalResult CollectiveOp::verify() {
-  if (failed(
-          verifyTensor(*this, getInputType(), getInput().getType(), "reads")) ||
-      failed(verifyTensor(*this, getOutputType(), getOutput().getType(),
-                          "writes")))
+  if (failed(verifyTensor(*this, getInputType(), getInput(), "reads")) ||
+      failed(verifyTensor(*this, getOutputType(), getOutput(), "writes")))
     return failure();
   using Kind = CollectiveKind;
   Kind kind = getKind();

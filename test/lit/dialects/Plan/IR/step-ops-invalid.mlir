@@ -1,7 +1,9 @@
 // RUN: tessera-opt %s --split-input-file --verify-diagnostics
 
 plan.program @copies_are_whole on @mesh {
+  // expected-note @below {{this buffer has 24 bytes}}
   %0 = plan.allocate -> !plan.buffer<24>
+  // expected-note @below {{this buffer has 12 bytes}}
   %1 = plan.allocate -> !plan.buffer<12>
   // expected-error @below {{copies 24 bytes into a buffer of 12}}
   plan.copy %0 to %1 : !plan.buffer<24>, !plan.buffer<12>
@@ -26,6 +28,7 @@ plan.program @a_launch_writes on @mesh {
 // -----
 
 plan.program @elements_fill_a_buffer on @mesh {
+  // expected-note @below {{this buffer has 10 bytes}}
   %0 = plan.allocate -> !plan.buffer<10>
   // expected-error @below {{fills a buffer of 10 bytes with elements of 4}}
   plan.fill %0 with 1.0 : f32 : !plan.buffer<10>
@@ -34,6 +37,7 @@ plan.program @elements_fill_a_buffer on @mesh {
 // -----
 
 plan.program @device_values_take_four_bytes on @mesh {
+  // expected-note @below {{this buffer has 8 bytes}}
   %0 = plan.allocate -> !plan.buffer<8>
   // expected-error @below {{writes one i32, 4 bytes, into a buffer of 8}}
   plan.device_value axis_index {tp} of 0 to %0 : !plan.buffer<8>
@@ -50,6 +54,7 @@ plan.program @extents_are_of_a_size on @mesh {
 // -----
 
 plan.program @collectives_read_whole_buffers on @mesh {
+  // expected-note @below {{this buffer has 24 bytes}}
   %0 = plan.allocate -> !plan.buffer<24>
   // expected-error @below {{reads 'tensor<2x2xf32>' of 16 bytes in a buffer of 24}}
   plan.collective all_reduce %0 to %0 over {tp} {reduction = #dist<reduction sum>} : tensor<2x2xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>

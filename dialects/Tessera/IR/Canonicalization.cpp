@@ -37,6 +37,88 @@ struct AbsorbNot : OpRewritePattern<SelectOp> {
   }
 };
 
+std::optional<CompareDirection> inverseOf(CompareDirection direction,
+                                          Type element) {
+  using Direction = CompareDirection;
+  if (direction == Direction::eq)
+    return Direction::ne;
+  if (direction == Direction::ne)
+    return Direction::eq;
+  // NaN is neither less than a number nor greater or equal.
+  if (isa<FloatType>(element))
+    return std::nullopt;
+  switch (direction) {
+  case Direction::lt:
+    return Direction::ge;
+  case Direction::ge:
+    return Direction::lt;
+  case Direction::gt:
+    return Direction::le;
+  case Direction::le:
+    return Direction::gt;
+  default:
+    return std::nullopt;
+  }
+}
+
+/// not(x < y) -> x >= y.
+struct InvertComparison : OpRewritePattern<NotOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(NotOp op,
+                                PatternRewriter &rewriter) const override {
+    auto compare = op.getInput().getDefiningOp<CompareOp>();
+    if (!compare || !isDroppable(compare.getType()))
+      return rewriter.notifyMatchFailure(op, "does not invert a comparison");
+    std::optional<CompareDirection> inverse =
+        inverseOf(compare.getDirection(),
+                  getElementTypeOrSelf(compare.getLhs().getType()));
+    if (!inverse)
+      return rewriter.notifyMatchFailure(op, "floats have no such comparison");
+    rewriter.replaceOpWithNewOp<CompareOp>(op, op.getType(), *inverse,
+                                           compare.getLhs(), compare.getRhs());
+    return success();
+  }
+};
+
+/// (x + c) + d -> x + (c + d) of integers, which wrap; floats round. Likewise
+/// of products and bits.
+template <typename Op> struct JoinConstants : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  /// The operand that is no constant, and the constant.
+  static std::optional<std::pair<Value, Value>> splitOperands(Op op) {
+    for (auto [x, c] : {std::pair(op.getLhs(), op.getRhs()),
+                        std::pair(op.getRhs(), op.getLhs())})
+      if (c.template getDefiningOp<ConstantOp>() &&
+          !x.template getDefiningOp<ConstantOp>())
+        return std::pair<Value, Value>(x, c);
+    return std::nullopt;
+  }
+
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<IntegerType>(getElementTypeOrSelf(op.getType())))
+      return rewriter.notifyMatchFailure(op, "rounds");
+    auto outer = splitOperands(op);
+    auto inner = outer ? outer->first.template getDefiningOp<Op>() : Op();
+    auto terms = inner ? splitOperands(inner) : std::nullopt;
+    if (!terms || !isDroppable(inner.getType()))
+      return rewriter.notifyMatchFailure(op, "has no two constants");
+    SmallVector<Attribute> constants(2);
+    matchPattern(terms->second, m_Constant(&constants[0]));
+    matchPattern(outer->second, m_Constant(&constants[1]));
+    if (!foldSplats(op, constants))
+      return rewriter.notifyMatchFailure(op, "its constants are no splats");
+    Value joined = rewriter.createOrFold<Op>(
+        op.getLoc(), outer->second.getType(), terms->second, outer->second);
+    rewriter.modifyOpInPlace(op, [&] {
+      op->setOperand(0, terms->first);
+      op->setOperand(1, joined);
+    });
+    return success();
+  }
+};
+
 /// reduce along dimensions of one element -> reshape. Layouts must be open or
 /// absent: a dimension of one element has a factor in the rule of the reduction
 /// and none in that of the reshape.
@@ -59,5 +141,8 @@ struct ReduceOfOneElement : OpRewritePattern<ReduceOp> {
 void TesseraDialect::getCanonicalizationPatterns(
     RewritePatternSet &patterns) const {
   patterns.add<AbsorbNegation<AddOp, SubOp>, AbsorbNegation<SubOp, AddOp>,
-               AbsorbNot, ReduceOfOneElement>(getContext());
+               AbsorbNot, InvertComparison, JoinConstants<AddOp>,
+               JoinConstants<MulOp>, JoinConstants<AndOp>, JoinConstants<OrOp>,
+               JoinConstants<XorOp>, ReduceOfOneElement>(getContext());
+  addShapeCanonicalizations(patterns);
 }

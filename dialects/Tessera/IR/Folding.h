@@ -36,6 +36,9 @@ mlir::Attribute foldSplats(mlir::Operation *op,
 mlir::OpFoldResult foldElementwise(mlir::Operation *op,
                                    llvm::ArrayRef<mlir::Attribute> constants);
 
+/// Adds the rewrites of ops that move or repeat elements.
+void addShapeCanonicalizations(mlir::RewritePatternSet &patterns);
+
 /// Whether converting from `from` to `through` and back gives every element
 /// again: `through` then holds the very numbers of `from`.
 bool isExactRoundTrip(mlir::Type from, mlir::Type through);

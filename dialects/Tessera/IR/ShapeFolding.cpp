@@ -64,6 +64,82 @@ OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
   return {};
 }
 
+/// slice(slice(x)) is one slice of x.
+static bool absorbSlice(SliceOp op, SliceOp inner) {
+  SmallVector<int64_t> starts, limits, strides;
+  for (auto [d, size] : llvm::enumerate(shapeOf(op.getResult()))) {
+    int64_t step = inner.getStrides()[d];
+    starts.push_back(inner.getStarts()[d] + op.getStarts()[d] * step);
+    strides.push_back(op.getStrides()[d] * step);
+    limits.push_back(starts.back() + (size - 1) * strides.back() + 1);
+  }
+  op.setOperand(inner.getInput());
+  op.setStarts(starts);
+  op.setLimits(limits);
+  op.setStrides(strides);
+  return true;
+}
+
+/// First and last index that a slice with elements takes along `dim`.
+static std::pair<int64_t, int64_t> rangeOf(SliceOp op, int64_t dim) {
+  int64_t first = op.getStarts()[dim];
+  int64_t size = shapeOf(op.getResult())[dim];
+  return {first, first + (size - 1) * op.getStrides()[dim]};
+}
+
+/// Lets `op` cut `source` instead, of whose dimension `dim` index 0 is index
+/// `begin` of the present input.
+static void cutInstead(SliceOp op, Value source, int64_t dim, int64_t begin) {
+  auto [first, last] = rangeOf(op, dim);
+  SmallVector<int64_t> starts(op.getStarts()), limits(op.getLimits());
+  starts[dim] = first - begin;
+  limits[dim] = last - begin + 1;
+  op.setOperand(source);
+  op.setStarts(starts);
+  op.setLimits(limits);
+}
+
+/// slice(concatenate(x, y)) is slice(x) where it takes nothing of y.
+static bool absorbConcatenate(SliceOp op, ConcatenateOp inner) {
+  int64_t dim = inner.getDim(), begin = 0;
+  auto [first, last] = rangeOf(op, dim);
+  for (Value input : inner.getInputs()) {
+    int64_t end = begin + shapeOf(input)[dim];
+    if (first >= begin && last < end) {
+      cutInstead(op, input, dim, begin);
+      return true;
+    }
+    begin = end;
+  }
+  return false;
+}
+
+/// slice(pad(x)) is slice(x) where it takes no padding.
+static bool absorbPad(SliceOp op, PadOp inner) {
+  ArrayRef<int64_t> shape = shapeOf(inner.getInput());
+  for (auto [d, size] : llvm::enumerate(shape)) {
+    auto [first, last] = rangeOf(op, d);
+    int64_t low = inner.getLow()[d];
+    if (first < low || last >= low + size)
+      return false;
+  }
+  for (size_t d = 0; d < shape.size(); ++d)
+    cutInstead(op, inner.getInput(), d, inner.getLow()[d]);
+  return true;
+}
+
+/// Whether `op` takes padding of `inner` alone: along some dimension it ends
+/// before the input begins or begins behind its end.
+static bool takesPadding(SliceOp op, PadOp inner) {
+  for (auto [d, size] : llvm::enumerate(shapeOf(inner.getInput()))) {
+    auto [first, last] = rangeOf(op, d);
+    int64_t low = inner.getLow()[d];
+    if (last < low || first >= low + size)
+      return true;
+  }
+  return false;
+}
+
 OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
   bool isWhole = shapeOf(getInput()) == shapeOf(getResult()) &&
                  llvm::all_of(getStrides(), [](int64_t s) { return s == 1; });
@@ -72,21 +148,22 @@ OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
   if (Attribute splat = reshapeSplat(adaptor.getInput(), getType()))
     return splat;
   // An empty box may begin past the end of what it is cut from.
-  auto inner = getDroppable<SliceOp>(getInput());
-  if (!inner || llvm::is_contained(shapeOf(getResult()), 0))
+  if (llvm::is_contained(shapeOf(getResult()), 0))
     return {};
-  SmallVector<int64_t> starts, limits, strides;
-  for (auto [d, size] : llvm::enumerate(shapeOf(getResult()))) {
-    int64_t step = inner.getStrides()[d];
-    starts.push_back(inner.getStarts()[d] + getStarts()[d] * step);
-    strides.push_back(getStrides()[d] * step);
-    limits.push_back(starts.back() + (size - 1) * strides.back() + 1);
-  }
-  setOperand(inner.getInput());
-  setStarts(starts);
-  setLimits(limits);
-  setStrides(strides);
-  return getResult();
+  if (auto pad = getInput().getDefiningOp<PadOp>())
+    if (canBeConstant(getType()) && takesPadding(*this, pad))
+      return DenseElementsAttr::get(
+          RankedTensorType::get(shapeOf(getResult()),
+                                getElementTypeOrSelf(getType())),
+          pad.getValue());
+  bool changed = false;
+  if (auto slice = getDroppable<SliceOp>(getInput()))
+    changed = absorbSlice(*this, slice);
+  else if (auto joined = getDroppable<ConcatenateOp>(getInput()))
+    changed = absorbConcatenate(*this, joined);
+  else if (auto pad = getDroppable<PadOp>(getInput()))
+    changed = absorbPad(*this, pad);
+  return changed ? OpFoldResult(getResult()) : OpFoldResult();
 }
 
 /// The inputs without those that have no elements, and with those that are

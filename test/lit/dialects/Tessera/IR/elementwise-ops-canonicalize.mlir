@@ -354,3 +354,68 @@ func.func @conversions_that_round_or_saturate_on_the_way_stay(%x: tensor<2xf32>,
   %3 = tessera.convert %2 : tensor<2xf64> -> tensor<2xui32>
   return %1, %3 : tensor<2xf64>, tensor<2xui32>
 }
+
+// CHECK-LABEL: @an_inverted_comparison_is_the_opposite_one
+func.func @an_inverted_comparison_is_the_opposite_one(%i: tensor<2xi32>, %j: tensor<2xi32>, %x: tensor<2xf32>, %y: tensor<2xf32>) -> (tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>) {
+  // CHECK-NEXT: %[[A:.*]] = tessera.compare ge %arg0, %arg1
+  // CHECK-NEXT: %[[B:.*]] = tessera.compare gt %arg0, %arg1
+  // CHECK-NEXT: %[[C:.*]] = tessera.compare le %arg0, %arg1
+  // CHECK-NEXT: %[[D:.*]] = tessera.compare lt %arg0, %arg1
+  // CHECK-NEXT: %[[E:.*]] = tessera.compare ne %arg2, %arg3
+  // CHECK-NEXT: return %[[A]], %[[B]], %[[C]], %[[D]], %[[E]]
+  %0 = tessera.compare lt %i, %j : tensor<2xi32>, tensor<2xi32> -> tensor<2xi1>
+  %1 = tessera.compare le %i, %j : tensor<2xi32>, tensor<2xi32> -> tensor<2xi1>
+  %2 = tessera.compare gt %i, %j : tensor<2xi32>, tensor<2xi32> -> tensor<2xi1>
+  %3 = tessera.compare ge %i, %j : tensor<2xi32>, tensor<2xi32> -> tensor<2xi1>
+  %4 = tessera.compare eq %x, %y : tensor<2xf32>, tensor<2xf32> -> tensor<2xi1>
+  %n0 = tessera.not %0 : tensor<2xi1>
+  %n1 = tessera.not %1 : tensor<2xi1>
+  %n2 = tessera.not %2 : tensor<2xi1>
+  %n3 = tessera.not %3 : tensor<2xi1>
+  %n4 = tessera.not %4 : tensor<2xi1>
+  return %n0, %n1, %n2, %n3, %n4 : tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>
+}
+
+// NaN is neither less than a number nor greater or equal.
+// CHECK-LABEL: @the_order_of_floats_has_no_opposite
+func.func @the_order_of_floats_has_no_opposite(%x: tensor<2xf32>) -> tensor<2xi1> {
+  // CHECK: tessera.compare lt
+  // CHECK-NEXT: tessera.not
+  %nan = tessera.constant dense<0x7FC00000> : tensor<2xf32> : tensor<2xf32>
+  %0 = tessera.compare lt %x, %nan : tensor<2xf32>, tensor<2xf32> -> tensor<2xi1>
+  %1 = tessera.not %0 : tensor<2xi1>
+  return %1 : tensor<2xi1>
+}
+
+// CHECK-LABEL: @constants_of_integers_join
+func.func @constants_of_integers_join(%i: tensor<2xi32>, %p: tensor<2xi1>) -> (tensor<2xi32>, tensor<2xi32>, tensor<2xi32>) {
+  // CHECK-DAG: %[[S:.*]] = tessera.constant dense<-2147483647> : tensor<2xi32>
+  // CHECK-DAG: %[[P:.*]] = tessera.constant dense<15> : tensor<2xi32>
+  // CHECK-DAG: %[[X:.*]] = tessera.constant dense<6> : tensor<2xi32>
+  // CHECK: %[[A:.*]] = tessera.add %arg0, %[[S]]
+  // CHECK-NEXT: %[[B:.*]] = tessera.mul %arg0, %[[P]]
+  // CHECK-NEXT: %[[C:.*]] = tessera.xor %arg0, %[[X]]
+  // CHECK-NEXT: return %[[A]], %[[B]], %[[C]]
+  %max = tessera.constant dense<2147483647> : tensor<2xi32> : tensor<2xi32>
+  %c2 = tessera.constant dense<2> : tensor<2xi32> : tensor<2xi32>
+  %c3 = tessera.constant dense<3> : tensor<2xi32> : tensor<2xi32>
+  %c5 = tessera.constant dense<5> : tensor<2xi32> : tensor<2xi32>
+  %0 = tessera.add %max, %i : tensor<2xi32>
+  %1 = tessera.add %0, %c2 : tensor<2xi32>
+  %2 = tessera.mul %i, %c3 : tensor<2xi32>
+  %3 = tessera.mul %c5, %2 : tensor<2xi32>
+  %4 = tessera.xor %i, %c3 : tensor<2xi32>
+  %5 = tessera.xor %4, %c5 : tensor<2xi32>
+  return %1, %3, %5 : tensor<2xi32>, tensor<2xi32>, tensor<2xi32>
+}
+
+// (x + 1e30) - 1e30 is not x.
+// CHECK-LABEL: @constants_of_floats_stay
+func.func @constants_of_floats_stay(%x: tensor<2xf32>) -> tensor<2xf32> {
+  // CHECK-COUNT-2: tessera.add
+  %big = tessera.constant dense<1.0e30> : tensor<2xf32> : tensor<2xf32>
+  %minus = tessera.constant dense<-1.0e30> : tensor<2xf32> : tensor<2xf32>
+  %0 = tessera.add %x, %big : tensor<2xf32>
+  %1 = tessera.add %0, %minus : tensor<2xf32>
+  return %1 : tensor<2xf32>
+}

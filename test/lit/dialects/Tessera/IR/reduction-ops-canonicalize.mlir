@@ -51,3 +51,32 @@ func.func @unlike_reductions_stay(%x: tensor<2x3x5xf32>) -> tensor<5xf32> {
   %1 = tessera.reduce min %0 dims [0] : tensor<2x5xf32> -> tensor<5xf32>
   return %1 : tensor<5xf32>
 }
+
+// CHECK-LABEL: @an_extremum_of_equal_elements_is_one_of_them
+func.func @an_extremum_of_equal_elements_is_one_of_them(%x: tensor<3x5xf32>) -> (tensor<3x5xf32>, tensor<3x7x5xf32>) {
+  // CHECK-NEXT: %[[R:.*]] = tessera.broadcast %arg0 dims [0, 2] : tensor<3x5xf32> -> tensor<3x7x5xf32>
+  // CHECK-NEXT: return %arg0, %[[R]]
+  %0 = tessera.broadcast %x dims [1, 3] : tensor<3x5xf32> -> tensor<2x3x7x5xf32>
+  %1 = tessera.reduce max %0 dims [0, 2] : tensor<2x3x7x5xf32> -> tensor<3x5xf32>
+  %2 = tessera.reduce min %0 dims [0] : tensor<2x3x7x5xf32> -> tensor<3x7x5xf32>
+  return %1, %2 : tensor<3x5xf32>, tensor<3x7x5xf32>
+}
+
+// The multiple rounds once, the sum at each step.
+// CHECK-LABEL: @a_sum_of_equal_elements_stays
+func.func @a_sum_of_equal_elements_stays(%x: tensor<3xf32>) -> tensor<3xf32> {
+  // CHECK-NEXT: tessera.broadcast
+  // CHECK-NEXT: tessera.reduce sum
+  %0 = tessera.broadcast %x dims [1] : tensor<3xf32> -> tensor<2x3xf32>
+  %1 = tessera.reduce sum %0 dims [0] : tensor<2x3xf32> -> tensor<3xf32>
+  return %1 : tensor<3xf32>
+}
+
+// CHECK-LABEL: @an_extremum_of_unlike_elements_stays
+func.func @an_extremum_of_unlike_elements_stays(%x: tensor<3xf32>) -> tensor<2xf32> {
+  // CHECK-NEXT: tessera.broadcast
+  // CHECK-NEXT: tessera.reduce max
+  %0 = tessera.broadcast %x dims [1] : tensor<3xf32> -> tensor<2x3xf32>
+  %1 = tessera.reduce max %0 dims [1] : tensor<2x3xf32> -> tensor<2xf32>
+  return %1 : tensor<2xf32>
+}

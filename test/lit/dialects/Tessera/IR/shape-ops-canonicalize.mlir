@@ -166,3 +166,82 @@ func.func @pads_of_one_element_add_up(%x: tensor<2x3xf32>) -> (tensor<4x8xf32>, 
   %3 = tessera.pad %2 low [1, 0] high [0, 0] value 1.0 : f32 : tensor<2x6xf32> -> tensor<3x6xf32>
   return %1, %3 : tensor<4x8xf32>, tensor<3x6xf32>
 }
+
+// CHECK-LABEL: @a_slice_of_one_joined_value_cuts_that
+func.func @a_slice_of_one_joined_value_cuts_that(%x: tensor<2x3xf32>, %y: tensor<2x7xf32>) -> (tensor<1x3xf32>, tensor<2x3xf32>) {
+  // CHECK-NEXT: %[[A:.*]] = tessera.slice %arg1 [1, 0] to [2, 5] by [1, 2] : tensor<2x7xf32> -> tensor<1x3xf32>
+  // CHECK-NEXT: return %[[A]], %arg0
+  %0 = tessera.concatenate %x, %y dim 1 : (tensor<2x3xf32>, tensor<2x7xf32>) -> tensor<2x10xf32>
+  %1 = tessera.slice %0 [1, 3] to [2, 9] by [1, 2] : tensor<2x10xf32> -> tensor<1x3xf32>
+  %2 = tessera.slice %0 [0, 0] to [2, 3] by [1, 1] : tensor<2x10xf32> -> tensor<2x3xf32>
+  return %1, %2 : tensor<1x3xf32>, tensor<2x3xf32>
+}
+
+// CHECK-LABEL: @a_slice_of_two_joined_values_stays
+func.func @a_slice_of_two_joined_values_stays(%x: tensor<2x3xf32>, %y: tensor<2x7xf32>) -> tensor<2x2xf32> {
+  // CHECK-NEXT: tessera.concatenate
+  // CHECK-NEXT: tessera.slice
+  %0 = tessera.concatenate %x, %y dim 1 : (tensor<2x3xf32>, tensor<2x7xf32>) -> tensor<2x10xf32>
+  %1 = tessera.slice %0 [0, 2] to [2, 4] by [1, 1] : tensor<2x10xf32> -> tensor<2x2xf32>
+  return %1 : tensor<2x2xf32>
+}
+
+// CHECK-LABEL: @a_slice_without_padding_cuts_what_was_padded
+func.func @a_slice_without_padding_cuts_what_was_padded(%x: tensor<3x5xf32>) -> tensor<2x2xf32> {
+  // CHECK-NEXT: %[[R:.*]] = tessera.slice %arg0 [1, 0] to [3, 4] by [1, 3] : tensor<3x5xf32> -> tensor<2x2xf32>
+  // CHECK-NEXT: return %[[R]]
+  %0 = tessera.pad %x low [1, 2] high [1, 0] value 7.0 : f32 : tensor<3x5xf32> -> tensor<5x7xf32>
+  %1 = tessera.slice %0 [2, 2] to [4, 7] by [1, 3] : tensor<5x7xf32> -> tensor<2x2xf32>
+  return %1 : tensor<2x2xf32>
+}
+
+// CHECK-LABEL: @a_slice_of_padding_is_a_splat
+func.func @a_slice_of_padding_is_a_splat(%x: tensor<3x5xf32>) -> (tensor<4x2xf32>, tensor<1x5xf32>) {
+  // CHECK-DAG: %[[A:.*]] = tessera.constant dense<7.000000e+00> : tensor<4x2xf32>
+  // CHECK-DAG: %[[B:.*]] = tessera.constant dense<7.000000e+00> : tensor<1x5xf32>
+  // CHECK: return %[[A]], %[[B]]
+  %0 = tessera.pad %x low [0, 2] high [1, 0] value 7.0 : f32 : tensor<3x5xf32> -> tensor<4x7xf32>
+  %1 = tessera.slice %0 [0, 0] to [4, 2] by [1, 1] : tensor<4x7xf32> -> tensor<4x2xf32>
+  %2 = tessera.slice %0 [3, 1] to [4, 6] by [1, 1] : tensor<4x7xf32> -> tensor<1x5xf32>
+  return %1, %2 : tensor<4x2xf32>, tensor<1x5xf32>
+}
+
+// One column of padding, one element of each row.
+// CHECK-LABEL: @a_slice_of_both_stays
+func.func @a_slice_of_both_stays(%x: tensor<3x5xf32>) -> tensor<3x2xf32> {
+  // CHECK-NEXT: tessera.pad
+  // CHECK-NEXT: tessera.slice
+  %0 = tessera.pad %x low [0, 2] high [0, 0] value 7.0 : f32 : tensor<3x5xf32> -> tensor<3x7xf32>
+  %1 = tessera.slice %0 [0, 1] to [3, 3] by [1, 1] : tensor<3x7xf32> -> tensor<3x2xf32>
+  return %1 : tensor<3x2xf32>
+}
+
+// CHECK-LABEL: @only_what_is_taken_is_repeated
+func.func @only_what_is_taken_is_repeated(%x: tensor<5x1xf32>) -> (tensor<2x3x4xf32>, tensor<1x5x1xf32>) {
+  // CHECK-DAG: %[[S:.*]] = tessera.slice %arg0 [1, 0] to [4, 1] by [1, 1] : tensor<5x1xf32> -> tensor<3x1xf32>
+  // CHECK-DAG: %[[A:.*]] = tessera.broadcast %[[S]] dims [1, 2] : tensor<3x1xf32> -> tensor<2x3x4xf32>
+  // CHECK-DAG: %[[B:.*]] = tessera.broadcast %arg0 dims [1, 2] : tensor<5x1xf32> -> tensor<1x5x1xf32>
+  // CHECK: return %[[A]], %[[B]]
+  %0 = tessera.broadcast %x dims [1, 2] : tensor<5x1xf32> -> tensor<7x5x9xf32>
+  %1 = tessera.slice %0 [3, 1, 1] to [7, 4, 8] by [2, 1, 2] : tensor<7x5x9xf32> -> tensor<2x3x4xf32>
+  %2 = tessera.slice %0 [6, 0, 8] to [7, 5, 9] by [1, 1, 1] : tensor<7x5x9xf32> -> tensor<1x5x1xf32>
+  return %1, %2 : tensor<2x3x4xf32>, tensor<1x5x1xf32>
+}
+
+// CHECK-LABEL: @what_is_repeated_with_a_layout_stays
+func.func @what_is_repeated_with_a_layout_stays(%x: !tessera.mesh_tensor<5xf32, @mesh>) -> !tessera.mesh_tensor<2x5xf32, @mesh> {
+  // CHECK-NEXT: tessera.broadcast
+  // CHECK-NEXT: tessera.slice
+  %0 = tessera.broadcast %x dims [1] : !tessera.mesh_tensor<5xf32, @mesh> -> !tessera.mesh_tensor<4x5xf32, @mesh, [{tp}, {}]>
+  %1 = tessera.slice %0 [0, 0] to [2, 5] by [1, 1] : !tessera.mesh_tensor<4x5xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<2x5xf32, @mesh>
+  return %1 : !tessera.mesh_tensor<2x5xf32, @mesh>
+}
+
+// A transposition is part of the kernel of its neighbours, where a reshape
+// would part them.
+// CHECK-LABEL: @moving_a_dimension_of_one_element_stays_a_transposition
+func.func @moving_a_dimension_of_one_element_stays_a_transposition(%x: tensor<1x3xf32>) -> tensor<3x1xf32> {
+  // CHECK-NEXT: tessera.transpose
+  %0 = tessera.transpose %x [1, 0] : tensor<1x3xf32> -> tensor<3x1xf32>
+  return %0 : tensor<3x1xf32>
+}

@@ -10,10 +10,6 @@ using namespace tessera;
 using namespace tessera::dist;
 using namespace tessera::interpreter;
 
-static ReduceKind plain(ReductionKind kind) {
-  return static_cast<ReduceKind>(kind);
-}
-
 static Shape resultShape(Operation *op) {
   return shapeVector(op->getResult(0).getType());
 }
@@ -129,7 +125,7 @@ FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
                         resultKind(op));
       })
       .Case([&](ReduceOp op) {
-        return reduce(plain(op.getKind()), in(0), op.getDims().vec());
+        return reduce(toReduceKind(op.getKind()), in(0), op.getDims().vec());
       })
       .Case([&](SoftmaxOp op) { return softmax(in(0), op.getDim()); })
       .Case([&](LayerNormOp op) {
@@ -238,8 +234,8 @@ FailureOr<PerDevice> Evaluator::evaluateDist(Operation *op) {
         });
       })
       .Case([&](AllReduceOp op) {
-        return allReduce(plain(op.getKind()), in(), op.getAxes().getValue(),
-                         *mesh);
+        return allReduce(toReduceKind(op.getKind()), in(),
+                         op.getAxes().getValue(), *mesh);
       })
       .Case([&](AllGatherOp op) {
         return allGather(in(), op.getDim(), outSize(op.getDim()),
@@ -250,8 +246,9 @@ FailureOr<PerDevice> Evaluator::evaluateDist(Operation *op) {
       })
       .Case([&](ReduceScatterOp op) {
         const std::vector<AxisRef> &axes = op.getAxes().getValue();
-        return allSlice(allReduce(plain(op.getKind()), in(), axes, *mesh),
-                        op.getDim(), axes, *mesh);
+        return allSlice(
+            allReduce(toReduceKind(op.getKind()), in(), axes, *mesh),
+            op.getDim(), axes, *mesh);
       })
       .Case([&](AllToAllOp op) {
         const std::vector<AxisRef> &axes = op.getAxes().getValue();

@@ -41,6 +41,20 @@ namespace tessera::dist {
 mlir::ParseResult parseLayoutBody(mlir::AsmParser &parser, Layout &layout);
 void printLayoutBody(mlir::AsmPrinter &printer, const Layout &layout);
 
+/// lib/Analysis has the same kinds under the same numbers.
+static_assert(
+    static_cast<int>(ReductionKind::sum) == static_cast<int>(ReduceKind::Sum) &&
+    static_cast<int>(ReductionKind::max) == static_cast<int>(ReduceKind::Max) &&
+    static_cast<int>(ReductionKind::min) == static_cast<int>(ReduceKind::Min) &&
+    static_cast<int>(ReductionKind::prod) ==
+        static_cast<int>(ReduceKind::Prod));
+inline ReduceKind toReduceKind(ReductionKind kind) {
+  return static_cast<ReduceKind>(kind);
+}
+inline ReductionKind toReductionKind(ReduceKind kind) {
+  return static_cast<ReductionKind>(kind);
+}
+
 /// The mesh that `name` refers to at `from`, or nullopt when there is none.
 std::optional<Mesh> lookupMesh(mlir::Operation *from, llvm::StringRef name);
 

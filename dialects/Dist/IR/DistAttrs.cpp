@@ -143,7 +143,7 @@ static FailureOr<ReduceKind> parseReduceKind(AsmParser &parser) {
                           << "'";
     return failure();
   }
-  return static_cast<ReduceKind>(*kind);
+  return toReduceKind(*kind);
 }
 
 ParseResult tessera::dist::parseLayoutBody(AsmParser &parser, Layout &layout) {

@@ -5,7 +5,7 @@
 include "mlir/IR/EnumAttr.td"
 include "dialects/Dist/IR/DistDialect.td"
 
-// The enumerators' values equal those of ::tessera::ReduceKind.
+// The numbers are those of ::tessera::ReduceKind, which Dist.h checks.
 def Dist_ReductionKind : I32EnumAttr<"ReductionKind", "How terms are combined.", [
     I32EnumAttrCase<"sum", 0>, I32EnumAttrCase<"max", 1>,
     I32EnumAttrCase<"min", 2>, I32EnumAttrCase<"prod", 3>]> {

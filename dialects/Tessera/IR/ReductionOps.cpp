@@ -27,7 +27,7 @@ LogicalResult ReduceOp::verify() {
 
 FactorRule ReduceOp::getFactorRule() {
   FactorRule rule;
-  auto kind = static_cast<ReduceKind>(getKind());
+  auto kind = dist::toReduceKind(getKind());
   TensorFactors in, out;
   for (auto [dim, size] : llvm::enumerate(shapeOf(getInput()))) {
     bool reduced = llvm::is_contained(getDims(), static_cast<int64_t>(dim));

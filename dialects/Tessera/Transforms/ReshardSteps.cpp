@@ -28,8 +28,8 @@ static Value createStep(OpBuilder &builder, ReshardOp op,
   auto meshRef = FlatSymbolRefAttr::get(context, mesh.name);
   auto axes = dist::AxesAttr::get(context, step.axes);
   dist::WhyAttr why = whyOf(op, step);
-  auto kind = dist::ReductionKindAttr::get(
-      context, static_cast<dist::ReductionKind>(step.reduce));
+  auto kind =
+      dist::ReductionKindAttr::get(context, dist::toReductionKind(step.reduce));
   IntegerAttr dim = builder.getI64IntegerAttr(step.dim);
   switch (step.kind) {
   case CollectiveKind::AllSlice:

@@ -82,9 +82,12 @@ Tensor interpreter::slice(const Tensor &x, const std::vector<int64_t> &starts,
   Shape strides = rowMajorStrides(x.shape), shape;
   int64_t start = 0;
   for (size_t d = 0; d < starts.size(); ++d) {
-    shape.push_back((limits[d] - starts[d] + steps[d] - 1) / steps[d]);
+    int64_t extent = limits[d] - starts[d];
+    shape.push_back(extent == 0 ? 0 : (extent - 1) / steps[d] + 1);
     start += starts[d] * strides[d];
-    strides[d] *= steps[d];
+    // One element has no next one, and the product may exceed 64 bits.
+    if (shape.back() > 1)
+      strides[d] *= steps[d];
   }
   return readStrided(x, shape, start, strides);
 }

@@ -70,7 +70,8 @@ static bool absorbSlice(SliceOp op, SliceOp inner) {
   for (auto [d, size] : llvm::enumerate(shapeOf(op.getResult()))) {
     int64_t step = inner.getStrides()[d];
     starts.push_back(inner.getStarts()[d] + op.getStarts()[d] * step);
-    strides.push_back(op.getStrides()[d] * step);
+    // One element has no next one, and the product may exceed 64 bits.
+    strides.push_back(size == 1 ? 1 : op.getStrides()[d] * step);
     limits.push_back(starts.back() + (size - 1) * strides.back() + 1);
   }
   op.setOperand(inner.getInput());

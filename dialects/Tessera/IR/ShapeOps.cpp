@@ -172,7 +172,7 @@ LogicalResult SliceOp::verify() {
                      *this, NamedValue{getInput(), "the input"},
                      "a slice goes forward within its input; tessera.pad "
                      "extends a dimension");
-    expected.push_back((limit - start + stride - 1) / stride);
+    expected.push_back(limit == start ? 0 : (limit - start - 1) / stride + 1);
   }
   return verifyShape(*this, getResult(), "a result", expected);
 }

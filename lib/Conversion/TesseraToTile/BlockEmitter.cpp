@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "BlockEmitter.h"
 #include "KernelGroups.h"
+#include "dialects/Tile/IR/IndexRange.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -174,22 +175,36 @@ Value BlockEmitter::reduce(tile::ReductionKind kind, Value tile, int64_t dim) {
 }
 
 Value BlockEmitter::indicesAlong(ArrayRef<int64_t> shape, int64_t dim,
-                                 Value offset) {
-  Type i32 = builder.getI32Type();
-  Value index = tile::IotaOp::create(builder, loc, tileType(shape, i32),
+                                 Value offset, int64_t end) {
+  std::optional<tile::IndexRange> range = tile::getIndexRange(offset);
+  bool isNarrow = range && llvm::isInt<32>(range->min) &&
+                  llvm::isInt<32>(range->max + shape[dim]) &&
+                  llvm::isInt<32>(end);
+  Type type = isNarrow ? builder.getI32Type() : builder.getI64Type();
+  Value index = tile::IotaOp::create(builder, loc, tileType(shape, type),
                                      builder.getI64IntegerAttr(dim));
   if (matchPattern(offset, m_Zero()))
     return index;
-  Value start = arith::IndexCastOp::create(builder, loc, i32, offset);
+  Value start = arith::IndexCastOp::create(builder, loc, type, offset);
   Value starts =
-      tile::SplatOp::create(builder, loc, tileType(shape, i32), start);
+      tile::SplatOp::create(builder, loc, tileType(shape, type), start);
   return arith::AddIOp::create(builder, loc, index, starts);
+}
+
+Value BlockEmitter::toI64(Value tile) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (type.getElementType().isInteger(64))
+    return tile;
+  return arith::ExtSIOp::create(builder, loc, type.clone(builder.getI64Type()),
+                                tile);
 }
 
 Value BlockEmitter::insideAlong(ArrayRef<int64_t> shape, int64_t dim,
                                 Value offset, int64_t end) {
-  Value index = indicesAlong(shape, dim, offset);
-  Value limit = splatNumber(shape, builder.getI32Type(), end);
+  Value index = indicesAlong(shape, dim, offset, end);
+  Value limit =
+      splat(shape,
+            builder.getIntegerAttr(getElementTypeOrSelf(index.getType()), end));
   // Unsigned: what lies before 0 is large.
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, index,
                                limit);

@@ -57,6 +57,7 @@ private:
   mlir::Value emitBinary(mlir::Operation *op, mlir::Value x, mlir::Value y);
   mlir::Value emitCompare(CompareOp op, mlir::Value lhs, mlir::Value rhs);
   mlir::Value emitSign(mlir::Value x);
+  mlir::Value emitLog(mlir::Value x);
   mlir::Value emitLogistic(mlir::Value x);
   mlir::Value emitGelu(GeluOp op, mlir::Value x);
   mlir::Value safeDivisor(mlir::Value number, mlir::Value divisor,
@@ -115,9 +116,12 @@ private:
   mlir::Value broadcastTo(mlir::Value tile, llvm::ArrayRef<int64_t> shape);
   mlir::Value transpose(mlir::Value tile, llvm::ArrayRef<int64_t> permutation);
   mlir::Value reduce(tile::ReductionKind kind, mlir::Value tile, int64_t dim);
-  /// Indices of a tile's elements along `dim`, counted from `offset`, in i32.
+  /// Indices of a tile's elements along `dim`, counted from `offset`, in i32,
+  /// or in i64 where they or `end` may not fit.
   mlir::Value indicesAlong(llvm::ArrayRef<int64_t> shape, int64_t dim,
-                           mlir::Value offset);
+                           mlir::Value offset, int64_t end = 0);
+  /// Indices in i64.
+  mlir::Value toI64(mlir::Value tile);
   /// i1 tile: 0 <= offset + i < end along `dim`.
   mlir::Value insideAlong(llvm::ArrayRef<int64_t> shape, int64_t dim,
                           mlir::Value offset, int64_t end);

@@ -57,7 +57,9 @@ Value BlockEmitter::emitSlice(SliceOp op, const BlockBox &box) {
   (void)type.getStridesAndOffset(strides, offset);
   for (auto [d, start] : llvm::enumerate(op.getStarts())) {
     offset += start * strides[d];
-    strides[d] *= op.getStrides()[d];
+    // Where there is one element only, the product may exceed 64 bits.
+    if (shapeOf(op.getResult())[d] > 1)
+      strides[d] *= op.getStrides()[d];
   }
   Value view = viewOf(memory, offset, shapeOf1(op.getResult()), strides);
   Value tile = tile::LoadOp::create(builder, loc,
@@ -172,6 +174,7 @@ Value BlockEmitter::emitGather(GatherOp op, const BlockBox &box) {
 }
 
 Value BlockEmitter::emitIota(IotaOp op, const BlockBox &box) {
+  Type type = getElementTypeOrSelf(op.getType());
   Value index = indicesAlong(box.sizes, op.getDim(), box.offsets[op.getDim()]);
   if (op.getOffset()) {
     Value start = emit(op.getOffset(), {{constantIndex(0)}, {1}});
@@ -179,10 +182,15 @@ Value BlockEmitter::emitIota(IotaOp op, const BlockBox &box) {
       return {};
     SmallVector<int64_t> ones(box.sizes.size(), 1);
     start = broadcastTo(reshape(start, ones), box.sizes);
+    // In 32 bits the sum wraps as converting it to them does.
+    if (getElementTypeOrSelf(index.getType()).isInteger(64) ||
+        !isa<IntegerType>(type) || type.getIntOrFloatBitWidth() != 32) {
+      index = toI64(index);
+      start = toI64(start);
+    }
     index = arith::AddIOp::create(builder, loc, index, start);
   }
-  return emitConvert(index, builder.getI32Type(),
-                     getElementTypeOrSelf(op.getType()));
+  return emitConvert(index, getElementTypeOrSelf(index.getType()), type);
 }
 
 Value BlockEmitter::emitConstant(ConstantOp op, const BlockBox &box) {

@@ -111,17 +111,15 @@ Value BlockEmitter::RngBlock::emit() {
 Value BlockEmitter::RngBlock::logicalIndices() {
   Value linear = number(0);
   for (auto [d, extent] : llvm::enumerate(op.getGlobalShape())) {
-    Value index = emitter.indicesAlong(shape, d, box.offsets[d]);
+    Value index = emitter.toI64(emitter.indicesAlong(shape, d, box.offsets[d]));
     if (!op.getOffsets().empty()) {
       Value start =
           emitter.emit(op.getOffsets()[d], {{emitter.constantIndex(0)}, {1}});
       if (!start)
         return {};
-      index = add(index, everywhere(start));
+      index = add(index, emitter.toI64(everywhere(start)));
     }
-    Value wide = arith::ExtSIOp::create(builder, loc,
-                                        emitter.tileType(shape, i64), index);
-    linear = add(mul(linear, number(extent)), wide);
+    linear = add(mul(linear, number(extent)), index);
   }
   return linear;
 }

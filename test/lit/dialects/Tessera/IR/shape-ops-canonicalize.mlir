@@ -108,6 +108,21 @@ func.func @slices_compose(%x: tensor<17x5xf32>) -> tensor<3x2xf32> {
   return %1 : tensor<3x2xf32>
 }
 
+// CHECK-LABEL: @a_step_past_the_end_stays_a_stride
+func.func @a_step_past_the_end_stays_a_stride(%x: tensor<5x7xf32>) -> tensor<1x1xf32> {
+  // CHECK: tessera.slice %arg0 [1, 2] to [2, 3] by [1, 1]
+  %0 = tessera.slice %x [1, 2] to [5, 7] by [3037000500, 4294967296] : tensor<5x7xf32> -> tensor<1x1xf32>
+  %1 = tessera.slice %0 [0, 0] to [1, 1] by [3037000500, 4294967296] : tensor<1x1xf32> -> tensor<1x1xf32>
+  return %1 : tensor<1x1xf32>
+}
+
+// CHECK-LABEL: @the_largest_stride_takes_one_element
+func.func @the_largest_stride_takes_one_element(%x: tensor<5xf32>) -> tensor<1xf32> {
+  // CHECK: tessera.slice %arg0 [1] to [5]
+  %0 = tessera.slice %x [1] to [5] by [9223372036854775807] : tensor<5xf32> -> tensor<1xf32>
+  return %0 : tensor<1xf32>
+}
+
 // CHECK-LABEL: @an_empty_slice_stays_inside
 func.func @an_empty_slice_stays_inside(%x: tensor<7xf32>) -> tensor<0xf32> {
   // CHECK-COUNT-2: tessera.slice

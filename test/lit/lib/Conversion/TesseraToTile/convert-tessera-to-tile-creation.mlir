@@ -9,6 +9,14 @@ func.func @indices() -> tensor<2x3xf32> {
   return %0 : tensor<2x3xf32>
 }
 
+// Indices that do not fit 32 bits have 64.
+// CHECK: tile.kernel @far_indices
+// CHECK: tile.iota dim 0 : tensor<{{.*}}xi64>
+func.func @far_indices() -> tensor<4294967311xf32> {
+  %0 = tessera.iota dim 0 : tensor<4294967311xf32>
+  return %0 : tensor<4294967311xf32>
+}
+
 // Ten rounds of Philox, two products each.
 // CHECK: tile.kernel @random_pointwise_rng grid [1] inputs 1
 // CHECK-COUNT-20: arith.muli {{.*}} : tensor<2x3xi64>

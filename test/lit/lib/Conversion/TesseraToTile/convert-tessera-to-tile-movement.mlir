@@ -25,6 +25,14 @@ func.func @every_second(%x: tensor<7x9xf32>) -> tensor<7x4xf32> {
   return %0 : tensor<7x4xf32>
 }
 
+// The view's strides do not exceed 64 bits where there is one element.
+// CHECK: tile.kernel @far_strides
+// CHECK: memref.reinterpret_cast {{.*}} to offset: [61], sizes: [1, 1, 2], strides: [30, 6, 2]
+func.func @far_strides(%x: tensor<3x5x6xf32>) -> tensor<1x1x2xf32> {
+  %0 = tessera.slice %x [2, 0, 1] to [3, 5, 5] by [1152921504606846976, 1152921504606846976, 2] : tensor<3x5x6xf32> -> tensor<1x1x2xf32>
+  return %0 : tensor<1x1x2xf32>
+}
+
 // Before the start an index is a large unsigned number.
 // CHECK: tile.kernel @padded
 // CHECK: arith.cmpi ult

@@ -16,19 +16,23 @@ static std::optional<IndexRange> rangeOfLoopVariable(scf::ForOp loop) {
     return std::nullopt;
   int64_t first = lower.getSExtValue(), end = upper.getSExtValue(),
           by = step.getSExtValue();
-  if (end <= first || by < 1)
+  int64_t count;
+  if (end <= first || by < 1 || llvm::SubOverflow(end - 1, first, count))
     return std::nullopt;
-  return IndexRange{first, first + (end - 1 - first) / by * by};
+  return IndexRange{first, first + count / by * by};
 }
 
 /// Range of `op(a, b)` for an operation that is monotone in each argument over
-/// the corners.
+/// the corners; `fn` sets its last argument and says whether it overflows.
 template <typename Fn>
-static IndexRange overCorners(IndexRange a, IndexRange b, Fn fn) {
-  int64_t corners[] = {fn(a.min, b.min), fn(a.min, b.max), fn(a.max, b.min),
-                       fn(a.max, b.max)};
-  return {*std::min_element(corners, corners + 4),
-          *std::max_element(corners, corners + 4)};
+static std::optional<IndexRange> overCorners(IndexRange a, IndexRange b,
+                                             Fn fn) {
+  int64_t corners[4];
+  if (fn(a.min, b.min, corners[0]) || fn(a.min, b.max, corners[1]) ||
+      fn(a.max, b.min, corners[2]) || fn(a.max, b.max, corners[3]))
+    return std::nullopt;
+  return IndexRange{*std::min_element(corners, corners + 4),
+                    *std::max_element(corners, corners + 4)};
 }
 
 static std::optional<IndexRange> rangeOfArith(Operation *op) {
@@ -41,12 +45,11 @@ static std::optional<IndexRange> rangeOfArith(Operation *op) {
   using Range = std::optional<IndexRange>;
   return llvm::TypeSwitch<Operation *, Range>(op)
       .Case<arith::AddIOp>(
-          [&](auto) { return IndexRange{a->min + b->min, a->max + b->max}; })
+          [&](auto) { return overCorners(*a, *b, llvm::AddOverflow<int64_t>); })
       .Case<arith::SubIOp>(
-          [&](auto) { return IndexRange{a->min - b->max, a->max - b->min}; })
-      .Case<arith::MulIOp>([&](auto) {
-        return overCorners(*a, *b, [](int64_t x, int64_t y) { return x * y; });
-      })
+          [&](auto) { return overCorners(*a, *b, llvm::SubOverflow<int64_t>); })
+      .Case<arith::MulIOp>(
+          [&](auto) { return overCorners(*a, *b, llvm::MulOverflow<int64_t>); })
       .Case<arith::MinSIOp>([&](auto) {
         return IndexRange{std::min(a->min, b->min), std::min(a->max, b->max)};
       })
@@ -90,5 +93,5 @@ std::optional<IndexRange> tessera::tile::getIndexRange(Value index) {
 bool tessera::tile::isProvenInBounds(Value offset, int64_t size,
                                      int64_t extent) {
   std::optional<IndexRange> range = getIndexRange(offset);
-  return range && range->min >= 0 && range->max + size <= extent;
+  return range && range->min >= 0 && range->max <= extent - size;
 }

@@ -104,7 +104,12 @@ static LogicalResult verifyView(memref::ReinterpretCastOp view) {
     if (stride < 0)
       return view.emitOpError()
              << "has a stride of " << stride << "; expected 0 or more";
-    last += (size - 1) * stride;
+    int64_t span;
+    if (llvm::MulOverflow(size - 1, stride, span) ||
+        llvm::AddOverflow(last, span, last))
+      return view.emitOpError()
+             << "of " << size << " elements with a stride of " << stride
+             << " reaches beyond 64 bits";
   }
   // Views of views count from the start of the argument, too.
   Value root = view.getSource();

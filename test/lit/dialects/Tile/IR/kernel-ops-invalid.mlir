@@ -301,3 +301,11 @@ tile.kernel @views_do_not_run_backwards grid [1] inputs 1 {
 tile.kernel @blocks_can_be_counted grid [9223372036854775807, 65536] inputs 0 {
   tile.return
 }
+
+// -----
+
+tile.kernel @views_can_be_measured grid [1] inputs 1 {
+^bb0(%x: memref<4xf32>):
+  // expected-error @below {{of 3 elements with a stride of 4611686018427387904 reaches beyond 64 bits}}
+  %0 = memref.reinterpret_cast %x to offset: [0], sizes: [3, 2], strides: [4611686018427387904, 1] : memref<4xf32> to memref<3x2xf32, strided<[4611686018427387904, 1]>>
+}

@@ -102,6 +102,21 @@ TEST_F(IndexRangeTest, ValuesOfMemoryAreUnknown) {
             "unknown");
 }
 
+TEST_F(IndexRangeTest, WhatWrapsIsUnknown) {
+  std::string most = "%i = tile.program_id 0\n"
+                     "%most = arith.constant 9223372036854775807 : index\n"
+                     "%least = arith.constant -9223372036854775808 : index\n";
+  EXPECT_EQ(rangeOf(most + "%at = arith.addi %most, %i : index"), "unknown");
+  EXPECT_EQ(rangeOf(most + "%at = arith.subi %least, %i : index"), "unknown");
+  EXPECT_EQ(rangeOf(most + "%at = arith.muli %most, %i : index"), "unknown");
+}
+
+TEST_F(IndexRangeTest, ABoxAtTheLargestNumberIsNotInside) {
+  Value offset = offsetIn(
+      "1", "%at = arith.constant 9223372036854775806 : index" + storeAt("%at"));
+  EXPECT_FALSE(isProvenInBounds(offset, 4, 9));
+}
+
 TEST_F(IndexRangeTest, ABoxIsInsideWhereItsLastElementIs) {
   // Blocks of 3 from 0, 3 and 6.
   Value offset = offsetIn("3", "%i = tile.program_id 0\n"

@@ -33,7 +33,7 @@ class Tessera_Binary<string mnemonic, Type type, string equation,
 
 def Tessera_NegOp : Tessera_Unary<"neg", Tessera_NumberTensor, "-x">;
 def Tessera_AbsOp : Tessera_Unary<"abs", Tessera_NumberTensor, "|x|">;
-def Tessera_SignOp : Tessera_Unary<"sign", Tessera_NumberTensor, "-1, 0 or 1 by the sign of x (NaN for NaN)">;
+def Tessera_SignOp : Tessera_Unary<"sign", Tessera_NumberTensor, "-1, 0 or 1 by the sign of x (0 for -0, NaN for NaN)">;
 def Tessera_ExpOp : Tessera_Unary<"exp", Tessera_FloatTensor, "e^x">;
 def Tessera_LogOp : Tessera_Unary<"log", Tessera_FloatTensor, "the natural logarithm of x">;
 def Tessera_SqrtOp : Tessera_Unary<"sqrt", Tessera_FloatTensor, "the square root of x">;

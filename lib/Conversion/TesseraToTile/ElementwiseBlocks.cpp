@@ -4,6 +4,7 @@
 #include "BlockEmitter.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace tessera;
@@ -138,7 +139,7 @@ Value BlockEmitter::emitUnary(Operation *op, Value x) {
                                      splat(type.getShape(), ones));
       })
       .Case([&](ExpOp) { return math::ExpOp::create(builder, loc, x); })
-      .Case([&](LogOp) { return math::LogOp::create(builder, loc, x); })
+      .Case([&](LogOp) { return emitLog(x); })
       .Case([&](SqrtOp) { return math::SqrtOp::create(builder, loc, x); })
       .Case([&](RsqrtOp) { return math::RsqrtOp::create(builder, loc, x); })
       .Case([&](TanhOp) { return math::TanhOp::create(builder, loc, x); })
@@ -165,7 +166,8 @@ Value BlockEmitter::emitSign(Value x) {
     using Predicate = arith::CmpFPredicate;
     isAbove = arith::CmpFOp::create(builder, loc, Predicate::OGT, x, zero);
     isBelow = arith::CmpFOp::create(builder, loc, Predicate::OLT, x, zero);
-    otherwise = x;
+    // As in NumPy, of -0 it is +0.
+    otherwise = arith::AddFOp::create(builder, loc, x, zero);
   } else {
     using Predicate = arith::CmpIPredicate;
     isAbove = arith::CmpIOp::create(builder, loc, Predicate::sgt, x, zero);
@@ -175,6 +177,27 @@ Value BlockEmitter::emitSign(Value x) {
   Value below =
       arith::SelectOp::create(builder, loc, isBelow, number(-1), otherwise);
   return arith::SelectOp::create(builder, loc, isAbove, number(1), below);
+}
+
+/// The targets' polynomials for f32 take normal numbers: smaller ones are
+/// scaled to be such.
+Value BlockEmitter::emitLog(Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (!type.getElementType().isF32())
+    return math::LogOp::create(builder, loc, x);
+  auto number = [&](double value) {
+    return splatNumber(type.getShape(), type.getElementType(), value);
+  };
+  Value isSmall =
+      arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT, x,
+                            number(std::numeric_limits<float>::min()));
+  Value scaled =
+      arith::MulFOp::create(builder, loc, x, number(std::ldexp(1.0, 24)));
+  Value log = math::LogOp::create(
+      builder, loc, arith::SelectOp::create(builder, loc, isSmall, scaled, x));
+  Value excess = arith::SelectOp::create(builder, loc, isSmall,
+                                         number(24 * M_LN2), number(0));
+  return arith::SubFOp::create(builder, loc, log, excess);
 }
 
 /// 1 / (1 + e^-x)

@@ -8,8 +8,9 @@
 namespace tessera {
 
 /// Writes math.sin and math.cos of f32 scalars and vectors as polynomials after
-/// a three-part reduction of the argument: absolute error below 2e-7 for |x| up
-/// to 1e5. Preferred to other patterns for these ops.
+/// reducing the argument: absolute error below 2e-7 for every finite x. Above
+/// 1e5 the reduction is a slower one, in a branch that is taken where a lane
+/// needs it. Preferred to other patterns for these ops.
 void populateExpandTrigonometryPatterns(mlir::RewritePatternSet &patterns);
 
 } // namespace tessera

@@ -72,8 +72,8 @@ Value BlockEmitter::floatToFloat(Value value, Type to) {
 
 Value BlockEmitter::integerToFloat(Value value, Type from, Type to) {
   auto type = cast<RankedTensorType>(value.getType());
-  RankedTensorType wide =
-      type.clone(to.getIntOrFloatBitWidth() < 32 ? builder.getF32Type() : to);
+  // What f32 does not hold exactly is infinite in f16; targets round to bf16.
+  RankedTensorType wide = type.clone(to.isF16() ? builder.getF32Type() : to);
   Value number;
   if (countsUnsigned(from))
     number = arith::UIToFPOp::create(builder, loc, wide, value);

@@ -8,7 +8,7 @@
 namespace tessera {
 
 /// extf and truncf between bf16 and f32 become bit arithmetic; integers become
-/// bf16 through f32.
+/// bf16 through f32, rounded once.
 void populateBF16Patterns(mlir::RewritePatternSet &patterns);
 
 } // namespace tessera

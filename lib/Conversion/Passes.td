@@ -37,6 +37,8 @@ def ConvertTileToCPU : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
     functions of f32 become polynomials; pow and functions of f64 are calls of the
     C library.
 
+    `tessera.stack_bytes` of a function is the stack that its buffers take.
+
     Errors: an op that is not part of the tile stage; more than 4 MiB of stack.
   }];
   let options = [

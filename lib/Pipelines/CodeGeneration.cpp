@@ -38,6 +38,8 @@ static void describeKernel(LLVM::LLVMFuncOp function, CodeObjects &code) {
   if (auto shared =
           function->getAttrOfType<IntegerAttr>("tessera.shared_bytes"))
     kernel.sharedBytes = shared.getInt();
+  if (auto stack = function->getAttrOfType<IntegerAttr>("tessera.stack_bytes"))
+    kernel.stackBytes = stack.getInt();
 }
 
 static LogicalResult generateCubin(ModuleOp module, const Target &target,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera-rt/ThreadPool.h"
-#include "tessera/ABI/KernelABI.h"
+#include "tessera-rt/LargeStack.h"
 
 #include <algorithm>
 #include <chrono>
@@ -31,9 +31,6 @@ constexpr int pollsPerLook = 64;
 /// Polls before a caller that waits for its workers lets others run, which
 /// matters when there are more threads than cores.
 constexpr int pollsBeforeYield = 200;
-
-/// Room for the scratch of kernels, and for what calls take.
-constexpr size_t workerStackBytes = 2 * tessera::abi::maxKernelScratch;
 
 void relax() {
 #if defined(__x86_64__)
@@ -77,7 +74,7 @@ const int startAnewAfterFork = pthread_atfork(nullptr, nullptr, startAnew);
 ThreadPool::ThreadPool(int threads) : madeIn(generation) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, workerStackBytes);
+  pthread_attr_setstacksize(&attributes, kernelThreadStackBytes);
   for (int i = 1; i < threads; ++i) {
     Worker &worker = workers.emplace_back(*this);
     // With fewer threads than asked for, loops are slower but right.

@@ -124,7 +124,8 @@ Status Validator::checkKernel(const Kernel &kernel) const {
     return Status::error("has " + str(kernel.threads) +
                          " threads per block; 1 to 1024 are possible");
   return check(kernel.numInputs >= 0 && kernel.sharedBytes >= 0 &&
-                   kernel.sharedBytes <= (1 << 20),
+                   kernel.sharedBytes <= (1 << 20) && kernel.stackBytes >= 0 &&
+                   kernel.stackBytes <= maxKernelScratch,
                "has a negative or absurd number");
 }
 

@@ -87,3 +87,18 @@ def test_indices_out_of_bounds_and_divisors_of_zero_end_no_process():
     divide = ts.jit(lambda x, y: x // y, mesh=mesh, in_shardings=(ts.P("tp"), ts.P("tp")))
     quotients = np.asarray(divide(x, y))
     np.testing.assert_array_equal(quotients[[1, 2]], [-4, -(2**31)])
+
+
+@needs_runtime
+def test_a_thread_of_little_stack_runs_kernels_of_much_scratch():
+    x = np.random.default_rng(3).standard_normal((2, 200_000), np.float32)
+    f = ts.jit(lambda x: ts.softmax(x))
+    whole = np.asarray(f(x))
+    parts = []
+    before = threading.stack_size(512 << 10)
+    try:
+        _side_by_side(lambda: parts.append(np.asarray(f(x))))
+    finally:
+        threading.stack_size(before)
+    np.testing.assert_array_equal(parts[0], whole)
+    np.testing.assert_allclose(whole.sum(1), 1, rtol=1e-3)

@@ -18,9 +18,11 @@ using EmulatedKernel = void (*)(void *const *args);
 /// Alignment of every buffer that is not a user's, bytes.
 constexpr int64_t bufferAlignment = 64;
 
-/// Stack that a cpu kernel may use for scratch, bytes; threads that run kernels
-/// have twice as much.
+/// Stack that a cpu kernel may use for scratch, bytes; the plan says how much
+/// each of them does.
 constexpr int64_t maxKernelScratch = 4 << 20;
+/// Stack that a cpu kernel may use besides: saved registers, calls.
+constexpr int64_t kernelStackMargin = 256 << 10;
 
 /// Shared memory of a cuda block, given at launch, bytes: what every GPU since
 /// compute capability 8.0 has (8.6 the least; 8.0 163 KiB, 9.0 227 KiB).

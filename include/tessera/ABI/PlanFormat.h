@@ -14,7 +14,7 @@ namespace tessera::abi {
 
 /// Raised with every change of the structs below: their byte form has no
 /// redundancy. A runtime reads its own version only.
-constexpr uint32_t planVersion = 3;
+constexpr uint32_t planVersion = 4;
 
 /// Devices of a mesh, at most: one process drives them all. Python's
 /// MAX_DEVICES is the same number.
@@ -87,12 +87,13 @@ struct Kernel {
   int32_t numInputs = 0;     ///< Leading arguments that are only read.
   int32_t threads = 1;       ///< Per block; cuda and emulated.
   int64_t sharedBytes = 0;   ///< Per block, at launch; cuda, emulated.
+  int64_t stackBytes = 0;    ///< Scratch on a thread's stack; cpu.
   int32_t registers = 0;     ///< Per thread, from ptxas; 0 where unknown.
   int64_t spillBytes = 0;    ///< Per thread, from ptxas.
 
   template <typename V> void visit(V &v) {
-    v(name, symbol, object, grid, numInputs, threads, sharedBytes, registers,
-      spillBytes);
+    v(name, symbol, object, grid, numInputs, threads, sharedBytes, stackBytes,
+      registers, spillBytes);
   }
 };
 

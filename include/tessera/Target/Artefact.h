@@ -16,6 +16,7 @@ struct KernelCode {
   int object = 0;
   int threads = 1;
   int64_t sharedBytes = 0;
+  int64_t stackBytes = 0;
   int registers = 0;
   int64_t spillBytes = 0;
 };

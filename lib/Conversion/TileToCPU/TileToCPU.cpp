@@ -66,6 +66,8 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel,
            << "needs " << emitter.stackBytes()
            << " bytes of stack, a thread has " << abi::maxKernelScratch
            << "; choose smaller tiles";
+  function->setAttr("tessera.stack_bytes",
+                    builder.getI64IntegerAttr(emitter.stackBytes()));
   return success();
 }
 

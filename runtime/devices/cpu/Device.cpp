@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The host's cores: the blocks of all devices are one loop over the threads.
 #include "tessera-rt/KernelObjects.h"
+#include "tessera-rt/LargeStack.h"
 #include "tessera-rt/Registry.h"
 #include "tessera/ABI/KernelABI.h"
 
@@ -26,14 +27,37 @@ public:
       return loaded.status();
     objects = std::move(*loaded);
     for (const abi::Kernel &kernel : artefact.plan.kernels)
-      blocks.push_back(abi::numElements(kernel.grid));
+      kernels.push_back({abi::numElements(kernel.grid),
+                         kernel.stackBytes + abi::kernelStackMargin});
     return Status::success();
   }
 
   Status launch(const Launch &launch) override {
+    int64_t needed = kernels[launch.kernel].stackBytes;
+    if (static_cast<int64_t>(stackLeft()) >= needed) {
+      runBlocks(launch);
+      return Status::success();
+    }
+    if (runOnLargeStack([&] { runBlocks(launch); }))
+      return Status::success();
+    return Status::error(
+        "a kernel needs " + std::to_string(needed) +
+        " bytes of stack, the calling thread has " +
+        std::to_string(stackLeft()) +
+        " left, and no other thread can be made; call from a thread with a "
+        "larger stack, or raise the limit of threads (ulimit -u)");
+  }
+
+private:
+  struct Kernel {
+    int64_t blocks;
+    int64_t stackBytes; ///< That a thread must have left.
+  };
+
+  void runBlocks(const Launch &launch) {
     auto kernel =
         reinterpret_cast<abi::CpuKernel>(objects.functions[launch.kernel]);
-    int64_t perDevice = blocks[launch.kernel];
+    int64_t perDevice = kernels[launch.kernel].blocks;
     options.pool->parallelFor(
         perDevice * options.count, 1, [&](int64_t begin, int64_t end) {
           while (begin < end) {
@@ -44,13 +68,11 @@ public:
             begin = stop;
           }
         });
-    return Status::success();
   }
 
-private:
   DeviceOptions options;
   KernelObjects objects;
-  std::vector<int64_t> blocks; ///< Per kernel.
+  std::vector<Kernel> kernels;
 };
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "dialects/Plan/IR/Plan.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/OpImplementation.h"
 
 using namespace mlir;
@@ -46,7 +47,20 @@ LogicalResult InputOp::verify() { return verifyBoundary(*this); }
 LogicalResult OutputOp::verify() { return verifyBoundary(*this); }
 
 LogicalResult ConstantOp::verify() {
-  return verifyBytes(*this, getBuffer().getType(), getValue().getType());
+  BufferType type = getBuffer().getType();
+  if (failed(verifyBytes(*this, type, getValue().getType())))
+    return failure();
+  auto resource = dyn_cast<DenseResourceElementsAttr>(getValue());
+  if (!resource)
+    return success();
+  AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+  int64_t bytes = blob ? blob->getData().size() : 0;
+  if (blob && bytes == type.getBytes())
+    return success();
+  return emitOpError() << "takes " << type.getBytes()
+                       << " bytes from resource '"
+                       << resource.getRawHandle().getKey() << "', which has "
+                       << bytes;
 }
 
 LogicalResult AllocateOp::verify() {

@@ -99,9 +99,11 @@ LogicalResult ContractOp::verify() {
   if (failed(verifyElementType(*this, getRhs(), "the right factor", type)))
     return failure();
   Type resultType = getElementTypeOrSelf(getType());
-  if (resultType != type && !(resultType.isF32() && isa<FloatType>(type)))
+  bool isNarrow = type.isBF16() || type.isF16();
+  if (resultType != type && !(isNarrow && resultType.isF32()))
     return explain(emitOpError() << "expects a result of element type " << type
-                                 << " or f32, got " << resultType,
+                                 << (isNarrow ? " or f32" : "") << ", got "
+                                 << resultType,
                    *this, NamedValue{getLhs(), "the left factor"},
                    "other types need tessera.convert behind it");
   return success();

@@ -10,7 +10,7 @@ def Tessera_ContractOp : Tessera_ComputeOp<"contract", [], ["getFlops"]> {
     `spec` names the dimensions by letters: `"bsk,kn->bsn"`. Letters absent from
     the result are summed over. Products of bf16 and f16 are accumulated in f32
     and rounded once to the result's element type, which is that of the operands
-    or f32.
+    or, for these two, f32.
 
     C1: each letter occurs once in an operand; C2: each letter of the result
     occurs in an operand; C3: equal letters have equal sizes; C4: a letter that

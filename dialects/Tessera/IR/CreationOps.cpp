@@ -2,6 +2,8 @@
 #include "Folding.h"
 #include "Verification.h"
 
+#include "mlir/IR/DialectResourceBlobManager.h"
+
 using namespace mlir;
 using namespace tessera;
 
@@ -20,10 +22,35 @@ static TensorFactors addPassFactors(FactorRule &rule, ArrayRef<int64_t> shape) {
 // constant
 //===----------------------------------------------------------------------===//
 
+/// A resource lies outside of the op: nothing else checks its size.
+static LogicalResult verifyResource(ConstantOp op, ShapedType type) {
+  auto resource = dyn_cast<DenseResourceElementsAttr>(op.getValue());
+  if (!resource)
+    return success();
+  DenseResourceElementsHandle handle = resource.getRawHandle();
+  int64_t bits = type.getElementTypeBitWidth();
+  int64_t expected = type.getNumElements() * llvm::divideCeil(bits, 8);
+  AsmResourceBlob *blob = handle.getBlob();
+  if (blob && static_cast<int64_t>(blob->getData().size()) == expected)
+    return success();
+  InFlightDiagnostic error = op.emitOpError()
+                             << "takes " << expected << " bytes from resource '"
+                             << handle.getKey() << "', which ";
+  if (blob)
+    error << "has " << blob->getData().size();
+  else
+    error << "does not exist";
+  error.attachNote() << "put its bytes into the file's dialect_resources, "
+                        "behind 4 that give the alignment, or write the "
+                        "elements as dense<...>";
+  return error;
+}
+
 LogicalResult ConstantOp::verify() {
   auto type = cast<ShapedType>(getValue().getType());
   if (failed(verifyShape(*this, getResult(), "a result", type.getShape(),
-                         "the constant's elements have that shape")))
+                         "the constant's elements have that shape")) ||
+      failed(verifyResource(*this, type)))
     return failure();
   return verifyElementType(*this, getResult(), "a result",
                            type.getElementType());
@@ -68,6 +95,19 @@ OpFoldResult IotaOp::fold(FoldAdaptor) {
 // rng
 //===----------------------------------------------------------------------===//
 
+/// Random bits are words of the generator.
+static LogicalResult verifyWord(RngOp op) {
+  Type type = getElementTypeOrSelf(op.getType());
+  if (isa<FloatType>(type) || type.getIntOrFloatBitWidth() == 32)
+    return success();
+  InFlightDiagnostic error =
+      op.emitOpError() << "gives words of 32 bits; expected element type i32 "
+                          "or ui32, got "
+                       << type;
+  error.attachNote() << "use tessera.convert on the words";
+  return error;
+}
+
 LogicalResult RngOp::verify() {
   if (failed(verifyShape(*this, getKey(), "a key", {2},
                          "a key is two words, as tessera.random.key makes")))
@@ -97,7 +137,7 @@ LogicalResult RngOp::verify() {
         *this, {},
         isFloat ? "use 'uniform' or 'normal', or integer elements"
                 : "use 'bits', or float elements and then tessera.convert");
-  return success();
+  return verifyWord(*this);
 }
 
 FactorRule RngOp::getFactorRule() {

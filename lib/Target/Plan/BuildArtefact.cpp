@@ -3,6 +3,7 @@
 #include "dialects/Plan/IR/Plan.h"
 #include "tessera/Target/Artefact.h"
 
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -28,6 +29,38 @@ static std::optional<abi::DType> dtypeOf(Type type) {
   return std::nullopt;
 }
 
+static abi::StepKind stepKindOf(plan::CollectiveKind kind) {
+  switch (kind) {
+  case plan::CollectiveKind::all_reduce:
+    return abi::StepKind::AllReduce;
+  case plan::CollectiveKind::all_gather:
+    return abi::StepKind::AllGather;
+  case plan::CollectiveKind::all_slice:
+    return abi::StepKind::AllSlice;
+  case plan::CollectiveKind::reduce_scatter:
+    return abi::StepKind::ReduceScatter;
+  case plan::CollectiveKind::all_to_all:
+    return abi::StepKind::AllToAll;
+  case plan::CollectiveKind::permute:
+    return abi::StepKind::Permute;
+  }
+  llvm_unreachable("unknown collective");
+}
+
+static abi::Reduction reductionOf(dist::ReductionKind kind) {
+  switch (kind) {
+  case dist::ReductionKind::sum:
+    return abi::Reduction::Sum;
+  case dist::ReductionKind::max:
+    return abi::Reduction::Max;
+  case dist::ReductionKind::min:
+    return abi::Reduction::Min;
+  case dist::ReductionKind::prod:
+    return abi::Reduction::Prod;
+  }
+  llvm_unreachable("unknown reduction");
+}
+
 /// The element's bytes, little-endian; i1 is one byte.
 static std::string bytesOf(Attribute element) {
   APInt bits = isa<FloatAttr>(element)
@@ -39,6 +72,10 @@ static std::string bytesOf(Attribute element) {
 }
 
 static std::string bytesOf(ElementsAttr elements) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(elements)) {
+    ArrayRef<char> raw = resource.getRawHandle().getBlob()->getData();
+    return std::string(raw.begin(), raw.end());
+  }
   auto dense = dyn_cast<DenseElementsAttr>(elements);
   if (dense && !dense.isSplat() && !dense.getElementType().isInteger(1)) {
     ArrayRef<char> raw = dense.getRawData();
@@ -136,6 +173,7 @@ LogicalResult ArtefactBuilder::addLaunch(plan::LaunchOp op) {
     kernel.numInputs = op.getInputs().size();
     kernel.threads = from.threads;
     kernel.sharedBytes = from.sharedBytes;
+    kernel.stackBytes = from.stackBytes;
     kernel.registers = from.registers;
     kernel.spillBytes = from.spillBytes;
     artefact.plan.kernels.push_back(std::move(kernel));
@@ -168,15 +206,12 @@ LogicalResult ArtefactBuilder::addCollective(plan::CollectiveOp op) {
     return op.emitOpError() << "has element type " << input.getElementType()
                             << ", which the runtime does not have";
   abi::Step step;
-  // The kinds stand in one order in both enumerations.
-  step.kind =
-      static_cast<abi::StepKind>(static_cast<int>(abi::StepKind::AllReduce) +
-                                 static_cast<int>(op.getKind()));
+  step.kind = stepKindOf(op.getKind());
   step.buffers = {buffers.lookup(op.getInput()),
                   buffers.lookup(op.getOutput())};
   step.dtype = *dtype;
   if (std::optional<dist::ReductionKind> reduction = op.getReduction())
-    step.reduction = static_cast<abi::Reduction>(*reduction);
+    step.reduction = reductionOf(*reduction);
   step.dim = op.getDim().value_or(0);
   step.joinDim = op.getConcatDim().value_or(0);
   if (auto targets = op.getTargets())

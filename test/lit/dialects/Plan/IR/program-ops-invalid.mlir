@@ -46,3 +46,11 @@ plan.program @constants_have_the_bytes_of_their_elements on @mesh {
   // expected-error @below {{gives a buffer of 8 bytes, but 'tensor<3xi32>' takes 12}}
   %0 = plan.constant dense<[1, 2, 3]> : tensor<3xi32> -> !plan.buffer<8>
 }
+
+// -----
+
+plan.program @resources_have_the_bytes_of_their_elements on @mesh {
+  // expected-error @below {{takes 12 bytes from resource 'short', which has 8}}
+  %0 = plan.constant dense_resource<short> : tensor<3xf32> -> !plan.buffer<12>
+}
+{-# dialect_resources: { builtin: { short: "0x040000000000803F00000040" } } #-}

@@ -91,3 +91,13 @@ func.func @sums_are_of_the_factors_type_or_f32(%x: tensor<2x3xbf16>, %y: tensor<
   %0 = tessera.contract %x, %y "mk,kn->mn" : tensor<2x3xbf16>, tensor<3x5xbf16> -> tensor<2x5xf16>
   return %0 : tensor<2x5xf16>
 }
+
+// -----
+
+// expected-note @below {{the left factor has type 'tensor<2x3xf64>'}}
+func.func @sums_of_f64_are_not_narrowed(%x: tensor<2x3xf64>, %y: tensor<3x5xf64>) -> tensor<2x5xf32> {
+  // expected-error @below {{expects a result of element type 'f64', got 'f32'}}
+  // expected-note @below {{other types need tessera.convert behind it}}
+  %0 = tessera.contract %x, %y "mk,kn->mn" : tensor<2x3xf64>, tensor<3x5xf64> -> tensor<2x5xf32>
+  return %0 : tensor<2x5xf32>
+}

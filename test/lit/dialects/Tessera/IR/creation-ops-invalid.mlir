@@ -71,3 +71,31 @@ func.func @uniform_numbers_are_floats(%k: tensor<2xi32>) -> tensor<2x3xi32> {
   %0 = tessera.rng uniform %k [2, 3] : tensor<2xi32> -> tensor<2x3xi32>
   return %0 : tensor<2x3xi32>
 }
+
+// -----
+
+func.func @random_bits_are_words(%k: tensor<2xi32>) -> tensor<2x3xi64> {
+  // expected-error @below {{gives words of 32 bits; expected element type i32 or ui32, got 'i64'}}
+  // expected-note @below {{use tessera.convert on the words}}
+  %0 = tessera.rng bits %k [2, 3] : tensor<2xi32> -> tensor<2x3xi64>
+  return %0 : tensor<2x3xi64>
+}
+
+// -----
+
+func.func @a_resource_has_all_elements() -> tensor<2x3xf32> {
+  // expected-error @below {{takes 24 bytes from resource 'short', which has 8}}
+  // expected-note @below {{behind 4 that give the alignment, or write the elements as dense<...>}}
+  %0 = tessera.constant dense_resource<short> : tensor<2x3xf32> : tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+{-# dialect_resources: { builtin: { short: "0x040000000000803F00000040" } } #-}
+
+// -----
+
+func.func @a_resource_exists() -> tensor<2x3xf32> {
+  // expected-error @below {{takes 24 bytes from resource 'missing', which does not exist}}
+  // expected-note @below {{put its bytes into the file's dialect_resources}}
+  %0 = tessera.constant dense_resource<missing> : tensor<2x3xf32> : tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}

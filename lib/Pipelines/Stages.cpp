@@ -22,7 +22,11 @@ static constexpr StageInfo stages[] = {
     {Stage::Local, "local",
      "The program of one device: local tensors and collectives.",
      Stage::Reshards,
-     "tessera-partition,canonicalize,cse,dist-simplify-collectives", ""},
+     // A kernel's block holds whole rows and heads, but not larger ones.
+     "tessera-partition,canonicalize,cse,dist-simplify-collectives,"
+     "tessera-decompose-ops{ops=softmax,layer_norm,rms_norm,attention "
+     "rows-above=262144 heads-above=1024}",
+     ""},
     {Stage::Kernels, "kernels",
      "Computation in tile kernels, launched by the host function.",
      Stage::Local, "convert-tessera-to-tile,canonicalize,cse", ""},

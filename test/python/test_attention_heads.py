@@ -47,3 +47,27 @@ def test_cubins_spill_no_registers(head_size, chip):
     for element in ELEMENTS:
         kernels = kernels_of(_program(head_size, element), chip)
         assert [k["spillBytes"] for k in kernels] == [0]
+
+
+@needs_runtime
+@pytest.mark.parametrize("device", ["cpu", "emulated"])
+@pytest.mark.parametrize("keys", [3, 300])
+def test_a_row_that_sees_no_key_is_zero_whatever_the_values(keys, device):
+    rng = np.random.default_rng(keys)
+    q = rng.standard_normal((1, 2, 1, 4), np.float32)
+    k, v = (rng.standard_normal((1, keys, 1, 4), np.float32) for _ in range(2))
+    v[0, 1, 0] = [np.inf, -np.inf, np.nan, 3e38]
+    bias = np.zeros((1, 1, 2, keys), np.float32)
+    bias[0, 0, 0] = -np.inf
+    q_type, kv = mesh_tensor("1x2x1x4xf32"), mesh_tensor(f"1x{keys}x1x4xf32")
+    b = mesh_tensor(f"1x1x2x{keys}xf32")
+    text = (f"dist.mesh @mesh <[tp = 1]>\n"
+            f"func.func @main(%q: {q_type}, %k: {kv}, %v: {kv}, %b: {b}) -> {q_type} {{\n"
+            f"  %0 = tessera.attention %q, %k, %v bias %b scale 0.5 "
+            f": {q_type}, {kv}, {kv}, {b} -> {q_type}\n  return %0 : {q_type}\n}}\n")
+    inputs = [q, k, v, bias]
+    want = np.zeros_like(q)
+    native.interpret(text, inputs, [want])
+    got = run(text, inputs, device)[0]
+    assert (want[0, 0] == 0).all() and (got[0, 0] == 0).all()
+    np.testing.assert_allclose(got, want, rtol=1e-5)

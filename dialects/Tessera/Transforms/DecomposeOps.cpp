@@ -2,6 +2,7 @@
 #include "dialects/Tessera/Transforms/Passes.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <limits>
 
@@ -80,6 +81,14 @@ public:
       return x;
     return ReshapeOp::create(rewriter, loc,
                              like(shape, getElementTypeOrSelf(x.getType())), x);
+  }
+  Value transpose(Value x, ArrayRef<int64_t> permutation) {
+    SmallVector<int64_t> shape;
+    for (int64_t dim : permutation)
+      shape.push_back(shapeOf(x)[dim]);
+    return TransposeOp::create(rewriter, loc,
+                               like(shape, getElementTypeOrSelf(x.getType())),
+                               x, rewriter.getDenseI64ArrayAttr(permutation));
   }
   Value contract(Value x, Value y, StringRef spec, ArrayRef<int64_t> shape) {
     return ContractOp::create(rewriter, loc, like(shape, computeType), x, y,
@@ -210,31 +219,51 @@ void decompose(AttentionOp op, FormulaBuilder &f) {
                               f.number(keys - queries, shape));
     scores = f.select(visible, scores, masked);
   }
-  // A row without a visible key has the largest score -inf; with 0 in its place
-  // all weights are 0 rather than NaN, and so is the result.
+  // A row without a visible key has the largest score -inf, and gives 0
+  // whatever its weights and the values are.
   Value most = f.reduce(dist::ReductionKind::max, scores, 4);
   Value isEmpty =
       f.compare(CompareDirection::eq, most, f.number(minusInfinity, rows));
-  most = f.select(isEmpty, f.number(0, rows), most);
   Value weights =
       f.unary<ExpOp>(f.binary<SubOp>(scores, f.repeat(most, shape, 4)));
   Value sum = f.reduce(dist::ReductionKind::sum, weights, 4);
-  sum = f.select(isEmpty, f.number(1, rows), sum);
   weights = f.binary<DivOp>(weights, f.repeat(sum, shape, 4));
+  SmallVector<int64_t> sums = {batch, groups, perGroup, queries, valueSize};
   Value result =
-      f.contract(weights, f.widen(op.getValue()), "bkgst,btke->bskge",
-                 {batch, queries, groups, perGroup, valueSize});
+      f.contract(weights, f.widen(op.getValue()), "bkgst,btke->bkgse", sums);
+  result = f.select(f.repeat(isEmpty, sums, 4), f.number(0, sums), result);
+  result = f.transpose(result, {0, 3, 1, 2, 4});
   f.finish(f.reshape(result, {batch, queries, heads, valueSize}));
 }
 
+/// Elements along which an op cannot be cut; nullopt for elementwise ones.
+std::optional<int64_t> wholeElements(Operation *op) {
+  return llvm::TypeSwitch<Operation *, std::optional<int64_t>>(op)
+      .Case([](SoftmaxOp op) { return shapeOf(op.getInput())[op.getDim()]; })
+      .Case<LayerNormOp, RmsNormOp>(
+          [](auto op) { return shapeOf(op.getInput()).back(); })
+      .Case([](AttentionOp op) {
+        return std::max(shapeOf(op.getQuery())[3], shapeOf(op.getValue())[3]);
+      })
+      .Default(std::nullopt);
+}
+
 template <typename Op> struct Decompose : OpRewritePattern<Op> {
-  using OpRewritePattern<Op>::OpRewritePattern;
+  Decompose(MLIRContext *context, int64_t above)
+      : OpRewritePattern<Op>(context), above(above) {}
+
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
+    std::optional<int64_t> whole = wholeElements(op);
+    if (whole && above > 0 && *whole <= above)
+      return rewriter.notifyMatchFailure(op, "small enough for one kernel");
     FormulaBuilder builder(op, rewriter);
     decompose(op, builder);
     return success();
   }
+
+private:
+  int64_t above; ///< 0: all are written out.
 };
 
 struct DecomposeOpsPass : tessera::impl::DecomposeOpsBase<DecomposeOpsPass> {
@@ -269,7 +298,12 @@ private:
       if (ops.empty() || llvm::is_contained(ops, name))
         addPattern();
     };
-    (add([&] { patterns.add<Decompose<Ops>>(&getContext()); },
+    (add(
+         [&] {
+           patterns.add<Decompose<Ops>>(
+               &getContext(),
+               std::is_same_v<Ops, AttentionOp> ? headsAbove : rowsAbove);
+         },
          Ops::getOperationName()),
      ...);
   }

@@ -30,8 +30,13 @@ def DecomposeOps : Pass<"tessera-decompose-ops"> {
     Input: stage `tessera`, before propagation, since new mesh tensors have open
     layouts; or stage `local`. No other op changes. Linear.
   }];
-  let options = [ListOption<"ops", "ops", "std::string",
-    "Names of the ops to write out, all of them by default">];
+  let options = [
+    ListOption<"ops", "ops", "std::string",
+      "Names of the ops to write out, all of them by default">,
+    Option<"rowsAbove", "rows-above", "int64_t", "0",
+      "Of softmax and the norms, write out those over more elements than this; 0: all">,
+    Option<"headsAbove", "heads-above", "int64_t", "0",
+      "Of attention, write out that with larger heads than this; 0: all">];
   let dependentDialects = ["::tessera::TesseraDialect"];
 }
 

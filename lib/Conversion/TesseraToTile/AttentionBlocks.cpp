@@ -147,6 +147,10 @@ Value BlockEmitter::AttentionBlock::mask(Value scores, Value position) {
     Value keyIndex = emitter.indicesAlong(shape, 1, position);
     Value lastVisible =
         emitter.indicesAlong(shape, 0, emitter.addIndex(firstQuery, ahead));
+    if (keyIndex.getType() != lastVisible.getType()) {
+      keyIndex = emitter.toI64(keyIndex);
+      lastVisible = emitter.toI64(lastVisible);
+    }
     Value isVisible = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::sle, keyIndex, lastVisible);
     scores = arith::SelectOp::create(builder, loc, isVisible, scores, hidden);
@@ -210,15 +214,16 @@ BlockEmitter::AttentionBlock::overAllKeys() {
   return State{results[0], results[1], results[2]};
 }
 
-/// acc / sum; a row without a visible key gives 0.
+/// acc / sum; a row without a visible key gives 0. There acc may be anything:
+/// a weight of 0 times an infinite value is NaN.
 Value BlockEmitter::AttentionBlock::toResult(const State &state) {
-  Value isEmpty = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ,
-                                        state.sum, number({queries, 1}, 0));
-  Value one = number({queries, 1}, 1);
-  Value divisor =
-      arith::SelectOp::create(builder, loc, isEmpty, one, state.sum);
-  Value inverse = arith::DivFOp::create(builder, loc, one, divisor);
+  Value inverse =
+      arith::DivFOp::create(builder, loc, number({queries, 1}, 1), state.sum);
   Value result = mul(state.acc, perRow(inverse, valueSize));
+  Value zeros = number({queries, valueSize}, 0);
+  Value isEmpty = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ,
+                                        perRow(state.sum, valueSize), zeros);
+  result = arith::SelectOp::create(builder, loc, isEmpty, zeros, result);
   return emitter.fromF32(emitter.reshape(result, {1, queries, 1, valueSize}),
                          getElementTypeOrSelf(op.getType()));
 }

@@ -56,7 +56,7 @@ func.func @norms(%x: tensor<2x3x5xf32>, %scale: tensor<5xf32>, %bias: tensor<5xf
 // Values between are mesh tensors too, open for propagation.
 // CHECK-LABEL: func.func @attention
 // CHECK: tessera.contract {{.*}} "bskgd,btkd->bkgst" : !tessera.mesh_tensor<2x3x2x2x5xf32, @mesh>
-// CHECK: tessera.contract {{.*}} "bkgst,btke->bskge"
+// CHECK: tessera.contract {{.*}} "bkgst,btke->bkgse"
 func.func @attention(%q: !tessera.mesh_tensor<2x3x4x5xf32, @mesh, [{}, {}, {tp}, {}]>, %k: !tessera.mesh_tensor<2x7x2x5xf32, @mesh>, %v: !tessera.mesh_tensor<2x7x2x3xf32, @mesh>, %bias: !tessera.mesh_tensor<2x1x1x7xf32, @mesh>) -> !tessera.mesh_tensor<2x3x4x3xf32, @mesh> {
   %0 = tessera.attention %q, %k, %v bias %bias scale 0.4 : !tessera.mesh_tensor<2x3x4x5xf32, @mesh, [{}, {}, {tp}, {}]>, !tessera.mesh_tensor<2x7x2x5xf32, @mesh>, !tessera.mesh_tensor<2x7x2x3xf32, @mesh>, !tessera.mesh_tensor<2x1x1x7xf32, @mesh> -> !tessera.mesh_tensor<2x3x4x3xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2x3x4x3xf32, @mesh>
@@ -66,6 +66,15 @@ func.func @attention(%q: !tessera.mesh_tensor<2x3x4x5xf32, @mesh, [{}, {}, {tp},
 // CHECK-LABEL: func.func @causal
 // CHECK: tessera.compare le
 func.func @causal(%q: tensor<2x7x2x3xf32>, %k: tensor<2x5x2x3xf32>, %v: tensor<2x5x2x3xf32>) -> tensor<2x7x2x3xf32> {
+  %0 = tessera.attention %q, %k, %v scale 0.5 causal : tensor<2x7x2x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x3xf32> -> tensor<2x7x2x3xf32>
+  return %0 : tensor<2x7x2x3xf32>
+}
+
+// Weights of zero times infinite values are NaN: the row is 0 all the same.
+// CHECK-LABEL: func.func @masked_row_of_infinite_values
+// CHECK: tessera.select
+func.func @masked_row_of_infinite_values(%q: tensor<2x7x2x3xf32>, %k: tensor<2x5x2x3xf32>) -> tensor<2x7x2x3xf32> {
+  %v = tessera.constant dense<0x7F800000> : tensor<2x5x2x3xf32> : tensor<2x5x2x3xf32>
   %0 = tessera.attention %q, %k, %v scale 0.5 causal : tensor<2x7x2x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x3xf32> -> tensor<2x7x2x3xf32>
   return %0 : tensor<2x7x2x3xf32>
 }

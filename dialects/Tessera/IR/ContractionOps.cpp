@@ -101,9 +101,9 @@ LogicalResult ContractOp::verify() {
   Type resultType = getElementTypeOrSelf(getType());
   bool isNarrow = type.isBF16() || type.isF16();
   if (resultType != type && !(isNarrow && resultType.isF32()))
-    return explain(emitOpError() << "expects a result of element type " << type
-                                 << (isNarrow ? " or f32" : "") << ", got "
-                                 << resultType,
+    return explain(emitOpError()
+                       << "expects a result of element type " << type
+                       << (isNarrow ? " or f32" : "") << ", got " << resultType,
                    *this, NamedValue{getLhs(), "the left factor"},
                    "other types need tessera.convert behind it");
   return success();

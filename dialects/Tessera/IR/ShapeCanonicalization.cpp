@@ -38,12 +38,11 @@ struct SliceOfBroadcast : OpRewritePattern<SliceOp> {
       shape.push_back(isRepeated ? 1 : shapeOf(op.getResult())[dim]);
     }
     if (shapeOf(input) != ArrayRef(shape))
-      input =
-          SliceOp::create(rewriter, op.getLoc(),
-                          withShape(input.getType(), shape), input,
-                          rewriter.getDenseI64ArrayAttr(starts),
-                          rewriter.getDenseI64ArrayAttr(limits),
-                          rewriter.getDenseI64ArrayAttr(strides));
+      input = SliceOp::create(rewriter, op.getLoc(),
+                              withShape(input.getType(), shape), input,
+                              rewriter.getDenseI64ArrayAttr(starts),
+                              rewriter.getDenseI64ArrayAttr(limits),
+                              rewriter.getDenseI64ArrayAttr(strides));
     rewriter.replaceOpWithNewOp<BroadcastOp>(op, op.getType(), input,
                                              broadcast.getDims());
     return success();
@@ -85,7 +84,8 @@ struct GatherOfConstant : OpRewritePattern<GatherOp> {
   LogicalResult matchAndRewrite(GatherOp op,
                                 PatternRewriter &rewriter) const override {
     SplatElementsAttr splat;
-    if (layoutOf(op.getType()) || !matchPattern(op.getIndices(), m_Constant(&splat)))
+    if (layoutOf(op.getType()) ||
+        !matchPattern(op.getIndices(), m_Constant(&splat)))
       return rewriter.notifyMatchFailure(op, "its index is not known");
     int64_t dim = op.getDim();
     ArrayRef<int64_t> source = shapeOf(op.getSource());
@@ -106,12 +106,11 @@ struct GatherOfConstant : OpRewritePattern<GatherOp> {
     shape[dim] = 1;
     for (int64_t d = 0, rank = source.size(); d < rank; ++d)
       dims.push_back(d < dim ? d : d + indexRank - 1);
-    Value row = SliceOp::create(rewriter, op.getLoc(),
-                                withShape(op.getSource().getType(), shape),
-                                op.getSource(),
-                                rewriter.getDenseI64ArrayAttr(starts),
-                                rewriter.getDenseI64ArrayAttr(limits),
-                                rewriter.getDenseI64ArrayAttr(strides));
+    Value row = SliceOp::create(
+        rewriter, op.getLoc(), withShape(op.getSource().getType(), shape),
+        op.getSource(), rewriter.getDenseI64ArrayAttr(starts),
+        rewriter.getDenseI64ArrayAttr(limits),
+        rewriter.getDenseI64ArrayAttr(strides));
     rewriter.replaceOpWithNewOp<BroadcastOp>(op, op.getType(), row, dims);
     return success();
   }

@@ -97,20 +97,23 @@ class Worker:
         if self.device != "cuda":
             raise NotRun("Triton is timed on a GPU alone")
         self.peers()
-        import bundle_triton
+        try:
+            import bundle_triton
+        except ImportError as error:
+            raise NotRun(f"Triton is not installed: {error}") from None
 
         return self.time_peer(entry, "triton", lambda _: bundle_triton.product_nt)
 
     def time_peer(self, entry: dict, name: str, change) -> dict:
         peers = self.peers()
+        if entry["kind"] == "encoder":
+            call = change(peers.encoder(entry["model"]))
+        else:
+            function = change(peers.function(entry["peer"]))
+            tensors = [peers.tensor(load_input(s), s["dtype"]) for s in entry["inputs"]]
+            def call():
+                return function(*tensors)
         with peers.torch.inference_mode():
-            if entry["kind"] == "encoder":
-                call = change(peers.encoder(entry["model"]))
-            else:
-                function = change(peers.function(entry["peer"]))
-                tensors = [peers.tensor(load_input(s), s["dtype"]) for s in entry["inputs"]]
-                def call():
-                    return function(*tensors)
             ms = peers.time(call, 20)
         return {f"{name}_ms": ms} | rates(entry, ms, f"{name}_")
 

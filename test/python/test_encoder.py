@@ -10,6 +10,7 @@ import tessera as ts
 from conftest import needs_compiler, needs_runtime
 from evaluate import evaluate
 from tessera._src.checkpoint import package_directory
+from tessera.demo.sentences import SENTENCES as DEMO_SENTENCES
 from tessera.models.encoder import Encoder, EncoderConfig, random_weights, weight_shapes
 
 SENTENCES = ["A cat sits on the mat.", "Somewhere, a feline rests on a rug.", "Stocks fell on Monday.",
@@ -108,7 +109,7 @@ def _assert_no_spills(encoder, tokens, tp, chip):
 @pytest.mark.parametrize("tp", [1, 2, 4])
 @pytest.mark.parametrize("chip", ["sm_80", "sm_90a", "sm_100a"])
 def test_gpu_artefacts_have_kernels_without_spills(encoder, chip, tp):
-    _assert_no_spills(encoder, encoder.tokenize(SENTENCES), tp, chip)
+    _assert_no_spills(encoder, encoder.tokenize(DEMO_SENTENCES), tp, chip)
 
 
 @needs_compiler
@@ -120,7 +121,7 @@ def test_gpu_artefacts_of_sixteen_bits_have_kernels_without_spills(encoder, chip
     config = dataclasses.replace(encoder.config, num_hidden_layers=1)
     one = Encoder(config, {n: ts.array(np.asarray(encoder.params[n]).astype(dtype))
                            for n in weight_shapes(config)})
-    _assert_no_spills(one, encoder.tokenize(SENTENCES), tp, chip)
+    _assert_no_spills(one, encoder.tokenize(DEMO_SENTENCES), tp, chip)
 
 
 @needs_compiler

@@ -5,6 +5,8 @@
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace tessera::tile;
 
@@ -94,4 +96,31 @@ bool tessera::tile::isProvenInBounds(Value offset, int64_t size,
                                      int64_t extent) {
   std::optional<IndexRange> range = getIndexRange(offset);
   return range && range->min >= 0 && range->max <= extent - size;
+}
+
+int64_t tessera::tile::getIndexDivisor(Value index) {
+  APInt constant;
+  if (matchPattern(index, m_ConstantInt(&constant)))
+    return std::abs(constant.getSExtValue());
+  if (auto argument = dyn_cast<BlockArgument>(index)) {
+    auto loop =
+        dyn_cast_or_null<scf::ForOp>(argument.getOwner()->getParentOp());
+    if (loop && loop.getInductionVar() == index)
+      return std::gcd(getIndexDivisor(loop.getLowerBound()),
+                      getIndexDivisor(loop.getStep()));
+    return 1;
+  }
+  Operation *op = index.getDefiningOp();
+  if (isa<arith::AddIOp, arith::SubIOp>(op))
+    return std::gcd(getIndexDivisor(op->getOperand(0)),
+                    getIndexDivisor(op->getOperand(1)));
+  if (isa<arith::MulIOp>(op))
+    return getIndexDivisor(op->getOperand(0)) *
+           getIndexDivisor(op->getOperand(1));
+  return 1;
+}
+
+bool tessera::tile::areInBoundsTogether(Value offset, int64_t count,
+                                        int64_t extent) {
+  return extent % count == 0 && getIndexDivisor(offset) % count == 0;
 }

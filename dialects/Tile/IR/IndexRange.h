@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Bounds of index values inside kernels, so that targets check only those
-// accesses that can leave a tensor.
+// Bounds and divisors of index values inside kernels, so that targets check
+// only those accesses that can leave a tensor, and know which are aligned.
 #ifndef TESSERA_DIALECTS_TILE_IR_INDEXRANGE_H
 #define TESSERA_DIALECTS_TILE_IR_INDEXRANGE_H
 
@@ -21,9 +21,16 @@ struct IndexRange {
 /// nothing is known.
 std::optional<IndexRange> getIndexRange(mlir::Value index);
 
+/// A number that divides `index` whatever its value; 0 when that is always 0.
+int64_t getIndexDivisor(mlir::Value index);
+
 /// Whether elements [offset, offset + size) lie in [0, extent) for every value
 /// that `offset` can take.
 bool isProvenInBounds(mlir::Value offset, int64_t size, int64_t extent);
+
+/// Whether of elements [offset + i count, offset + (i + 1) count), for any i,
+/// either all are in [0, extent) or none.
+bool areInBoundsTogether(mlir::Value offset, int64_t count, int64_t extent);
 
 } // namespace tessera::tile
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "AccessOrder.h"
 
+#include "dialects/Tile/IR/IndexRange.h"
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "dialects/Tile/IR/Tile.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace tessera;
@@ -114,10 +117,33 @@ bool tessera::isWorthKeeping(Value tile) {
          isCostly(tile);
 }
 
+int64_t tessera::accessAlignment(Value memory, ValueRange offsets,
+                                 ArrayRef<int64_t> tileShape, size_t firstDim) {
+  auto type = cast<MemRefType>(memory.getType());
+  SmallVector<int64_t> strides;
+  int64_t alignment;
+  std::optional<int64_t> unit = unitStrideDim(memory);
+  if (!unit)
+    return 0;
+  if (*unit < static_cast<int64_t>(firstDim) ||
+      failed(type.getStridesAndOffset(strides, alignment)))
+    return 1;
+  for (auto [d, stride] : llvm::enumerate(strides))
+    if (static_cast<int64_t>(d) != *unit && type.getDimSize(d) > 1)
+      alignment = std::gcd(alignment, stride);
+  Value offset = offsets[*unit - firstDim];
+  alignment = std::gcd(alignment, getIndexDivisor(offset));
+  int64_t size = type.getDimSize(*unit);
+  return isProvenInBounds(offset, tileShape[*unit], size)
+             ? alignment
+             : std::gcd(alignment, size);
+}
+
 int64_t tessera::neighboursPerThread(int64_t size, int64_t total, int64_t bytes,
-                                     int64_t threads) {
+                                     int64_t threads, int64_t alignment) {
   int64_t count = std::max<int64_t>(1, maxAccessBytes / bytes);
-  while (count > 1 && (size % count != 0 || total / count < threads))
+  while (count > 1 && (size % count != 0 || alignment % count != 0 ||
+                       total / count < threads))
     count /= 2;
   return count;
 }

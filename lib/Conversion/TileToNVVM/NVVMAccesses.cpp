@@ -59,9 +59,13 @@ Value NVVMKernelEmitter::linearize(const Indices &indices,
 //===----------------------------------------------------------------------===//
 
 Value NVVMKernelEmitter::memoryAddress(const Memory &memory,
-                                       const Indices &coordinates) {
+                                       const Place &place) {
   Value linear = constant(memory.offset);
-  for (auto [index, stride] : llvm::zip(coordinates, memory.strides)) {
+  for (auto [coordinate, behind, stride] :
+       llvm::zip(place.coordinates, place.behind, memory.strides)) {
+    Value index = coordinate;
+    if (behind)
+      index = arith::AddIOp::create(builder, loc, index, constant(behind));
     Value scaled = arith::MulIOp::create(builder, loc, index, constant(stride));
     linear = arith::AddIOp::create(builder, loc, linear, scaled);
   }
@@ -154,10 +158,17 @@ NVVMKernelEmitter::Place NVVMKernelEmitter::placeOf(ValueRange offsets,
   Place place;
   for (auto [i, offset] : llvm::enumerate(offsets)) {
     size_t d = firstDim + i;
-    Value coordinate = arith::AddIOp::create(
-        builder, loc, scalars.lookupOrDefault(offset), indices[d]);
     bool isProven = isProvenInBounds(offset, tileShape[d], memory.shape[d]);
+    Value index = indices[d];
+    Neighbour run = neighbours.lookup(index);
+    bool isTogether = !isProven && run.first &&
+                      areInBoundsTogether(offset, run.count, memory.shape[d]);
+    if (isTogether)
+      index = run.first;
+    Value coordinate = arith::AddIOp::create(
+        builder, loc, scalars.lookupOrDefault(offset), index);
     place.coordinates.push_back(coordinate);
+    place.behind.push_back(isTogether ? run.behind : 0);
     place.fits.push_back(isProven ? Value()
                                   : isBelow(coordinate, memory.shape[d]));
   }
@@ -181,7 +192,7 @@ Value NVVMKernelEmitter::guardedLoad(const Memory &memory, Place place,
       coordinate =
           arith::SelectOp::create(builder, loc, fits, coordinate, constant(0));
   Value value = LLVM::LoadOp::create(builder, loc, memory.elementType,
-                                     memoryAddress(memory, place.coordinates));
+                                     memoryAddress(memory, place));
   Value inBounds = allFit(place);
   return inBounds
              ? arith::SelectOp::create(builder, loc, inBounds, value, otherwise)

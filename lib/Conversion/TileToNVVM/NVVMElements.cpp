@@ -54,6 +54,7 @@ Value NVVMKernelEmitter::gatherElement(GatherOp op, const Indices &indices) {
                         /*firstDim=*/1);
   place.coordinates.insert(place.coordinates.begin(), row);
   place.fits.insert(place.fits.begin(), isBelow(row, memory.shape[0]));
+  place.behind.insert(place.behind.begin(), 0);
   return guardedLoad(memory, place, number(type.getElementType(), 0));
 }
 

@@ -4,9 +4,12 @@
 #include "NVVMKernelEmitter.h"
 #include "AccessOrder.h"
 
+#include "dialects/Tile/IR/IndexRange.h"
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace tessera;
@@ -61,6 +64,29 @@ Value NVVMKernelEmitter::programId(unsigned dim) {
 // Stores and reductions
 //===----------------------------------------------------------------------===//
 
+/// Neighbours that are in bounds together: under one guard, so that they can be
+/// written at once.
+void NVVMKernelEmitter::storeRun(StoreOp op, const Memory &memory,
+                                 ArrayRef<Indices> run) {
+  ArrayRef<int64_t> shape = op.getValue().getType().getShape();
+  SmallVector<Place> places;
+  for (const Indices &indices : run)
+    places.push_back(
+        placeOf(op.getOffsets(), indices, shape, memory, /*firstDim=*/0));
+  OpBuilder::InsertionGuard restore(builder);
+  Value inBounds = allFit(places.front());
+  if (inBounds) {
+    auto guard = scf::IfOp::create(builder, loc, inBounds, false);
+    builder.setInsertionPoint(guard.thenBlock()->getTerminator());
+    memo.clear();
+  }
+  for (auto [indices, place] : llvm::zip(run, places))
+    LLVM::StoreOp::create(builder, loc, element(op.getValue(), indices),
+                          memoryAddress(memory, place));
+  if (inBounds)
+    memo.clear();
+}
+
 void NVVMKernelEmitter::emitStore(StoreOp op) {
   Memory memory = memories.lookup(op.getMemory());
   auto type = cast<RankedTensorType>(op.getValue().getType());
@@ -69,32 +95,26 @@ void NVVMKernelEmitter::emitStore(StoreOp op) {
     --fastest;
   if (fastest >= 0) {
     stageAgainst(op.getValue(), fastest);
+    int64_t alignment = std::gcd(
+        alignmentOf(op.getValue()),
+        accessAlignment(op.getMemory(), op.getOffsets(), type.getShape()));
     width = neighboursPerThread(type.getDimSize(fastest), type.getNumElements(),
-                                elementBytes(type), threads);
+                                elementBytes(type), threads, alignment);
   }
   bool reads = readsShared(op.getValue());
   beginNest(reads, /*writesShared=*/false);
-  forEachElement(
-      type.getShape(),
-      [&](Indices indices) {
-        Place place = placeOf(op.getOffsets(), indices, type.getShape(), memory,
-                              /*firstDim=*/0);
-        Value inBounds = allFit(place);
-        auto write = [&] {
-          Value value = element(op.getValue(), indices);
-          LLVM::StoreOp::create(builder, loc, value,
-                                memoryAddress(memory, place.coordinates));
-        };
-        if (!inBounds)
-          return write();
-        auto guard = scf::IfOp::create(builder, loc, inBounds, false);
-        OpBuilder::InsertionGuard restore(builder);
-        builder.setInsertionPoint(guard.thenBlock()->getTerminator());
-        memo.clear();
-        write();
-        memo.clear();
-      },
-      fastest, width);
+  auto write = [&](ArrayRef<Indices> run) { storeRun(op, memory, run); };
+  bool isTogether =
+      width == 1 ||
+      isProvenInBounds(op.getOffsets()[fastest], type.getDimSize(fastest),
+                       memory.shape[fastest]) ||
+      areInBoundsTogether(op.getOffsets()[fastest], width,
+                          memory.shape[fastest]);
+  auto writeEach = [&](ArrayRef<Indices> run) { llvm::for_each(run, write); };
+  if (isTogether)
+    forEachRun(type.getShape(), write, fastest, width);
+  else
+    forEachRun(type.getShape(), writeEach, fastest, width);
   endNest(reads, /*writesShared=*/false);
 }
 

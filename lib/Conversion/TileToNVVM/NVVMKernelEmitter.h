@@ -57,9 +57,15 @@ private:
   /// Deals the elements of `shape` to the threads, row-major with dimension
   /// `fastest` (default: the last) moved to the end; a thread takes `width`
   /// neighbours along it.
+  void forEachRun(llvm::ArrayRef<int64_t> shape,
+                  llvm::function_ref<void(llvm::ArrayRef<Indices>)> body,
+                  int64_t fastest = -1, int64_t width = 1);
+  /// The same, neighbour after neighbour.
   void forEachElement(llvm::ArrayRef<int64_t> shape,
                       llvm::function_ref<void(Indices)> body,
                       int64_t fastest = -1, int64_t width = 1);
+  /// What accessAlignment says of all memory that `tile` is computed from.
+  int64_t alignmentOf(mlir::Value tile) const;
   /// for (i = first; i < end; i += by) body(i, carried values).
   llvm::SmallVector<mlir::Value>
   forLoop(mlir::Value first, int64_t end, mlir::Value by,
@@ -152,6 +158,9 @@ private:
     Indices coordinates;
     /// Whether each is in bounds; null where it always is.
     llvm::SmallVector<mlir::Value> fits;
+    /// How far behind each the element is. Neighbours that are in bounds
+    /// together share a coordinate.
+    llvm::SmallVector<int64_t> behind;
   };
   /// offset + index for each dimension of memory from `firstDim` on.
   Place placeOf(mlir::ValueRange offsets, const Indices &indices,
@@ -160,6 +169,8 @@ private:
   /// Null when all coordinates always fit.
   mlir::Value allFit(const Place &place);
   mlir::Value isBelow(mlir::Value coordinate, int64_t size);
+  void storeRun(tile::StoreOp op, const Memory &memory,
+                llvm::ArrayRef<Indices> run);
   /// The element, or `otherwise` where there is none.
   mlir::Value guardedLoad(const Memory &memory, Place place,
                           mlir::Value otherwise);
@@ -175,7 +186,7 @@ private:
   mlir::Value sharedAddress(SharedBuffer *buffer, Indices indices);
   /// Makes `value` known as an element until the nest ends.
   void remember(mlir::Value tile, const Indices &indices, mlir::Value value);
-  mlir::Value memoryAddress(const Memory &memory, const Indices &coordinates);
+  mlir::Value memoryAddress(const Memory &memory, const Place &place);
 
   // Small arithmetic.
   mlir::Value constantI32(int64_t value);
@@ -190,6 +201,13 @@ private:
   /// Elements already computed at the insertion point of the current nest.
   std::map<std::pair<void *, llvm::SmallVector<void *>>, mlir::Value> memo;
   llvm::DenseMap<mlir::Value, Registers> registers; ///< By loop argument.
+  /// An index in a run of neighbours: that of the first, a multiple of `count`,
+  /// and how far behind it this one is.
+  struct Neighbour {
+    mlir::Value first;
+    int64_t behind = 0, count = 1;
+  };
+  llvm::DenseMap<mlir::Value, Neighbour> neighbours; ///< By index.
   /// Reads and writes of shared memory since the last barrier.
   bool readsPending = false, writesPending = false;
 };

@@ -7,6 +7,8 @@
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::tile;
@@ -65,6 +67,13 @@ SmallVector<Value> NVVMKernelEmitter::forLoop(
 void NVVMKernelEmitter::forEachElement(ArrayRef<int64_t> shape,
                                        function_ref<void(Indices)> body,
                                        int64_t fastest, int64_t width) {
+  auto each = [&](ArrayRef<Indices> run) { llvm::for_each(run, body); };
+  forEachRun(shape, each, fastest, width);
+}
+
+void NVVMKernelEmitter::forEachRun(ArrayRef<int64_t> shape,
+                                   function_ref<void(ArrayRef<Indices>)> body,
+                                   int64_t fastest, int64_t width) {
   int64_t rank = static_cast<int64_t>(shape.size());
   if (fastest < 0)
     fastest = rank - 1;
@@ -81,14 +90,17 @@ void NVVMKernelEmitter::forEachElement(ArrayRef<int64_t> shape,
     for (auto [digit, d] : llvm::zip(digits, order))
       indices[d] = digit;
     if (width == 1)
-      return body(indices);
+      return body(ArrayRef<Indices>(indices));
     Value first =
         arith::MulIOp::create(builder, loc, indices[fastest], constant(width));
-    for (int64_t i = 0; i < width; ++i) {
-      indices[fastest] =
-          arith::AddIOp::create(builder, loc, first, constant(i));
-      body(indices);
+    SmallVector<Indices> run(width, indices);
+    for (auto [i, element] : llvm::enumerate(run)) {
+      auto behind = static_cast<int64_t>(i);
+      Value &index = element[fastest];
+      index = arith::AddIOp::create(builder, loc, first, constant(behind));
+      neighbours[index] = {first, behind, width};
     }
+    body(run);
   };
   int64_t total = ShapedType::getNumElements(sizes);
   if (total == threads)
@@ -113,9 +125,9 @@ void NVVMKernelEmitter::fill(SharedBuffer *buffer, Value tile) {
   int64_t fastest = buffer->shape.empty() ? -1 : contiguousDim(tile);
   int64_t width = 1;
   if (fastest >= 0)
-    width = neighboursPerThread(buffer->shape[fastest],
-                                ShapedType::getNumElements(buffer->shape),
-                                elementBytes(buffer->elementType), threads);
+    width = neighboursPerThread(
+        buffer->shape[fastest], ShapedType::getNumElements(buffer->shape),
+        elementBytes(buffer->elementType), threads, alignmentOf(tile));
   beginNest(reads, /*writesShared=*/true);
   forEachElement(
       buffer->shape,
@@ -124,6 +136,22 @@ void NVVMKernelEmitter::fill(SharedBuffer *buffer, Value tile) {
       },
       fastest, width);
   endNest(reads, /*writesShared=*/true);
+}
+
+int64_t NVVMKernelEmitter::alignmentOf(Value tile) const {
+  Operation *op = tile.getDefiningOp();
+  if (!op || !isTile(tile) || buffers.contains(tile) || !isVirtualTileOp(op))
+    return 0;
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(tile.getType()).getShape();
+  if (auto load = dyn_cast<LoadOp>(op))
+    return accessAlignment(load.getMemory(), load.getOffsets(), shape);
+  if (auto gather = dyn_cast<GatherOp>(op))
+    return accessAlignment(gather.getMemory(), gather.getOffsets(), shape,
+                           /*firstDim=*/1);
+  int64_t alignment = 0;
+  for (Value operand : op->getOperands())
+    alignment = std::gcd(alignment, alignmentOf(operand));
+  return alignment;
 }
 
 bool NVVMKernelEmitter::isStoredSwapped(Value tile) const {

@@ -168,7 +168,8 @@ def main() -> None:
         "tessera_first_call_seconds": round(compile_seconds, 2),
         "largest_difference_from_tessera": differences,
         **({"notes": notes} if notes else {}),
-    })
+    }, bars=[harness.bar("time relative to PyTorch eager",
+                         round(medians["tessera"] / medians["torch_eager"], 3), at_most=1.5)])
 
 
 if __name__ == "__main__":

@@ -45,7 +45,10 @@ def main() -> None:
             "speed_relative_to_openblas": round(gflops["tessera"] / gflops["openblas"], 3),
             "largest_difference": difference,
         }
-    harness.write("gemm_cpu", {"peer": blas_name(), "threads": 2, "dtype": "f32", "sizes": rows})
+    harness.write("gemm_cpu", {"peer": blas_name(), "threads": 2, "dtype": "f32", "sizes": rows},
+                  bars=[harness.bar(f"speed relative to OpenBLAS, size {size}",
+                                    row["speed_relative_to_openblas"], at_least=0.8)
+                        for size, row in rows.items()])
 
 
 if __name__ == "__main__":

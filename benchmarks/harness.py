@@ -59,14 +59,30 @@ def cpu_name() -> str:
     return platform.processor()
 
 
+def git(*command: str) -> str:
+    return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
 def commit() -> str:
-    result = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
-                            capture_output=True, text=True)
-    return result.stdout.strip()
+    """The commit that is measured; "-dirty" where the tree has changes beside results."""
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ".",
+                  ":(exclude)benchmarks/results", ":(exclude)README.md")
+    return git("rev-parse", "--short=10", "HEAD") + ("-dirty" if changes else "")
 
 
-def write(name: str, data: dict[str, Any]) -> None:
-    """Writes benchmarks/results/NAME.json with machine, date, commit and command, and prints it."""
+def bar(what: str, value: float, at_most: float | None = None,
+        at_least: float | None = None) -> dict[str, Any]:
+    """A figure that must not miss a bar, as results record it."""
+    passes = value <= at_most if at_most is not None else value >= at_least
+    limit = {"at_most": at_most} if at_most is not None else {"at_least": at_least}
+    return {"what": what, "value": value, **limit, "passes": passes}
+
+
+def write(name: str, data: dict[str, Any], bars: list[dict[str, Any]]) -> None:
+    """Writes benchmarks/results/NAME.json with machine, date, commit and command, and prints it.
+
+    A missed bar is recorded like any other figure; the check of the README's table fails on it.
+    """
     record = {
         "benchmark": name,
         "command": "python " + " ".join([str(Path(sys.argv[0]).name), *sys.argv[1:]]),
@@ -74,6 +90,7 @@ def write(name: str, data: dict[str, Any]) -> None:
         "date": datetime.date.today().isoformat(),
         "commit": commit(),
         **data,
+        "bars": bars,
     }
     path = ROOT / "benchmarks/results" / f"{name}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")

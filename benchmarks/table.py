@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Writes the README's table of measurements from results/*.json, or checks that it is theirs.
+"""Writes the README's table of measurements from results/*.json, or checks that it is theirs and that
+they miss no bar.
 
 Usage: table.py [--check].
 """
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ("encoder_cpu", "gemm_cpu", "startup", "build_time")
 BEGIN, END = "<!-- benchmarks/table.py writes this table -->\n", "<!-- end of the table -->\n"
 
 
@@ -22,7 +24,7 @@ def listed(values: dict[str, float], form: str) -> str:
 
 def rows() -> list[tuple[str, str, str, str]]:
     """What, Tessera's figure, its peers', the bar."""
-    encoder, gemm, startup, build = map(load, ("encoder_cpu", "gemm_cpu", "startup", "build_time"))
+    encoder, gemm, startup, build = map(load, BENCHMARKS)
     peers = {"torch_eager": "PyTorch", "torch_compile": "torch.compile", "jax_jit": "JAX"}
     times = encoder["times"]
     measured_peers = ", ".join(f"{label} {times[name]['median_ms']:.0f} ms"
@@ -52,6 +54,12 @@ def table() -> str:
     return "\n".join(lines).replace("|  |", "| |") + "\n"
 
 
+def missed_bars() -> list[str]:
+    """The bars that committed results miss."""
+    return [f"{name}: {bar}" for name in BENCHMARKS for bar in load(name)["bars"]
+            if not bar["passes"]]
+
+
 def main() -> int:
     path = ROOT / "README.md"
     before, begin, rest = path.read_text().partition(BEGIN)
@@ -59,6 +67,9 @@ def main() -> int:
     if not begin or not end:
         sys.exit(f"{path} has no lines {BEGIN!r} and {END!r}")
     new = table()
+    if "--check" in sys.argv[1:] and missed_bars():
+        print("a bar is missed:", *missed_bars(), sep="\n")
+        return 1
     if old == new:
         print("measurements: README.md has them")
         return 0

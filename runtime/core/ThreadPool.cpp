@@ -88,13 +88,15 @@ ThreadPool::ThreadPool(int threads) : madeIn(generation) {
 }
 
 ThreadPool::~ThreadPool() {
-  if (madeIn != generation)
+  if (madeIn != generation) {
+    bed.release();
     return;
+  }
   {
-    std::lock_guard<std::mutex> lock(sleepMutex);
+    std::lock_guard<std::mutex> lock(bed->mutex);
     stopping = true;
   }
-  wake.notify_all();
+  bed->wake.notify_all();
   for (Worker &worker : workers)
     pthread_join(worker.thread, nullptr);
 }
@@ -148,12 +150,12 @@ void ThreadPool::run(int64_t newCount, int64_t grain, Call newCall,
 /// old as its last balancing, which also is what would move the worker,
 /// milliseconds later. Until then the caller would do every loop alone.
 void ThreadPool::wakeSleepers() {
-  std::lock_guard<std::mutex> lock(sleepMutex);
+  std::lock_guard<std::mutex> lock(bed->mutex);
   int here = sched_getcpu();
   for (Worker &worker : workers)
     if (worker.asleep && !worker.keptAway && here >= 0)
       worker.keptAway = keepAway(worker.thread, here, worker.allowed);
-  wake.notify_all();
+  bed->wake.notify_all();
 }
 
 void ThreadPool::work() {
@@ -194,10 +196,10 @@ void ThreadPool::awaitWork(Worker &self, uint64_t lastLoop) {
     }
     waited = Clock::now() - begin;
   }
-  std::unique_lock<std::mutex> lock(sleepMutex);
+  std::unique_lock<std::mutex> lock(bed->mutex);
   self.asleep = true;
   sleepers.fetch_add(1, std::memory_order_seq_cst);
-  wake.wait(lock, [&] { return isOver(std::memory_order_seq_cst); });
+  bed->wake.wait(lock, [&] { return isOver(std::memory_order_seq_cst); });
   sleepers.fetch_sub(1, std::memory_order_relaxed);
   self.asleep = false;
   if (std::exchange(self.keptAway, false))

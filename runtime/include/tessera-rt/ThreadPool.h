@@ -48,7 +48,7 @@ private:
     explicit Worker(ThreadPool &pool) : pool(pool) {}
     ThreadPool &pool;
     pthread_t thread = {};
-    // Written under sleepMutex.
+    // Written under Bed::mutex.
     bool asleep = false;
     /// Whether it was woken with fewer CPUs than `allowed`, to be given back.
     bool keptAway = false;
@@ -80,8 +80,15 @@ private:
   alignas(64) std::atomic<bool> busy{false};
   std::atomic<int> sleepers{0};
   std::atomic<bool> stopping{false};
-  std::mutex sleepMutex;
-  std::condition_variable wake;
+
+  /// Where workers sleep. By pointer, since a forked process must leave its
+  /// parent's as it is: destroying a condition waits for those who wait on it,
+  /// and they are not in that process.
+  struct Bed {
+    std::mutex mutex;
+    std::condition_variable wake;
+  };
+  std::unique_ptr<Bed> bed = std::make_unique<Bed>();
 };
 
 } // namespace tessera::rt

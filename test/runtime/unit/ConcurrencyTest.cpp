@@ -106,10 +106,11 @@ TEST(ConcurrencyTest, AProcessForkedWhileWorkersSleepLoadsItsOwn) {
   TesseraRtExecutable *program = loadAddOne();
   ASSERT_TRUE(runsRight(program, 1));
   usleep(20000);
-  EXPECT_EQ(inForkedProcess([] {
+  EXPECT_EQ(inForkedProcess([&] {
               TesseraRtExecutable *own = loadAddOne();
-              bool right = runsRight(own, 2) && runsRight(own, 3);
+              bool right = runsRight(own, 2) && runsRight(program, 3);
               tesseraRtUnload(own);
+              tesseraRtUnload(program);
               return right;
             }),
             0);

@@ -11,7 +11,7 @@ TileSizes tileSizesFor(TileTarget target) {
     sizes.productRows = 512;
     sizes.productColumns = 192;
     sizes.productDepth = 384;
-    sizes.attentionQueries = 64;
+    sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
     sizes.attentionElements = 1 << 18;
     sizes.rowElements = 4096;

@@ -116,6 +116,7 @@ private:
     LeftFactor left;
     mlir::Value packedRight;
     int64_t panel; ///< Columns of a panel, whole vectors.
+    int64_t panels;
     Buffer *result;
     bool accumulates; ///< Onto something else than zeros.
   };
@@ -125,6 +126,8 @@ private:
   bool hasPanelRows(Buffer *buffer) const;
   void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
                      mlir::Value panelIndex);
+  void prefetchNextRows(const Product &product, mlir::Value leftBase,
+                        int64_t rows, mlir::Value panelIndex, mlir::Value k);
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
 
   // CPUPacking.cpp
@@ -174,6 +177,8 @@ private:
   mlir::Value loadAt(mlir::Value address, mlir::Type elementType,
                      int64_t count);
   void storeAt(mlir::Value value, mlir::Value address);
+  /// Into the cache of `level`, 1 to 3. The address may be one of nothing.
+  void prefetch(mlir::Value address, int level);
 
   // CPUVectors.cpp: small arithmetic.
   mlir::Value add(mlir::Value a, int64_t b);

@@ -49,6 +49,11 @@ void CPUKernelEmitter::storeAt(Value value, Value address) {
                         bytesOf(getElementTypeOrSelf(value.getType())));
 }
 
+void CPUKernelEmitter::prefetch(Value address, int level) {
+  LLVM::Prefetch::create(builder, loc, address, /*rw=*/0, /*hint=*/4 - level,
+                         /*cache=*/1);
+}
+
 void CPUKernelEmitter::addCoordinates(Place &place, ValueRange offsets,
                                       const Indices &indices,
                                       ArrayRef<int64_t> tileShape,

@@ -2,24 +2,33 @@
 // RUN: tessera-opt %s -convert-tile-to-cpu=vector-bits=256 | FileCheck %s --check-prefix=AVX2
 
 // A product keeps 6 x 4 vectors of the result in registers over the whole depth
-// (6 x 2 of 256 bits) and reads the left factor in place.
+// (6 x 2 of 256 bits), four turns at once and then what is left. It reads the
+// left factor in place, while it fetches the rows below.
 // CHECK-LABEL: llvm.func @product(%arg0: !llvm.ptr, %arg1: i64, %arg2: i64)
-// CHECK-COUNT-24: llvm.intr.fma({{.*}}) : (vector<16xf32>, vector<16xf32>, vector<16xf32>) -> vector<16xf32>
+// CHECK-COUNT-6: llvm.intr.prefetch
+// CHECK-NOT: llvm.intr.prefetch
+// CHECK-COUNT-96: llvm.intr.fma({{.*}}) : (vector<16xf32>, vector<16xf32>, vector<16xf32>) -> vector<16xf32>
+// CHECK: llvm.br
+// CHECK-COUNT-24: llvm.intr.fma
 // CHECK-NOT: llvm.intr.fma
 // AVX2-LABEL: llvm.func @product
-// AVX2-COUNT-12: llvm.intr.fma({{.*}}) : (vector<8xf32>, vector<8xf32>, vector<8xf32>) -> vector<8xf32>
+// AVX2-COUNT-48: llvm.intr.fma({{.*}}) : (vector<8xf32>, vector<8xf32>, vector<8xf32>) -> vector<8xf32>
+// AVX2: llvm.br
+// AVX2-COUNT-12: llvm.intr.fma
+// AVX2-NOT: llvm.intr.fma
 tile.kernel @product grid [1] inputs 2 {
-^bb0(%a: memref<6x5xf32>, %b: memref<5x64xf32>, %c: memref<6x64xf32>):
+^bb0(%a: memref<6x9xf32>, %b: memref<9x64xf32>, %c: memref<6x64xf32>):
   %c0 = arith.constant 0 : index
   %z = arith.constant dense<0.0> : tensor<6x64xf32>
-  %x = tile.load %a[%c0, %c0] : memref<6x5xf32> -> tensor<6x5xf32>
-  %y = tile.load %b[%c0, %c0] : memref<5x64xf32> -> tensor<5x64xf32>
-  %r = tile.dot %x, %y, %z : tensor<6x5xf32>, tensor<5x64xf32> -> tensor<6x64xf32>
+  %x = tile.load %a[%c0, %c0] : memref<6x9xf32> -> tensor<6x9xf32>
+  %y = tile.load %b[%c0, %c0] : memref<9x64xf32> -> tensor<9x64xf32>
+  %r = tile.dot %x, %y, %z : tensor<6x9xf32>, tensor<9x64xf32> -> tensor<6x64xf32>
   tile.store %r, %c[%c0, %c0] : tensor<6x64xf32>, memref<6x64xf32>
 }
 
 // An exponential that two consumers need is computed once.
 // CHECK-LABEL: llvm.func @softmax
+// AVX2-LABEL: llvm.func @softmax
 // CHECK-COUNT-1: dense<1.44269502>
 // CHECK-NOT: dense<1.44269502>
 tile.kernel @softmax grid [1] inputs 1 {

@@ -289,6 +289,8 @@ def test_instances_that_are_no_trees_point_to_registering():
     (lambda x: x[np.array([-3]), 0], ["index -3 is out of range", "size 2", "-2 to 1"]),
     (lambda x: ts.take(x, [[0, 6]]), ["index 6 is out of range", "size 6"]),
     (lambda x: ts.take_along_axis(x, np.array([[3], [0]]), 1), ["index 3 is out of range", "size 3"]),
+    (lambda x: ts.embedding(x, np.array([1, 2])), ["index 2 is out of range", "size 2", "0 to 1"]),
+    (lambda x: ts.embedding(x, [-1]), ["index -1 is out of range", "0 to 1"]),
     (lambda x: x[[x[0, 0].astype(ts.i32), 2]], ["index 2 is out of range", "-2 to 1"]),
 ])
 def test_errors_name_what_to_write_instead(function, said):

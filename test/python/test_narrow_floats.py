@@ -66,6 +66,14 @@ def test_a_mean_asked_for_in_another_type_has_it():
     assert run(lambda x: ts.mean(x, dtype=ts.f16), np.full((70000,), 3, np.int32)) == F16(3)
 
 
+def test_einsum_rounds_no_product_of_a_scalar_before_the_preferred_type():
+    got = run(lambda x, y: ts.einsum(",j->j", x[0], y, preferred_element_type=ts.f32),
+              np.array([1.001], F16), np.array([1.001, 3.003], F16))
+    want = np.float32(F16(1.001)) * np.array([1.001, 3.003], F16).astype(np.float32)
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, want)
+
+
 def test_einsum_of_one_operand_gives_the_preferred_type():
     got = run(lambda x: ts.einsum("ij->i", x, preferred_element_type=ts.f32), np.full((2, 300), 300, F16))
     assert got.dtype == np.float32 and (got == 90000).all()

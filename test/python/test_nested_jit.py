@@ -7,6 +7,8 @@ import pytest
 import tessera as ts
 from conftest import needs_runtime
 from refusals import check
+from tessera.models import Encoder
+from tessera.models.encoder import EncoderConfig, random_weights
 
 X = np.arange(24, dtype=np.float32).reshape(4, 6)
 MESH = ts.make_mesh({"dp": 2, "tp": 3})
@@ -61,3 +63,17 @@ def test_nested_functions_compute_the_same():
                    out_shardings=(ts.P(None, "tp"), None))
     outer = ts.jit(lambda x: inner(x, 3.0 + x)[0] + inner(x, x)[1], mesh=MESH)
     np.testing.assert_allclose(outer(X), X * 2 + X.sum())
+
+
+def test_what_the_inner_function_refuses_it_refuses_inside_another():
+    config = EncoderConfig.from_dict({
+        "vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 12, "max_position_embeddings": 4, "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12})
+    weights = random_weights(config, seed=1)
+    mesh = ts.make_mesh({"tp": 2})
+    forward = Encoder(config, weights).function(mesh)
+    ids = np.zeros((2, 6), np.int32)
+    with pytest.raises(ts.ShapeError) as caught:
+        ts.jit(lambda *a: forward(*a), mesh=mesh).lower(weights, ids, ids, ids)
+    check(caught, "TS3023", "sentences of 6 tokens are longer than the model's positions")

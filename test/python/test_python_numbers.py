@@ -103,3 +103,22 @@ def test_seeds_are_of_64_bits(seed):
     with pytest.raises(ts.TraceError, match=rf"(?s)TS1013.*{seed} does not fit ts.i64"):
         ts.random.key(seed)
     assert len({tuple(ts.random.key(s)) for s in (0, -1, 2**63 - 1, -(2**63), 2**32)}) == 5
+
+
+@pytest.mark.parametrize("value", [["1", "2"], ["a"], [1j, 2], np.array([1j])], ids=repr)
+@pytest.mark.parametrize("make", [ts.array, ts.asarray])
+def test_what_is_neither_real_nor_a_number_is_not_cast(make, value):
+    with pytest.raises(ts.TraceError, match="TS1001"):
+        make(value, ts.f32)
+    with pytest.raises(ts.TraceError, match="TS1001"):
+        lower(lambda x: x + make(value, ts.f32), X)
+
+
+def test_numbers_too_long_to_write_are_named_by_their_bits():
+    for make in (ts.random.key, lambda n: lower(lambda x: x + n, X)):
+        with pytest.raises(ts.TraceError, match="TS1013.*an integer of 20001 bits"):
+            make(2**20000)
+
+
+def test_seeds_may_be_narrow_integers_of_numpy():
+    np.testing.assert_array_equal(ts.random.key(np.int32(-5)), ts.random.key(-5))

@@ -19,7 +19,7 @@ from tessera._src.mesh import (
     check_spec,
     current_mesh,
 )
-from tessera._src.operands import array_of_numbers, refuse_masked
+from tessera._src.operands import array_of_numbers, refuse_lossy_cast, refuse_masked
 from tessera._src.tracer import Tracer
 
 
@@ -186,6 +186,7 @@ def _host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
     if array.dtype == object:
         raise TraceError("TS1014", f"a {type(x).__name__} is not an array", got=repr(x)[:80],
                          expected="numbers, arrays, or lists of them of one shape")
+    refuse_lossy_cast(array)
     wanted = dtypes.canonical(array.dtype) if wanted is None else wanted
     if copy:
         return np.array(array, dtype=wanted, order="C")

@@ -18,6 +18,7 @@ from tessera._src.operands import (
     lift,
     lift_as,
     normalise_axis,
+    refuse_lossy_cast,
     scalar_array,
 )
 from tessera._src.tracer import Tracer
@@ -33,7 +34,9 @@ def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:
     scalar = lift(value).dtype if wanted is None else wanted
     if np.ndim(value) == 0:
         return constant(scalar_array(value, scalar), sizes)
-    return constant(np.asarray(value).astype(scalar), sizes)
+    array = np.asarray(value)
+    refuse_lossy_cast(array)
+    return constant(array.astype(scalar), sizes)
 
 
 def zeros(shape: Any, dtype: Any = dtypes.f32) -> Tracer:

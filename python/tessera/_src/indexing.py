@@ -51,15 +51,15 @@ def _wrapped(indices: Any, size: int) -> Tracer:
     """Indices of which negative ones count from the end; those known now must be in range."""
     value = _as_indices(indices)
     if not isinstance(indices, Tracer):
-        _check_range(indices, size)
+        _check_range(indices, -size, size)
     below = elementwise.less(value, 0)
     return elementwise.where(below, elementwise.add(value, size), value)
 
 
-def _check_range(indices: Any, size: int) -> None:
-    for index in (i for i in _numbers_in(indices) if not -size <= i < size):
+def _check_range(indices: Any, least: int, size: int) -> None:
+    for index in (i for i in _numbers_in(indices) if not least <= i < size):
         raise ShapeError("TS3012", f"index {index} is out of range for a dimension of size {size}",
-                         choices=[f"{-size} to {size - 1}"])
+                         choices=[f"{least} to {size - 1}"])
 
 
 def _numbers_in(indices: Any) -> Iterator[int]:
@@ -111,7 +111,10 @@ def take_along_axis(x: Any, indices: Any, axis: int) -> Tracer:
 
 
 def embedding(table: Any, indices: Any) -> Tracer:
-    """Rows of `table` at `indices`, which are not negative; outside of the table reads zeros.
+    """Rows of `table` at `indices`, which are not negative.
+
+    Indices outside of the table are an error where they are known, as on the host, and read zeros
+    where they are traced.
 
     Args:
         table: [n, ...]. With its first dimension split over devices, each looks up its own rows.
@@ -120,7 +123,9 @@ def embedding(table: Any, indices: Any) -> Tracer:
     rows = lift(table)
     if not rows.shape:
         raise ShapeError("TS3012", "an embedding's table has at least one dimension", got=rows.shape)
-    return _gather(rows, _as_indices(indices), 0)
+    at = _as_indices(indices)
+    _check_range(indices, 0, rows.shape[0])
+    return _gather(rows, at, 0)
 
 
 def _at_points(source: Tracer, indices: Sequence[Any], dim: int) -> Tracer:

@@ -64,6 +64,8 @@ class JittedFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_tracing():
+            if self.precondition is not None:
+                self.precondition(*args, **kwargs)
             return inline(self.function, self.signature, self.mesh, self.out_shardings, args, kwargs)
         try:
             mesh = self.mesh or self._mesh()

@@ -119,7 +119,14 @@ def check_fits(value: bool | int | float, dtype: np.dtype, what: str = "") -> No
         hint = "np.int64(value), .astype(ts.i64) and dtype=ts.i64 make 64-bit integers"
     else:
         hint = "integers are neither infinite nor NaN"
-    raise TraceError("TS1013", f"{value}{what} does not fit {dtypes.name_of(dtype)}", hint=hint)
+    raise TraceError("TS1013", f"{shown(value)}{what} does not fit {dtypes.name_of(dtype)}", hint=hint)
+
+
+def shown(value: bool | int | float) -> str:
+    """A number for a message. Python writes no integer of more than some thousand digits."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"an integer of {value.bit_length()} bits"
+    return str(value)
 
 
 def weak_scalar_dtype(value: bool | int | float, beside: np.dtype | None, what: str = "") -> np.dtype:
@@ -148,6 +155,8 @@ def array_of_numbers(array: np.ndarray, dtype: np.dtype | None = None) -> np.nda
         kind = "f" if any(isinstance(n, float) for n in numbers) else "i"
     else:
         kind = array.dtype.kind
+        if dtype is not None:
+            refuse_lossy_cast(array)
         numbers = array[np.isfinite(array)] if kind == "f" else array
         numbers = [] if kind not in "fiu" or not numbers.size else [
             numbers.min().item(), numbers.max().item()]
@@ -162,6 +171,12 @@ def array_of_numbers(array: np.ndarray, dtype: np.dtype | None = None) -> np.nda
 
 
 _TYPES_OF_NUMBERS = {"f": dtypes.f32, "i": dtypes.i32, "u": dtypes.i32}
+
+
+def refuse_lossy_cast(array: np.ndarray) -> None:
+    """Raises where NumPy would make real numbers of complex ones, text or times."""
+    if array.dtype.kind in "cSUmM":
+        dtypes.canonical(array.dtype, "a constant")
 
 
 def refuse_masked(value: Any, what: str) -> None:

@@ -184,7 +184,8 @@ def _einsum_pair(a: Tracer, left: str, b: Tracer, right: str, needed: set[str], 
         out = "".join(dict.fromkeys(c for c in left + right if c in needed))
     a, b, wide = _same_type(a, b, None)  # That of the sums, which are not rounded.
     if not left or not right:
-        return convert(elementwise.multiply(a, b), dtype), left + right
+        product = elementwise.multiply(elementwise.widened(a), elementwise.widened(b))
+        return convert(product, dtype), left + right
     product = _contract(a, b, f"{left},{right}->{out}", wide if lone_a or lone_b else dtype)
     return convert(product, dtype), out
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tessera._src import dtypes, elementwise, graph, shaping
 from tessera._src.errors import ShapeError, TraceError
-from tessera._src.operands import constant, convert, emit, lift
+from tessera._src.operands import constant, convert, emit, lift, shown
 from tessera._src.tracer import Tracer
 
 
@@ -17,8 +17,9 @@ def key(seed: int) -> Any:
     """The key of a random stream: two 32-bit words. Works on the host and in traced functions."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise TraceError("TS1020", "a seed is an integer", got=repr(seed))
+    seed = int(seed)  # NumPy's narrow integers have no room for the masks.
     if not np.iinfo(np.int64).min <= seed <= np.iinfo(np.int64).max:
-        raise TraceError("TS1013", f"{seed} does not fit ts.i64, of which seeds are",
+        raise TraceError("TS1013", f"{shown(seed)} does not fit ts.i64, of which seeds are",
                          hint="seed % 2**63 is in range")
     words = np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], np.uint32).view(np.int32)
     return constant(words) if graph.is_tracing() else words

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 import tessera as ts
+from tessera._src import targets
 from tessera.demo.sentences import SENTENCES
 from tessera.models import Encoder, package_directory
 
@@ -218,8 +219,8 @@ def sizes(text: str) -> list[int]:
 
 def number_of_threads(text: str) -> int:
     """What ts.jit takes as threads."""
-    if not 0 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"expected 0 (all cores) to 1024, got {text}")
+    if not 0 <= int(text) <= targets.MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"expected 0 (all cores) to {targets.MAX_THREADS}, got {text}")
     return int(text)
 
 

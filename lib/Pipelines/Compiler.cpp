@@ -272,7 +272,8 @@ LogicalResult Compilation::emitArtefact() {
     return failure();
   if (failed(lower(*module, start, Stage::Plan)))
     return failure();
-  FailureOr<abi::Artefact> artefact = buildArtefact(*module, code);
+  FailureOr<abi::Artefact> artefact =
+      buildArtefact(*module, options.entry, code);
   if (failed(artefact))
     return failure();
   output.report["arenaBytes"] = artefact->plan.arenaBytes;

@@ -54,13 +54,14 @@ LogicalResult ConstantOp::verify() {
   if (!resource)
     return success();
   AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-  int64_t bytes = blob ? blob->getData().size() : 0;
-  if (blob && bytes == type.getBytes())
+  if (blob && static_cast<int64_t>(blob->getData().size()) == type.getBytes())
     return success();
-  return emitOpError() << "takes " << type.getBytes()
-                       << " bytes from resource '"
-                       << resource.getRawHandle().getKey() << "', which has "
-                       << bytes;
+  InFlightDiagnostic error =
+      emitOpError() << "takes " << type.getBytes() << " bytes from resource '"
+                    << resource.getRawHandle().getKey() << "', which ";
+  if (blob)
+    return error << "has " << blob->getData().size();
+  return error << "does not exist";
 }
 
 LogicalResult AllocateOp::verify() {

@@ -124,6 +124,7 @@ static bool absorbPad(SliceOp op, PadOp inner) {
     if (first < low || last >= low + size)
       return false;
   }
+  op.setOperand(inner.getInput()); // Also of scalars, which have no dimension.
   for (size_t d = 0; d < shape.size(); ++d)
     cutInstead(op, inner.getInput(), d, inner.getLow()[d]);
   return true;

@@ -4,7 +4,9 @@
 
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
+#include <limits>
 #include <numeric>
 
 using namespace mlir;
@@ -100,8 +102,10 @@ bool tessera::tile::isProvenInBounds(Value offset, int64_t size,
 
 int64_t tessera::tile::getIndexDivisor(Value index) {
   APInt constant;
-  if (matchPattern(index, m_ConstantInt(&constant)))
-    return std::abs(constant.getSExtValue());
+  if (matchPattern(index, m_ConstantInt(&constant))) {
+    int64_t value = constant.getSExtValue();
+    return value == std::numeric_limits<int64_t>::min() ? 1 : std::abs(value);
+  }
   if (auto argument = dyn_cast<BlockArgument>(index)) {
     auto loop =
         dyn_cast_or_null<scf::ForOp>(argument.getOwner()->getParentOp());
@@ -114,9 +118,12 @@ int64_t tessera::tile::getIndexDivisor(Value index) {
   if (isa<arith::AddIOp, arith::SubIOp>(op))
     return std::gcd(getIndexDivisor(op->getOperand(0)),
                     getIndexDivisor(op->getOperand(1)));
-  if (isa<arith::MulIOp>(op))
-    return getIndexDivisor(op->getOperand(0)) *
-           getIndexDivisor(op->getOperand(1));
+  if (isa<arith::MulIOp>(op)) {
+    int64_t left = getIndexDivisor(op->getOperand(0));
+    int64_t right = getIndexDivisor(op->getOperand(1)), product;
+    return llvm::MulOverflow(left, right, product) ? std::max(left, right)
+                                                   : product;
+  }
   return 1;
 }
 

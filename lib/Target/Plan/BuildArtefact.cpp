@@ -313,13 +313,14 @@ LogicalResult ArtefactBuilder::build() {
 }
 
 FailureOr<abi::Artefact> tessera::buildArtefact(ModuleOp module,
+                                                StringRef entry,
                                                 const CodeObjects &code) {
-  auto programs = module.getOps<plan::ProgramOp>();
-  if (programs.empty()) {
-    module.emitError() << "has no plan.program; run convert-dist-to-plan";
+  auto program = module.lookupSymbol<plan::ProgramOp>(entry);
+  if (!program) {
+    module.emitError() << "has no plan.program @" << entry
+                       << "; run convert-dist-to-plan";
     return failure();
   }
-  plan::ProgramOp program = *programs.begin();
   Mesh mesh;
   if (!program.getMesh().empty()) {
     std::optional<Mesh> found = dist::lookupMesh(program, program.getMesh());

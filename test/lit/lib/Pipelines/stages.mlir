@@ -31,6 +31,10 @@
 // RUN: not tessera-compile %t/cpu/plan.mlir --entry=absent 2>&1 | FileCheck %s --check-prefix=ENTRY
 // ENTRY: error: there is no program @absent
 // ENTRY: note: there is a program @main; name it as the entry
+// Of several programs the entry is compiled.
+// RUN: sed 's/^  plan.program @main/  plan.program @first on @mesh arena 0 {\n  }\n&/' %t/cpu/plan.mlir > %t/two.mlir
+// RUN: tessera-compile %t/two.mlir -o %t/again.tsa && cmp %t/again.tsa %t/cpu.tsa
+// RUN: tessera-compile %t/two.mlir --entry=first -o %t/again.tsa && not cmp -s %t/again.tsa %t/cpu.tsa
 // The named pipelines reach the same stages.
 // RUN: tessera-opt %s --tessera-tessera-to-layouts --tessera-layouts-to-reshards --tessera-reshards-to-local | FileCheck %s --check-prefix=LOCAL
 // RUN: tessera-opt %t/cpu/local.mlir --tessera-local-to-kernels -o %t/kernels.mlir

@@ -54,3 +54,10 @@ plan.program @resources_have_the_bytes_of_their_elements on @mesh {
   %0 = plan.constant dense_resource<short> : tensor<3xf32> -> !plan.buffer<12>
 }
 {-# dialect_resources: { builtin: { short: "0x040000000000803F00000040" } } #-}
+
+// -----
+
+plan.program @resources_exist on @mesh {
+  // expected-error @below {{takes 12 bytes from resource 'absent', which does not exist}}
+  %0 = plan.constant dense_resource<absent> : tensor<3xf32> -> !plan.buffer<12>
+}

@@ -260,3 +260,11 @@ func.func @moving_a_dimension_of_one_element_stays_a_transposition(%x: tensor<1x
   %0 = tessera.transpose %x [1, 0] : tensor<1x3xf32> -> tensor<3x1xf32>
   return %0 : tensor<3x1xf32>
 }
+
+// CHECK-LABEL: @a_padded_scalar_is_cut_once
+func.func @a_padded_scalar_is_cut_once(%x: !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>) -> !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}> {
+  // CHECK-NEXT: return %arg0
+  %0 = tessera.pad %x low [] high [] value 0.0 : f32 : !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}> -> !tessera.mesh_tensor<f32, @mesh>
+  %1 = tessera.slice %0 [] to [] by [] : !tessera.mesh_tensor<f32, @mesh> -> !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>
+  return %1 : !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>
+}

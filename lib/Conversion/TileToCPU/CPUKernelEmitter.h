@@ -177,8 +177,8 @@ private:
   mlir::Value loadAt(mlir::Value address, mlir::Type elementType,
                      int64_t count);
   void storeAt(mlir::Value value, mlir::Value address);
-  /// Into the cache of `level`, 1 to 3. The address may be one of nothing.
-  void prefetch(mlir::Value address, int level);
+  /// Into the first level cache. The address may be one of nothing.
+  void prefetch(mlir::Value address);
 
   // CPUVectors.cpp: small arithmetic.
   mlir::Value add(mlir::Value a, int64_t b);

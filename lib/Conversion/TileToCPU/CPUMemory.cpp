@@ -49,8 +49,8 @@ void CPUKernelEmitter::storeAt(Value value, Value address) {
                         bytesOf(getElementTypeOrSelf(value.getType())));
 }
 
-void CPUKernelEmitter::prefetch(Value address, int level) {
-  LLVM::Prefetch::create(builder, loc, address, /*rw=*/0, /*hint=*/4 - level,
+void CPUKernelEmitter::prefetch(Value address) {
+  LLVM::Prefetch::create(builder, loc, address, /*rw=*/0, /*hint=*/3,
                          /*cache=*/1);
 }
 

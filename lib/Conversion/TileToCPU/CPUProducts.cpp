@@ -125,7 +125,7 @@ void CPUKernelEmitter::prefetchNextRows(const Product &product, Value leftBase,
   for (int64_t i = 0; i < share; ++i) {
     Value next = address(leftBase, type, {share * stride, 1},
                          (rows + i) * stride, {panelIndex, k});
-    prefetch(next, /*level=*/1);
+    prefetch(next);
   }
 }
 

@@ -25,7 +25,8 @@ Status tessera::rt::checkDeviceCount(const std::string &kind,
     needed *= axis.size;
   const char *text = std::getenv("TESSERA_DEVICE_COUNT");
   if (kind != "cuda" && text && *text) {
-    if (std::strspn(text, "0123456789") != std::strlen(text))
+    if (std::strspn(text, "0123456789") != std::strlen(text) ||
+        std::strspn(text, "0") == std::strlen(text))
       return Status::error("TESSERA_DEVICE_COUNT is no number of devices: '" +
                            std::string(text) + "'; expected 1 to " +
                            std::to_string(abi::maxDevices));

@@ -89,14 +89,14 @@ ThreadPool::ThreadPool(int threads) : madeIn(generation) {
 
 ThreadPool::~ThreadPool() {
   if (madeIn != generation) {
-    bed.release();
+    sleep.release();
     return;
   }
   {
-    std::lock_guard<std::mutex> lock(bed->mutex);
+    std::lock_guard<std::mutex> lock(sleep->mutex);
     stopping = true;
   }
-  bed->wake.notify_all();
+  sleep->wake.notify_all();
   for (Worker &worker : workers)
     pthread_join(worker.thread, nullptr);
 }
@@ -150,12 +150,12 @@ void ThreadPool::run(int64_t newCount, int64_t grain, Call newCall,
 /// old as its last balancing, which also is what would move the worker,
 /// milliseconds later. Until then the caller would do every loop alone.
 void ThreadPool::wakeSleepers() {
-  std::lock_guard<std::mutex> lock(bed->mutex);
+  std::lock_guard<std::mutex> lock(sleep->mutex);
   int here = sched_getcpu();
   for (Worker &worker : workers)
     if (worker.asleep && !worker.keptAway && here >= 0)
       worker.keptAway = keepAway(worker.thread, here, worker.allowed);
-  bed->wake.notify_all();
+  sleep->wake.notify_all();
 }
 
 void ThreadPool::work() {
@@ -196,10 +196,10 @@ void ThreadPool::awaitWork(Worker &self, uint64_t lastLoop) {
     }
     waited = Clock::now() - begin;
   }
-  std::unique_lock<std::mutex> lock(bed->mutex);
+  std::unique_lock<std::mutex> lock(sleep->mutex);
   self.asleep = true;
   sleepers.fetch_add(1, std::memory_order_seq_cst);
-  bed->wake.wait(lock, [&] { return isOver(std::memory_order_seq_cst); });
+  sleep->wake.wait(lock, [&] { return isOver(std::memory_order_seq_cst); });
   sleepers.fetch_sub(1, std::memory_order_relaxed);
   self.asleep = false;
   if (std::exchange(self.keptAway, false))

@@ -17,8 +17,11 @@ struct LaneAccess {
   int32_t lane = 0;
   int32_t time = 0;
 
-  /// Equal for the lanes that do it together.
-  auto key() const { return std::tuple(access.turn, time, access.site); }
+  /// Equal for the lanes that do it together. What some do to one argument and
+  /// some to another, by a pointer that was chosen, is two accesses.
+  auto key() const {
+    return std::tuple(access.turn, time, access.site, access.argument);
+  }
 };
 
 /// Accesses of the same lanes to side by side bytes: those of lane lanes[i]
@@ -121,7 +124,7 @@ void countWarp(const std::vector<std::vector<ThreadAccess>> &lanes,
     const LaneAccess &first = all[i];
     bool isSameBlock = i > 0 && first.access.turn == all[i - 1].access.turn &&
                        first.time == all[i - 1].time &&
-                       first.access.site == all[i - 1].access.site + 1;
+                       first.access.site - all[i - 1].access.site <= 1;
     if (!isSameBlock)
       finishBlock();
     Run run;

@@ -48,7 +48,7 @@ private:
     explicit Worker(ThreadPool &pool) : pool(pool) {}
     ThreadPool &pool;
     pthread_t thread = {};
-    // Written under Bed::mutex.
+    // Written under Sleep::mutex.
     bool asleep = false;
     /// Whether it was woken with fewer CPUs than `allowed`, to be given back.
     bool keptAway = false;
@@ -84,11 +84,11 @@ private:
   /// Where workers sleep. By pointer, since a forked process must leave its
   /// parent's as it is: destroying a condition waits for those who wait on it,
   /// and they are not in that process.
-  struct Bed {
+  struct Sleep {
     std::mutex mutex;
     std::condition_variable wake;
   };
-  std::unique_ptr<Bed> bed = std::make_unique<Bed>();
+  std::unique_ptr<Sleep> sleep = std::make_unique<Sleep>();
 };
 
 } // namespace tessera::rt

@@ -15,6 +15,7 @@ namespace {
 class DeviceCountTest : public ::testing::Test {
 protected:
   void say(const char *count) { setenv(variable, count, 1); }
+  void SetUp() override { unsetenv(variable); }
   void TearDown() override { unsetenv(variable); }
 
   static std::string refusal(const std::string &kind,
@@ -44,10 +45,12 @@ TEST_F(DeviceCountTest, ALargerOneIsRefusedWithBothNumbersAndAWayOut) {
 }
 
 TEST_F(DeviceCountTest, WhatIsNoNumberIsRefused) {
-  say("-1");
-  EXPECT_EQ(refusal("cpu", {{"tp", 1}}),
-            "TESSERA_DEVICE_COUNT is no number of devices: '-1'; expected 1 to "
-            "256");
+  for (std::string count : {"-1", "0", "00"}) {
+    say(count.c_str());
+    EXPECT_EQ(refusal("cpu", {{"tp", 1}}),
+              "TESSERA_DEVICE_COUNT is no number of devices: '" + count +
+                  "'; expected 1 to 256");
+  }
 }
 
 TEST_F(DeviceCountTest, DevicesOfKindCudaShareGpus) {

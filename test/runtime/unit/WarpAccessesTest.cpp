@@ -118,6 +118,16 @@ TEST(WarpAccessesTest, LoadsAndStoresOfEachArgumentAreCountedApart) {
   expectSectors(traffic[1].stores, 8, 8);
 }
 
+TEST(WarpAccessesTest, LanesOfOneSiteMayBeAtDifferentArguments) {
+  Lanes lanes(32);
+  for (int l = 0; l < 32; ++l)
+    lanes[l].push_back({0, 0, l / 16, false, 4 * (l % 16), 4});
+  KernelTraffic traffic(2);
+  countWarp(lanes, traffic);
+  expectSectors(traffic[0].loads, 2, 2);
+  expectSectors(traffic[1].loads, 2, 2);
+}
+
 /// y[stride i] = x[i], as an emulated kernel of two blocks of 64 threads.
 template <int stride> void copyKernel(void *const *args) {
   const TesseraEmuTable &emu = BlockEmulator::table();

@@ -77,34 +77,41 @@ private:
     return cast<MeshTensorType>(type).getLocalType(mesh);
   }
 
-  /// What the runtime needs to cut a logical tensor of `type`.
-  SmallVector<NamedAttribute> interfaceAttrs(MeshTensorType type) {
+  /// Adds what the runtime needs to cut a logical tensor of `type`.
+  DictionaryAttr withBoundary(DictionaryAttr attributes, MeshTensorType type) {
     MLIRContext *context = builder.getContext();
     auto global = RankedTensorType::get(type.getShape(), type.getElementType());
-    return {NamedAttribute(
-                StringAttr::get(context, layoutAttrName),
-                dist::LayoutAttr::get(context, type.getLayout().closed())),
-            NamedAttribute(StringAttr::get(context, globalTypeAttrName),
-                           TypeAttr::get(global))};
+    NamedAttrList list(attributes);
+    list.set(layoutAttrName,
+             dist::LayoutAttr::get(context, type.getLayout().closed()));
+    list.set(globalTypeAttrName, TypeAttr::get(global));
+    return list.getDictionary(context);
   }
 
+  /// Attributes of all arguments and results are set at once: setting those of
+  /// one rebuilds the array of all.
   void rewriteSignature() {
     SmallVector<Type> arguments, results;
-    for (auto [i, argument] : llvm::enumerate(function.getArguments())) {
+    SmallVector<DictionaryAttr> argumentAttrs, resultAttrs;
+    function.getAllArgAttrs(argumentAttrs);
+    function.getAllResultAttrs(resultAttrs);
+    for (auto [argument, attributes] :
+         llvm::zip_equal(function.getArguments(), argumentAttrs)) {
       auto type = cast<MeshTensorType>(argument.getType());
-      for (NamedAttribute attr : interfaceAttrs(type))
-        function.setArgAttr(i, attr.getName(), attr.getValue());
+      attributes = withBoundary(attributes, type);
       // Ops are rewritten one by one and read the logical types of their
       // operands from here.
       logicalTypes[argument] = type;
       argument.setType(localType(type));
       arguments.push_back(argument.getType());
     }
-    for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
-      for (NamedAttribute attr : interfaceAttrs(cast<MeshTensorType>(type)))
-        function.setResultAttr(i, attr.getName(), attr.getValue());
+    for (auto [type, attributes] :
+         llvm::zip_equal(function.getResultTypes(), resultAttrs)) {
+      attributes = withBoundary(attributes, cast<MeshTensorType>(type));
       results.push_back(localType(type));
     }
+    function.setAllArgAttrs(argumentAttrs);
+    function.setAllResultAttrs(resultAttrs);
     function.setFunctionType(
         FunctionType::get(builder.getContext(), arguments, results));
   }

@@ -99,18 +99,10 @@ public:
       if (grant == grants.end()) {
         chain.push_back(StringAttr::get(
             context, "annotated: dimension " + std::to_string(dim) + " of " +
-                         describeValue(values[id]) + " is split by '" +
-                         toString(axis) + "'"));
+                         nameOf(id) + " is split by '" + toString(axis) + "'"));
         return chain;
       }
-      Operation *op = ops[grant->second.op];
-      std::string where = describeLocation(op->getLoc());
-      chain.push_back(StringAttr::get(
-          context, op->getName().getStringRef().str() +
-                       (where.empty() ? "" : " at " + where) +
-                       " ties it to dimension " +
-                       std::to_string(grant->second.fromDim) + " of " +
-                       describeValue(values[grant->second.fromValue])));
+      chain.push_back(reasonOf(grant->second, context));
       id = grant->second.fromValue;
       dim = grant->second.fromDim;
     }
@@ -123,6 +115,28 @@ public:
   llvm::DenseMap<Value, int> ids;
 
 private:
+  /// Many chains pass through one grant: its words are made once.
+  StringAttr reasonOf(const AxisGrant &grant, MLIRContext *context) {
+    StringAttr &reason = reasons[{grant.op, grant.fromValue, grant.fromDim}];
+    if (reason)
+      return reason;
+    Operation *op = ops[grant.op];
+    std::string where = describeLocation(op->getLoc());
+    return reason = StringAttr::get(
+               context, op->getName().getStringRef().str() +
+                            (where.empty() ? "" : " at " + where) +
+                            " ties it to dimension " +
+                            std::to_string(grant.fromDim) + " of " +
+                            nameOf(grant.fromValue));
+  }
+
+  const std::string &nameOf(int id) {
+    names.resize(values.size());
+    if (names[id].empty())
+      names[id] = describeValue(values[id]);
+    return names[id];
+  }
+
   int addValue(Value value) {
     auto type = cast<MeshTensorType>(value.getType());
     Layout layout = type.getLayout();
@@ -135,6 +149,9 @@ private:
     ids.try_emplace(value, id);
     return id;
   }
+
+  std::vector<std::string> names;
+  llvm::DenseMap<std::tuple<int, int, int>, StringAttr> reasons;
 };
 
 struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
@@ -168,6 +185,8 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
 
   void recordOrigins(func::FuncOp function, FunctionGraph &graph,
                      const AxisGrants &grants) {
+    SmallVector<DictionaryAttr> argumentAttrs;
+    function.getAllArgAttrs(argumentAttrs);
     for (auto [value, id] : graph.ids) {
       SmallVector<NamedAttribute> origins;
       const Layout &layout = graph.graph.values[id].layout;
@@ -181,11 +200,18 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
       if (origins.empty())
         continue;
       auto attr = DictionaryAttr::get(&getContext(), origins);
-      if (auto argument = dyn_cast<BlockArgument>(value))
-        function.setArgAttr(argument.getArgNumber(), originsAttrName, attr);
-      else
+      auto argument = dyn_cast<BlockArgument>(value);
+      if (!argument) {
         value.getDefiningOp()->setAttr(originsAttrName, attr);
+        continue;
+      }
+      DictionaryAttr &known = argumentAttrs[argument.getArgNumber()];
+      NamedAttrList list(known);
+      list.set(originsAttrName, attr);
+      known = list.getDictionary(&getContext());
     }
+    // All at once: setting those of one argument rebuilds the array of all.
+    function.setAllArgAttrs(argumentAttrs);
   }
 };
 

@@ -21,8 +21,8 @@ import numpy as np
 
 import tessera as ts
 from programs import BF16, PEERS, Program, check_programs, launch_program, timed_programs
-from tessera._src import native
-from tessera._src.checkpoint import package_directory
+from tessera._src.models.checkpoint import package_directory
+from tessera._src.programs import native
 from tessera.demo.sentences import SENTENCES
 from tessera.models.encoder import Encoder, EncoderConfig, random_weights
 

@@ -23,7 +23,7 @@ static constexpr char launcher[] = R"(import sys
 if sys.path and not sys.path[0]:
     del sys.path[0]
 try:
-    from tessera._src.command import main
+    from tessera.compile import main
 except ImportError as error:
     sys.exit(f"tessera-compile: error: {error}")
 except KeyboardInterrupt:

@@ -11,26 +11,8 @@
 """
 
 from tessera import models, nn, random, tree
-from tessera._src import operators as _operators  # Gives traced values their operators.
-from tessera._src.annotations import MeshTensor
-from tessera._src.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
-from tessera._src.compiled import Compiled, load_artefact
-from tessera._src.creation import (
-    arange,
-    eye,
-    full,
-    full_like,
-    iota,
-    linspace,
-    ones,
-    ones_like,
-    tri,
-    tril,
-    triu,
-    zeros,
-    zeros_like,
-)
-from tessera._src.dtypes import (
+from tessera._src.arrays.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
+from tessera._src.core.dtypes import (
     bf16,
     bfloat16,
     bool_,
@@ -45,7 +27,44 @@ from tessera._src.dtypes import (
     int32,
     int64,
 )
-from tessera._src.derived import (
+from tessera._src.core.errors import (
+    CheckpointError,
+    CompileError,
+    ConfigError,
+    ShapeError,
+    ShardingError,
+    TesseraError,
+    TraceError,
+)
+from tessera._src.functions.compiled import Compiled, load_artefact
+from tessera._src.functions.jit import jit
+from tessera._src.functions.lowered import Lowered
+from tessera._src.meshes.annotations import MeshTensor
+from tessera._src.meshes.mesh import (
+    UNCONSTRAINED,
+    Mesh,
+    NamedSharding,
+    PartitionSpec,
+    device_count,
+    make_mesh,
+)
+from tessera._src.ops import operators as _operators  # Gives traced values their operators.
+from tessera._src.ops.creation import (
+    arange,
+    eye,
+    full,
+    full_like,
+    iota,
+    linspace,
+    ones,
+    ones_like,
+    tri,
+    tril,
+    triu,
+    zeros,
+    zeros_like,
+)
+from tessera._src.ops.derived import (
     ceil,
     cosh,
     exp2,
@@ -66,7 +85,7 @@ from tessera._src.derived import (
     tan,
     trunc,
 )
-from tessera._src.elementwise import (
+from tessera._src.ops.elementwise import (
     abs,
     add,
     astype,
@@ -111,30 +130,11 @@ from tessera._src.elementwise import (
     tanh,
     where,
 )
-from tessera._src.errors import (
-    CheckpointError,
-    CompileError,
-    ConfigError,
-    ShapeError,
-    ShardingError,
-    TesseraError,
-    TraceError,
-)
-from tessera._src.indexing import diagonal, embedding, flip, take, take_along_axis
-from tessera._src.jit import jit
-from tessera._src.lowered import Lowered
-from tessera._src.mesh import (
-    UNCONSTRAINED,
-    Mesh,
-    NamedSharding,
-    PartitionSpec,
-    device_count,
-    make_mesh,
-)
-from tessera._src.neural import attention, layer_norm, rms_norm
-from tessera._src.operators import with_sharding_constraint
-from tessera._src.products import dot, einsum, matmul, outer, tensordot
-from tessera._src.reductions import (
+from tessera._src.ops.indexing import diagonal, embedding, flip, take, take_along_axis
+from tessera._src.ops.neural import attention, layer_norm, rms_norm
+from tessera._src.ops.operators import with_sharding_constraint
+from tessera._src.ops.products import dot, einsum, matmul, outer, tensordot
+from tessera._src.ops.reductions import (
     all,
     any,
     argmax,
@@ -153,7 +153,7 @@ from tessera._src.reductions import (
     trace,
     var,
 )
-from tessera._src.shaping import (
+from tessera._src.ops.shaping import (
     broadcast_to,
     concatenate,
     expand_dims,

@@ -7,7 +7,7 @@ names sized by --shapes B=8,D=64. tessera-compile does the same for such inputs.
 
 import sys
 
-from tessera._src.command import main
+from tessera._src.tools.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

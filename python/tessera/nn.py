@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Functions of neural networks over plain weights."""
 
-from tessera._src.creation import one_hot
-from tessera._src.derived import elu, leaky_relu, softplus
-from tessera._src.elementwise import gelu, relu, sigmoid, silu
-from tessera._src.indexing import embedding
-from tessera._src.neural import attention, check_heads, dense, layer_norm, linear, norm, rms_norm
-from tessera._src.reductions import log_softmax, logsumexp, softmax
+from tessera._src.ops.creation import one_hot
+from tessera._src.ops.derived import elu, leaky_relu, softplus
+from tessera._src.ops.elementwise import gelu, relu, sigmoid, silu
+from tessera._src.ops.indexing import embedding
+from tessera._src.ops.neural import attention, check_heads, dense, layer_norm, linear, norm, rms_norm
+from tessera._src.ops.reductions import log_softmax, logsumexp, softmax
 
 __all__ = [
     "attention",

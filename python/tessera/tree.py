@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Nested dicts, lists, tuples, NamedTuples and registered dataclasses of arrays."""
 
-from tessera._src.tree import TreeDef, flatten, map, paths, register_dataclass, unflatten
+from tessera._src.core.tree import TreeDef, flatten, map, paths, register_dataclass, unflatten
 
 __all__ = ["TreeDef", "flatten", "map", "paths", "register_dataclass", "unflatten"]

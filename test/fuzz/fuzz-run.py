@@ -30,8 +30,9 @@ from coverage import ELEMENTS, MESH_KINDS, Coverage  # noqa: E402
 from generator import LARGE, SMALL, generate  # noqa: E402
 from programs import Program, shrink  # noqa: E402
 
-from tessera._src import dtypes, native  # noqa: E402
-from tessera._src.errors import TesseraError  # noqa: E402
+from tessera._src.core import dtypes  # noqa: E402
+from tessera._src.core.errors import TesseraError  # noqa: E402
+from tessera._src.programs import native  # noqa: E402
 
 PROGRAMS_PER_SEED = 2
 WIDES = ["f32", "f32", "f32", "bf16", "f16"]

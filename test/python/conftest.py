@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tessera._src import native
+from tessera._src.programs import native
 
 HAS_COMPILER = native.is_available("libtessera_compiler.so")
 HAS_RUNTIME = HAS_COMPILER and native.is_available("libtessera_rt.so")

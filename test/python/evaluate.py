@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from tessera._src.dtypes import BY_NAME
+from tessera._src.core.dtypes import BY_NAME
 
 _OP = re.compile(r"^\s*(%\d+) = tessera\.(\w+) (.*?) loc\(")
 _TYPE = re.compile(r"!tessera\.mesh_tensor<((?:\d+x)*)(\w+), @mesh")

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from tessera._src import native
-from tessera._src.errors import CompileError
+from tessera._src.core.errors import CompileError
+from tessera._src.programs import native
 
 
 def mesh_tensor(text: str, layout: str = "") -> str:

@@ -6,7 +6,8 @@ import pytest
 
 from conftest import needs_runtime
 from programs import kernels_of, mesh_tensor, run
-from tessera._src import dtypes, native
+from tessera._src.core import dtypes
+from tessera._src.programs import native
 
 HEAD_SIZES = (64, 96, 128, 160, 192, 256, 512)
 ELEMENTS = ("f32", "bf16", "f16")

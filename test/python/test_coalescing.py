@@ -14,7 +14,7 @@ import pytest
 
 import tessera as ts
 from conftest import needs_runtime
-from tessera._src import native
+from tessera._src.programs import native
 from tessera.models.encoder import Encoder, EncoderConfig, random_weights
 
 pytestmark = needs_runtime

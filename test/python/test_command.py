@@ -4,7 +4,7 @@
 import pytest
 
 from conftest import needs_compiler
-from tessera._src.command import main
+from tessera._src.tools.command import main
 
 PROGRAM = '''
 import tessera as ts

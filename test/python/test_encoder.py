@@ -9,7 +9,7 @@ import pytest
 import tessera as ts
 from conftest import needs_compiler, needs_runtime
 from evaluate import evaluate
-from tessera._src.checkpoint import package_directory
+from tessera._src.models.checkpoint import package_directory
 from tessera.demo.sentences import SENTENCES as DEMO_SENTENCES
 from tessera.models.encoder import Encoder, EncoderConfig, random_weights, weight_shapes
 

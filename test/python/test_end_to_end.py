@@ -7,8 +7,8 @@ import pytest
 import tessera as ts
 import test_tracing
 from conftest import needs_compiler, needs_runtime
-from tessera._src import native
-from tessera._src.mesh import MAX_DEVICES
+from tessera._src.meshes.mesh import MAX_DEVICES
+from tessera._src.programs import native
 
 RNG = np.random.default_rng(11)
 MESHES = [{"tp": 1}, {"tp": 2}, {"dp": 2, "tp": 3}]

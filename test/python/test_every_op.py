@@ -14,8 +14,9 @@ import pytest
 
 from conftest import needs_runtime
 from programs import mesh_tensor, run
-from tessera._src import dtypes, native
-from tessera._src.errors import CompileError
+from tessera._src.core import dtypes
+from tessera._src.core.errors import CompileError
+from tessera._src.programs import native
 
 FLOATS = ("f32", "bf16", "f16", "f64")
 INTEGERS = ("i32", "i64")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import needs_runtime
-from tessera._src import native
+from tessera._src.programs import native
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
 

@@ -16,8 +16,10 @@ import pytest
 import tessera as ts
 from conftest import needs_runtime
 from evaluate import evaluate
-from tessera._src import cache, files, jit, native
-from tessera._src.build_id import build_id
+from tessera._src.core import files
+from tessera._src.functions import jit
+from tessera._src.programs import cache, native
+from tessera._src.programs.build_id import build_id
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 

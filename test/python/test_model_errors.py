@@ -9,7 +9,7 @@ import pytest
 
 import tessera as ts
 from refusals import check
-from tessera._src import checkpoint
+from tessera._src.models import checkpoint
 from tessera.models.encoder import Encoder, EncoderConfig, random_weights, weight_shapes
 
 CONFIG = EncoderConfig(hidden_size=12, intermediate_size=6, num_attention_heads=2, num_hidden_layers=2,

@@ -9,7 +9,7 @@ import pytest
 
 import tessera as ts
 from refusals import check
-from tessera._src import errors, source
+from tessera._src.core import errors, source
 
 X = np.ones((2, 3), np.float32)
 

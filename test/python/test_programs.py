@@ -11,7 +11,8 @@ import pytest
 
 from conftest import needs_runtime
 from programs import kernels_of, mesh_tensor, run
-from tessera._src import dtypes, native
+from tessera._src.core import dtypes
+from tessera._src.programs import native
 
 RNG = np.random.default_rng(5)
 ELEMENTS = {"f32": np.float32, "i32": np.int32, "i1": np.bool_}

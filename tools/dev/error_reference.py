@@ -61,7 +61,7 @@ def raised(file: Path) -> Iterator[tuple[str, str, str]]:
 
 def page(package: Path) -> str:
     """The page; ends the program where a code is not of its class's family."""
-    classes = families(package / "_src/errors.py")
+    classes = families(package / "_src/core/errors.py")
     # A class made where it is raised, for Python's own protocols, is of the family it derives from.
     local = {"NoAttribute": "TraceError"}
     messages = defaultdict(dict)

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 import tessera as ts
-from tessera._src import targets
+from tessera._src.programs import targets
 from tessera.demo.sentences import SENTENCES
 from tessera.models import Encoder, package_directory
 

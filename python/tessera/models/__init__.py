@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Whole models, and their weights from files."""
 
-from tessera._src.checkpoint import load_safetensors, package_directory
+from tessera._src.models.checkpoint import load_safetensors, package_directory
 from tessera.models.encoder import ENCODER_SPECS, Encoder, EncoderConfig, sentence_embedding
 
 __all__ = [

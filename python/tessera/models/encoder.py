@@ -21,18 +21,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from tessera._src import (
-    checkpoint,
-    dtypes,
-    elementwise,
-    errors,
-    indexing,
-    jit,
-    mesh as meshes,
-    neural,
-)
-from tessera._src.array import Array
-from tessera._src.mesh import PartitionSpec as P
+from tessera._src.arrays.array import Array
+from tessera._src.core import dtypes, errors
+from tessera._src.functions import jit
+from tessera._src.meshes import mesh as meshes
+from tessera._src.meshes.mesh import PartitionSpec as P
+from tessera._src.models import checkpoint
+from tessera._src.ops import elementwise, indexing, neural
 
 ENCODER_SPECS: dict[str, P] = {
     "encoder.layer.*.attention.self.query.weight": P("tp", None),

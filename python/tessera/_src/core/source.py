@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Where in the user's code something happens: frames outside tessera/_src."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import os
+import re
+import sys
+from functools import lru_cache
+from types import CodeType
+from typing import NamedTuple
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # tessera/_src
+_PACKAGE = os.path.dirname(_HERE) + os.sep
+_INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
+             os.path.join(_PACKAGE, "compile.py"))
+# Whoever calls the command is no user's program.
+_COMMAND = os.path.join(_HERE, "tools", "command.py")
+_MAX_COLUMNS = 120  # The widest source line shown.
+
+
+class Location(NamedTuple):
+    """A place in a source file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+# For errors without a place in a source file.
+NOWHERE = Location("", 0, 0)
+
+
+@lru_cache(maxsize=None)
+def is_internal(filename: str) -> bool:
+    """Whether frames of this file are the package's own machinery."""
+    return filename.startswith(_INTERNAL)
+
+
+@lru_cache(maxsize=65536)
+def _location(code: CodeType, file: str, instruction: int, line: int) -> Location:
+    # Code of the same text is equal, whatever its file, so the file is an argument too.
+    column = 1
+    if hasattr(code, "co_positions"):  # Python 3.11
+        found = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+        # An expression over several lines starts at its own first line.
+        if found and found[0] is not None and found[2] is not None:
+            line, column = found[0], found[2] + 1
+    return Location(file, line, column)
+
+
+def user_location() -> Location | None:
+    """The innermost place on the stack that is not the package's own machinery."""
+    frame = sys._getframe(1)
+    while frame is not None and is_internal(frame.f_code.co_filename):
+        frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
+    if frame is None:
+        return None
+    return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
+
+
+def caller_location() -> Location | None:
+    """The innermost place outside of the whole package; within it if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith("<frozen"):
+        return user_location()
+    return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
+
+
+def api_name() -> str:
+    """The package's function that the user called, as "ts.random.normal"."""
+    frame, name = sys._getframe(1), "this function"
+    while frame is not None and is_internal(frame.f_code.co_filename):
+        name = frame.f_code.co_name
+        frame = frame.f_back
+    public = sys.modules.get("tessera")
+    if name.startswith("<"):  # An operator's.
+        return "this operation"
+    for module in ("random", "nn"):
+        if not hasattr(public, name) and hasattr(getattr(public, module, None), name):
+            return f"ts.{module}.{name}"
+    return f"ts.{name}"
+
+
+def function_location(function) -> Location | None:
+    """Where `function` is defined."""
+    code = getattr(function, "__code__", None)
+    return Location(code.co_filename, code.co_firstlineno, 1) if code else None
+
+
+def shown_paths(text: str) -> str:
+    """`text` with the places in it (path:line) that lie below the current folder relative to it."""
+    try:
+        here = os.getcwd() + os.sep
+    except OSError:  # The folder is gone.
+        return text
+    return re.sub(r"(?<![\w./~-])" + re.escape(here) + r"(?=[^\s:]+:\d)", "", text)
+
+
+def _printable(text: str) -> str:
+    """Text that does nothing to a terminal: a column or an escape for each character."""
+    return "".join(c if c.isprintable() else " " if c == "\t" else c.encode("unicode_escape").decode()
+                   for c in text)
+
+
+def excerpt(location: Location | None) -> list[str]:
+    """Lines that show `location` with its source and a caret; long lines are cut around it."""
+    if location is None or location == NOWHERE:
+        return []
+    result = ["  at " + _printable(shown_paths(f"{location.file}:{location.line}"))]
+    text = linecache.getline(location.file, location.line).rstrip("\n")
+    if text.strip():
+        # Columns count bytes of UTF-8.
+        before = text.encode()[: location.column - 1].decode(errors="ignore")
+        caret = len(_printable(before.lstrip()))
+        line = _printable(text.strip())
+        begin = max(0, min(caret - _MAX_COLUMNS // 2, len(line) - _MAX_COLUMNS))
+        head = "..." if begin else ""
+        tail = "..." if len(line) > begin + _MAX_COLUMNS else ""
+        result.append("    " + head + line[begin : begin + _MAX_COLUMNS] + tail)
+        result.append("    " + " " * (len(head) + caret - begin) + "^")
+    return result

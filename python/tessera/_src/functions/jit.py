@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""ts.jit: trace a function once per kind of arguments, compile it, run it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessera._src.arrays.array import Array
+from tessera._src.core import static_values, tree
+from tessera._src.core.errors import ConfigError, TesseraError, TraceError, without_internal_frames
+from tessera._src.functions.compiled import Compiled
+from tessera._src.functions.inlining import inline
+from tessera._src.functions.lowered import Lowered
+from tessera._src.functions.signature import Signature
+from tessera._src.functions.trace import trace
+from tessera._src.meshes.annotations import Unifier
+from tessera._src.meshes.mesh import SINGLE, Mesh, current_mesh
+from tessera._src.programs import targets
+from tessera._src.tracing.program_text import is_tracing
+from tessera._src.tracing.tracer import Tracer
+
+# Programs that a function keeps in memory; past that, the one unused for longest goes.
+MAX_PROGRAMS = 128
+_clock = itertools.count()
+
+
+class JittedFunction:
+    """A function that runs compiled; made by ts.jit."""
+
+    def __init__(self, function: Callable, options: dict[str, Any]):
+        if not callable(function):
+            raise TraceError("TS1024", f"ts.jit takes a function, not {function!r}",
+                             hint="options are given by name, as in @ts.jit(mesh=mesh)")
+        functools.update_wrapper(self, function)
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.function = function
+        self.mesh: Mesh | None = _check_mesh(options["mesh"])
+        self.out_shardings = options["out_shardings"]
+        self.device = targets.check_device(options["device"])
+        target = options["target"]
+        self.target = targets.check_target(targets.target_of(self.device) if target is None else target)
+        self.threads: int | None = targets.check_threads(options["threads"])
+        self.compile_options = targets.check_compile_options(options["options"] or {})
+        self.signature = Signature(function, self.__name__, options["in_shardings"],
+                                   options["static_argnums"], options["static_argnames"])
+        # Called with the arguments before they are traced, to refuse them in words of their own.
+        self.precondition: Callable | None = None
+        self._compiled: dict[tuple, Compiled] = {}
+        # What _compiled has for calls with nothing but arrays, by a key that is cheaper to make.
+        self._compiled_for_arrays: dict[tuple, Compiled] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        where = f" on {self.mesh!r}" if self.mesh else ""
+        return f"<ts.jit {self.__name__}{self.signature.parameters}{where}, device '{self.device}'>"
+
+    def _mesh(self) -> Mesh:
+        return self.mesh or current_mesh() or SINGLE
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_tracing():
+            if self.precondition is not None:
+                self.precondition(*args, **kwargs)
+            return inline(self.function, self.signature, self.mesh, self.out_shardings, args, kwargs)
+        try:
+            mesh = self.mesh or self._mesh()
+            array_key = None if kwargs or self.signature.statics else _key_of_arrays(args, mesh)
+            compiled = self._compiled_for_arrays.get(array_key)
+            if compiled is not None:
+                compiled.used = next(_clock)
+                return compiled.run_flat(args)
+            args, kwargs, statics = self.signature.separate(args, kwargs)
+            leaves, structure = tree.flatten((args, kwargs))
+            kinds = tuple([_kind(leaf) for leaf in leaves])
+            key = (structure, kinds, static_values.key_of(statics) if statics else None, mesh)
+            compiled = self._compiled.get(key)
+            if compiled is None:
+                compiled = self._compile(key, leaves, statics)
+            if array_key is not None:
+                self._compiled_for_arrays[array_key] = compiled
+            compiled.used = next(_clock)
+            return compiled.run_flat(leaves)
+        except TesseraError as error:
+            raise without_internal_frames(error) from None
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """In a class, a method: the instance is its first argument."""
+        return self if instance is None else BoundFunction(self, instance)
+
+    def _compile(self, key: tuple, leaves: Sequence[Any], statics: tuple) -> Compiled:
+        """The program for a new kind of arguments; one thread makes it, others wait."""
+        structure, _, _, mesh = key
+        with self._lock:
+            compiled = self._compiled.get(key)
+            if compiled is None:
+                targets.check_runnable(self.device, self.target)
+                lowered = self._lower(leaves, structure, statics, mesh)
+                compiled = lowered.compile(self.device, self.threads)
+                compiled.used = next(_clock)
+                self._keep(key, compiled)
+        return compiled
+
+    def _keep(self, key: tuple, compiled: Compiled) -> None:
+        """Adds a program, for which the one unused for longest goes."""
+        while len(self._compiled) >= MAX_PROGRAMS:
+            oldest = min(self._compiled, key=lambda k: self._compiled[k].used)
+            gone = self._compiled.pop(oldest)
+            for quick in [k for k, v in list(self._compiled_for_arrays.items()) if v is gone]:
+                self._compiled_for_arrays.pop(quick, None)
+        self._compiled[key] = compiled
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The traced program for arguments like these (arrays or ts.ShapeDtypeStruct)."""
+        try:
+            args, kwargs, statics = self.signature.separate(args, kwargs)
+            leaves, structure = tree.flatten((args, kwargs))
+            return self._lower(leaves, structure, statics, self._mesh())
+        except TesseraError as error:
+            raise without_internal_frames(error) from None
+
+    def lower_annotated(self, dims: dict[str, int] | None = None) -> Lowered:
+        """The program for the shapes that the annotations give, names sized by `dims`."""
+        args = self.signature.annotated_arguments(dims or {})
+        return self.lower(**args) if self.signature.statics else self.lower(*args.values())
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """Why each collective is there, for arguments like these."""
+        return self.lower(*args, **kwargs).explain()
+
+    def clear_cache(self) -> None:
+        """Forgets compiled programs (those on disk stay)."""
+        self._compiled_for_arrays.clear()
+        self._compiled.clear()
+
+    def _lower(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple,
+               mesh: Mesh) -> Lowered:
+        unifier = Unifier()
+        self.signature.check_call(leaves, structure, statics)
+        if self.precondition is not None:
+            args, kwargs = tree.unflatten(structure, list(leaves))
+            self.precondition(*args, **kwargs, **dict(statics))
+        arguments = self.signature.arguments(leaves, structure, mesh, unifier)
+
+        def build(tracers: list[Tracer]) -> tuple[tuple, dict]:
+            args, kwargs = tree.unflatten(structure, tracers)
+            return args, {**kwargs, **dict(statics)}
+
+        program = trace(self.function, mesh, arguments, build, self.out_shardings,
+                        self.signature.annotations.get("return"), unifier)
+        return Lowered(program, structure, self.target, self.compile_options)
+
+
+def _key_of_arrays(args: tuple, mesh: Mesh) -> tuple | None:
+    """The kinds of arguments that all are arrays without a sharding of their own; else None."""
+    key: list[Any] = [mesh]
+    for arg in args:
+        if type(arg) is Array and arg.sharding is None:
+            arg = arg._host
+        elif type(arg) is not np.ndarray:
+            return None
+        key += (arg.shape, arg.dtype)
+    return tuple(key)
+
+
+class BoundFunction:
+    """A jitted function as a method of an instance, which is the first argument of each call.
+
+    The instance is traced like any other argument: a dataclass of arrays is registered with
+    ts.tree.register_dataclass. Any other instance is made static with static_argnames="self".
+    """
+
+    def __init__(self, jitted: JittedFunction, instance: Any):
+        self.jitted, self.instance = jitted, instance
+        functools.update_wrapper(self, jitted.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.jitted(self.instance, *args, **kwargs)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The traced program for arguments like these."""
+        return self.jitted.lower(self.instance, *args, **kwargs)
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """Why each collective is there, for arguments like these."""
+        return self.jitted.explain(self.instance, *args, **kwargs)
+
+
+def _check_mesh(mesh: Any) -> Mesh | None:
+    if mesh is not None and not isinstance(mesh, Mesh):
+        raise ConfigError("TS4010", "mesh is no mesh", got=repr(mesh),
+                          hint="make one with ts.make_mesh({'tp': 2})")
+    return mesh
+
+
+def _kind(leaf: Any) -> Any:
+    """What the compiled program depends on: shape, dtype and the sharding an Array asks for."""
+    try:
+        return leaf.shape, leaf.dtype, getattr(leaf, "sharding", None)
+    except AttributeError:
+        return type(leaf)
+
+
+def jit(
+    function: Callable | None = None,
+    *,
+    mesh: Mesh | None = None,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+    device: str = "cpu",
+    target: str | None = None,
+    threads: int | None = None,
+    options: dict[str, Any] | None = None,
+) -> Any:
+    """Compiles a function for a mesh; usable as @ts.jit or @ts.jit(mesh=...).
+
+    What it returns is called like the function. For arguments like those of a call it also has
+    .lower(*args), the program (see Lowered), and .explain(*args), why each collective is there;
+    .clear_cache() forgets compiled programs.
+
+    Args:
+        mesh: where it runs; by default that of `with mesh:`, else one device.
+        in_shardings: per argument (a sequence, or a dict by name) a PartitionSpec, or a tree of them
+            that may stop early; None leaves the layout to the compiler. Wins over annotations.
+        out_shardings: the same for the result.
+        static_argnums, static_argnames: arguments that are plain Python values; each value gives
+            its own program.
+        donate_argnums: accepted; arguments are never overwritten.
+        device: "cpu" (default), "emulated" (GPU kernels on the CPU), "null" (runs no
+            kernels: results are whatever the memory held), "cuda".
+        target: what to compile for, if not what the device needs: "cuda:sm_90a" and so on.
+        threads: threads of all devices of a CPU mesh together; all cores by default.
+        options: {"forbidImplicit": ["all_gather"]} makes collectives of these kinds an error.
+
+    A program is compiled per kind of arguments: structure, shapes, dtypes, layouts of ts.Arrays,
+    static values, mesh. A function keeps the 128 used last; all of them stay on disk (see
+    TESSERA_CACHE_DIR).
+    Functions may be called from several threads.
+
+    Called inside another jitted function it becomes part of that one's program: its layouts hold as
+    constraints, its mesh must be that of the caller, and all other options are the caller's.
+
+    Raises:
+        TraceError, ShapeError, ShardingError, ConfigError: before compiling, at the user's line.
+        CompileError: what the compiler refuses, or a run that fails.
+    """
+    del donate_argnums
+    settings = {
+        "mesh": mesh, "in_shardings": in_shardings, "out_shardings": out_shardings,
+        "static_argnums": static_argnums, "static_argnames": static_argnames, "device": device,
+        "target": target, "threads": threads, "options": options,
+    }
+    if function is None:
+        return lambda f: JittedFunction(f, settings)
+    return JittedFunction(function, settings)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A traced function's program: its text at every stage, reports on it, and its compilation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from tessera._src.arrays.array import Array
+from tessera._src.core import dtypes, tree
+from tessera._src.functions.compiled import Compiled, check_arguments, host_value
+from tessera._src.functions.trace import Program
+from tessera._src.programs import cache, native, reports, targets
+from tessera._src.programs.reports import Table
+
+_LOCATION = re.compile(r' loc\((?:"(?:[^"\\]|\\.)*":\d+:\d+|unknown)\)')
+
+
+class Lowered:
+    """A function's program; made by `f.lower(...)`."""
+
+    def __init__(self, program: Program, in_tree: tree.TreeDef, target: str, options: dict):
+        self.program, self.in_tree, self.target, self.options = program, in_tree, target, options
+        self._reports: dict[str, dict] = {}
+
+    def __repr__(self) -> str:
+        shapes = [f"{a.name}: {dtypes.name_of(a.dtype)}{list(a.shape)}" for a in self.program.arguments]
+        return f"<Lowered ({', '.join(shapes)}) on {self.program.mesh!r}, target '{self.target}'>"
+
+    def as_text(self, stage: str = "tessera", *, locations: bool = False) -> str:
+        """The program at a stage; with the user's source locations if asked."""
+        targets.check_stage(stage, self.target)
+        if stage == "tessera":
+            text = self.program.text
+        else:
+            text = self._compile(stage)[0].decode()
+        return text if locations else _LOCATION.sub("", text)
+
+    def _compile(self, emit: str) -> tuple[bytes, dict]:
+        data, _, report = native.compile_text(
+            self.program.text, target=self.target, emit=emit, **self.options
+        )
+        self._reports[emit] = report
+        return data, report
+
+    def _report(self, emit: str = "local") -> dict:
+        if emit not in self._reports:
+            self._compile(emit)
+        return self._reports[emit]
+
+    def collectives(self) -> Table:
+        """Each collective of one device's program, with the line it comes from."""
+        return reports.collectives(self._report())
+
+    def cost(self) -> dict[str, float]:
+        """Work of one device per run: flops, bytes moved in memory and between devices."""
+        return reports.cost(self._report())
+
+    def explain(self) -> str:
+        """Why each collective is there, and what else was possible."""
+        head = f"{self.program.mesh!r}, target {self.target}"
+        return "\n".join([head, *reports.explain(self._report())])
+
+    def interpret(self, *args: Any, stage: str = "tessera", **kwargs: Any) -> Any:
+        """The results by the reference interpreter, on simulated devices.
+
+        Args:
+            stage: which form of the program is evaluated: "tessera", "layouts", "reshards", "local".
+        """
+        leaves, structure = tree.flatten((args, kwargs))
+        check_arguments(self.program, self.in_tree, leaves, structure)
+        inputs = [np.ascontiguousarray(host_value(leaf, argument)).reshape(argument.shape)
+                  for leaf, argument in zip(leaves, self.program.arguments)]
+        outputs = [np.zeros(shape, dtype) for shape, dtype in self.program.results]
+        native.interpret(self.program.text, inputs, outputs, stage=stage)
+        return tree.unflatten(self.program.result_tree, [Array(o) for o in outputs])
+
+    def compile(self, device: str | None = None, threads: int | None = None) -> Compiled:
+        """An executable, from the disk cache where it was compiled before.
+
+        Args:
+            device: what runs it, by default what the target is for; it is first needed when the
+                result is called.
+            threads: of all devices of a CPU mesh together; all cores by default.
+
+        Raises:
+            ConfigError: a device that does not run what is compiled for the target.
+            CompileError: what the compiler refuses.
+        """
+        device = targets.kind_of(self.target) if device is None else targets.check_device(device)
+        targets.check_fits(device, self.target)
+        targets.check_threads(threads)
+        options = {"target": self.target, **self.options}
+        key = cache.key_of(self.program.text, options, native.compiler_version(), cache.machine(),
+                           targets.assembler_of(self.target))
+        known = cache.load(key)
+        if known is None:
+            known = self._compile("artefact")
+            cache.store(key, *known)
+        artefact, report = known
+        return Compiled(self.program, self.in_tree, artefact, report, device, threads)

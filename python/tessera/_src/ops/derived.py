@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Elementwise functions made of others: rounding, logarithms, tests of numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import TraceError
+from tessera._src.ops.elementwise import (
+    abs,
+    add,
+    as_bool,
+    as_float,
+    as_number,
+    as_whole,
+    binary_op,
+    bitwise_xor,
+    cos,
+    divide,
+    equal,
+    exp,
+    floor,
+    floor_divide,
+    greater,
+    isnan,
+    less,
+    less_equal,
+    log,
+    logical_and,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    remainder,
+    sign,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    where,
+    widened,
+)
+from tessera._src.tracing.operands import convert, lift, promote_operands
+from tessera._src.tracing.tracer import Tracer
+
+
+def ceil(x: Any) -> Tracer:
+    """Smallest whole number not below x, in the type of x."""
+    value = lift(x)
+    return negative(floor(negative(value))) if dtypes.is_float(value.dtype) else floor(value)
+
+
+def trunc(x: Any) -> Tracer:
+    """x without its fraction, in the type of x."""
+    value = lift(x)
+    if not dtypes.is_float(value.dtype):
+        return floor(value)
+    return where(less(value, 0), ceil(value), floor(value))
+
+
+def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
+    """x rounded to so many decimals, halves to the even neighbour."""
+    value = lift(x)
+    if decimals:
+        scale, real = 10.0**decimals, as_float(value)
+        return convert(divide(round(multiply(widened(real), scale)), scale), real.dtype)
+    if not dtypes.is_float(value.dtype):
+        return floor(value)
+    low = floor(value)
+    rest = subtract(value, low)  # Exact: it has no more digits than x.
+    odd = as_bool(remainder(low, 2))
+    up = where(equal(rest, 0.5), odd, greater(rest, 0.5))
+    return where(up, add(low, 1), low)
+
+
+def isfinite(x: Any) -> Tracer:
+    """Whether x is a number and not infinite."""
+    return less(abs(as_float(lift(x))), math.inf)
+
+
+def isinf(x: Any) -> Tracer:
+    """Whether x is infinite."""
+    return equal(abs(as_float(lift(x))), math.inf)
+
+
+def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tracer:
+    """Whether |x - y| <= atol + rtol * |y|; infinities are close to themselves, NaN to nothing."""
+    a, b = (widened(as_float(v)) for v in promote_operands([x, y]))
+    near = less_equal(abs(subtract(a, b)), add(multiply(abs(b), rtol), atol))
+    return logical_or(equal(a, b), logical_and(near, isfinite(b)))
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None,
+               neginf: float | None = None) -> Tracer:
+    """x with NaN, infinity and minus infinity replaced; the latter by the largest numbers."""
+    value = lift(x)
+    if not dtypes.is_float(value.dtype):
+        return value
+    largest = float(ml_dtypes.finfo(value.dtype).max)
+    value = where(isnan(value), nan, value)
+    value = where(equal(value, math.inf), largest if posinf is None else posinf, value)
+    return where(equal(value, -math.inf), -largest if neginf is None else neginf, value)
+
+
+def leaky_relu(x: Any, slope: float = 0.01) -> Tracer:
+    """x where it is positive, else slope * x."""
+    value = as_float(lift(x))
+    return where(greater(value, 0), value, multiply(value, slope))
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tracer:
+    """x where it is positive, else alpha * (exp(x) - 1)."""
+    value = as_float(lift(x))
+    return where(greater(value, 0), value, multiply(expm1(minimum(value, 0)), alpha))
+
+
+def logical_xor(x: Any, y: Any) -> Tracer:
+    """Whether one of x and y is non-zero."""
+    return bitwise_xor(as_bool(x), as_bool(y))
+
+
+def reciprocal(x: Any) -> Tracer:
+    """1 / x in floating point."""
+    return divide(1.0, x)
+
+
+def log2(x: Any) -> Tracer:
+    """Logarithm to base 2."""
+    value = as_float(lift(x))
+    return convert(multiply(log(widened(value)), 1 / math.log(2)), value.dtype)
+
+
+def exp2(x: Any) -> Tracer:
+    """2 to the power x."""
+    value = as_float(lift(x))
+    return convert(exp(multiply(widened(value), math.log(2))), value.dtype)
+
+
+def log1p(x: Any) -> Tracer:
+    """log(1 + x), accurate where x is near 0."""
+    value = as_float(lift(x))
+    up = add(value, 1.0)
+    # Kahan: the rounding of 1 + x cancels in log(u) / (u - 1).
+    scaled = multiply(log(up), divide(value, subtract(up, 1.0)))
+    return where(equal(up, 1.0), value, where(equal(up, math.inf), up, scaled))
+
+
+def expm1(x: Any) -> Tracer:
+    """exp(x) - 1, accurate where x is near 0."""
+    value = as_float(lift(x))
+    up = exp(value)
+    near = multiply(subtract(up, 1.0), divide(value, log(up)))  # Kahan, as in log1p.
+    near = where(equal(up, 1.0), value, near)
+    return where(less(abs(value), 0.5), near, subtract(up, 1.0))
+
+
+def logaddexp(x: Any, y: Any) -> Tracer:
+    """log(exp(x) + exp(y)) without overflow."""
+    a, b = (as_float(v) for v in promote_operands([x, y]))
+    top = maximum(a, b)
+    off = negative(abs(subtract(a, b)))
+    # Equal infinities have no difference.
+    return where(logical_and(equal(a, b), isinf(a)), a, add(top, log1p(exp(off))))
+
+
+def softplus(x: Any) -> Tracer:
+    """log(1 + exp(x)) without overflow."""
+    return logaddexp(x, 0.0)
+
+
+def sinh(x: Any) -> Tracer:
+    """Hyperbolic sine."""
+    value = as_float(lift(x))
+    grown = expm1(abs(value))
+    fading = where(equal(grown, math.inf), 1.0, divide(grown, add(grown, 1.0)))
+    return multiply(multiply(add(grown, fading), 0.5), sign(value))
+
+
+def cosh(x: Any) -> Tracer:
+    """Hyperbolic cosine."""
+    grown = exp(x)
+    return multiply(add(grown, reciprocal(grown)), 0.5)
+
+
+def tan(x: Any) -> Tracer:
+    """Tangent of x in radians."""
+    return divide(sin(x), cos(x))
+
+
+def hypot(x: Any, y: Any) -> Tracer:
+    """sqrt(x*x + y*y) without overflow."""
+    a, b = (abs(as_float(v)) for v in promote_operands([x, y]))
+    top = maximum(a, b)
+    scale = where(logical_and(greater(top, 0), isfinite(top)), top, 1.0)
+    return multiply(sqrt(add(square(divide(a, scale)), square(divide(b, scale)))), scale)
+
+
+def fmod(x: Any, y: Any) -> Tracer:
+    """x modulo y with the sign of x, as C's fmod."""
+    return binary_op("rem", *[as_number(v) for v in promote_operands([x, y])])
+
+
+def shifted(x: Any, count: Any, left: bool) -> Tracer:
+    """x << count or x >> count for a static count."""
+    value = as_whole(x, "a shift")
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 0 <= count < 31:
+        raise TraceError("TS1030", "shifts are by static integers of 0 to 30", got=repr(count),
+                         hint="multiply or floor-divide by powers of two")
+    return multiply(value, 1 << int(count)) if left else floor_divide(value, 1 << int(count))

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions that combine elements along dimensions: sums, extrema, means, softmax, running sums."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any, Union
+
+from tessera._src.core import dtypes
+from tessera._src.ops import elementwise, shaping
+from tessera._src.ops.creation import iota
+from tessera._src.ops.indexing import diagonal
+from tessera._src.tracing.named_dims import dims_of, with_names
+from tessera._src.tracing.operands import convert, emit, emit_simple, lift, normalise_axes, normalise_axis
+from tessera._src.tracing.tracer import Tracer
+
+Axes = Union[int, Sequence[int], None]
+
+
+def _reduce(kind: str, value: Tracer, axis: Axes, keepdims: bool) -> Tracer:
+    axes = normalise_axes(axis, value.ndim)
+    if axes:
+        shape = [s for i, s in enumerate(value.shape) if i not in axes]
+        text = f"tessera.reduce {kind} {value.value} dims {list(axes)} : {value.type} -> "
+        result = emit(text, shape, value.dtype, [value])
+        with_names(result, [d for i, d in enumerate(dims_of(value)) if i not in axes])
+    else:
+        result = value
+    if keepdims:
+        return shaping.reshape(result, [1 if i in axes else s for i, s in enumerate(value.shape)])
+    return result
+
+
+def _number(x: Any) -> Tracer:
+    value = lift(x)
+    return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
+
+
+def _typed(x: Any, dtype: Any) -> Tracer:
+    return lift(x) if dtype is None else convert(lift(x), dtype)
+
+
+def sum(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Sum along dimensions (all by default), computed in `dtype`; of booleans in i32."""
+    return _reduce("sum", _number(_typed(x, dtype)), axis, keepdims)
+
+
+def prod(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
+    """Product along dimensions (all by default), computed in `dtype`; of booleans in i32."""
+    return _reduce("prod", _number(_typed(x, dtype)), axis, keepdims)
+
+
+def _extremum(kind: str, x: Any, axis: Axes, keepdims: bool) -> Tracer:
+    value = lift(x)
+    return convert(_reduce(kind, _number(value), axis, keepdims), value.dtype)
+
+
+def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Largest element along dimensions (all by default); NaN wins."""
+    return _extremum("max", x, axis, keepdims)
+
+
+def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Smallest element along dimensions (all by default); NaN wins."""
+    return _extremum("min", x, axis, keepdims)
+
+
+def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
+    """Arithmetic mean along dimensions (all by default), in `dtype`; of integers in f32."""
+    value = elementwise.as_float(_typed(x, dtype))
+    count = math.prod(value.shape[a] for a in normalise_axes(axis, value.ndim))
+    total = _reduce("sum", elementwise.widened(value), axis, keepdims)
+    return convert(elementwise.divide(total, float(count)), value.dtype)
+
+
+def var(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:
+    """Variance along dimensions (all by default): the divisor is the count less ddof, or 0."""
+    value = elementwise.as_float(lift(x))
+    return convert(_wide_var(value, axis, keepdims, ddof), value.dtype)
+
+
+def _wide_var(x: Tracer, axis: Axes, keepdims: bool, ddof: int) -> Tracer:
+    value = elementwise.widened(x)
+    axes = normalise_axes(axis, value.ndim)
+    count = math.prod(value.shape[a] for a in axes)
+    off = elementwise.square(elementwise.subtract(value, mean(value, axes, keepdims=True)))
+    return elementwise.divide(_reduce("sum", off, axes, keepdims), float(builtins.max(count - ddof, 0)))
+
+
+def std(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> Tracer:
+    """Standard deviation along dimensions (all by default)."""
+    value = elementwise.as_float(lift(x))
+    return convert(elementwise.sqrt(_wide_var(value, axis, keepdims, ddof)), value.dtype)
+
+
+def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """How many elements along dimensions (all by default) are not zero, as i32."""
+    return sum(elementwise.as_bool(x), axis, keepdims=keepdims)
+
+
+def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Whether every element is non-zero."""
+    return min(elementwise.as_bool(x), axis, keepdims=keepdims)
+
+
+def any(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
+    """Whether some element is non-zero."""
+    return max(elementwise.as_bool(x), axis, keepdims=keepdims)
+
+
+def _index_of(extremum: Any, x: Any, axis: int | None, keepdims: bool) -> Tracer:
+    value = _number(x)
+    if axis is None:
+        found = _index_of(extremum, shaping.ravel(value), 0, False)
+        return shaping.reshape(found, (1,) * value.ndim) if keepdims else found
+    dim = normalise_axis(axis, value.ndim)
+    top = extremum(value, dim, keepdims=True)
+    # NaN, which wins, is not equal to itself.
+    is_top = elementwise.logical_or(elementwise.equal(value, top), elementwise.isnan(value))
+    return min(elementwise.where(is_top, iota(value.shape, dim), value.shape[dim]), dim, keepdims=keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tracer:
+    """Index (i32) of the first largest element along a dimension, or of the flattened x."""
+    return _index_of(max, x, axis, keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tracer:
+    """Index (i32) of the first smallest element along a dimension, or of the flattened x."""
+    return _index_of(min, x, axis, keepdims)
+
+
+def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """log(sum(exp(x))) along dimensions (all by default), without overflow."""
+    value = elementwise.as_float(lift(x))
+    return convert(_wide_logsumexp(value, axis, keepdims), value.dtype)
+
+
+def _wide_logsumexp(x: Tracer, axis: Axes, keepdims: bool) -> Tracer:
+    value = elementwise.widened(x)
+    axes = normalise_axes(axis, value.ndim)
+    top = max(value, axes, keepdims=True)
+    finite = elementwise.less(elementwise.abs(top), math.inf)
+    top = elementwise.where(finite, top, 0.0)
+    total = sum(elementwise.exp(elementwise.subtract(value, top)), axes, keepdims=True)
+    result = elementwise.add(elementwise.log(total), top)
+    return result if keepdims else shaping.squeeze(result, axes) if axes else result
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
+    """Sum of the diagonal of two dimensions; of booleans in i32."""
+    return sum(diagonal(x, offset, axis1, axis2), -1)
+
+
+def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
+    """Sums of the elements up to each one along a dimension, or of the flattened x; in `dtype`.
+
+    Booleans are summed in i32.
+    """
+    value = _number(_typed(x, dtype))
+    dtype, value = value.dtype, elementwise.widened(value)
+    if axis is None:
+        value, axis = shaping.ravel(value), 0
+    dim = normalise_axis(axis, value.ndim)
+    size, reach = value.shape[dim], 1
+    while reach < size:  # Hillis and Steele: each element has the sum of `reach` elements so far.
+        head = value[(slice(None),) * dim + (slice(0, size - reach),)]
+        low = [(reach if i == dim else 0, 0) for i in range(value.ndim)]
+        value = elementwise.add(value, shaping.pad(head, low))
+        reach *= 2
+    return convert(value, dtype)
+
+
+def diff(x: Any, n: int = 1, axis: int = -1) -> Tracer:
+    """Differences of neighbours along a dimension, n times over."""
+    value = lift(x)
+    dim = normalise_axis(axis, value.ndim)
+    before = (slice(None),) * dim
+    for _ in range(n):
+        value = elementwise.subtract(value[(*before, slice(1, None))], value[(*before, slice(None, -1))])
+    return value
+
+
+def softmax(x: Any, axis: int = -1) -> Tracer:
+    """Exponentials normalised to sum 1 along a dimension."""
+    value = elementwise.as_float(lift(x))
+    dim = normalise_axis(axis, value.ndim)
+    return emit_simple("softmax", f" dim {dim}", value, value.shape)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tracer:
+    """log(softmax(x)) along a dimension, accurate where softmax is near 0."""
+    value = elementwise.as_float(lift(x))
+    wide = elementwise.widened(value)
+    return convert(elementwise.subtract(wide, _wide_logsumexp(wide, axis, True)), value.dtype)

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The two C libraries, opened when first needed: the compiler and the runtime."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tessera._src.core import dtypes, source
+from tessera._src.core.errors import CheckpointError, CompileError, from_diagnostics
+from tessera._src.programs.build_id import build_id
+
+# Not resolved: the package of a build tree is made of links to the sources.
+_PACKAGE = Path(os.path.abspath(__file__)).parents[2] / "_native"
+
+
+class _HostTensor(ctypes.Structure):
+    _fields_ = [
+        ("dtype", ctypes.c_char_p),
+        ("rank", ctypes.c_int64),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("data", ctypes.c_void_p),
+    ]
+
+
+def library_path(name: str) -> Path:
+    """Where a library of the build is: beside the package, or in TESSERA_NATIVE_DIR."""
+    places = [_PACKAGE]
+    if os.environ.get("TESSERA_NATIVE_DIR"):
+        places.insert(0, Path(os.environ["TESSERA_NATIVE_DIR"]))
+    for place in places:
+        if (place / name).exists():
+            return place / name
+    raise CompileError(
+        "TS5002",
+        f"{name} is not there",
+        notes=[f"looked in {place}" for place in dict.fromkeys(places)],
+        hint="build it (tools/build) and put build/release/python on PYTHONPATH",
+        location=source.NOWHERE,
+    )
+
+
+def is_available(name: str = "libtessera_compiler.so") -> bool:
+    """Whether a library can be found (it is not opened)."""
+    try:
+        return library_path(name).exists()
+    except CompileError:
+        return False
+
+
+def _open(name: str) -> ctypes.CDLL:
+    path = library_path(name)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise CompileError("TS5002", f"{path} does not load: {error}",
+                           location=source.NOWHERE) from None
+
+
+@lru_cache(maxsize=None)
+def _compiler() -> ctypes.CDLL:
+    library = _open("libtessera_compiler.so")
+    library.tesseraCompilerVersion.restype = ctypes.c_char_p
+    library.tesseraCompile.restype = ctypes.c_void_p
+    library.tesseraCompile.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
+    tensors = ctypes.POINTER(_HostTensor)
+    library.tesseraInterpret.restype = ctypes.c_void_p
+    library.tesseraInterpret.argtypes = [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
+        tensors, ctypes.c_int64, tensors, ctypes.c_int64,
+    ]
+    library.tesseraResultOk.argtypes = [ctypes.c_void_p]
+    library.tesseraResultDestroy.argtypes = [ctypes.c_void_p]
+    library.tesseraResultDestroy.restype = None
+    for getter in ("Data", "Diagnostics", "Report"):
+        function = getattr(library, f"tesseraResult{getter}")
+        function.restype = ctypes.c_void_p
+        function.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]
+    return library
+
+
+@lru_cache(maxsize=None)
+def _runtime() -> ctypes.CDLL:
+    library = _open("libtessera_rt.so")
+    library.tesseraRtLastError.restype = ctypes.c_char_p
+    library.tesseraRtLoad.restype = ctypes.c_void_p
+    library.tesseraRtLoad.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
+    library.tesseraRtUnload.argtypes = [ctypes.c_void_p]
+    library.tesseraRtUnload.restype = None
+    library.tesseraRtDescribe.restype = ctypes.c_char_p
+    library.tesseraRtDescribe.argtypes = [ctypes.c_void_p]
+    library.tesseraRtPlace.restype = ctypes.c_void_p
+    library.tesseraRtPlace.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
+    ]
+    library.tesseraRtReleasePlaced.argtypes = [ctypes.c_void_p]
+    library.tesseraRtReleasePlaced.restype = None
+    library.tesseraRtRun.argtypes = [
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64,
+    ]
+    library.tesseraRtRunReport.restype = ctypes.c_char_p
+    library.tesseraRtRunReport.argtypes = [ctypes.c_void_p]
+    return library
+
+
+def cuda_device_count() -> int:
+    """CUDA devices that the driver shows; 0 without a driver."""
+    named = os.environ.get("TESSERA_LIBCUDA")
+    for name in [named] if named else ["libcuda.so.1", "libcuda.so"]:
+        try:
+            driver = ctypes.CDLL(name)
+        except OSError:
+            continue
+        count = ctypes.c_int(0)
+        if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
+            return count.value
+    return 0
+
+
+@lru_cache(maxsize=None)
+def compiler_version() -> str:
+    """Names the compiler's build, without opening it: finding a cached program takes no compiler."""
+    return build_id(library_path("libtessera_compiler.so")) or _compiler_version()
+
+
+def _compiler_version() -> str:
+    """What the compiler says it is."""
+    return _compiler().tesseraCompilerVersion().decode()
+
+
+def _finish(handle: int, summary: str) -> tuple[bytes, list[dict], dict]:
+    library = _compiler()
+    try:
+        def read(getter: str) -> bytes:
+            size = ctypes.c_size_t(0)
+            pointer = getattr(library, f"tesseraResult{getter}")(handle, ctypes.byref(size))
+            return ctypes.string_at(pointer, size.value) if pointer else b""
+
+        diagnostics = json.loads(read("Diagnostics").decode("utf-8", "replace") or "[]")
+        if not library.tesseraResultOk(handle):
+            raise from_diagnostics(diagnostics, summary)
+        report = json.loads(read("Report").decode("utf-8", "replace") or "{}")
+        return read("Data"), diagnostics, report
+    finally:
+        library.tesseraResultDestroy(handle)
+
+
+def compile_text(text: str, **options: Any) -> tuple[bytes, list[dict], dict]:
+    """Compiles a module: stage text or artefact bytes, diagnostics, report."""
+    data = text.encode()
+    options = {name: value for name, value in options.items() if value is not None}
+    handle = _compiler().tesseraCompile(data, len(data), json.dumps(options).encode())
+    return _finish(handle, "the program does not compile")
+
+
+def _host_tensors(arrays: Sequence[np.ndarray]):
+    result = (_HostTensor * max(len(arrays), 1))()
+    keep = []
+    for item, array in zip(result, arrays):
+        shape = (ctypes.c_int64 * max(array.ndim, 1))(*array.shape)
+        keep.append(shape)
+        item.dtype = dtypes.MLIR_NAMES[array.dtype].encode()
+        item.rank = array.ndim
+        item.shape = shape
+        item.data = pointer_of(array)
+    return result, keep
+
+
+def interpret(text: str, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray],
+              **options: Any) -> None:
+    """Evaluates a module by the reference interpreter; fills `outputs`."""
+    data = text.encode()
+    given, keep_given = _host_tensors(inputs)
+    wanted, keep_wanted = _host_tensors(outputs)
+    handle = _compiler().tesseraInterpret(
+        data, len(data), json.dumps(options).encode(), given, len(inputs), wanted, len(outputs)
+    )
+    del keep_given, keep_wanted
+    _finish(handle, "the interpreter refused the program")
+
+
+class Placed:
+    """A tensor cut to a layout and resident on devices."""
+
+    __slots__ = ("handle", "keep", "_release")
+
+    def __init__(self, handle: int, keep: np.ndarray):
+        self.handle, self.keep = handle, keep
+        self._release = _runtime().tesseraRtReleasePlaced
+
+    def __del__(self) -> None:
+        if self.handle:
+            self._release(self.handle)
+            self.handle = 0
+
+
+class Executable:
+    """A loaded artefact."""
+
+    def __init__(self, artefact: bytes, **options: Any):
+        library = _runtime()
+        text = json.dumps({k: v for k, v in options.items() if v is not None})
+        self.handle = library.tesseraRtLoad(artefact, len(artefact), text.encode())
+        if not self.handle:
+            raise CheckpointError("TS6004", f"the artefact does not load: {_last_error()}")
+        self._unload = library.tesseraRtUnload
+        self._run = library.tesseraRtRun
+        self.description = json.loads(library.tesseraRtDescribe(self.handle))
+        mesh = json.dumps(self.description.get("mesh"))
+        device = self.description.get("device", "cpu")
+        self.keys = [
+            (mesh, device, tuple(i["shape"]), i["dtype"], i["layout"])
+            for i in self.description["inputs"]
+        ]
+        self.outputs = [
+            (tuple(o["shape"]), dtypes.BY_NAME[o["dtype"]]) for o in self.description["outputs"]
+        ]
+        self._output_pointers = ctypes.c_void_p * max(len(self.outputs), 1)
+        self._input_words = ctypes.c_size_t * max(2 * len(self.keys), 1)
+
+    def place(self, index: int, array: np.ndarray) -> Placed:
+        """Cuts a whole tensor for input `index`; keeps `array` alive."""
+        handle = _runtime().tesseraRtPlace(self.handle, index, pointer_of(array), array.nbytes)
+        if not handle:
+            raise CompileError("TS5003", f"placing an input failed: {_last_error()}")
+        return Placed(handle, array)
+
+    def run(self, words: list[int]) -> list[np.ndarray]:
+        """Runs on inputs given as pairs (data, placed handle); returns whole results."""
+        results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
+        pointers = self._output_pointers(*[pointer_of(r) for r in results])
+        code = self._run(self.handle, self._input_words(*words), len(self.keys), pointers,
+                         len(results))
+        if code:
+            raise CompileError("TS5004", f"the run failed: {_last_error()}")
+        return results
+
+    def report(self) -> dict:
+        """What the last run did."""
+        return json.loads(_runtime().tesseraRtRunReport(self.handle) or b"{}")
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self._unload(self.handle)
+            self.handle = None
+
+
+def pointer_of(array: np.ndarray) -> int:
+    """The address of an array's first element."""
+    return array.ctypes.data
+
+
+def _last_error() -> str:
+    return (_runtime().tesseraRtLastError() or b"unknown error").decode("utf-8", "replace")

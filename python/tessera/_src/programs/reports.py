@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The compiler's JSON report for people: collectives, cost, and why each collective is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tessera._src.core.source import shown_paths
+
+_COLUMNS = ("kind", "axes", "shape", "dtype", "bytes", "estimatedNs", "where", "rule")
+
+
+class Table(list):
+    """Rows (dictionaries) that print as a table."""
+
+    def __init__(self, rows: Sequence[dict], columns: Sequence[str]):
+        super().__init__(rows)
+        self.columns = list(columns)
+
+    def __str__(self) -> str:
+        if not self:
+            return "(none)"
+        cells = [self.columns] + [[_cell(row.get(c)) for c in self.columns] for row in self]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(self.columns))]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip()
+            for line in cells
+        )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "x".join(str(v) for v in value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "" if value is None else shown_paths(str(value))
+
+
+def collectives(report: dict) -> Table:
+    """A row per collective of one device's program, with the line it comes from."""
+    rows = []
+    for item in report.get("collectives", []):
+        row = dict(item)
+        row["axes"] = ",".join(item.get("axes", []))
+        row["where"] = f"{os.path.basename(item.get('file') or '?')}:{item.get('line', 0)}"
+        rows.append(row)
+    return Table(rows, _COLUMNS)
+
+
+def cost(report: dict) -> dict[str, float]:
+    """Work of one device per run: operations, bytes moved in memory and between devices."""
+    moved = report.get("collectives", [])
+    return {
+        "flops": report.get("flops", 0),
+        "bytes": report.get("bytes", 0),
+        "collectives": len(moved),
+        "communicated_bytes": sum(c.get("bytes", 0) for c in moved),
+        "communication_ns": sum(c.get("estimatedNs", 0) for c in moved),
+    }
+
+
+def _split_values(items: Sequence[dict], kind: str) -> list[str]:
+    """A line per layout that splits something; names that differ in numbers only share one."""
+    groups: Counter[tuple[str, str]] = Counter()
+    for item in items:
+        if item.get("layout", "").replace("{}", "").strip("[], "):
+            groups[re.sub(r"\d+", "*", item.get("name") or "(result)"), item["layout"]] += 1
+    return [f"{kind} {name}: {layout}" + (f" ({count} of them)" if count > 1 else "")
+            for (name, layout), count in groups.items()]
+
+
+def explain(report: dict) -> list[str]:
+    """What is split, then why each collective is there and what else was possible; as lines."""
+    lines = _split_values(report.get("arguments", []), "argument")
+    lines += _split_values(report.get("results", []), "result")
+    items = report.get("collectives", [])
+    for number, item in enumerate(items, 1):
+        shape = "x".join(str(d) for d in item.get("shape", []))
+        lines.append(
+            f"{number}. {item['kind']} over {','.join(item.get('axes', []))} of {shape} "
+            f"{item.get('dtype', '')}, {item.get('bytes', 0)} bytes, "
+            f"~{item.get('estimatedNs', 0) / 1000:.1f} us, "
+            f"at {item.get('file') or '?'}:{item.get('line', 0)}"
+        )
+        lines += [f"   because {item['rule']}"] if item.get("rule") else []
+        lines += [f"   from {origin}" for origin in item.get("origins", [])]
+        lines += [f"   instead of {other}" for other in item.get("alternatives", [])]
+    return [shown_paths(line) for line in lines] if items else [*lines, "no collectives"]

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""How operands become traced values: constants, conversion, broadcasting; and how ops are added."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import ShapeError, TraceError
+from tessera._src.tracing import program_text
+from tessera._src.tracing.named_dims import describe, dims_of, size_of, with_names
+from tessera._src.tracing.tracer import Tracer
+
+
+def normalise_axis(axis: int, rank: int, what: str = "axis") -> int:
+    """A non-negative axis."""
+    if isinstance(axis, Tracer):
+        axis.__index__()
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TraceError("TS1010", f"{what} must be an integer", got=repr(axis))
+    if not -rank <= axis < rank:
+        raise ShapeError("TS3005", f"{what} {axis} is out of range for {rank} dimensions",
+                         choices=[f"{-rank} to {rank - 1}"] if rank else [])
+    return int(axis) % rank
+
+
+def normalise_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """Ascending, distinct, non-negative axes; None means all."""
+    if axes is None:
+        return tuple(range(rank))
+    listed = list(axes) if isinstance(axes, (list, tuple, range, set)) else [axes]
+    result = sorted(normalise_axis(a, rank) for a in listed)
+    if len(set(result)) != len(result):
+        raise ShapeError("TS3005", f"an axis is named twice in {tuple(listed)}")
+    return tuple(result)
+
+
+# Programs have no tensors of size 0.
+NO_ELEMENTS_HINT = ("begin with the first block instead of nothing, or keep a fixed size and mask what "
+                    "is not there yet")
+
+
+def _leaked(value: Tracer) -> TraceError:
+    return TraceError(
+        "TS1011",
+        "a traced value is used outside of the call that traced it",
+        got=repr(value),
+        hint="return it from the traced function instead of storing it elsewhere",
+    )
+
+
+def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tracer] = ()) -> Tracer:
+    """Adds an op; `text` ends before the result type, which is appended."""
+    if operands and not program_text.is_tracing():
+        raise _leaked(operands[0])
+    owner = program_text.current()
+    for operand in operands:
+        if operand.graph is not owner:
+            raise _leaked(operand)
+    shape = tuple(shape)
+    if 0 in shape:
+        raise ShapeError("TS3020", "a value without elements arises", got=shape,
+                         expected="sizes of at least 1", hint=NO_ELEMENTS_HINT)
+    type_text = owner.type_of(shape, dtype)
+    return Tracer(owner, owner.emit(text + type_text), type_text, shape, dtype)
+
+
+def emit_simple(name: str, attributes: str, operand: Tracer, shape: Sequence[int],
+                dtype: np.dtype | None = None) -> Tracer:
+    """An op of one operand printed as `name %x attributes : T -> U`."""
+    text = f"tessera.{name} {operand.value}{attributes} : {operand.type} -> "
+    return emit(text, shape, operand.dtype if dtype is None else dtype, [operand])
+
+
+def constant(value: np.ndarray, shape: Sequence[int] | None = None) -> Tracer:
+    """A constant; a single element fills `shape`."""
+    owner = program_text.current()
+    value = np.asarray(value)
+    if value.nbytes > program_text.MAX_CONSTANT_BYTES:
+        raise TraceError(
+            "TS1012",
+            f"an array of {value.nbytes >> 20} MiB is used inside a traced function",
+            hint="pass it as an argument: constants become part of the program's text",
+        )
+    shape = tuple(value.shape if shape is None else shape)
+    body = program_text.dense_text(value)
+    key = (body, shape, value.dtype)
+    known = owner._constants.get(key)
+    if known is None:
+        dims = "".join(f"{d}x" for d in shape)
+        tensor = f"tensor<{dims}{dtypes.MLIR_NAMES[value.dtype]}>"
+        known = emit(f"tessera.constant {body} : {tensor} : ", shape, value.dtype)
+        owner._constants[key] = known
+    return known
+
+
+def is_scalar(value: Any) -> bool:
+    """A weak Python scalar. np.float64 is one of Python's floats, so it is weak too."""
+    return isinstance(value, (bool, int, float)) and not isinstance(value, np.bool_)
+
+
+# Numbers up to here fit every type that has arithmetic.
+_FITS_EVERY = 65504
+
+
+def check_fits(value: bool | int | float, dtype: np.dtype, what: str = "") -> None:
+    """Raises unless a Python number, called `what`, is in the range of a type."""
+    if -_FITS_EVERY <= value <= _FITS_EVERY or dtypes.fits(value, dtype):
+        return
+    if dtype == dtypes.f32:
+        hint = "NumPy arrays of float64 are computed in f64"
+    elif dtypes.is_float(dtype):
+        hint = "compute in f32 with .astype(ts.f32), or write math.inf"
+    elif isinstance(value, int) or math.isfinite(value):
+        hint = "np.int64(value), .astype(ts.i64) and dtype=ts.i64 make 64-bit integers"
+    else:
+        hint = "integers are neither infinite nor NaN"
+    raise TraceError("TS1013", f"{shown(value)}{what} does not fit {dtypes.name_of(dtype)}", hint=hint)
+
+
+def shown(value: bool | int | float) -> str:
+    """A number for a message. Python writes no integer of more than some thousand digits."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"an integer of {value.bit_length()} bits"
+    return str(value)
+
+
+def weak_scalar_dtype(value: bool | int | float, beside: np.dtype | None, what: str = "") -> np.dtype:
+    """The type a Python scalar takes beside a tensor of another; it must fit it."""
+    dtype = dtypes.weak_dtype(value, beside)
+    check_fits(value, dtype, what)
+    return dtype
+
+
+def scalar_array(value: Any, dtype: np.dtype) -> np.ndarray:
+    """A number of Python or NumPy, which must fit a type, as an array of it without dimensions."""
+    if not is_scalar(value):
+        array = np.asarray(value)
+        dtypes.canonical(array.dtype, "a constant")
+        value = array.item()
+    check_fits(value, dtype)
+    return np.asarray(value).astype(dtype)
+
+
+def array_of_numbers(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
+    """What NumPy made of Python numbers, as i32 or f32 unless a dtype is given; they must fit it."""
+    if array.dtype == object:  # For integers of more than 64 bits.
+        numbers = list(array.flat)
+        if not all(is_scalar(n) for n in numbers):
+            return array
+        kind = "f" if any(isinstance(n, float) for n in numbers) else "i"
+    else:
+        kind = array.dtype.kind
+        if dtype is not None:
+            refuse_lossy_cast(array)
+        numbers = array[np.isfinite(array)] if kind == "f" else array
+        numbers = [] if kind not in "fiu" or not numbers.size else [
+            numbers.min().item(), numbers.max().item()]
+        if dtype is not None and dtypes.is_int(dtype) and kind == "f":
+            numbers += array[~np.isfinite(array)][:1].tolist()
+    wanted = _TYPES_OF_NUMBERS.get(kind) if dtype is None else dtype
+    if wanted is None:
+        return array
+    for number in numbers:
+        check_fits(number, wanted)
+    return array.astype(wanted)
+
+
+_TYPES_OF_NUMBERS = {"f": dtypes.f32, "i": dtypes.i32, "u": dtypes.i32}
+
+
+def refuse_lossy_cast(array: np.ndarray) -> None:
+    """Raises where NumPy would make real numbers of complex ones, text or times."""
+    if array.dtype.kind in "cSUmM":
+        dtypes.canonical(array.dtype, "a constant")
+
+
+def refuse_masked(value: Any, what: str) -> None:
+    """Raises where elements are masked: the mask would be lost, and what lies under it be used."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TraceError("TS1034", f"{what} is a masked array, and tensors have no masks",
+                         hint="pass x.filled(value), or x.data and np.ma.getmaskarray(x)")
+
+
+def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
+    """Any operand as a traced value; a weak scalar takes its type from `beside`."""
+    if isinstance(value, Tracer):
+        if not program_text.is_tracing():
+            raise _leaked(value)
+        return value
+    if is_scalar(value):
+        dtype = weak_scalar_dtype(value, beside)
+        return constant(scalar_array(value, dtype), shape or ())
+    if _holds_tracers(value):
+        return _rows_of(value)
+    return constant(_host_operand(value))
+
+
+def lift_as(value: Any, dtype: np.dtype) -> Tracer:
+    """Any operand as a traced value of a dtype; numbers of the host must fit it."""
+    if isinstance(value, Tracer) or _holds_tracers(value):
+        return convert(lift(value), dtype)
+    if is_scalar(value):
+        return constant(scalar_array(value, dtype))
+    return convert(constant(_host_operand(value, dtype)), dtype)
+
+
+def _host_operand(value: Any, dtype: np.dtype | None = None) -> np.ndarray:
+    """Arrays and lists of numbers for NumPy; numbers get the dtype, which arrays keep."""
+    refuse_masked(value, "an operand")
+    try:
+        array = np.asarray(value)
+    except (TraceError, ValueError):
+        array = np.asarray(None)
+    if isinstance(value, (list, tuple)):
+        array = array_of_numbers(array, dtype)
+    if array.dtype == object:
+        raise TraceError("TS1014", f"a {type(value).__name__} is not an array", got=repr(value)[:80],
+                         expected="numbers, arrays, or lists of them of one shape",
+                         hint="compare with `is None`" if value is None else None)
+    return array.astype(dtypes.canonical(array.dtype, "a constant"), copy=False)
+
+
+def _rows_of(values: Sequence[Any]) -> Tracer:
+    """A list that holds traced values as one value: its entries are the rows."""
+    items = [lift(value) for value in values]
+    if any(item.shape != items[0].shape for item in items):
+        raise ShapeError("TS3009", "entries of a list have different shapes",
+                         got=", ".join(str(i.shape) for i in items))
+    dtype = functools.reduce(dtypes.promote, [item.dtype for item in items])
+    return join([emit_simple("reshape", "", convert(item, dtype), (1, *item.shape)) for item in items], 0)
+
+
+def join(items: Sequence[Tracer], dim: int) -> Tracer:
+    """Values of one dtype, whose shapes fit, one after the other along a dimension."""
+    if len(items) == 1:
+        return items[0]
+    shape = list(items[0].shape)
+    shape[dim] = sum(item.shape[dim] for item in items)
+    operands = ", ".join(item.value for item in items)
+    types = ", ".join(item.type for item in items)
+    return emit(f"tessera.concatenate {operands} dim {dim} : ({types}) -> ", shape, items[0].dtype, items)
+
+
+def _holds_tracers(value: Any) -> bool:
+    """Whether a value is a list of traced values, or of such lists."""
+    return isinstance(value, (list, tuple)) and any(isinstance(leaf, Tracer) for leaf in _leaves(value))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    for item in value:
+        if isinstance(item, (list, tuple)):
+            yield from _leaves(item)
+        else:
+            yield item
+
+
+def convert(value: Tracer, dtype: Any) -> Tracer:
+    """The value in another element type."""
+    dtype = dtypes.canonical(dtype)
+    if value.dtype == dtype:
+        return value
+    return with_names(emit_simple("convert", "", value, value.shape, dtype), value._dims, value._name)
+
+
+def broadcast_shapes(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The common shape by NumPy's rule: align at the right, sizes of 1 repeat."""
+    rank = max(map(len, shapes), default=0)
+    result = [1] * rank
+    for shape in shapes:
+        for position, size in enumerate(shape, rank - len(shape)):
+            if size != 1:
+                if result[position] not in (1, size):
+                    raise _not_broadcastable(
+                        [str(s) for s in shapes],
+                        f"{result[position]} and {size} in dimension {position - rank}")
+                result[position] = size
+    return tuple(result)
+
+
+def _not_broadcastable(described: Sequence[str], got: str) -> ShapeError:
+    return ShapeError("TS3006", "shapes do not broadcast: " + " and ".join(described),
+                      expected="sizes that are equal or 1, aligned at the last dimension", got=got)
+
+
+def broadcast_values(values: Sequence[Tracer], inner: int = 0) -> tuple[int, ...]:
+    """The common shape of values, without the last `inner` dimensions; the error names them."""
+    try:
+        return broadcast_shapes([v.shape[: max(v.ndim - inner, 0)] for v in values])
+    except ShapeError:
+        for dim in range(-1 - inner, -1 - max(v.ndim for v in values), -1):
+            wide = [v for v in values if v.ndim >= -dim and v.shape[dim] != 1]
+            other = [v for v in wide if v.shape[dim] != wide[0].shape[dim]]
+            if other:
+                raise _not_broadcastable(
+                    [describe(v) for v in values],
+                    f"{size_of(wide[0], dim)} and {size_of(other[0], dim)} in dimension {dim}"
+                ) from None
+        raise
+
+
+def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
+    """The value repeated to `shape`, aligned at the right."""
+    shape = tuple(shape)
+    if value.shape == shape:
+        return value
+    if broadcast_shapes([value.shape, shape]) != shape:
+        raise ShapeError("TS3006", f"shape {describe(value)} does not broadcast to {shape}")
+    dims = list(range(len(shape) - value.ndim, len(shape)))
+    result = emit_simple("broadcast", f" dims {dims}", value, shape)
+    names = [name if shape[dim] == size else None
+             for dim, size, name in zip(dims, value.shape, dims_of(value))]
+    return with_names(result, [None] * (len(shape) - value.ndim) + names)
+
+
+def promote_operands(values: Sequence[Any]) -> list[Tracer]:
+    """Operands in one dtype and one shape: what NumPy does silently, as explicit ops."""
+    values = [v if is_scalar(v) else lift(v) for v in values]
+    strong = None
+    for value in values:
+        if not is_scalar(value):
+            strong = value.dtype if strong is None else dtypes.promote(strong, value.dtype)
+    for value in values:
+        if is_scalar(value):
+            strong = dtypes.weak_dtype(value, strong)
+    shape = broadcast_values([v for v in values if not is_scalar(v)])
+    return [broadcast(convert(lift(v, strong, shape), strong), shape) for v in values]

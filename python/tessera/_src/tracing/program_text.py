@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The program being traced, as MLIR text of the stage `tessera`."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tessera._src.core import dtypes, source
+from tessera._src.core.dtypes import MLIR_NAMES
+from tessera._src.core.errors import TraceError
+from tessera._src.meshes.mesh import Mesh
+
+_state = threading.local()
+# Constants above this many bytes should be arguments: they are part of the program text.
+MAX_CONSTANT_BYTES = 1 << 26
+
+
+def type_text(shape: Sequence[int], dtype: np.dtype, layout: str | None = None) -> str:
+    """The mesh tensor type; `layout` as in "[{dp}, {?}]"."""
+    dims = "".join(f"{d}x" for d in shape)
+    tail = f", {layout}" if layout is not None else ""
+    return f"!tessera.mesh_tensor<{dims}{MLIR_NAMES[dtype]}, @mesh{tail}>"
+
+
+def quoted(text: str) -> str:
+    """A string literal of MLIR."""
+    return '"' + _ESCAPED.sub(_escape, text) + '"'
+
+
+# What a literal cannot hold: quotes, control characters, and halves of characters, of which names of
+# files that are no UTF-8 consist in Python.
+_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f\ud800-\udfff]')
+
+
+def _escape(found: re.Match) -> str:
+    return "".join(f"\\{byte:02X}" for byte in found[0].encode("utf-8", "replace"))
+
+
+def scalar_text(value: Any, dtype: np.dtype) -> str:
+    """An element as an MLIR literal that reads back to the same bits."""
+    if dtype == dtypes.bool_:
+        return "true" if value else "false"
+    if dtypes.is_int(dtype):
+        return str(int(value))
+    element = np.asarray(value).astype(dtype)
+    text = repr(float(element))
+    if np.isfinite(float(element)):
+        mantissa, _, exponent = text.partition("e")
+        mantissa += "" if "." in mantissa else ".0"
+        return mantissa + ("e" + exponent if exponent else "")
+    bits = element.view(f"u{dtype.itemsize}")
+    return f"0x{int(bits):0{2 * dtype.itemsize}X}"
+
+
+def dense_text(value: np.ndarray) -> str:
+    """A `dense<...>` attribute without its type."""
+    if value.size == 0:
+        return "dense<>"
+    flat = np.ascontiguousarray(value).reshape(-1)
+    first = flat[:1]
+    if value.size == 1 or (flat.view(np.uint8).reshape(value.size, -1)
+                           == first.view(np.uint8)).all():
+        return f"dense<{scalar_text(first[0], value.dtype)}>"
+    if value.dtype == dtypes.bool_:
+        raw = np.packbits(flat, bitorder="little").tobytes()
+    else:
+        raw = flat.tobytes()
+    return f'dense<"0x{raw.hex().upper()}">'
+
+
+def location_text(place: source.Location | None) -> str:
+    """As MLIR writes it."""
+    if place is None:
+        return "loc(unknown)"
+    return f"loc({quoted(place.file)}:{place.line}:{place.column})"
+
+
+class Graph:
+    """Collects one function's ops; values are numbered."""
+
+    def __init__(self, mesh: Mesh):
+        self.mesh = mesh
+        self.lines: list[str] = []
+        self.arguments: list[str] = []
+        self.count = 0
+        self._types: dict[tuple, str] = {}
+        self._constants: dict[tuple, Any] = {}
+        self._locations: dict[source.Location | None, str] = {}
+
+    def type_of(self, shape: tuple[int, ...], dtype: np.dtype) -> str:
+        """The type with its layout open."""
+        key = (shape, dtype)
+        text = self._types.get(key)
+        if text is None:
+            text = self._types[key] = type_text(shape, dtype)
+        return text
+
+    def location_text(self) -> str:
+        """The user's place now, as MLIR writes it."""
+        place = source.user_location()
+        text = self._locations.get(place)
+        if text is None:
+            text = self._locations[place] = location_text(place)
+        return text
+
+    def add_argument(self, name: str, shape: tuple[int, ...], dtype: np.dtype,
+                     layout: str | None, location: source.Location | None) -> tuple[str, str]:
+        """A new argument's value and type."""
+        value = f"%arg{len(self.arguments)}"
+        text = type_text(shape, dtype, layout)
+        self.arguments.append(
+            f"{value}: {text} {{tessera.name = {quoted(name)}}} {location_text(location)}"
+        )
+        return value, text
+
+    def emit(self, text: str) -> str:
+        """Adds `%n = <text>` at the user's place and returns %n."""
+        value = f"%{self.count}"
+        self.count += 1
+        self.lines.append(f"    {value} = {text} {self.location_text()}")
+        return value
+
+    def module(self, results: list[str], types: list[str],
+               location: source.Location | None) -> str:
+        """The whole module; `results` are what @main, written at `location`, returns."""
+        returned = f"return {', '.join(results)} : {', '.join(types)}" if results else "return"
+        returned += " " + location_text(location)
+        signature = ",\n      ".join(self.arguments)
+        return "\n".join(
+            [
+                "module {",
+                f"  dist.mesh @mesh {self.mesh.mlir()}",
+                f"  func.func @main({signature})",
+                f"      -> ({', '.join(types)}) {{",
+                *self.lines,
+                f"    {returned}",
+                "  }",
+                "}",
+                "",
+            ]
+        )
+
+
+def current() -> Graph:
+    """The graph of the function being traced by this thread."""
+    stack = getattr(_state, "stack", None)
+    if not stack:
+        raise TraceError(
+            "TS1007",
+            f"{source.api_name()} works on traced values only",
+            hint="call it inside a function decorated with ts.jit, or use NumPy on host values",
+        )
+    return stack[-1]
+
+
+def is_tracing() -> bool:
+    """Whether this thread is tracing a function."""
+    return bool(getattr(_state, "stack", None))
+
+
+class tracing:  # noqa: N801 (a context manager used like a function)
+    """Makes `graph` the current one of this thread."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+
+    def __enter__(self) -> Graph:
+        _state.__dict__.setdefault("stack", []).append(self.graph)
+        return self.graph
+
+    def __exit__(self, *_: Any) -> None:
+        _state.stack.pop()

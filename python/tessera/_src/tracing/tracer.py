@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Traced values: arrays of which the shape is known and the elements are not."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from typing import Any
+
+import numpy as np
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import TraceError, did_you_mean
+from tessera._src.tracing import program_text
+
+
+class Tracer:
+    """A value of the program being traced: shape and dtype are known, elements are not.
+
+    Behaves like a NumPy array; its operators are set by tessera._src.operators.
+    """
+
+    __slots__ = ("graph", "value", "type", "shape", "dtype", "_name", "_dims")
+
+    def __init__(self, owner: program_text.Graph, value: str, type_text: str, shape: tuple[int, ...],
+                 dtype: np.dtype):
+        self.graph, self.value, self.type = owner, value, type_text
+        self.shape, self.dtype = shape, dtype
+        self._name, self._dims = None, ()  # See named_dims.
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements of the whole tensor."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TraceError("TS1008", "a value without dimensions has no len()")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"Tracer({dtypes.name_of(self.dtype)}{list(self.shape)})"
+
+    def _needs_elements(self, what: str, hint: str) -> TraceError:
+        return TraceError(
+            "TS1009",
+            f"{what} needs the elements of a traced value, which exist only when the compiled "
+            f"function runs",
+            got=repr(self),
+            hint=hint,
+        )
+
+    def __bool__(self) -> bool:
+        raise self._needs_elements(
+            "a Python condition (if, while, and, or, not)",
+            "choose with ts.where(condition, a, b), or make the argument static with static_argnums",
+        )
+
+    def __int__(self) -> int:
+        raise self._needs_elements("int()", "use x.astype(ts.i32)")
+
+    def __complex__(self) -> complex:
+        raise self._needs_elements("complex()", "there are no complex element types")
+
+    def __index__(self) -> int:
+        raise self._needs_elements(
+            "using it as an index or a size",
+            "make it a static argument with static_argnames, or look elements up with ts.take")
+
+    def __float__(self) -> float:
+        raise self._needs_elements(
+            "float() or a function of the module math",
+            "use x.astype(ts.f32), and ts.exp, ts.sqrt and so on instead of math.exp, math.sqrt")
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise self._needs_elements(
+            "converting to a NumPy array (np.asarray, np.array)",
+            "use ts.* functions; host values and traced ones mix in them and in operators",
+        )
+
+    def item(self, *_: Any) -> Any:
+        """Refused: a traced value has no elements."""
+        raise self._needs_elements(".item()", "return the value, and read it from the result")
+
+    def tolist(self) -> Any:
+        """Refused: a traced value has no elements."""
+        raise self._needs_elements(".tolist()", "return the value, and read it from the result")
+
+    def numpy(self) -> Any:
+        """Refused: a traced value has no elements."""
+        raise self._needs_elements(".numpy()", "return the value, and read it from the result")
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise self._needs_elements(
+                f"formatting by '{spec}'", "return the value, and print it from the result")
+        return repr(self)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TraceError(
+            "TS1026", "traced values do not change", got=f"{self!r}[...] = ...",
+            hint="make a new value: ts.where(mask, new, x), or ts.concatenate of the parts",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Protocols that Python and others ask for.
+            raise AttributeError(name)
+        known = [n for n in dir(type(self)) if not n.startswith("_")]
+        hint = _ELSEWHERE.get(name) or did_you_mean(name, known, cutoff=0.7) or _function_hint(name)
+        raise NoAttribute("TS1027", f"traced values have no attribute '{name}'", hint=hint)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        module = function.__module__.replace("numpy", "np", 1)
+        raise self._not_for_numpy(f"{module}.{function.__name__}", function.__name__)
+
+    def _not_for_numpy(self, called: str, name: str) -> TraceError:
+        return TraceError("TS1028", f"{called} works on host arrays, not on traced values",
+                          got=repr(self), hint=_function_hint(name))
+
+
+# What other libraries call by another name.
+_ELSEWHERE = {
+    "view": "x.reshape(...) orders the elements anew, x.astype(dtype) converts them",
+    "permute": "use x.transpose(...)", "unsqueeze": "use ts.expand_dims(x, axis)",
+    "at": "make a new value: ts.where(mask, new, x), or ts.concatenate of the parts",
+    "to": "use x.astype(dtype)", "float": "use x.astype(ts.f32)", "int": "use x.astype(ts.i32)",
+    "cpu": "traced values are on no device", "device": "traced values are on no device",
+    "detach": "leave it out", "expand": "use ts.broadcast_to(x, shape)", "dim": "use x.ndim",
+    "masked_fill": "use ts.where(mask, value, x)", "contiguous": "leave it out",
+}
+
+
+def _function_hint(name: str) -> str:
+    """The public function of this name, or of one like it."""
+    public = sys.modules.get("tessera")  # Not if only parts of the package are in use.
+    if hasattr(public, name):
+        return f"use ts.{name}"
+    close = difflib.get_close_matches(name, getattr(public, "__all__", ()), n=1, cutoff=0.75)
+    return f"did you mean ts.{close[0]}?" if close else "there is no ts function of this name"
+
+
+class NoAttribute(TraceError, AttributeError):
+    """An attribute that traced values lack, so that hasattr and getattr work."""

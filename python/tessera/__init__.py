@@ -40,15 +40,10 @@ from tessera._src.functions.compiled import Compiled, load_artefact
 from tessera._src.functions.jit import jit
 from tessera._src.functions.lowered import Lowered
 from tessera._src.meshes.annotations import MeshTensor
-from tessera._src.meshes.mesh import (
-    UNCONSTRAINED,
-    Mesh,
-    NamedSharding,
-    PartitionSpec,
-    device_count,
-    make_mesh,
-)
+from tessera._src.meshes.devices import device_count
+from tessera._src.meshes.mesh import UNCONSTRAINED, Mesh, NamedSharding, PartitionSpec, make_mesh
 from tessera._src.ops import operators as _operators  # Gives traced values their operators.
+from tessera._src.ops.constraints import with_sharding_constraint
 from tessera._src.ops.creation import (
     arange,
     eye,
@@ -132,7 +127,6 @@ from tessera._src.ops.elementwise import (
 )
 from tessera._src.ops.indexing import diagonal, embedding, flip, take, take_along_axis
 from tessera._src.ops.neural import attention, layer_norm, rms_norm
-from tessera._src.ops.operators import with_sharding_constraint
 from tessera._src.ops.products import dot, einsum, matmul, outer, tensordot
 from tessera._src.ops.reductions import (
     all,
@@ -179,6 +173,12 @@ true_divide = divide
 absolute, mod, pow = abs, remainder, power
 concat, permute_dims = concatenate, transpose
 __version__ = "0.1.0"
+
+# Pickles, messages and help name the public place, which stays where it is when files move.
+for _item in [*globals().values()]:
+    if isinstance(_item, type) and _item.__module__.startswith("tessera._src."):
+        _item.__module__ = "tessera"
+type(UNCONSTRAINED).__module__ = "tessera"
 
 del _operators
 __all__ = [name for name in dir() if not name.startswith("_")]

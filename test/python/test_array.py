@@ -45,6 +45,12 @@ def test_copies_and_pickles_keep_the_layout():
         np.testing.assert_array_equal(again, x)
 
 
+def test_pickles_name_only_the_public_package():
+    layout = ts.NamedSharding(ts.make_mesh({"tp": 2}), ts.P("tp", ts.UNCONSTRAINED))
+    for value in (ts.device_put(np.ones((4, 3), np.float32), layout), ts.ShapeDtypeStruct((2,))):
+        assert b"tessera" in pickle.dumps(value) and b"_src" not in pickle.dumps(value)
+
+
 def test_a_list_of_axes_in_a_layout_is_a_tuple_of_them():
     mesh = ts.make_mesh({"tp": 2})
     assert ts.P(["tp"], None) == ts.P(("tp",), None)

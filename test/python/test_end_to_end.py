@@ -7,7 +7,7 @@ import pytest
 import tessera as ts
 import test_tracing
 from conftest import needs_compiler, needs_runtime
-from tessera._src.meshes.mesh import MAX_DEVICES
+from tessera._src.meshes.devices import MAX_DEVICES
 from tessera._src.programs import native
 
 RNG = np.random.default_rng(11)

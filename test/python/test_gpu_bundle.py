@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import needs_runtime
-from tessera._src.programs import native
+from tessera._src.meshes.devices import cuda_device_count
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
 
@@ -97,7 +97,7 @@ def test_a_wrong_result_is_found(bundle, tmp_path):
 
 
 def test_a_machine_without_a_gpu_says_what_is_missing(bundle, tmp_path):
-    if native.cuda_device_count() > 0:
+    if cuda_device_count() > 0:
         pytest.skip("optional: there is a GPU")
     done = run(bundle, "cuda", tmp_path / "out")
     assert done.returncode == 2

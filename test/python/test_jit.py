@@ -187,7 +187,7 @@ def test_the_compiler_is_told_apart_by_the_build_id_of_its_file(tmp_path):
 def test_a_program_on_disk_is_run_without_opening_the_compiler(tmp_path):
     program = (
         "import numpy as np, tessera as ts\n"
-        "from tessera._src import native\n"
+        "from tessera._src.programs import native\n"
         "assert ts.jit(lambda x: x + 1)(np.ones(3, np.float32)).tolist() == [2, 2, 2]\n"
         "print(native._compiler.cache_info().currsize)\n"
     )

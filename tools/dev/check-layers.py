@@ -3,7 +3,7 @@
 """Checks #include and import lines against the table of layers in docs/architecture.md.
 
 A folder may include itself, what its row of the table lists, and anything that
-is not ours. Usage: check-layers.py [SOURCE_ROOT]; prints each violation and
+is not ours; the rooms of the Python package likewise. Usage: check-layers.py [SOURCE_ROOT]; prints each violation and
 exits 1 if any.
 """
 
@@ -17,17 +17,17 @@ OWN_INCLUDE = re.compile(
 )
 
 
-def read_rules(root: Path) -> list[tuple[re.Pattern, list[re.Pattern]]]:
-    """Rows of the table: a folder, and the folders of ours that it may include."""
+def read_rules(root: Path, name: str) -> list[tuple[re.Pattern, list[re.Pattern]]]:
+    """Rows of the table of this name: a folder, and the folders of ours that it may include."""
 
     def pattern(words: str) -> re.Pattern:
         words = re.escape(words).replace(r"\*\*", ".*").replace(r"\*", "[^/]+")
         return re.compile(words)
 
     page = (root / "docs/architecture.md").read_text()
-    table = re.search(r"^```layers\n(.*?)^```", page, re.M | re.S)
+    table = re.search(rf"^```{name}\n(.*?)^```", page, re.M | re.S)
     if table is None:
-        sys.exit("docs/architecture.md has no table of layers")
+        sys.exit(f"docs/architecture.md has no table '{name}'")
     rules = []
     for row in table.group(1).splitlines():
         folder, _, allowed = row.partition("->")
@@ -56,7 +56,7 @@ def folder_of_source(path: Path) -> str:
 
 def check_cxx(root: Path) -> list[str]:
     errors = []
-    rules = read_rules(root)
+    rules = read_rules(root, "layers")
     for top in ("dialects", "include", "lib", "runtime", "tools", "test"):
         for file in sorted((root / top).rglob("*")):
             if file.suffix not in (".h", ".cpp", ".inc"):
@@ -94,22 +94,41 @@ def check_no_mlir(root: Path) -> list[str]:
     return errors
 
 
+def imported(node: ast.AST) -> list[str]:
+    """Dotted names of the modules, or of what is in them, that an import line names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        module = "." * node.level + (node.module or "")
+        return [f"{module}.{alias.name}" for alias in node.names]
+    return []
+
+
 def check_python(root: Path) -> list[str]:
-    """Nothing in tessera/_src imports a public module of the package."""
+    """Rooms of tessera/_src import as the table says, and no public module of the package."""
     errors = []
-    for file in sorted((root / "python/tessera/_src").rglob("*.py")):
+    rules = read_rules(root, "python-layers")
+    package = root / "python/tessera/_src"
+    for file in sorted(package.rglob("*.py")):
+        relative, room = file.relative_to(root), file.relative_to(package).parts[0]
+        if room == "__init__.py":
+            room = "_src"
+        allowed = next((a for p, a in rules if p.fullmatch(room)), None)
+        if allowed is None:
+            errors.append(f"{relative}: room '{room}' has no row in the table")
+            continue
         for node in ast.walk(ast.parse(file.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-                names = [node.module]
-            for name in names:
-                if name.split(".")[0] == "tessera" and not name.startswith("tessera._src"):
-                    errors.append(
-                        f"{file.relative_to(root)}:{node.lineno}: imports public '{name}'; "
-                        "import from tessera._src"
-                    )
+            for name in imported(node):
+                where = f"{relative}:{node.lineno}"
+                if name.startswith("."):
+                    errors.append(f"{where}: relative import '{name}'; import from tessera._src")
+                elif name.split(".")[0] == "tessera" and not name.startswith("tessera._src."):
+                    errors.append(f"{where}: imports public '{name}'; import from tessera._src")
+                elif name.startswith("tessera._src."):
+                    target = name.split(".")[2]
+                    if target != room and not any(p.fullmatch(target) for p in allowed):
+                        errors.append(f"{where}: '{room}' may not import '{name}'; see the table "
+                                      "of layers in docs/architecture.md")
     return errors
 
 

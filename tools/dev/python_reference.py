@@ -72,7 +72,8 @@ def page(package: Path) -> str:
             node, place = public.defined.get(name), public.imported.get(name)
             if place and place[0].startswith("tessera._src."):
                 source = package.parent / (place[0].replace(".", "/") + ".py")
-                node = Module(source).defined.get(place[1])
+                # From a room come modules, which have no entry.
+                node = Module(source).defined.get(place[1]) if source.exists() else None
             text = None if name.startswith("_") else entry(name, node)
             entries += [text] if text else []
         if entries:

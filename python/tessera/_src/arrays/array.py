@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tessera._src.arrays.conversion import host_array, torch_bf16
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import ConfigError, ShapeError, ShardingError, TraceError
 from tessera._src.meshes.mesh import (
@@ -19,9 +19,8 @@ from tessera._src.meshes.mesh import (
     check_spec,
     current_mesh,
 )
-from tessera._src.ops import creation
 from tessera._src.tracing import program_text
-from tessera._src.tracing.operands import array_of_numbers, refuse_lossy_cast, refuse_masked
+from tessera._src.tracing.operands import lift, lift_as
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -161,54 +160,25 @@ class ShapeDtypeStruct:
         object.__setattr__(self, "sharding", sharding)
 
 
-def _torch_bf16(x: Any) -> np.ndarray | None:
-    """The memory of a torch tensor of bf16, for which NumPy has no type of its own; else None."""
-    if str(getattr(x, "dtype", "")) != "torch.bfloat16":
-        return None
-    words = x.detach().contiguous().view(sys.modules["torch"].int16)
-    return np.from_dlpack(words).view(dtypes.bf16)
-
-
-def as_numpy(x: Any) -> np.ndarray:
-    """An array of any library, or nested numbers, for NumPy; without a copy where possible."""
-    refuse_masked(x, "an array")
-    words = None if getattr(x, "requires_grad", False) else _torch_bf16(x)
-    return np.asarray(x) if words is None else words
-
-
-def _host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
-    try:
-        array = as_numpy(x)
-    except ValueError as error:
-        raise TraceError("TS1014", f"a {type(x).__name__} is not an array: {error}",
-                         expected="numbers, arrays, or lists of them of one shape") from None
-    wanted = None if dtype is None else dtypes.canonical(dtype)
-    if isinstance(x, (bool, int, float, list, tuple)):
-        array = array_of_numbers(array, wanted)
-    if array.dtype == object:
-        raise TraceError("TS1014", f"a {type(x).__name__} is not an array", got=repr(x)[:80],
-                         expected="numbers, arrays, or lists of them of one shape")
-    refuse_lossy_cast(array)
-    wanted = dtypes.canonical(array.dtype) if wanted is None else wanted
-    if copy:
-        return np.array(array, dtype=wanted, order="C")
-    return np.require(array, wanted, ["C"])
+def _constant(x: Any, dtype: Any) -> Tracer:
+    """A host value as a constant of the function being traced."""
+    return lift(x) if dtype is None else lift_as(x, dtypes.canonical(dtype))
 
 
 def array(x: Any, dtype: Any = None, sharding: NamedSharding | None = None) -> Any:
     """A copy of x as an Array; Python numbers become i32 and f32. Inside a trace, a constant."""
     if program_text.is_tracing():
-        return creation.asarray_traced(x, dtype)
-    return Array(_host_array(x, dtype, True), sharding)
+        return _constant(x, dtype)
+    return Array(host_array(x, dtype, True), sharding)
 
 
 def asarray(x: Any, dtype: Any = None) -> Any:
     """x as an Array without a copy where possible: do not change x afterwards."""
     if program_text.is_tracing():
-        return creation.asarray_traced(x, dtype)
+        return _constant(x, dtype)
     if isinstance(x, Array) and (dtype is None or x.dtype == dtypes.canonical(dtype)):
         return x
-    return Array(_host_array(x, dtype, False).view())
+    return Array(host_array(x, dtype, False).view())
 
 
 def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) -> Any:
@@ -239,7 +209,7 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) ->
 
 def from_dlpack(x: Any) -> Array:
     """A tensor of another library that speaks DLPack (torch, jax, numpy), without a copy."""
-    value = _torch_bf16(x)
+    value = torch_bf16(x)
     if value is None:
         if getattr(x, "requires_grad", False):
             x = x.detach()

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.arrays.array import Array, ShapeDtypeStruct, as_numpy
+from tessera._src.arrays.array import Array, ShapeDtypeStruct
+from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, ConfigError, TraceError
 from tessera._src.core.files import write_whole

@@ -12,7 +12,7 @@ from tessera._src.functions.signature import Signature
 from tessera._src.functions.trace import constrained_results
 from tessera._src.meshes.annotations import Unifier, result_specs
 from tessera._src.meshes.mesh import Mesh
-from tessera._src.ops.operators import with_sharding_constraint
+from tessera._src.ops.constraints import with_sharding_constraint
 from tessera._src.tracing import program_text
 
 

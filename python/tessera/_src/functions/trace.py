@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.arrays.array import as_numpy
+from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, source, tree
 from tessera._src.core.errors import (
     ConfigError,
@@ -116,7 +116,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
           out_shardings: Any, result_annotation: Any, unifier: Unifier) -> Program:
     """The program of `function`; `build(tracers)` gives its positional and named arguments."""
     location = source.function_location(inspect.unwrap(function))
-    owner = program_text.Graph(mesh)
+    owner = program_text.ProgramText(mesh)
     tracers = []
     for leaf in leaves:
         if 0 in leaf.shape:
@@ -180,9 +180,9 @@ def constrained_results(value: Any, mesh: Mesh, out_shardings: Any, annotation: 
             check_spec(spec, mesh, value.shape, what)
             layout = layout_text(spec, value.ndim)
             closed = program_text.type_text(value.shape, value.dtype, layout)
-            name = value.graph.emit(
+            name = value.program.emit(
                 f"tessera.constrain {value.value} to <@mesh, {layout}> : {value.type} -> {closed}"
             )
-            value = Tracer(value.graph, name, closed, value.shape, value.dtype)
+            value = Tracer(value.program, name, closed, value.shape, value.dtype)
         result.append(value)
     return result, structure

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,11 +13,9 @@ from typing import Any
 import numpy as np
 
 from tessera._src.core.errors import ShardingError, did_you_mean
+from tessera._src.meshes.devices import device_count
 
-DEVICES = ("cpu", "emulated", "null", "cuda")
 LINKS = ("shm", "nvlink", "pcie", "ib")
-# Of a mesh: one process drives them all. The compiler and the runtime have it as abi::maxDevices.
-MAX_DEVICES = 256
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _state = threading.local()
 
@@ -34,26 +31,6 @@ class _Unconstrained:
 
 
 UNCONSTRAINED = _Unconstrained()
-
-
-def device_count(device: str = "cpu") -> int:
-    """How many devices of a kind a mesh may have.
-
-    Of "cuda" as many as there are GPUs; a mesh that names no device may have more, which share the
-    GPUs in turn. Of the others 256, or TESSERA_DEVICE_COUNT if that is less.
-    """
-    if device not in DEVICES:
-        raise ShardingError("TS2003", f"unknown kind of device {device!r}", choices=DEVICES,
-                            hint=did_you_mean(device, DEVICES))
-    if device == "cuda":
-        from tessera._src.programs import native
-
-        return native.cuda_device_count()
-    text = os.environ.get("TESSERA_DEVICE_COUNT") or str(MAX_DEVICES)
-    if not (text.isascii() and text.isdigit() and text.strip("0")):
-        raise ShardingError("TS2003", "TESSERA_DEVICE_COUNT is no number of devices", got=text,
-                            expected=f"1 to {MAX_DEVICES}")
-    return min(int(text), MAX_DEVICES)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from tessera._src.tracing.operands import (
     convert,
     emit,
     lift,
-    lift_as,
     normalise_axis,
     refuse_lossy_cast,
     scalar_array,
@@ -136,8 +135,3 @@ def one_hot(x: Any, count: int, dtype: Any = dtypes.f32) -> Tracer:
     at = shaping.expand_dims(x, -1)
     wide = iota(at.shape[:-1] + (count,), at.ndim - 1)
     return convert(elementwise.equal(at, wide), dtype)
-
-
-def asarray_traced(x: Any, dtype: Any = None) -> Tracer:
-    """A host value as a constant of the traced function."""
-    return lift(x) if dtype is None else lift_as(x, dtypes.canonical(dtype))

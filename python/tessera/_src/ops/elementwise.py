@@ -55,7 +55,7 @@ def _no_bools(value: Tracer) -> Tracer:
 
 def unary_op(name: str, value: Tracer) -> Tracer:
     """One elementwise op of one operand."""
-    open_type = value.type == value.graph.type_of(value.shape, value.dtype)
+    open_type = value.type == value.program.type_of(value.shape, value.dtype)
     types = "" if open_type else f"({value.type}) -> "
     result = emit(f"tessera.{name} {value.value} : {types}", value.shape, value.dtype, [value])
     return like(result, value)
@@ -63,7 +63,7 @@ def unary_op(name: str, value: Tracer) -> Tracer:
 
 def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
     """One elementwise op on operands of one shape and dtype."""
-    open_type = lhs.type == rhs.type == lhs.graph.type_of(lhs.shape, lhs.dtype)
+    open_type = lhs.type == rhs.type == lhs.program.type_of(lhs.shape, lhs.dtype)
     types = "" if open_type else f"({lhs.type}, {rhs.type}) -> "
     text = f"tessera.{name} {lhs.value}, {rhs.value} : {types}"
     return like(emit(text, lhs.shape, lhs.dtype, [lhs, rhs]), lhs, rhs)

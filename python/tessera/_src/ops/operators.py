@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Operators and methods of traced values, and the layout constraint."""
+"""Operators and methods of traced values."""
 
 from __future__ import annotations
 
@@ -7,28 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.core.errors import ShardingError, TraceError
-from tessera._src.meshes.mesh import NamedSharding, PartitionSpec, check_spec, layout_text
+from tessera._src.core.errors import TraceError
 from tessera._src.ops import derived, elementwise, indexing, products, reductions, shaping
-from tessera._src.tracing.named_dims import with_names
-from tessera._src.tracing.operands import emit, lift
 from tessera._src.tracing.tracer import Tracer
-
-
-def with_sharding_constraint(x: Any, spec: PartitionSpec | NamedSharding) -> Tracer:
-    """x, which shall have the given layout here."""
-    value = lift(x)
-    if isinstance(spec, NamedSharding):
-        if spec.mesh != value.graph.mesh:
-            raise ShardingError("TS2007", "the constraint is on another mesh than the function",
-                                expected=value.graph.mesh, got=spec.mesh)
-        spec = spec.spec
-    if not isinstance(spec, PartitionSpec):
-        spec = PartitionSpec(*spec)
-    check_spec(spec, value.graph.mesh, value.shape, "the constrained value")
-    layout = layout_text(spec, value.ndim)
-    text = f"tessera.constrain {value.value} to <@mesh, {layout}> : {value.type} -> "
-    return with_names(emit(text, value.shape, value.dtype, [value]), value._dims, value._name)
 
 
 def _operators(names: dict[str, Any], reflected: bool) -> None:

@@ -110,20 +110,6 @@ def _runtime() -> ctypes.CDLL:
     return library
 
 
-def cuda_device_count() -> int:
-    """CUDA devices that the driver shows; 0 without a driver."""
-    named = os.environ.get("TESSERA_LIBCUDA")
-    for name in [named] if named else ["libcuda.so.1", "libcuda.so"]:
-        try:
-            driver = ctypes.CDLL(name)
-        except OSError:
-            continue
-        count = ctypes.c_int(0)
-        if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
-            return count.value
-    return 0
-
-
 @lru_cache(maxsize=None)
 def compiler_version() -> str:
     """Names the compiler's build, without opening it: finding a cached program takes no compiler."""

@@ -8,8 +8,7 @@ import shutil
 from typing import Any
 
 from tessera._src.core.errors import ConfigError, did_you_mean
-from tessera._src.meshes.mesh import DEVICES
-from tessera._src.programs import native
+from tessera._src.meshes.devices import DEVICES, cuda_device_count
 
 CHIPS = ("sm_80", "sm_90a", "sm_100a")
 TARGETS = ("cpu", "cpu:<model>", *(f"cuda:{chip}" for chip in CHIPS), "emulated",
@@ -59,7 +58,7 @@ def check_fits(device: str, target: str) -> None:
 def check_runnable(device: str, target: str) -> None:
     """Raises unless `device` is here and runs what is compiled for `target`."""
     check_fits(device, target)
-    if device == "cuda" and not native.cuda_device_count():
+    if device == "cuda" and not cuda_device_count():
         raise ConfigError("TS4003", "there is no CUDA device here", choices=["cpu", "emulated"],
                           hint=".lower(...).compile() works without one")
 

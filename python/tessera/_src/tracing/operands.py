@@ -60,7 +60,7 @@ def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tr
         raise _leaked(operands[0])
     owner = program_text.current()
     for operand in operands:
-        if operand.graph is not owner:
+        if operand.program is not owner:
             raise _leaked(operand)
     shape = tuple(shape)
     if 0 in shape:

@@ -80,7 +80,7 @@ def location_text(place: source.Location | None) -> str:
     return f"loc({quoted(place.file)}:{place.line}:{place.column})"
 
 
-class Graph:
+class ProgramText:
     """Collects one function's ops; values are numbered."""
 
     def __init__(self, mesh: Mesh):
@@ -146,8 +146,8 @@ class Graph:
         )
 
 
-def current() -> Graph:
-    """The graph of the function being traced by this thread."""
+def current() -> ProgramText:
+    """The program of the function being traced by this thread."""
     stack = getattr(_state, "stack", None)
     if not stack:
         raise TraceError(
@@ -164,14 +164,14 @@ def is_tracing() -> bool:
 
 
 class tracing:  # noqa: N801 (a context manager used like a function)
-    """Makes `graph` the current one of this thread."""
+    """Makes `program` the current one of this thread."""
 
-    def __init__(self, graph: Graph):
-        self.graph = graph
+    def __init__(self, program: ProgramText):
+        self.program = program
 
-    def __enter__(self) -> Graph:
-        _state.__dict__.setdefault("stack", []).append(self.graph)
-        return self.graph
+    def __enter__(self) -> ProgramText:
+        _state.__dict__.setdefault("stack", []).append(self.program)
+        return self.program
 
     def __exit__(self, *_: Any) -> None:
         _state.stack.pop()

@@ -20,11 +20,11 @@ class Tracer:
     Behaves like a NumPy array; its operators are set by tessera._src.operators.
     """
 
-    __slots__ = ("graph", "value", "type", "shape", "dtype", "_name", "_dims")
+    __slots__ = ("program", "value", "type", "shape", "dtype", "_name", "_dims")
 
-    def __init__(self, owner: program_text.Graph, value: str, type_text: str, shape: tuple[int, ...],
+    def __init__(self, owner: program_text.ProgramText, value: str, type_text: str, shape: tuple[int, ...],
                  dtype: np.dtype):
-        self.graph, self.value, self.type = owner, value, type_text
+        self.program, self.value, self.type = owner, value, type_text
         self.shape, self.dtype = shape, dtype
         self._name, self._dims = None, ()  # See named_dims.
 

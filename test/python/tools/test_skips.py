@@ -34,7 +34,7 @@ MODULE = 'import pytest\npytest.importorskip("no_such_weights")\n'
 
 
 def outcome(tmp_path, **environment):
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     (tmp_path / "conftest.py").write_text((here / "conftest.py").read_text())
     (tmp_path / "test_some.py").write_text(TESTS)
     (tmp_path / "test_module.py").write_text(MODULE)

@@ -12,7 +12,7 @@ import pytest
 from conftest import needs_runtime
 from tessera._src.meshes.devices import cuda_device_count
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
+FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "gpu"
 
 pytestmark = needs_runtime
 

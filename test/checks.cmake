@@ -17,3 +17,5 @@ add_test(NAME check.op-examples COMMAND ${Python3_EXECUTABLE}
 set_tests_properties(check.layers check.names check.documents check.reference
   check.measurements check.format check.linkage check.runtime-linkage
   check.op-examples PROPERTIES LABELS check TIMEOUT 600)
+set_tests_properties(check.layers check.names check.documents check.format
+  PROPERTIES LABELS "check;quick")

@@ -19,11 +19,6 @@ import numpy as np
 import tessera as ts
 
 
-def blas_name() -> str:
-    info = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{info['name']} {info['version']} (NumPy {np.__version__})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="256,512,1024,2048")
@@ -45,7 +40,7 @@ def main() -> None:
             "speed_relative_to_openblas": round(gflops["tessera"] / gflops["openblas"], 3),
             "largest_difference": difference,
         }
-    harness.write("gemm_cpu", {"peer": blas_name(), "threads": 2, "dtype": "f32", "sizes": rows},
+    harness.write("gemm_cpu", {"peer": f"{harness.blas_kernels()} (NumPy {np.__version__})", "threads": 2, "dtype": "f32", "sizes": rows},
                   bars=[harness.bar(f"speed relative to OpenBLAS, size {size}",
                                     row["speed_relative_to_openblas"], at_least=0.8)
                         for size, row in rows.items()])

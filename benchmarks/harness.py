@@ -16,6 +16,13 @@ from typing import Any, Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Some machines hold OpenBLAS to older kernels by these; a peer is measured at its best. The script
+# that imports this module does so before NumPy, which loads OpenBLAS.
+if "numpy" in sys.modules:
+    raise ImportError("import harness before numpy: OpenBLAS reads its settings when it is loaded")
+for _name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(_name, None)
+
 
 def interleave(candidates: dict[str, Callable[[], Any]], rounds: int, warmup: int = 2,
                burst: int = 1, settle: float = 0.15) -> dict[str, list[float]]:
@@ -57,6 +64,14 @@ def cpu_name() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor()
+
+
+def blas_kernels() -> str:
+    """The BLAS that NumPy runs, with the processor whose kernels it chose: "openblas 0.3.30 SkylakeX"."""
+    import threadpoolctl
+
+    found = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+    return ", ".join(f"{i['internal_api']} {i['version']} {i.get('architecture', '')}".strip() for i in found)
 
 
 def git(*command: str) -> str:

@@ -122,12 +122,12 @@ private:
       return reason;
     Operation *op = ops[grant.op];
     std::string where = describeLocation(op->getLoc());
-    return reason = StringAttr::get(
-               context, op->getName().getStringRef().str() +
-                            (where.empty() ? "" : " at " + where) +
-                            " ties it to dimension " +
-                            std::to_string(grant.fromDim) + " of " +
-                            nameOf(grant.fromValue));
+    return reason = StringAttr::get(context,
+                                    op->getName().getStringRef().str() +
+                                        (where.empty() ? "" : " at " + where) +
+                                        " ties it to dimension " +
+                                        std::to_string(grant.fromDim) + " of " +
+                                        nameOf(grant.fromValue));
   }
 
   const std::string &nameOf(int id) {

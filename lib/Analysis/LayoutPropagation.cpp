@@ -53,9 +53,11 @@ private:
   /// own order has no part in: so the nearest annotation is heard first, and
   /// the result is the same however the program is written down.
   void runToFixpoint(int userRound, PropagationRound opRound) {
+    // Ops of an earlier round have said all that they have to.
     std::set<int> active;
     for (size_t i = 0; i < graph.ops.size(); ++i)
-      active.insert(static_cast<int>(i));
+      if (graph.ops[i].round == opRound)
+        active.insert(static_cast<int>(i));
     while (!active.empty()) {
       std::vector<Extension> wishes;
       for (int op : active)

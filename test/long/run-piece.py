@@ -8,7 +8,7 @@ COMMAND is given `--seed` and `--seeds`. A piece that passes leaves a record: se
 make, failures, seconds, commit, processor, date. A piece whose record is of the commit at hand, without
 local changes, is not run again, so an interrupted tier goes on where it stopped.
 
-    run-piece.py --collect records/ --out benchmarks/results/long_tier.json
+    run-piece.py --collect records/ --out FILE
 
 writes one file of all records, and fails where they are of more than one commit.
 """

@@ -11,6 +11,8 @@ import pytest
 
 import tessera as ts
 
+pytestmark = pytest.mark.quick
+
 
 def test_asarray_shares_memory_and_array_copies():
     x = np.arange(6, dtype=np.float32).reshape(2, 3)

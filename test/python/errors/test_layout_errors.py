@@ -7,6 +7,8 @@ import pytest
 import tessera as ts
 from refusals import check
 
+pytestmark = pytest.mark.quick
+
 X = np.ones((2, 3), np.float32)
 MESH = ts.make_mesh({"dp": 2, "tp": 4})
 

@@ -83,6 +83,7 @@ def machine(monkeypatch):
     return made
 
 
+@pytest.mark.quick
 def test_one_program_per_kind_of_arguments(machine):
     f = ts.jit(lambda x: x + 1)
     for x in (X, X * 2, ts.array(X)):
@@ -357,6 +358,7 @@ def test_every_damaged_byte_of_a_cache_entrys_head_is_noticed(machine):
             assert cache.load(key) is None, position
 
 
+@pytest.mark.quick
 def test_arrays_are_placed_once_and_numpy_arguments_never(machine):
     f = ts.jit(lambda w, x: w + x)
     w = ts.array(X)
@@ -373,6 +375,7 @@ def test_changed_numpy_arguments_are_seen(machine):
     np.testing.assert_array_equal(f(x.T.copy().T), x + 1)
 
 
+@pytest.mark.quick
 def test_scalars_trees_and_named_arguments(machine):
     f = ts.jit(lambda p, *, scale: {"y": p["w"] * scale, "n": None})
     result = f({"w": X}, scale=2.0)
@@ -391,6 +394,7 @@ def test_jitted_functions_inside_others_are_inlined(machine):
     assert machine.compiled == 1
 
 
+@pytest.mark.quick
 def test_lowered_objects_report_and_run(machine):
     lowered = ts.jit(lambda x: x + 1, mesh=ts.make_mesh({"tp": 2})).lower(
         ts.ShapeDtypeStruct((2, 3), ts.f32))

@@ -10,6 +10,8 @@ from refusals import check
 from tessera.models import Encoder
 from tessera.models.encoder import EncoderConfig, random_weights
 
+pytestmark = pytest.mark.quick
+
 X = np.arange(24, dtype=np.float32).reshape(4, 6)
 MESH = ts.make_mesh({"dp": 2, "tp": 3})
 

@@ -156,12 +156,14 @@ def _check(name: str, mesh: str, target: str) -> None:
 
 
 @needs_runtime
-@pytest.mark.parametrize("mesh", ["tp = 1", "tp = 2", "tp = 4", "dp = 2, tp = 3"])
+@pytest.mark.parametrize("mesh", ["tp = 1", "tp = 2", "tp = 4",
+                                  pytest.param("dp = 2, tp = 3", marks=pytest.mark.quick)])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_cpu_runs_equal_the_interpreter(name, mesh):
     _check(name, mesh, "cpu")
 
 
+@pytest.mark.quick
 @needs_runtime
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_emulated_runs_equal_the_interpreter(name):

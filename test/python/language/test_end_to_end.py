@@ -11,7 +11,7 @@ from tessera._src.meshes.devices import MAX_DEVICES
 from tessera._src.programs import native
 
 RNG = np.random.default_rng(11)
-MESHES = [{"tp": 1}, {"tp": 2}, {"dp": 2, "tp": 3}]
+MESHES = [{"tp": 1}, {"tp": 2}, pytest.param({"dp": 2, "tp": 3}, marks=pytest.mark.quick)]
 TOLERANCE = {"f64": 1e-12, "f32": 2e-5, "f16": 4e-3, "bf16": 3e-2}
 
 

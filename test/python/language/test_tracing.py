@@ -10,6 +10,8 @@ import pytest
 import tessera as ts
 from evaluate import run
 
+pytestmark = pytest.mark.quick
+
 RNG = np.random.default_rng(7)
 X = RNG.standard_normal((2, 3, 5)).astype(np.float32)
 Y = RNG.standard_normal((3, 5)).astype(np.float32)

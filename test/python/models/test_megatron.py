@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 SHARDING = ("--tessera-propagate-layouts", "--tessera-insert-reshards", "--canonicalize", "--cse",
             "--tessera-partition", "--canonicalize", "--cse", "--dist-simplify-collectives")
 COLLECTIVES = ("all_reduce", "all_gather", "all_slice", "reduce_scatter", "all_to_all", "permute")

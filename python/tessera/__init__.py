@@ -12,6 +12,8 @@
 
 from tessera import models, nn, random, tree
 from tessera._src.arrays.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
+from tessera._src.control_flow.branches import cond, switch
+from tessera._src.control_flow.loops import fori_loop, map, scan, while_loop
 from tessera._src.core.dtypes import (
     bf16,
     bfloat16,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Nested dicts, lists, tuples, NamedTuples and registered dataclasses of arrays."""
 
+from tessera._src.control_flow.stacking import stack, unstack
 from tessera._src.core.tree import TreeDef, flatten, map, paths, register_dataclass, unflatten
 
-__all__ = ["TreeDef", "flatten", "map", "paths", "register_dataclass", "unflatten"]
+__all__ = ["TreeDef", "flatten", "map", "paths", "register_dataclass", "stack", "unflatten", "unstack"]

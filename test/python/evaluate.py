@@ -154,22 +154,81 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
     raise NotImplementedError(op)
 
 
-def evaluate(text, inputs):
-    """The results of @main on whole tensors."""
-    values = {f"%arg{i}": np.asarray(value) for i, value in enumerate(inputs)}
-    for line in text.splitlines():
-        found = _OP.match(line)
-        if found:
+_NAMES = re.compile(r"%(?:arg)?\d+(?:#\d+)?")
+_CONTROL = re.compile(r"^\s*(?:(%\d+)(?::\d+)? = )?tessera\.(scan|while|cond) (.*)\{$")
+
+
+def _region(lines):
+    """Arguments, body and yielded values of the region that `lines` go on with."""
+    arguments, body, depth = [], [], 0
+    for line in lines:
+        text = line.strip()
+        if text.startswith("}") and not depth:
+            return arguments, body, line
+        depth += text.endswith("{") - text.startswith("}")
+        if text.startswith("^bb0(") and not depth:
+            arguments = [found for found in re.findall(r"(%\d+): ", text)]
+        else:
+            body.append(line)
+    raise AssertionError("a region without an end")
+
+
+def _called(region, given, outer):
+    """What a region yields for its arguments, where the values `outer` are in scope."""
+    arguments, body, _ = region
+    assert len(arguments) == len(given)
+    return _evaluate(body, {**outer, **dict(zip(arguments, given))})
+
+
+def _control(op, head, regions, values):
+    """The results of an op with regions."""
+    names = head.split(" : ")[0]
+    if op == "cond":
+        at = values[_NAMES.findall(names)[0]]
+        return _called(regions[int(np.clip(at, 0, len(regions) - 1))], [], values)
+    carried = [values[v] for v in _NAMES.findall(names.split(") over (")[0])]
+    if op == "while":
+        while _called(regions[0], carried, values)[0]:
+            carried = _called(regions[1], carried, values)
+        return carried
+    sequences = [values[v] for v in _NAMES.findall(names.split(") over (")[1])]
+    length, rows = int(re.search(r"length (\d+)", names)[1]), {}
+    for i in reversed(range(length)) if names.endswith("reverse") else range(length):
+        out = _called(regions[0], [np.int32(i), *carried, *[s[i] for s in sequences]], values)
+        carried, rows[i] = out[: len(carried)], out[len(carried) :]
+    return carried + [np.stack(row) for row in zip(*[rows[i] for i in sorted(rows)])]
+
+
+def _evaluate(lines, values):
+    """What the lines return or yield."""
+    lines = iter(lines)
+    for line in lines:
+        control = _CONTROL.match(line)
+        found = None if control else _OP.match(line)
+        if control:
+            regions = [_region(lines)]
+            while regions[-1][2].endswith("{"):
+                regions.append(_region(lines))
+            results = _control(control[2], control[3], regions, values)
+            names = [control[1]] if len(results) == 1 else [f"{control[1]}#{i}" for i in range(len(results))]
+            values.update(zip(names, results))
+        elif found:
             name, op, rest = found.groups()
             shape, dtype = _type(rest)
-            operands = [values[v] for v in re.findall(r"%(?:arg)?\d+", rest)]
+            operands = [values[v] for v in _NAMES.findall(rest)]
             with np.errstate(all="ignore"):
                 result = np.asarray(_apply(op, rest, operands, shape, dtype))
             assert result.shape == shape, f"{line}: evaluates to {result.shape}"
             values[name] = result.astype(dtype)
-        elif line.strip().startswith("return"):
-            return [values[v] for v in re.findall(r"%(?:arg)?\d+", line)]
+        elif line.strip().startswith(("return", "tessera.yield")):
+            return [values[v] for v in _NAMES.findall(line.partition(" : ")[0])]
     raise AssertionError("no return")
+
+
+def evaluate(text, inputs):
+    """The results of @main on whole tensors."""
+    values = {f"%arg{i}": np.asarray(value) for i, value in enumerate(inputs)}
+    return _evaluate(text.splitlines(), values)
 
 
 def run(lowered, *args):
@@ -177,3 +236,11 @@ def run(lowered, *args):
     import tessera as ts
 
     return evaluate(lowered.program.text, ts.tree.flatten((args, {}))[0])[0]
+
+
+def results(function, *args):
+    """The results of a function of arrays, by NumPy, in its structure."""
+    import tessera as ts
+
+    program = ts.jit(function).lower(*args).program
+    return ts.tree.unflatten(program.result_tree, evaluate(program.text, ts.tree.flatten((args, {}))[0]))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from tessera._src.core.errors import TraceError
@@ -143,13 +144,21 @@ def paths(treedef: TreeDef, prefix: str = "") -> list[str]:
     return result
 
 
-def describe(treedef: TreeDef) -> str:
-    """A structure in words for messages: "{'a': array, 'b': (array, None)}"; long ones are cut."""
+def describe(treedef: TreeDef, leaves: Iterable[str] | None = None) -> str:
+    """A structure in words for messages: "{'a': array, 'b': (array, None)}"; long ones are cut.
+
+    Args:
+        leaves: what stands for each leaf, instead of "array".
+    """
+    return _describe(treedef, itertools.repeat("array") if leaves is None else iter(leaves))
+
+
+def _describe(treedef: TreeDef, leaves: Iterator[str]) -> str:
     if treedef.kind is _LEAF:
-        return "array"
+        return next(leaves)
     if treedef.kind is type(None):
         return "None"
-    parts = [describe(child) for child in treedef.children]
+    parts = [_describe(child, leaves) for child in treedef.children]
     if treedef.kind is list or treedef.kind is tuple:
         form = "[{}]" if treedef.kind is list else "({},)" if len(parts) == 1 else "({})"
     elif issubclass(treedef.kind, dict):
@@ -164,6 +173,19 @@ def describe(treedef: TreeDef) -> str:
 
 
 _DESCRIBED = 8
+
+
+def first_difference(one: TreeDef, other: TreeDef, prefix: str = "") -> str | None:
+    """The path of the first place where two structures differ; None if they are equal."""
+    if one == other:
+        return None
+    if one.kind is not other.kind or one.keys != other.keys:
+        return prefix
+    for key, a, b in zip(one.keys, one.children, other.children):
+        found = first_difference(a, b, f"{prefix}.{key}" if prefix else str(key))
+        if found is not None:
+            return found
+    return prefix
 
 
 def describe_call(treedef: TreeDef) -> str:

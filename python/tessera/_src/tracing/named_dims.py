@@ -27,7 +27,11 @@ def dims_of(value: Tracer) -> Names:
 
 
 def like(value: Tracer, *operands: Tracer) -> Tracer:
-    """The new `value` with the names of operands of its shape; where they differ, with none."""
+    """The new `value` with the names of operands of its shape; where they differ, with none.
+
+    It is weak if all operands are.
+    """
+    value.is_weak = all([operand.is_weak for operand in operands])
     if len(operands) == 1 or not operands[1]._dims:
         value._dims = operands[0]._dims
         return value

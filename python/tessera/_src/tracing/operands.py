@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.core import dtypes
+from tessera._src.core import dtypes, source
 from tessera._src.core.errors import ShapeError, TraceError
 from tessera._src.tracing import program_text
 from tessera._src.tracing.named_dims import describe, dims_of, size_of, with_names
@@ -46,6 +46,13 @@ NO_ELEMENTS_HINT = ("begin with the first block instead of nothing, or keep a fi
 
 
 def _leaked(value: Tracer) -> TraceError:
+    if value.block.title:
+        made = value.block.place_of(value.value)
+        return TraceError(
+            "TS1011", f"a value of {value.block.title} is used outside of it", got=repr(value),
+            notes=[f"it is computed at {source.shown_paths(made)}"] if made else
+                  ["it is an argument of the body"],
+            hint="return it from the body: as a carried value, or stacked over all iterations")
     return TraceError(
         "TS1011",
         "a traced value is used outside of the call that traced it",
@@ -54,14 +61,19 @@ def _leaked(value: Tracer) -> TraceError:
     )
 
 
+def check_in_scope(value: Tracer, program: program_text.ProgramText) -> None:
+    """Raises for a value of another function, or of a body of control flow that has ended."""
+    if value.program is not program or not value.block.is_open:
+        raise _leaked(value)
+
+
 def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tracer] = ()) -> Tracer:
     """Adds an op; `text` ends before the result type, which is appended."""
     if operands and not program_text.is_tracing():
         raise _leaked(operands[0])
     owner = program_text.current()
     for operand in operands:
-        if operand.program is not owner:
-            raise _leaked(operand)
+        check_in_scope(operand, owner)
     shape = tuple(shape)
     if 0 in shape:
         raise ShapeError("TS3020", "a value without elements arises", got=shape,
@@ -90,12 +102,12 @@ def constant(value: np.ndarray, shape: Sequence[int] | None = None) -> Tracer:
     shape = tuple(value.shape if shape is None else shape)
     body = program_text.dense_text(value)
     key = (body, shape, value.dtype)
-    known = owner._constants.get(key)
+    known = owner.block.constant(key)
     if known is None:
         dims = "".join(f"{d}x" for d in shape)
         tensor = f"tensor<{dims}{dtypes.MLIR_NAMES[value.dtype]}>"
         known = emit(f"tessera.constant {body} : {tensor} : ", shape, value.dtype)
-        owner._constants[key] = known
+        owner.block.constants[key] = known
     return known
 
 
@@ -192,6 +204,7 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
     if isinstance(value, Tracer):
         if not program_text.is_tracing():
             raise _leaked(value)
+        check_in_scope(value, program_text.current())
         return value
     if is_scalar(value):
         dtype = weak_scalar_dtype(value, beside)
@@ -321,12 +334,30 @@ def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
 def promote_operands(values: Sequence[Any]) -> list[Tracer]:
     """Operands in one dtype and one shape: what NumPy does silently, as explicit ops."""
     values = [v if is_scalar(v) else lift(v) for v in values]
-    strong = None
+    weak = [value for value in values if is_scalar(value) or value.is_weak]
+    common = None
     for value in values:
-        if not is_scalar(value):
-            strong = value.dtype if strong is None else dtypes.promote(strong, value.dtype)
-    for value in values:
-        if is_scalar(value):
-            strong = dtypes.weak_dtype(value, strong)
+        if not (is_scalar(value) or value.is_weak):
+            common = value.dtype if common is None else dtypes.promote(common, value.dtype)
+    all_weak = common is None
+    for value in weak:
+        common = dtypes.weak_dtype(value if is_scalar(value) else number_like(value), common)
     shape = broadcast_values([v for v in values if not is_scalar(v)])
-    return [broadcast(convert(lift(v, strong, shape), strong), shape) for v in values]
+    results = [broadcast(convert(lift(v, common, shape), common), shape) for v in values]
+    if all_weak and any(isinstance(value, Tracer) for value in weak):
+        return [as_weak(r) for r in results]
+    return results
+
+
+def number_like(value: Tracer) -> bool | int | float:
+    """A Python number of the kind that a weak value is of."""
+    return False if value.dtype == dtypes.bool_ else 0 if dtypes.is_int(value.dtype) else 0.0
+
+
+def as_weak(value: Tracer) -> Tracer:
+    """The value as one that takes the type of tensors beside it."""
+    if value.is_weak:
+        return value
+    result = Tracer(value.program, value.value, value.type, value.shape, value.dtype)
+    result.block, result.is_weak = value.block, True
+    return with_names(result, value._dims, value._name)

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,16 +81,55 @@ def location_text(place: source.Location | None) -> str:
     return f"loc({quoted(place.file)}:{place.line}:{place.column})"
 
 
+class Block:
+    """The ops of one region: of the function, or of a body of control flow nested in it.
+
+    Values of a block are in scope while it is open, also in blocks nested in it.
+    """
+
+    __slots__ = ("parent", "title", "indent", "lines", "arguments", "constants", "is_open")
+
+    def __init__(self, parent: Block | None = None, title: str = ""):
+        self.parent, self.title = parent, title  # What it is in messages: "the body of ts.scan".
+        self.indent: str = "    " if parent is None else parent.indent + "  "
+        self.lines: list[str] = []
+        self.arguments: list[str] = []
+        self.constants: dict[tuple, Any] = {}
+        self.is_open = True
+
+    def place_of(self, value: str) -> str | None:
+        """Where the user computes a value of this block, as "file:line"; None for an argument."""
+        head = value.partition("#")[0]
+        starts = tuple(f"{self.indent}{head}{rest}" for rest in (" = ", ":"))
+        at = next((i for i, line in enumerate(self.lines) if line.startswith(starts)), None)
+        if at is None:
+            return None
+        line = self.lines[at]
+        if line.endswith("{"):  # The place of an op with regions stands at its end.
+            line = next(end for end in self.lines[at:] if end.startswith(self.indent + "} loc("))
+        found = re.search(r'loc\("((?:[^"\\]|\\.)*)":(\d+):\d+\)$', line)
+        return f"{found[1]}:{found[2]}" if found else None
+
+    def constant(self, key: tuple) -> Any:
+        """A constant that this block or one around it holds; else None."""
+        block: Block | None = self
+        while block is not None:
+            found = block.constants.get(key)
+            if found is not None:
+                return found
+            block = block.parent
+        return None
+
+
 class ProgramText:
     """Collects one function's ops; values are numbered."""
 
     def __init__(self, mesh: Mesh):
         self.mesh = mesh
-        self.lines: list[str] = []
+        self.block = Block()  # Where ops are added now.
         self.arguments: list[str] = []
         self.count = 0
         self._types: dict[tuple, str] = {}
-        self._constants: dict[tuple, Any] = {}
         self._locations: dict[source.Location | None, str] = {}
 
     def type_of(self, shape: tuple[int, ...], dtype: np.dtype) -> str:
@@ -120,10 +160,50 @@ class ProgramText:
 
     def emit(self, text: str) -> str:
         """Adds `%n = <text>` at the user's place and returns %n."""
-        value = f"%{self.count}"
-        self.count += 1
-        self.lines.append(f"    {value} = {text} {self.location_text()}")
+        value = self.new_name()
+        block = self.block
+        block.lines.append(f"{block.indent}{value} = {text} {self.location_text()}")
         return value
+
+    def new_name(self) -> str:
+        """The name of a new value."""
+        self.count += 1
+        return f"%{self.count - 1}"
+
+    @contextlib.contextmanager
+    def nested(self, title: str) -> Iterator[Block]:
+        """A new block, to which ops are added inside the `with`; emit_nested makes it a region."""
+        with self.resumed(Block(self.block, title)) as block:
+            yield block
+
+    @contextlib.contextmanager
+    def resumed(self, block: Block) -> Iterator[Block]:
+        """A block to which ops are added inside the `with`, after those it has."""
+        outer, self.block, block.is_open = self.block, block, True
+        try:
+            yield block
+        finally:
+            block.is_open = False
+            self.block = outer
+
+    def emit_nested(self, text: str, regions: Sequence[tuple[str, Block]], count: int) -> list[str]:
+        """Adds an op with regions; returns the names of its `count` results.
+
+        Args:
+            text: the op up to its first region.
+            regions: each region's block, after the text that stands before its brace.
+        """
+        block, name = self.block, self.new_name()
+        results = {0: "", 1: f"{name} = "}.get(count, f"{name}:{count} = ")
+        line = block.indent + results + text
+        for before, region in regions:
+            block.lines.append(f"{line}{before}{{")
+            if region.arguments:
+                block.lines.append(f"{block.indent}^bb0({', '.join(region.arguments)}):")
+            block.lines += region.lines
+            line = block.indent + "}"
+        block.lines.append(f"{line} {self.location_text()}")
+        return [name] if count == 1 else [f"{name}#{i}" for i in range(count)]
 
     def module(self, results: list[str], types: list[str],
                location: source.Location | None) -> str:
@@ -137,7 +217,7 @@ class ProgramText:
                 f"  dist.mesh @mesh {self.mesh.mlir()}",
                 f"  func.func @main({signature})",
                 f"      -> ({', '.join(types)}) {{",
-                *self.lines,
+                *self.block.lines,
                 f"    {returned}",
                 "  }",
                 "}",

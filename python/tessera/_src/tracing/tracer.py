@@ -20,12 +20,14 @@ class Tracer:
     Behaves like a NumPy array; its operators are set by tessera._src.operators.
     """
 
-    __slots__ = ("program", "value", "type", "shape", "dtype", "_name", "_dims")
+    __slots__ = ("program", "block", "value", "type", "shape", "dtype", "is_weak", "_name", "_dims")
 
     def __init__(self, owner: program_text.ProgramText, value: str, type_text: str, shape: tuple[int, ...],
                  dtype: np.dtype):
-        self.program, self.value, self.type = owner, value, type_text
+        self.program, self.block, self.value, self.type = owner, owner.block, value, type_text
         self.shape, self.dtype = shape, dtype
+        # Whether it is made of Python numbers alone: beside tensors it takes their type, as these do.
+        self.is_weak = False
         self._name, self._dims = None, ()  # See named_dims.
 
     @property

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Bodies of control flow: functions traced into regions, and the values that leave them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessera._src.core import dtypes, source, tree
+from tessera._src.core.errors import TraceError
+from tessera._src.functions.jit import jit
+from tessera._src.meshes.mesh import NamedSharding
+from tessera._src.tracing.operands import as_weak, convert, is_scalar, lift, number_like
+from tessera._src.tracing.program_text import Block, ProgramText, current
+from tessera._src.tracing.tracer import Tracer
+
+
+@dataclass(frozen=True)
+class Values:
+    """The leaves of a tree as traced values; those of Python numbers are weak."""
+
+    leaves: list[Tracer]
+    structure: tree.TreeDef
+
+    @property
+    def tree(self) -> Any:
+        """The tree itself."""
+        return tree.unflatten(self.structure, self.leaves)
+
+    def __str__(self) -> str:
+        return tree.describe(self.structure, map(_type_of, self.leaves))
+
+
+def _type_of(value: Tracer) -> str:
+    return f"{dtypes.name_of(value.dtype)}{list(value.shape)}"
+
+
+def lifted(value: Any, what: str) -> Values:
+    """A tree of traced values, arrays and numbers as values of the program."""
+    leaves, structure = tree.flatten(value)
+    result = []
+    for leaf, path in zip(leaves, tree.paths(structure)):
+        if isinstance(leaf, Tracer) or hasattr(leaf, "__array__"):
+            result.append(lift(leaf))
+        elif is_scalar(leaf):
+            result.append(as_weak(lift(leaf)))
+        else:
+            where = f" at '{path}'" if path else ""
+            raise TraceError("TS1023", f"{what}{where} is a {type(leaf).__name__}, not an array",
+                             choices=["traced values", "arrays", "numbers", "trees of them", "None"])
+    return Values(result, structure)
+
+
+def place_of(function: Callable) -> str:
+    """A function in messages: its name and where it is defined."""
+    name = getattr(function, "__name__", type(function).__name__)
+    place = source.function_location(function)
+    return f"{name} at {source.shown_paths(f'{place.file}:{place.line}')}" if place else name
+
+
+def title_of(what: str) -> str:
+    """A body in messages: "the body of ts.scan at model.py:12"."""
+    place = source.caller_location()
+    return f"{what} at {source.shown_paths(f'{place.file}:{place.line}')}" if place else what
+
+
+def check_callable(what: str, role: str, function: Any) -> None:
+    """Raises unless a body is a function."""
+    if not callable(function):
+        raise TraceError("TS1035", f"{role} of {what} is a {type(function).__name__}, not a function",
+                         got=repr(function)[:80])
+
+
+def add_argument(program: ProgramText, block: Block, shape: tuple[int, ...], dtype: np.dtype) -> Tracer:
+    """A new argument of the block to which ops are added now."""
+    name, type_text = program.new_name(), program.type_of(shape, dtype)
+    block.arguments.append(f"{name}: {type_text} {program.location_text()}")
+    return Tracer(program, name, type_text, shape, dtype)
+
+
+def end_block(program: ProgramText, block: Block, values: Sequence[Tracer]) -> None:
+    """Ends the block to which ops are added now: it yields the values."""
+    given = ""
+    if values:
+        given = f" {', '.join(v.value for v in values)} : {', '.join(v.type for v in values)}"
+    block.lines.append(f"{block.indent}tessera.yield{given} {program.location_text()}")
+
+
+def emit_control(text: str, regions: Sequence[tuple[str, Block]],
+                 results: Sequence[tuple[tuple[int, ...], np.dtype]]) -> list[Tracer]:
+    """Adds an op with regions; `text` ends before the list of result types, which is appended."""
+    program = current()
+    types = [program.type_of(shape, dtype) for shape, dtype in results]
+    names = program.emit_nested(f"{text}({', '.join(types)}) ", regions, len(types))
+    return [Tracer(program, name, type_text, shape, dtype)
+            for name, type_text, (shape, dtype) in zip(names, types, results)]
+
+
+def joined(values: Sequence[Tracer]) -> tuple[str, str]:
+    """Names and types of operands, each separated by commas."""
+    return ", ".join(v.value for v in values), ", ".join(v.type for v in values)
+
+
+def takes_type(value: Tracer, dtype: np.dtype) -> bool:
+    """Whether a weak value may become one of a type without losing its kind."""
+    return value.is_weak and dtypes.weak_dtype(number_like(value), dtype) == dtype
+
+
+def fitted(value: Tracer, dtype: np.dtype) -> Tracer:
+    """The value, in another type if it is weak and takes it."""
+    return convert(value, dtype) if value.dtype != dtype and takes_type(value, dtype) else value
+
+
+def compiled(function: Callable, body: Callable, arguments: Any) -> Any:
+    """`function` of the arguments outside of a trace: compiled and run.
+
+    Python numbers stay as they are; the mesh is that of the arrays. Messages give the place of `body`.
+    """
+    leaves, structure = tree.flatten(arguments)
+    at = [i for i, leaf in enumerate(leaves) if not is_scalar(leaf)]
+    layouts = [getattr(leaves[i], "sharding", None) for i in at]
+    mesh = next((layout.mesh for layout in layouts if isinstance(layout, NamedSharding)), None)
+
+    def call(*arrays):
+        given = list(leaves)
+        for i, array in zip(at, arrays):
+            given[i] = array
+        return function(*tree.unflatten(structure, given))
+
+    call.__signature__ = inspect.signature(call)
+    call.__wrapped__ = body
+    call.__name__ = call.__qualname__ = getattr(body, "__name__", "body")
+    return jit(call, mesh=mesh)(*[leaves[i] for i in at])
+
+

@@ -1,163 +1,154 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Whole tensors to devices and back: in place where a part is one piece of the
-// whole tensor, else by way of memory of the executable's own.
-#include "tessera-rt/BoxCopy.h"
+// Inputs and outputs of a run: placed tensors by their addresses, whole ones in
+// place where a shard is one piece of them, else by way of memory of the
+// executable's own.
 #include "tessera-rt/Executable.h"
-
-#include <algorithm>
 
 using namespace tessera;
 using namespace tessera::rt;
-
-static int64_t localBytes(const abi::Tensor &tensor) {
-  return abi::numElements(tensor.localShape) * abi::sizeOf(tensor.dtype);
-}
-
-Result<void *> Executable::stagingFor(std::vector<DeviceMemory> &memory,
-                                      const abi::Tensor &tensor, int index) {
-  memory.resize(numDevices);
-  if (!memory[index])
-    memory[index] = DeviceMemory(device, index, localBytes(tensor));
-  if (!memory[index])
-    return outOfMemory(index, localBytes(tensor), "'" + tensor.name + "'");
-  return memory[index].get();
-}
-
-/// Writes device `index`'s part of the whole tensor `data` to `to`, with zeros
-/// for padding.
-Status Executable::cut(const abi::Tensor &tensor, int index, const void *data,
-                       void *to) {
-  size_t bytes = localBytes(tensor);
-  const abi::Box &box = tensor.boxes[index];
-  std::vector<char> host;
-  void *local = to;
-  if (!device->usesHostMemory()) {
-    host.resize(bytes);
-    local = host.data();
-  }
-  if (box.valid != tensor.localShape)
-    std::fill_n(static_cast<char *>(local), bytes, 0);
-  std::vector<int64_t> origin(tensor.shape.size(), 0);
-  copyBox({local, tensor.localShape, origin}, {data, tensor.shape, box.begin},
-          box.valid, abi::sizeOf(tensor.dtype));
-  return local == to ? Status::success()
-                     : device->copyIn(index, to, local, bytes);
-}
 
 static bool isAligned(const void *data, abi::DType dtype) {
   return reinterpret_cast<uintptr_t>(data) % abi::sizeOf(dtype) == 0;
 }
 
+Result<std::unique_ptr<PlacedTensor>>
+Executable::allocateResult(const std::shared_ptr<const Placement> &placement) {
+  return PlacedTensor::allocate(placement, *results, transfers);
+}
+
+Result<PlacedTensor *>
+Executable::stagingFor(std::unique_ptr<PlacedTensor> &memory,
+                       const std::shared_ptr<const Placement> &placement) {
+  if (!memory) {
+    auto allocated = allocateResult(placement);
+    if (!allocated.ok())
+      return allocated.status();
+    memory = std::move(*allocated);
+  }
+  return memory.get();
+}
+
 Result<std::unique_ptr<PlacedTensor>> Executable::place(size_t input,
                                                         const void *data) {
   const abi::Tensor &tensor = artefact.plan.inputs[input];
-  auto placed = std::make_unique<PlacedTensor>();
-  placed->signature = signatures[input];
+  const std::shared_ptr<const Placement> &placement = inputPlacements[input];
   if (device->usesHostMemory() && tensor.localShape == tensor.shape &&
-      isAligned(data, tensor.dtype)) {
-    placed->addresses.assign(numDevices, const_cast<void *>(data));
-    return placed;
-  }
-  for (int d = 0; d < numDevices; ++d) {
-    placed->owned.emplace_back(device, d, localBytes(tensor));
-    if (!placed->owned.back())
-      return outOfMemory(d, localBytes(tensor), "'" + tensor.name + "'");
-    placed->addresses.push_back(placed->owned.back().get());
-    if (Status status = cut(tensor, d, data, placed->addresses.back());
-        !status.ok())
-      return status.in("placing '" + tensor.name + "'");
-  }
+      isAligned(data, tensor.dtype))
+    return PlacedTensor::borrow(placement, device, const_cast<void *>(data),
+                                transfers);
+  auto placed = allocateResult(placement);
+  Status status = placed.ok() ? (*placed)->cut(data) : placed.status();
+  if (!status.ok())
+    return status.in("placing '" + tensor.name + "'");
   return placed;
 }
 
-Status Executable::bindInputs(const Input *inputs) {
-  for (size_t i = 0; i < artefact.plan.inputs.size(); ++i) {
-    const abi::Tensor &tensor = artefact.plan.inputs[i];
-    const PlacedTensor *placed = inputs[i].placed;
-    if (placed && placed->signature != signatures[i])
-      return Status::error("input " + std::to_string(i) + " ('" + tensor.name +
-                           "') needs a tensor placed as " + signatures[i] +
-                           ", got " + placed->signature);
-    if (!placed && !inputs[i].data && inputBytes(i) > 0)
-      return Status::error("input " + std::to_string(i) + " ('" + tensor.name +
-                           "') has no data");
-    bool inPlace =
-        device->usesHostMemory() && isAligned(inputs[i].data, tensor.dtype);
-    for (int d = 0; d < numDevices; ++d) {
-      void *address = nullptr;
-      int64_t offset = inputParts[i][d].wholeOffset;
-      if (placed) {
-        address = placed->addresses[d];
-      } else if (inPlace && offset >= 0) {
-        address =
-            static_cast<char *>(const_cast<void *>(inputs[i].data)) + offset;
-      } else {
-        Result<void *> memory = stagingFor(inputStaging[i], tensor, d);
-        if (!memory.ok())
-          return memory.status();
-        address = *memory;
-        if (Status status = cut(tensor, d, inputs[i].data, address);
-            !status.ok())
-          return status.in("input '" + tensor.name + "'");
-      }
-      void *&bound = addresses[d][tensor.buffer];
-      addressesChanged |= bound != address;
-      bound = address;
+Result<std::unique_ptr<PlacedTensor>>
+Executable::reshard(size_t input, const PlacedTensor &from) {
+  auto placed = allocateResult(inputPlacements[input]);
+  Status status = placed.ok() ? (*placed)->reshard(from) : placed.status();
+  if (!status.ok())
+    return status.in("resharding '" + artefact.plan.inputs[input].name + "'");
+  return placed;
+}
+
+static std::string inputName(size_t index, const abi::Tensor &tensor) {
+  return "input " + std::to_string(index) + " ('" + tensor.name + "')";
+}
+
+Status Executable::checkInput(size_t index, const Input &input) const {
+  const abi::Tensor &tensor = artefact.plan.inputs[index];
+  if (!input.placed)
+    return input.data || inputBytes(index) == 0
+               ? Status::success()
+               : Status::error(inputName(index, tensor) + " has no data");
+  if (input.placed->isConsumed())
+    return Status::error(inputName(index, tensor) +
+                         " was donated to an earlier run, which has taken its "
+                         "memory");
+  if (input.placed->placement == inputPlacements[index])
+    return Status::success();
+  return Status::error(inputName(index, tensor) + " needs a tensor placed as " +
+                       inputPlacements[index]->describe() + ", got " +
+                       input.placed->placement->describe());
+}
+
+Status Executable::bindInput(size_t index, const Input &input) {
+  const abi::Tensor &tensor = artefact.plan.inputs[index];
+  if (input.placed) {
+    for (int d = 0; d < numLocal; ++d)
+      bindBuffer(d, tensor.buffer, input.placed->addresses[d]);
+    return Status::success();
+  }
+  const Placement &placement = *inputPlacements[index];
+  bool inPlace =
+      device->usesHostMemory() && isAligned(input.data, tensor.dtype);
+  for (int d = 0; d < numLocal; ++d) {
+    int64_t offset = placement.shards[d].wholeOffset;
+    if (inPlace && offset >= 0) {
+      char *data = static_cast<char *>(const_cast<void *>(input.data));
+      bindBuffer(d, tensor.buffer, data + offset);
+      continue;
     }
+    auto staging = stagingFor(inputStaging[index], inputPlacements[index]);
+    Status status =
+        staging.ok() ? (*staging)->cutShard(d, input.data) : staging.status();
+    if (!status.ok())
+      return status.in("input '" + tensor.name + "'");
+    bindBuffer(d, tensor.buffer, (*staging)->addresses[d]);
   }
   return Status::success();
 }
 
 /// The first holder of a part writes it in place where that is possible.
-Status Executable::bindOutputs(void *const *outputs) {
-  for (size_t i = 0; i < artefact.plan.outputs.size(); ++i) {
-    const abi::Tensor &tensor = artefact.plan.outputs[i];
-    bool inPlace =
-        device->usesHostMemory() && isAligned(outputs[i], tensor.dtype);
-    for (int d = 0; d < numDevices; ++d) {
-      const Part &part = outputParts[i][d];
-      void *address = nullptr;
-      if (inPlace && part.isFirst && part.wholeOffset >= 0) {
-        address = static_cast<char *>(outputs[i]) + part.wholeOffset;
-      } else {
-        Result<void *> memory = stagingFor(outputStaging[i], tensor, d);
-        if (!memory.ok())
-          return memory.status();
-        address = *memory;
-      }
-      void *&bound = addresses[d][tensor.buffer];
-      addressesChanged |= bound != address;
-      bound = address;
+Status Executable::bindOutput(size_t index, Output &output) {
+  const abi::Tensor &tensor = artefact.plan.outputs[index];
+  const std::shared_ptr<const Placement> &placement = outputPlacements[index];
+  if (!output.data) {
+    auto placed = allocateResult(placement);
+    if (!placed.ok())
+      return placed.status().in("output '" + tensor.name + "'");
+    output.placed = std::move(*placed);
+    for (int d = 0; d < numLocal; ++d)
+      bindBuffer(d, tensor.buffer, output.placed->addresses[d]);
+    return Status::success();
+  }
+  if (!placement->isComplete)
+    return Status::error("output '" + tensor.name +
+                         "' has parts in other processes; let it stay on the "
+                         "devices and read the shards of this one");
+  bool inPlace =
+      device->usesHostMemory() && isAligned(output.data, tensor.dtype);
+  for (int d = 0; d < numLocal; ++d) {
+    const Shard &shard = placement->shards[d];
+    if (inPlace && shard.isFirst && shard.wholeOffset >= 0) {
+      bindBuffer(d, tensor.buffer,
+                 static_cast<char *>(output.data) + shard.wholeOffset);
+      continue;
     }
+    auto staging = stagingFor(outputStaging[index], placement);
+    if (!staging.ok())
+      return staging.status().in("output '" + tensor.name + "'");
+    bindBuffer(d, tensor.buffer, (*staging)->addresses[d]);
   }
   return Status::success();
 }
 
-Status Executable::joinOutputs(void *const *outputs) {
-  for (size_t i = 0; i < artefact.plan.outputs.size(); ++i) {
-    const abi::Tensor &tensor = artefact.plan.outputs[i];
-    std::vector<int64_t> origin(tensor.shape.size(), 0);
-    for (int d = 0; d < numDevices; ++d) {
-      const Part &part = outputParts[i][d];
-      void *local = addresses[d][tensor.buffer];
-      bool isInPlace =
-          part.wholeOffset >= 0 &&
-          local == static_cast<char *>(outputs[i]) + part.wholeOffset;
-      if (!part.isFirst || isInPlace)
-        continue;
-      std::vector<char> host;
-      if (!device->usesHostMemory()) {
-        host.resize(localBytes(tensor));
-        if (Status status = device->copyOut(d, host.data(), local, host.size());
-            !status.ok())
-          return status.in("output '" + tensor.name + "'");
-        local = host.data();
-      }
-      const abi::Box &box = tensor.boxes[d];
-      copyBox({outputs[i], tensor.shape, box.begin},
-              {local, tensor.localShape, origin}, box.valid,
-              abi::sizeOf(tensor.dtype));
-    }
+Status Executable::joinOutput(size_t index, void *whole) {
+  const abi::Tensor &tensor = artefact.plan.outputs[index];
+  const Placement &placement = *outputPlacements[index];
+  for (int d = 0; d < numLocal; ++d) {
+    const Shard &shard = placement.shards[d];
+    void *local = addresses[d][tensor.buffer];
+    bool isInPlace = shard.wholeOffset >= 0 &&
+                     local == static_cast<char *>(whole) + shard.wholeOffset;
+    if (!shard.isFirst || isInPlace)
+      continue;
+    Status status = joinShard(placement, d, *device, local, whole);
+    if (!status.ok())
+      return status.in("output '" + tensor.name + "'");
+    transfers->joined +=
+        abi::numElements(shard.box.valid) * abi::sizeOf(tensor.dtype);
   }
   return Status::success();
 }

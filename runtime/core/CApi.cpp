@@ -1,35 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "CApiHandles.h"
 #include "tessera-rt/Describe.h"
 #include "tessera-rt/Json.h"
 #include "tessera-rt/Program.h"
-#include "tessera-rt/tessera_rt.h"
-
-#include <mutex>
 
 using namespace tessera::rt;
 
-struct TesseraRtExecutable {
-  std::mutex mutex;
-  std::unique_ptr<Executable> executable;
-  std::string description, report;
-};
-
-struct TesseraRtPlaced {
-  std::unique_ptr<PlacedTensor> tensor;
-};
-
-namespace {
-
-std::string &lastError() {
+static std::string &lastError() {
   static thread_local std::string text;
   return text;
 }
 
-/// Remembers why, for tesseraRtLastError.
-int fail(const Status &status) {
+int tessera::rt::failCall(const Status &status) {
   lastError() = status.message();
   return 1;
 }
+
+namespace {
 
 Result<ExecutableOptions> readOptions(const char *json) {
   ExecutableOptions options;
@@ -77,13 +64,13 @@ TesseraRtExecutable *tesseraRtLoad(const void *bytes, size_t size,
                                    const char *optionsJson) {
   Result<ExecutableOptions> options = readOptions(optionsJson);
   if (!options.ok())
-    return fail(options.status()), nullptr;
+    return failCall(options.status()), nullptr;
   auto artefact = loadArtefact(bytes, size);
   if (!artefact.ok())
-    return fail(artefact.status()), nullptr;
+    return failCall(artefact.status()), nullptr;
   auto executable = Executable::create(std::move(*artefact), *options);
   if (!executable.ok())
-    return fail(executable.status()), nullptr;
+    return failCall(executable.status()), nullptr;
   auto *handle = new TesseraRtExecutable();
   handle->executable = std::move(*executable);
   handle->description = describeExecutable(*handle->executable);
@@ -96,54 +83,175 @@ const char *tesseraRtDescribe(const TesseraRtExecutable *executable) {
   return executable->description.c_str();
 }
 
+/// The caller holds the executable's lock.
+static Status checkIndex(const Executable &program, int64_t index) {
+  auto count = static_cast<int64_t>(program.plan().inputs.size());
+  if (index >= 0 && index < count)
+    return Status::success();
+  return Status::error("the program has " + std::to_string(count) +
+                       " inputs, there is no input " + std::to_string(index));
+}
+
+/// A handle for a tensor that an executable has made.
+static TesseraRtPlaced *wrap(const TesseraRtExecutable &executable,
+                             std::unique_ptr<PlacedTensor> tensor) {
+  bool isShared = executable.executable->getDevice().usesHostMemory();
+  return new TesseraRtPlaced(std::move(tensor),
+                             isShared ? nullptr : executable.mutex);
+}
+
 TesseraRtPlaced *tesseraRtPlace(TesseraRtExecutable *executable, int64_t index,
                                 const void *data, size_t size) {
-  std::lock_guard<std::mutex> lock(executable->mutex);
+  std::lock_guard<std::mutex> lock(*executable->mutex);
   Executable &program = *executable->executable;
-  auto count = static_cast<int64_t>(program.plan().inputs.size());
-  if (index < 0 || index >= count)
-    return fail(Status::error("the program has " + std::to_string(count) +
-                              " inputs, there is no input " +
-                              std::to_string(index))),
-           nullptr;
+  if (Status status = checkIndex(program, index); !status.ok())
+    return failCall(status), nullptr;
   if (static_cast<int64_t>(size) != program.inputBytes(index))
-    return fail(Status::error("input " + std::to_string(index) + " ('" +
-                              program.plan().inputs[index].name + "') has " +
-                              std::to_string(program.inputBytes(index)) +
-                              " bytes, got " + std::to_string(size))),
+    return failCall(Status::error("input " + std::to_string(index) + " ('" +
+                                  program.plan().inputs[index].name +
+                                  "') has " +
+                                  std::to_string(program.inputBytes(index)) +
+                                  " bytes, got " + std::to_string(size))),
            nullptr;
   auto tensor = program.place(index, data);
   if (!tensor.ok())
-    return fail(tensor.status()), nullptr;
-  return new TesseraRtPlaced{std::move(*tensor)};
+    return failCall(tensor.status()), nullptr;
+  return wrap(*executable, std::move(*tensor));
 }
 
-void tesseraRtReleasePlaced(TesseraRtPlaced *placed) { delete placed; }
+TesseraRtPlaced *tesseraRtReshard(TesseraRtExecutable *executable,
+                                  int64_t index,
+                                  const TesseraRtPlaced *placed) {
+  std::lock_guard<std::mutex> lock(*executable->mutex);
+  Executable &program = *executable->executable;
+  if (Status status = checkIndex(program, index); !status.ok())
+    return failCall(status), nullptr;
+  TesseraRtPlaced::Tensor from = placed->get();
+  if (!from)
+    return failCall(Status::error("the tensor was donated to a run")), nullptr;
+  auto tensor = program.reshard(index, *from);
+  if (!tensor.ok())
+    return failCall(tensor.status()), nullptr;
+  return wrap(*executable, std::move(*tensor));
+}
 
-int tesseraRtRun(TesseraRtExecutable *executable, const TesseraRtInput *inputs,
-                 int64_t inputCount, void *const *outputs,
-                 int64_t outputCount) {
-  std::lock_guard<std::mutex> lock(executable->mutex);
+namespace {
+
+/// The inputs of a run, held while it lasts.
+class HeldInputs {
+public:
+  HeldInputs(const TesseraRtInput *given, const uint8_t *donated, int64_t count)
+      : given(given), donated(donated), bound(count), held(count) {}
+
+  Status take();
+  /// After a failure: what was not consumed goes back to where it came from.
+  void giveBack();
+  const Executable::Input *data() const { return bound.data(); }
+
+private:
+  bool isDonated(size_t i) const { return donated && donated[i]; }
+
+  const TesseraRtInput *given;
+  const uint8_t *donated;
+  std::vector<Executable::Input> bound;
+  std::vector<TesseraRtPlaced::Tensor> held;
+};
+
+} // namespace
+
+Status HeldInputs::take() {
+  // First those that are only read, so that one that is donated as well is seen
+  // to be in use.
+  for (bool wantsDonated : {false, true})
+    for (size_t i = 0; i < bound.size(); ++i) {
+      bound[i].data = given[i].data;
+      TesseraRtPlaced *placed = given[i].placed;
+      if (!placed || isDonated(i) != wantsDonated)
+        continue;
+      held[i] = wantsDonated ? placed->take() : placed->get();
+      if (!held[i]) {
+        giveBack();
+        return Status::error("input " + std::to_string(i) +
+                             " was donated to another run, or twice to this "
+                             "one");
+      }
+      bound[i].placed = held[i].get();
+      bound[i].donated = wantsDonated && held[i].use_count() == 1;
+    }
+  return Status::success();
+}
+
+void HeldInputs::giveBack() {
+  for (size_t i = 0; i < bound.size(); ++i)
+    if (held[i] && isDonated(i) && !held[i]->isConsumed())
+      given[i].placed->giveBack(std::move(held[i]));
+}
+
+/// The caller holds the executable's lock.
+static Status runProgram(TesseraRtExecutable *executable,
+                         const TesseraRtInput *inputs, const uint8_t *donated,
+                         int64_t inputCount,
+                         std::vector<Executable::Output> &outputs) {
   Executable &program = *executable->executable;
   const tessera::abi::Plan &plan = program.plan();
   if (Status status = checkCount("inputs", plan.inputs.size(), inputCount);
       !status.ok())
-    return fail(status);
-  if (Status status = checkCount("outputs", plan.outputs.size(), outputCount);
+    return status;
+  if (Status status =
+          checkCount("outputs", plan.outputs.size(), outputs.size());
       !status.ok())
-    return fail(status);
-  std::vector<Executable::Input> bound(inputCount);
-  for (int64_t i = 0; i < inputCount; ++i) {
-    bound[i].data = inputs[i].data;
-    if (inputs[i].placed)
-      bound[i].placed = inputs[i].placed->tensor.get();
-  }
-  Status status = program.run(bound.data(), outputs);
-  return status.ok() ? 0 : fail(status);
+    return status;
+  HeldInputs held(inputs, donated, inputCount);
+  if (Status status = held.take(); !status.ok())
+    return status;
+  Status status = program.run(held.data(), outputs.data());
+  if (!status.ok())
+    held.giveBack();
+  return status;
+}
+
+int tesseraRtRun(TesseraRtExecutable *executable, const TesseraRtInput *inputs,
+                 int64_t inputCount, void *const *outputs,
+                 int64_t outputCount) {
+  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::vector<Executable::Output> wanted(outputCount);
+  for (int64_t i = 0; i < outputCount; ++i)
+    wanted[i].data = outputs[i];
+  Status status = runProgram(executable, inputs, nullptr, inputCount, wanted);
+  return status.ok() ? 0 : failCall(status);
+}
+
+int tesseraRtExecute(TesseraRtExecutable *executable,
+                     const TesseraRtInput *inputs, const uint8_t *donated,
+                     int64_t inputCount, TesseraRtPlaced **results,
+                     int64_t resultCount) {
+  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::vector<Executable::Output> outputs(resultCount);
+  Status status = runProgram(executable, inputs, donated, inputCount, outputs);
+  if (!status.ok())
+    return failCall(status);
+  for (int64_t i = 0; i < resultCount; ++i)
+    results[i] = wrap(*executable, std::move(outputs[i].placed));
+  return 0;
+}
+
+TesseraRtTransfers tesseraRtTransfers(const TesseraRtExecutable *executable) {
+  const TransferCounts &counts = executable->executable->transferCounts();
+  return {counts.cut, counts.joined, counts.resharded};
+}
+
+const void *tesseraRtInputPlacement(const TesseraRtExecutable *executable,
+                                    int64_t index) {
+  return executable->executable->inputPlacement(index).get();
+}
+
+const void *tesseraRtOutputPlacement(const TesseraRtExecutable *executable,
+                                     int64_t index) {
+  return executable->executable->outputPlacement(index).get();
 }
 
 const char *tesseraRtRunReport(TesseraRtExecutable *executable) {
-  std::lock_guard<std::mutex> lock(executable->mutex);
+  std::lock_guard<std::mutex> lock(*executable->mutex);
   executable->report = describeRun(*executable->executable);
   return executable->report.c_str();
 }

@@ -79,7 +79,9 @@ std::string tessera::rt::describeRun(const Executable &executable) {
       "{\"ns\": " + std::to_string(report.nanoseconds) +
       ", \"launches\": " + std::to_string(report.launches) +
       ", \"collectives\": " + std::to_string(report.collectives) +
-      ", \"bytesSent\": " + std::to_string(report.bytesSent);
+      ", \"bytesSent\": " + std::to_string(report.bytesSent) +
+      ", \"bytesCut\": " + std::to_string(report.bytesCut) +
+      ", \"bytesJoined\": " + std::to_string(report.bytesJoined);
   if (!report.stepNanoseconds.empty()) {
     size_t index = 0;
     text += ", \"steps\": " + list(report.stepNanoseconds, [&](int64_t ns) {

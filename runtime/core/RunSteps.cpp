@@ -19,48 +19,87 @@ int64_t now() {
 
 } // namespace
 
-/// Resolves every step's buffers to addresses, so that running a step looks
-/// nothing up.
-void Executable::bindSteps() {
+void Executable::prepareSteps() {
   const abi::Plan &plan = artefact.plan;
+  size_t buffers = plan.buffers.size();
+  addresses.assign(numLocal, std::vector<void *>(buffers, nullptr));
   steps.resize(plan.steps.size());
+  firstUse.assign(buffers + 1, 0);
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const Step &step = plan.steps[i];
     BoundStep &bound = steps[i];
-    bound.args.resize(numDevices);
-    bound.argsOfDevice.resize(numDevices);
-    bound.bytes.clear();
-    for (int32_t buffer : step.buffers)
+    size_t count = step.buffers.size();
+    bound.isCollective = step.isCollective();
+    bound.args.resize(count * numLocal);
+    for (int d = 0; d < numLocal; ++d)
+      bound.argsOfDevice.push_back(bound.args.data() + d * count);
+    for (int32_t buffer : step.buffers) {
       bound.bytes.push_back(plan.buffers[buffer].bytes);
-    for (int d = 0; d < numDevices; ++d) {
-      bound.args[d].clear();
-      for (int32_t buffer : step.buffers)
-        bound.args[d].push_back(addresses[d][buffer]);
-      bound.argsOfDevice[d] = bound.args[d].data();
-    }
-    if (!step.isCollective())
-      continue;
-    bound.collectiveInputs.resize(numDevices);
-    bound.collectiveOutputs.resize(numDevices);
-    for (int d = 0; d < numDevices; ++d) {
-      bound.collectiveInputs[d] = bound.args[d][0];
-      bound.collectiveOutputs[d] = bound.args[d][1];
+      ++firstUse[buffer + 1];
     }
   }
-  addressesChanged = false;
+  for (size_t b = 0; b < buffers; ++b)
+    firstUse[b + 1] += firstUse[b];
+  uses.resize(firstUse[buffers]);
+  std::vector<size_t> next(firstUse.begin(), firstUse.end() - 1);
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    for (size_t a = 0; a < plan.steps[i].buffers.size(); ++a)
+      uses[next[plan.steps[i].buffers[a]]++] = {static_cast<int32_t>(i),
+                                                static_cast<int32_t>(a)};
+}
+
+void *&Executable::argument(BoundStep &step, int device,
+                            int32_t position) const {
+  return step.isCollective ? step.args[position * numLocal + device]
+                           : step.args[device * step.bytes.size() + position];
+}
+
+void Executable::bindBuffer(int device, int32_t buffer, void *address) {
+  void *&bound = addresses[device][buffer];
+  if (bound == address)
+    return;
+  bound = address;
+  for (size_t i = firstUse[buffer]; i < firstUse[buffer + 1]; ++i)
+    argument(steps[uses[i].step], device, uses[i].position) = address;
+}
+
+Status Executable::run(const Input *inputs, Output *outputs) {
+  int64_t begin = now();
+  int64_t cutBefore = transfers->cut, joinedBefore = transfers->joined;
+  lastReport = RunReport();
+  const abi::Plan &plan = artefact.plan;
+  for (size_t i = 0; i < plan.inputs.size(); ++i)
+    if (Status status = checkInput(i, inputs[i]); !status.ok())
+      return status;
+  for (size_t i = 0; i < plan.inputs.size(); ++i)
+    if (Status status = bindInput(i, inputs[i]); !status.ok())
+      return status;
+  for (size_t i = 0; i < plan.outputs.size(); ++i)
+    if (Status status = bindOutput(i, outputs[i]); !status.ok())
+      return status;
+
+  Status status = runSteps();
+  for (size_t i = 0; i < plan.outputs.size() && status.ok(); ++i)
+    if (outputs[i].data)
+      status = joinOutput(i, outputs[i].data);
+  for (size_t i = 0; i < plan.inputs.size(); ++i)
+    if (inputs[i].donated && inputs[i].placed)
+      inputs[i].placed->release();
+  lastReport.nanoseconds = now() - begin;
+  lastReport.bytesCut = transfers->cut - cutBefore;
+  lastReport.bytesJoined = transfers->joined - joinedBefore;
+  return status;
 }
 
 Status Executable::run(const Input *inputs, void *const *outputs) {
-  int64_t begin = now();
-  lastReport = RunReport();
-  device->takeTraffic(); // That of a run that failed.
-  if (Status status = bindInputs(inputs); !status.ok())
-    return status;
-  if (Status status = bindOutputs(outputs); !status.ok())
-    return status;
-  if (addressesChanged)
-    bindSteps();
+  std::vector<Output> wanted(artefact.plan.outputs.size());
+  for (size_t i = 0; i < wanted.size(); ++i)
+    wanted[i].data = outputs[i];
+  return run(inputs, wanted.data());
+}
 
+Status Executable::runSteps() {
+  device->takeTraffic(); // That of a run that failed.
   const std::vector<Step> &program = artefact.plan.steps;
   for (size_t i = 0; i < program.size(); ++i) {
     int64_t stepBegin = options.profile ? now() : 0;
@@ -74,9 +113,6 @@ Status Executable::run(const Input *inputs, void *const *outputs) {
   }
   if (Status status = device->synchronize(); !status.ok())
     return status;
-  if (Status status = joinOutputs(outputs); !status.ok())
-    return status;
-  lastReport.nanoseconds = now() - begin;
   if (options.profile)
     lastReport.traffic = device->takeTraffic();
   return Status::success();
@@ -87,59 +123,65 @@ Status Executable::runStep(const Step &step, size_t index) {
   if (step.isCollective()) {
     ++lastReport.collectives;
     lastReport.bytesSent += bytesMoved(step);
-    if (device->usesHostMemory())
-      return communicator->run(step, bound.collectiveInputs.data(),
-                               bound.collectiveOutputs.data());
-    return runStaged(step, bound);
+    if (!communicator->reaches(*device))
+      return runStaged(step, bound);
+    CollectiveBuffers buffers;
+    buffers.inputs = bound.args.data();
+    buffers.outputs = bound.args.data() + numLocal;
+    buffers.streams = streams.data();
+    return communicator->run(step, buffers);
   }
   if (step.kind == StepKind::Launch) {
-    lastReport.launches += numDevices;
+    lastReport.launches += numLocal;
     Launch launch;
     launch.kernel = step.kernel;
     launch.args = bound.argsOfDevice.data();
     launch.bytes = &bound.bytes;
     return device->launch(launch);
   }
-  for (int d = 0; d < numDevices; ++d) {
-    void *first = bound.args[d][0];
+  for (int d = 0; d < numLocal; ++d) {
+    int32_t number = communicator->localDevices()[d];
+    void *first = argument(bound, d, 0);
     Status status = Status::success();
     if (step.kind == StepKind::Copy) {
-      status = device->copy(d, bound.args[d][1], first, bound.bytes[0]);
+      status = device->copy(d, argument(bound, d, 1), first, bound.bytes[0]);
     } else if (step.kind == StepKind::Fill) {
       status = device->fill(d, first, step.pattern, bound.bytes[0]);
     } else {
-      auto value = static_cast<int32_t>(step.values[d]);
+      auto value = static_cast<int32_t>(step.values[number]);
       status = device->copyIn(d, first, &value, sizeof value);
     }
     if (!status.ok())
-      return status.in("device " + std::to_string(d));
+      return status.in("device " + std::to_string(number));
   }
   return Status::success();
 }
 
-/// A collective of devices whose memory the communicator cannot reach: by way
+/// A collective of devices whose memory the communicator does not reach: by way
 /// of the host.
 Status Executable::runStaged(const Step &step, BoundStep &bound) {
-  hostIn.resize(numDevices);
-  hostOut.resize(numDevices);
-  std::vector<const void *> inputs(numDevices);
-  std::vector<void *> outputs(numDevices);
-  for (int d = 0; d < numDevices; ++d) {
+  hostIn.resize(numLocal);
+  hostOut.resize(numLocal);
+  std::vector<const void *> inputs(numLocal);
+  std::vector<void *> outputs(numLocal);
+  for (int d = 0; d < numLocal; ++d) {
     hostIn[d].resize(bound.bytes[0]);
     hostOut[d].resize(bound.bytes[1]);
     inputs[d] = hostIn[d].data();
     outputs[d] = hostOut[d].data();
-    Status status =
-        device->copyOut(d, hostIn[d].data(), bound.args[d][0], bound.bytes[0]);
+    Status status = device->copyOut(d, hostIn[d].data(), argument(bound, d, 0),
+                                    bound.bytes[0]);
     if (!status.ok())
       return status;
   }
-  if (Status status = communicator->run(step, inputs.data(), outputs.data());
-      !status.ok())
+  CollectiveBuffers buffers;
+  buffers.inputs = inputs.data();
+  buffers.outputs = outputs.data();
+  if (Status status = communicator->run(step, buffers); !status.ok())
     return status;
-  for (int d = 0; d < numDevices; ++d) {
-    Status status =
-        device->copyIn(d, bound.args[d][1], hostOut[d].data(), bound.bytes[1]);
+  for (int d = 0; d < numLocal; ++d) {
+    Status status = device->copyIn(d, argument(bound, d, 1), hostOut[d].data(),
+                                   bound.bytes[1]);
     if (!status.ok())
       return status;
   }

@@ -29,6 +29,19 @@ struct Split {
   }
 };
 
+/// What the devices have, by their number in the mesh.
+struct Buffers {
+  const CollectiveBuffers &local;
+  const std::vector<int32_t> &indexOf;
+
+  const char *input(int32_t device) const {
+    return static_cast<const char *>(local.inputs[indexOf[device]]);
+  }
+  char *output(int32_t device) const {
+    return static_cast<char *>(local.outputs[indexOf[device]]);
+  }
+};
+
 /// One member's place in the collective.
 struct Member {
   const std::vector<int32_t> &group;
@@ -39,24 +52,35 @@ struct Member {
 class InProcessCommunicator final : public Communicator {
 public:
   explicit InProcessCommunicator(const CommunicatorOptions &options)
-      : pool(options.pool) {}
+      : pool(options.pool) {
+    for (int32_t device = 0; device < options.numDevices; ++device) {
+      local.push_back(device);
+      indexOf.push_back(device);
+    }
+  }
 
   const char *name() const override { return "inprocess"; }
+  int rank() const override { return 0; }
+  int numRanks() const override { return 1; }
+  const std::vector<int32_t> &localDevices() const override { return local; }
+  bool reaches(const Device &device) const override {
+    return device.usesHostMemory();
+  }
 
-  Status run(const Step &step, const void *const *inputs,
-             void *const *outputs) override {
+  Status run(const Step &step, const CollectiveBuffers &given) override {
+    Buffers buffers = {given, indexOf};
     switch (step.kind) {
     case StepKind::AllReduce:
-      allReduce(step, inputs, outputs);
+      allReduce(step, buffers);
       break;
     case StepKind::ReduceScatter:
-      reduceScatter(step, inputs, outputs);
+      reduceScatter(step, buffers);
       break;
     case StepKind::AllGather:
     case StepKind::AllSlice:
     case StepKind::AllToAll:
     case StepKind::Permute:
-      move(step, inputs, outputs);
+      move(step, buffers);
       break;
     default:
       return Status::error("is not a collective");
@@ -65,22 +89,21 @@ public:
   }
 
 private:
-  void allReduce(const Step &step, const void *const *inputs,
-                 void *const *outputs);
-  void reduceScatter(const Step &step, const void *const *inputs,
-                     void *const *outputs);
-  void move(const Step &step, const void *const *inputs, void *const *outputs);
-  void receive(const Step &step, Member me, const void *const *inputs,
-               void *output);
+  void allReduce(const Step &step, const Buffers &buffers);
+  void reduceScatter(const Step &step, const Buffers &buffers);
+  void move(const Step &step, const Buffers &buffers);
+  void receive(const Step &step, Member me, const Buffers &buffers);
 
   std::shared_ptr<ThreadPool> pool;
+  std::vector<int32_t> local;
+  std::vector<int32_t> indexOf; ///< Among `local`, by number in the mesh.
 };
 
 std::vector<const char *> inputsOf(const std::vector<int32_t> &group,
-                                   const void *const *inputs) {
+                                   const Buffers &buffers) {
   std::vector<const char *> pointers;
   for (int32_t device : group)
-    pointers.push_back(static_cast<const char *>(inputs[device]));
+    pointers.push_back(buffers.input(device));
   return pointers;
 }
 
@@ -89,14 +112,13 @@ std::vector<const char *> inputsOf(const std::vector<int32_t> &group,
 /// Each run of elements is read from all members before it is written to any,
 /// so that input and output may be one buffer.
 void InProcessCommunicator::allReduce(const Step &step,
-                                      const void *const *inputs,
-                                      void *const *outputs) {
+                                      const Buffers &buffers) {
   int64_t count = abi::numElements(step.inputShape);
   int64_t bytes = abi::sizeOf(step.dtype);
   int64_t runs = (count + maxReduceRun - 1) / maxReduceRun;
   std::vector<std::vector<const char *>> members;
   for (const std::vector<int32_t> &group : step.groups)
-    members.push_back(inputsOf(group, inputs));
+    members.push_back(inputsOf(group, buffers));
 
   int64_t numGroups = static_cast<int64_t>(members.size());
   pool->parallelFor(runs * numGroups, 4, [&](int64_t begin, int64_t end) {
@@ -108,19 +130,18 @@ void InProcessCommunicator::allReduce(const Step &step,
       reduceRun(step.dtype, step.reduction, from.data(), from.size(), offset,
                 length, sum);
       for (int32_t device : step.groups[i / runs])
-        std::memcpy(static_cast<char *>(outputs[device]) + offset * bytes, sum,
+        std::memcpy(buffers.output(device) + offset * bytes, sum,
                     length * bytes);
     }
   });
 }
 
 void InProcessCommunicator::reduceScatter(const Step &step,
-                                          const void *const *inputs,
-                                          void *const *outputs) {
+                                          const Buffers &buffers) {
   Split in(step.inputShape, step.dim), out(step.outputShape, step.dim);
   int64_t bytes = abi::sizeOf(step.dtype);
   for (const std::vector<int32_t> &group : step.groups) {
-    std::vector<const char *> from = inputsOf(group, inputs);
+    std::vector<const char *> from = inputsOf(group, buffers);
     int64_t size = static_cast<int64_t>(group.size());
     // One item per member and row of its part.
     pool->parallelFor(size * in.outer, 1, [&](int64_t begin, int64_t end) {
@@ -129,7 +150,7 @@ void InProcessCommunicator::reduceScatter(const Step &step,
         int64_t first = std::min(member * out.extent, in.extent);
         int64_t valid = std::min(out.extent, in.extent - first) * in.inner;
         int64_t offset = (row * in.extent + first) * in.inner;
-        char *to = static_cast<char *>(outputs[group[member]]) +
+        char *to = buffers.output(group[member]) +
                    row * out.extent * out.inner * bytes;
         for (int64_t done = 0; done < valid; done += maxReduceRun) {
           int64_t length = std::min(maxReduceRun, valid - done);
@@ -143,8 +164,7 @@ void InProcessCommunicator::reduceScatter(const Step &step,
   }
 }
 
-void InProcessCommunicator::move(const Step &step, const void *const *inputs,
-                                 void *const *outputs) {
+void InProcessCommunicator::move(const Step &step, const Buffers &buffers) {
   std::vector<Member> members;
   for (const std::vector<int32_t> &group : step.groups)
     for (size_t i = 0; i < group.size(); ++i)
@@ -154,20 +174,21 @@ void InProcessCommunicator::move(const Step &step, const void *const *inputs,
     int64_t count = static_cast<int64_t>(step.values.size());
     pool->parallelFor(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t d = begin; d < end; ++d)
-        std::memcpy(outputs[step.values[d]], inputs[d], bytes);
+        std::memcpy(buffers.output(step.values[d]), buffers.input(d), bytes);
     });
     return;
   }
   int64_t count = static_cast<int64_t>(members.size());
   pool->parallelFor(count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      receive(step, members[i], inputs, outputs[members[i].device()]);
+      receive(step, members[i], buffers);
   });
 }
 
 /// Fills one member's output with the boxes that it gets of each member.
 void InProcessCommunicator::receive(const Step &step, Member me,
-                                    const void *const *inputs, void *output) {
+                                    const Buffers &buffers) {
+  char *output = buffers.output(me.device());
   const Shape &in = step.inputShape, &out = step.outputShape;
   int64_t bytes = abi::sizeOf(step.dtype);
   bool cuts = step.kind != StepKind::AllGather;
@@ -189,7 +210,7 @@ void InProcessCommunicator::receive(const Step &step, Member me,
       size[joinDim] = std::min(in[joinDim], out[joinDim] - to[joinDim]);
     }
     int32_t device = joins ? me.group[sender] : me.device();
-    copyBox({output, out, to}, {inputs[device], in, from}, size, bytes);
+    copyBox({output, out, to}, {buffers.input(device), in, from}, size, bytes);
   }
 }
 

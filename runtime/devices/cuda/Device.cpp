@@ -33,6 +33,7 @@ public:
 
   const char *name() const override { return "cuda"; }
   bool usesHostMemory() const override { return false; }
+  void *stream(int device) const override { return streams[device]; }
   bool accepts(const std::string &target) const override {
     return target.rfind("cuda:", 0) == 0;
   }

@@ -3,29 +3,51 @@
 #ifndef TESSERA_RT_COMMUNICATOR_H
 #define TESSERA_RT_COMMUNICATOR_H
 
+#include "tessera-rt/Device.h"
 #include "tessera-rt/Status.h"
 #include "tessera-rt/ThreadPool.h"
 #include "tessera/ABI/PlanFormat.h"
 
 #include <memory>
+#include <vector>
 
 namespace tessera::rt {
 
 struct CommunicatorOptions {
+  int numDevices = 1; ///< Of the mesh, over all processes.
   std::shared_ptr<ThreadPool> pool;
   int64_t timeoutMs = 60000; ///< Longest wait for a peer.
 };
 
+/// What a collective works on. Entry i is of local device i.
+struct CollectiveBuffers {
+  const void *const *inputs = nullptr;
+  void *const *outputs = nullptr;
+  /// Where the devices have streams: those in whose order the collective
+  /// belongs, behind what they hold and before what follows; else nulls.
+  void *const *streams = nullptr;
+};
+
+/// One process's end of what joins all devices of a mesh. Each process (rank)
+/// drives some of them, its local devices; every rank runs the same collectives
+/// in the same order. Not thread-safe.
 class Communicator {
 public:
   virtual ~Communicator() = default;
 
   virtual const char *name() const = 0;
-  /// Runs a collective step; inputs[d] and outputs[d] are its buffers on this
-  /// process's device d, in host memory. Sums are taken in the order of the
-  /// group, so that every member gets the same bits, on every run.
-  virtual Status run(const abi::Step &step, const void *const *inputs,
-                     void *const *outputs) = 0;
+  virtual int rank() const = 0;
+  virtual int numRanks() const = 0;
+  /// The numbers in the mesh of local devices 0, 1, ...; ascending. Every
+  /// device of the mesh is local on one rank.
+  virtual const std::vector<int32_t> &localDevices() const = 0;
+  /// Whether `run` takes this device's addresses; where it does not, the caller
+  /// copies by way of host memory.
+  virtual bool reaches(const Device &device) const = 0;
+  /// Runs a collective step. Sums are taken in the order of the group, so that
+  /// every member gets the same bits, on every run and any division into ranks.
+  virtual Status run(const abi::Step &step,
+                     const CollectiveBuffers &buffers) = 0;
 };
 
 /// Bytes that one run of a collective moves between devices: what each device

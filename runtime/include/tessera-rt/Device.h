@@ -58,6 +58,10 @@ public:
   virtual Status fill(int device, void *to, const std::string &pattern,
                       size_t bytes) = 0;
 
+  /// The stream that a device's work is queued in, for communicators that queue
+  /// theirs behind it (a CUstream); null where work is done when calls return.
+  virtual void *stream(int /*device*/) const { return nullptr; }
+
   /// Runs a kernel on every device.
   virtual Status launch(const Launch &launch) = 0;
   /// Waits until all is done.

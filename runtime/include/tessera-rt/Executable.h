@@ -4,8 +4,9 @@
 #define TESSERA_RT_EXECUTABLE_H
 
 #include "tessera-rt/Communicator.h"
-#include "tessera-rt/Device.h"
+#include "tessera-rt/PlacedTensor.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,42 +16,22 @@ namespace tessera::rt {
 struct ExecutableOptions {
   std::string device; ///< Empty: the one that the artefact was compiled for.
   std::string communicator = "inprocess";
+  /// Makes the communicator in place of the registry, if set.
+  std::function<Result<std::unique_ptr<Communicator>>(
+      const CommunicatorOptions &)>
+      makeCommunicator;
   int threads = 0; ///< Of all devices together; 0: see defaultThreads.
   int64_t timeoutMs = 60000; ///< Longest wait for a device or a peer.
   bool profile = false;      ///< Measure each step and, if emulated, accesses.
 };
 
-/// Memory on one device.
-class DeviceMemory {
-public:
-  DeviceMemory() = default;
-  DeviceMemory(std::shared_ptr<Device> device, int index, size_t bytes);
-  DeviceMemory(DeviceMemory &&other) { *this = std::move(other); }
-  DeviceMemory &operator=(DeviceMemory &&other);
-  ~DeviceMemory();
-
-  void *get() const { return memory; }
-  explicit operator bool() const { return memory; }
-
-private:
-  std::shared_ptr<Device> device;
-  int index = 0;
-  void *memory = nullptr;
-};
-
-/// A whole tensor, cut for an input and resident on the devices.
-struct PlacedTensor {
-  /// Equal for inputs that may share it.
-  std::string signature;
-  std::vector<DeviceMemory> owned; ///< Empty when it keeps the user's memory.
-  std::vector<void *> addresses;   ///< One per device.
-};
-
 struct RunReport {
   int64_t nanoseconds = 0;
-  int64_t launches = 0;    ///< Kernel launches, over all devices.
+  int64_t launches = 0;    ///< Kernel launches, over all local devices.
   int64_t collectives = 0; ///< Collective steps.
   int64_t bytesSent = 0;   ///< See bytesMoved.
+  /// Copied to bring inputs into, and outputs out of, the plan's layouts.
+  int64_t bytesCut = 0, bytesJoined = 0;
   /// One per step of the plan, if asked for.
   std::vector<int64_t> stepNanoseconds;
   /// By kernel of the plan, over all devices; if asked for, and emulated.
@@ -62,56 +43,83 @@ class Executable {
 public:
   static Result<std::unique_ptr<Executable>>
   create(abi::Artefact artefact, const ExecutableOptions &options);
+  ~Executable();
 
   const abi::Plan &plan() const { return artefact.plan; }
   const Device &getDevice() const { return *device; }
+  const Communicator &getCommunicator() const { return *communicator; }
   int64_t inputBytes(size_t input) const;
+  const std::shared_ptr<const Placement> &inputPlacement(size_t input) const {
+    return inputPlacements[input];
+  }
+  const std::shared_ptr<const Placement> &outputPlacement(size_t output) const {
+    return outputPlacements[output];
+  }
 
+  /// A whole tensor as input `input` wants it.
   Result<std::unique_ptr<PlacedTensor>> place(size_t input, const void *data);
+  /// A placed tensor of any layout as input `input` wants it.
+  Result<std::unique_ptr<PlacedTensor>> reshard(size_t input,
+                                                const PlacedTensor &from);
 
-  /// An input is placed, or else whole, row-major data.
+  /// An input is placed, or else whole, row-major data. A donated one is
+  /// consumed: its memory may become that of a result.
   struct Input {
     const void *data = nullptr;
-    const PlacedTensor *placed = nullptr;
+    PlacedTensor *placed = nullptr;
+    bool donated = false;
   };
-  /// outputs[i] is memory for the whole output i. Both have the plan's counts.
+  /// An output is joined into the memory at `data`, or where that is null stays
+  /// on the devices as `placed`.
+  struct Output {
+    void *data = nullptr;
+    std::unique_ptr<PlacedTensor> placed;
+  };
+  /// Both have the plan's counts. Donated inputs are consumed even when the run
+  /// fails, unless no step was begun.
+  Status run(const Input *inputs, Output *outputs);
+  /// outputs[i] is memory for the whole output i.
   Status run(const Input *inputs, void *const *outputs);
   const RunReport &report() const { return lastReport; }
+  /// Over all runs, and over what is done with the tensors placed here.
+  const TransferCounts &transferCounts() const { return *transfers; }
 
 private:
   Executable() = default;
 
-  /// What a tensor's layout allows, per device.
-  struct Part {
-    /// Offset of the local tensor in the whole one where it is one piece of it
-    /// without padding, else -1.
-    int64_t wholeOffset = -1;
-    /// No device before this one holds the same elements.
-    bool isFirst = true;
-  };
-  using Parts = std::vector<Part>;
-  /// A step's arguments by device, and their sizes.
+  /// A step's arguments, resolved to addresses. Those of a collective lie
+  /// argument by argument, of all else device by device.
   struct BoundStep {
-    std::vector<std::vector<void *>> args;
+    std::vector<void *> args;
     std::vector<void *const *> argsOfDevice;
-    std::vector<int64_t> bytes;
-    std::vector<const void *> collectiveInputs;
-    std::vector<void *> collectiveOutputs;
+    std::vector<int64_t> bytes; ///< One per argument.
+    bool isCollective = false;
+  };
+  /// A place where a buffer's address is used.
+  struct Use {
+    int32_t step, position;
   };
 
+  Status open();
   static Status outOfMemory(int index, int64_t bytes, const std::string &what);
-  static Parts describeParts(const abi::Tensor &tensor);
-  std::string signatureOf(const abi::Tensor &tensor) const;
   Status allocate();
-  void addressOwnBuffers();
-  /// Device memory for parts that cannot be used in place; made when needed.
-  Result<void *> stagingFor(std::vector<DeviceMemory> &memory,
-                            const abi::Tensor &tensor, int index);
-  Status cut(const abi::Tensor &tensor, int index, const void *data, void *to);
-  Status bindInputs(const Input *inputs);
-  Status bindOutputs(void *const *outputs);
-  Status joinOutputs(void *const *outputs);
-  void bindSteps();
+  void bindOwnBuffers();
+  /// Device memory for shards that cannot be used in place; made when needed.
+  Result<PlacedTensor *> stagingFor(std::unique_ptr<PlacedTensor> &memory,
+                                    const std::shared_ptr<const Placement> &);
+  Status checkInput(size_t index, const Input &input) const;
+  Status bindInput(size_t index, const Input &input);
+  Status bindOutput(size_t index, Output &output);
+  Status joinOutput(size_t index, void *whole);
+  Result<std::unique_ptr<PlacedTensor>>
+  allocateResult(const std::shared_ptr<const Placement> &placement);
+
+  /// Sizes `steps` for the plan, and finds the uses of each buffer.
+  void prepareSteps();
+  /// Gives a buffer its address on a device, wherever steps use it.
+  void bindBuffer(int device, int32_t buffer, void *address);
+  void *&argument(BoundStep &step, int device, int32_t position) const;
+  Status runSteps();
   Status runStep(const abi::Step &step, size_t index);
   Status runStaged(const abi::Step &step, BoundStep &bound);
 
@@ -120,17 +128,24 @@ private:
   std::shared_ptr<Device> device;
   std::shared_ptr<ThreadPool> pool;
   std::unique_ptr<Communicator> communicator;
-  int numDevices = 1;
+  int numLocal = 1; ///< Devices that this process drives.
 
+  /// Keeps what results and staging have freed, as much as one run takes.
+  std::shared_ptr<MemoryPool> results;
+  std::shared_ptr<TransferCounts> transfers =
+      std::make_shared<TransferCounts>();
   std::vector<DeviceMemory> arenas, constants;
-  std::vector<std::string> signatures; ///< One per input.
-  std::vector<Parts> inputParts, outputParts;
-  std::vector<std::vector<DeviceMemory>> inputStaging, outputStaging;
+  std::vector<std::shared_ptr<const Placement>> inputPlacements,
+      outputPlacements;
+  std::vector<std::unique_ptr<PlacedTensor>> inputStaging, outputStaging;
 
-  /// addresses[d][b] is buffer b on device d.
+  /// addresses[d][b] is buffer b on local device d.
   std::vector<std::vector<void *>> addresses;
-  bool addressesChanged = true;
-  std::vector<BoundStep> steps;                   ///< Follow `addresses`.
+  std::vector<BoundStep> steps; ///< Follow `addresses`; see bindBuffer.
+  /// Those of buffer b are uses[firstUse[b]] to uses[firstUse[b + 1]].
+  std::vector<Use> uses;
+  std::vector<size_t> firstUse;
+  std::vector<void *> streams;                    ///< One per local device.
   std::vector<std::vector<char>> hostIn, hostOut; ///< Of staged collectives.
   RunReport lastReport;
 };

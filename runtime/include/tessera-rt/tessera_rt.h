@@ -22,14 +22,15 @@ extern "C" {
 
 typedef struct TesseraRtExecutable TesseraRtExecutable;
 
-/// A whole tensor cut to an input's layout and resident on the devices.
+/// A tensor that lives on the devices, cut to a layout. Outlives the executable
+/// that made it. Any thread may use one at any time.
 typedef struct TesseraRtPlaced TesseraRtPlaced;
 
 /// An input of a run: `placed`, or, where that is NULL, `data`: the whole
 /// tensor, row-major and contiguous, read during the run only.
 typedef struct TesseraRtInput {
   const void *data;
-  const TesseraRtPlaced *placed;
+  TesseraRtPlaced *placed;
 } TesseraRtInput;
 
 /// Why the calling thread's last failed call failed. Never NULL.
@@ -54,17 +55,22 @@ TESSERA_RT_API void tesseraRtUnload(TesseraRtExecutable *executable);
 ///  "localShape": [1, 3], "layout": "[{dp}, {}]"}], "outputs": the same,
 ///  "kernels": [{"name": "matmul_0", "grid": [4, 2], "threads": 1,
 ///  "sharedBytes": 0, "registers": 0, "spillBytes": 0}]}
-/// Inputs with equal shape, dtype, layout, mesh and device may share a placed
-/// tensor, across executables too.
 TESSERA_RT_API const char *
 tesseraRtDescribe(const TesseraRtExecutable *executable);
 
 /// Cuts the whole tensor `data` of `size` bytes for input `index`. On a CPU
 /// device a layout without splits keeps the pointer and copies nothing: `data`
-/// must then outlive the result.
+/// must then outlive the result, which never writes it.
 TESSERA_RT_API TesseraRtPlaced *tesseraRtPlace(TesseraRtExecutable *executable,
                                                int64_t index, const void *data,
                                                size_t size);
+
+/// A copy of `placed` in the layout of input `index`, which has its shape and
+/// element type: on the devices where their memory is the host's, else by way
+/// of the host.
+TESSERA_RT_API TesseraRtPlaced *
+tesseraRtReshard(TesseraRtExecutable *executable, int64_t index,
+                 const TesseraRtPlaced *placed);
 TESSERA_RT_API void tesseraRtReleasePlaced(TesseraRtPlaced *placed);
 
 /// Runs once. `outputs[i]` points to memory for the whole result i, row-major;
@@ -74,15 +80,104 @@ TESSERA_RT_API int tesseraRtRun(TesseraRtExecutable *executable,
                                 int64_t inputCount, void *const *outputs,
                                 int64_t outputCount);
 
+/// Runs once and leaves the results on the devices: results[i] becomes a new
+/// tensor in the layout of output i. `donated` is NULL or has an entry per
+/// input; a placed input whose entry is not 0 is consumed: its memory becomes
+/// that of the result it is tied to, or is freed after the run. It stays as it
+/// is when the call fails before the program begins, and must be released in
+/// any case.
+TESSERA_RT_API int tesseraRtExecute(TesseraRtExecutable *executable,
+                                    const TesseraRtInput *inputs,
+                                    const uint8_t *donated, int64_t inputCount,
+                                    TesseraRtPlaced **results,
+                                    int64_t resultCount);
+
 /// What the last run did, as JSON that lives until the next run:
 /// {"ns": 0, "launches": kernels on all devices, "collectives": steps,
-///  "bytesSent": what devices must receive of others, added up}, and if
+///  "bytesSent": what devices must receive of others, added up,
+///  "bytesCut", "bytesJoined": copied to bring inputs into the layouts of the
+///  program, and whole results out of them}, and if
 /// profiling "steps": [{"step": "step 0 (launch of 'matmul_0')", "ns": 0}] and,
 /// on the emulated device, "traffic": [{"kernel": "matmul_0", "argument": 0,
 /// "kind": "load" | "store", "sectors": 32-byte sectors of global memory that
 /// the accesses of its warps touch, "leastSectors": the fewest that hold the
 /// same bytes; equal where the accesses are coalesced}]}
 TESSERA_RT_API const char *tesseraRtRunReport(TesseraRtExecutable *executable);
+
+/// Bytes copied because a tensor was wanted in another form, by an executable
+/// and by what was done with the tensors that it placed or computed. What is
+/// used in place is not copied and not counted.
+typedef struct TesseraRtTransfers {
+  int64_t cut;       ///< From whole tensors to the devices.
+  int64_t joined;    ///< From the devices to whole tensors.
+  int64_t resharded; ///< From one layout to another.
+} TesseraRtTransfers;
+TESSERA_RT_API TesseraRtTransfers
+tesseraRtTransfers(const TesseraRtExecutable *executable);
+
+/// Identifies where the elements of a tensor, of an input or of a result lie:
+/// a run takes a placed tensor for an input if and only if both are equal. It
+/// stays valid while what it was asked of does.
+TESSERA_RT_API const void *tesseraRtPlacement(const TesseraRtPlaced *placed);
+TESSERA_RT_API const void *
+tesseraRtInputPlacement(const TesseraRtExecutable *executable, int64_t index);
+TESSERA_RT_API const void *
+tesseraRtOutputPlacement(const TesseraRtExecutable *executable, int64_t index);
+
+/// Joins a tensor into `size` bytes of host memory.
+TESSERA_RT_API int tesseraRtJoin(const TesseraRtPlaced *placed, void *data,
+                                 size_t size);
+/// The whole tensor, row-major, where it lies so in host memory, else NULL.
+/// Valid until the tensor is released or donated.
+TESSERA_RT_API const void *tesseraRtWhole(const TesseraRtPlaced *placed);
+/// Whether the tensor was donated to a run.
+TESSERA_RT_API int tesseraRtIsConsumed(const TesseraRtPlaced *placed);
+
+/// What one device of this process holds of a tensor. Pointers live as long as
+/// the tensor; arrays have `rank` entries.
+typedef struct TesseraRtShard {
+  int64_t device; ///< Its number in the mesh.
+  void *address;  ///< On the device.
+  int64_t rank;
+  const int64_t *begin;      ///< Of the whole tensor's elements it holds those
+  const int64_t *valid;      ///< of [begin, begin + valid) per dimension.
+  const int64_t *localShape; ///< Of the memory; beyond `valid` is padding.
+  int replica;               ///< Not 0: a device before it holds the same.
+} TesseraRtShard;
+TESSERA_RT_API int64_t tesseraRtShardCount(const TesseraRtPlaced *placed);
+TESSERA_RT_API int tesseraRtGetShard(const TesseraRtPlaced *placed,
+                                     int64_t index, TesseraRtShard *shard);
+/// Copies the elements of a shard, without padding, to host memory.
+TESSERA_RT_API int tesseraRtCopyShard(const TesseraRtPlaced *placed,
+                                      int64_t index, void *data, size_t size);
+
+/// A layout by itself, for placing tensors before there is a program.
+typedef struct TesseraRtLayout {
+  const char *device; ///< "cpu", "emulated", "null" or "cuda".
+  const char *dtype;  ///< "f32".
+  int64_t rank;
+  const int64_t *shape;
+  const char *text; ///< For messages: "[{dp}, {}]".
+  const char *mesh; ///< For messages: "dp=2 tp=4".
+  int64_t numDevices;
+  /// Per dimension the number of its digits, then for each digit, major to
+  /// minor, its stride in device numbers and its size: a dimension cut by the
+  /// axis "dp" of a mesh dp=2, tp=4 has one, of stride 4 and size 2.
+  const int64_t *digits;
+} TesseraRtLayout;
+/// Cuts the whole tensor `data` of `size` bytes into memory of its own.
+TESSERA_RT_API TesseraRtPlaced *
+tesseraRtPlaceLayout(const TesseraRtLayout *layout, const void *data,
+                     size_t size);
+
+/// Bytes of device memory in this process, over all devices: what programs and
+/// tensors hold, the most they have held since the last tesseraRtResetPeak, and
+/// what is kept for reuse.
+typedef struct TesseraRtMemory {
+  int64_t inUse, peak, kept;
+} TesseraRtMemory;
+TESSERA_RT_API TesseraRtMemory tesseraRtMemory(void);
+TESSERA_RT_API void tesseraRtResetPeak(void);
 
 #ifdef __cplusplus
 }

@@ -3,11 +3,13 @@
 // element.
 #include "tessera-rt/Registry.h"
 #include "test/runtime/PlanBuilder.h"
+#include "test/runtime/RanksInThreads.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <functional>
+#include <thread>
 
 namespace tessera {
 using namespace rt;
@@ -24,22 +26,37 @@ template <typename T> using Values = std::vector<std::vector<T>>;
 
 class CommunicatorTest : public ::testing::TestWithParam<std::string> {
 protected:
+  /// Each rank on a thread of its own, with the buffers of its devices only.
   template <typename T>
   Values<T> run(const Step &step, const Values<T> &inputs, int threads = 2) {
-    CommunicatorOptions options;
-    options.pool = ThreadPool::shared(threads);
-    auto communicator = createCommunicator(GetParam(), options);
-    EXPECT_TRUE(communicator.ok());
     Values<T> outputs(inputs.size());
-    std::vector<const void *> in;
-    std::vector<void *> out;
-    for (size_t d = 0; d < inputs.size(); ++d) {
-      outputs[d].assign(abi::numElements(step.outputShape), T(77));
-      in.push_back(inputs[d].data());
-      out.push_back(outputs[d].data());
-    }
-    Status status = (*communicator)->run(step, in.data(), out.data());
-    EXPECT_TRUE(status.ok()) << status.message();
+    for (std::vector<T> &output : outputs)
+      output.assign(abi::numElements(step.outputShape), T(77));
+    CommunicatorOptions options;
+    options.numDevices = static_cast<int>(inputs.size());
+    options.pool = ThreadPool::shared(threads);
+    RanksInThreads ranks(GetParam() == "two-ranks" ? 2 : 1);
+    std::vector<std::thread> processes;
+    for (int rank = 0; rank < ranks.numRanks(); ++rank)
+      processes.emplace_back([&, rank] {
+        auto communicator = GetParam() == "two-ranks"
+                                ? ranks.create(rank, options)
+                                : createCommunicator(GetParam(), options);
+        ASSERT_TRUE(communicator.ok()) << communicator.status().message();
+        std::vector<const void *> in;
+        std::vector<void *> out;
+        for (int32_t device : (*communicator)->localDevices()) {
+          in.push_back(inputs[device].data());
+          out.push_back(outputs[device].data());
+        }
+        CollectiveBuffers buffers;
+        buffers.inputs = in.data();
+        buffers.outputs = out.data();
+        Status status = (*communicator)->run(step, buffers);
+        EXPECT_TRUE(status.ok()) << status.message();
+      });
+    for (std::thread &process : processes)
+      process.join();
     return outputs;
   }
 };
@@ -231,9 +248,41 @@ TEST_P(CommunicatorTest, PermuteSendsEachValueToItsTarget) {
     EXPECT_EQ(out[step.values[d]], in[d]);
 }
 
+TEST_P(CommunicatorTest, EveryDeviceIsLocalOnOneRankInAscendingOrder) {
+  CommunicatorOptions options;
+  options.numDevices = 5;
+  options.pool = ThreadPool::shared(1);
+  RanksInThreads ranks(GetParam() == "two-ranks" ? 2 : 1);
+  std::vector<int> seen(5, 0);
+  for (int rank = 0; rank < ranks.numRanks(); ++rank) {
+    auto communicator = GetParam() == "two-ranks"
+                            ? ranks.create(rank, options)
+                            : createCommunicator(GetParam(), options);
+    ASSERT_TRUE(communicator.ok()) << communicator.status().message();
+    EXPECT_EQ((*communicator)->rank(), rank);
+    EXPECT_EQ((*communicator)->numRanks(), ranks.numRanks());
+    const std::vector<int32_t> &local = (*communicator)->localDevices();
+    EXPECT_TRUE(std::is_sorted(local.begin(), local.end()));
+    for (int32_t device : local)
+      ++seen[device];
+  }
+  EXPECT_EQ(seen, std::vector<int>(5, 1));
+}
+
+/// The registered ones, and the test's own of several ranks.
+std::vector<std::string> allCommunicators() {
+  std::vector<std::string> names = communicatorNames();
+  names.push_back("two-ranks");
+  return names;
+}
+
 INSTANTIATE_TEST_SUITE_P(All, CommunicatorTest,
-                         ::testing::ValuesIn(communicatorNames()),
-                         [](const auto &info) { return info.param; });
+                         ::testing::ValuesIn(allCommunicators()),
+                         [](const auto &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 } // namespace
 } // namespace tessera

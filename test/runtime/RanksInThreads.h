@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Ranks of one process, each meant to be driven by a thread of its own: what a
+// communicator between processes does, without processes.
+#ifndef TESSERA_TEST_RUNTIME_RANKSINTHREADS_H
+#define TESSERA_TEST_RUNTIME_RANKSINTHREADS_H
+
+#include "tessera-rt/Registry.h"
+
+#include <condition_variable>
+#include <mutex>
+
+namespace tessera::test {
+
+/// Device d is local on rank d % numRanks. Each collective waits for all ranks;
+/// the last to come does it, with the buffers of all devices, in process.
+class RanksInThreads {
+public:
+  explicit RanksInThreads(int numRanks) : ranks(numRanks) {}
+
+  int numRanks() const { return ranks; }
+  rt::Result<std::unique_ptr<rt::Communicator>>
+  create(int rank, const rt::CommunicatorOptions &options) {
+    return std::unique_ptr<rt::Communicator>(
+        std::make_unique<End>(*this, rank, options));
+  }
+
+private:
+  class End final : public rt::Communicator {
+  public:
+    End(RanksInThreads &shared, int myRank,
+        const rt::CommunicatorOptions &options)
+        : shared(shared), myRank(myRank), options(options) {
+      for (int32_t d = myRank; d < options.numDevices; d += shared.ranks)
+        local.push_back(d);
+    }
+
+    const char *name() const override { return "ranks-in-threads"; }
+    int rank() const override { return myRank; }
+    int numRanks() const override { return shared.ranks; }
+    const std::vector<int32_t> &localDevices() const override { return local; }
+    bool reaches(const rt::Device &device) const override {
+      return device.usesHostMemory();
+    }
+    rt::Status run(const abi::Step &step,
+                   const rt::CollectiveBuffers &buffers) override {
+      return shared.meet(step, local, buffers, options);
+    }
+
+  private:
+    RanksInThreads &shared;
+    int myRank;
+    rt::CommunicatorOptions options;
+    std::vector<int32_t> local;
+  };
+
+  rt::Status meet(const abi::Step &step, const std::vector<int32_t> &local,
+                  const rt::CollectiveBuffers &buffers,
+                  const rt::CommunicatorOptions &options) {
+    std::unique_lock<std::mutex> lock(mutex);
+    inputs.resize(options.numDevices);
+    outputs.resize(options.numDevices);
+    for (size_t i = 0; i < local.size(); ++i) {
+      inputs[local[i]] = buffers.inputs[i];
+      outputs[local[i]] = buffers.outputs[i];
+    }
+    int64_t turn = turns;
+    if (++arrived < ranks) {
+      if (!changed.wait_for(lock, std::chrono::milliseconds(options.timeoutMs),
+                            [&] { return turns != turn; }))
+        return rt::Status::error("a rank did not come");
+      return rt::Status::success();
+    }
+    auto whole = rt::createCommunicator("inprocess", options);
+    rt::CollectiveBuffers all;
+    all.inputs = inputs.data();
+    all.outputs = outputs.data();
+    rt::Status status = (*whole)->run(step, all);
+    arrived = 0;
+    ++turns;
+    changed.notify_all();
+    return status;
+  }
+
+  int ranks;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<const void *> inputs;
+  std::vector<void *> outputs;
+  int arrived = 0;
+  int64_t turns = 0;
+};
+
+} // namespace tessera::test
+
+#endif // TESSERA_TEST_RUNTIME_RANKSINTHREADS_H

@@ -48,7 +48,8 @@ class JittedFunction:
         self.threads: int | None = targets.check_threads(options["threads"])
         self.compile_options = targets.check_compile_options(options["options"] or {})
         self.signature = Signature(function, self.__name__, options["in_shardings"],
-                                   options["static_argnums"], options["static_argnames"])
+                                   options["static_argnums"], options["static_argnames"],
+                                   options["donate_argnums"], options["donate_argnames"])
         # Called with the arguments before they are traced, to refuse them in words of their own.
         self.precondition: Callable | None = None
         self._compiled: dict[tuple, Compiled] = {}
@@ -215,6 +216,7 @@ def jit(
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
     donate_argnums: int | Sequence[int] = (),
+    donate_argnames: str | Sequence[str] = (),
     device: str = "cpu",
     target: str | None = None,
     threads: int | None = None,
@@ -233,7 +235,11 @@ def jit(
         out_shardings: the same for the result.
         static_argnums, static_argnames: arguments that are plain Python values; each value gives
             its own program.
-        donate_argnums: accepted; arguments are never overwritten.
+        donate_argnums, donate_argnames: arguments that are not used after the call. Each array in
+            them gives its memory to a result of its shape and type: the one at the same place in its
+            tree, or else the first that is left. A ts.Array that was donated raises when it is used
+            again; arrays of NumPy are copied, and stay as they are. Donations without such a result
+            are named by .explain().
         device: "cpu" (default), "emulated" (GPU kernels on the CPU), "null" (runs no
             kernels: results are whatever the memory held), "cuda".
         target: what to compile for, if not what the device needs: "cuda:sm_90a" and so on.
@@ -252,10 +258,10 @@ def jit(
         TraceError, ShapeError, ShardingError, ConfigError: before compiling, at the user's line.
         CompileError: what the compiler refuses, or a run that fails.
     """
-    del donate_argnums
     settings = {
         "mesh": mesh, "in_shardings": in_shardings, "out_shardings": out_shardings,
-        "static_argnums": static_argnums, "static_argnames": static_argnames, "device": device,
+        "static_argnums": static_argnums, "static_argnames": static_argnames,
+        "donate_argnums": donate_argnums, "donate_argnames": donate_argnames, "device": device,
         "target": target, "threads": threads, "options": options,
     }
     if function is None:

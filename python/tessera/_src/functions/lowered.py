@@ -10,6 +10,7 @@ import numpy as np
 
 from tessera._src.arrays.array import Array
 from tessera._src.core import dtypes, tree
+from tessera._src.functions import donation
 from tessera._src.functions.compiled import Compiled, check_arguments, host_value
 from tessera._src.functions.trace import Program
 from tessera._src.programs import cache, native, reports, targets
@@ -59,9 +60,9 @@ class Lowered:
         return reports.cost(self._report())
 
     def explain(self) -> str:
-        """Why each collective is there, and what else was possible."""
+        """Why each collective is there, what else was possible, and which donations have no effect."""
         head = f"{self.program.mesh!r}, target {self.target}"
-        return "\n".join([head, *reports.explain(self._report())])
+        return "\n".join([head, *reports.explain(self._report()), *donation.explain(self.program.ties)])
 
     def interpret(self, *args: Any, stage: str = "tessera", **kwargs: Any) -> Any:
         """The results by the reference interpreter, on simulated devices.

@@ -33,8 +33,8 @@ def _listed(option: str, given: Any, kind: type, expected: str) -> list[Any]:
 class Signature:
     """The parameters of a function, and what ts.jit's options and annotations say about them."""
 
-    def __init__(self, function: Callable, name: str, in_shardings: Any, static_argnums: Any,
-                 static_argnames: Any):
+    def __init__(self, function: Callable, name: str, in_shardings: Any, static_argnums: Any = (),
+                 static_argnames: Any = (), donate_argnums: Any = (), donate_argnames: Any = ()):
         self.function, self.name, self.in_shardings = function, name, in_shardings
         try:
             self.parameters = inspect.signature(function)
@@ -42,22 +42,34 @@ class Signature:
             raise TraceError("TS1024", f"{function!r} has no signature to trace") from None
         self.names = list(self.parameters.parameters)
         self.annotations = annotations_of(function)
-        self.statics = self._static_names(static_argnums, static_argnames)
+        self.statics = self._selected("static", static_argnums, static_argnames)
+        self.donated = self._selected("donate", donate_argnums, donate_argnames)
+        both = self.statics & self.donated
+        if both:
+            raise ConfigError("TS4006", f"argument '{min(both)}' of {self.name} is both static and donated",
+                              hint="static arguments are Python values, which have no memory to donate")
 
-    def _static_names(self, nums: Any, names: Any) -> frozenset[str]:
-        numbers = _listed("static_argnums", nums, int, "positions of parameters, as in (0, 2)")
-        listed = _listed("static_argnames", names, str, "names of parameters, as in ('x', 'mode')")
-        for number in numbers:
-            if not -len(self.names) <= number < len(self.names):
-                raise ConfigError("TS4006", f"static_argnums has {number}, but {self.name} has "
-                                  f"{len(self.names)} parameters")
-            listed.append(self.names[number])
+    def _selected(self, what: str, nums: Any, names: Any) -> frozenset[str]:
+        """Parameters that an option selects by number or name; one of *args as "args.1"."""
+        numbers = _listed(f"{what}_argnums", nums, int, "positions of parameters, as in (0, 2)")
+        listed = _listed(f"{what}_argnames", names, str, "names of parameters, as in ('x', 'mode')")
+        kinds = [p.kind for p in self.parameters.parameters.values()]
+        rest = inspect.Parameter.VAR_POSITIONAL
+        first_of_rest = kinds.index(rest) if rest in kinds and what == "donate" else None
         for name in listed:
-            kinds = (p.kind for p in self.parameters.parameters.values())
             if name not in self.names and inspect.Parameter.VAR_KEYWORD not in kinds:
-                raise ConfigError("TS4006", f"static_argnames names '{name}', which is no parameter "
+                raise ConfigError("TS4006", f"{what}_argnames names '{name}', which is no parameter "
                                   f"of {self.name}", choices=self.names,
                                   hint=did_you_mean(name, self.names))
+        for number in numbers:
+            if first_of_rest is not None and number >= first_of_rest:
+                listed.append(f"{self.names[first_of_rest]}.{number - first_of_rest}")
+            elif -len(self.names) <= number < len(self.names):
+                listed.append(self.names[number])
+            else:
+                raise ConfigError("TS4006", f"{what}_argnums has {number}, but {self.name} has "
+                                  f"{len(self.names)} parameters", choices=[
+                                      f"{i} ({name})" for i, name in enumerate(self.names)])
         return frozenset(listed)
 
     def separate(self, args: tuple, kwargs: dict) -> tuple[tuple, dict, tuple]:
@@ -121,6 +133,7 @@ class Signature:
                 raise ShapeError("TS3002", f"argument '{name}' is a {child.kind.__name__}, its "
                                  "annotation one tensor", expected=annotation,
                                  hint="annotate tensors; in_shardings lays out trees of them")
+            is_donated = bool(self.donated & {name, name.partition(".")[0]})
             wanted = given[position] if given[position] is not None else annotation
             try:
                 specs = tree.broadcast_prefix(wanted, child, is_spec)
@@ -139,7 +152,7 @@ class Signature:
                     spec = getattr(leaf, "sharding", None)
                     spec = spec if isinstance(spec, (PartitionSpec, NamedSharding)) else None
                 plain = plain_spec(spec, mesh, f"argument '{path}'")
-                result.append(Argument(path, shape, dtype, plain, dims))
+                result.append(Argument(path, shape, dtype, plain, dims, name, is_donated))
         return result
 
     @property

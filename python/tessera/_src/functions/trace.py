@@ -21,6 +21,7 @@ from tessera._src.core.errors import (
     TraceError,
     without_internal_frames,
 )
+from tessera._src.functions.donation import Ties, tie
 from tessera._src.meshes.annotations import MeshTensorSpec, Unifier, result_specs
 from tessera._src.meshes.mesh import Mesh, NamedSharding, PartitionSpec, check_spec, layout_text
 from tessera._src.tracing import program_text
@@ -44,6 +45,8 @@ class Argument:
     dtype: np.dtype
     spec: PartitionSpec | None
     dims: tuple[str | None, ...] = ()  # Their names by the annotation, for messages.
+    root: str = ""  # The argument it is, or is in.
+    is_donated: bool = False
 
 
 @dataclass
@@ -56,6 +59,7 @@ class Program:
     results: list[tuple[tuple[int, ...], np.dtype]]
     result_tree: tree.TreeDef
     location: source.Location | None
+    ties: Ties = Ties()
 
 
 def is_spec(value: Any) -> bool:
@@ -139,8 +143,12 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
             raise without_internal_frames(error)
         flat, structure = constrained_results(result, mesh, out_shardings, result_annotation, unifier,
                                               location)
+    results = [(r.shape, r.dtype) for r in flat]
+    ties = tie(leaves, tree.paths(structure), results)
+    for argument, result in ties.results.items():
+        owner.tie_argument(argument, result)
     text = owner.module([r.value for r in flat], [r.type for r in flat], location)
-    return Program(text, mesh, list(leaves), [(r.shape, r.dtype) for r in flat], structure, location)
+    return Program(text, mesh, list(leaves), results, structure, location, ties)
 
 
 def _as_result(value: Any, path: str, location: source.Location | None) -> Tracer:

@@ -127,7 +127,7 @@ class ProgramText:
     def __init__(self, mesh: Mesh):
         self.mesh = mesh
         self.block = Block()  # Where ops are added now.
-        self.arguments: list[str] = []
+        self.arguments: list[list[str]] = []  # Name and type, attributes, place of each.
         self.count = 0
         self._types: dict[tuple, str] = {}
         self._locations: dict[source.Location | None, str] = {}
@@ -154,9 +154,12 @@ class ProgramText:
         value = f"%arg{len(self.arguments)}"
         text = type_text(shape, dtype, layout)
         self.arguments.append(
-            f"{value}: {text} {{tessera.name = {quoted(name)}}} {location_text(location)}"
-        )
+            [f"{value}: {text}", f"tessera.name = {quoted(name)}", location_text(location)])
         return value, text
+
+    def tie_argument(self, argument: int, result: int) -> None:
+        """Says that an argument's memory becomes that of a result."""
+        self.arguments[argument][1] += f", tessera.tied = {result} : i64"
 
     def emit(self, text: str) -> str:
         """Adds `%n = <text>` at the user's place and returns %n."""
@@ -210,7 +213,8 @@ class ProgramText:
         """The whole module; `results` are what @main, written at `location`, returns."""
         returned = f"return {', '.join(results)} : {', '.join(types)}" if results else "return"
         returned += " " + location_text(location)
-        signature = ",\n      ".join(self.arguments)
+        signature = ",\n      ".join(f"{value} {{{attributes}}} {place}"
+                                    for value, attributes, place in self.arguments)
         return "\n".join(
             [
                 "module {",

@@ -68,6 +68,11 @@ class Machine:
         return Executable()
 
 
+def entries():
+    """The compiled programs on disk."""
+    return [path for path in cache.directory().iterdir() if not path.name.startswith(".")]
+
+
 def _parse(line):
     from evaluate import _type
 
@@ -232,7 +237,7 @@ def test_threads_compile_a_program_once(machine):
 
 def test_the_disk_cache_deletes_what_is_unused_for_longest(machine, monkeypatch):
     ts.jit(lambda x: x + 1)(F32)
-    (entry,) = cache.directory().iterdir()
+    (entry,) = entries()
     size = entry.stat().st_size
     monkeypatch.setenv("TESSERA_CACHE_LIMIT", str(int(size * 4.5)))
     entry.unlink()
@@ -240,10 +245,44 @@ def test_the_disk_cache_deletes_what_is_unused_for_longest(machine, monkeypatch)
     for rows in range(1, 6):
         x = np.ones((rows, 4), np.float32)
         f(x)
-        for age, path in enumerate(sorted(cache.directory().iterdir(), key=lambda p: -p.stat().st_mtime)):
+        for age, path in enumerate(sorted(entries(), key=lambda p: -p.stat().st_mtime)):
             os.utime(path, (1e9 - age, 1e9 - age))
-    left = list(cache.directory().iterdir())
+    left = entries()
     assert len(left) < 5 and sum(p.stat().st_size for p in left) <= 4.5 * size
+
+
+def test_the_disk_cache_is_read_as_a_whole_only_when_it_is_full(monkeypatch, tmp_path):
+    scans = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda place: scans.append(place) or scandir(place))
+    monkeypatch.setenv("TESSERA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TESSERA_CACHE_LIMIT", "100000")
+    for i in range(500):
+        cache.store(f"{i:04}", bytes(1000), {})
+        os.utime(tmp_path / f"{i:04}", (1e9 + i, 1e9 + i))
+    # Once to begin with, then whenever a quarter of the limit has come in.
+    assert len(scans) <= 1 + 500 * 1022 // 25000 + 1
+    left = sorted(path.name for path in entries())
+    assert left[-1] == "0499" and left == [f"{i:04}" for i in range(500 - len(left), 500)]
+    assert 75000 <= 1022 * len(left) <= 100000
+    # What is not known, or not true any more, is counted again.
+    for text in ("", "what", "-5", "99999999999"):
+        (tmp_path / ".bytes").write_text(text)
+        scans.clear()
+        cache.store("again", bytes(1000), {})
+        assert len(scans) == 1 and cache.load("again") == (bytes(1000), {})
+        counted = int((tmp_path / ".bytes").read_text())
+        assert counted == sum(path.stat().st_size for path in entries()) <= 100000
+
+
+def test_a_store_takes_as_long_among_many_entries(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESSERA_CACHE_DIR", str(tmp_path))
+    cache.store("first", b"", {})
+    for i in range(3000):
+        (tmp_path / f"entry{i}").write_bytes(b"")
+    monkeypatch.setattr(os, "scandir", None)
+    cache.store("second", b"some", {})
+    assert cache.load("second") == (b"some", {})
 
 
 def test_methods_take_the_instance_as_an_argument(machine):
@@ -337,7 +376,7 @@ def test_damaged_cache_entries_are_ignored(machine):
         return f(X)
 
     compiled()
-    (entry,) = cache.directory().iterdir()
+    (entry,) = entries()
     for damage in (b"", b"x", entry.read_bytes()[:-1], entry.read_bytes()[:-1] + b"?"):
         entry.write_bytes(damage)
         np.testing.assert_array_equal(compiled(), X + 2)

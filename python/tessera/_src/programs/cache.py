@@ -10,6 +10,7 @@ bytes (1 GiB by default) the entries unused for longest are deleted.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +26,8 @@ from tessera._src.core.files import write_whole
 # artefact.
 _MAGIC = b"TSCACHE2"
 DEFAULT_LIMIT = 1 << 30
+# The file that holds the bytes of all entries.
+_COUNT = ".bytes"
 
 
 def directory() -> Path | None:
@@ -90,25 +93,49 @@ def store(key: str, artefact: bytes, report: dict) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
         write_whole(place / key, head + body)
-        _shrink(place)
+        _count(place, len(head) + len(body))
     except OSError:
         return
 
 
-def _shrink(place: Path) -> None:
-    """Deletes the oldest entries, to three quarters of the limit, once it is passed."""
+def _limit() -> int:
     try:
-        limit = int(os.environ.get("TESSERA_CACHE_LIMIT", DEFAULT_LIMIT))
+        return int(os.environ.get("TESSERA_CACHE_LIMIT", DEFAULT_LIMIT))
     except ValueError:
-        limit = DEFAULT_LIMIT
+        return DEFAULT_LIMIT
+
+
+def _count(place: Path, added: int) -> None:
+    """Counts what was added; deletes the oldest entries once the limit is passed.
+
+    The folder is read only then, and where there is no count yet: with many entries that takes longer
+    than all else. The count is too high where an entry was replaced or deleted, until the next reading.
+    """
+    with open(os.open(place / _COUNT, os.O_RDWR | os.O_CREAT, 0o666), "r+") as file:
+        with contextlib.suppress(OSError):  # Without locks the count is less exact.
+            fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        total = int(text) + added if text.isascii() and text.isdigit() else None
+        if total is None or total > _limit():
+            total = _shrink(place)
+        file.seek(0)
+        file.truncate()
+        file.write(str(total))
+
+
+def _shrink(place: Path) -> int:
+    """Deletes the oldest entries, to three quarters of the limit, once it is passed; the bytes left."""
+    limit = _limit()
     with os.scandir(place) as entries:
-        found = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in entries if e.is_file()]
+        found = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in entries
+                 if e.is_file() and e.name != _COUNT]
     total = sum(size for _, size, _ in found)
     if total <= limit:
-        return
+        return total
     for _, size, path in sorted(found):
         with contextlib.suppress(OSError):  # Another process may delete it, too.
             os.unlink(path)
         total -= size
         if total <= limit * 3 // 4:
-            return
+            break
+    return total

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FunctionMesh.h"
-#include "LocalPart.h"
 #include "ReshardSteps.h"
+#include "dialects/Tessera/IR/LocalPart.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 
 #include "mlir/IR/IRMapping.h"

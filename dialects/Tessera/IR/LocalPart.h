@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Values that tell a device which part of a whole it holds, and keep padding
 // away from real elements.
-#ifndef TESSERA_DIALECTS_TESSERA_TRANSFORMS_LOCALPART_H
-#define TESSERA_DIALECTS_TESSERA_TRANSFORMS_LOCALPART_H
+#ifndef TESSERA_DIALECTS_TESSERA_IR_LOCALPART_H
+#define TESSERA_DIALECTS_TESSERA_IR_LOCALPART_H
 
 #include "dialects/Tessera/IR/Tessera.h"
 #include "mlir/IR/Builders.h"
@@ -43,4 +43,4 @@ private:
 
 } // namespace tessera
 
-#endif // TESSERA_DIALECTS_TESSERA_TRANSFORMS_LOCALPART_H
+#endif // TESSERA_DIALECTS_TESSERA_IR_LOCALPART_H

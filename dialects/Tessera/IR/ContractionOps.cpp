@@ -109,12 +109,17 @@ LogicalResult ContractOp::verify() {
   return success();
 }
 
-FactorRule ContractOp::getFactorRule() {
+FactorRule ContractOp::getFactorRuleFor(const OpShapes &shapes) {
   Indices indices = getIndices();
   return contractionRule(indices.lhs, indices.rhs, indices.out,
-                         shapeVector(getLhs().getType()),
-                         shapeVector(getRhs().getType()));
+                         shapes.operands[0], shapes.operands[1]);
 }
+
+PropagationRound ContractOp::getPropagationRound() {
+  return PropagationRound::Compute;
+}
+
+KernelRole ContractOp::getKernelRole() { return KernelRole::Product; }
 
 double ContractOp::getFlops() {
   double flops = 2;

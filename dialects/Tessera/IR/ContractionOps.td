@@ -4,7 +4,7 @@
 
 include "dialects/Tessera/IR/TesseraDialect.td"
 
-def Tessera_ContractOp : Tessera_ComputeOp<"contract", [], ["getFlops"]> {
+def Tessera_ContractOp : Tessera_ComputeOp<"contract", [], ["getFlops", "getPropagationRound"]> {
   let summary = "Sums products over shared indices of two tensors.";
   let description = [{
     `spec` names the dimensions by letters: `"bsk,kn->bsn"`. Letters absent from

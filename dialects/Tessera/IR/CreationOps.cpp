@@ -58,13 +58,45 @@ LogicalResult ConstantOp::verify() {
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
-FactorRule ConstantOp::getFactorRule() {
+FactorRule ConstantOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
-  rule.results = {addPassFactors(rule, shapeOf(getResult()))};
+  rule.results = {addPassFactors(rule, shapes.results[0])};
   return rule;
 }
 
 double ConstantOp::getFlops() { return 0; }
+
+/// Of a constant that is not splat, the host has the elements.
+KernelRole ConstantOp::getKernelRole() {
+  return getValue().isSplat() ? KernelRole::Generated : KernelRole::Host;
+}
+
+/// Every device can take its part of the elements.
+bool ConstantOp::isCheapToClone() { return true; }
+
+/// A splat takes the local shape; other constants are cut from the whole.
+LogicalResult ConstantOp::localiseResults(LocalValues &parts) {
+  MeshTensorType logical = parts.logicalType(getResult());
+  auto local = cast<RankedTensorType>(getType());
+  auto whole =
+      RankedTensorType::get(logical.getShape(), logical.getElementType());
+  if (local == whole)
+    return success();
+  if (auto splat = dyn_cast<SplatElementsAttr>(getValue())) {
+    setValueAttr(splat.resizeSplat(local));
+    return success();
+  }
+  getResult().setType(whole);
+  auto uses = llvm::to_vector(
+      llvm::map_range(getResult().getUses(),
+                      [](OpOperand &use) -> OpOperand * { return &use; }));
+  OpBuilder::InsertionGuard guard(parts.getBuilder());
+  parts.getBuilder().setInsertionPointAfter(*this);
+  Value part = parts.cut(getResult(), logical);
+  for (OpOperand *use : uses)
+    use->set(part);
+  return success();
+}
 
 //===----------------------------------------------------------------------===//
 // iota
@@ -74,15 +106,28 @@ LogicalResult IotaOp::verify() {
   return verifyDim(*this, getDim(), {getResult(), "the result"});
 }
 
-FactorRule IotaOp::getFactorRule() {
+FactorRule IotaOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   if (getOffset())
     rule.operands = {{}};
-  rule.results = {addPassFactors(rule, shapeOf(getResult()))};
+  rule.results = {addPassFactors(rule, shapes.results[0])};
   return rule;
 }
 
 double IotaOp::getFlops() { return 0; }
+
+KernelRole IotaOp::getKernelRole() { return KernelRole::Generated; }
+
+bool IotaOp::isCheapToClone() { return true; }
+
+LogicalResult IotaOp::localiseResults(LocalValues &parts) {
+  MeshTensorType logical = parts.logicalType(getResult());
+  const std::vector<AxisRef> &axes = logical.getLayout().dims[getDim()].axes;
+  if (!axes.empty())
+    getOffsetMutable().assign(
+        parts.offset(getLoc(), axes, logical.getDimSize(getDim())));
+  return success();
+}
 
 /// The only index of a dimension of one element is 0.
 OpFoldResult IotaOp::fold(FoldAdaptor) {
@@ -140,12 +185,28 @@ LogicalResult RngOp::verify() {
   return verifyWord(*this);
 }
 
-FactorRule RngOp::getFactorRule() {
+FactorRule RngOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   int word = rule.addFactor("key", 2, FactorKind::Replicate);
   rule.operands = {{{word}}};
   for (size_t i = 0; i < getOffsets().size(); ++i)
     rule.operands.push_back({});
-  rule.results = {addPassFactors(rule, shapeOf(getResult()))};
+  rule.results = {addPassFactors(rule, shapes.results[0])};
   return rule;
+}
+
+KernelRole RngOp::getKernelRole() { return KernelRole::Indexed; }
+
+int64_t RngOp::getElementCost() { return 40; }
+
+LogicalResult RngOp::localiseResults(LocalValues &parts) {
+  MeshTensorType logical = parts.logicalType(getResult());
+  if (logical.getLayout().isReplicated())
+    return success();
+  SmallVector<Value> offsets;
+  for (auto [d, size] : llvm::enumerate(logical.getShape()))
+    offsets.push_back(
+        parts.offset(getLoc(), logical.getLayout().dims[d].axes, size));
+  getOffsetsMutable().assign(offsets);
+  return success();
 }

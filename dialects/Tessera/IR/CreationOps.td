@@ -6,7 +6,8 @@ include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "dialects/Tessera/IR/TesseraDialect.td"
 include "dialects/Tessera/IR/TesseraEnums.td"
 
-def Tessera_ConstantOp : Tessera_ComputeOp<"constant", [ConstantLike], ["getFlops"]> {
+def Tessera_ConstantOp : Tessera_ComputeOp<"constant", [ConstantLike], ["getFlops"],
+                                          ["localiseResults"], ["isCheapToClone"]> {
   let summary = "Gives a constant.";
   let description = [{
     After partitioning a constant is splat: one that is not and is split is cut
@@ -23,7 +24,7 @@ def Tessera_ConstantOp : Tessera_ComputeOp<"constant", [ConstantLike], ["getFlop
   let hasFolder = 1;
 }
 
-def Tessera_IotaOp : Tessera_ComputeOp<"iota", [], ["getFlops"]> {
+def Tessera_IotaOp : Tessera_ComputeOp<"iota", [], ["getFlops"], ["localiseResults"], ["isCheapToClone"]> {
   let summary = "Gives each element its index along a dimension.";
   let description = [{
     On a device that holds a part of the logical tensor, `offset` is the logical
@@ -41,7 +42,7 @@ def Tessera_IotaOp : Tessera_ComputeOp<"iota", [], ["getFlops"]> {
   let hasFolder = 1;
 }
 
-def Tessera_RngOp : Tessera_ComputeOp<"rng"> {
+def Tessera_RngOp : Tessera_ComputeOp<"rng", [], [], ["localiseResults"], ["getElementCost"]> {
   let summary = "Gives random numbers that depend on the key and the logical index alone.";
   let description = [{
     Element i (row-major index into `global_shape`) is a function of the two

@@ -73,9 +73,8 @@ static std::vector<LinearGroup> linearGroupsOf(Operation *op) {
       .Default([](Operation *) { return Groups{}; });
 }
 
-static FactorRule ruleOf(Operation *op) {
-  FactorRule rule = elementwiseRule(shapeVector(op->getResult(0).getType()),
-                                    op->getNumOperands());
+static FactorRule ruleOf(Operation *op, const OpShapes &shapes) {
+  FactorRule rule = elementwiseRule(shapes.results[0], op->getNumOperands());
   rule.linear = linearGroupsOf(op);
   // Integer division rounds, so it is not linear.
   if (isa<DivOp>(op) &&
@@ -108,6 +107,16 @@ static LogicalResult verifySame(Operation *op) {
   return success();
 }
 
+/// Instructions per element, roughly, as vectors of f32 on a CPU.
+static int64_t elementCostOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, int64_t>(op)
+      .Case<DivOp, SqrtOp, RsqrtOp>([](auto) { return 8; })
+      .Case<ExpOp, LogOp, LogisticOp, SiluOp>([](auto) { return 16; })
+      .Case<TanhOp, ErfOp, SinOp, CosOp>([](auto) { return 24; })
+      .Case<PowOp>([](auto) { return 40; })
+      .Default([](Operation *) { return 1; });
+}
+
 // One entry per op of the classes Tessera_Unary and Tessera_Binary.
 // clang-format off
 #define TESSERA_UNARY_OPS(X)                                                   \
@@ -130,7 +139,11 @@ static LogicalResult verifySame(Operation *op) {
   OpFoldResult OP::fold(FoldAdaptor adaptor) {                                 \
     return foldElementwise(*this, adaptor.getOperands());                      \
   }                                                                            \
-  FactorRule OP::getFactorRule() { return ruleOf(*this); }
+  FactorRule OP::getFactorRuleFor(const OpShapes &shapes) {                    \
+    return ruleOf(*this, shapes);                                              \
+  }                                                                            \
+  KernelRole OP::getKernelRole() { return KernelRole::Elementwise; }           \
+  int64_t OP::getElementCost() { return elementCostOf(*this); }
 #define DEFINE_UNARY(OP) DEFINE_ELEMENTWISE(OP, 1)
 #define DEFINE_BINARY(OP) DEFINE_ELEMENTWISE(OP, 2)
 TESSERA_UNARY_OPS(DEFINE_UNARY)
@@ -142,7 +155,10 @@ LogicalResult CompareOp::verify() {
   return verifyElementType(*this, getRhs(), "the right side",
                            getElementTypeOrSelf(getLhs().getType()));
 }
-FactorRule CompareOp::getFactorRule() { return ruleOf(*this); }
+KernelRole CompareOp::getKernelRole() { return KernelRole::Elementwise; }
+FactorRule CompareOp::getFactorRuleFor(const OpShapes &shapes) {
+  return ruleOf(*this, shapes);
+}
 
 LogicalResult SelectOp::verify() {
   if (failed(verifyOperandShapes(*this)))
@@ -152,7 +168,13 @@ LogicalResult SelectOp::verify() {
     return failure();
   return verifyElementType(*this, getOnFalse(), "on_false", type);
 }
-FactorRule SelectOp::getFactorRule() { return ruleOf(*this); }
+KernelRole SelectOp::getKernelRole() { return KernelRole::Elementwise; }
+FactorRule SelectOp::getFactorRuleFor(const OpShapes &shapes) {
+  return ruleOf(*this, shapes);
+}
 
 LogicalResult ConvertOp::verify() { return verifyOperandShapes(*this); }
-FactorRule ConvertOp::getFactorRule() { return ruleOf(*this); }
+KernelRole ConvertOp::getKernelRole() { return KernelRole::Elementwise; }
+FactorRule ConvertOp::getFactorRuleFor(const OpShapes &shapes) {
+  return ruleOf(*this, shapes);
+}

@@ -10,7 +10,7 @@ include "dialects/Tessera/IR/TesseraEnums.td"
 // of operands and result may differ until reshards are inserted.
 class Tessera_Unary<string mnemonic, Type type, string equation,
                      string exampleElement = "f32">
-    : Tessera_ComputeOp<mnemonic> {
+    : Tessera_ComputeOp<mnemonic, [], [], [], ["getElementCost"]> {
   let summary = "Computes " # equation # " for each element x.";
   let description = "```mlir\n%1 = tessera." # mnemonic # " %0 : tensor<2x3x" # exampleElement # ">\n```";
   let arguments = (ins Arg<type, "x">:$input);
@@ -21,7 +21,7 @@ class Tessera_Unary<string mnemonic, Type type, string equation,
 }
 class Tessera_Binary<string mnemonic, Type type, string equation,
                      string exampleElement = "f32">
-    : Tessera_ComputeOp<mnemonic> {
+    : Tessera_ComputeOp<mnemonic, [], [], [], ["getElementCost"]> {
   let summary = "Computes " # equation # " for each pair of elements x, y.";
   let description = "```mlir\n%2 = tessera." # mnemonic # " %0, %1 : tensor<2x3x" # exampleElement # ">\n```";
   let arguments = (ins Arg<type, "x">:$lhs, Arg<type, "y">:$rhs);

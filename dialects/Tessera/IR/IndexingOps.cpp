@@ -24,7 +24,7 @@ LogicalResult GatherOp::verify() {
                            getElementTypeOrSelf(getSource()));
 }
 
-FactorRule GatherOp::getFactorRule() {
+FactorRule GatherOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   int64_t dim = getDim();
   // Rows that another device holds read as zero here, so lookups in a split
@@ -33,7 +33,7 @@ FactorRule GatherOp::getFactorRule() {
                                ? FactorKind::Replicate
                                : FactorKind::Reduce;
   TensorFactors source, indices, out;
-  for (auto [d, size] : llvm::enumerate(shapeOf(getSource()))) {
+  for (auto [d, size] : llvm::enumerate(shapes.operands[0])) {
     bool indexed = static_cast<int64_t>(d) == dim;
     int factor = rule.addFactor(indexed ? "n" : "s" + std::to_string(d), size,
                                 indexed ? indexedKind : FactorKind::Pass);
@@ -42,7 +42,7 @@ FactorRule GatherOp::getFactorRule() {
       out.push_back({factor});
       continue;
     }
-    for (auto [i, count] : llvm::enumerate(shapeOf(getIndices()))) {
+    for (auto [i, count] : llvm::enumerate(shapes.operands[1])) {
       int index = rule.addFactor("i" + std::to_string(i), count);
       indices.push_back({index});
       out.push_back({index});
@@ -55,3 +55,24 @@ FactorRule GatherOp::getFactorRule() {
 }
 
 double GatherOp::getFlops() { return 0; }
+
+PropagationRound GatherOp::getPropagationRound() {
+  return PropagationRound::Compute;
+}
+
+KernelRole GatherOp::getKernelRole() { return KernelRole::Indexed; }
+
+/// Looks up in this device's part of the rows; indices of other devices' rows
+/// become -1, which reads zeros.
+void GatherOp::localiseOperands(const FactorRule &, LocalValues &parts) {
+  MeshTensorType source = parts.logicalType(getSource());
+  int64_t dim = getDim();
+  const std::vector<AxisRef> &axes = source.getLayout().dims[dim].axes;
+  if (axes.empty())
+    return;
+  MeshTensorType logical = parts.logicalType(getIndices());
+  Value indices =
+      parts.localIndices(getLoc(), getIndices(), axes, source.getDimSize(dim));
+  getIndicesMutable().assign(indices);
+  parts.setLogicalType(indices, logical);
+}

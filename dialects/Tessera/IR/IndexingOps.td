@@ -4,7 +4,8 @@
 
 include "dialects/Tessera/IR/TesseraDialect.td"
 
-def Tessera_GatherOp : Tessera_ComputeOp<"gather", [], ["getFlops"]> {
+def Tessera_GatherOp : Tessera_ComputeOp<"gather", [], ["getFlops", "getPropagationRound"],
+                                        ["localiseOperands"]> {
   let summary = "Takes slices along one dimension at computed indices (embedding lookup).";
   let description = [{
     result[a..., i..., b...] = source[a..., indices[i...], b...], the index

@@ -46,12 +46,13 @@ LogicalResult ConstrainOp::verify() {
                  "dimensions are split");
 }
 
-FactorRule ConstrainOp::getFactorRule() {
-  FactorRule rule = elementwiseRule(shapeVector(getType()), 1);
-  return rule;
+FactorRule ConstrainOp::getFactorRuleFor(const OpShapes &shapes) {
+  return elementwiseRule(shapes.results[0], 1);
 }
 
 double ConstrainOp::getFlops() { return 0; }
+
+KernelRole ConstrainOp::getKernelRole() { return KernelRole::Host; }
 
 /// The same constraint twice is one.
 OpFoldResult ConstrainOp::fold(FoldAdaptor) {

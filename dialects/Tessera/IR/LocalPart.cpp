@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "LocalPart.h"
+#include "dialects/Tessera/IR/Tessera.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -108,4 +109,68 @@ Value LocalPart::localIndices(Location loc, Value indices,
   Value none = ConstantOp::create(builder, loc, type,
                                   SplatElementsAttr::get(type, minusOne));
   return SelectOp::create(builder, loc, type, exists, local, none);
+}
+
+//===----------------------------------------------------------------------===//
+// LocalValues
+//===----------------------------------------------------------------------===//
+
+MeshTensorType LocalValues::logicalType(Value value) const {
+  return cast_or_null<MeshTensorType>(logicalTypes.lookup(value));
+}
+
+void LocalValues::setLogicalType(Value value, MeshTensorType type) {
+  logicalTypes[value] = type;
+}
+
+OpShapes LocalValues::logicalShapes(Operation *op) const {
+  auto shapeOfValue = [&](Value value) {
+    MeshTensorType logical = logicalType(value);
+    return shapeVector(logical ? Type(logical) : value.getType());
+  };
+  OpShapes shapes;
+  for (Value operand : op->getOperands())
+    shapes.operands.push_back(shapeOfValue(operand));
+  for (Value result : op->getResults())
+    shapes.results.push_back(shapeOfValue(result));
+  return shapes;
+}
+
+void LocalValues::maskReducedPadding(Operation *op, const FactorRule &rule) {
+  for (auto [i, dims] : llvm::enumerate(rule.operands)) {
+    MeshTensorType type = logicalType(op->getOperand(i));
+    if (!type)
+      continue;
+    for (auto [d, list] : llvm::enumerate(dims)) {
+      if (list.size() != 1 || rule.factors[list[0]].kind != FactorKind::Reduce)
+        continue;
+      const std::vector<AxisRef> &axes = type.getLayout().dims[d].axes;
+      if (!isUneven(type.getDimSize(d), axes))
+        continue;
+      // A contraction multiplies: zero is its neutral element.
+      ReduceKind kind = rule.factors[list[0]].reduce;
+      Value masked =
+          maskPadding(op->getOperand(i), d, type.getDimSize(d), axes, kind);
+      op->setOperand(i, masked);
+      setLogicalType(masked, type);
+    }
+  }
+}
+
+Value LocalValues::cut(Value whole, MeshTensorType logical) {
+  Location loc = whole.getLoc();
+  MLIRContext *context = builder.getContext();
+  auto meshRef = FlatSymbolRefAttr::get(context, mesh.name);
+  SmallVector<int64_t> shape(logical.getShape());
+  Value value = whole;
+  for (auto [d, dim] : llvm::enumerate(logical.getLayout().dims))
+    for (const AxisRef &axis : dim.axes) {
+      shape[d] = llvm::divideCeil(shape[d], axis.sizeOn(mesh));
+      value = dist::AllSliceOp::create(
+          builder, loc, RankedTensorType::get(shape, logical.getElementType()),
+          value, builder.getI64IntegerAttr(d), meshRef,
+          dist::AxesAttr::get(context, {axis}), dist::WhyAttr());
+    }
+  setLogicalType(value, logical);
+  return value;
 }

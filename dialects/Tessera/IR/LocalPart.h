@@ -4,10 +4,14 @@
 #ifndef TESSERA_DIALECTS_TESSERA_IR_LOCALPART_H
 #define TESSERA_DIALECTS_TESSERA_IR_LOCALPART_H
 
-#include "dialects/Tessera/IR/Tessera.h"
+#include "tessera/Analysis/FactorRule.h"
+
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
 
 namespace tessera {
+
+class MeshTensorType;
 
 /// Builds ops on local values at the builder's insertion point. `axes` and
 /// `size` are how a dimension of the whole is split, and its logical size.
@@ -30,15 +34,41 @@ public:
   mlir::Value localIndices(mlir::Location loc, mlir::Value indices,
                            const std::vector<AxisRef> &axes, int64_t size);
 
+protected:
+  mlir::OpBuilder &builder;
+  const Mesh &mesh;
+
 private:
   mlir::Value extent(mlir::Location loc, const std::vector<AxisRef> &axes,
                      int64_t size);
   mlir::Value broadcast(mlir::Location loc, mlir::Value scalar,
                         mlir::RankedTensorType like);
   mlir::Value isBelow(mlir::Location loc, mlir::Value lhs, mlir::Value rhs);
+};
 
-  mlir::OpBuilder &builder;
-  const Mesh &mesh;
+/// The values of a function that is being partitioned: their types are local,
+/// and the logical ones are kept here.
+class LocalValues : public LocalPart {
+public:
+  using LocalPart::LocalPart;
+
+  /// The logical type of a local value; null for one that never was logical.
+  MeshTensorType logicalType(mlir::Value value) const;
+  void setLogicalType(mlir::Value value, MeshTensorType type);
+  /// Shapes of `op`'s operands and results, logical where they have such.
+  OpShapes logicalShapes(mlir::Operation *op) const;
+
+  /// Before an op that combines elements along an unevenly split dimension, the
+  /// padding becomes the neutral element.
+  void maskReducedPadding(mlir::Operation *op, const FactorRule &rule);
+  /// The part of `whole`, a value in logical shape that every device holds.
+  mlir::Value cut(mlir::Value whole, MeshTensorType logical);
+
+  mlir::OpBuilder &getBuilder() { return builder; }
+  const Mesh &getMesh() const { return mesh; }
+
+private:
+  llvm::DenseMap<mlir::Value, mlir::Type> logicalTypes;
 };
 
 } // namespace tessera

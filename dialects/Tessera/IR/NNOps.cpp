@@ -24,16 +24,16 @@ static LogicalResult verifyLike(Operation *op, Value input) {
 
 /// Rule of an op that works on whole rows along `dim` of its first operand; the
 /// further operands have one element per column.
-static FactorRule rowRule(Operation *op, int64_t dim) {
+static FactorRule rowRule(const OpShapes &shapes, int64_t dim) {
   FactorRule rule;
   TensorFactors rows;
-  for (auto [d, size] : llvm::enumerate(shapeOf(op->getOperand(0))))
+  for (auto [d, size] : llvm::enumerate(shapes.operands[0]))
     rows.push_back(
         {rule.addFactor("d" + std::to_string(d), size,
                         static_cast<int64_t>(d) == dim ? FactorKind::Replicate
                                                        : FactorKind::Pass)});
   rule.operands.push_back(rows);
-  for (unsigned i = 1; i < op->getNumOperands(); ++i)
+  for (size_t i = 1; i < shapes.operands.size(); ++i)
     rule.operands.push_back({rows[dim]});
   rule.results = {rows};
   return rule;
@@ -45,9 +45,13 @@ static FactorRule rowRule(Operation *op, int64_t dim) {
 
 LogicalResult GeluOp::verify() { return verifyLike(*this, getInput()); }
 
-FactorRule GeluOp::getFactorRule() {
-  return elementwiseRule(shapeVector(getType()), 1);
+FactorRule GeluOp::getFactorRuleFor(const OpShapes &shapes) {
+  return elementwiseRule(shapes.results[0], 1);
 }
+
+KernelRole GeluOp::getKernelRole() { return KernelRole::Elementwise; }
+
+int64_t GeluOp::getElementCost() { return 25; }
 
 LogicalResult SoftmaxOp::verify() {
   if (failed(verifyLike(*this, getInput())))
@@ -55,7 +59,13 @@ LogicalResult SoftmaxOp::verify() {
   return verifyDim(*this, getDim(), {getInput(), "the input"});
 }
 
-FactorRule SoftmaxOp::getFactorRule() { return rowRule(*this, getDim()); }
+FactorRule SoftmaxOp::getFactorRuleFor(const OpShapes &shapes) {
+  return rowRule(shapes, getDim());
+}
+
+KernelRole SoftmaxOp::getKernelRole() { return KernelRole::Rows; }
+
+int64_t SoftmaxOp::getWholeElements() { return shapeOf(getInput())[getDim()]; }
 
 double SoftmaxOp::getFlops() { return 5 * numElements(getInput()); }
 
@@ -85,9 +95,13 @@ LogicalResult LayerNormOp::verify() {
   return verifyColumns(*this, getInput(), getBias(), "bias");
 }
 
-FactorRule LayerNormOp::getFactorRule() {
-  return rowRule(*this, shapeOf(getInput()).size() - 1);
+FactorRule LayerNormOp::getFactorRuleFor(const OpShapes &shapes) {
+  return rowRule(shapes, shapes.operands[0].size() - 1);
 }
+
+KernelRole LayerNormOp::getKernelRole() { return KernelRole::Rows; }
+
+int64_t LayerNormOp::getWholeElements() { return shapeOf(getInput()).back(); }
 
 double LayerNormOp::getFlops() { return 8 * numElements(getInput()); }
 
@@ -97,9 +111,13 @@ LogicalResult RmsNormOp::verify() {
   return verifyColumns(*this, getInput(), getScale(), "scale");
 }
 
-FactorRule RmsNormOp::getFactorRule() {
-  return rowRule(*this, shapeOf(getInput()).size() - 1);
+FactorRule RmsNormOp::getFactorRuleFor(const OpShapes &shapes) {
+  return rowRule(shapes, shapes.operands[0].size() - 1);
 }
+
+KernelRole RmsNormOp::getKernelRole() { return KernelRole::Rows; }
+
+int64_t RmsNormOp::getWholeElements() { return shapeOf(getInput()).back(); }
 
 double RmsNormOp::getFlops() { return 4 * numElements(getInput()); }
 
@@ -159,9 +177,9 @@ LogicalResult AttentionOp::verify() {
   return verifyElementType(*this, getBias(), "a bias", type);
 }
 
-FactorRule AttentionOp::getFactorRule() {
+FactorRule AttentionOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
-  ArrayRef<int64_t> q = shapeOf(getQuery()), k = shapeOf(getKey());
+  ArrayRef<int64_t> q = shapes.operands[0], k = shapes.operands[1];
   int b = rule.addFactor("b", q[0]);
   // The causal mask depends on logical positions, which a part of the queries
   // does not know.
@@ -170,7 +188,7 @@ FactorRule AttentionOp::getFactorRule() {
   int h = rule.addFactor("h", k[2]);
   int t = rule.addFactor("t", k[1], FactorKind::Replicate);
   int d = rule.addFactor("d", q[3], FactorKind::Replicate);
-  int e = rule.addFactor("e", shapeOf(getValue())[3]);
+  int e = rule.addFactor("e", shapes.operands[2][3]);
   DimFactors heads = {h};
   // Query heads that share a key head form a minor factor of their own.
   if (q[2] != k[2])
@@ -178,7 +196,7 @@ FactorRule AttentionOp::getFactorRule() {
   rule.operands = {
       {{b}, {s}, heads, {d}}, {{b}, {t}, {h}, {d}}, {{b}, {t}, {h}, {e}}};
   if (getBias()) {
-    ArrayRef<int64_t> bias = shapeOf(getBias());
+    ArrayRef<int64_t> bias = shapes.operands[3];
     TensorFactors dims = {{b}, heads, {s}, {t}};
     int64_t full[] = {q[0], q[2], q[1]};
     for (int i = 0; i < 3; ++i)
@@ -189,6 +207,17 @@ FactorRule AttentionOp::getFactorRule() {
   rule.results = {{{b}, {s}, heads, {e}}};
   rule.linear = {{{2}}};
   return rule;
+}
+
+PropagationRound AttentionOp::getPropagationRound() {
+  return PropagationRound::Compute;
+}
+
+KernelRole AttentionOp::getKernelRole() { return KernelRole::Attention; }
+
+/// Of one head.
+int64_t AttentionOp::getWholeElements() {
+  return std::max(shapeOf(getQuery())[3], shapeOf(getValue())[3]);
 }
 
 double AttentionOp::getFlops() {

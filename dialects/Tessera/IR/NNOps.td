@@ -5,7 +5,7 @@
 include "dialects/Tessera/IR/TesseraDialect.td"
 include "dialects/Tessera/IR/TesseraEnums.td"
 
-def Tessera_GeluOp : Tessera_ComputeOp<"gelu"> {
+def Tessera_GeluOp : Tessera_ComputeOp<"gelu", [], [], [], ["getElementCost"]> {
   let summary = "Computes x * Phi(x) for each element x, Phi the normal distribution function.";
   let description = [{
     `none`: 0.5 x (1 + erf(x / sqrt 2)). `tanh`: 0.5 x (1 + tanh(sqrt(2/pi) (x +
@@ -22,7 +22,7 @@ def Tessera_GeluOp : Tessera_ComputeOp<"gelu"> {
   let hasVerifier = 1;
 }
 
-def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax", [], ["getFlops"]> {
+def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax", [], ["getFlops"], [], ["getWholeElements"]> {
   let summary = "Normalises exponentials to sum 1 along a dimension.";
   let description = [{
     result = exp(x - max(x)) / sum(exp(x - max(x))), max and sum along `dim`,
@@ -39,7 +39,7 @@ def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax", [], ["getFlops"]> {
   let hasVerifier = 1;
 }
 
-def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm", [], ["getFlops"]> {
+def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm", [], ["getFlops"], [], ["getWholeElements"]> {
   let summary = "Normalises rows to mean 0 and variance 1, then scales and shifts.";
   let description = [{
     Over the last dimension, formed in f32:
@@ -58,7 +58,7 @@ def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm", [], ["getFlops"]> {
   let hasVerifier = 1;
 }
 
-def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm", [], ["getFlops"]> {
+def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm", [], ["getFlops"], [], ["getWholeElements"]> {
   let summary = "Scales rows to root mean square 1, then by a factor per column.";
   let description = [{
     Over the last dimension, formed in f32:
@@ -76,7 +76,8 @@ def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm", [], ["getFlops"]> {
   let hasVerifier = 1;
 }
 
-def Tessera_AttentionOp : Tessera_ComputeOp<"attention", [], ["getFlops"]> {
+def Tessera_AttentionOp : Tessera_ComputeOp<"attention", [], ["getFlops", "getPropagationRound"],
+                                           [], ["getWholeElements"]> {
   let summary = "Averages values by the softmax of query-key products.";
   let description = [{
     Shapes: query [B,S,H,D], key [B,T,K,D], value [B,T,K,E], result [B,S,H,E];

@@ -25,11 +25,11 @@ LogicalResult ReduceOp::verify() {
                            getElementTypeOrSelf(getInput()));
 }
 
-FactorRule ReduceOp::getFactorRule() {
+FactorRule ReduceOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   auto kind = dist::toReduceKind(getKind());
   TensorFactors in, out;
-  for (auto [dim, size] : llvm::enumerate(shapeOf(getInput()))) {
+  for (auto [dim, size] : llvm::enumerate(shapes.operands[0])) {
     bool reduced = llvm::is_contained(getDims(), static_cast<int64_t>(dim));
     int factor =
         rule.addFactor("d" + std::to_string(dim), size,
@@ -43,6 +43,12 @@ FactorRule ReduceOp::getFactorRule() {
   rule.linear = {{{0}, kind}};
   return rule;
 }
+
+PropagationRound ReduceOp::getPropagationRound() {
+  return PropagationRound::Compute;
+}
+
+KernelRole ReduceOp::getKernelRole() { return KernelRole::Rows; }
 
 double ReduceOp::getFlops() {
   double flops = 1;

@@ -5,7 +5,7 @@
 include "dialects/Dist/IR/DistEnums.td"
 include "dialects/Tessera/IR/TesseraDialect.td"
 
-def Tessera_ReduceOp : Tessera_ComputeOp<"reduce", [], ["getFlops"]> {
+def Tessera_ReduceOp : Tessera_ComputeOp<"reduce", [], ["getFlops", "getPropagationRound"]> {
   let summary = "Combines the elements along some dimensions.";
   let description = [{
     The reduced dimensions are dropped. Sums and products of bf16 and f16 are

@@ -61,11 +61,13 @@ LogicalResult ReshapeOp::verify() {
   return success();
 }
 
-FactorRule ReshapeOp::getFactorRule() {
-  return reshapeRule(shapeVector(getInput().getType()), shapeVector(getType()));
+FactorRule ReshapeOp::getFactorRuleFor(const OpShapes &shapes) {
+  return reshapeRule(shapes.operands[0], shapes.results[0]);
 }
 
 double ReshapeOp::getFlops() { return 0; }
+
+KernelRole ReshapeOp::getKernelRole() { return KernelRole::Host; }
 
 //===----------------------------------------------------------------------===//
 // transpose
@@ -93,10 +95,10 @@ LogicalResult TransposeOp::verify() {
   return verifyShape(*this, getResult(), "a result", expected);
 }
 
-FactorRule TransposeOp::getFactorRule() {
+FactorRule TransposeOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   TensorFactors in, out;
-  for (auto [d, size] : llvm::enumerate(shapeOf(getInput())))
+  for (auto [d, size] : llvm::enumerate(shapes.operands[0]))
     in.push_back({addDim(rule, d, size)});
   for (int64_t dim : getPermutation())
     out.push_back(in[dim]);
@@ -107,6 +109,8 @@ FactorRule TransposeOp::getFactorRule() {
 }
 
 double TransposeOp::getFlops() { return 0; }
+
+KernelRole TransposeOp::getKernelRole() { return KernelRole::Movement; }
 
 //===----------------------------------------------------------------------===//
 // broadcast
@@ -130,14 +134,14 @@ LogicalResult BroadcastOp::verify() {
   return success();
 }
 
-FactorRule BroadcastOp::getFactorRule() {
+FactorRule BroadcastOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
-  ArrayRef<int64_t> inShape = shapeOf(getInput());
+  ArrayRef<int64_t> inShape = shapes.operands[0];
   TensorFactors in(inShape.size()), out;
-  for (auto [d, size] : llvm::enumerate(shapeOf(getResult())))
+  for (auto [d, size] : llvm::enumerate(shapes.results[0]))
     out.push_back({addDim(rule, d, size)});
   for (auto [i, dim] : llvm::enumerate(getDims()))
-    if (inShape[i] == shapeOf(getResult())[dim])
+    if (inShape[i] == shapes.results[0][dim])
       in[i] = out[dim];
   rule.operands = {in};
   rule.results = {out};
@@ -146,6 +150,14 @@ FactorRule BroadcastOp::getFactorRule() {
 }
 
 double BroadcastOp::getFlops() { return 0; }
+
+PropagationRound BroadcastOp::getPropagationRound() {
+  return PropagationRound::Broadcast;
+}
+
+KernelRole BroadcastOp::getKernelRole() { return KernelRole::Generated; }
+
+bool BroadcastOp::isCheapToClone() { return true; }
 
 //===----------------------------------------------------------------------===//
 // slice
@@ -177,11 +189,11 @@ LogicalResult SliceOp::verify() {
   return verifyShape(*this, getResult(), "a result", expected);
 }
 
-FactorRule SliceOp::getFactorRule() {
+FactorRule SliceOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   TensorFactors in, out;
-  for (auto [d, size] : llvm::enumerate(shapeOf(getInput()))) {
-    int64_t outSize = shapeOf(getResult())[d];
+  for (auto [d, size] : llvm::enumerate(shapes.operands[0])) {
+    int64_t outSize = shapes.results[0][d];
     if (getStarts()[d] == 0 && outSize == size) {
       int factor = addDim(rule, d, size);
       in.push_back({factor});
@@ -197,6 +209,19 @@ FactorRule SliceOp::getFactorRule() {
 }
 
 double SliceOp::getFlops() { return 0; }
+
+KernelRole SliceOp::getKernelRole() { return KernelRole::Movement; }
+
+/// A dimension that is taken whole may be split: its limit is local.
+LogicalResult SliceOp::localiseResults(LocalValues &parts) {
+  MeshTensorType logical = parts.logicalType(getResult());
+  SmallVector<int64_t> limits(getLimits());
+  for (auto [d, size] : llvm::enumerate(shapeOf(getResult())))
+    if (size != logical.getDimSize(d))
+      limits[d] = size;
+  setLimits(limits);
+  return success();
+}
 
 //===----------------------------------------------------------------------===//
 // concatenate
@@ -229,18 +254,18 @@ LogicalResult ConcatenateOp::verify() {
   return verifyShape(*this, getResult(), "a result", expected);
 }
 
-FactorRule ConcatenateOp::getFactorRule() {
+FactorRule ConcatenateOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   int64_t dim = getDim();
   TensorFactors out;
-  for (auto [d, size] : llvm::enumerate(shapeOf(getResult())))
+  for (auto [d, size] : llvm::enumerate(shapes.results[0]))
     out.push_back({addDim(rule, d, size,
                           static_cast<int64_t>(d) == dim ? FactorKind::Replicate
                                                          : FactorKind::Pass)});
   LinearGroup all;
-  for (auto [i, input] : llvm::enumerate(getInputs())) {
+  for (auto [i, input] : llvm::enumerate(shapes.operands)) {
     TensorFactors in = out;
-    in[dim] = {rule.addFactor("i" + std::to_string(i), shapeOf(input)[dim],
+    in[dim] = {rule.addFactor("i" + std::to_string(i), input[dim],
                               FactorKind::Replicate)};
     rule.operands.push_back(in);
     all.operands.push_back(static_cast<int>(i));
@@ -251,6 +276,8 @@ FactorRule ConcatenateOp::getFactorRule() {
 }
 
 double ConcatenateOp::getFlops() { return 0; }
+
+KernelRole ConcatenateOp::getKernelRole() { return KernelRole::Movement; }
 
 //===----------------------------------------------------------------------===//
 // pad
@@ -289,11 +316,11 @@ static bool isZero(Attribute attr) {
   return number && number.getValue().isZero();
 }
 
-FactorRule PadOp::getFactorRule() {
+FactorRule PadOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   TensorFactors in, out;
-  for (auto [d, size] : llvm::enumerate(shapeOf(getInput()))) {
-    int64_t outSize = shapeOf(getResult())[d];
+  for (auto [d, size] : llvm::enumerate(shapes.operands[0])) {
+    int64_t outSize = shapes.results[0][d];
     if (outSize == size) {
       int factor = addDim(rule, d, size);
       in.push_back({factor});
@@ -310,3 +337,5 @@ FactorRule PadOp::getFactorRule() {
 }
 
 double PadOp::getFlops() { return 0; }
+
+KernelRole PadOp::getKernelRole() { return KernelRole::Movement; }

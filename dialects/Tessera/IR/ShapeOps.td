@@ -36,7 +36,8 @@ def Tessera_TransposeOp : Tessera_ComputeOp<"transpose", [], ["getFlops"]> {
   let hasFolder = 1;
 }
 
-def Tessera_BroadcastOp : Tessera_ComputeOp<"broadcast", [], ["getFlops"]> {
+def Tessera_BroadcastOp : Tessera_ComputeOp<"broadcast", [], ["getFlops", "getPropagationRound"],
+                                           [], ["isCheapToClone"]> {
   let summary = "Repeats a value along new dimensions and dimensions of size 1.";
   let description = [{
     Dimension i of the input becomes dimension `dims[i]` of the result; it has
@@ -54,7 +55,7 @@ def Tessera_BroadcastOp : Tessera_ComputeOp<"broadcast", [], ["getFlops"]> {
   let hasFolder = 1;
 }
 
-def Tessera_SliceOp : Tessera_ComputeOp<"slice", [], ["getFlops"]> {
+def Tessera_SliceOp : Tessera_ComputeOp<"slice", [], ["getFlops"], ["localiseResults"]> {
   let summary = "Takes a strided box of the elements.";
   let description = [{
     Along dimension d: elements starts[d], starts[d] + strides[d], ... below

@@ -5,13 +5,16 @@
 
 #include "dialects/Dist/IR/Dist.h"
 #include "tessera/Analysis/FactorRule.h"
+#include "tessera/Analysis/LayoutPropagation.h"
 
 #include "mlir/IR/BuiltinTypeInterfaces.h"
 #include "mlir/IR/TypeUtilities.h"
 
+#include "dialects/Tessera/IR/KernelRole.h"
+#include "dialects/Tessera/IR/LocalPart.h"
+
 #include "dialects/Tessera/IR/TesseraDialect.h.inc"
 #include "dialects/Tessera/IR/TesseraEnums.h.inc"
-#include "dialects/Tessera/IR/TesseraInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Tessera/IR/TesseraAttrs.h.inc"
@@ -29,6 +32,18 @@ llvm::ArrayRef<int64_t> shapeOf(mlir::Value value);
 std::vector<int64_t> shapeVector(mlir::Type type);
 /// Layout of a mesh tensor, or null for a builtin tensor.
 const Layout *layoutOf(mlir::Type type);
+/// Shapes of the types of `op`'s operands and results.
+OpShapes opShapesOf(mlir::Operation *op);
+
+} // namespace tessera
+
+#include "dialects/Tessera/IR/TesseraInterfaces.h.inc"
+
+namespace tessera {
+
+/// Whether each user of `value` may have it in a layout of its own at no cost:
+/// it is cheap to clone and made of whole scalars at most.
+bool isFreeInAnyLayout(mlir::Value value);
 
 } // namespace tessera
 

@@ -29,10 +29,15 @@ def Tessera_Dialect : Dialect {
 // or, like `reshard`, only changes a layout.
 class Tessera_Op<string mnemonic, list<Trait> traits = []>
     : Op<Tessera_Dialect, mnemonic, !listconcat([Pure], traits)>;
-// `own` lists the interface methods with a default that the op overrides.
-class Tessera_ComputeOp<string mnemonic, list<Trait> traits = [], list<string> own = []>
+// `rule`, `part` and `kernel` list the methods with a default that the op
+// overrides: of FactorRuleInterface, LocaliseInterface and KernelInterface.
+class Tessera_ComputeOp<string mnemonic, list<Trait> traits = [],
+                        list<string> rule = [], list<string> part = [],
+                        list<string> kernel = []>
     : Tessera_Op<mnemonic, !listconcat(
-        [DeclareOpInterfaceMethods<Tessera_FactorRuleInterface, own>], traits)>;
+        [DeclareOpInterfaceMethods<Tessera_FactorRuleInterface, rule>,
+         DeclareOpInterfaceMethods<Tessera_LocaliseInterface, part>,
+         DeclareOpInterfaceMethods<Tessera_KernelInterface, kernel>], traits)>;
 
 // A whole-program tensor, or a local builtin tensor of static shape.
 def Tessera_Tensor : Type<

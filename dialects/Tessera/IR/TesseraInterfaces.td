@@ -7,12 +7,14 @@ include "mlir/IR/OpBase.td"
 def Tessera_FactorRuleInterface : OpInterface<"FactorRuleInterface"> {
   let cppNamespace = "::tessera";
   let description = [{
-    The op's index space and how its operands and results map to it. Shapes are
-    those of the op's types: logical before partitioning, local after.
+    The op's index space and how its operands and results map to it.
   }];
   let methods = [
-    InterfaceMethod<"The factor rule of this op.",
-                    "::tessera::FactorRule", "getFactorRule", (ins)>,
+    InterfaceMethod<[{The factor rule of this op for operands and results of
+        these shapes. They are those of the op's types, or the logical shapes
+        where a pass has made the operands local already.}],
+        "::tessera::FactorRule", "getFactorRuleFor",
+        (ins "const ::tessera::OpShapes &":$shapes)>,
     InterfaceMethod<[{Floating-point operations of one execution at the op's
         own shapes (a multiply-add counts as 2); 0 for data movement.}],
         "double", "getFlops", (ins), [{}], [{
@@ -22,6 +24,66 @@ def Tessera_FactorRuleInterface : OpInterface<"FactorRuleInterface"> {
             elements *= size;
           return elements;
         }]>,
+    InterfaceMethod<[{The round of propagation in which axes spread over this
+        op: one-to-one ops decide first, then ops that combine elements, then
+        ops that add dimensions.}],
+        "::tessera::PropagationRound", "getPropagationRound", (ins), [{}], [{
+          return ::tessera::PropagationRound::Elementwise;
+        }]>,
+  ];
+  let extraSharedClassDeclaration = [{
+    /// The factor rule at the shapes of the op's own types.
+    ::tessera::FactorRule getFactorRule() {
+      return $_op.getFactorRuleFor(::tessera::opShapesOf($_op.getOperation()));
+    }
+  }];
+}
+
+def Tessera_LocaliseInterface : OpInterface<"LocaliseInterface"> {
+  let cppNamespace = "::tessera";
+  let description = [{
+    How an op on whole tensors becomes the op on one device's part of them.
+    `tessera-partition` makes the operands local, calls `localiseOperands`,
+    makes the result types local and calls `localiseResults`. The builder of
+    `parts` inserts before the op.
+  }];
+  let methods = [
+    InterfaceMethod<[{Replaces operands whose padding, or whose logical
+        indices, would be wrong for the part. By default, padding along
+        dimensions that `rule` reduces becomes the neutral element.}],
+        "void", "localiseOperands",
+        (ins "const ::tessera::FactorRule &":$rule,
+             "::tessera::LocalValues &":$parts), [{}], [{
+          parts.maskReducedPadding($_op.getOperation(), rule);
+        }]>,
+    InterfaceMethod<[{Adjusts attributes and offsets that depend on sizes or
+        positions in the logical result. By default there are none.}],
+        "::llvm::LogicalResult", "localiseResults",
+        (ins "::tessera::LocalValues &":$parts), [{}], [{
+          return ::mlir::success();
+        }]>,
+  ];
+}
+
+def Tessera_KernelInterface : OpInterface<"KernelInterface"> {
+  let cppNamespace = "::tessera";
+  let description = [{
+    What the forming of kernels and the placing of reshards need to know of an
+    op: its part in a kernel, and what its result costs.
+  }];
+  let methods = [
+    InterfaceMethod<"The part that this op has in a kernel.",
+        "::tessera::KernelRole", "getKernelRole", (ins)>,
+    InterfaceMethod<[{Instructions per result element, roughly: 1 for an
+        addition of floats. Above `expensiveElement`, computing an element twice
+        costs more than reading it.}],
+        "int64_t", "getElementCost", (ins), [{}], [{ return 1; }]>,
+    InterfaceMethod<[{Whether every user may have a result of its own: making
+        an element again costs no more than reading it.}],
+        "bool", "isCheapToClone", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<[{Elements of the longest row that one block of a kernel
+        must hold whole; 0 where a block may be of any size.}],
+        "int64_t", "getWholeElements", (ins), [{}], [{ return 0; }]>,
   ];
 }
 

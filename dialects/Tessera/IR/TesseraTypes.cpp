@@ -25,6 +25,27 @@ std::vector<int64_t> tessera::shapeVector(Type type) {
   return cast<ShapedType>(type).getShape().vec();
 }
 
+OpShapes tessera::opShapesOf(Operation *op) {
+  OpShapes shapes;
+  for (Type type : op->getOperandTypes())
+    shapes.operands.push_back(shapeVector(type));
+  for (Type type : op->getResultTypes())
+    shapes.results.push_back(shapeVector(type));
+  return shapes;
+}
+
+bool tessera::isFreeInAnyLayout(Value value) {
+  auto op = value.getDefiningOp<KernelInterface>();
+  auto isWhole = [](Type type) {
+    const Layout *layout = layoutOf(type);
+    return !layout || layout->partial.empty();
+  };
+  return op && op.isCheapToClone() && isWhole(value.getType()) &&
+         llvm::all_of(op->getOperandTypes(), [&](Type type) {
+           return shapeVector(type).empty() && isWhole(type);
+         });
+}
+
 const Layout *tessera::layoutOf(Type type) {
   auto meshTensor = dyn_cast<MeshTensorType>(type);
   return meshTensor ? &meshTensor.getLayout() : nullptr;

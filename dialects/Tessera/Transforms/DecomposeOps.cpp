@@ -236,26 +236,14 @@ void decompose(AttentionOp op, FormulaBuilder &f) {
   f.finish(f.reshape(result, {batch, queries, heads, valueSize}));
 }
 
-/// Elements along which an op cannot be cut; nullopt for elementwise ones.
-std::optional<int64_t> wholeElements(Operation *op) {
-  return llvm::TypeSwitch<Operation *, std::optional<int64_t>>(op)
-      .Case([](SoftmaxOp op) { return shapeOf(op.getInput())[op.getDim()]; })
-      .Case<LayerNormOp, RmsNormOp>(
-          [](auto op) { return shapeOf(op.getInput()).back(); })
-      .Case([](AttentionOp op) {
-        return std::max(shapeOf(op.getQuery())[3], shapeOf(op.getValue())[3]);
-      })
-      .Default(std::nullopt);
-}
-
 template <typename Op> struct Decompose : OpRewritePattern<Op> {
   Decompose(MLIRContext *context, int64_t above)
       : OpRewritePattern<Op>(context), above(above) {}
 
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
-    std::optional<int64_t> whole = wholeElements(op);
-    if (whole && above > 0 && *whole <= above)
+    int64_t whole = op.getWholeElements();
+    if (whole != 0 && above > 0 && whole <= above)
       return rewriter.notifyMatchFailure(op, "small enough for one kernel");
     FormulaBuilder builder(op, rewriter);
     decompose(op, builder);

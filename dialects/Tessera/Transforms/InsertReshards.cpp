@@ -21,27 +21,12 @@ double bytesOf(Value value) {
   return double(type.getNumElements()) * type.getElementTypeBitWidth() / 8;
 }
 
-/// Ops whose value can be had in any layout for nothing.
-bool isFree(Value value) {
-  Operation *def = value.getDefiningOp();
-  if (auto constant = dyn_cast_or_null<ConstantOp>(def))
-    return constant.getValue().isSplat();
-  // A scalar is whole on every device; one that is still partial is not.
-  if (auto broadcast = dyn_cast_or_null<BroadcastOp>(def)) {
-    Value input = broadcast.getInput();
-    return cast<MeshTensorType>(input.getType()).getShape().empty() &&
-           layoutOfValue(input).partial.empty() &&
-           layoutOfValue(value).partial.empty();
-  }
-  return isa_and_nonnull<IotaOp>(def);
-}
-
 class Resharder {
 public:
   Resharder(func::FuncOp function, const Mesh &mesh)
       : function(function), mesh(mesh), builder(function.getContext()) {}
 
-  void run() {
+  LogicalResult run() {
     SmallVector<Operation *> ops;
     function.walk([&](Operation *op) {
       if (op != function)
@@ -54,7 +39,11 @@ public:
         resolve(ret);
       else if (auto rule = dyn_cast<FactorRuleInterface>(op))
         makeConsistent(op, rule.getFactorRule());
+      else if (!isa<ReshardOp>(op))
+        return op->emitOpError("has no factor rule, so what layouts it takes "
+                               "is unknown; implement FactorRuleInterface");
     }
+    return success();
   }
 
 private:
@@ -78,11 +67,11 @@ private:
   }
 
   /// How the op is split, by how what it takes and gives is laid out. What is
-  /// had in any layout for nothing has no say.
+  /// free in any layout has no vote.
   FactorAssignment assign(Operation *op, const FactorRule &rule) {
     std::vector<FactorVote> votes;
     auto vote = [&](Value value, const TensorFactors &dims) {
-      if (isa<MeshTensorType>(value.getType()) && !isFree(value))
+      if (isa<MeshTensorType>(value.getType()) && !isFreeInAnyLayout(value))
         votes.push_back({dims, layoutOfValue(value), bytesOf(value)});
     };
     for (auto [value, dims] : llvm::zip(op->getOperands(), rule.operands))
@@ -189,7 +178,7 @@ private:
     Value &made = cache[{value, type}];
     if (made)
       return made;
-    if (isFree(value)) {
+    if (isFreeInAnyLayout(value)) {
       builder.setInsertionPoint(value.getDefiningOp());
       Operation *copy = builder.clone(*value.getDefiningOp());
       copy->getResult(0).setType(type);
@@ -239,7 +228,8 @@ struct InsertReshardsPass : impl::InsertReshardsBase<InsertReshardsPass> {
         return signalPassFailure();
       if (function.isDeclaration() || !*mesh)
         continue;
-      Resharder(function, **mesh).run();
+      if (failed(Resharder(function, **mesh).run()))
+        return signalPassFailure();
     }
   }
 };

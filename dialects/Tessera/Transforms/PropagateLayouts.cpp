@@ -15,14 +15,6 @@ namespace {
 /// Longest chain of reasons that is kept for one axis of one value.
 constexpr int maxChain = 12;
 
-PropagationRound roundOf(Operation *op) {
-  if (isa<BroadcastOp>(op))
-    return PropagationRound::Broadcast;
-  if (isa<ContractOp, ReduceOp, GatherOp, AttentionOp>(op))
-    return PropagationRound::Compute;
-  return PropagationRound::Elementwise;
-}
-
 /// A function's values and ops as plain data, with the way back.
 class FunctionGraph {
 public:
@@ -58,17 +50,18 @@ public:
                                   "silently";
             return WalkResult::interrupt();
           }
-          addOp(op, rule.getFactorRule());
+          addOp(rule);
           return WalkResult::advance();
         });
     return failure(result.wasInterrupted());
   }
 
-  void addOp(Operation *op, FactorRule rule) {
+  void addOp(FactorRuleInterface op) {
     if (op->getNumOperands() == 0)
       return;
+    FactorRule rule = op.getFactorRule();
     PropagationOp node;
-    node.round = roundOf(op);
+    node.round = op.getPropagationRound();
     std::vector<TensorFactors> operandFactors;
     for (auto [operand, factors] :
          llvm::zip(op->getOperands(), rule.operands)) {
@@ -76,9 +69,8 @@ public:
         continue;
       // A constant is seen anew by each user: sharing it must not tie the
       // users' layouts together.
-      Operation *def = operand.getDefiningOp();
-      bool isFree = def && def->getNumOperands() == 0;
-      node.operands.push_back(isFree ? addValue(operand) : ids.lookup(operand));
+      node.operands.push_back(isFreeInAnyLayout(operand) ? addValue(operand)
+                                                         : ids.lookup(operand));
       operandFactors.push_back(factors);
     }
     rule.operands = std::move(operandFactors);

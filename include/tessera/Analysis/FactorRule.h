@@ -65,6 +65,11 @@ struct FactorRule {
          const std::vector<std::vector<int64_t>> &resultShapes) const;
 };
 
+/// Shapes of an op's operands and results.
+struct OpShapes {
+  std::vector<std::vector<int64_t>> operands, results;
+};
+
 /// Rule of an op whose operands and results all have the same `shape` and whose
 /// elements are computed one by one.
 FactorRule elementwiseRule(const std::vector<int64_t> &shape,

@@ -4,23 +4,26 @@
 using namespace mlir;
 using namespace tessera;
 
+/// The part that `op` has in a kernel; of ops that say none, a kernel of its
+/// own, whose emitter reports that it does not know the op.
+static KernelRole roleOf(Operation *op) {
+  auto kernel = dyn_cast<KernelInterface>(op);
+  return kernel ? kernel.getKernelRole() : KernelRole::Indexed;
+}
+
 bool tessera::isHostOp(Operation *op) {
-  if (auto constant = dyn_cast<ConstantOp>(op))
-    return !constant.getValue().isSplat();
-  return isa<ReshapeOp, func::ReturnOp, func::CallOp>(op) ||
-         isa_and_nonnull<dist::DistDialect>(op->getDialect());
+  return isa<func::ReturnOp, func::CallOp>(op) ||
+         isa_and_nonnull<dist::DistDialect>(op->getDialect()) ||
+         roleOf(op) == KernelRole::Host;
 }
 
 bool tessera::isFreeOp(Operation *op) {
-  return isa<ConstantOp, IotaOp, BroadcastOp>(op) && !isHostOp(op);
+  auto kernel = dyn_cast<KernelInterface>(op);
+  return kernel && kernel.isCheapToClone() && !isHostOp(op);
 }
 
 bool tessera::isElementwise(Operation *op) {
-  if (isa<ConvertOp, CompareOp, SelectOp, GeluOp>(op))
-    return true;
-  return isa<NegOp, AbsOp, SignOp, ExpOp, LogOp, SqrtOp, RsqrtOp, TanhOp, ErfOp,
-             LogisticOp, SiluOp, SinOp, CosOp, FloorOp, NotOp, AddOp, SubOp,
-             MulOp, DivOp, RemOp, PowOp, MaxOp, MinOp, AndOp, OrOp, XorOp>(op);
+  return roleOf(op) == KernelRole::Elementwise;
 }
 
 bool tessera::readsFromMemory(Operation *user, Value value) {
@@ -31,27 +34,23 @@ bool tessera::readsFromMemory(Operation *user, Value value) {
                                [](int64_t stride) { return stride != 1; });
 }
 
-/// Elementwise ops that take many instructions an element.
+/// Ops that take many instructions an element.
 static bool isExpensive(Operation *op) {
-  return isa<ExpOp, LogOp, TanhOp, ErfOp, LogisticOp, SiluOp, SinOp, CosOp,
-             PowOp, GeluOp, RngOp, DivOp, SqrtOp, RsqrtOp>(op);
-}
-
-/// Ops that only move elements.
-static bool isMovement(Operation *op) {
-  return isa<TransposeOp, SliceOp, PadOp, ConcatenateOp>(op);
-}
-
-static bool isRowOp(Operation *op) {
-  return isa<SoftmaxOp, LayerNormOp, RmsNormOp, ReduceOp>(op);
+  auto kernel = dyn_cast<KernelInterface>(op);
+  return kernel && kernel.getElementCost() >= expensiveElement;
 }
 
 static KernelKind kindOf(Operation *op) {
-  if (isa<ContractOp>(op))
+  switch (roleOf(op)) {
+  case KernelRole::Product:
     return KernelKind::Product;
-  if (isa<AttentionOp>(op))
+  case KernelRole::Attention:
     return KernelKind::Attention;
-  return isRowOp(op) ? KernelKind::Rows : KernelKind::Pointwise;
+  case KernelRole::Rows:
+    return KernelKind::Rows;
+  default:
+    return KernelKind::Pointwise;
+  }
 }
 
 namespace {
@@ -163,18 +162,22 @@ private:
       return group.kind == KernelKind::Pointwise && allIdentity(users);
     // Attention loads its operands from memory, block by block, many times.
     bool feedsHeavy = llvm::any_of(users.ops, [&](Operation *user) {
-      return isa<ContractOp, AttentionOp>(user);
+      return roleOf(user) == KernelRole::Product ||
+             roleOf(user) == KernelRole::Attention;
     });
     if (feedsHeavy)
       return isa<TransposeOp, ConvertOp>(op) &&
              llvm::none_of(users.ops, [](Operation *user) {
-               return isa<AttentionOp>(user);
+               return roleOf(user) == KernelRole::Attention;
              });
     // What is repeated by a broadcast or read by several places of a
     // concatenation would be computed as often.
-    if (users.throughBroadcast && (isExpensive(op) || isa<GatherOp>(op)))
+    KernelRole role = roleOf(op);
+    if (users.throughBroadcast &&
+        (isExpensive(op) || role == KernelRole::Indexed))
       return false;
-    return isElementwise(op) || isMovement(op) || isa<GatherOp, RngOp>(op);
+    return role == KernelRole::Elementwise || role == KernelRole::Movement ||
+           role == KernelRole::Indexed;
   }
 
   std::vector<std::unique_ptr<KernelGroup>> groups;

@@ -34,7 +34,14 @@ Value BlockEmitter::addIndex(Value a, int64_t b) {
   APInt constant;
   if (matchPattern(a, m_ConstantInt(&constant)))
     return constantIndex(constant.getSExtValue() + b);
-  return arith::AddIOp::create(builder, loc, a, constantIndex(b));
+  // Equal sums are one value, so that equal boxes are computed once.
+  if (auto inner = a.getDefiningOp<arith::AddIOp>())
+    if (matchPattern(inner.getRhs(), m_ConstantInt(&constant)))
+      return addIndex(inner.getLhs(), constant.getSExtValue() + b);
+  Value &known = sums[{a.getAsOpaquePointer(), b}];
+  if (!known)
+    known = arith::AddIOp::create(builder, loc, a, constantIndex(b));
+  return known;
 }
 
 Value BlockEmitter::emit(Value value, const BlockBox &box) {
@@ -238,7 +245,8 @@ SmallVector<Value> BlockEmitter::forLoop(
       scf::ForOp::create(builder, loc, constantIndex(0), constantIndex(end),
                          constantIndex(step), inits);
   // What is computed inside is not known outside.
-  std::map<Key, Value> outside = memo;
+  auto outside = memo;
+  auto outsideSums = sums;
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(loop.getBody());
@@ -247,5 +255,6 @@ SmallVector<Value> BlockEmitter::forLoop(
     scf::YieldOp::create(builder, loc, results);
   }
   memo = std::move(outside);
+  sums = std::move(outsideSums);
   return llvm::to_vector_of<Value>(loop.getResults());
 }

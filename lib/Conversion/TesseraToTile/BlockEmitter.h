@@ -144,6 +144,8 @@ private:
   using Key = std::pair<void *, std::vector<std::pair<void *, int64_t>>>;
   /// Blocks already computed at this point of the program.
   std::map<Key, mlir::Value> memo;
+  /// Sums of an index and a constant at this point of the program.
+  std::map<std::pair<void *, int64_t>, mlir::Value> sums;
   /// Constants, one op each, so that equal boxes have equal offsets.
   std::map<int64_t, mlir::Value> constants;
 };

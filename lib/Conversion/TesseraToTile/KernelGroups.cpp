@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelGroups.h"
 
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 using namespace tessera;
 
@@ -12,7 +14,8 @@ static KernelRole roleOf(Operation *op) {
 }
 
 bool tessera::isHostOp(Operation *op) {
-  return isa<func::ReturnOp, func::CallOp>(op) ||
+  return op->getNumRegions() > 0 || op->hasTrait<OpTrait::IsTerminator>() ||
+         isa<func::CallOp>(op) ||
          isa_and_nonnull<dist::DistDialect>(op->getDialect()) ||
          roleOf(op) == KernelRole::Host;
 }
@@ -34,160 +37,258 @@ bool tessera::readsFromMemory(Operation *user, Value value) {
                                [](int64_t stride) { return stride != 1; });
 }
 
-/// Ops that take many instructions an element.
-static bool isExpensive(Operation *op) {
-  auto kernel = dyn_cast<KernelInterface>(op);
-  return kernel && kernel.getElementCost() >= expensiveElement;
-}
-
-static KernelKind kindOf(Operation *op) {
+static KernelOpClass classOf(Operation *op) {
+  if (isHostOp(op) || op->getNumResults() == 0)
+    return KernelOpClass::Host;
+  if (isFreeOp(op))
+    return KernelOpClass::Free;
   switch (roleOf(op)) {
-  case KernelRole::Product:
-    return KernelKind::Product;
-  case KernelRole::Attention:
-    return KernelKind::Attention;
+  case KernelRole::Elementwise:
+    return KernelOpClass::Elementwise;
   case KernelRole::Rows:
-    return KernelKind::Rows;
+    return KernelOpClass::Rows;
+  case KernelRole::Product:
+    return KernelOpClass::Product;
+  case KernelRole::Attention:
+    return KernelOpClass::Attention;
   default:
-    return KernelKind::Pointwise;
+    return KernelOpClass::Moving;
   }
 }
 
-namespace {
-
-class Grouper {
-public:
-  std::vector<KernelGroup> run(func::FuncOp function) {
-    Block &block = function.getBody().front();
-    for (Operation &op : llvm::reverse(block))
-      visit(&op);
-    std::reverse(groups.begin(), groups.end());
-    std::vector<KernelGroup> result;
-    for (auto &group : groups)
-      result.push_back(std::move(*group));
-    return result;
+/// Simple instructions per element, roughly.
+static double costOf(Operation *op) {
+  // A comparison and a choice for each input after the first.
+  if (auto concatenate = dyn_cast<ConcatenateOp>(op))
+    return 2.0 * static_cast<double>(concatenate.getInputs().size() - 1);
+  if (isa<PadOp>(op))
+    return 2;
+  auto kernel = dyn_cast<KernelInterface>(op);
+  int64_t cost = kernel ? kernel.getElementCost() : 1;
+  switch (roleOf(op)) {
+  case KernelRole::Movement:
+    return 0;
+  case KernelRole::Indexed:
+    return static_cast<double>(std::max(cost, expensiveElement));
+  default:
+    return static_cast<double>(cost);
   }
+}
 
-private:
-  void visit(Operation *op) {
-    if (isHostOp(op) || op->getNumResults() == 0)
-      return;
-    Users users = usersOf(op->getResult(0));
-    if (isFreeOp(op)) {
-      // Made anew by each kernel that does not need it in memory. A splat that
-      // the host brings there is best left a constant.
-      if ((users.onHost || users.fromMemory) && !isa<ConstantOp>(op))
-        start(op);
-      return;
-    }
-    if (users.onHost || users.groups.size() != 1 ||
-        !canJoin(op, **users.groups.begin(), users)) {
-      if (!users.onHost && users.groups.empty())
-        return;
-      start(op);
-      return;
-    }
-    KernelGroup *group = *users.groups.begin();
-    group->members.insert(op);
-    groupOf[op] = group;
-    if (kindOf(op) != KernelKind::Pointwise) {
-      group->kind = kindOf(op);
-      group->heavy = op;
-    }
-    if (isElementwise(op) && allIdentity(users))
-      identity.insert(op);
-  }
+/// Scalars count as tensors of shape [1].
+static SmallVector<int64_t> shapeOf1(Value value) {
+  SmallVector<int64_t> shape(shapeOf(value));
+  if (shape.empty())
+    shape.push_back(1);
+  return shape;
+}
 
-  void start(Operation *op) {
-    auto group = std::make_unique<KernelGroup>();
-    group->root = op;
-    group->kind = kindOf(op);
-    if (group->kind != KernelKind::Pointwise)
-      group->heavy = op;
-    group->members.insert(op);
-    groupOf[op] = group.get();
-    if (isElementwise(op))
-      identity.insert(op);
-    groups.push_back(std::move(group));
-  }
+static int64_t numElementsOf(Value value) {
+  if (!isa<ShapedType>(value.getType()))
+    return 1;
+  return ShapedType::getNumElements(shapeOf(value));
+}
 
-  /// Who uses a value, seen through ops that are made anew.
-  struct Users {
-    bool onHost = false;
-    bool fromMemory = false;
-    bool throughBroadcast = false;
-    SmallPtrSet<KernelGroup *, 4> groups;
-    SmallVector<Operation *> ops;
-  };
+static std::vector<int64_t> keyOf(int64_t tag, ArrayRef<int64_t> rest) {
+  std::vector<int64_t> key = {tag};
+  key.insert(key.end(), rest.begin(), rest.end());
+  return key;
+}
 
-  Users usersOf(Value value) {
-    Users users;
-    collect(value, users);
-    return users;
-  }
-
-  void collect(Value value, Users &users) {
-    for (Operation *user : value.getUsers()) {
-      if (isHostOp(user)) {
-        users.onHost = true;
-        continue;
-      }
-      users.fromMemory |= readsFromMemory(user, value);
-      if (KernelGroup *group = groupOf.lookup(user)) {
-        users.groups.insert(group);
-        users.ops.push_back(user);
-      }
-      if (isFreeOp(user)) {
-        users.throughBroadcast = true;
-        Users further;
-        collect(user->getResult(0), further);
-        users.groups.insert(further.groups.begin(), further.groups.end());
-        llvm::append_range(users.ops, further.ops);
-      }
-    }
-  }
-
-  /// All users work element by element up to the root, on the same block.
-  bool allIdentity(const Users &users) {
-    return !users.throughBroadcast &&
-           llvm::all_of(users.ops, [&](Operation *user) {
-             return identity.contains(user);
-           });
-  }
-
-  bool canJoin(Operation *op, KernelGroup &group, const Users &users) {
-    if (users.fromMemory)
-      return false;
-    if (kindOf(op) != KernelKind::Pointwise)
-      return group.kind == KernelKind::Pointwise && allIdentity(users);
-    // Attention loads its operands from memory, block by block, many times.
-    bool feedsHeavy = llvm::any_of(users.ops, [&](Operation *user) {
-      return roleOf(user) == KernelRole::Product ||
-             roleOf(user) == KernelRole::Attention;
-    });
-    if (feedsHeavy)
-      return isa<TransposeOp, ConvertOp>(op) &&
-             llvm::none_of(users.ops, [](Operation *user) {
-               return roleOf(user) == KernelRole::Attention;
-             });
-    // What is repeated by a broadcast or read by several places of a
-    // concatenation would be computed as often.
-    KernelRole role = roleOf(op);
-    if (users.throughBroadcast &&
-        (isExpensive(op) || role == KernelRole::Indexed))
-      return false;
-    return role == KernelRole::Elementwise || role == KernelRole::Movement ||
-           role == KernelRole::Indexed;
-  }
-
-  std::vector<std::unique_ptr<KernelGroup>> groups;
-  llvm::DenseMap<Operation *, KernelGroup *> groupOf;
-  /// Members whose element (i, j) the root needs for its element (i, j) alone.
-  llvm::DenseSet<Operation *> identity;
+/// Which boxes ops read, as keys of KernelGroups::numberOf.
+enum BoxKey : int64_t {
+  Shifted,
+  Permuted,
+  Broadcast,
+  Reduced,
+  Columns,
+  Other,
+  ShapeKey,
+  WholeDimKey,
 };
 
-} // namespace
+int KernelGroups::numberOf(ArrayRef<int64_t> key) {
+  int next = static_cast<int>(numbers.size()) + 1;
+  return numbers.try_emplace(key.vec(), next).first->second;
+}
 
-std::vector<KernelGroup> tessera::formKernelGroups(func::FuncOp function) {
-  return Grouper().run(function);
+/// The node of a value; values from outside of the block are in memory.
+int KernelGroups::nodeOf(Value value) {
+  auto [place, isNew] =
+      nodeOfValue.try_emplace(value, static_cast<int>(nodes.size()));
+  if (isNew) {
+    nodes.emplace_back().elements = numElementsOf(value);
+    ops.push_back(nullptr);
+  }
+  return place->second;
+}
+
+KernelGroups::KernelGroups(Block &block) {
+  for (Operation &op : block)
+    describe(&op);
+}
+
+void KernelGroups::describe(Operation *op) {
+  KernelNode node;
+  node.kind = classOf(op);
+  if (node.kind == KernelOpClass::Host) {
+    auto add = [&](Value value) {
+      node.operands.push_back({nodeOf(value), KernelAccess::Memory});
+    };
+    llvm::for_each(op->getOperands(), add);
+    // What the ops of its regions read is in memory, too.
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands())
+        if (inner != op && operand.getParentBlock() == op->getBlock())
+          add(operand);
+    });
+  } else {
+    node.elements = numElementsOf(op->getResult(0));
+    node.cost = costOf(op);
+    node.shape = numberOf(keyOf(ShapeKey, shapeOf1(op->getResult(0))));
+    node.isPrologue = isa<TransposeOp, ConvertOp>(op);
+    node.isConstant = isa<ConstantOp>(op);
+    describeOperands(op, node);
+  }
+  int index = static_cast<int>(nodes.size());
+  for (Value result : op->getResults())
+    nodeOfValue[result] = index;
+  nodeOfOp[op] = index;
+  nodes.push_back(std::move(node));
+  ops.push_back(op);
+}
+
+/// What an op of a kernel reads of its operands.
+void KernelGroups::describeOperands(Operation *op, KernelNode &node) {
+  auto elements = static_cast<double>(std::max<int64_t>(1, node.elements));
+  auto read = [&](Value value, KernelAccess access, int transform) {
+    KernelOperand operand{nodeOf(value), access, transform};
+    operand.share =
+        static_cast<double>(nodes[operand.node].elements) / elements;
+    node.operands.push_back(operand);
+  };
+  // Of ops that compute an operand's element for each of their own.
+  auto readBox = [&](Value value, ArrayRef<int64_t> key) {
+    bool isSame = key[0] == Shifted &&
+                  llvm::all_of(key.drop_front(),
+                               [](int64_t shift) { return shift == 0; });
+    node.operands.push_back(
+        {nodeOf(value), KernelAccess::Element, isSame ? 0 : numberOf(key), 1});
+  };
+  auto readAlone = [&](Value value, KernelAccess access) {
+    read(value, access,
+         numberOf({Other, static_cast<int64_t>(ops.size()),
+                   static_cast<int64_t>(node.operands.size())}));
+  };
+  auto rows = [&](ArrayRef<int64_t> shape, ArrayRef<int64_t> dims) {
+    std::vector<int64_t> key = keyOf(WholeDimKey, shape);
+    key.insert(key.end(), dims.begin(), dims.end());
+    key.push_back(static_cast<int64_t>(dims.size()));
+    node.rowClass = numberOf(key);
+  };
+
+  if (isElementwise(op)) {
+    for (Value operand : op->getOperands())
+      node.operands.push_back({nodeOf(operand), KernelAccess::Element, 0, 1});
+    return;
+  }
+  llvm::TypeSwitch<Operation *>(op)
+      .Case([&](BroadcastOp op) {
+        std::vector<int64_t> key = keyOf(Broadcast, op.getDims());
+        llvm::append_range(key, shapeOf(op.getInput()));
+        read(op.getInput(), KernelAccess::Repeated, numberOf(key));
+      })
+      .Case([&](TransposeOp op) {
+        readBox(op.getInput(), keyOf(Permuted, op.getPermutation()));
+      })
+      .Case([&](SliceOp op) {
+        if (readsFromMemory(op, op.getInput()))
+          return read(op.getInput(), KernelAccess::Memory, 0);
+        readBox(op.getInput(), keyOf(Shifted, op.getStarts()));
+      })
+      .Case([&](PadOp op) {
+        std::vector<int64_t> key = keyOf(Shifted, op.getLow());
+        for (int64_t &shift : llvm::drop_begin(key))
+          shift = -shift;
+        readBox(op.getInput(), key);
+      })
+      .Case([&](ConcatenateOp op) {
+        std::vector<int64_t> key(shapeOf(op.getResult()).size() + 1, 0);
+        key[0] = Shifted;
+        for (Value input : op.getInputs()) {
+          readBox(input, key);
+          key[op.getDim() + 1] -= shapeOf(input)[op.getDim()];
+        }
+      })
+      .Case([&](GatherOp op) {
+        read(op.getSource(), KernelAccess::Memory, 0);
+        readAlone(op.getIndices(), KernelAccess::Element);
+      })
+      .Case([&](ReduceOp op) {
+        rows(shapeOf(op.getInput()), op.getDims());
+        std::vector<int64_t> key = keyOf(Reduced, op.getDims());
+        llvm::append_range(key, shapeOf(op.getInput()));
+        read(op.getInput(), KernelAccess::Element,
+             op.getDims().empty() ? 0 : numberOf(key));
+      })
+      .Case([&](SoftmaxOp op) {
+        auto dim = static_cast<int64_t>(op.getDim());
+        rows(shapeOf(op.getResult()), dim);
+        read(op.getInput(), KernelAccess::Element, 0);
+      })
+      .Case<LayerNormOp, RmsNormOp>([&](auto op) {
+        auto last = static_cast<int64_t>(shapeOf(op.getResult()).size()) - 1;
+        rows(shapeOf(op.getResult()), last);
+        read(op.getInput(), KernelAccess::Element, 0);
+        for (Value column : op->getOperands().drop_front())
+          read(column, KernelAccess::Repeated, numberOf({Columns, last}));
+      })
+      .Case([&](ContractOp op) {
+        for (Value operand : op->getOperands())
+          readAlone(operand, KernelAccess::Blocks);
+      })
+      .Case([&](AttentionOp op) {
+        for (Value operand : op->getOperands())
+          readAlone(operand, KernelAccess::Streamed);
+      })
+      .Case<IotaOp>([&](auto op) {
+        for (Value operand : op->getOperands())
+          readAlone(operand, KernelAccess::Repeated);
+      })
+      .Default([&](Operation *op) {
+        for (Value operand : op->getOperands())
+          readAlone(operand, KernelAccess::Element);
+      });
+}
+
+KernelGroup KernelGroups::translate(const KernelGroupPlan &plan) const {
+  KernelGroup group;
+  for (int root : plan.roots)
+    group.roots.push_back(ops[root]);
+  llvm::sort(group.roots,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  group.kind = plan.kind;
+  group.heavy = plan.heavy < 0 ? nullptr : ops[plan.heavy];
+  for (int member : plan.members)
+    group.members.insert(ops[member]);
+  return group;
+}
+
+std::vector<KernelGroup> KernelGroups::form() const {
+  std::vector<KernelGroup> groups;
+  for (const KernelGroupPlan &plan : planKernelGroups(nodes))
+    groups.push_back(translate(plan));
+  return groups;
+}
+
+std::vector<KernelGroup> KernelGroups::split(const KernelGroup &group) const {
+  KernelGroupPlan plan;
+  for (Operation *root : llvm::reverse(group.roots))
+    plan.roots.push_back(nodeOfOp.lookup(root));
+  for (Operation *member : group.members)
+    plan.members.push_back(nodeOfOp.lookup(member));
+  std::vector<KernelGroup> groups;
+  for (const KernelGroupPlan &part : splitKernelGroup(nodes, plan))
+    groups.push_back(translate(part));
+  return groups;
 }

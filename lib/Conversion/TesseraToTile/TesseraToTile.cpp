@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "BlockEmitter.h"
 #include "KernelGroups.h"
+#include "RootBlocks.h"
+#include "lib/Conversion/TileKernels/ScratchTiles.h"
 #include "tessera/Conversion/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,142 +29,77 @@ MemRefType memoryType(Value value) {
   return MemRefType::get(BlockEmitter::shapeOf1(value), type);
 }
 
-/// The block of the root's value that one program of the kernel computes.
-SmallVector<int64_t> chooseRootBlock(const KernelGroup &group,
-                                     const TileSizes &sizes) {
-  Value root = group.root->getResult(0);
-  SmallVector<int64_t> shape = BlockEmitter::shapeOf1(root);
-  std::vector<int64_t> plain(shape.begin(), shape.end());
-  std::vector<bool> whole(shape.size(), false);
-  if (auto attention = dyn_cast_or_null<AttentionOp>(group.heavy)) {
-    int64_t queries = attentionRows(sizes, sizes.attentionQueries,
-                                    BlockEmitter::headElements(attention));
-    return {1, chooseChunk(shape[1], queries), 1, shape[3]};
-  }
-  if (auto contract = dyn_cast_or_null<ContractOp>(group.heavy)) {
-    ContractOp::Indices indices = contract.getIndices();
-    // Rows and columns are cut apart, each from its last dimension on.
-    std::vector<int64_t> rows(shape.size(), 1), columns(shape.size(), 1);
-    std::vector<bool> notRow(shape.size(), true), notColumn(shape.size(), true);
-    for (auto [d, letter] : llvm::enumerate(indices.out)) {
-      bool inLhs = indices.lhs.find(letter) != std::string::npos;
-      bool inRhs = indices.rhs.find(letter) != std::string::npos;
-      if (inLhs && inRhs)
-        continue;
-      (inLhs ? rows : columns)[d] = shape[d];
-      (inLhs ? notRow : notColumn)[d] = false;
-    }
-    std::vector<int64_t> rowBlock =
-        chooseBlock(rows, notRow, sizes.productRows);
-    std::vector<int64_t> columnBlock =
-        chooseBlock(columns, notColumn, sizes.productColumns);
-    SmallVector<int64_t> block;
-    for (size_t d = 0; d < shape.size(); ++d)
-      block.push_back(rowBlock[d] * columnBlock[d]);
-    return block;
-  }
-  int64_t most = sizes.pointwiseElements;
-  if (group.kind == KernelKind::Rows) {
-    most = sizes.rowElements;
-    if (auto softmax = dyn_cast<SoftmaxOp>(group.heavy)) {
-      whole[softmax.getDim()] = true;
-    } else if (auto reduce = dyn_cast<ReduceOp>(group.heavy)) {
-      // What is left of the budget after the reduced dimensions.
-      int64_t in = 1, out = 1;
-      for (int64_t size : shapeOf(reduce.getInput()))
-        in *= size;
-      for (int64_t size : plain)
-        out *= size;
-      most = std::max<int64_t>(1, most / std::max<int64_t>(1, in / out));
-    } else {
-      whole.back() = true;
-    }
-  }
-  std::vector<int64_t> block = chooseBlock(plain, whole, most);
-  return SmallVector<int64_t>(block.begin(), block.end());
-}
-
-/// The block of sizes `block` that this program of the kernel computes, of
-/// `counts` blocks along each dimension, the last one numbered fastest.
-BlockBox blockOfProgram(OpBuilder &builder, Location loc, BlockEmitter &emitter,
-                        ArrayRef<int64_t> block, ArrayRef<int64_t> counts) {
-  Value rest = tile::ProgramIdOp::create(builder, loc, builder.getIndexType(),
-                                         builder.getI64IntegerAttr(0));
-  int64_t left = 1; // Blocks that `rest` numbers.
-  for (int64_t count : counts)
-    left *= count;
-  BlockBox box;
-  box.offsets.resize(block.size());
-  box.sizes = llvm::to_vector(block);
-  for (size_t d = block.size(); d-- > 0;) {
-    if (counts[d] == 1) {
-      box.offsets[d] = emitter.constantIndex(0);
-      continue;
-    }
-    Value index = rest;
-    left /= counts[d];
-    if (left > 1) {
-      Value count = emitter.constantIndex(counts[d]);
-      index = arith::RemUIOp::create(builder, loc, rest, count);
-      rest = arith::DivUIOp::create(builder, loc, rest, count);
-    }
-    if (block[d] != 1)
-      index = arith::MulIOp::create(builder, loc, index,
-                                    emitter.constantIndex(block[d]));
-    box.offsets[d] = index;
-  }
-  return box;
-}
-
-StringRef kindName(KernelKind kind) {
+StringRef kindName(KernelOpClass kind) {
   switch (kind) {
-  case KernelKind::Pointwise:
-    return "pointwise";
-  case KernelKind::Rows:
-    return "rows";
-  case KernelKind::Product:
+  case KernelOpClass::Product:
     return "product";
-  case KernelKind::Attention:
+  case KernelOpClass::Attention:
     return "attention";
+  default:
+    return "pointwise";
   }
-  return "kernel";
 }
 
-/// `product_add_gelu`: the heavy op's kind or mnemonic and the last ops.
+/// `product_add_gelu`: the heavy op's kind or mnemonic and the last op.
 std::string nameOf(const KernelGroup &group) {
-  std::string name = group.kind == KernelKind::Rows
+  std::string name = group.kind == KernelOpClass::Rows
                          ? group.heavy->getName().stripDialect().str()
                          : kindName(group.kind).str();
-  if (group.root != group.heavy)
-    name += "_" + group.root->getName().stripDialect().str();
+  if (group.last() != group.heavy)
+    name += "_" + group.last()->getName().stripDialect().str();
   return name;
 }
 
-class FunctionConverter {
+/// The kernels of a module, by their text.
+class KernelTable {
 public:
-  FunctionConverter(func::FuncOp function, TileSizes sizes,
-                    llvm::StringMap<tile::KernelOp> &kernels)
+  explicit KernelTable(ModuleOp module) : symbols(module) {}
+
+  /// A kernel that is the same up to its name serves all its launches.
+  tile::KernelOp share(tile::KernelOp kernel, const Twine &name) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    kernel->print(stream,
+                  OpPrintingFlags().printGenericOpForm().useLocalScope());
+    tile::KernelOp &known = kernels[text];
+    if (known) {
+      kernel.erase();
+      return known;
+    }
+    std::string full = name.str(), unique = full;
+    for (int i = 1; symbols.lookup(unique); ++i)
+      unique = full + "_" + std::to_string(i);
+    kernel.setSymName(unique);
+    symbols.insert(kernel);
+    return known = kernel;
+  }
+
+private:
+  SymbolTable symbols;
+  llvm::StringMap<tile::KernelOp> kernels;
+};
+
+/// Converts one block of a function, then the blocks of its ops' regions.
+class BlockConverter {
+public:
+  BlockConverter(func::FuncOp function, TileSizes sizes, KernelTable &kernels)
       : function(function), sizes(sizes), kernels(kernels) {}
 
-  LogicalResult run() {
-    std::vector<KernelGroup> groups = formKernelGroups(function);
-    llvm::DenseSet<Operation *> roots;
-    for (const KernelGroup &group : groups)
-      roots.insert(group.root);
-    for (const KernelGroup &group : groups)
-      if (failed(convert(group, roots)))
-        return failure();
-    eraseDead();
+  LogicalResult run(Block &block) {
+    KernelGroups groups(block);
+    std::vector<KernelGroup> formed = groups.form();
+    if (failed(convert(groups, formed)))
+      return failure();
+    eraseDead(block);
     return success();
   }
 
 private:
   /// Values that the group reads from memory, in order of first use.
-  SmallVector<Value> inputsOf(const KernelGroup &group,
-                              const llvm::DenseSet<Operation *> &roots) {
+  SmallVector<Value> inputsOf(const KernelGroup &group) {
     llvm::SetVector<Value> inputs;
     llvm::DenseSet<Operation *> seen;
-    SmallVector<Operation *> worklist = {group.root};
+    SmallVector<Operation *> worklist(llvm::reverse(group.roots));
     while (!worklist.empty()) {
       Operation *op = worklist.pop_back_val();
       if (!seen.insert(op).second)
@@ -175,42 +112,88 @@ private:
         if (inside)
           worklist.push_back(def);
         else
-          inputs.insert(launched.lookup(operand) ? launched.lookup(operand)
-                                                 : operand);
+          inputs.insert(operand);
       }
     }
     return inputs.takeVector();
   }
 
-  LogicalResult convert(const KernelGroup &group,
-                        const llvm::DenseSet<Operation *> &roots) {
-    Value root = group.root->getResult(0);
-    SmallVector<Value> inputs = inputsOf(group, roots);
-    OpBuilder builder(function.getContext());
-    builder.setInsertionPoint(function);
-    auto kernel = buildKernel(builder, group, inputs);
-    if (!kernel)
-      return failure();
-    kernel = shared(kernel, nameOf(group));
-    builder.setInsertionPoint(group.root);
-    auto launch = tile::LaunchOp::create(
-        builder, group.root->getLoc(), root.getType(),
-        FlatSymbolRefAttr::get(kernel.getSymNameAttr()), inputs);
-    root.replaceAllUsesWith(launch.getResult(0));
-    launched[root] = launch.getResult(0);
+  LogicalResult convert(const KernelGroups &groups,
+                        ArrayRef<KernelGroup> formed) {
+    for (const KernelGroup &group : formed)
+      roots.insert(group.roots.begin(), group.roots.end());
+    for (const KernelGroup &group : formed) {
+      SmallVector<Value> inputs = inputsOf(group);
+      FailureOr<tile::KernelOp> kernel = buildFitting(group, inputs);
+      if (failed(kernel))
+        return failure();
+      if (*kernel) {
+        launch(group, *kernel, inputs);
+        continue;
+      }
+      std::vector<KernelGroup> parts = groups.split(group);
+      if (failed(convert(groups, parts)))
+        return failure();
+    }
     return success();
+  }
+
+  /// The kernel of `group`, in smaller blocks where its tiles would not fit;
+  /// null when no block fits and the group can be split.
+  FailureOr<tile::KernelOp> buildFitting(const KernelGroup &group,
+                                         ArrayRef<Value> inputs) {
+    OpBuilder builder(function.getContext());
+    TileSizes chosen = sizes;
+    for (SmallVector<int64_t> block = chooseRootBlock(group, chosen);;) {
+      builder.setInsertionPoint(function);
+      auto kernel = buildKernel(builder, group, inputs, block);
+      if (!kernel)
+        return failure();
+      bool hasOwnSizes = group.kind == KernelOpClass::Product ||
+                         group.kind == KernelOpClass::Attention;
+      if (hasOwnSizes || estimateScratchBytes(kernel) <= sizes.scratchBytes)
+        return kernel;
+      SmallVector<int64_t> smaller = block;
+      while (smaller == block && chosen.pointwiseElements > 1) {
+        chosen.pointwiseElements /= 2;
+        chosen.rowElements /= 2;
+        smaller = chooseRootBlock(group, chosen);
+      }
+      if (smaller == block && group.members.size() < 2)
+        return kernel;
+      kernel.erase();
+      if (smaller == block)
+        return tile::KernelOp();
+      block = smaller;
+    }
+  }
+
+  /// Launches `kernel` in place of the roots.
+  void launch(const KernelGroup &group, tile::KernelOp kernel,
+              ArrayRef<Value> inputs) {
+    kernel = kernels.share(kernel, function.getSymName() + "_" + nameOf(group));
+    SmallVector<Type> types;
+    for (Operation *root : group.roots)
+      types.push_back(root->getResult(0).getType());
+    OpBuilder builder(group.last());
+    auto launch = tile::LaunchOp::create(
+        builder, group.last()->getLoc(), types,
+        FlatSymbolRefAttr::get(kernel.getSymNameAttr()), inputs);
+    for (auto [root, result] :
+         llvm::zip_equal(group.roots, launch.getOutputs()))
+      root->getResult(0).replaceAllUsesWith(result);
   }
 
   /// The kernel of one group; null, with a diagnostic, when an op cannot be
   /// part of one. It has a name of its own later.
   tile::KernelOp buildKernel(OpBuilder &builder, const KernelGroup &group,
-                             ArrayRef<Value> inputs) {
-    Location loc = group.root->getLoc();
-    Value root = group.root->getResult(0);
-    SmallVector<int64_t> block = chooseRootBlock(group, sizes), counts;
+                             ArrayRef<Value> inputs, ArrayRef<int64_t> block) {
+    Location loc = group.last()->getLoc();
+    SmallVector<int64_t> shape =
+        BlockEmitter::shapeOf1(group.last()->getResult(0));
+    SmallVector<int64_t> counts;
     int64_t total = 1;
-    for (auto [extent, size] :
-         llvm::zip_equal(BlockEmitter::shapeOf1(root), block)) {
+    for (auto [extent, size] : llvm::zip_equal(shape, block)) {
       counts.push_back(size == 0 ? 1 : llvm::divideCeil(extent, size));
       total *= counts.back();
     }
@@ -222,46 +205,32 @@ private:
     llvm::DenseMap<Value, Value> memories;
     for (Value input : inputs)
       memories[input] = body->addArgument(memoryType(input), loc);
-    Value output = body->addArgument(memoryType(root), loc);
     builder.setInsertionPointToEnd(body);
     BlockEmitter emitter(builder, sizes, memories);
     BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
-    Value tile = emitter.emit(root, box);
-    if (!tile) {
-      kernel.erase();
-      return {};
+    // All results are computed before any is stored, so that a target can store
+    // them in one loop.
+    SmallVector<std::pair<Value, Value>> stores;
+    for (Operation *root : group.roots) {
+      Value tile = emitter.emit(root->getResult(0), box);
+      if (!tile) {
+        kernel.erase();
+        return {};
+      }
+      MemRefType type = memoryType(root->getResult(0));
+      auto tileType = cast<RankedTensorType>(tile.getType());
+      if (tileType.getElementType().isInteger(1))
+        tile = arith::ExtUIOp::create(
+            builder, loc, tileType.clone(type.getElementType()), tile);
+      stores.emplace_back(tile, body->addArgument(type, loc));
     }
-    Type stored = cast<MemRefType>(output.getType()).getElementType();
-    auto tileType = cast<RankedTensorType>(tile.getType());
-    if (tileType.getElementType().isInteger(1))
-      tile = arith::ExtUIOp::create(builder, loc, tileType.clone(stored), tile);
-    tile::StoreOp::create(builder, loc, tile, output, box.offsets);
+    for (auto [tile, output] : stores)
+      tile::StoreOp::create(builder, loc, tile, output, box.offsets);
     tile::ReturnOp::create(builder, loc);
     return kernel;
   }
 
-  /// A kernel that is the same up to its name serves all its launches.
-  tile::KernelOp shared(tile::KernelOp kernel, StringRef name) {
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    kernel->print(stream,
-                  OpPrintingFlags().printGenericOpForm().useLocalScope());
-    tile::KernelOp &known = kernels[text];
-    if (known) {
-      kernel.erase();
-      return known;
-    }
-    std::string full = (function.getSymName() + "_" + name).str();
-    SymbolTable symbols(kernel->getParentOp());
-    std::string unique = full;
-    for (int i = 1; symbols.lookup(unique); ++i)
-      unique = full + "_" + std::to_string(i);
-    kernel.setSymName(unique);
-    return known = kernel;
-  }
-
-  void eraseDead() {
-    Block &block = function.getBody().front();
+  static void eraseDead(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
       if (isOpTriviallyDead(&op))
         op.erase();
@@ -269,9 +238,8 @@ private:
 
   func::FuncOp function;
   TileSizes sizes;
-  llvm::StringMap<tile::KernelOp> &kernels;
-  /// Roots and the launch results that took their place.
-  llvm::DenseMap<Value, Value> launched;
+  KernelTable &kernels;
+  llvm::DenseSet<Operation *> roots;
 };
 
 /// Kernels are of one device: tensors have local shapes.
@@ -301,13 +269,14 @@ struct ConvertTesseraToTilePass
     }
     TileSizes sizes =
         tileSizesFor(target == "cpu" ? TileTarget::CPU : TileTarget::CUDA);
-    llvm::StringMap<tile::KernelOp> kernels;
+    KernelTable kernels(getOperation());
     auto functions = llvm::to_vector(getOperation().getOps<func::FuncOp>());
     for (func::FuncOp function : functions) {
       if (function.isDeclaration())
         continue;
       if (failed(checkIsLocal(function)) ||
-          failed(FunctionConverter(function, sizes, kernels).run()))
+          failed(BlockConverter(function, sizes, kernels)
+                     .run(function.getBody().front())))
         return signalPassFailure();
     }
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "TileSizes.h"
 
+#include "tessera/ABI/KernelABI.h"
+
 #include <algorithm>
 
 namespace tessera {
@@ -17,6 +19,7 @@ TileSizes tileSizesFor(TileTarget target) {
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 8192;
     sizes.reduceElements = 16384;
+    sizes.scratchBytes = abi::maxKernelScratch / 2;
   } else {
     sizes.productRows = 64;
     sizes.productColumns = 64;
@@ -27,6 +30,8 @@ TileSizes tileSizesFor(TileTarget target) {
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 1024;
     sizes.reduceElements = 4096;
+    // Tiles that are not needed at one time share memory.
+    sizes.scratchBytes = 2 * abi::maxSharedBytes;
   }
   return sizes;
 }

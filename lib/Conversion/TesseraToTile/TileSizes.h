@@ -20,6 +20,7 @@ struct TileSizes {
   int64_t rowElements;       ///< Of all rows of a row kernel's block.
   int64_t pointwiseElements; ///< Of a pointwise kernel's block.
   int64_t reduceElements;    ///< Read at one time by a reduction.
+  int64_t scratchBytes;      ///< Of tiles kept by a block without products.
 };
 
 /// cpu: a block of the right factor and of the result stay in a core's second

@@ -32,9 +32,15 @@ KernelEmitterBase::KernelEmitterBase(KernelOp kernel, OpBuilder &builder,
 LogicalResult KernelEmitterBase::run() { return emitBlock(kernel.getBlock()); }
 
 LogicalResult KernelEmitterBase::emitBlock(Block &block) {
-  for (Operation &op : block) {
-    loc = op.getLoc();
-    if (failed(emitOp(&op)))
+  for (auto it = block.begin(); it != block.end();) {
+    loc = it->getLoc();
+    if (auto store = dyn_cast<StoreOp>(*it)) {
+      SmallVector<StoreOp> stores = storesTogether(store);
+      emitStores(stores);
+      it = std::next(stores.back()->getIterator());
+      continue;
+    }
+    if (failed(emitOp(&*it++)))
       return failure();
   }
   return success();
@@ -47,8 +53,6 @@ LogicalResult KernelEmitterBase::emitOp(Operation *op) {
     return emitVirtual(op), success();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return emitFor(loop);
-  if (auto store = dyn_cast<StoreOp>(op))
-    return emitStore(store), success();
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return emitReduce(reduce), success();
   if (auto dot = dyn_cast<DotOp>(op))

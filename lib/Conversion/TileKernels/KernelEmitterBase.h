@@ -41,7 +41,9 @@ protected:
   // What a target defines.
   virtual mlir::Value programId(unsigned dim) = 0;
   virtual mlir::LogicalResult emitFor(mlir::scf::ForOp loop) = 0;
-  virtual void emitStore(tile::StoreOp op) = 0;
+  /// Stores of one box of memories of one shape: computes an element of each
+  /// before it stores any, as outputs may share memory with inputs.
+  virtual void emitStores(llvm::ArrayRef<tile::StoreOp> ops) = 0;
   virtual void emitReduce(tile::ReduceOp op) = 0;
   virtual void emitDot(tile::DotOp op) = 0;
   /// An op whose elements may be computed where they are used.

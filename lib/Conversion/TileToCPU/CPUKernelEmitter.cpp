@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which tiles are kept in buffers, and the loops that carry them.
 #include "CPUKernelEmitter.h"
+#include "lib/Conversion/TileKernels/ScratchTiles.h"
 
 #include "dialects/Tile/IR/KernelAnalysis.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -13,7 +13,7 @@ CPUKernelEmitter::CPUKernelEmitter(KernelOp kernel, OpBuilder &builder,
                                    ValueRange pointers, Value block,
                                    Block *entry, int64_t lanes)
     : KernelEmitterBase(kernel, builder, pointers, entry, "CPU"), block(block),
-      lanes(lanes) {}
+      lanes(lanes), kept(getKeptTiles(kernel)) {}
 
 /// The linear index counts the first grid dimension fastest.
 Value CPUKernelEmitter::programId(unsigned dim) {
@@ -27,55 +27,13 @@ Value CPUKernelEmitter::programId(unsigned dim) {
 }
 
 void CPUKernelEmitter::emitVirtual(Operation *op) {
-  if (!isWorthBuffering(op))
-    return;
   Value tile = op->getResult(0);
+  if (!kept.contains(tile))
+    return;
   auto type = cast<RankedTensorType>(tile.getType());
   Buffer *buffer = createBuffer(type.getShape(), type.getElementType());
   fill(buffer, tile);
   buffers[tile] = buffer;
-}
-
-//===----------------------------------------------------------------------===//
-// What is worth a buffer
-//===----------------------------------------------------------------------===//
-
-/// A polynomial approximation and a division, in simple instructions, roughly.
-constexpr double costOfFunction = 25, costOfDivision = 8;
-
-/// Simple instructions for one vector of a virtual tile.
-double CPUKernelEmitter::costOf(Value tile) {
-  if (buffers.contains(tile))
-    return 1;
-  Operation *op = tile.getDefiningOp();
-  if (!op || isa<arith::ConstantOp, SplatOp, IotaOp>(op))
-    return 0;
-  if (isa<LoadOp, GatherOp>(op))
-    return 1;
-  double cost = 1;
-  if (isa<BroadcastOp, ReshapeOp, TransOp>(op))
-    cost = 0;
-  else if (isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp,
-               math::PowFOp, math::SinOp, math::CosOp>(op))
-    cost = costOfFunction;
-  else if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp, arith::DivSIOp,
-               arith::RemSIOp, arith::RemFOp>(op))
-    cost = costOfDivision;
-  for (Value operand : op->getOperands())
-    if (isTile(operand))
-      cost += costOf(operand);
-  return cost;
-}
-
-/// Whether computing the tile once is worth a buffer: it costs more than a
-/// division, and is used more than once or repeated by a broadcast.
-bool CPUKernelEmitter::isWorthBuffering(Operation *op) {
-  if (isa<BroadcastOp, ReshapeOp, TransOp, LoadOp, SplatOp, IotaOp,
-          arith::ConstantOp>(op))
-    return false;
-  bool repeats = !op->getResult(0).hasOneUse() ||
-                 isa<BroadcastOp>(*op->getResult(0).user_begin());
-  return repeats && costOf(op->getResult(0)) > costOfDivision;
 }
 
 //===----------------------------------------------------------------------===//

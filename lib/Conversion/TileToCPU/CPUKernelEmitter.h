@@ -69,8 +69,6 @@ private:
   mlir::Value programId(unsigned dim) override;
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
   void emitVirtual(mlir::Operation *op) override;
-  bool isWorthBuffering(mlir::Operation *op);
-  double costOf(mlir::Value tile);
 
   // CPUReductions.cpp
   void emitReduce(tile::ReduceOp op) override;
@@ -167,7 +165,7 @@ private:
                          mlir::TypedAttr pad);
   mlir::Value loadLanes(const Memory &memory, const Place &place, Lanes lanes,
                         mlir::TypedAttr pad);
-  void emitStore(tile::StoreOp op) override;
+  void emitStores(llvm::ArrayRef<tile::StoreOp> ops) override;
   void storeLanes(const Memory &memory, const Place &place, Lanes lanes,
                   mlir::Value value);
   mlir::Value address(const Memory &memory, const Indices &coordinates);
@@ -195,6 +193,7 @@ private:
 
   mlir::Value block;
   int64_t lanes; ///< Of a full vector.
+  llvm::DenseSet<mlir::Value> kept; ///< Virtual tiles worth a buffer.
   std::deque<Buffer> storage;
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
   /// Tile, dimension and number of the lanes, indices.

@@ -152,16 +152,21 @@ Value CPUKernelEmitter::elementOf(GatherOp op, const Indices &indices,
 // Stores
 //===----------------------------------------------------------------------===//
 
-void CPUKernelEmitter::emitStore(StoreOp op) {
-  Memory memory = memories.lookup(op.getMemory());
-  auto type = cast<RankedTensorType>(op.getValue().getType());
-  forEachVector(type.getShape(), [&](Indices indices, Lanes lanes) {
+void CPUKernelEmitter::emitStores(ArrayRef<StoreOp> ops) {
+  StoreOp first = ops.front();
+  Memory memory = memories.lookup(first.getMemory());
+  ArrayRef<int64_t> shape = first.getValue().getType().getShape();
+  forEachVector(shape, [&](Indices indices, Lanes lanes) {
     Place place;
-    addCoordinates(place, op.getOffsets(), indices, type.getShape(), memory,
-                   lanes);
+    addCoordinates(place, first.getOffsets(), indices, shape, memory, lanes);
     auto store = [&] {
-      Value value = spread(element(op.getValue(), indices, lanes), lanes);
-      storeLanes(memory, place, lanes, value);
+      SmallVector<Value> values;
+      for (StoreOp op : ops)
+        values.push_back(spread(element(op.getValue(), indices, lanes), lanes));
+      for (size_t i = 0; i < ops.size(); ++i) {
+        StoreOp op = ops[i];
+        storeLanes(memories.lookup(op.getMemory()), place, lanes, values[i]);
+      }
     };
     if (!place.condition)
       return store();

@@ -65,14 +65,15 @@ Value NVVMKernelEmitter::programId(unsigned dim) {
 //===----------------------------------------------------------------------===//
 
 /// Neighbours that are in bounds together: under one guard, so that they can be
-/// written at once.
-void NVVMKernelEmitter::storeRun(StoreOp op, const Memory &memory,
-                                 ArrayRef<Indices> run) {
-  ArrayRef<int64_t> shape = op.getValue().getType().getShape();
+/// read and written at once.
+void NVVMKernelEmitter::storeRun(ArrayRef<StoreOp> ops, ArrayRef<Indices> run) {
+  StoreOp first = ops.front();
+  ArrayRef<int64_t> shape = first.getValue().getType().getShape();
   SmallVector<Place> places;
   for (const Indices &indices : run)
-    places.push_back(
-        placeOf(op.getOffsets(), indices, shape, memory, /*firstDim=*/0));
+    places.push_back(placeOf(first.getOffsets(), indices, shape,
+                             memories.lookup(first.getMemory()),
+                             /*firstDim=*/0));
   OpBuilder::InsertionGuard restore(builder);
   Value inBounds = allFit(places.front());
   if (inBounds) {
@@ -80,35 +81,50 @@ void NVVMKernelEmitter::storeRun(StoreOp op, const Memory &memory,
     builder.setInsertionPoint(guard.thenBlock()->getTerminator());
     memo.clear();
   }
-  for (auto [indices, place] : llvm::zip(run, places))
-    LLVM::StoreOp::create(builder, loc, element(op.getValue(), indices),
-                          memoryAddress(memory, place));
+  SmallVector<Value> values;
+  for (StoreOp op : ops)
+    for (const Indices &indices : run)
+      values.push_back(element(op.getValue(), indices));
+  size_t next = 0;
+  for (StoreOp op : ops) {
+    Memory memory = memories.lookup(op.getMemory());
+    for (const Place &place : places)
+      LLVM::StoreOp::create(builder, loc, values[next++],
+                            memoryAddress(memory, place));
+  }
   if (inBounds)
     memo.clear();
 }
 
-void NVVMKernelEmitter::emitStore(StoreOp op) {
-  Memory memory = memories.lookup(op.getMemory());
-  auto type = cast<RankedTensorType>(op.getValue().getType());
+void NVVMKernelEmitter::emitStores(ArrayRef<StoreOp> ops) {
+  StoreOp first = ops.front();
+  Memory memory = memories.lookup(first.getMemory());
+  auto type = cast<RankedTensorType>(first.getValue().getType());
   int64_t fastest = type.getRank() - 1, width = 1;
   while (fastest > 0 && type.getDimSize(fastest) == 1)
     --fastest;
-  if (fastest >= 0) {
-    stageAgainst(op.getValue(), fastest);
-    int64_t alignment = std::gcd(
-        alignmentOf(op.getValue()),
-        accessAlignment(op.getMemory(), op.getOffsets(), type.getShape()));
-    width = neighboursPerThread(type.getDimSize(fastest), type.getNumElements(),
-                                elementBytes(type), threads, alignment);
+  bool reads = false;
+  int64_t alignment = 0, bytes = 0;
+  for (StoreOp op : ops) {
+    if (fastest >= 0)
+      stageAgainst(op.getValue(), fastest);
+    for (int64_t each :
+         {alignmentOf(op.getValue()),
+          accessAlignment(op.getMemory(), op.getOffsets(), type.getShape())})
+      alignment = std::gcd(alignment, each);
+    bytes = std::max(bytes, elementBytes(op.getValue().getType()));
+    reads |= readsShared(op.getValue());
   }
-  bool reads = readsShared(op.getValue());
+  if (fastest >= 0)
+    width = neighboursPerThread(type.getDimSize(fastest), type.getNumElements(),
+                                bytes, threads, alignment);
   beginNest(reads, /*writesShared=*/false);
-  auto write = [&](ArrayRef<Indices> run) { storeRun(op, memory, run); };
+  auto write = [&](ArrayRef<Indices> run) { storeRun(ops, run); };
   bool isTogether =
       width == 1 ||
-      isProvenInBounds(op.getOffsets()[fastest], type.getDimSize(fastest),
+      isProvenInBounds(first.getOffsets()[fastest], type.getDimSize(fastest),
                        memory.shape[fastest]) ||
-      areInBoundsTogether(op.getOffsets()[fastest], width,
+      areInBoundsTogether(first.getOffsets()[fastest], width,
                           memory.shape[fastest]);
   auto writeEach = [&](ArrayRef<Indices> run) { llvm::for_each(run, write); };
   if (isTogether)

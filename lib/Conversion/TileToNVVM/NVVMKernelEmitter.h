@@ -38,7 +38,7 @@ private:
   mlir::Value programId(unsigned dim) override;
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
   void emitYield(mlir::scf::ForOp loop, llvm::ArrayRef<SharedBuffer *> carried);
-  void emitStore(tile::StoreOp op) override;
+  void emitStores(llvm::ArrayRef<tile::StoreOp> ops) override;
   void emitReduce(tile::ReduceOp op) override;
   void reduceByWarps(tile::ReduceOp op, SharedBuffer *result);
   mlir::Value reduceEvery(tile::ReduceOp op, Indices outer, mlir::Value first,
@@ -169,8 +169,7 @@ private:
   /// Null when all coordinates always fit.
   mlir::Value allFit(const Place &place);
   mlir::Value isBelow(mlir::Value coordinate, int64_t size);
-  void storeRun(tile::StoreOp op, const Memory &memory,
-                llvm::ArrayRef<Indices> run);
+  void storeRun(llvm::ArrayRef<tile::StoreOp> ops, llvm::ArrayRef<Indices> run);
   /// The element, or `otherwise` where there is none.
   mlir::Value guardedLoad(const Memory &memory, Place place,
                           mlir::Value otherwise);

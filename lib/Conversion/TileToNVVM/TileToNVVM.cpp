@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "NVVMKernelEmitter.h"
+#include "dialects/Tile/IR/KernelAnalysis.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/ABI/KernelABI.h"
@@ -49,10 +50,18 @@ LLVM::LLVMFuncOp createFunction(OpBuilder &builder, tile::KernelOp kernel,
   if (hasProduct)
     function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                       builder.getI32IntegerAttr(1));
+  llvm::DenseSet<int64_t> mayShare;
+  for (tile::AliasablePair pair : tile::getAliasablePairs(kernel)) {
+    mayShare.insert(pair.input);
+    mayShare.insert(pair.output);
+  }
   for (auto [i, argument] : llvm::enumerate(kernel.getBlock().getArguments())) {
     function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
                         builder.getI64IntegerAttr(16));
-    // Results never share memory with what is read.
+    // A result shares memory with what is read only where it is updated in
+    // place.
+    if (mayShare.contains(static_cast<int64_t>(i)))
+      continue;
     function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
                         builder.getUnitAttr());
     if (i < kernel.getNumInputs())

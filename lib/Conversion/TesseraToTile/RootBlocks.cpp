@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RootBlocks.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace tessera;
+
+SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
+                                              const TileSizes &sizes) {
+  Value root = group.last()->getResult(0);
+  SmallVector<int64_t> shape = BlockEmitter::shapeOf1(root);
+  std::vector<int64_t> plain(shape.begin(), shape.end());
+  std::vector<bool> whole(shape.size(), false);
+  if (auto attention = dyn_cast_or_null<AttentionOp>(group.heavy)) {
+    int64_t queries = attentionRows(sizes, sizes.attentionQueries,
+                                    BlockEmitter::headElements(attention));
+    return {1, chooseChunk(shape[1], queries), 1, shape[3]};
+  }
+  if (auto contract = dyn_cast_or_null<ContractOp>(group.heavy)) {
+    ContractOp::Indices indices = contract.getIndices();
+    // Rows and columns are cut apart, each from its last dimension on.
+    std::vector<int64_t> rows(shape.size(), 1), columns(shape.size(), 1);
+    std::vector<bool> notRow(shape.size(), true), notColumn(shape.size(), true);
+    for (auto [d, letter] : llvm::enumerate(indices.out)) {
+      bool inLhs = indices.lhs.find(letter) != std::string::npos;
+      bool inRhs = indices.rhs.find(letter) != std::string::npos;
+      if (inLhs && inRhs)
+        continue;
+      (inLhs ? rows : columns)[d] = shape[d];
+      (inLhs ? notRow : notColumn)[d] = false;
+    }
+    std::vector<int64_t> rowBlock =
+        chooseBlock(rows, notRow, sizes.productRows);
+    std::vector<int64_t> columnBlock =
+        chooseBlock(columns, notColumn, sizes.productColumns);
+    SmallVector<int64_t> block;
+    for (size_t d = 0; d < shape.size(); ++d)
+      block.push_back(rowBlock[d] * columnBlock[d]);
+    return block;
+  }
+  int64_t most = sizes.pointwiseElements;
+  if (group.kind == KernelOpClass::Rows) {
+    most = sizes.rowElements;
+    if (auto softmax = dyn_cast<SoftmaxOp>(group.heavy)) {
+      whole[softmax.getDim()] = true;
+    } else if (auto reduce = dyn_cast<ReduceOp>(group.heavy)) {
+      // What is left of the budget after the reduced dimensions.
+      int64_t in = 1, out = 1;
+      for (int64_t size : shapeOf(reduce.getInput()))
+        in *= size;
+      for (int64_t size : plain)
+        out *= size;
+      most = std::max<int64_t>(1, most / std::max<int64_t>(1, in / out));
+    } else {
+      whole.back() = true;
+    }
+  }
+  std::vector<int64_t> block = chooseBlock(plain, whole, most);
+  return SmallVector<int64_t>(block.begin(), block.end());
+}
+
+BlockBox tessera::blockOfProgram(OpBuilder &builder, Location loc,
+                                 BlockEmitter &emitter, ArrayRef<int64_t> block,
+                                 ArrayRef<int64_t> counts) {
+  Value rest = tile::ProgramIdOp::create(builder, loc, builder.getIndexType(),
+                                         builder.getI64IntegerAttr(0));
+  int64_t left = 1; // Blocks that `rest` numbers.
+  for (int64_t count : counts)
+    left *= count;
+  BlockBox box;
+  box.offsets.resize(block.size());
+  box.sizes = llvm::to_vector(block);
+  for (size_t d = block.size(); d-- > 0;) {
+    if (counts[d] == 1) {
+      box.offsets[d] = emitter.constantIndex(0);
+      continue;
+    }
+    Value index = rest;
+    left /= counts[d];
+    if (left > 1) {
+      Value count = emitter.constantIndex(counts[d]);
+      index = arith::RemUIOp::create(builder, loc, rest, count);
+      rest = arith::DivUIOp::create(builder, loc, rest, count);
+    }
+    if (block[d] != 1)
+      index = arith::MulIOp::create(builder, loc, index,
+                                    emitter.constantIndex(block[d]));
+    box.offsets[d] = index;
+  }
+  return box;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// How the results of a kernel are cut into blocks, one for each program of its
+// grid.
+#ifndef TESSERA_LIB_CONVERSION_TESSERATOTILE_ROOTBLOCKS_H
+#define TESSERA_LIB_CONVERSION_TESSERATOTILE_ROOTBLOCKS_H
+
+#include "BlockEmitter.h"
+#include "KernelGroups.h"
+
+namespace tessera {
+
+/// The block of each root's value that one program of the kernel computes.
+llvm::SmallVector<int64_t> chooseRootBlock(const KernelGroup &group,
+                                           const TileSizes &sizes);
+
+/// The block of sizes `block` that this program of the kernel computes, of
+/// `counts` blocks along each dimension, the last one numbered fastest.
+BlockBox blockOfProgram(mlir::OpBuilder &builder, mlir::Location loc,
+                        BlockEmitter &emitter, llvm::ArrayRef<int64_t> block,
+                        llvm::ArrayRef<int64_t> counts);
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TESSERATOTILE_ROOTBLOCKS_H

@@ -192,7 +192,7 @@ private:
   mlir::Value acrossLanes(tile::ReductionKind kind, mlir::Value vector);
 
   mlir::Value block;
-  int64_t lanes; ///< Of a full vector.
+  int64_t lanes;                    ///< Of a full vector.
   llvm::DenseSet<mlir::Value> kept; ///< Virtual tiles worth a buffer.
   std::deque<Buffer> storage;
   llvm::DenseMap<mlir::Value, Buffer *> buffers;

@@ -10,6 +10,8 @@
         return ts.gelu(x @ w) @ v
 """
 
+from math import e, inf, nan, pi
+
 from tessera import models, nn, random, tree
 from tessera._src.arrays.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
 from tessera._src.control_flow.branches import cond, switch
@@ -48,11 +50,14 @@ from tessera._src.ops import operators as _operators  # Gives traced values thei
 from tessera._src.ops.constraints import with_sharding_constraint
 from tessera._src.ops.creation import (
     arange,
+    diag,
     eye,
     full,
     full_like,
     iota,
     linspace,
+    meshgrid,
+    one_hot,
     ones,
     ones_like,
     tri,
@@ -129,12 +134,24 @@ from tessera._src.ops.elementwise import (
 )
 from tessera._src.ops.indexing import diagonal, embedding, flip, take, take_along_axis
 from tessera._src.ops.neural import attention, layer_norm, rms_norm
-from tessera._src.ops.products import dot, einsum, matmul, outer, tensordot
+from tessera._src.ops.products import (
+    dot,
+    einsum,
+    inner,
+    kron,
+    matmul,
+    outer,
+    tensordot,
+    vdot,
+    vecdot,
+)
 from tessera._src.ops.reductions import (
     all,
+    allclose,
     any,
     argmax,
     argmin,
+    array_equal,
     count_nonzero,
     cumsum,
     diff,
@@ -142,7 +159,10 @@ from tessera._src.ops.reductions import (
     max,
     mean,
     min,
+    nanmean,
+    nansum,
     prod,
+    ptp,
     softmax,
     std,
     sum,
@@ -150,6 +170,8 @@ from tessera._src.ops.reductions import (
     var,
 )
 from tessera._src.ops.shaping import (
+    array_split,
+    broadcast_arrays,
     broadcast_to,
     concatenate,
     expand_dims,
@@ -166,10 +188,13 @@ from tessera._src.ops.shaping import (
     swapaxes,
     tile,
     transpose,
+    unstack,
     vstack,
 )
+from tessera._src.ops.types import can_cast, isdtype, result_type
 
 P = PartitionSpec
+newaxis = None
 function = jit
 true_divide = divide
 absolute, mod, pow = abs, remainder, power

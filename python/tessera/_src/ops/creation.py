@@ -11,21 +11,22 @@ import numpy as np
 from tessera._src.core import dtypes
 from tessera._src.core.errors import ShapeError, TraceError
 from tessera._src.ops import elementwise, shaping
+from tessera._src.ops.indexing import diagonal
 from tessera._src.tracing.operands import (
     array_of_numbers,
+    check_fits,
     constant,
     convert,
     emit,
     lift,
     normalise_axis,
-    refuse_lossy_cast,
     scalar_array,
 )
 from tessera._src.tracing.tracer import Tracer
 
 
 def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:
-    """A tensor of one value; its dtype is the value's (f32 for a Python float)."""
+    """A tensor of one value, or of an array repeated; its dtype is the value's (f32 for a Python float)."""
     sizes = shaping.as_shape(shape)
     if isinstance(value, Tracer):
         value = value if dtype is None else convert(value, dtype)
@@ -34,9 +35,7 @@ def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:
     scalar = lift(value).dtype if wanted is None else wanted
     if np.ndim(value) == 0:
         return constant(scalar_array(value, scalar), sizes)
-    array = np.asarray(value)
-    refuse_lossy_cast(array)
-    return constant(array.astype(scalar), sizes)
+    return shaping.broadcast_to(constant(array_of_numbers(np.asarray(value), scalar)), sizes)
 
 
 def zeros(shape: Any, dtype: Any = dtypes.f32) -> Tracer:
@@ -75,27 +74,67 @@ def iota(shape: Any, axis: int = 0, dtype: Any = dtypes.i32) -> Tracer:
     return emit(f"tessera.iota dim {dim} : ", sizes, dtype)
 
 
+def _known(value: Any, what: str) -> int | float:
+    """A number of Python or NumPy, known while tracing and finite."""
+    if isinstance(value, Tracer):
+        value.__index__()
+    number = value.item() if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0 else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TraceError("TS1010", f"{what} is no number", got=repr(value)[:80])
+    if isinstance(number, float) and not math.isfinite(number):
+        raise TraceError("TS1010", f"{what} is not finite", got=number)
+    return number
+
+
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tracer:
-    """start, start + step, ... below stop; i32, or f32 if a bound is a float."""
+    """start, start + step, ... below stop; in `dtype`, or else i32, or f32 if a bound is a float.
+
+    An integer dtype takes whole numbers, and a dtype all numbers of the range.
+    """
     if stop is None:
         start, stop = 0, start
-    for bound in (start, stop, step):
-        if isinstance(bound, Tracer):
-            bound.__index__()
+    start, stop, step = (_known(v, f"{name} of ts.arange")
+                         for v, name in ((start, "start"), (stop, "stop"), (step, "step")))
     if step == 0:
         raise ShapeError("TS3015", "arange needs a step other than 0")
     if dtype is None:
-        whole = all(isinstance(b, (int, np.integer)) for b in (start, stop, step))
-        dtype = dtypes.i32 if whole else dtypes.f32
-    count = max(math.ceil((stop - start) / step), 0)
-    value = iota((count,), 0, dtype)
+        wanted = dtypes.i32 if isinstance(start + stop + step, int) else dtypes.f32
+    else:
+        wanted = dtypes.canonical(dtype)
+    if dtypes.is_int(wanted):
+        if not all(float(bound).is_integer() for bound in (start, stop, step) if isinstance(bound, float)):
+            raise TraceError("TS1017", f"ts.arange of {dtypes.name_of(wanted)} has whole numbers",
+                             got=f"start={start}, stop={stop}, step={step}",
+                             hint="use a dtype of floats, and round with .astype afterwards")
+        start, stop, step = int(start), int(stop), int(step)
+        count = max(-((start - stop) // step), 0)
+    else:
+        count = max(math.ceil((stop - start) / step), 0)
+    for number in (start, start + (count - 1) * step) if count else ():
+        check_fits(number, wanted, ", a number of ts.arange,")
+    if count == 1:
+        return full((1,), start, wanted)
+    wide = dtypes.f32 if wanted in (dtypes.f16, dtypes.bf16) else wanted
+    value = iota((count,), 0, wide)
     value = value if step == 1 else elementwise.multiply(value, step)
-    return value if start == 0 else elementwise.add(value, start)
+    return convert(value if start == 0 else elementwise.add(value, start), wanted)
 
 
-def linspace(start: float, stop: float, num: int = 50, dtype: Any = dtypes.f32) -> Tracer:
-    """`num` numbers in equal steps from start to stop, both included; computed in f64."""
-    return constant(array_of_numbers(np.linspace(start, stop, num), dtypes.canonical(dtype)))
+def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, *,
+             dtype: Any = dtypes.f32) -> Tracer:
+    """`num` numbers in equal steps from start to stop; computed in f64, rounded down in integer types.
+
+    Args:
+        endpoint: whether stop is the last of them.
+    """
+    if not isinstance(endpoint, (bool, np.bool_)):
+        raise TraceError("TS1010", "endpoint of ts.linspace is no boolean", got=repr(endpoint),
+                         hint="the dtype is given by name: dtype=ts.f64")
+    start, stop = _known(start, "start of ts.linspace"), _known(stop, "stop of ts.linspace")
+    (num,) = shaping.as_shape(num)
+    numbers, wanted = np.linspace(start, stop, num, endpoint), dtypes.canonical(dtype)
+    numbers = np.floor(numbers) if dtypes.is_int(wanted) else numbers
+    return constant(array_of_numbers(numbers, wanted))
 
 
 def tri(rows: int, columns: int | None = None, k: int = 0, dtype: Any = dtypes.f32) -> Tracer:
@@ -109,6 +148,39 @@ def eye(rows: int, columns: int | None = None, k: int = 0, dtype: Any = dtypes.f
     """Ones on the k-th diagonal, zeros elsewhere."""
     shape = (rows, rows if columns is None else columns)
     return convert(elementwise.equal(elementwise.add(iota(shape, 0), k), iota(shape, 1)), dtype)
+
+
+def diag(x: Any, k: int = 0) -> Tracer:
+    """The k-th diagonal of a matrix, or the matrix that has a vector as its k-th diagonal."""
+    value = lift(x)
+    if value.ndim == 2:
+        return diagonal(value, k)
+    if value.ndim != 1:
+        raise ShapeError("TS3021", "diag takes a vector or a matrix", got=value.shape)
+    (k,) = shaping.as_shape(k, least=None)
+    size = value.shape[0] + abs(k)
+    padded = shaping.pad(value, [(max(k, 0), max(-k, 0))])
+    return elementwise.where(eye(size, k=k, dtype=dtypes.bool_), padded, 0)
+
+
+def meshgrid(*values: Any, indexing: str = "xy") -> list[Tracer]:
+    """Vectors repeated over the grid that they span, one array of coordinates for each.
+
+    Args:
+        indexing: "ij" for dimensions in the order of the vectors, "xy" for the first two exchanged.
+    """
+    if indexing not in ("xy", "ij"):
+        raise TraceError("TS1029", f"meshgrid has no indexing {indexing!r}", choices=["'xy'", "'ij'"])
+    items = [lift(v) for v in values]
+    for item in items:
+        if item.ndim > 1:
+            raise ShapeError("TS3021", "meshgrid takes vectors", got=item.shape)
+    order = list(range(len(items)))
+    if indexing == "xy" and len(items) > 1:
+        order[:2] = [1, 0]
+    shape = [items[i].size for i in order]
+    return [shaping.broadcast_to(shaping.reshape(item, [item.size if k == i else 1 for k in order]), shape)
+            for i, item in enumerate(items)]
 
 
 def _matrix(x: Any) -> Tracer:

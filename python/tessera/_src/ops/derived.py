@@ -67,6 +67,8 @@ def trunc(x: Any) -> Tracer:
 def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
     """x rounded to so many decimals, halves to the even neighbour."""
     value = lift(x)
+    if decimals and not dtypes.is_float(value.dtype):
+        return _round_whole(as_number(value), decimals)
     if decimals:
         scale, real = 10.0**decimals, as_float(value)
         return convert(divide(round(multiply(widened(real), scale)), scale), real.dtype)
@@ -77,6 +79,18 @@ def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
     odd = as_bool(remainder(low, 2))
     up = where(equal(rest, 0.5), odd, greater(rest, 0.5))
     return where(up, add(low, 1), low)
+
+
+def _round_whole(value: Tracer, decimals: int) -> Tracer:
+    """Integers rounded to tens, hundreds and so on, halves to the even multiple."""
+    unit = 10 ** -decimals if decimals < 0 else 1
+    if unit == 1:
+        return value
+    if not dtypes.fits(2 * unit, value.dtype):
+        return multiply(value, 0)
+    low, rest = floor_divide(value, unit), remainder(value, unit)
+    up = where(equal(rest, unit // 2), as_bool(remainder(low, 2)), greater(rest, unit // 2))
+    return multiply(where(up, add(low, 1), low), unit)
 
 
 def isfinite(x: Any) -> Tracer:

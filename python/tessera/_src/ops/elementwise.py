@@ -41,6 +41,11 @@ def as_number(value: Tracer) -> Tracer:
     return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
 
 
+def lift_like(number: bool | int | float, value: Tracer) -> Tracer:
+    """A number in the shape and type of a value."""
+    return lift(number, value.dtype, value.shape)
+
+
 def widened(value: Tracer) -> Tracer:
     """The value in what sums and quotients of its type are computed in: f32 for 16-bit floats."""
     return convert(value, dtypes.f32) if value.dtype in (dtypes.f16, dtypes.bf16) else value

@@ -38,6 +38,10 @@ def _gather(source: Tracer, indices: Tracer, dim: int) -> Tracer:
 
 
 def _as_indices(indices: Any) -> Tracer:
+    """Indices as integers; arrays of the host may have any integer type, as they are in range."""
+    if isinstance(indices, (np.ndarray, np.generic)) and indices.dtype.kind in "iu" and (
+            indices.dtype not in dtypes.INTS):
+        indices = indices.astype(np.int64)
     value = lift(indices)
     if not dtypes.is_int(value.dtype):
         raise TraceError(
@@ -50,9 +54,9 @@ def _as_indices(indices: Any) -> Tracer:
 
 def _wrapped(indices: Any, size: int) -> Tracer:
     """Indices of which negative ones count from the end; those known now must be in range."""
-    value = _as_indices(indices)
     if not isinstance(indices, Tracer):
         _check_range(indices, -size, size)
+    value = _as_indices(indices)
     below = elementwise.less(value, 0)
     return elementwise.where(below, elementwise.add(value, size), value)
 
@@ -124,9 +128,8 @@ def embedding(table: Any, indices: Any) -> Tracer:
     rows = lift(table)
     if not rows.shape:
         raise ShapeError("TS3012", "an embedding's table has at least one dimension", got=rows.shape)
-    at = _as_indices(indices)
     _check_range(indices, 0, rows.shape[0])
-    return _gather(rows, at, 0)
+    return _gather(rows, _as_indices(indices), 0)
 
 
 def _at_points(source: Tracer, indices: Sequence[Any], dim: int) -> Tracer:
@@ -137,16 +140,17 @@ def _at_points(source: Tracer, indices: Sequence[Any], dim: int) -> Tracer:
     if math.prod(sizes) > np.iinfo(np.int32).max:
         raise ShapeError("TS3012", f"{len(indices)} index arrays into dimensions of sizes {sizes}",
                          expected="a product of at most 2**31 - 1")
-    values = [convert(_wrapped(i, size), dtypes.i32) for i, size in zip(indices, sizes)]
+    values = [_wrapped(i, size) for i, size in zip(indices, sizes)]
     shape = broadcast_shapes([v.shape for v in values])
-    point = broadcast(values[0], shape)
     inside = None
-    for value, size in zip(values, sizes):
+    for value, size in zip(values, sizes):  # In the indices' own type: i32 has other numbers for some.
         value = broadcast(value, shape)
         fits = elementwise.logical_and(elementwise.greater_equal(value, 0), elementwise.less(value, size))
         inside = fits if inside is None else elementwise.logical_and(inside, fits)
+    values = [broadcast(convert(value, dtypes.i32), shape) for value in values]
+    point = values[0]
     for value, size in zip(values[1:], sizes[1:]):
-        point = elementwise.add(elementwise.multiply(point, size), broadcast(value, shape))
+        point = elementwise.add(elementwise.multiply(point, size), value)
     flat = reshape(source, source.shape[:dim] + (math.prod(sizes),) + source.shape[dim + len(sizes) :])
     # One index out of its range must not name an element of the next row.
     return _gather(flat, elementwise.where(inside, point, -1), dim)

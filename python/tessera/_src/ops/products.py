@@ -223,3 +223,53 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Tracer:
     out = [c for i, c in enumerate(first) if i not in left]
     out += [c for j, c in enumerate(second) if j not in right]
     return einsum(f"{first},{''.join(second)}->{''.join(out)}", a, b)
+
+
+def inner(x: Any, y: Any) -> Tracer:
+    """The sum of products over the last dimension of both."""
+    a, b = lift(x), lift(y)
+    if not a.ndim or not b.ndim:
+        return elementwise.multiply(a, b)
+    return tensordot(a, b, ([a.ndim - 1], [b.ndim - 1]))
+
+
+def vdot(x: Any, y: Any) -> Tracer:
+    """The sum of products of all elements, in row-major order."""
+    return inner(shaping.ravel(x), shaping.ravel(y))
+
+
+def vecdot(x: Any, y: Any, *, axis: int = -1) -> Tracer:
+    """The sum of products along one dimension; the others broadcast.
+
+    Args:
+        axis: counted from the end, so that it is one for both.
+    """
+    a, b = lift(x), lift(y)
+    if isinstance(axis, bool) or not isinstance(axis, int) or not -min(a.ndim, b.ndim) <= axis < 0:
+        least = min(a.ndim, b.ndim)
+        if axis == a.ndim - 1 == b.ndim - 1:
+            axis = -1
+        elif a.ndim == b.ndim and isinstance(axis, int) and 0 <= axis < a.ndim:
+            axis -= a.ndim
+        else:
+            raise ShapeError("TS3005", f"axis {axis!r} is out of range for vecdot of {describe(a)} and "
+                             f"{describe(b)}", choices=[f"{-least} to -1"] if least else [])
+    if a.shape[axis] != b.shape[axis]:
+        raise ShapeError("TS3013", f"vecdot of {describe(a)} and {describe(b)}",
+                         expected="vectors of one size",
+                         got=f"{size_of(a, axis)} and {size_of(b, axis)}")
+    a, b = shaping.moveaxis(a, axis, -1), shaping.moveaxis(b, axis, -1)
+    row = shaping.expand_dims(a, -2)
+    column = shaping.expand_dims(b, -1)
+    return shaping.squeeze(matmul(row, column), (-2, -1))
+
+
+def kron(x: Any, y: Any) -> Tracer:
+    """The Kronecker product: every element of x times all of y, as blocks."""
+    a, b = lift(x), lift(y)
+    rank = max(a.ndim, b.ndim)
+    a = shaping.reshape(a, (1,) * (rank - a.ndim) + a.shape)
+    b = shaping.reshape(b, (1,) * (rank - b.ndim) + b.shape)
+    left = shaping.reshape(a, [s for size in a.shape for s in (size, 1)])
+    right = shaping.reshape(b, [s for size in b.shape for s in (1, size)])
+    return shaping.reshape(elementwise.multiply(left, right), [m * n for m, n in zip(a.shape, b.shape)])

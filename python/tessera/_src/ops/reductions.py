@@ -11,6 +11,7 @@ from typing import Any, Union
 from tessera._src.core import dtypes
 from tessera._src.ops import elementwise, shaping
 from tessera._src.ops.creation import iota
+from tessera._src.ops.derived import isclose
 from tessera._src.ops.indexing import diagonal
 from tessera._src.tracing.named_dims import dims_of, with_names
 from tessera._src.tracing.operands import convert, emit, emit_simple, lift, normalise_axes, normalise_axis
@@ -68,9 +69,16 @@ def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa
 
 
 def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
-    """Arithmetic mean along dimensions (all by default), in `dtype`; of integers in f32."""
-    value = elementwise.as_float(_typed(x, dtype))
+    """Arithmetic mean along dimensions (all by default), in `dtype`; of integers in f32.
+
+    In an integer `dtype`, the sum in it divided by the count, without its fraction.
+    """
+    value = _typed(x, dtype)
     count = math.prod(value.shape[a] for a in normalise_axes(axis, value.ndim))
+    if dtype is not None and dtypes.is_int(value.dtype):
+        total = _reduce("sum", value, axis, keepdims)
+        return elementwise.binary_op("div", total, elementwise.lift_like(count, total))
+    value = elementwise.as_float(value)
     total = _reduce("sum", elementwise.widened(value), axis, keepdims)
     return convert(elementwise.divide(total, float(count)), value.dtype)
 
@@ -93,6 +101,38 @@ def std(x: Any, axis: Axes = None, *, keepdims: bool = False, ddof: int = 0) -> 
     """Standard deviation along dimensions (all by default)."""
     value = elementwise.as_float(lift(x))
     return convert(elementwise.sqrt(_wide_var(value, axis, keepdims, ddof)), value.dtype)
+
+
+def nansum(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
+    """Sum along dimensions (all by default), in which NaN counts as 0."""
+    value = _typed(x, dtype)
+    value = elementwise.where(elementwise.isnan(value), 0, value) if dtypes.is_float(value.dtype) else value
+    return sum(value, axis, keepdims=keepdims)
+
+
+def nanmean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """Arithmetic mean of the numbers along dimensions (all by default) without NaN; NaN where none is."""
+    value = elementwise.as_float(lift(x))
+    wide = elementwise.widened(value)
+    count = sum(convert(elementwise.logical_not(elementwise.isnan(value)), wide.dtype), axis,
+                keepdims=keepdims)
+    return convert(elementwise.divide(nansum(wide, axis, keepdims=keepdims), count), value.dtype)
+
+
+def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tracer:
+    """Whether all pairs of elements are close, as isclose says."""
+    return all(isclose(x, y, rtol, atol))
+
+
+def array_equal(x: Any, y: Any) -> Tracer:
+    """Whether two arrays have one shape and equal elements."""
+    a, b = lift(x), lift(y)
+    return all(elementwise.equal(a, b)) if a.shape == b.shape else lift(False)
+
+
+def ptp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """The largest less the smallest element along dimensions (all by default)."""
+    return elementwise.subtract(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims))
 
 
 def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
@@ -138,14 +178,20 @@ def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
     return convert(_wide_logsumexp(value, axis, keepdims), value.dtype)
 
 
-def _wide_logsumexp(x: Tracer, axis: Axes, keepdims: bool) -> Tracer:
-    value = elementwise.widened(x)
-    axes = normalise_axes(axis, value.ndim)
+def _shifted(value: Tracer, axes: Axes) -> tuple[Tracer, Tracer, Tracer]:
+    """The value less its largest element, the logarithm of the sum of its exponentials, that element."""
     top = max(value, axes, keepdims=True)
     finite = elementwise.less(elementwise.abs(top), math.inf)
     top = elementwise.where(finite, top, 0.0)
-    total = sum(elementwise.exp(elementwise.subtract(value, top)), axes, keepdims=True)
-    result = elementwise.add(elementwise.log(total), top)
+    value = elementwise.subtract(value, top)
+    return value, elementwise.log(sum(elementwise.exp(value), axes, keepdims=True)), top
+
+
+def _wide_logsumexp(x: Tracer, axis: Axes, keepdims: bool) -> Tracer:
+    value = elementwise.widened(x)
+    axes = normalise_axes(axis, value.ndim)
+    _, total, top = _shifted(value, axes)
+    result = elementwise.add(total, top)
     return result if keepdims else shaping.squeeze(result, axes) if axes else result
 
 
@@ -173,25 +219,52 @@ def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
     return convert(value, dtype)
 
 
-def diff(x: Any, n: int = 1, axis: int = -1) -> Tracer:
-    """Differences of neighbours along a dimension, n times over."""
+def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tracer:
+    """Differences of neighbours along a dimension, n times over.
+
+    Args:
+        prepend, append: what goes before and after x first; a number for a slice of it.
+    """
     value = lift(x)
     dim = normalise_axis(axis, value.ndim)
+    slice_shape = value.shape[:dim] + (1,) + value.shape[dim + 1 :]
+    ends = []
+    for end in (prepend, append):
+        if end is not None:
+            end = lift(end, value.dtype)
+            end = [end if end.ndim else shaping.broadcast_to(end, slice_shape)]
+        ends.append(end or [])
+    if prepend is not None or append is not None:
+        value = shaping.concatenate([*ends[0], value, *ends[1]], dim)
     before = (slice(None),) * dim
     for _ in range(n):
         value = elementwise.subtract(value[(*before, slice(1, None))], value[(*before, slice(None, -1))])
     return value
 
 
-def softmax(x: Any, axis: int = -1) -> Tracer:
-    """Exponentials normalised to sum 1 along a dimension."""
+def softmax(x: Any, axis: Axes = -1, *, where: Any = None) -> Tracer:
+    """Exponentials normalised to sum 1 along a dimension, or over several together.
+
+    Args:
+        where: elements that take part, by NumPy's rule of shapes; 0 comes of the others.
+    """
     value = elementwise.as_float(lift(x))
-    dim = normalise_axis(axis, value.ndim)
-    return emit_simple("softmax", f" dim {dim}", value, value.shape)
+    kept = None if where is None else elementwise.as_bool(where)
+    if kept is not None:
+        value = elementwise.where(kept, value, -math.inf)
+    axes = normalise_axes(axis, value.ndim)
+    if len(axes) == 1:
+        result = emit_simple("softmax", f" dim {axes[0]}", value, value.shape)
+    else:
+        wide = elementwise.widened(value)
+        raised = elementwise.exp(elementwise.subtract(wide, max(wide, axes, keepdims=True)))
+        result = convert(elementwise.divide(raised, sum(raised, axes, keepdims=True)), value.dtype)
+    return result if kept is None else elementwise.where(kept, result, 0)
 
 
-def log_softmax(x: Any, axis: int = -1) -> Tracer:
-    """log(softmax(x)) along a dimension, accurate where softmax is near 0."""
+def log_softmax(x: Any, axis: Axes = -1) -> Tracer:
+    """log(softmax(x)) along dimensions, accurate where softmax is near 0."""
     value = elementwise.as_float(lift(x))
-    wide = elementwise.widened(value)
-    return convert(elementwise.subtract(wide, _wide_logsumexp(wide, axis, True)), value.dtype)
+    # Shifted first: beside a large element, the sum of both has no digits left for the logarithm.
+    wide, total, _ = _shifted(elementwise.widened(value), normalise_axes(axis, value.ndim))
+    return convert(elementwise.subtract(wide, total), value.dtype)

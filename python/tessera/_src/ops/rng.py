@@ -43,10 +43,7 @@ def uniform(key: Any, shape: Any = (), dtype: Any = dtypes.f32, minval: float = 
 
     Those of [0, 1) are multiples of 2^-24, in f16 of 2^-11 and in bf16 of 2^-8.
     """
-    wanted = dtypes.canonical(dtype)
-    if not dtypes.is_float(wanted):
-        raise TraceError("TS1020", "uniform numbers are floats", got=dtypes.name_of(wanted),
-                         choices=["f64", "f32", "f16", "bf16"])
+    wanted = _float_type(dtype, "uniform")
     if (minval, maxval) == (0.0, 1.0) and wanted != dtypes.f64:
         return _rng("uniform", key, shape, wanted)
     if not minval < maxval:
@@ -59,6 +56,15 @@ def uniform(key: Any, shape: Any = (), dtype: Any = dtypes.f32, minval: float = 
     return elementwise.minimum(convert(wide, wanted), _below(maxval, wanted))
 
 
+def _float_type(dtype: Any, what: str) -> np.dtype:
+    """The dtype of random numbers that are floats."""
+    wanted = dtypes.canonical(dtype)
+    if not dtypes.is_float(wanted):
+        raise TraceError("TS1020", f"{what} numbers are floats", got=dtypes.name_of(wanted),
+                         choices=["f64", "f32", "f16", "bf16"])
+    return wanted
+
+
 def _below(limit: float, dtype: np.dtype) -> float:
     """The largest number of a type that is less than `limit`."""
     number = np.asarray(limit).astype(dtype)
@@ -69,7 +75,8 @@ def _below(limit: float, dtype: np.dtype) -> float:
 
 def normal(key: Any, shape: Any = (), dtype: Any = dtypes.f32) -> Tracer:
     """Numbers of the standard normal distribution; the same for every mesh and layout."""
-    return convert(_rng("normal", key, shape, dtypes.f32), dtype)
+    wanted = _float_type(dtype, "normal")
+    return convert(_rng("normal", key, shape, dtypes.f32), wanted)
 
 
 def bits(key: Any, shape: Any = ()) -> Tracer:
@@ -82,10 +89,21 @@ def fold_in(key: Any, data: Any) -> Tracer:
     value = lift(data)
     if value.shape or not dtypes.is_int(value.dtype):
         raise TraceError("TS1020", "a key is folded with one integer", got=repr(data))
+    low, high = _words(value)
     # Mixed between two rounds, so that no two keys and numbers give the same words; the constant
     # keeps the result apart from keys that `split` gives.
-    mixer = shaping.stack([convert(value, dtypes.i32), lift(0x666F6C64)])
+    mixer = shaping.stack([low, elementwise.bitwise_xor(high, 0x666F6C64)])
     return bits(elementwise.bitwise_xor(bits(key, (2,)), mixer), (2,))
+
+
+def _words(value: Tracer) -> tuple[Tracer, Tracer]:
+    """The low and the high 32 bits of an integer; equal for equal numbers of i32 and i64."""
+    if value.dtype == dtypes.i32:
+        return value, elementwise.where(elementwise.less(value, 0), -1, 0)
+    high = elementwise.floor_divide(value, 1 << 32)
+    low = elementwise.subtract(value, elementwise.multiply(high, 1 << 32))
+    low = elementwise.where(elementwise.less(low, 1 << 31), low, elementwise.subtract(low, 1 << 32))
+    return convert(low, dtypes.i32), convert(high, dtypes.i32)
 
 
 def split(key: Any, count: int = 2) -> Tracer:

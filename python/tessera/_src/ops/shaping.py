@@ -14,6 +14,7 @@ from tessera._src.core.errors import ShapeError, TraceError
 from tessera._src.tracing.named_dims import describe, dims_of, with_names
 from tessera._src.tracing.operands import (
     broadcast,
+    broadcast_values,
     check_fits,
     convert,
     emit_simple,
@@ -132,9 +133,11 @@ def broadcast_to(x: Any, shape: Any) -> Tracer:
     return broadcast(lift(x), as_shape(shape))
 
 
-def concatenate(values: Sequence[Any], axis: int = 0) -> Tracer:
-    """Values joined along an existing dimension, in their promoted dtype."""
+def concatenate(values: Sequence[Any], axis: int | None = 0) -> Tracer:
+    """Values joined along an existing dimension, in their promoted dtype; flattened if axis is None."""
     items = [lift(v) for v in values]
+    if axis is None:
+        items, axis = [ravel(item) for item in items], 0
     if not items:
         raise ShapeError("TS3009", "concatenate needs at least one value")
     rank = items[0].ndim
@@ -186,23 +189,46 @@ def tile(x: Any, counts: int | Sequence[int]) -> Tracer:
     return reshape(spread, [n * size for n, size in zip(times, value.shape)])
 
 
-def repeat(x: Any, count: int, axis: int | None = None) -> Tracer:
-    """Each slice along a dimension so many times in a row; elements of the flat x without axis."""
+def repeat(x: Any, count: int | Sequence[int], axis: int | None = None) -> Tracer:
+    """Each slice along a dimension so many times in a row; elements of the flat x without axis.
+
+    Args:
+        count: one for all, or one per slice, known while tracing.
+    """
     value = lift(x)
     if axis is None:
         value, axis = ravel(value), 0
     dim = normalise_axis(axis, value.ndim)
-    (count,) = as_shape(count)
+    counts = as_shape(count.tolist() if isinstance(count, np.ndarray) else count)
+    if len(counts) > 1:
+        if len(counts) != value.shape[dim]:
+            raise ShapeError("TS3022", f"repeat has {len(counts)} counts for {value.shape[dim]} slices")
+        before = (slice(None),) * dim
+        return value[(*before, np.repeat(np.arange(len(counts), dtype=np.int32), counts))]
+    (count,) = counts
     head, size, tail = value.shape[:dim], value.shape[dim], value.shape[dim + 1 :]
     spread = broadcast(reshape(value, head + (size, 1) + tail), head + (size, count) + tail)
     return reshape(spread, head + (size * count,) + tail)
 
 
-def roll(x: Any, shift: int, axis: int | None = None) -> Tracer:
-    """Elements moved by `shift` along a dimension (of the flat x by default), around its end."""
+def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tracer:
+    """Elements moved by `shift` along a dimension (of the flat x by default), around its end.
+
+    Of several dimensions, each by the shift at its place, or all by the same.
+    """
     value = lift(x)
     if axis is None:
-        return reshape(roll(ravel(value), shift, 0), value.shape)
+        return reshape(roll(ravel(value), sum(as_shape(shift, least=None)), 0), value.shape)
+    if isinstance(shift, (tuple, list)) or isinstance(axis, (tuple, list)):
+        shifts = as_shape(shift, least=None)
+        axes = list(axis) if isinstance(axis, (tuple, list)) else [axis]
+        if 1 not in (len(shifts), len(axes)) and len(shifts) != len(axes):
+            raise ShapeError("TS3008", f"roll has {len(shifts)} shifts for {len(axes)} dimensions")
+        count = max(len(shifts), len(axes))
+        for one, dim in zip(shifts * count if len(shifts) == 1 else shifts,
+                            axes * count if len(axes) == 1 else axes):
+            value = roll(value, one, dim)
+        return value
     dim = normalise_axis(axis, value.ndim)
     (shift,) = as_shape(shift, least=None)
     shift %= value.shape[dim]
@@ -229,6 +255,34 @@ def split(x: Any, parts: int | Sequence[int], axis: int = 0) -> list[Tracer]:
     return [
         value[(slice(None),) * dim + (slice(a, b),)] for a, b in zip(bounds[:-1], bounds[1:])
     ]
+
+
+def array_split(x: Any, parts: int | Sequence[int], axis: int = 0) -> list[Tracer]:
+    """Parts along a dimension whose sizes differ by at most 1, or parts ending at the given indices."""
+    value = lift(x)
+    if not isinstance(parts, (int, np.integer)):
+        return split(value, parts, axis)
+    dim = normalise_axis(axis, value.ndim)
+    size = value.shape[dim]
+    if isinstance(parts, bool) or not 1 <= parts <= size:
+        raise ShapeError("TS3010", f"dimension {dim} of size {size} does not split into {parts} parts",
+                         choices=[f"1 to {size}"])
+    more, least = size % parts, size // parts
+    return split(value, [least * i + min(i, more) for i in range(1, parts)], dim)
+
+
+def unstack(x: Any, axis: int = 0) -> list[Tracer]:
+    """The slices along a dimension, each without it; what `stack` makes one of."""
+    value = lift(x)
+    dim = normalise_axis(axis, value.ndim)
+    return [value[(slice(None),) * dim + (i,)] for i in range(value.shape[dim])]
+
+
+def broadcast_arrays(*values: Any) -> list[Tracer]:
+    """Values repeated to their common shape by NumPy's rule."""
+    items = [lift(v) for v in values]
+    shape = broadcast_values(items)
+    return [broadcast(item, shape) for item in items]
 
 
 def _padding(value: Any, dtype: np.dtype) -> Any:

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions made of others, against NumPy's of the same name; and what dtypes and limits mean."""
+
+import math
+
+import numpy as np
+import pytest
+from conftest import needs_runtime
+from evaluate import results
+from refusals import check
+
+import tessera as ts
+
+RNG = np.random.default_rng(11)
+X = RNG.standard_normal((3, 5)).astype(np.float32)
+Y = RNG.standard_normal((3, 5)).astype(np.float32)
+V, W = X[0].copy(), Y[1, :3].copy()
+I = RNG.integers(-60, 60, (3, 5)).astype(np.int32)
+HOLES = np.where(X > 0.5, np.nan, X).astype(np.float32)
+HOLES[0] = np.nan
+
+FUNCTIONS = {
+    "allclose": lambda n: lambda x, y: n.asarray([n.allclose(x, x + 1e-7), n.allclose(x, y)]),
+    "array_equal": lambda n: lambda x, y: n.asarray([n.array_equal(x, x), n.array_equal(x, y),
+                                                     n.array_equal(x, y[:2])]),
+    "isclose": lambda n: lambda x, y: n.isclose(x, x + 1e-5 * y, rtol=1e-5, atol=0),
+    "meshgrid": lambda n: lambda x, y: n.concatenate(n.meshgrid(x[0], y[:, 1])),
+    "meshgrid ij": lambda n: lambda x, y: n.stack(n.meshgrid(x[0], y[:, 1], x[:2, 0], indexing="ij")),
+    "diag of a matrix": lambda n: lambda x, y: n.concatenate([n.diag(x, k) for k in (-2, -1, 0, 1, 3)]),
+    "diag of a vector": lambda n: lambda x, y: n.concatenate(
+        [n.diag(x[0], k).ravel() for k in (-2, -1, 0, 1, 3)]),
+    "linspace without its end": lambda n: lambda x, y: x * n.linspace(0, 2, 5, endpoint=False,
+                                                                      dtype=n.float32),
+    "linspace of integers": lambda n: lambda x, y: n.linspace(-3, 4, 9, dtype=n.int32),
+    "diff between values": lambda n: lambda x, y: n.diff(x, prepend=y[:, :2], append=y[:, 4:]),
+    "diff after a number": lambda n: lambda x, y: n.diff(x, n=2, axis=0, append=1.5, prepend=0),
+    "roll by several": lambda n: lambda x, y: n.roll(x, (1, -2), (0, 1)) + n.roll(y, 2, (0, 1)),
+    "roll of one by several": lambda n: lambda x, y: n.roll(x, (1, 3), 1) + n.roll(y, (1, 3)),
+    "concatenate flat": lambda n: lambda x, y: n.concatenate([x, y[:1]], axis=None),
+    "broadcast_arrays": lambda n: lambda x, y: n.stack(n.broadcast_arrays(x, y[:, :1], y[0])),
+    "array_split": lambda n: lambda x, y: n.concatenate(
+        [p * (i + 1) for i, p in enumerate(n.array_split(x, 3, axis=1))], axis=1),
+    "array_split at indices": lambda n: lambda x, y: n.concatenate(n.array_split(x, [1, 2])[::-1]),
+    "repeat with counts": lambda n: lambda x, y: n.repeat(x, [2, 0, 1, 3, 1], axis=1),
+    "kron": lambda n: lambda x, y: n.kron(x[:2, :2], y),
+    "kron of different ranks": lambda n: lambda x, y: n.kron(x[0], y[:2]) + n.kron(x[:2, 0], y[:1])[:, :1],
+    "vdot": lambda n: lambda x, y: n.vdot(x, y),
+    "inner": lambda n: lambda x, y: n.inner(x, y) + n.inner(x[0], 2.0)[0],
+    "nansum": lambda n: lambda x, y: n.nansum(n.where(x > 0, x, n.nan), axis=1),
+    "ptp": lambda n: lambda x, y: n.ptp(x, axis=0),
+    "full of an array": lambda n: lambda x, y: n.full((2, 3, 5), x[0]),
+    "arange of floats": lambda n: lambda x, y: n.arange(0.5, 3, 0.25, dtype=n.float32),
+    "arange downwards": lambda n: lambda x, y: n.arange(5, -3, -2, dtype=n.int64) + 0 * n.arange(4),
+    "new axes": lambda n: lambda x, y: x[:, n.newaxis] * n.pi + n.e,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_they_mean_what_numpy_means(name):
+    function = FUNCTIONS[name]
+    got, want = results(function(ts), X, Y), np.asarray(function(np)(X, Y))
+    assert got.shape == want.shape and got.dtype.kind == want.dtype.kind
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_what_numpy_has_no_name_for():
+    got = results(lambda x, y: ts.vecdot(x, y), X, Y)
+    np.testing.assert_allclose(got, (X * Y).sum(1), rtol=1e-5)
+    got = results(lambda x, y: ts.vecdot(x, y[:, :1], axis=0), X, Y)
+    np.testing.assert_allclose(got, (X * Y[:, :1]).sum(0), rtol=1e-5)
+    np.testing.assert_array_equal(np.stack(results(lambda x: ts.unstack(x, 1), X)), X.T)
+    np.testing.assert_array_equal(results(lambda i: ts.one_hot(i, 4), np.array([3, 0])), np.eye(4)[[3, 0]])
+    got = results(lambda x: ts.nanmean(x, 1), HOLES)
+    assert np.isnan(got[0]) and np.allclose(got[1:], np.nanmean(HOLES[1:], 1), rtol=1e-5)
+
+
+def test_softmax_over_several_dimensions_and_over_some_elements():
+    whole = np.exp(X) / np.exp(X).sum()
+    np.testing.assert_allclose(results(lambda x: ts.softmax(x, (0, 1)), X), whole, rtol=1e-5)
+    kept = X > -0.5
+    some = np.where(kept, np.exp(X), 0)
+    np.testing.assert_allclose(results(lambda x: ts.softmax(x, where=kept), X),
+                               some / some.sum(-1, keepdims=True), rtol=1e-5)
+    got = results(lambda x: ts.nn.log_softmax(x, (0, 1)), X)
+    np.testing.assert_allclose(got, np.log(whole), rtol=1e-5)
+    big = np.array([[1e6, 1e6, 1e6 + 1]], np.float32)
+    np.testing.assert_allclose(results(ts.nn.log_softmax, big), [[-1.55144, -1.55144, -0.55144]], rtol=1e-5)
+
+
+def test_integers_round_to_tens_and_stay_integers():
+    for decimals in (2, 0, -1, -2, -20):
+        got = results(lambda x: ts.round(x, decimals), I)
+        assert got.dtype == np.int32
+        np.testing.assert_array_equal(got, np.round(I, decimals) if decimals > -20 else I * 0)
+
+
+def test_dtypes_are_those_that_were_asked_for():
+    cases = {
+        "arange": lambda t: ts.arange(0, 6, 2, dtype=t), "linspace": lambda t: ts.linspace(0, 6, 3, dtype=t),
+        "full": lambda t: ts.full((2,), 3, t), "zeros": lambda t: ts.zeros((2,), t),
+        "ones_like": lambda t: ts.ones_like(X, t), "eye": lambda t: ts.eye(2, dtype=t),
+        "tri": lambda t: ts.tri(2, dtype=t), "iota": lambda t: ts.iota((2,), 0, t),
+        "one_hot": lambda t: ts.one_hot(np.array([1]), 2, t), "array": lambda t: ts.array([1, 2], t),
+        "asarray": lambda t: ts.asarray([1, 2], t), "mean": lambda t: ts.mean(np.array([1, 2, 6]), dtype=t),
+        "sum": lambda t: ts.sum(X, dtype=t), "prod": lambda t: ts.prod(np.array([2, 3]), dtype=t),
+        "cumsum": lambda t: ts.cumsum(np.array([2, 3]), dtype=t), "nansum": lambda t: ts.nansum(X, dtype=t),
+    }
+    for name, function in cases.items():
+        for dtype in (ts.f64, ts.f32, ts.f16, ts.bf16, ts.i64, ts.i32):
+            assert results(lambda: function(dtype)).dtype == dtype, (name, dtype)
+    for x in (np.array([1, 2, 6]), np.array([-1, -2, -5]), np.array([2**31 - 1, 2**31 - 1])):
+        for dtype in (np.int32, np.int64):
+            if dtype == np.int64 or abs(x.sum()) < 2**31:
+                assert results(lambda: ts.mean(x, dtype=dtype)) == np.mean(x, dtype=dtype)
+
+
+@pytest.mark.parametrize("function, code, fragments", [
+    (lambda: ts.arange(0, 3, 0.5, dtype=ts.i32), "TS1017", ["i32 has whole numbers", "step=0.5"]),
+    (lambda: ts.arange(2**31 - 2, 2**31 + 2), "TS1013", ["2147483649", "ts.arange", "dtype=ts.i64"]),
+    (lambda: ts.arange(-(2**31) - 1, 0, 2**30), "TS1013", ["-2147483649"]),
+    (lambda: ts.arange(0, 80000, 1e4, dtype=ts.f16), "TS1013", ["70000", "f16"]),
+    (lambda: ts.arange(0, math.inf), "TS1010", ["stop of ts.arange is not finite"]),
+    (lambda: ts.arange(math.nan), "TS1010", ["stop of ts.arange is not finite"]),
+    (lambda: ts.arange("3"), "TS1010", ["is no number"]),
+    (lambda: ts.arange(0, 5, 0), "TS3015", ["step other than 0"]),
+    (lambda: ts.linspace(0, math.inf, 3), "TS1010", ["stop of ts.linspace is not finite"]),
+    (lambda: ts.linspace(0, 1, 3, ts.f64), "TS1010", ["endpoint", "dtype=ts.f64"]),
+    (lambda: ts.full((2,), np.array([2**40]), ts.i32), "TS1013", ["1099511627776 does not fit i32"]),
+    (lambda: ts.random.normal(ts.random.key(0), (2,), ts.i32), "TS1020", ["normal numbers are floats"]),
+    (lambda: ts.array_split(X, 9), "TS3010", ["size 3 does not split into 9 parts"]),
+    (lambda: ts.meshgrid(X), "TS3021", ["meshgrid takes vectors"]),
+    (lambda: ts.repeat(X, [1, 2]), "TS3022", ["2 counts for 15 slices"]),
+    (lambda: ts.roll(X, (1, 2, 3), (0, 1)), "TS3008", ["3 shifts for 2"]),
+    (lambda: ts.vecdot(X, Y[:, :2]), "TS3013", ["vectors of one size"]),
+    (lambda: ts.mean(X, dtype="complex64"), "TS1001", ["complex64"]),
+])
+def test_what_is_refused(function, code, fragments):
+    with pytest.raises(ts.TesseraError) as caught:
+        ts.jit(function).lower()
+    check(caught, code, *fragments)
+
+
+def test_types_are_known_without_a_trace():
+    assert ts.result_type(X, ts.i64) == ts.f32 and ts.result_type(ts.i32, 1.5) == ts.f32
+    assert ts.result_type(ts.bf16, ts.f16) == ts.f32 and ts.result_type(1, True) == ts.i32
+    assert ts.result_type(ts.array([1, 2]), 7) == ts.i32
+    assert ts.can_cast(ts.i32, ts.f32) and not ts.can_cast(ts.f32, ts.i32)
+    assert ts.can_cast(ts.f32, ts.f64) and not ts.can_cast(ts.f64, ts.f32)
+    assert ts.can_cast(X, ts.f32) and ts.can_cast(ts.bool_, ts.bf16)
+    assert ts.isdtype(ts.bf16, "real floating") and ts.isdtype(ts.i32, ("bool", "integral"))
+    assert ts.isdtype(ts.f32, ts.f32) and not ts.isdtype(ts.bool_, "numeric")
+    assert (ts.pi, ts.inf, ts.newaxis) == (math.pi, math.inf, None) and math.isnan(ts.nan)
+
+
+LIMITS = [2**31 - 1, 2**31, 2**32, 2**32 + 1, -(2**32), 2**63 - 1, -(2**63), -(2**31) - 1]
+
+
+@needs_runtime
+@pytest.mark.parametrize("index", LIMITS)
+def test_a_traced_index_past_32_bits_reads_zero(index):
+    at = np.array([index])
+    looked_up = ts.jit(lambda x, i: (x[i], x[i, i], x[0, i], ts.take(x, i, 1),
+                                     ts.take_along_axis(x, i[:, None], 1), ts.nn.embedding(x, i)))
+    for value in looked_up(X + 10, at):
+        assert not np.asarray(value).any(), index
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"])
+def test_indices_on_the_host_may_be_of_any_integer_type(kind):
+    at = np.array([2, 0], kind)
+    np.testing.assert_array_equal(results(lambda x: x[at], X), X[at])
+    np.testing.assert_array_equal(results(lambda x: x[at, at], X), X[at, at])
+    np.testing.assert_array_equal(results(lambda x: ts.nn.embedding(x, at), X), X[at])
+    big = np.array([np.iinfo(kind).max], kind)
+    for function in (lambda x: x[big], lambda x: ts.take_along_axis(x, big[:, None], 0)):
+        with pytest.raises(ts.ShapeError, match=f"index {big[0]} is out of range"):
+            ts.jit(function).lower(X)
+
+
+@needs_runtime
+def test_keys_of_numbers_past_32_bits():
+    key = ts.random.key(7)
+    wide, narrow = (ts.jit(lambda n: ts.random.fold_in(key, n)) for _ in range(2))
+    numbers = [0, 1, -1, 2**31 - 1, -(2**31), 2**31, 2**32, 2**32 + 1, -(2**32), 2**63 - 1, -(2**63)]
+    keys = [tuple(np.asarray(wide(np.int64(n))).tolist()) for n in numbers]
+    assert len(set(keys)) == len(numbers)
+    for n, words in zip(numbers[:5], keys):
+        assert tuple(np.asarray(narrow(np.int32(n))).tolist()) == words

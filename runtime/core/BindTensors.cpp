@@ -32,8 +32,9 @@ Result<std::unique_ptr<PlacedTensor>> Executable::place(size_t input,
                                                         const void *data) {
   const abi::Tensor &tensor = artefact.plan.inputs[input];
   const std::shared_ptr<const Placement> &placement = inputPlacements[input];
+  // What a run writes must be memory of the devices' own.
   if (device->usesHostMemory() && tensor.localShape == tensor.shape &&
-      isAligned(data, tensor.dtype))
+      isAligned(data, tensor.dtype) && !tensor.donated)
     return PlacedTensor::borrow(placement, device, const_cast<void *>(data),
                                 transfers);
   auto placed = allocateResult(placement);
@@ -56,8 +57,28 @@ static std::string inputName(size_t index, const abi::Tensor &tensor) {
   return "input " + std::to_string(index) + " ('" + tensor.name + "')";
 }
 
+Status Executable::bind(size_t input, const void *data) {
+  const abi::Tensor &tensor = artefact.plan.inputs[input];
+  if (tensor.donated)
+    return Status::error(inputName(input, tensor) +
+                         " is donated, and would not have its value any more "
+                         "after a run; compile without the donation to bind "
+                         "it");
+  auto placed = place(input, data);
+  if (!placed.ok())
+    return placed.status();
+  boundInputs[input] = std::move(*placed);
+  return Status::success();
+}
+
 Status Executable::checkInput(size_t index, const Input &input) const {
   const abi::Tensor &tensor = artefact.plan.inputs[index];
+  if (boundInputs[index] && (input.placed || input.data))
+    return Status::error(inputName(index, tensor) +
+                         " has a value already, captured or bound; a run gives "
+                         "none");
+  if (boundInputs[index])
+    return Status::success();
   if (!input.placed)
     return input.data || inputBytes(index) == 0
                ? Status::success()
@@ -73,11 +94,45 @@ Status Executable::checkInput(size_t index, const Input &input) const {
                        input.placed->placement->describe());
 }
 
+/// What the plan writes must be the caller's to give up, and no other device's;
+/// otherwise it is a copy.
+Result<PlacedTensor *> Executable::writableInput(size_t index,
+                                                 const Input &input) {
+  inputStaging[index].reset();
+  if (input.placed && input.donated && input.placed->ownsMemory())
+    return input.placed;
+  auto copy = allocateResult(inputPlacements[index]);
+  if (!copy.ok())
+    return copy.status();
+  inputStaging[index] = std::move(*copy);
+  PlacedTensor *staging = inputStaging[index].get();
+  if (!input.placed) {
+    if (Status status = staging->cut(input.data); !status.ok())
+      return status;
+    return staging;
+  }
+  for (int d = 0; d < numLocal; ++d)
+    if (Status status =
+            device->copy(d, staging->addresses[d], input.placed->addresses[d],
+                         inputPlacements[index]->localBytes);
+        !status.ok())
+      return status;
+  return staging;
+}
+
 Status Executable::bindInput(size_t index, const Input &input) {
   const abi::Tensor &tensor = artefact.plan.inputs[index];
-  if (input.placed) {
+  PlacedTensor *placed =
+      boundInputs[index] ? boundInputs[index].get() : input.placed;
+  if (tensor.donated) {
+    Result<PlacedTensor *> writable = writableInput(index, input);
+    if (!writable.ok())
+      return writable.status().in("input '" + tensor.name + "'");
+    placed = *writable;
+  }
+  if (placed) {
     for (int d = 0; d < numLocal; ++d)
-      bindBuffer(d, tensor.buffer, input.placed->addresses[d]);
+      bindBuffer(d, tensor.buffer, placed->addresses[d]);
     return Status::success();
   }
   const Placement &placement = *inputPlacements[index];
@@ -100,10 +155,20 @@ Status Executable::bindInput(size_t index, const Input &input) {
   return Status::success();
 }
 
+static Status partsElsewhere(const abi::Tensor &output) {
+  return Status::error("output '" + output.name +
+                       "' has parts in other processes; let it stay on the "
+                       "devices and read the shards of this one");
+}
+
 /// The first holder of a part writes it in place where that is possible.
 Status Executable::bindOutput(size_t index, Output &output) {
   const abi::Tensor &tensor = artefact.plan.outputs[index];
   const std::shared_ptr<const Placement> &placement = outputPlacements[index];
+  if (tensor.tied >= 0)
+    return output.data && !placement->isComplete
+               ? partsElsewhere(tensor)
+               : Status::success(); // It is where the input is.
   if (!output.data) {
     auto placed = allocateResult(placement);
     if (!placed.ok())
@@ -114,9 +179,7 @@ Status Executable::bindOutput(size_t index, Output &output) {
     return Status::success();
   }
   if (!placement->isComplete)
-    return Status::error("output '" + tensor.name +
-                         "' has parts in other processes; let it stay on the "
-                         "devices and read the shards of this one");
+    return partsElsewhere(tensor);
   bool inPlace =
       device->usesHostMemory() && isAligned(output.data, tensor.dtype);
   for (int d = 0; d < numLocal; ++d) {
@@ -150,5 +213,24 @@ Status Executable::joinOutput(size_t index, void *whole) {
     transfers->joined +=
         abi::numElements(shard.box.valid) * abi::sizeOf(tensor.dtype);
   }
+  return Status::success();
+}
+
+Status Executable::readWhole(const abi::Tensor &tensor, void *whole) {
+  auto placement = Placement::get(
+      tensor, "", device->usesHostMemory() ? "host" : device->name(),
+      communicator->localDevices());
+  if (!placement->isComplete)
+    return Status::error("'" + tensor.name +
+                         "' has parts in other processes, of which this one "
+                         "cannot read the value");
+  if (Status status = device->synchronize(); !status.ok())
+    return status;
+  for (int d = 0; d < numLocal; ++d)
+    if (placement->shards[d].isFirst)
+      if (Status status = joinShard(*placement, d, *device,
+                                    addresses[d][tensor.buffer], whole);
+          !status.ok())
+        return status;
   return Status::success();
 }

@@ -145,8 +145,6 @@ static Result<abi::DType> dtypeNamed(const std::string &name) {
   return Status::error("unknown element type '" + name + "'");
 }
 
-/// The tensor with the box of every device: a dimension is cut digit by digit
-/// into chunks of ceil(size / digit), as the compiler cuts it.
 static Result<abi::Tensor> tensorOf(const TesseraRtLayout &layout) {
   Result<abi::DType> dtype = dtypeNamed(layout.dtype);
   if (!dtype.ok())
@@ -162,24 +160,19 @@ static Result<abi::Tensor> tensorOf(const TesseraRtLayout &layout) {
   tensor.localShape = tensor.shape;
   if (bytesOf(tensor.shape, tensor.dtype) < 0)
     return Status::error("a layout of an impossible shape");
-  tensor.boxes.assign(layout.numDevices,
-                      {std::vector<int64_t>(layout.rank, 0), tensor.shape});
+  tensor.splits.resize(layout.rank);
   const int64_t *digit = layout.digits;
-  for (int64_t dim = 0; dim < layout.rank; ++dim)
+  for (int64_t dim = 0; dim < layout.rank; ++dim) {
     for (int64_t left = *digit++; left > 0; --left, digit += 2) {
-      int64_t stride = digit[0], size = digit[1];
-      if (stride < 1 || size < 1)
+      if (digit[0] < 1 || digit[1] < 1)
         return Status::error("a layout with an impossible digit");
-      int64_t &local = tensor.localShape[dim];
-      local = (local + size - 1) / size;
-      for (int64_t d = 0; d < layout.numDevices; ++d) {
-        abi::Box &box = tensor.boxes[d];
-        int64_t offset = d / stride % size * local;
-        box.begin[dim] += offset;
-        box.valid[dim] =
-            std::max<int64_t>(0, std::min(local, box.valid[dim] - offset));
-      }
+      tensor.splits[dim].push_back({digit[0], digit[1]});
     }
+    tensor.localShape[dim] =
+        abi::intervalOf(tensor.shape[dim], tensor.splits[dim], 0).local;
+  }
+  if (Status form = checkTensorForm(tensor, layout.numDevices); !form.ok())
+    return form.in("a layout");
   return tensor;
 }
 

@@ -25,7 +25,12 @@ static std::string describeTensors(const std::vector<abi::Tensor> &tensors) {
            ", \"shape\": " + numbers(tensor.shape) +
            ", \"dtype\": " + quoteJson(abi::toString(tensor.dtype)) +
            ", \"localShape\": " + numbers(tensor.localShape) +
-           ", \"layout\": " + quoteJson(tensor.layout) + "}";
+           ", \"layout\": " + quoteJson(tensor.layout) +
+           (tensor.donated ? ", \"donated\": true" : "") +
+           (tensor.captured >= 0 ? ", \"captured\": true" : "") +
+           (tensor.tied >= 0 ? ", \"tied\": " + std::to_string(tensor.tied)
+                             : "") +
+           "}";
   });
 }
 
@@ -42,12 +47,15 @@ std::string tessera::rt::describeExecutable(const Executable &executable) {
            ", \"registers\": " + std::to_string(kernel.registers) +
            ", \"spillBytes\": " + std::to_string(kernel.spillBytes) + "}";
   };
+  size_t numSteps = 0;
+  for (const abi::Block &block : plan.blocks)
+    numSteps += block.steps.size();
   return "{\"mesh\": " + list(plan.mesh, axis) +
          ", \"target\": " + quoteJson(plan.target) +
          ", \"device\": " + quoteJson(executable.getDevice().name()) +
          ", \"compiler\": " + quoteJson(plan.compiler) +
          ", \"arenaBytes\": " + std::to_string(plan.arenaBytes) +
-         ", \"steps\": " + std::to_string(plan.steps.size()) +
+         ", \"steps\": " + std::to_string(numSteps) +
          ", \"inputs\": " + describeTensors(plan.inputs) +
          ", \"outputs\": " + describeTensors(plan.outputs) +
          ", \"kernels\": " + list(plan.kernels, kernel) + "}";
@@ -82,14 +90,15 @@ std::string tessera::rt::describeRun(const Executable &executable) {
       ", \"bytesSent\": " + std::to_string(report.bytesSent) +
       ", \"bytesCut\": " + std::to_string(report.bytesCut) +
       ", \"bytesJoined\": " + std::to_string(report.bytesJoined);
-  if (!report.stepNanoseconds.empty()) {
-    size_t index = 0;
-    text += ", \"steps\": " + list(report.stepNanoseconds, [&](int64_t ns) {
+  if (!report.steps.empty())
+    text += ", \"steps\": " + list(report.steps, [&](const StepTime &time) {
               return "{\"step\": " +
-                     quoteJson(describeStep(executable.plan(), index++)) +
-                     ", \"ns\": " + std::to_string(ns) + "}";
+                     quoteJson(describeStep(executable.plan(),
+                                            executable.tree(), time.block,
+                                            time.step)) +
+                     ", \"runs\": " + std::to_string(time.runs) +
+                     ", \"ns\": " + std::to_string(time.nanoseconds) + "}";
             });
-  }
   if (!report.traffic.empty())
     text +=
         ", \"traffic\": " + describeTraffic(executable.plan(), report.traffic);

@@ -55,6 +55,15 @@ Executable::~Executable() {
 /// The communicator, which knows the local devices, and those devices.
 Status Executable::open() {
   const abi::Plan &plan = artefact.plan;
+  Result<PlanTree> tree = PlanTree::create(plan);
+  if (!tree.ok())
+    return tree.status();
+  blockTree = std::move(*tree);
+  if (plan.programs.size() != 1)
+    return Status::error(
+        "the artefact has " + std::to_string(plan.programs.size()) +
+        " programs, one for each stage of a pipeline; this runtime runs "
+        "artefacts whose devices all run the same program");
   Result<int> threads =
       options.threads > 0 ? options.threads : defaultThreads();
   if (!threads.ok())
@@ -152,6 +161,12 @@ Status Executable::allocate() {
   results->setLimit(resultBytes);
   inputStaging.resize(plan.inputs.size());
   outputStaging.resize(plan.outputs.size());
+  boundInputs.resize(plan.inputs.size());
+  for (size_t i = 0; i < plan.inputs.size(); ++i)
+    if (int32_t value = plan.inputs[i].captured; value >= 0)
+      if (Status status = bind(i, artefact.captured[value].data());
+          !status.ok())
+        return status;
   return Status::success();
 }
 

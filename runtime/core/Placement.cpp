@@ -95,7 +95,7 @@ Placement::get(const abi::Tensor &tensor, const std::string &mesh,
   std::map<std::pair<Shape, Shape>, int32_t> seen;
   int64_t elements = 0;
   for (int32_t device : localDevices) {
-    const abi::Box &box = tensor.boxes[device];
+    abi::Box box = tensor.boxOf(device);
     Shard shard;
     shard.device = device;
     shard.box = box;

@@ -18,21 +18,3 @@ Result<abi::Artefact> tessera::rt::loadArtefact(const void *bytes,
                      artefact.plan.compiler + "')");
   return artefact;
 }
-
-std::string tessera::rt::describeStep(const abi::Plan &plan, size_t index) {
-  const abi::Step &step = plan.steps[index];
-  std::string text = "step " + std::to_string(index) + " (";
-  constexpr const char *names[] = {
-      "launch",     "copy",      "fill",           "device_value", "all_reduce",
-      "all_gather", "all_slice", "reduce_scatter", "all_to_all",   "permute"};
-  if (step.kind == abi::StepKind::Launch &&
-      static_cast<size_t>(step.kernel) < plan.kernels.size())
-    text += "launch of '" + plan.kernels[step.kernel].name + "'";
-  else if (step.kind <= abi::StepKind::Permute)
-    text += names[static_cast<int>(step.kind)];
-  else
-    text += "unknown kind";
-  if (!step.what.empty())
-    text += ": " + step.what;
-  return text + ")";
-}

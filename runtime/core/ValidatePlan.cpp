@@ -5,6 +5,7 @@
 #include "tessera/ABI/KernelABI.h"
 
 #include <algorithm>
+#include <set>
 
 using namespace tessera;
 using namespace tessera::rt;
@@ -21,10 +22,14 @@ public:
 
 private:
   Status checkMesh();
+  Status checkPrograms() const;
   Status checkArenaIsFilled() const;
   Status checkBuffer(const Buffer &buffer) const;
   Status checkTensor(const Tensor &tensor, BufferKind kind, size_t index) const;
+  Status checkInput(const Tensor &tensor, size_t index) const;
+  Status checkOutput(const Tensor &tensor, size_t index) const;
   Status checkKernel(const Kernel &kernel) const;
+  Status checkBlocks() const;
 
   const Artefact &artefact;
   const Plan &plan;
@@ -33,13 +38,41 @@ private:
 
 Status Validator::checkMesh() {
   for (const MeshAxis &axis : plan.mesh) {
-    if (axis.size < 1 || axis.size > maxDevices / numDevices)
+    if (axis.size < 1 || axis.size > maxMeshDevices / numDevices)
       return Status::error("mesh axis '" + axis.name + "' of size " +
                            str(axis.size) + " makes more than " +
-                           str(maxDevices) + " devices, or none");
+                           str(maxMeshDevices) + " devices, or none");
     numDevices *= axis.size;
   }
   return Status::success();
+}
+
+/// Every device runs exactly one program.
+Status Validator::checkPrograms() const {
+  if (plan.programs.empty() || plan.programs[0].block != 0)
+    return Status::error("there is no program whose entry is block 0");
+  const std::vector<Digit> &digits = plan.programs[0].digits;
+  std::set<std::vector<int64_t>> seen;
+  for (const Program &program : plan.programs) {
+    if (program.digits.size() != digits.size() ||
+        !std::equal(digits.begin(), digits.end(), program.digits.begin()) ||
+        program.values.size() != digits.size())
+      return Status::error("program '" + program.name +
+                           "' is told apart by other digits than the first");
+    for (size_t i = 0; i < digits.size(); ++i)
+      if (program.values[i] < 0 || program.values[i] >= digits[i].size)
+        return Status::error("program '" + program.name +
+                             "' has a value that its digit does not have");
+    if (!seen.insert(program.values).second)
+      return Status::error("program '" + program.name +
+                           "' is for the devices of another one");
+  }
+  if (!areIndependent(digits, numDevices))
+    return Status::error("programs are told apart by digits that device "
+                         "numbers do not have");
+  return check(static_cast<int64_t>(seen.size()) == countOf(digits),
+               "there are " + str(seen.size()) + " programs for " +
+                   str(countOf(digits)) + " sets of devices");
 }
 
 Status Validator::checkBuffer(const Buffer &buffer) const {
@@ -61,6 +94,8 @@ Status Validator::checkBuffer(const Buffer &buffer) const {
     return check(offset <= artefact.constants.size() &&
                      bytes <= artefact.constants.size() - offset,
                  "ends past the constants");
+  case BufferKind::Window:
+    return check(offset == 0, "is a window with an offset");
   }
   return Status::error("has an unknown kind");
 }
@@ -79,33 +114,51 @@ Status Validator::checkArenaIsFilled() const {
 
 Status Validator::checkTensor(const Tensor &tensor, BufferKind kind,
                               size_t index) const {
-  if (!isDType(tensor.dtype))
-    return Status::error("has an unknown element type");
-  size_t rank = tensor.shape.size();
-  int64_t bytes = bytesOf(tensor.localShape, tensor.dtype);
-  if (bytes < 0 || bytesOf(tensor.shape, tensor.dtype) < 0 ||
-      tensor.localShape.size() != rank)
-    return Status::error("has shapes that make no sense");
-  if (!isIndexOf(plan.buffers, tensor.buffer) ||
-      plan.buffers[tensor.buffer].kind != kind ||
-      plan.buffers[tensor.buffer].offset != static_cast<int64_t>(index) ||
-      plan.buffers[tensor.buffer].bytes != bytes)
-    return Status::error("does not match its buffer");
-  if (tensor.boxes.size() != static_cast<size_t>(numDevices))
-    return Status::error("has " + str(tensor.boxes.size()) + " boxes for " +
-                         str(numDevices) + " devices");
-  for (const Box &box : tensor.boxes) {
-    if (box.begin.size() != rank || box.valid.size() != rank)
-      return Status::error("has a box of another rank");
-    for (size_t dim = 0; dim < rank; ++dim) {
-      int64_t begin = box.begin[dim], valid = box.valid[dim];
-      if (begin < 0 || valid < 0 || valid > tensor.localShape[dim] ||
-          (valid > 0 &&
-           (begin > tensor.shape[dim] || valid > tensor.shape[dim] - begin)))
-        return Status::error("has a box that lies outside it");
-    }
-  }
-  return Status::success();
+  if (Status form = checkTensorForm(tensor, numDevices); !form.ok())
+    return form;
+  return check(isIndexOf(plan.buffers, tensor.buffer) &&
+                   plan.buffers[tensor.buffer].kind == kind &&
+                   plan.buffers[tensor.buffer].offset ==
+                       static_cast<int64_t>(index) &&
+                   plan.buffers[tensor.buffer].bytes ==
+                       bytesOf(tensor.localShape, tensor.dtype),
+               "does not match its buffer");
+}
+
+Status Validator::checkInput(const Tensor &tensor, size_t index) const {
+  Status status = checkTensor(tensor, BufferKind::Input, index);
+  if (!status.ok() || tensor.captured < 0)
+    return status;
+  if (!isIndexOf(artefact.captured, tensor.captured))
+    return Status::error("has captured value " + str(tensor.captured) + " of " +
+                         str(artefact.captured.size()));
+  if (tensor.donated)
+    return Status::error("is captured and donated; it would not be the same "
+                         "in the next run");
+  int64_t bytes = artefact.captured[tensor.captured].size();
+  return check(bytes == bytesOf(tensor.shape, tensor.dtype),
+               "has a captured value of " + str(bytes) + " bytes, expected " +
+                   str(bytesOf(tensor.shape, tensor.dtype)));
+}
+
+Status Validator::checkOutput(const Tensor &tensor, size_t index) const {
+  if (tensor.tied < 0)
+    return checkTensor(tensor, BufferKind::Output, index);
+  if (!isIndexOf(plan.inputs, tensor.tied))
+    return Status::error("is tied to input " + str(tensor.tied) + " of " +
+                         str(plan.inputs.size()));
+  const Tensor &input = plan.inputs[tensor.tied];
+  if (!input.donated)
+    return Status::error("is tied to input " + str(tensor.tied) +
+                         ", which is not donated");
+  for (size_t other = 0; other < index; ++other)
+    if (plan.outputs[other].tied == tensor.tied)
+      return Status::error("is tied to the same input as output " + str(other));
+  return check(tensor.buffer == input.buffer && tensor.dtype == input.dtype &&
+                   tensor.shape == input.shape &&
+                   tensor.localShape == input.localShape &&
+                   tensor.splits == input.splits,
+               "is not what the input that it is tied to is");
 }
 
 Status Validator::checkKernel(const Kernel &kernel) const {
@@ -129,6 +182,26 @@ Status Validator::checkKernel(const Kernel &kernel) const {
                "has a negative or absurd number");
 }
 
+Status Validator::checkBlocks() const {
+  Result<PlanTree> tree = PlanTree::create(plan);
+  if (!tree.ok())
+    return tree.status();
+  PlanMemory memory(plan, *tree);
+  if (Status windows = memory.addWindows(); !windows.ok())
+    return windows;
+  for (size_t b = 0; b < plan.blocks.size(); ++b) {
+    StepContext context = {plan, *tree, memory, static_cast<int32_t>(b)};
+    const std::vector<Step> &steps = plan.blocks[b].steps;
+    for (size_t i = 0; i < steps.size(); ++i)
+      if (Status status = checkStep(context, steps[i]); !status.ok())
+        return Status::error(describeStep(plan, *tree, context.block, i) + " " +
+                             status.message());
+    if (Status tokens = checkTokens(context, plan.blocks[b]); !tokens.ok())
+      return tokens;
+  }
+  return Status::success();
+}
+
 Status Validator::run() {
   if (Status mesh = checkMesh(); !mesh.ok())
     return mesh;
@@ -149,20 +222,19 @@ Status Validator::run() {
       });
   if (status.ok())
     status = checkAll(plan.inputs, "input", [&](const Tensor &t, size_t i) {
-      return checkTensor(t, BufferKind::Input, i);
+      return checkInput(t, i);
     });
   if (status.ok())
     status = checkAll(plan.outputs, "output", [&](const Tensor &t, size_t i) {
-      return checkTensor(t, BufferKind::Output, i);
+      return checkOutput(t, i);
     });
   if (status.ok())
     status = checkAll(plan.kernels, "kernel",
                       [&](const Kernel &k, size_t) { return checkKernel(k); });
-  for (size_t i = 0; status.ok() && i < plan.steps.size(); ++i) {
-    status = checkStep(plan, plan.steps[i]);
-    if (!status.ok())
-      status = Status::error(describeStep(plan, i) + " " + status.message());
-  }
+  if (status.ok())
+    status = checkPrograms();
+  if (status.ok())
+    status = checkBlocks();
   if (status.ok())
     status = checkArenaIsFilled();
   // Buffers of inputs and outputs have the size of their tensor.
@@ -175,13 +247,42 @@ Status Validator::run() {
     if (!tensors)
       continue;
     const Tensor &tensor = (*tensors)[buffer.offset];
-    status = check(buffer.bytes == bytesOf(tensor.localShape, tensor.dtype),
-                   "buffer " + str(i) + " has another size than its tensor");
+    status = check(buffer.bytes == bytesOf(tensor.localShape, tensor.dtype) &&
+                       (buffer.kind == BufferKind::Input || tensor.tied < 0),
+                   "buffer " + str(i) + " has another size than its tensor, or "
+                   "is of an output that is in an input's memory");
   }
   return status;
 }
 
 } // namespace
+
+Status tessera::rt::checkTensorForm(const Tensor &tensor, int64_t numDevices) {
+  if (!isDType(tensor.dtype))
+    return Status::error("has an unknown element type");
+  size_t rank = tensor.shape.size();
+  if (bytesOf(tensor.localShape, tensor.dtype) < 0 ||
+      bytesOf(tensor.shape, tensor.dtype) < 0 ||
+      tensor.localShape.size() != rank)
+    return Status::error("has shapes that make no sense");
+  if (tensor.splits.size() != rank)
+    return Status::error("has splits of " + str(tensor.splits.size()) +
+                         " dimensions, expected " + str(rank));
+  std::vector<Digit> all;
+  for (const std::vector<Digit> &digits : tensor.splits)
+    all.insert(all.end(), digits.begin(), digits.end());
+  if (!areIndependent(all, numDevices))
+    return Status::error("is split by digits that device numbers do not have, "
+                         "or by one twice");
+  for (size_t dim = 0; dim < rank; ++dim) {
+    int64_t local = intervalOf(tensor.shape[dim], tensor.splits[dim], 0).local;
+    if (local != tensor.localShape[dim])
+      return Status::error("has " + str(tensor.localShape[dim]) +
+                           " elements of dimension " + str(dim) +
+                           " on a device, but its splits make " + str(local));
+  }
+  return Status::success();
+}
 
 Status tessera::rt::validatePlan(const Artefact &artefact) {
   return Validator(artefact).run();

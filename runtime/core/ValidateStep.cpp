@@ -2,173 +2,167 @@
 // What a plan does: each of its steps.
 #include "PlanChecks.h"
 
-#include <algorithm>
+#include <map>
 
 using namespace tessera;
 using namespace tessera::rt;
 using namespace tessera::abi;
 
-namespace {
-
-class StepValidator {
-public:
-  StepValidator(const Plan &plan, const Step &step)
-      : plan(plan), step(step), numDevices(plan.numDevices()) {}
-
-  Status run() const;
-
-private:
-  Status checkCollective() const;
-  Status checkGroups() const;
-  Status checkGeometry(int64_t groupSize) const;
-
-  const Plan &plan;
-  const Step &step;
-  int64_t numDevices;
-};
-
-bool isWritable(const Buffer &buffer) {
-  return buffer.kind == BufferKind::Arena || buffer.kind == BufferKind::Output;
+static Status checkOperands(const StepContext &context, const Step &step) {
+  size_t placeholders = 0;
+  for (size_t at = step.format.find("{}"); at != std::string::npos;
+       at = step.format.find("{}", at + 2))
+    ++placeholders;
+  size_t printed = step.operands.size();
+  if (step.kind == StepKind::Check) {
+    if (step.operands.empty() || step.operands[0].dtype != DType::I1)
+      return Status::error("checks no booleans");
+    --printed;
+  }
+  if (placeholders != printed)
+    return Status::error("has " + str(placeholders) + " places for " +
+                         str(printed) + " operands");
+  for (const Tensor &tensor : step.operands) {
+    if (Status form = checkTensorForm(tensor, context.plan.numDevices());
+        !form.ok())
+      return Status::error("has an operand that " + form.message());
+    if (Status use = context.memory.checkUse(tensor.buffer, context.block);
+        !use.ok())
+      return use;
+    if (context.plan.buffers[tensor.buffer].bytes !=
+        bytesOf(tensor.localShape, tensor.dtype))
+      return Status::error("has an operand of another size than its buffer");
+  }
+  return check(step.buffers.empty(), "has buffers beside its operands");
 }
 
-bool overlap(const Buffer &a, const Buffer &b) {
-  if (a.kind != b.kind)
-    return false;
-  if (a.kind == BufferKind::Arena)
-    return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-  return a.offset == b.offset;
+static Status checkDeviceValue(const StepContext &context, const Step &step) {
+  const Plan &plan = context.plan;
+  if (step.query > DeviceQuery::ValidExtent)
+    return Status::error("asks an unknown question");
+  if (!areIndependent(step.digits, plan.numDevices()))
+    return Status::error("has digits that device numbers do not have");
+  if (step.size < 0 || step.size > INT32_MAX)
+    return Status::error("is about a size that is not an i32");
+  return check(plan.buffers[step.buffers[0]].bytes == 4,
+               "does not give every device one i32");
 }
 
-Status StepValidator::run() const {
-  for (int32_t buffer : step.buffers)
-    if (!isIndexOf(plan.buffers, buffer))
-      return Status::error("uses buffer " + str(buffer) + " of " +
-                           str(plan.buffers.size()));
-  if (step.kind > StepKind::Permute)
+/// How many buffers the step has, and the first of those that it writes.
+static Status checkCounts(const StepContext &context, const Step &step,
+                          size_t &firstWritten) {
+  size_t count = step.buffers.size(), expected = 0;
+  switch (step.kind) {
+  case StepKind::Launch:
+    if (!isIndexOf(context.plan.kernels, step.kernel))
+      return Status::error("launches an unknown kernel");
+    firstWritten = context.plan.kernels[step.kernel].numInputs;
+    return check(firstWritten <= count,
+                 "has fewer buffers than its kernel has inputs");
+  case StepKind::Fill:
+  case StepKind::DeviceValue:
+    firstWritten = 0;
+    expected = 1;
+    break;
+  case StepKind::Loop: // The index is optional.
+    firstWritten = 0;
+    expected = std::min<size_t>(count, 1);
+    break;
+  case StepKind::While:
+  case StepKind::If:
+    firstWritten = expected = 1;
+    break;
+  case StepKind::Await:
+  case StepKind::Print:
+  case StepKind::Check:
+    break;
+  default:
+    firstWritten = 1;
+    expected = 2;
+    break;
+  }
+  return check(count == expected, "has " + str(count) + " buffers, expected " +
+                                      str(expected));
+}
+
+Status tessera::rt::checkStep(const StepContext &context, const Step &step) {
+  const Plan &plan = context.plan;
+  if (step.kind > StepKind::Check)
     return Status::error("has unknown kind " +
                          str(static_cast<int>(step.kind)));
-
-  size_t firstWritten = 1;
-  if (step.kind == StepKind::Launch) {
-    if (!isIndexOf(plan.kernels, step.kernel))
-      return Status::error("launches an unknown kernel");
-    firstWritten = plan.kernels[step.kernel].numInputs;
-    if (firstWritten > step.buffers.size())
-      return Status::error("has fewer buffers than its kernel has inputs");
-  } else {
-    bool onlyWrites =
-        step.kind == StepKind::Fill || step.kind == StepKind::DeviceValue;
-    firstWritten = onlyWrites ? 0 : 1;
-    if (step.buffers.size() != firstWritten + 1)
-      return Status::error("has " + str(step.buffers.size()) +
-                           " buffers, expected " + str(firstWritten + 1));
-  }
+  for (int32_t buffer : step.buffers)
+    if (Status use = context.memory.checkUse(buffer, context.block); !use.ok())
+      return use;
+  size_t firstWritten = 0;
+  if (Status counts = checkCounts(context, step, firstWritten); !counts.ok())
+    return counts;
   for (size_t i = firstWritten; i < step.buffers.size(); ++i)
-    if (!isWritable(plan.buffers[step.buffers[i]]))
-      return Status::error("writes an input or a constant");
-  if (step.kind == StepKind::Launch)
+    if (!context.memory.isWritable(step.buffers[i]))
+      return Status::error("writes a constant, or an input that is not "
+                           "donated");
+  if (step.stream < 0 || step.stream > 63 || step.token < 0)
+    return Status::error("has a stream or token that makes no sense");
+
+  switch (step.kind) {
+  case StepKind::Launch:
+  case StepKind::Await:
     return Status::success();
-
-  const Buffer &first = plan.buffers[step.buffers[0]];
-  if (step.kind == StepKind::Copy)
-    return check(plan.buffers[step.buffers[1]].bytes == first.bytes,
+  case StepKind::Copy:
+    return check(plan.buffers[step.buffers[1]].bytes ==
+                     plan.buffers[step.buffers[0]].bytes,
                  "copies between buffers of different size");
-  if (step.kind == StepKind::Fill)
-    return check(!step.pattern.empty() &&
-                     first.bytes % step.pattern.size() == 0,
+  case StepKind::Fill:
+    return check(!step.pattern.empty() && plan.buffers[step.buffers[0]].bytes %
+                                                  step.pattern.size() ==
+                                              0,
                  "fills a buffer that is no multiple of the pattern");
-  if (step.kind == StepKind::DeviceValue) {
-    for (int64_t value : step.values)
-      if (value < INT32_MIN || value > INT32_MAX)
-        return Status::error("has a value that is not an i32");
-    return check(first.bytes == 4 && step.values.size() == size_t(numDevices),
-                 "does not give every device one i32");
+  case StepKind::DeviceValue:
+    return checkDeviceValue(context, step);
+  case StepKind::Loop:
+  case StepKind::While:
+  case StepKind::If:
+    return checkRegions(context, step);
+  case StepKind::Print:
+  case StepKind::Check:
+    return checkOperands(context, step);
+  default:
+    return checkCollective(context, step);
   }
-  return checkCollective();
 }
 
-Status StepValidator::checkCollective() const {
-  if (!isDType(step.dtype) || step.reduction > Reduction::Prod)
-    return Status::error("has an unknown element type or reduction");
-  const Buffer &in = plan.buffers[step.buffers[0]];
-  const Buffer &out = plan.buffers[step.buffers[1]];
-  if (bytesOf(step.inputShape, step.dtype) != in.bytes ||
-      bytesOf(step.outputShape, step.dtype) != out.bytes)
-    return Status::error("has shapes that do not fit its buffers");
-  bool inPlace = step.buffers[0] == step.buffers[1] ||
-                 (in.kind == out.kind && in.offset == out.offset);
-  if (overlap(in, out) && !(step.kind == StepKind::AllReduce && inPlace))
-    return Status::error("has buffers that overlap");
-
-  if (step.kind == StepKind::Permute) {
-    std::vector<bool> receives(numDevices, false);
-    for (int64_t target : step.values) {
-      if (target < 0 || target >= numDevices || receives[target])
-        return Status::error("does not send to every device once");
-      receives[target] = true;
+Status tessera::rt::checkTokens(const StepContext &context,
+                                const Block &block) {
+  // Steps that may be running, by their tokens.
+  std::map<int32_t, const Step *> running;
+  for (size_t i = 0; i < block.steps.size(); ++i) {
+    const Step &step = block.steps[i];
+    auto fail = [&](const std::string &message) {
+      return Status::error(describeStep(context.plan, context.tree, context.block, i) + " " +
+                           message);
+    };
+    if (step.kind == StepKind::Await) {
+      if (!running.erase(step.token))
+        return fail("waits for token " + str(step.token) +
+                    ", which no step before it in its block has");
+      continue;
     }
-    return check(step.values.size() == size_t(numDevices) &&
-                     step.inputShape == step.outputShape,
-                 "is not a permutation of all devices");
+    bool mayRunOn = step.kind == StepKind::Launch ||
+                    step.kind == StepKind::Copy || step.isCollective();
+    if (step.token > 0 && !mayRunOn)
+      return fail("has a token; launches, copies and collectives may");
+    for (auto [token, other] : running)
+      for (int32_t buffer : step.buffers)
+        if (context.memory.overlap(buffer, other->buffers.back()))
+          return fail("uses what the step of token " + str(token) +
+                      " writes before it is waited for");
+    if (step.token > 0 && !running.emplace(step.token, &step).second)
+      return fail("has the token of a step that is not waited for");
   }
-  if (Status groups = checkGroups(); !groups.ok())
-    return groups;
-  bool reduces =
-      step.kind == StepKind::AllReduce || step.kind == StepKind::ReduceScatter;
-  if (reduces && step.dtype == DType::I1 && step.reduction == Reduction::Sum)
-    return Status::error("sums booleans; the reductions of i1 are max (or), "
-                         "min and prod (and)");
-  return checkGeometry(static_cast<int64_t>(step.groups[0].size()));
+  if (running.empty())
+    return Status::success();
+  return Status::error("block " + str(context.block) + " ends before token " +
+                       str(running.begin()->first) + " is waited for");
 }
-
-Status StepValidator::checkGroups() const {
-  std::vector<bool> seen(numDevices, false);
-  int64_t count = 0;
-  for (const std::vector<int32_t> &group : step.groups) {
-    if (group.empty() || group.size() != step.groups[0].size())
-      return Status::error("has groups of different size");
-    for (int32_t device : group) {
-      if (device < 0 || device >= numDevices || seen[device])
-        return Status::error("has device " + str(device) +
-                             " in two groups, or in none of the mesh");
-      seen[device] = true;
-      ++count;
-    }
-  }
-  return check(count == numDevices, "does not have every device in a group");
-}
-
-Status StepValidator::checkGeometry(int64_t groupSize) const {
-  const std::vector<int64_t> &in = step.inputShape, &out = step.outputShape;
-  if (step.kind == StepKind::AllReduce)
-    return check(in == out, "has different input and output shapes");
-  int64_t rank = static_cast<int64_t>(in.size());
-  if (out.size() != in.size() || step.dim < 0 || step.dim >= rank)
-    return Status::error("has a dimension that its shapes lack");
-  bool cuts = step.kind != StepKind::AllGather;
-  int64_t joinDim = -1;
-  if (step.kind == StepKind::AllGather)
-    joinDim = step.dim;
-  if (step.kind == StepKind::AllToAll) {
-    joinDim = step.joinDim;
-    if (joinDim < 0 || joinDim >= rank || joinDim == step.dim)
-      return Status::error("joins a dimension that it lacks, or cuts");
-  }
-  for (int64_t dim = 0; dim < rank; ++dim) {
-    bool fits = in[dim] == out[dim];
-    if (cuts && dim == step.dim)
-      fits = out[dim] == (in[dim] + groupSize - 1) / groupSize;
-    else if (dim == joinDim)
-      fits = out[dim] <= in[dim] * groupSize;
-    if (!fits)
-      return Status::error("turns size " + str(in[dim]) + " of dimension " +
-                           str(dim) + " into " + str(out[dim]) +
-                           " in groups of " + str(groupSize));
-  }
-  return Status::success();
-}
-
-} // namespace
 
 int64_t tessera::rt::bytesOf(const std::vector<int64_t> &shape, DType dtype) {
   // Empty dimensions do not excuse absurd ones: strides leave them out.
@@ -181,8 +175,4 @@ int64_t tessera::rt::bytesOf(const std::vector<int64_t> &shape, DType dtype) {
     bytes *= std::max<int64_t>(size, 1);
   }
   return isEmpty ? 0 : bytes;
-}
-
-Status tessera::rt::checkStep(const Plan &plan, const Step &step) {
-  return StepValidator(plan, step).run();
 }

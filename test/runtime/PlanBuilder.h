@@ -8,6 +8,7 @@
 #include "tessera/ABI/PlanFormat.h"
 
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 namespace tessera::test {
@@ -29,6 +30,7 @@ struct PlanBuilder {
   abi::Artefact artefact;
   abi::Plan &plan = artefact.plan;
   int devices;
+  int32_t block = 0; ///< That steps are added to.
 
   explicit PlanBuilder(int devices) : devices(devices) {
     plan.compiler = "test";
@@ -47,6 +49,38 @@ struct PlanBuilder {
     return addBuffer(abi::BufferKind::Arena, offset, bytes);
   }
 
+  abi::Digit allDevices() const { return {1, devices}; }
+
+  /// Appends a step to the block that is being built.
+  abi::Step &addStep(abi::StepKind kind, std::vector<int32_t> buffers) {
+    std::vector<abi::Step> &steps = plan.blocks[block].steps;
+    abi::Step &step = steps.emplace_back();
+    step.kind = kind;
+    step.buffers = std::move(buffers);
+    return step;
+  }
+  /// Appends a step with blocks of its own, each filled by one of `fill`.
+  abi::Step &addRegions(abi::StepKind kind, std::vector<int32_t> buffers,
+                        const std::vector<std::function<void()>> &fill) {
+    int32_t outer = block;
+    size_t index = plan.blocks[block].steps.size();
+    addStep(kind, std::move(buffers));
+    for (const std::function<void()> &fillBlock : fill) {
+      block = static_cast<int32_t>(plan.blocks.size());
+      plan.blocks[outer].steps[index].blocks.push_back(block);
+      plan.blocks.emplace_back();
+      fillBlock();
+    }
+    block = outer;
+    return plan.blocks[outer].steps[index];
+  }
+  void addCopy(int32_t from, int32_t to) {
+    addStep(abi::StepKind::Copy, {from, to});
+  }
+  int32_t addWindow(int64_t bytes) {
+    return addBuffer(abi::BufferKind::Window, 0, bytes);
+  }
+
   /// A tensor cut along `dim`, or whole on every device when it is negative.
   abi::Tensor makeTensor(const std::string &name, abi::DType dtype,
                          const Shape &shape, int64_t dim) const {
@@ -56,16 +90,9 @@ struct PlanBuilder {
     tensor.shape = tensor.localShape = shape;
     if (dim >= 0)
       tensor.localShape[dim] = (shape[dim] + devices - 1) / devices;
-    for (int64_t d = 0; d < devices; ++d) {
-      abi::Box box = {Shape(shape.size(), 0), shape};
-      if (dim >= 0) {
-        int64_t chunk = tensor.localShape[dim];
-        box.begin[dim] = d * chunk;
-        box.valid[dim] =
-            std::max<int64_t>(0, std::min(chunk, shape[dim] - d * chunk));
-      }
-      tensor.boxes.push_back(box);
-    }
+    tensor.splits.resize(shape.size());
+    if (dim >= 0)
+      tensor.splits[dim] = {allDevices()};
     return tensor;
   }
   int32_t addInput(abi::DType dtype, const Shape &shape, int64_t dim = -1) {
@@ -97,11 +124,8 @@ struct PlanBuilder {
     kernel.numInputs = 1;
     kernel.threads = 4;
     plan.kernels.push_back(kernel);
-    abi::Step step;
-    step.kind = abi::StepKind::Launch;
-    step.buffers = {from, to};
-    step.kernel = static_cast<int32_t>(plan.kernels.size() - 1);
-    plan.steps.push_back(step);
+    addStep(abi::StepKind::Launch, {from, to}).kernel =
+        static_cast<int32_t>(plan.kernels.size() - 1);
   }
   /// add_one over `elements` (a multiple of 4) floats.
   void launchAddOne(int32_t from, int32_t to, int64_t elements) {
@@ -112,17 +136,12 @@ struct PlanBuilder {
   abi::Step &addCollective(abi::StepKind kind, int32_t from, int32_t to,
                            abi::DType dtype, const Shape &in,
                            const Shape &out) {
-    abi::Step step;
-    step.kind = kind;
-    step.buffers = {from, to};
+    abi::Step &step = addStep(kind, {from, to});
     step.dtype = dtype;
     step.inputShape = in;
     step.outputShape = out;
-    step.groups.emplace_back();
-    for (int32_t d = 0; d < devices; ++d)
-      step.groups[0].push_back(d);
-    plan.steps.push_back(step);
-    return plan.steps.back();
+    step.digits = {allDevices()};
+    return step;
   }
 };
 

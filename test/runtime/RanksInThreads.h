@@ -41,9 +41,9 @@ private:
     bool reaches(const rt::Device &device) const override {
       return device.usesHostMemory();
     }
-    rt::Status run(const abi::Step &step,
+    rt::Status run(const rt::Collective &collective,
                    const rt::CollectiveBuffers &buffers) override {
-      return shared.meet(step, local, buffers, options);
+      return shared.meet(collective, local, buffers, options);
     }
 
   private:
@@ -53,7 +53,8 @@ private:
     std::vector<int32_t> local;
   };
 
-  rt::Status meet(const abi::Step &step, const std::vector<int32_t> &local,
+  rt::Status meet(const rt::Collective &collective,
+                  const std::vector<int32_t> &local,
                   const rt::CollectiveBuffers &buffers,
                   const rt::CommunicatorOptions &options) {
     std::unique_lock<std::mutex> lock(mutex);
@@ -74,7 +75,7 @@ private:
     rt::CollectiveBuffers all;
     all.inputs = inputs.data();
     all.outputs = outputs.data();
-    rt::Status status = (*whole)->run(step, all);
+    rt::Status status = (*whole)->run(collective, all);
     arrived = 0;
     ++turns;
     changed.notify_all();

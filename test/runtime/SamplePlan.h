@@ -7,7 +7,7 @@
 
 namespace tessera::test {
 
-/// One step of every kind on two devices. Its object is no code: it runs on the
+/// Steps of many kinds on two devices. Its object is no code: it runs on the
 /// null device only.
 inline abi::Artefact samplePlan() {
   using abi::DType;
@@ -16,28 +16,70 @@ inline abi::Artefact samplePlan() {
   int32_t x = builder.addInput(DType::F32, {4, 3}, 0);
   int32_t y = builder.addOutput(DType::F32, {4, 3});
   int32_t local = builder.addArena(24), index = builder.addArena(4);
-  abi::Step step;
-  step.kind = StepKind::Copy;
-  step.buffers = {x, local};
-  builder.plan.steps.push_back(step);
-  step.kind = StepKind::DeviceValue;
-  step.buffers = {index};
-  step.values = {0, 1};
-  builder.plan.steps.push_back(step);
-  step.kind = StepKind::Fill;
-  step.buffers = {y};
-  step.pattern = std::string(4, '\0');
-  builder.plan.steps.push_back(step);
+  builder.addCopy(x, local);
+  abi::Step &value = builder.addStep(StepKind::DeviceValue, {index});
+  value.query = abi::DeviceQuery::ValidExtent;
+  value.size = 3;
+  value.digits = {builder.allDevices()};
+  builder.addStep(StepKind::Fill, {y}).pattern = std::string(4, '\0');
   builder.addCollective(StepKind::AllGather, local, y, DType::F32, {2, 3},
                         {4, 3});
   abi::Kernel kernel;
   kernel.grid = {1};
   builder.plan.kernels.push_back(kernel);
-  step = abi::Step();
-  step.buffers = {y};
-  builder.plan.steps.push_back(step);
+  builder.addStep(StepKind::Launch, {y});
   builder.artefact.objects = {"not code"};
   builder.artefact.constants = "0123456789";
+  return builder.artefact;
+}
+
+/// Beside those: regions with windows and carried values, a permute, steps with
+/// tokens, effects, a donated input with the output that is tied to it, and a
+/// captured input.
+inline abi::Artefact sampleRegions() {
+  using abi::DType;
+  using abi::StepKind;
+  PlanBuilder builder(2);
+  abi::Plan &plan = builder.plan;
+  int32_t x = builder.addInput(DType::F32, {3, 2});
+  int32_t p = builder.addInput(DType::F32, {2});
+  int32_t c = builder.addInput(DType::F32, {2}, 0);
+  int32_t y = builder.addOutput(DType::F32, {3, 2});
+  plan.inputs[1].donated = 1;
+  plan.inputs[2].captured = 0;
+  builder.artefact.captured = {"8 bytes."};
+  plan.outputs.push_back(builder.makeTensor("p", DType::F32, {2}, -1));
+  plan.outputs[1].buffer = p;
+  plan.outputs[1].tied = 0 + 1;
+  int32_t index = builder.addArena(4), next = builder.addArena(8);
+  int32_t predicate = builder.addArena(1), scalar = builder.addArena(4);
+  int32_t xi = builder.addWindow(8), yi = builder.addWindow(8);
+
+  abi::Step &loop = builder.addRegions(StepKind::Loop, {index}, {[&] {
+    builder.addCopy(xi, next);
+    builder.addRegions(StepKind::If, {index}, {[&] {
+      builder.addCopy(p, yi);
+    }, [&] { builder.addCopy(next, yi); }});
+  }});
+  loop.count = 3;
+  loop.reverse = 1;
+  loop.windows = {{xi, x, 8}, {yi, y, 8}};
+  loop.carries = {{p, next}};
+  builder.addCopy(next, p);
+  abi::Step &repeat = builder.addRegions(
+      StepKind::While, {predicate},
+      {[&] { builder.addStep(StepKind::Fill, {predicate}).pattern = "0"; },
+       [&] { builder.addCopy(p, next); }});
+  repeat.carries = {{p, next}};
+  abi::Step &permute = builder.addStep(StepKind::Permute, {c, scalar});
+  permute.inputShape = permute.outputShape = {1};
+  permute.moves = {{{1, 2}, 1, 1}};
+  permute.stream = 1;
+  permute.token = 7;
+  builder.addStep(StepKind::Await, {}).token = 7;
+  abi::Step &print = builder.addStep(StepKind::Print, {});
+  print.format = "{}";
+  print.operands = {plan.outputs[1]};
   return builder.artefact;
 }
 

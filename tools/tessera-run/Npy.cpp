@@ -33,6 +33,17 @@ const char *descriptor(abi::DType dtype) {
     return "<u4";
   case abi::DType::I1:
     return "|b1";
+  case abi::DType::UI8:
+    return "|u1";
+  case abi::DType::I8:
+    return "|i1";
+  case abi::DType::UI16:
+    return "<u2";
+  case abi::DType::I16:
+    return "<i2";
+  case abi::DType::F8E4M3: // As their bits.
+  case abi::DType::F8E5M2:
+    return "|u1";
   }
   return "";
 }
@@ -80,9 +91,12 @@ Header parse(const std::string &text) {
 std::string mismatch(const Header &header, abi::DType dtype,
                      const std::vector<int64_t> &shape) {
   std::string wanted = descriptor(dtype);
-  // What ml_dtypes saves bf16 as, whose bits they are.
-  bool isBits = dtype == abi::DType::BF16 &&
-                (header.descriptor == "<V2" || header.descriptor == "|V2");
+  // What ml_dtypes saves bf16 and f8 as, whose bits they are.
+  bool isF8 = dtype == abi::DType::F8E4M3 || dtype == abi::DType::F8E5M2;
+  bool isBits =
+      (dtype == abi::DType::BF16 &&
+       (header.descriptor == "<V2" || header.descriptor == "|V2")) ||
+      (isF8 && (header.descriptor == "<V1" || header.descriptor == "|V1"));
   if (header.descriptor != wanted && !isBits) {
     std::string got =
         header.descriptor.empty() ? "fields" : "'" + header.descriptor + "'";

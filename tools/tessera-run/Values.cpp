@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Values.h"
 
+#include "tessera-rt/Elements.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 
 using namespace tessera;
 using abi::DType;
+using rt::elementAt;
 
 namespace {
-
-template <typename T> T at(const std::string &bytes, size_t index) {
-  T value;
-  std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
-  return value;
-}
 
 template <typename T> void put(std::string &bytes, T value) {
   bytes.append(reinterpret_cast<const char *>(&value), sizeof value);
@@ -24,35 +21,6 @@ uint16_t truncateToBF16(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return static_cast<uint16_t>(bits >> 16);
-}
-
-float widenBF16(uint16_t value) {
-  uint32_t bits = static_cast<uint32_t>(value) << 16;
-  float wide;
-  std::memcpy(&wide, &bits, sizeof wide);
-  return wide;
-}
-
-double read(DType dtype, const std::string &bytes, size_t index) {
-  switch (dtype) {
-  case DType::F32:
-    return at<float>(bytes, index);
-  case DType::BF16:
-    return widenBF16(at<uint16_t>(bytes, index));
-  case DType::F16:
-    return static_cast<float>(at<_Float16>(bytes, index));
-  case DType::F64:
-    return at<double>(bytes, index);
-  case DType::I32:
-    return at<int32_t>(bytes, index);
-  case DType::I64:
-    return static_cast<double>(at<int64_t>(bytes, index));
-  case DType::UI32:
-    return at<uint32_t>(bytes, index);
-  case DType::I1:
-    return at<uint8_t>(bytes, index);
-  }
-  return 0;
 }
 
 std::string number(double value) {
@@ -92,8 +60,20 @@ std::string run::randomTensor(const abi::Tensor &tensor,
     case DType::I64:
       put(bytes, static_cast<int64_t>(bits & 1));
       break;
+    case DType::UI16:
+    case DType::I16:
+      put(bytes, static_cast<int16_t>(bits & 1));
+      break;
     case DType::I1:
+    case DType::UI8:
+    case DType::I8:
       put(bytes, static_cast<uint8_t>(bits & 1));
+      break;
+    case DType::F8E4M3: // 1 has exponent 7 of 4 bits,
+      put(bytes, static_cast<uint8_t>(bits & 1 ? 0x38 : 0));
+      break;
+    case DType::F8E5M2: // or 15 of 5 bits.
+      put(bytes, static_cast<uint8_t>(bits & 1 ? 0x3c : 0));
       break;
     }
   }
@@ -105,10 +85,10 @@ std::string run::summary(const abi::Tensor &tensor, const std::string &bytes,
   size_t count = abi::numElements(tensor.shape);
   if (count == 0)
     return "[]";
-  double least = read(tensor.dtype, bytes, 0), greatest = least, sum = 0;
+  double least = elementAt(tensor.dtype, bytes.data(), 0), greatest = least, sum = 0;
   std::string shown = "[";
   for (size_t i = 0; i < count; ++i) {
-    double value = read(tensor.dtype, bytes, i);
+    double value = elementAt(tensor.dtype, bytes.data(), i);
     least = std::min(least, value);
     greatest = std::max(greatest, value);
     sum += value;

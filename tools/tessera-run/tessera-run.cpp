@@ -28,11 +28,16 @@ static std::string shapeText(const std::vector<int64_t> &shape) {
 
 static void printTensor(const char *kind, size_t index,
                         const abi::Tensor &tensor) {
-  std::printf("%s %zu '%s': %s%s %s, local %s%s\n", kind, index,
+  std::string more = tensor.donated ? ", donated" : "";
+  if (tensor.captured >= 0)
+    more += ", captured";
+  if (tensor.tied >= 0)
+    more += ", in the memory of input " + std::to_string(tensor.tied);
+  std::printf("%s %zu '%s': %s%s %s, local %s%s%s\n", kind, index,
               tensor.name.c_str(), shapeText(tensor.shape).c_str(),
               abi::toString(tensor.dtype), tensor.layout.c_str(),
-              shapeText(tensor.localShape).c_str(),
-              abi::toString(tensor.dtype));
+              shapeText(tensor.localShape).c_str(), abi::toString(tensor.dtype),
+              more.c_str());
 }
 
 static void printInfo(const abi::Artefact &artefact) {
@@ -42,14 +47,16 @@ static void printInfo(const abi::Artefact &artefact) {
   for (const abi::MeshAxis &axis : plan.mesh)
     std::printf(" %s=%lld", axis.name.c_str(),
                 static_cast<long long>(axis.size));
-  size_t launches = 0, collectives = 0;
-  for (const abi::Step &step : plan.steps) {
-    launches += step.kind == abi::StepKind::Launch;
-    collectives += step.isCollective();
-  }
+  size_t steps = 0, launches = 0, collectives = 0;
+  for (const abi::Block &block : plan.blocks)
+    for (const abi::Step &step : block.steps) {
+      ++steps;
+      launches += step.kind == abi::StepKind::Launch;
+      collectives += step.isCollective();
+    }
   std::printf("\n%zu steps, %zu launches, %zu collectives, arena %lld bytes a "
               "device, constants %zu bytes\n",
-              plan.steps.size(), launches, collectives,
+              steps, launches, collectives,
               static_cast<long long>(plan.arenaBytes),
               artefact.constants.size());
   for (size_t i = 0; i < plan.inputs.size(); ++i)
@@ -70,20 +77,29 @@ static void printInfo(const abi::Artefact &artefact) {
 
 static Result<std::vector<std::string>> makeInputs(const abi::Plan &plan,
                                                    const Options &options) {
-  if (!options.inputs.empty() && options.inputs.size() != plan.inputs.size())
-    return Status::error("the program has " +
-                         std::to_string(plan.inputs.size()) + " inputs, got " +
-                         std::to_string(options.inputs.size()) + " files");
+  size_t given = 0;
+  for (const abi::Tensor &tensor : plan.inputs)
+    given += tensor.captured < 0;
+  if (!options.inputs.empty() && options.inputs.size() != given)
+    return Status::error(
+        "the program has " + std::to_string(given) + " inputs" +
+        (given < plan.inputs.size() ? " whose values are not captured" : "") +
+        ", got " + std::to_string(options.inputs.size()) + " files");
   std::vector<std::string> inputs;
   std::mt19937_64 random(options.seed);
+  auto file = options.inputs.begin();
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
     const abi::Tensor &tensor = plan.inputs[i];
+    if (tensor.captured >= 0) {
+      inputs.emplace_back();
+      continue;
+    }
     if (options.inputs.empty()) {
       inputs.push_back(randomTensor(tensor, random));
       continue;
     }
     Result<std::string> data =
-        readNpy(options.inputs[i], tensor.dtype, tensor.shape);
+        readNpy(*file++, tensor.dtype, tensor.shape);
     if (!data.ok())
       return data.status().in("input " + std::to_string(i) + " ('" +
                               tensor.name + "')");
@@ -145,9 +161,12 @@ static void printTimes(const Executable &executable,
               static_cast<long long>(report.collectives),
               static_cast<long long>(report.bytesSent), times.front() * 1e-6,
               times[times.size() / 2] * 1e-6, times.size());
-  for (size_t i = 0; i < report.stepNanoseconds.size(); ++i)
-    std::printf("%10.3f us  %s\n", report.stepNanoseconds[i] * 1e-3,
-                rt::describeStep(executable.plan(), i).c_str());
+  for (const rt::StepTime &time : report.steps)
+    std::printf("%10.3f us %8lld times  %s\n", time.nanoseconds * 1e-3,
+                static_cast<long long>(time.runs),
+                rt::describeStep(executable.plan(), executable.tree(),
+                                 time.block, time.step)
+                    .c_str());
   printTraffic(executable.plan(), report.traffic);
 }
 
@@ -178,7 +197,8 @@ static Status runArtefact(const Options &options) {
 
   std::vector<Executable::Input> bound(plan.inputs.size());
   for (size_t i = 0; i < bound.size(); ++i)
-    bound[i].data = (*inputs)[i].data();
+    if (plan.inputs[i].captured < 0)
+      bound[i].data = (*inputs)[i].data();
   std::vector<std::string> outputs;
   std::vector<void *> addresses;
   for (const abi::Tensor &tensor : plan.outputs)
@@ -196,9 +216,10 @@ static Status runArtefact(const Options &options) {
   }
   std::printf("device %s\n", executable.getDevice().name());
   for (size_t i = 0; i < plan.inputs.size(); ++i)
-    std::printf(
-        "input %zu: %s\n", i,
-        summary(plan.inputs[i], (*inputs)[i], options.maxShown).c_str());
+    if (plan.inputs[i].captured < 0)
+      std::printf(
+          "input %zu: %s\n", i,
+          summary(plan.inputs[i], (*inputs)[i], options.maxShown).c_str());
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const abi::Tensor &tensor = plan.outputs[i];
     std::printf("output %zu: %s\n", i,

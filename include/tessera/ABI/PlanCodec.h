@@ -3,7 +3,8 @@
 // each struct (its `visit`). Little-endian:
 //   header: magic, version, number of sections, checksum of all that follows
 //   per section: kind, offset from the start of the file, size
-//   the sections: one plan, any number of objects, the constants
+//   the sections: one plan, any number of objects, the constants, any number of
+//   captured tensors
 #ifndef TESSERA_ABI_PLANCODEC_H
 #define TESSERA_ABI_PLANCODEC_H
 
@@ -16,7 +17,12 @@ namespace tessera::abi {
 
 constexpr char artefactMagic[8] = {'T', 'E', 'S', 'S', 'E', 'R', 'A', '\0'};
 
-enum class SectionKind : uint32_t { Plan = 1, Object = 2, Constants = 3 };
+enum class SectionKind : uint32_t {
+  Plan = 1,
+  Object = 2,
+  Constants = 3,
+  Captured = 4,
+};
 
 struct ArtefactHeader {
   char magic[8];
@@ -128,6 +134,8 @@ inline std::string encodeArtefact(const Artefact &artefact) {
   for (const std::string &object : artefact.objects)
     sections.emplace_back(SectionKind::Object, &object);
   sections.emplace_back(SectionKind::Constants, &artefact.constants);
+  for (const std::string &value : artefact.captured)
+    sections.emplace_back(SectionKind::Captured, &value);
 
   std::string body;
   uint64_t offset =
@@ -199,6 +207,9 @@ inline std::string decodeArtefact(const char *bytes, size_t size,
       break;
     case SectionKind::Constants:
       artefact.constants.assign(content, section.size);
+      break;
+    case SectionKind::Captured:
+      artefact.captured.emplace_back(content, section.size);
       break;
     default:
       return "is damaged: section " + std::to_string(i) + " has unknown kind " +

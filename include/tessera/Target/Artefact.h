@@ -31,9 +31,10 @@ struct CodeObjects {
   llvm::StringMap<KernelCode> kernels;
 };
 
-/// Resolves the `plan.program` @entry of `module` on its mesh: boxes, groups
-/// and values per device. Errors, such as a launch of a kernel that `code`
-/// lacks, are diagnostics.
+/// Resolves the `plan.program` @entry of `module` on its mesh: axes become
+/// digits of device numbers, so that the result is as large for any number of
+/// devices. Errors, such as a launch of a kernel that `code` lacks, are
+/// diagnostics.
 llvm::FailureOr<abi::Artefact> buildArtefact(mlir::ModuleOp module,
                                              llvm::StringRef entry,
                                              const CodeObjects &code);

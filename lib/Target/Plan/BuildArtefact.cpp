@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "MeshGroups.h"
+#include "MeshDigits.h"
 #include "dialects/Plan/IR/Plan.h"
 #include "tessera/Target/Artefact.h"
 
@@ -26,6 +26,14 @@ static std::optional<abi::DType> dtypeOf(Type type) {
     return abi::DType::I64;
   if (type.isInteger(1))
     return abi::DType::I1;
+  if (type.isInteger(8))
+    return type.isUnsignedInteger() ? abi::DType::UI8 : abi::DType::I8;
+  if (type.isInteger(16))
+    return type.isUnsignedInteger() ? abi::DType::UI16 : abi::DType::I16;
+  if (isa<Float8E4M3FNType>(type))
+    return abi::DType::F8E4M3;
+  if (isa<Float8E5M2Type>(type))
+    return abi::DType::F8E5M2;
   return std::nullopt;
 }
 
@@ -100,6 +108,9 @@ public:
 private:
   LogicalResult addOp(Operation &op);
   void addBuffer(Value value, abi::BufferKind kind, int64_t offset);
+  void addStep(abi::Step step) {
+    artefact.plan.blocks[block].steps.push_back(std::move(step));
+  }
   template <typename BoundaryOp>
   LogicalResult addBoundary(BoundaryOp op, abi::BufferKind kind,
                             std::vector<abi::Tensor> &tensors);
@@ -112,6 +123,7 @@ private:
   const CodeObjects &code;
   llvm::DenseMap<Value, int32_t> buffers;
   llvm::StringMap<int32_t> kernels;
+  int32_t block = 0; ///< That steps are added to.
 };
 } // namespace
 
@@ -143,15 +155,8 @@ LogicalResult ArtefactBuilder::addBoundary(BoundaryOp op, abi::BufferKind kind,
   tensor.localShape = local.getShape().vec();
   tensor.layout = layout.str();
   tensor.buffer = buffers[op.getBuffer()];
-  for (int64_t device = 0; device < mesh.numDevices(); ++device) {
-    abi::Box box;
-    for (auto [size, dim] : llvm::zip_equal(tensor.shape, layout.dims)) {
-      DimInterval interval = localInterval(size, dim.axes, mesh, device);
-      box.begin.push_back(interval.begin);
-      box.valid.push_back(interval.valid);
-    }
-    tensor.boxes.push_back(std::move(box));
-  }
+  for (const DimLayout &dim : layout.dims)
+    tensor.splits.push_back(digitsOf(dim.axes, mesh));
   tensors.push_back(std::move(tensor));
   return success();
 }
@@ -183,7 +188,7 @@ LogicalResult ArtefactBuilder::addLaunch(plan::LaunchOp op) {
   step.kernel = entry->second;
   for (Value buffer : op.getOperands())
     step.buffers.push_back(buffers.lookup(buffer));
-  artefact.plan.steps.push_back(std::move(step));
+  addStep(std::move(step));
   return success();
 }
 
@@ -214,13 +219,18 @@ LogicalResult ArtefactBuilder::addCollective(plan::CollectiveOp op) {
     step.reduction = reductionOf(*reduction);
   step.dim = op.getDim().value_or(0);
   step.joinDim = op.getConcatDim().value_or(0);
-  if (auto targets = op.getTargets())
-    step.values.assign(targets->begin(), targets->end());
+  if (auto targets = op.getTargets()) {
+    step.targets.assign(targets->begin(), targets->end());
+    if (auto moves = findMoves(step.targets, mesh)) {
+      step.moves = std::move(*moves);
+      step.targets.clear();
+    }
+  }
   step.inputShape = input.getShape().vec();
   step.outputShape = output.getShape().vec();
-  step.groups = groupsAlong(op.getAxes().getValue(), mesh);
+  step.digits = digitsOf(op.getAxes().getValue(), mesh);
   step.what = describe(op);
-  artefact.plan.steps.push_back(std::move(step));
+  addStep(std::move(step));
   return success();
 }
 
@@ -228,22 +238,20 @@ void ArtefactBuilder::addDeviceValue(plan::DeviceValueOp op) {
   abi::Step step;
   step.kind = abi::StepKind::DeviceValue;
   step.buffers = {buffers.lookup(op.getOutput())};
-  const std::vector<AxisRef> &axes = op.getAxes().getValue();
-  for (int64_t device = 0; device < mesh.numDevices(); ++device) {
-    DimInterval interval = localInterval(op.getSize(), axes, mesh, device);
-    switch (op.getQuery()) {
-    case plan::DeviceQuery::axis_index:
-      step.values.push_back(indexAlong(axes, mesh, device));
-      break;
-    case plan::DeviceQuery::local_offset:
-      step.values.push_back(interval.begin);
-      break;
-    case plan::DeviceQuery::valid_extent:
-      step.values.push_back(interval.valid);
-      break;
-    }
+  switch (op.getQuery()) {
+  case plan::DeviceQuery::axis_index:
+    step.query = abi::DeviceQuery::AxisIndex;
+    break;
+  case plan::DeviceQuery::local_offset:
+    step.query = abi::DeviceQuery::LocalOffset;
+    break;
+  case plan::DeviceQuery::valid_extent:
+    step.query = abi::DeviceQuery::ValidExtent;
+    break;
   }
-  artefact.plan.steps.push_back(std::move(step));
+  step.size = op.getSize();
+  step.digits = digitsOf(op.getAxes().getValue(), mesh);
+  addStep(std::move(step));
 }
 
 LogicalResult ArtefactBuilder::addOp(Operation &operation) {
@@ -280,7 +288,7 @@ LogicalResult ArtefactBuilder::addOp(Operation &operation) {
         step.kind = abi::StepKind::Copy;
         step.buffers = {buffers.lookup(op.getInput()),
                         buffers.lookup(op.getOutput())};
-        plan.steps.push_back(std::move(step));
+        addStep(std::move(step));
         return success();
       })
       .Case([&](plan::FillOp op) {
@@ -288,7 +296,7 @@ LogicalResult ArtefactBuilder::addOp(Operation &operation) {
         step.kind = abi::StepKind::Fill;
         step.buffers = {buffers.lookup(op.getOutput())};
         step.pattern = bytesOf(op.getValue());
-        plan.steps.push_back(std::move(step));
+        addStep(std::move(step));
         return success();
       })
       .Default([](Operation *op) {
@@ -299,6 +307,7 @@ LogicalResult ArtefactBuilder::addOp(Operation &operation) {
 LogicalResult ArtefactBuilder::build() {
   abi::Plan &plan = artefact.plan;
   plan.compiler = code.compiler;
+  plan.programs[0].name = program.getSymName().str();
   plan.target = code.target;
   plan.architecture = code.architecture;
   plan.cpuFeatures = code.cpuFeatures;

@@ -67,20 +67,20 @@ public:
     return device.usesHostMemory();
   }
 
-  Status run(const Step &step, const CollectiveBuffers &given) override {
+  Status run(const Collective &collective, const CollectiveBuffers &given) override {
     Buffers buffers = {given, indexOf};
-    switch (step.kind) {
+    switch (collective.step->kind) {
     case StepKind::AllReduce:
-      allReduce(step, buffers);
+      allReduce(collective, buffers);
       break;
     case StepKind::ReduceScatter:
-      reduceScatter(step, buffers);
+      reduceScatter(collective, buffers);
       break;
     case StepKind::AllGather:
     case StepKind::AllSlice:
     case StepKind::AllToAll:
     case StepKind::Permute:
-      move(step, buffers);
+      move(collective, buffers);
       break;
     default:
       return Status::error("is not a collective");
@@ -89,9 +89,9 @@ public:
   }
 
 private:
-  void allReduce(const Step &step, const Buffers &buffers);
-  void reduceScatter(const Step &step, const Buffers &buffers);
-  void move(const Step &step, const Buffers &buffers);
+  void allReduce(const Collective &collective, const Buffers &buffers);
+  void reduceScatter(const Collective &collective, const Buffers &buffers);
+  void move(const Collective &collective, const Buffers &buffers);
   void receive(const Step &step, Member me, const Buffers &buffers);
 
   std::shared_ptr<ThreadPool> pool;
@@ -111,13 +111,14 @@ std::vector<const char *> inputsOf(const std::vector<int32_t> &group,
 
 /// Each run of elements is read from all members before it is written to any,
 /// so that input and output may be one buffer.
-void InProcessCommunicator::allReduce(const Step &step,
+void InProcessCommunicator::allReduce(const Collective &collective,
                                       const Buffers &buffers) {
+  const Step &step = *collective.step;
   int64_t count = abi::numElements(step.inputShape);
   int64_t bytes = abi::sizeOf(step.dtype);
   int64_t runs = (count + maxReduceRun - 1) / maxReduceRun;
   std::vector<std::vector<const char *>> members;
-  for (const std::vector<int32_t> &group : step.groups)
+  for (const std::vector<int32_t> &group : collective.groups)
     members.push_back(inputsOf(group, buffers));
 
   int64_t numGroups = static_cast<int64_t>(members.size());
@@ -129,18 +130,19 @@ void InProcessCommunicator::allReduce(const Step &step,
       int64_t length = std::min(maxReduceRun, count - offset);
       reduceRun(step.dtype, step.reduction, from.data(), from.size(), offset,
                 length, sum);
-      for (int32_t device : step.groups[i / runs])
+      for (int32_t device : collective.groups[i / runs])
         std::memcpy(buffers.output(device) + offset * bytes, sum,
                     length * bytes);
     }
   });
 }
 
-void InProcessCommunicator::reduceScatter(const Step &step,
+void InProcessCommunicator::reduceScatter(const Collective &collective,
                                           const Buffers &buffers) {
+  const Step &step = *collective.step;
   Split in(step.inputShape, step.dim), out(step.outputShape, step.dim);
   int64_t bytes = abi::sizeOf(step.dtype);
-  for (const std::vector<int32_t> &group : step.groups) {
+  for (const std::vector<int32_t> &group : collective.groups) {
     std::vector<const char *> from = inputsOf(group, buffers);
     int64_t size = static_cast<int64_t>(group.size());
     // One item per member and row of its part.
@@ -164,17 +166,19 @@ void InProcessCommunicator::reduceScatter(const Step &step,
   }
 }
 
-void InProcessCommunicator::move(const Step &step, const Buffers &buffers) {
+void InProcessCommunicator::move(const Collective &collective,
+                                 const Buffers &buffers) {
+  const Step &step = *collective.step;
   std::vector<Member> members;
-  for (const std::vector<int32_t> &group : step.groups)
+  for (const std::vector<int32_t> &group : collective.groups)
     for (size_t i = 0; i < group.size(); ++i)
       members.push_back({group, static_cast<int64_t>(i)});
   if (step.kind == StepKind::Permute) {
     size_t bytes = abi::numElements(step.inputShape) * abi::sizeOf(step.dtype);
-    int64_t count = static_cast<int64_t>(step.values.size());
+    int64_t count = static_cast<int64_t>(collective.targets.size());
     pool->parallelFor(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t d = begin; d < end; ++d)
-        std::memcpy(buffers.output(step.values[d]), buffers.input(d), bytes);
+        std::memcpy(buffers.output(collective.targets[d]), buffers.input(d), bytes);
     });
     return;
   }

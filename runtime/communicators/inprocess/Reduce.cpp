@@ -57,6 +57,9 @@ TESSERA_COMBINE(combine, int32_t, uint32_t)
 TESSERA_COMBINE(combine, int64_t, uint64_t)
 TESSERA_COMBINE(combine, uint32_t, uint32_t)
 TESSERA_COMBINE(combine, uint8_t, unsigned)
+TESSERA_COMBINE(combine, int8_t, unsigned)
+TESSERA_COMBINE(combine, uint16_t, unsigned)
+TESSERA_COMBINE(combine, int16_t, unsigned)
 
 TESSERA_VECTOR_WIDTHS void widenBF16(float *to, const uint16_t *from,
                                      int64_t count) {
@@ -139,12 +142,22 @@ void rt::reduceRun(DType dtype, Reduction reduction, const char *const *from,
   case DType::UI32:
     return reduceAs<uint32_t>(reduction, from, numMembers, offset, count, to);
   case DType::I1:
+  case DType::UI8:
     return reduceAs<uint8_t>(reduction, from, numMembers, offset, count, to);
+  case DType::I8:
+    return reduceAs<int8_t>(reduction, from, numMembers, offset, count, to);
+  case DType::UI16:
+    return reduceAs<uint16_t>(reduction, from, numMembers, offset, count, to);
+  case DType::I16:
+    return reduceAs<int16_t>(reduction, from, numMembers, offset, count, to);
   case DType::BF16:
     return reduceHalf(reduction, from, numMembers, offset, count, to, widenBF16,
                       roundBF16);
   case DType::F16:
     return reduceHalf(reduction, from, numMembers, offset, count, to, widenF16,
                       roundF16);
+  case DType::F8E4M3: // Of storage only: no plan with a sum of it is accepted.
+  case DType::F8E5M2:
+    return;
   }
 }

@@ -11,6 +11,7 @@ namespace {
 class NullDevice final : public HostMemoryDevice {
 public:
   const char *name() const override { return "null"; }
+  bool computes() const override { return false; }
   bool accepts(const std::string &target) const override { return true; }
   Status load(const abi::Artefact &artefact) override {
     return Status::success();

@@ -19,6 +19,20 @@ struct CommunicatorOptions {
   int64_t timeoutMs = 60000; ///< Longest wait for a peer.
 };
 
+/// A collective step of a plan, with what its digits mean on a mesh of so many
+/// devices. The step must outlive it.
+struct Collective {
+  Collective(const abi::Step &step, int64_t numDevices);
+  /// With any groups and targets.
+  explicit Collective(const abi::Step &step) : step(&step) {}
+
+  const abi::Step *step;
+  /// Devices that act together, in order; every device of the mesh is in one
+  /// group. Empty for permute.
+  std::vector<std::vector<int32_t>> groups;
+  std::vector<int32_t> targets; ///< Permute: device d sends to targets[d].
+};
+
 /// What a collective works on. Entry i is of local device i.
 struct CollectiveBuffers {
   const void *const *inputs = nullptr;
@@ -44,15 +58,15 @@ public:
   /// Whether `run` takes this device's addresses; where it does not, the caller
   /// copies by way of host memory.
   virtual bool reaches(const Device &device) const = 0;
-  /// Runs a collective step. Sums are taken in the order of the group, so that
+  /// Runs a collective. Sums are taken in the order of the group, so that
   /// every member gets the same bits, on every run and any division into ranks.
-  virtual Status run(const abi::Step &step,
+  virtual Status run(const Collective &collective,
                      const CollectiveBuffers &buffers) = 0;
 };
 
 /// Bytes that one run of a collective moves between devices: what each device
 /// must receive of the others at least, added up.
-int64_t bytesMoved(const abi::Step &step);
+int64_t bytesMoved(const Collective &collective);
 
 } // namespace tessera::rt
 

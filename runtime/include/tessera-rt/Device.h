@@ -39,6 +39,9 @@ public:
   virtual const char *name() const = 0;
   /// True when the host may read and write device memory at any time.
   virtual bool usesHostMemory() const = 0;
+  /// Whether it runs kernels, so that values mean something: all but null. On
+  /// one that does not, a While runs its body once and an If its first branch.
+  virtual bool computes() const { return true; }
   /// Whether it can run artefacts for `target`, "cuda:sm_90a" say.
   virtual bool accepts(const std::string &target) const = 0;
   /// Makes the artefact's kernels ready. Called once, before the rest.

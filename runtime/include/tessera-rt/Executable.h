@@ -5,9 +5,11 @@
 
 #include "tessera-rt/Communicator.h"
 #include "tessera-rt/PlacedTensor.h"
+#include "tessera-rt/Program.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,15 +27,22 @@ struct ExecutableOptions {
   bool profile = false;      ///< Measure each step and, if emulated, accesses.
 };
 
+/// How long a step of the plan took, over all the times that it ran. That of a
+/// loop or conditional includes the steps inside it.
+struct StepTime {
+  int32_t block = 0, step = 0;
+  int64_t runs = 0, nanoseconds = 0;
+};
+
 struct RunReport {
   int64_t nanoseconds = 0;
   int64_t launches = 0;    ///< Kernel launches, over all local devices.
-  int64_t collectives = 0; ///< Collective steps.
+  int64_t collectives = 0; ///< Collective steps, each time that they ran.
   int64_t bytesSent = 0;   ///< See bytesMoved.
   /// Copied to bring inputs into, and outputs out of, the plan's layouts.
   int64_t bytesCut = 0, bytesJoined = 0;
-  /// One per step of the plan, if asked for.
-  std::vector<int64_t> stepNanoseconds;
+  /// One per step of the plan, block by block, if asked for.
+  std::vector<StepTime> steps;
   /// By kernel of the plan, over all devices; if asked for, and emulated.
   std::vector<KernelTraffic> traffic;
 };
@@ -46,6 +55,8 @@ public:
   ~Executable();
 
   const abi::Plan &plan() const { return artefact.plan; }
+  /// Of the plan's blocks.
+  const PlanTree &tree() const { return *blockTree; }
   const Device &getDevice() const { return *device; }
   const Communicator &getCommunicator() const { return *communicator; }
   int64_t inputBytes(size_t input) const;
@@ -62,8 +73,14 @@ public:
   Result<std::unique_ptr<PlacedTensor>> reshard(size_t input,
                                                 const PlacedTensor &from);
 
-  /// An input is placed, or else whole, row-major data. A donated one is
-  /// consumed: its memory may become that of a result.
+  /// Places `data` as the value that an input has in all runs from now on, as
+  /// inputs have whose value is captured in the artefact.
+  Status bind(size_t input, const void *data);
+
+  /// An input is placed, or else whole, row-major data; neither where it has a
+  /// value already. A donated one is consumed: its memory may become that of a
+  /// result. Where the plan writes an input that was not donated, or is not
+  /// placed in memory of its own, the run works on a copy.
   struct Input {
     const void *data = nullptr;
     PlacedTensor *placed = nullptr;
@@ -93,7 +110,7 @@ private:
     std::vector<void *> args;
     std::vector<void *const *> argsOfDevice;
     std::vector<int64_t> bytes; ///< One per argument.
-    bool isCollective = false;
+    std::optional<Collective> collective;
   };
   /// A place where a buffer's address is used.
   struct Use {
@@ -110,7 +127,10 @@ private:
   Status checkInput(size_t index, const Input &input) const;
   Status bindInput(size_t index, const Input &input);
   Status bindOutput(size_t index, Output &output);
+  Result<PlacedTensor *> writableInput(size_t index, const Input &input);
   Status joinOutput(size_t index, void *whole);
+  /// What is read of the devices' parts of a tensor while the program runs.
+  Status readWhole(const abi::Tensor &tensor, void *whole);
   Result<std::unique_ptr<PlacedTensor>>
   allocateResult(const std::shared_ptr<const Placement> &placement);
 
@@ -120,10 +140,21 @@ private:
   void bindBuffer(int device, int32_t buffer, void *address);
   void *&argument(BoundStep &step, int device, int32_t position) const;
   Status runSteps();
-  Status runStep(const abi::Step &step, size_t index);
-  Status runStaged(const abi::Step &step, BoundStep &bound);
+  Status runBlock(int32_t block);
+  Status runStep(const abi::Step &step, BoundStep &bound);
+  Status runCollective(BoundStep &bound);
+  Status runStaged(BoundStep &bound);
+  Status runLoop(const abi::Step &step);
+  Status runWhile(const abi::Step &step);
+  Status runIf(const abi::Step &step);
+  void exchange(const std::vector<abi::Carry> &carries);
+  /// Reads a scalar that is the same on all devices.
+  Result<int32_t> readScalar(int32_t buffer);
+  Result<std::string> formatEffect(const abi::Step &step, size_t first);
+  Status runEffect(const abi::Step &step);
 
   abi::Artefact artefact;
+  std::optional<PlanTree> blockTree;
   ExecutableOptions options;
   std::shared_ptr<Device> device;
   std::shared_ptr<ThreadPool> pool;
@@ -138,10 +169,15 @@ private:
   std::vector<std::shared_ptr<const Placement>> inputPlacements,
       outputPlacements;
   std::vector<std::unique_ptr<PlacedTensor>> inputStaging, outputStaging;
+  /// Values of inputs that are captured or bound; null for others.
+  std::vector<std::unique_ptr<PlacedTensor>> boundInputs;
 
   /// addresses[d][b] is buffer b on local device d.
   std::vector<std::vector<void *>> addresses;
-  std::vector<BoundStep> steps; ///< Follow `addresses`; see bindBuffer.
+  /// Those of block b begin at firstStep[b]. They follow `addresses`; see
+  /// bindBuffer, by which loops move their buffers too.
+  std::vector<BoundStep> steps;
+  std::vector<size_t> firstStep;
   /// Those of buffer b are uses[firstUse[b]] to uses[firstUse[b + 1]].
   std::vector<Use> uses;
   std::vector<size_t> firstUse;

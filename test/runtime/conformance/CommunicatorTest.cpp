@@ -24,11 +24,21 @@ int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /// Element type T, one vector per device.
 template <typename T> using Values = std::vector<std::vector<T>>;
 
+/// A collective with groups that no digits have to express.
+struct TestStep : Step {
+  std::vector<std::vector<int32_t>> groups;
+  std::vector<int32_t> targets;
+};
+
 class CommunicatorTest : public ::testing::TestWithParam<std::string> {
 protected:
   /// Each rank on a thread of its own, with the buffers of its devices only.
   template <typename T>
-  Values<T> run(const Step &step, const Values<T> &inputs, int threads = 2) {
+  Values<T> run(const TestStep &step, const Values<T> &inputs,
+                int threads = 2) {
+    Collective collective(step);
+    collective.groups = step.groups;
+    collective.targets = step.targets;
     Values<T> outputs(inputs.size());
     for (std::vector<T> &output : outputs)
       output.assign(abi::numElements(step.outputShape), T(77));
@@ -52,7 +62,7 @@ protected:
         CollectiveBuffers buffers;
         buffers.inputs = in.data();
         buffers.outputs = out.data();
-        Status status = (*communicator)->run(step, buffers);
+        Status status = (*communicator)->run(collective, buffers);
         EXPECT_TRUE(status.ok()) << status.message();
       });
     for (std::thread &process : processes)
@@ -61,9 +71,9 @@ protected:
   }
 };
 
-Step makeStep(StepKind kind, DType dtype, Shape in, Shape out,
+TestStep makeStep(StepKind kind, DType dtype, Shape in, Shape out,
               std::vector<std::vector<int32_t>> groups) {
-  Step step;
+  TestStep step;
   step.kind = kind;
   step.dtype = dtype;
   step.inputShape = std::move(in);
@@ -83,7 +93,7 @@ Values<float> distinct(int devices, int64_t count) {
 const std::vector<std::vector<int32_t>> twoGroups = {{0, 2, 4}, {5, 3, 1}};
 
 TEST_P(CommunicatorTest, AllReduceSumsWithinEachGroup) {
-  Step step = makeStep(StepKind::AllReduce, DType::F32, {5, 2000}, {5, 2000},
+  TestStep step = makeStep(StepKind::AllReduce, DType::F32, {5, 2000}, {5, 2000},
                        twoGroups);
   Values<float> in = distinct(6, 10000), out = run(step, in);
   for (const std::vector<int32_t> &group : twoGroups)
@@ -95,7 +105,7 @@ TEST_P(CommunicatorTest, AllReduceSumsWithinEachGroup) {
 }
 
 TEST_P(CommunicatorTest, SumsHaveTheSameBitsForEveryNumberOfThreads) {
-  Step step =
+  TestStep step =
       makeStep(StepKind::AllReduce, DType::F32, {9000}, {9000}, {{0, 1, 2}});
   Values<float> in = distinct(3, 9000);
   for (std::vector<float> &values : in)
@@ -109,12 +119,12 @@ TEST_P(CommunicatorTest, SumsHaveTheSameBitsForEveryNumberOfThreads) {
 template <typename T>
 void expectReductions(DType dtype, const Values<T> &in,
                       const std::vector<std::vector<T>> &expected,
-                      const std::function<Values<T>(const Step &)> &run) {
+                      const std::function<Values<T>(const TestStep &)> &run) {
   int64_t count = static_cast<int64_t>(in[0].size());
   for (int r = 0; r < 4; ++r) {
     if (expected[r].empty())
       continue;
-    Step step =
+    TestStep step =
         makeStep(StepKind::AllReduce, dtype, {count}, {count}, {{0, 1}});
     step.reduction = static_cast<abi::Reduction>(r);
     EXPECT_EQ(run(step)[1], expected[r])
@@ -126,7 +136,7 @@ TEST_P(CommunicatorTest, EveryElementTypeIsReducedInItsOwnArithmetic) {
   auto check = [&](auto sample, DType dtype, auto in, auto expected) {
     using T = decltype(sample);
     expectReductions<T>(dtype, in, expected,
-                        [&](const Step &step) { return run<T>(step, in); });
+                        [&](const TestStep &step) { return run<T>(step, in); });
   };
   check(float(), DType::F32, Values<float>{{1.5, -2}, {2, 4}},
         Values<float>{{3.5, 2}, {2, 4}, {1.5, -2}, {3, -8}});
@@ -161,14 +171,14 @@ TEST_P(CommunicatorTest, EveryElementTypeIsReducedInItsOwnArithmetic) {
 TEST_P(CommunicatorTest, HalvesAreRoundedOnceAfterAllTerms) {
   // 1 + 2^-8 + 2^-8 = 1 + 2^-7: each term alone would be lost in bf16.
   Values<uint16_t> in = {{0x3f80}, {0x3b80}, {0x3b80}};
-  Step step = makeStep(StepKind::AllReduce, DType::BF16, {1}, {1}, {{0, 1, 2}});
+  TestStep step = makeStep(StepKind::AllReduce, DType::BF16, {1}, {1}, {{0, 1, 2}});
   EXPECT_EQ(run(step, in)[0][0], 0x3f81);
 }
 
 TEST_P(CommunicatorTest, NaNSurvivesEveryReduction) {
   Values<float> in = {{1}, {NAN}};
   for (int r = 0; r < 4; ++r) {
-    Step step = makeStep(StepKind::AllReduce, DType::F32, {1}, {1}, {{0, 1}});
+    TestStep step = makeStep(StepKind::AllReduce, DType::F32, {1}, {1}, {{0, 1}});
     step.reduction = static_cast<abi::Reduction>(r);
     EXPECT_TRUE(std::isnan(run(step, in)[0][0])) << r;
   }
@@ -176,7 +186,7 @@ TEST_P(CommunicatorTest, NaNSurvivesEveryReduction) {
 
 TEST_P(CommunicatorTest, AllGatherJoinsInGroupOrderAndDropsPadding) {
   // 7 elements in chunks of 3: the last chunk has 1.
-  Step step = makeStep(StepKind::AllGather, DType::F32, {2, 3, 5}, {2, 7, 5},
+  TestStep step = makeStep(StepKind::AllGather, DType::F32, {2, 3, 5}, {2, 7, 5},
                        twoGroups);
   step.dim = 1;
   Values<float> in = distinct(6, 30), out = run(step, in);
@@ -190,7 +200,7 @@ TEST_P(CommunicatorTest, AllGatherJoinsInGroupOrderAndDropsPadding) {
 }
 
 TEST_P(CommunicatorTest, AllSliceKeepsOwnChunkAndPadsWithZeros) {
-  Step step =
+  TestStep step =
       makeStep(StepKind::AllSlice, DType::F32, {2, 4, 3}, {2, 2, 3}, twoGroups);
   step.dim = 1;
   Values<float> in = distinct(6, 24), out = run(step, in);
@@ -208,11 +218,11 @@ TEST_P(CommunicatorTest, AllSliceKeepsOwnChunkAndPadsWithZeros) {
 TEST_P(CommunicatorTest, ReduceScatterEqualsAllReduceThenAllSlice) {
   for (int64_t size : {3, 6, 7, 8}) {
     Shape whole = {2, size, 3000}, part = {2, ceilDiv(size, 3), 3000};
-    Step scatter =
+    TestStep scatter =
         makeStep(StepKind::ReduceScatter, DType::F32, whole, part, twoGroups);
-    Step reduce =
+    TestStep reduce =
         makeStep(StepKind::AllReduce, DType::F32, whole, whole, twoGroups);
-    Step slice =
+    TestStep slice =
         makeStep(StepKind::AllSlice, DType::F32, whole, part, twoGroups);
     scatter.dim = slice.dim = 1;
     Values<float> in = distinct(6, abi::numElements(whole));
@@ -225,14 +235,14 @@ TEST_P(CommunicatorTest, AllToAllEqualsAllGatherThenAllSlice) {
     // Dimension 0 is whole and gets cut, 2 is cut from `whole` and joined.
     Shape in = {4, 2, ceilDiv(whole, 3)}, joined = {4, 2, whole},
           out = {2, 2, whole};
-    Step exchange =
+    TestStep exchange =
         makeStep(StepKind::AllToAll, DType::F32, in, out, twoGroups);
     exchange.dim = 0;
     exchange.joinDim = 2;
-    Step gather =
+    TestStep gather =
         makeStep(StepKind::AllGather, DType::F32, in, joined, twoGroups);
     gather.dim = 2;
-    Step slice =
+    TestStep slice =
         makeStep(StepKind::AllSlice, DType::F32, joined, out, twoGroups);
     slice.dim = 0;
     Values<float> values = distinct(6, abi::numElements(in));
@@ -241,11 +251,11 @@ TEST_P(CommunicatorTest, AllToAllEqualsAllGatherThenAllSlice) {
 }
 
 TEST_P(CommunicatorTest, PermuteSendsEachValueToItsTarget) {
-  Step step = makeStep(StepKind::Permute, DType::F32, {2}, {2}, {});
-  step.values = {2, 0, 1};
+  TestStep step = makeStep(StepKind::Permute, DType::F32, {2}, {2}, {});
+  step.targets = {2, 0, 1};
   Values<float> in = distinct(3, 2), out = run(step, in);
   for (int d = 0; d < 3; ++d)
-    EXPECT_EQ(out[step.values[d]], in[d]);
+    EXPECT_EQ(out[step.targets[d]], in[d]);
 }
 
 TEST_P(CommunicatorTest, EveryDeviceIsLocalOnOneRankInAscendingOrder) {

@@ -98,10 +98,7 @@ TEST_P(DeviceTest, CopiesCutUnevenInputsAndJoinOutputs) {
   PlanBuilder builder = makeBuilder(3);
   int32_t x = builder.addInput(abi::DType::I32, {2, 5, 3}, 1);
   int32_t y = builder.addOutput(abi::DType::I32, {2, 5, 3}, 1);
-  abi::Step step;
-  step.kind = abi::StepKind::Copy;
-  step.buffers = {x, y};
-  builder.plan.steps.push_back(step);
+  builder.addCopy(x, y);
   std::vector<int32_t> input = countUp<int32_t>(30), output;
   Status status = runOnce(builder.artefact, options, input, output);
   ASSERT_TRUE(status.ok()) << status.message();
@@ -112,15 +109,20 @@ TEST_P(DeviceTest, DeviceValuesDifferBetweenDevices) {
   PlanBuilder builder = makeBuilder(3);
   builder.addInput(abi::DType::I32, {1});
   int32_t y = builder.addOutput(abi::DType::I32, {3}, 0);
-  abi::Step step;
-  step.kind = abi::StepKind::DeviceValue;
-  step.buffers = {y};
-  step.values = {7, -1, 5};
-  builder.plan.steps.push_back(step);
-  std::vector<int32_t> output;
-  Status status = runOnce(builder.artefact, options, {0}, output);
-  ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_EQ(output, (std::vector<int32_t>{7, -1, 5}));
+  abi::Step &step = builder.addStep(abi::StepKind::DeviceValue, {y});
+  step.digits = {builder.allDevices()};
+  step.size = 5;
+  auto valuesOf = [&](abi::DeviceQuery query) {
+    step.query = query;
+    std::vector<int32_t> output;
+    Status status = runOnce(builder.artefact, options, {0}, output);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return output;
+  };
+  using Values = std::vector<int32_t>;
+  EXPECT_EQ(valuesOf(abi::DeviceQuery::AxisIndex), (Values{0, 1, 2}));
+  EXPECT_EQ(valuesOf(abi::DeviceQuery::LocalOffset), (Values{0, 2, 4}));
+  EXPECT_EQ(valuesOf(abi::DeviceQuery::ValidExtent), (Values{2, 2, 1}));
 }
 
 TEST_P(DeviceTest, CollectivesReachItsMemory) {
@@ -142,10 +144,7 @@ TEST_P(DeviceTest, ConstantsAreOnEveryDevice) {
   int32_t y = builder.addOutput(abi::DType::I32, {4}, 0);
   builder.artefact.constants = std::string(64, ' ') + "12345678";
   int32_t constant = builder.addBuffer(abi::BufferKind::Constant, 64, 8);
-  abi::Step step;
-  step.kind = abi::StepKind::Copy;
-  step.buffers = {constant, y};
-  builder.plan.steps.push_back(step);
+  builder.addCopy(constant, y);
   std::vector<int32_t> output;
   Status status = runOnce(builder.artefact, options, {0}, output);
   ASSERT_TRUE(status.ok()) << status.message();
@@ -157,10 +156,7 @@ TEST_P(DeviceTest, TensorsAtOddAddressesAreCopied) {
   PlanBuilder builder = makeBuilder(2);
   int32_t x = builder.addInput(abi::DType::I32, {4}, 0);
   int32_t y = builder.addOutput(abi::DType::I32, {4}, 0);
-  abi::Step step;
-  step.kind = abi::StepKind::Copy;
-  step.buffers = {x, y};
-  builder.plan.steps.push_back(step);
+  builder.addCopy(x, y);
   auto executable = Executable::create(builder.artefact, options);
   ASSERT_TRUE(executable.ok()) << executable.status().message();
   std::string in = "_abcdefghijklmnop", out(17, '_');
@@ -175,14 +171,13 @@ TEST_P(DeviceTest, ReplicatedOutputsComeFromOneDevice) {
   PlanBuilder builder = makeBuilder(3);
   builder.addInput(abi::DType::I32, {1});
   int32_t y = builder.addOutput(abi::DType::I32, {1});
-  abi::Step step;
-  step.kind = abi::StepKind::DeviceValue;
-  step.buffers = {y};
-  step.values = {7, 8, 9};
-  builder.plan.steps.push_back(step);
+  abi::Step &step = builder.addStep(abi::StepKind::DeviceValue, {y});
+  step.query = abi::DeviceQuery::ValidExtent;
+  step.digits = {builder.allDevices()};
+  step.size = 5;
   std::vector<int32_t> output;
   ASSERT_TRUE(runOnce(builder.artefact, options, {0}, output).ok());
-  EXPECT_EQ(output[0], 7);
+  EXPECT_EQ(output[0], 2); // 2 and 1 on the other devices.
 }
 
 TEST_P(DeviceTest, AnotherTargetsArtefactIsRefusedByName) {

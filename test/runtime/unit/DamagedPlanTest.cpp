@@ -136,16 +136,6 @@ TEST(DamagedPlanTest, EveryTruncationBehindARightChecksumIsRefused) {
   }
 }
 
-TEST(DamagedPlanTest, APartWithoutElementsMayBeginAnywhere) {
-  PlanBuilder builder(2);
-  builder.addInput(abi::DType::F32, {0, 3, 5}, 0);
-  builder.addOutput(abi::DType::F32, {0, 3, 5}, 0);
-  for (abi::Tensor *tensor :
-       {&builder.plan.inputs[0], &builder.plan.outputs[0]})
-    tensor->boxes[1].begin[0] = INT64_MAX;
-  use(abi::encodeArtefact(builder.artefact));
-}
-
 TEST(DamagedPlanTest, EveryNumberOfTheSectionTableMayBeWrong) {
   const std::string bytes = abi::encodeArtefact(samplePlan());
   constexpr size_t table = 3 * sizeof(abi::SectionHeader);

@@ -23,7 +23,7 @@ TEST(ProgramTest, WhatWasWrittenIsRead) {
   std::string bytes = abi::encodeArtefact(samplePlan());
   auto artefact = loadArtefact(bytes.data(), bytes.size());
   ASSERT_TRUE(artefact.ok()) << artefact.status().message();
-  EXPECT_EQ(artefact->plan.steps.size(), 5u);
+  EXPECT_EQ(artefact->plan.entrySteps().size(), 5u);
   EXPECT_EQ(artefact->objects[0], "not code");
   EXPECT_EQ(abi::encodeArtefact(*artefact), bytes);
 }
@@ -55,6 +55,8 @@ TEST(ProgramTest, NewerVersionsAreNamed) {
       << error;
 }
 
+std::vector<abi::Step> &steps(abi::Plan &plan) { return plan.blocks[0].steps; }
+
 struct Mistake {
   const char *name;
   std::function<void(abi::Plan &)> make;
@@ -83,30 +85,36 @@ const Mistake mistakes[] = {
      "the arena has 1099511627776 bytes, its buffers need 128"},
     {"UnalignedBuffer", [](abi::Plan &p) { p.buffers[2].offset = 4; },
      "buffer 2 is not aligned"},
-    {"UnknownBuffer", [](abi::Plan &p) { p.steps[0].buffers[1] = 9; },
+    {"UnknownBuffer", [](abi::Plan &p) { steps(p)[0].buffers[1] = 9; },
      "step 0 (copy) uses buffer 9 of 4"},
-    {"WrittenInput", [](abi::Plan &p) { p.steps[0].buffers = {2, 0}; },
-     "writes an input"},
-    {"UnevenCopy", [](abi::Plan &p) { p.steps[0].buffers[1] = 3; },
+    {"WrittenInput", [](abi::Plan &p) { steps(p)[0].buffers = {2, 0}; },
+     "writes a constant, or an input that is not donated"},
+    {"UnevenCopy", [](abi::Plan &p) { steps(p)[0].buffers[1] = 3; },
      "different size"},
-    {"MissingValue", [](abi::Plan &p) { p.steps[1].values.pop_back(); },
-     "every device one i32"},
-    {"EmptyPattern", [](abi::Plan &p) { p.steps[2].pattern.clear(); },
+    {"UnknownDigit",
+     [](abi::Plan &p) { steps(p)[1].digits[0].stride = 2; },
+     "step 1 (device_value) has digits that device numbers do not have"},
+    {"EmptyPattern", [](abi::Plan &p) { steps(p)[2].pattern.clear(); },
      "no multiple of the pattern"},
-    {"BoxOutside", [](abi::Plan &p) { p.inputs[0].boxes[1].begin[0] = 3; },
-     "input 0 has a box that lies outside it"},
-    {"BoxMissing", [](abi::Plan &p) { p.outputs[0].boxes.pop_back(); },
-     "1 boxes for 2 devices"},
-    {"DeviceTwice", [](abi::Plan &p) { p.steps[3].groups[0] = {0, 0}; },
-     "device 0 in two groups"},
-    {"DeviceMissing", [](abi::Plan &p) { p.steps[3].groups[0] = {1}; },
-     "every device in a group"},
-    {"WrongGather", [](abi::Plan &p) { p.steps[3].dim = 1; },
+    {"WrongPart", [](abi::Plan &p) { p.inputs[0].splits[0] = {}; },
+     "input 0 has 2 elements of dimension 0 on a device, but its splits make "
+     "4"},
+    {"SplitMissing", [](abi::Plan &p) { p.outputs[0].splits.pop_back(); },
+     "splits of 1 dimensions, expected 2"},
+    {"SplitTwice",
+     [](abi::Plan &p) { p.inputs[0].splits[1] = p.inputs[0].splits[0]; },
+     "or by one twice"},
+    {"DeviceTwice",
+     [](abi::Plan &p) { steps(p)[3].digits = {{1, 2}, {1, 2}}; },
+     "has groups along digits that device numbers do not have"},
+    {"DeviceMissing", [](abi::Plan &p) { steps(p)[3].digits = {{1, 3}}; },
+     "has groups along digits that device numbers do not have"},
+    {"WrongGather", [](abi::Plan &p) { steps(p)[3].dim = 1; },
      "turns size 2 of dimension 0 into 4"},
-    {"UnknownDimension", [](abi::Plan &p) { p.steps[3].dim = 2; },
+    {"UnknownDimension", [](abi::Plan &p) { steps(p)[3].dim = 2; },
      "a dimension that its shapes lack"},
     {"UnknownKind",
-     [](abi::Plan &p) { p.steps[3].kind = static_cast<StepKind>(200); },
+     [](abi::Plan &p) { steps(p)[3].kind = static_cast<StepKind>(200); },
      "unknown kind"},
     {"UnknownDType",
      [](abi::Plan &p) { p.inputs[0].dtype = static_cast<DType>(99); },
@@ -124,10 +132,10 @@ const Mistake mistakes[] = {
      "shapes that make no sense"},
     {"BooleanSum",
      [](abi::Plan &p) {
-       p.steps[3].kind = StepKind::AllReduce;
-       p.steps[3].dtype = DType::I1;
-       p.steps[3].buffers = {1, 1};
-       p.steps[3].inputShape = p.steps[3].outputShape = {48};
+       steps(p)[3].kind = StepKind::AllReduce;
+       steps(p)[3].dtype = DType::I1;
+       steps(p)[3].buffers = {1, 1};
+       steps(p)[3].inputShape = steps(p)[3].outputShape = {48};
      },
      "sums booleans"},
 };

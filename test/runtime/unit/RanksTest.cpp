@@ -13,18 +13,15 @@ using namespace test;
 namespace {
 
 TEST(RanksTest, EachRankRunsItsDevicesAndHoldsTheirShards) {
-  // y = all_reduce(x + device value), x cut over 4 devices of 2 ranks.
+  // sum = all_reduce(x), x cut over 4 devices of 2 ranks.
   PlanBuilder builder(4);
   int32_t x = builder.addInput(abi::DType::I32, {4, 2}, 0);
   int32_t sum = builder.addOutput(abi::DType::I32, {1, 2});
   int32_t number = builder.addOutput(abi::DType::I32, {4}, 0);
   builder.addCollective(abi::StepKind::AllReduce, x, sum, abi::DType::I32,
                         {1, 2}, {1, 2});
-  abi::Step value;
-  value.kind = abi::StepKind::DeviceValue;
-  value.buffers = {number};
-  value.values = {10, 11, 12, 13};
-  builder.plan.steps.push_back(value);
+  builder.addStep(abi::StepKind::DeviceValue, {number}).digits = {
+      builder.allDevices()};
 
   RanksInThreads ranks(2);
   std::vector<int32_t> in = countUp<int32_t>(8);
@@ -52,7 +49,7 @@ TEST(RanksTest, EachRankRunsItsDevicesAndHoldsTheirShards) {
           return static_cast<int32_t *>(outputs[output].placed->addresses[i]);
         };
         EXPECT_EQ(read(0)[0], 1 + 3 + 5 + 7);
-        EXPECT_EQ(read(1)[0], 10 + device);
+        EXPECT_EQ(read(1)[0], device);
       }
       // The sum is on every rank; the numbers are not.
       int32_t whole[4];

@@ -4,12 +4,25 @@
 using namespace tessera;
 using abi::StepKind;
 
-int64_t rt::bytesMoved(const abi::Step &step) {
+rt::Collective::Collective(const abi::Step &step, int64_t numDevices)
+    : step(&step) {
+  if (step.kind != StepKind::Permute) {
+    groups = abi::groupsAlong(step.digits, numDevices);
+    return;
+  }
+  for (int64_t device = 0; device < numDevices; ++device)
+    targets.push_back(static_cast<int32_t>(
+        step.targets.empty() ? abi::targetOf(step.moves, device)
+                             : step.targets[device]));
+}
+
+int64_t rt::bytesMoved(const Collective &collective) {
+  const abi::Step &step = *collective.step;
   int64_t bytes = abi::sizeOf(step.dtype);
   int64_t in = abi::numElements(step.inputShape) * bytes;
   int64_t out = abi::numElements(step.outputShape) * bytes;
   int64_t total = 0;
-  for (const std::vector<int32_t> &group : step.groups) {
+  for (const std::vector<int32_t> &group : collective.groups) {
     int64_t others = static_cast<int64_t>(group.size()) - 1;
     switch (step.kind) {
     case StepKind::AllReduce: // A reduce-scatter and an all-gather.
@@ -28,8 +41,7 @@ int64_t rt::bytesMoved(const abi::Step &step) {
       break;
     }
   }
-  if (step.kind == StepKind::Permute)
-    for (size_t d = 0; d < step.values.size(); ++d)
-      total += step.values[d] == static_cast<int64_t>(d) ? 0 : in;
+  for (size_t d = 0; d < collective.targets.size(); ++d)
+    total += collective.targets[d] == static_cast<int32_t>(d) ? 0 : in;
   return total;
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Steps that a user sees: prints and checks.
+#include "tessera-rt/Elements.h"
+#include "tessera-rt/Executable.h"
+
+#include <algorithm>
+#include <cstdio>
+
+using namespace tessera;
+using namespace tessera::rt;
+
+/// Elements of a row that are printed, as many as tessera-run --print shows.
+constexpr int64_t maxShown = 64;
+
+/// `step.format` with its operands from `first` on in the places of {}.
+Result<std::string> Executable::formatEffect(const abi::Step &step,
+                                             size_t first) {
+  std::string text;
+  size_t from = 0;
+  for (size_t i = first; i < step.operands.size(); ++i) {
+    const abi::Tensor &tensor = step.operands[i];
+    std::string bytes(
+        abi::numElements(tensor.shape) * abi::sizeOf(tensor.dtype), '\0');
+    if (Status status = readWhole(tensor, bytes.data()); !status.ok())
+      return status;
+    size_t place = step.format.find("{}", from);
+    text += step.format.substr(from, place - from);
+    text += tensorText(tensor.dtype, bytes.data(), tensor.shape, maxShown);
+    from = place + 2;
+  }
+  return text + step.format.substr(from);
+}
+
+Status Executable::runEffect(const abi::Step &step) {
+  if (!device->computes())
+    return Status::success();
+  if (step.kind == abi::StepKind::Check) {
+    const abi::Tensor &condition = step.operands[0];
+    std::string bytes(abi::numElements(condition.shape), '\0');
+    if (Status status = readWhole(condition, bytes.data()); !status.ok())
+      return status;
+    if (std::find(bytes.begin(), bytes.end(), '\0') == bytes.end())
+      return Status::success();
+  }
+  Result<std::string> text =
+      formatEffect(step, step.kind == abi::StepKind::Check ? 1 : 0);
+  if (!text.ok())
+    return text.status();
+  if (step.kind == abi::StepKind::Check)
+    return Status::error(*text);
+  std::fputs((*text + "\n").c_str(), stdout);
+  std::fflush(stdout);
+  return Status::success();
+}

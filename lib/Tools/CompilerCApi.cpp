@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Tools/CompilerCApi.h"
 
+#include "tessera/ABI/Capture.h"
+#include "tessera/ABI/PlanCodec.h"
 #include "tessera/Interpreter/Interpreter.h"
 #include "tessera/Pipelines/Compiler.h"
 #include "tessera/Pipelines/Version.h"
@@ -259,6 +261,25 @@ TesseraResult *tesseraInterpret(const char *source, size_t sourceSize,
   }
   result->diagnostics = toText(std::move(collector.diagnostics));
   result->report = toText(std::move(output.report));
+  return result;
+}
+
+TesseraResult *tesseraCapture(const char *artefact, size_t artefactSize,
+                              const int64_t *inputs, const void *const *data,
+                              const size_t *sizes, int64_t count) {
+  auto *result = new TesseraResult();
+  abi::Artefact decoded;
+  std::string problem = abi::decodeArtefact(artefact, artefactSize, decoded);
+  if (!problem.empty())
+    problem = "the artefact " + problem;
+  for (int64_t i = 0; i < count && problem.empty(); ++i)
+    problem = abi::captureInput(decoded, inputs[i], data[i], sizes[i]);
+  if (!problem.empty()) {
+    result->diagnostics = describeError(problem);
+    return result;
+  }
+  result->data = abi::encodeArtefact(decoded);
+  result->ok = true;
   return result;
 }
 

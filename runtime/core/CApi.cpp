@@ -100,19 +100,35 @@ static TesseraRtPlaced *wrap(const TesseraRtExecutable &executable,
                              isShared ? nullptr : executable.mutex);
 }
 
+/// `size` is that of the whole input.
+static Status checkWhole(const Executable &program, int64_t index,
+                         size_t size) {
+  if (Status status = checkIndex(program, index); !status.ok())
+    return status;
+  if (static_cast<int64_t>(size) == program.inputBytes(index))
+    return Status::success();
+  return Status::error("input " + std::to_string(index) + " ('" +
+                       program.plan().inputs[index].name + "') has " +
+                       std::to_string(program.inputBytes(index)) +
+                       " bytes, got " + std::to_string(size));
+}
+
+int tesseraRtBind(TesseraRtExecutable *executable, int64_t index,
+                  const void *data, size_t size) {
+  std::lock_guard<std::mutex> lock(*executable->mutex);
+  Executable &program = *executable->executable;
+  Status status = checkWhole(program, index, size);
+  if (status.ok())
+    status = program.bind(index, data);
+  return status.ok() ? 0 : failCall(status);
+}
+
 TesseraRtPlaced *tesseraRtPlace(TesseraRtExecutable *executable, int64_t index,
                                 const void *data, size_t size) {
   std::lock_guard<std::mutex> lock(*executable->mutex);
   Executable &program = *executable->executable;
-  if (Status status = checkIndex(program, index); !status.ok())
+  if (Status status = checkWhole(program, index, size); !status.ok())
     return failCall(status), nullptr;
-  if (static_cast<int64_t>(size) != program.inputBytes(index))
-    return failCall(Status::error("input " + std::to_string(index) + " ('" +
-                                  program.plan().inputs[index].name +
-                                  "') has " +
-                                  std::to_string(program.inputBytes(index)) +
-                                  " bytes, got " + std::to_string(size))),
-           nullptr;
   auto tensor = program.place(index, data);
   if (!tensor.ok())
     return failCall(tensor.status()), nullptr;

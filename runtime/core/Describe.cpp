@@ -91,14 +91,14 @@ std::string tessera::rt::describeRun(const Executable &executable) {
       ", \"bytesCut\": " + std::to_string(report.bytesCut) +
       ", \"bytesJoined\": " + std::to_string(report.bytesJoined);
   if (!report.steps.empty())
-    text += ", \"steps\": " + list(report.steps, [&](const StepTime &time) {
-              return "{\"step\": " +
-                     quoteJson(describeStep(executable.plan(),
-                                            executable.tree(), time.block,
-                                            time.step)) +
-                     ", \"runs\": " + std::to_string(time.runs) +
-                     ", \"ns\": " + std::to_string(time.nanoseconds) + "}";
-            });
+    text +=
+        ", \"steps\": " + list(report.steps, [&](const StepTime &time) {
+          return "{\"step\": " +
+                 quoteJson(describeStep(executable.plan(), executable.tree(),
+                                        time.block, time.step)) +
+                 ", \"runs\": " + std::to_string(time.runs) +
+                 ", \"ns\": " + std::to_string(time.nanoseconds) + "}";
+        });
   if (!report.traffic.empty())
     text +=
         ", \"traffic\": " + describeTraffic(executable.plan(), report.traffic);

@@ -137,10 +137,9 @@ Status Executable::runWhile(const Step &step) {
   exchange(step.carries);
   for (const abi::Carry &carry : step.carries)
     for (int d = 0; d < numLocal; ++d)
-      if (Status status =
-              device->copy(d, addresses[d][carry.current],
-                           addresses[d][carry.next],
-                           artefact.plan.buffers[carry.next].bytes);
+      if (Status status = device->copy(d, addresses[d][carry.current],
+                                       addresses[d][carry.next],
+                                       artefact.plan.buffers[carry.next].bytes);
           !status.ok())
         return status.in("device " + std::to_string(d));
   return Status::success();

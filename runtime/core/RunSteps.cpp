@@ -46,7 +46,7 @@ void Executable::prepareSteps() {
 void *&Executable::argument(BoundStep &step, int device,
                             int32_t position) const {
   return step.collective ? step.args[position * numLocal + device]
-                           : step.args[device * step.bytes.size() + position];
+                         : step.args[device * step.bytes.size() + position];
 }
 
 void Executable::bindBuffer(int device, int32_t buffer, void *address) {
@@ -162,7 +162,8 @@ Status Executable::runStaged(BoundStep &bound) {
   CollectiveBuffers buffers;
   buffers.inputs = inputs.data();
   buffers.outputs = outputs.data();
-  if (Status status = communicator->run(*bound.collective, buffers); !status.ok())
+  if (Status status = communicator->run(*bound.collective, buffers);
+      !status.ok())
     return status;
   for (int d = 0; d < numLocal; ++d) {
     Status status = device->copyIn(d, argument(bound, d, 1), hostOut[d].data(),

@@ -8,9 +8,8 @@ using namespace tessera::abi;
 
 bool tessera::rt::areIndependent(std::vector<Digit> digits,
                                  int64_t numDevices) {
-  std::sort(digits.begin(), digits.end(), [](const Digit &a, const Digit &b) {
-    return a.stride < b.stride;
-  });
+  std::sort(digits.begin(), digits.end(),
+            [](const Digit &a, const Digit &b) { return a.stride < b.stride; });
   int64_t end = 1;
   for (const Digit &digit : digits) {
     if (digit.size < 1 || digit.stride < 1 || digit.stride > numDevices ||
@@ -25,9 +24,8 @@ bool tessera::rt::areIndependent(std::vector<Digit> digits,
 /// [begin, end); digits that follow one another make one span.
 static std::vector<std::pair<int64_t, int64_t>>
 spansOf(std::vector<Digit> digits) {
-  std::sort(digits.begin(), digits.end(), [](const Digit &a, const Digit &b) {
-    return a.stride < b.stride;
-  });
+  std::sort(digits.begin(), digits.end(),
+            [](const Digit &a, const Digit &b) { return a.stride < b.stride; });
   std::vector<std::pair<int64_t, int64_t>> spans;
   for (const Digit &digit : digits) {
     if (digit.size == 1)

@@ -249,8 +249,9 @@ Status Validator::run() {
     const Tensor &tensor = (*tensors)[buffer.offset];
     status = check(buffer.bytes == bytesOf(tensor.localShape, tensor.dtype) &&
                        (buffer.kind == BufferKind::Input || tensor.tied < 0),
-                   "buffer " + str(i) + " has another size than its tensor, or "
-                   "is of an output that is in an input's memory");
+                   "buffer " + str(i) +
+                       " has another size than its tensor, or "
+                       "is of an output that is in an input's memory");
   }
   return status;
 }

@@ -45,8 +45,7 @@ static Status checkCarries(const StepContext &context, const Step &step) {
   return Status::success();
 }
 
-Status tessera::rt::checkRegions(const StepContext &context,
-                                 const Step &step) {
+Status tessera::rt::checkRegions(const StepContext &context, const Step &step) {
   const std::vector<Buffer> &buffers = context.plan.buffers;
   if (step.kind == StepKind::If) {
     int64_t bytes = buffers[step.buffers[0]].bytes;
@@ -66,8 +65,8 @@ Status tessera::rt::checkRegions(const StepContext &context,
     return Status::error("has " + str(step.blocks.size()) +
                          " bodies, expected 1");
   if (step.count < 0 || step.count > INT32_MAX)
-    return Status::error("runs " + str(step.count) +
-                         " times; expected 0 to " + str(INT32_MAX));
+    return Status::error("runs " + str(step.count) + " times; expected 0 to " +
+                         str(INT32_MAX));
   if (!step.buffers.empty() && buffers[step.buffers[0]].bytes != 4)
     return Status::error("counts in a buffer of " +
                          str(buffers[step.buffers[0]].bytes) +

@@ -81,8 +81,8 @@ static Status checkCounts(const StepContext &context, const Step &step,
     expected = 2;
     break;
   }
-  return check(count == expected, "has " + str(count) + " buffers, expected " +
-                                      str(expected));
+  return check(count == expected,
+               "has " + str(count) + " buffers, expected " + str(expected));
 }
 
 Status tessera::rt::checkStep(const StepContext &context, const Step &step) {
@@ -137,8 +137,9 @@ Status tessera::rt::checkTokens(const StepContext &context,
   for (size_t i = 0; i < block.steps.size(); ++i) {
     const Step &step = block.steps[i];
     auto fail = [&](const std::string &message) {
-      return Status::error(describeStep(context.plan, context.tree, context.block, i) + " " +
-                           message);
+      return Status::error(
+          describeStep(context.plan, context.tree, context.block, i) + " " +
+          message);
     };
     if (step.kind == StepKind::Await) {
       if (!running.erase(step.token))

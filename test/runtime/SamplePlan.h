@@ -50,17 +50,18 @@ inline abi::Artefact sampleRegions() {
   builder.artefact.captured = {"8 bytes."};
   plan.outputs.push_back(builder.makeTensor("p", DType::F32, {2}, -1));
   plan.outputs[1].buffer = p;
-  plan.outputs[1].tied = 0 + 1;
+  plan.outputs[1].tied = 1;
   int32_t index = builder.addArena(4), next = builder.addArena(8);
   int32_t predicate = builder.addArena(1), scalar = builder.addArena(4);
   int32_t xi = builder.addWindow(8), yi = builder.addWindow(8);
 
-  abi::Step &loop = builder.addRegions(StepKind::Loop, {index}, {[&] {
-    builder.addCopy(xi, next);
-    builder.addRegions(StepKind::If, {index}, {[&] {
-      builder.addCopy(p, yi);
-    }, [&] { builder.addCopy(next, yi); }});
-  }});
+  abi::Step &loop = builder.addRegions(
+      StepKind::Loop, {index}, {[&] {
+        builder.addCopy(xi, next);
+        builder.addRegions(StepKind::If, {index},
+                           {[&] { builder.addCopy(p, yi); },
+                            [&] { builder.addCopy(next, yi); }});
+      }});
   loop.count = 3;
   loop.reverse = 1;
   loop.windows = {{xi, x, 8}, {yi, y, 8}};

@@ -85,7 +85,8 @@ std::string run::summary(const abi::Tensor &tensor, const std::string &bytes,
   size_t count = abi::numElements(tensor.shape);
   if (count == 0)
     return "[]";
-  double least = elementAt(tensor.dtype, bytes.data(), 0), greatest = least, sum = 0;
+  double least = elementAt(tensor.dtype, bytes.data(), 0), greatest = least,
+         sum = 0;
   std::string shown = "[";
   for (size_t i = 0; i < count; ++i) {
     double value = elementAt(tensor.dtype, bytes.data(), i);

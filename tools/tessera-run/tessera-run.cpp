@@ -98,8 +98,7 @@ static Result<std::vector<std::string>> makeInputs(const abi::Plan &plan,
       inputs.push_back(randomTensor(tensor, random));
       continue;
     }
-    Result<std::string> data =
-        readNpy(*file++, tensor.dtype, tensor.shape);
+    Result<std::string> data = readNpy(*file++, tensor.dtype, tensor.shape);
     if (!data.ok())
       return data.status().in("input " + std::to_string(i) + " ('" +
                               tensor.name + "')");

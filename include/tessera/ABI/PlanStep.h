@@ -32,9 +32,9 @@ inline int64_t sizeOf(DType type) {
 }
 /// As the compiler's text has it.
 inline const char *toString(DType type) {
-  constexpr const char *names[] = {
-      "f32", "bf16", "f16", "f64",  "i32", "i64",      "ui32",
-      "i1",  "ui8",  "i8",  "ui16", "i16", "f8E4M3FN", "f8E5M2"};
+  constexpr const char *names[] = {"f32",  "bf16", "f16",      "f64",   "i32",
+                                   "i64",  "ui32", "i1",       "ui8",   "i8",
+                                   "ui16", "i16",  "f8E4M3FN", "f8E5M2"};
   return names[static_cast<int>(type)];
 }
 
@@ -114,10 +114,10 @@ enum class StepKind : uint8_t {
 };
 inline const char *toString(StepKind kind) {
   constexpr const char *names[] = {
-      "launch",    "copy",       "fill",      "device_value",   "all_reduce",
-      "all_gather", "all_slice", "reduce_scatter", "all_to_all", "permute",
-      "loop",      "while",      "if",        "await",          "print",
-      "check"};
+      "launch",     "copy",       "fill",      "device_value",
+      "all_reduce", "all_gather", "all_slice", "reduce_scatter",
+      "all_to_all", "permute",    "loop",      "while",
+      "if",         "await",      "print",     "check"};
   return names[static_cast<int>(kind)];
 }
 
@@ -151,11 +151,11 @@ struct Window {
 };
 
 /// A carried value that an iteration reads in `current` and writes to `next`,
-/// whose memory is exchanged behind each iteration (of a While: behind blocks[1]).
-/// A value that is updated in place needs none. Once a Loop has ended, the value
-/// is where it was written: in the memory of `current` if the count is even, of
-/// `next` if it is odd. A While leaves it in that of `current`, by a copy if
-/// need be.
+/// whose memory is exchanged behind each iteration (of a While: behind
+/// blocks[1]). A value that is updated in place needs none. Once a Loop has
+/// ended, the value is where it was written: in the memory of `current` if the
+/// count is even, of `next` if it is odd. A While leaves it in that of
+/// `current`, by a copy if need be.
 struct Carry {
   int32_t current = 0, next = 0;
 
@@ -166,11 +166,11 @@ struct Carry {
 /// Buffers of a collective do not overlap, but those of AllReduce may be one
 /// and the same.
 ///
-/// A step without a token is complete when the next one begins. One with a token
-/// begins when the steps before it are complete, and when those before it in the
-/// same stream that have tokens are; it need not be complete before the Await of
-/// its token, in the same block. Until then nothing writes what it reads or
-/// touches what it writes. To complete it at once is right too.
+/// A step without a token is complete when the next one begins. One with a
+/// token begins when the steps before it are complete, and when those before it
+/// in the same stream that have tokens are; it need not be complete before the
+/// Await of its token, in the same block. Until then nothing writes what it
+/// reads or touches what it writes. To complete it at once is right too.
 struct Step {
   StepKind kind = StepKind::Launch;
   int32_t stream = 0; ///< Of a step with a token.
@@ -197,9 +197,9 @@ struct Step {
 
   /// Loop: the body. While: condition, body. If: the branches.
   std::vector<int32_t> blocks;
-  int64_t count = 0;           ///< Loop.
-  uint8_t reverse = 0;         ///< Loop. Its buffers: none, or one i32 that holds
-                               ///< i, or count - 1 - i in a reverse loop.
+  int64_t count = 0;   ///< Loop.
+  uint8_t reverse = 0; ///< Loop. Its buffers: none, or one i32 that holds
+                       ///< i, or count - 1 - i in a reverse loop.
   std::vector<Window> windows; ///< Loop.
   std::vector<Carry> carries;  ///< Loop, While.
 

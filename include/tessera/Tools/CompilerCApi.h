@@ -63,6 +63,14 @@ tesseraInterpret(const char *source, size_t sourceSize, const char *optionsJson,
                  const TesseraHostTensor *inputs, int64_t inputCount,
                  TesseraHostTensor *outputs, int64_t outputCount);
 
+/// Appends values for inputs to an artefact: inputs[i] gets the whole,
+/// row-major tensor `data[i]` of `sizes[i]` bytes, and runs give it none. So
+/// the program's text has an argument in place of each large constant. The
+/// result's data are the new artefact's bytes.
+TESSERA_COMPILER_API TesseraResult *
+tesseraCapture(const char *artefact, size_t artefactSize, const int64_t *inputs,
+               const void *const *data, const size_t *sizes, int64_t count);
+
 /// 1 if the call succeeded, else 0; then the diagnostics hold an error.
 TESSERA_COMPILER_API int tesseraResultOk(const TesseraResult *result);
 

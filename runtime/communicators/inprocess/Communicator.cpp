@@ -67,7 +67,8 @@ public:
     return device.usesHostMemory();
   }
 
-  Status run(const Collective &collective, const CollectiveBuffers &given) override {
+  Status run(const Collective &collective,
+             const CollectiveBuffers &given) override {
     Buffers buffers = {given, indexOf};
     switch (collective.step->kind) {
     case StepKind::AllReduce:
@@ -178,7 +179,8 @@ void InProcessCommunicator::move(const Collective &collective,
     int64_t count = static_cast<int64_t>(collective.targets.size());
     pool->parallelFor(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t d = begin; d < end; ++d)
-        std::memcpy(buffers.output(collective.targets[d]), buffers.input(d), bytes);
+        std::memcpy(buffers.output(collective.targets[d]), buffers.input(d),
+                    bytes);
     });
     return;
   }

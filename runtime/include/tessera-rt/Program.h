@@ -36,8 +36,8 @@ private:
   std::vector<Parent> parents;
 };
 
-/// "step 3 (launch of 'matmul_0')"; "step 2.0 (copy)": step 0 of the body of the
-/// loop that is step 2; "step 2.1.0 (copy)": step 0 of its second block.
+/// "step 3 (launch of 'matmul_0')"; "step 2.0 (copy)": step 0 of the body of
+/// the loop that is step 2; "step 2.1.0 (copy)": step 0 of its second block.
 std::string describeStep(const abi::Plan &plan, const PlanTree &tree,
                          int32_t block, size_t index);
 

@@ -50,9 +50,12 @@ TESSERA_RT_API void tesseraRtUnload(TesseraRtExecutable *executable);
 
 /// A JSON object that lives as long as the executable:
 /// {"mesh": [["dp", 2], ["tp", 4]], "target": "cpu", "device": "cpu",
-///  "compiler": version, "arenaBytes": per device, "steps": how many,
+///  "compiler": version, "arenaBytes": per device, "steps": how many, those
+///  inside loops once,
 ///  "inputs": [{"name": "x", "shape": [2, 3], "dtype": "f32",
-///  "localShape": [1, 3], "layout": "[{dp}, {}]"}], "outputs": the same,
+///  "localShape": [1, 3], "layout": "[{dp}, {}]", "donated": true where a run
+///  may write it, "captured": true where the artefact has its value}],
+///  "outputs": the same, with "tied": the input in whose memory it is,
 ///  "kernels": [{"name": "matmul_0", "grid": [4, 2], "threads": 1,
 ///  "sharedBytes": 0, "registers": 0, "spillBytes": 0}]}
 TESSERA_RT_API const char *
@@ -72,6 +75,12 @@ TESSERA_RT_API TesseraRtPlaced *
 tesseraRtReshard(TesseraRtExecutable *executable, int64_t index,
                  const TesseraRtPlaced *placed);
 TESSERA_RT_API void tesseraRtReleasePlaced(TesseraRtPlaced *placed);
+
+/// Makes the whole tensor `data` of `size` bytes the value of input `index` in
+/// all runs from now on, which give it none: for constants that a program takes
+/// as arguments. `data` must live as long as for tesseraRtPlace.
+TESSERA_RT_API int tesseraRtBind(TesseraRtExecutable *executable, int64_t index,
+                                 const void *data, size_t size);
 
 /// Runs once. `outputs[i]` points to memory for the whole result i, row-major;
 /// it is complete when the call returns 0.
@@ -97,11 +106,13 @@ TESSERA_RT_API int tesseraRtExecute(TesseraRtExecutable *executable,
 ///  "bytesSent": what devices must receive of others, added up,
 ///  "bytesCut", "bytesJoined": copied to bring inputs into the layouts of the
 ///  program, and whole results out of them}, and if
-/// profiling "steps": [{"step": "step 0 (launch of 'matmul_0')", "ns": 0}] and,
-/// on the emulated device, "traffic": [{"kernel": "matmul_0", "argument": 0,
-/// "kind": "load" | "store", "sectors": 32-byte sectors of global memory that
-/// the accesses of its warps touch, "leastSectors": the fewest that hold the
-/// same bytes; equal where the accesses are coalesced}]}
+/// profiling "steps": [{"step": "step 0 (launch of 'matmul_0')", "runs": how
+/// often, "ns": of all those runs}], where "step 2.1 (...)" is step 1 of the
+/// loop that is step 2, and, on the emulated device, "traffic": [{"kernel":
+/// "matmul_0", "argument": 0, "kind": "load" | "store", "sectors": 32-byte
+/// sectors of global memory that the accesses of its warps touch,
+/// "leastSectors": the fewest that hold the same bytes; equal where the
+/// accesses are coalesced}]}
 TESSERA_RT_API const char *tesseraRtRunReport(TesseraRtExecutable *executable);
 
 /// Bytes copied because a tensor was wanted in another form, by an executable

@@ -72,7 +72,7 @@ protected:
 };
 
 TestStep makeStep(StepKind kind, DType dtype, Shape in, Shape out,
-              std::vector<std::vector<int32_t>> groups) {
+                  std::vector<std::vector<int32_t>> groups) {
   TestStep step;
   step.kind = kind;
   step.dtype = dtype;
@@ -93,8 +93,8 @@ Values<float> distinct(int devices, int64_t count) {
 const std::vector<std::vector<int32_t>> twoGroups = {{0, 2, 4}, {5, 3, 1}};
 
 TEST_P(CommunicatorTest, AllReduceSumsWithinEachGroup) {
-  TestStep step = makeStep(StepKind::AllReduce, DType::F32, {5, 2000}, {5, 2000},
-                       twoGroups);
+  TestStep step = makeStep(StepKind::AllReduce, DType::F32, {5, 2000},
+                           {5, 2000}, twoGroups);
   Values<float> in = distinct(6, 10000), out = run(step, in);
   for (const std::vector<int32_t> &group : twoGroups)
     for (int64_t i = 0; i < 10000; ++i) {
@@ -171,14 +171,16 @@ TEST_P(CommunicatorTest, EveryElementTypeIsReducedInItsOwnArithmetic) {
 TEST_P(CommunicatorTest, HalvesAreRoundedOnceAfterAllTerms) {
   // 1 + 2^-8 + 2^-8 = 1 + 2^-7: each term alone would be lost in bf16.
   Values<uint16_t> in = {{0x3f80}, {0x3b80}, {0x3b80}};
-  TestStep step = makeStep(StepKind::AllReduce, DType::BF16, {1}, {1}, {{0, 1, 2}});
+  TestStep step =
+      makeStep(StepKind::AllReduce, DType::BF16, {1}, {1}, {{0, 1, 2}});
   EXPECT_EQ(run(step, in)[0][0], 0x3f81);
 }
 
 TEST_P(CommunicatorTest, NaNSurvivesEveryReduction) {
   Values<float> in = {{1}, {NAN}};
   for (int r = 0; r < 4; ++r) {
-    TestStep step = makeStep(StepKind::AllReduce, DType::F32, {1}, {1}, {{0, 1}});
+    TestStep step =
+        makeStep(StepKind::AllReduce, DType::F32, {1}, {1}, {{0, 1}});
     step.reduction = static_cast<abi::Reduction>(r);
     EXPECT_TRUE(std::isnan(run(step, in)[0][0])) << r;
   }
@@ -186,8 +188,8 @@ TEST_P(CommunicatorTest, NaNSurvivesEveryReduction) {
 
 TEST_P(CommunicatorTest, AllGatherJoinsInGroupOrderAndDropsPadding) {
   // 7 elements in chunks of 3: the last chunk has 1.
-  TestStep step = makeStep(StepKind::AllGather, DType::F32, {2, 3, 5}, {2, 7, 5},
-                       twoGroups);
+  TestStep step = makeStep(StepKind::AllGather, DType::F32, {2, 3, 5},
+                           {2, 7, 5}, twoGroups);
   step.dim = 1;
   Values<float> in = distinct(6, 30), out = run(step, in);
   for (const std::vector<int32_t> &group : twoGroups)

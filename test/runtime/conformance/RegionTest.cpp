@@ -83,10 +83,8 @@ TEST_P(RegionTest, CarriedValuesAreExchanged) {
     int32_t other = builder.addArena(16);
     int32_t current = count % 2 ? other : y, next = count % 2 ? y : other;
     builder.addCopy(x, current);
-    Step &loop =
-        builder.addRegions(StepKind::Loop, {}, {[&] {
-                             builder.launchAddOne(current, next, 4);
-                           }});
+    Step &loop = builder.addRegions(
+        StepKind::Loop, {}, {[&] { builder.launchAddOne(current, next, 4); }});
     loop.count = count;
     loop.carries = {{current, next}};
     Floats input = countUp<float>(8), output = run(builder, input);
@@ -131,8 +129,7 @@ TEST_P(RegionTest, LoopsNestAndTheirTripsAreCounted) {
   in.data = input.data();
   void *out = output.data();
   ASSERT_TRUE((*executable)->run(&in, &out).ok());
-  EXPECT_EQ(output,
-            (std::vector<int32_t>{0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}));
+  EXPECT_EQ(output, (std::vector<int32_t>{0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}));
   std::map<std::string, int64_t> runs;
   for (const StepTime &time : (*executable)->report().steps)
     runs[describeStep((*executable)->plan(), (*executable)->tree(), time.block,
@@ -159,14 +156,13 @@ TEST_P(RegionTest, WhileRunsUntilItsPredicateIsClear) {
   builder.addCopy(x, y);
   set(flags, 1);
   set(more, 1);
-  Step &repeat = builder.addRegions(
-      StepKind::While, {predicate},
-      {[&] { builder.addCopy(flags, predicate); },
-       [&] {
-         builder.launchAddOne(y, next, 4);
-         builder.addCopy(more, flags);
-         set(more, 0);
-       }});
+  Step &repeat = builder.addRegions(StepKind::While, {predicate},
+                                    {[&] { builder.addCopy(flags, predicate); },
+                                     [&] {
+                                       builder.launchAddOne(y, next, 4);
+                                       builder.addCopy(more, flags);
+                                       set(more, 0);
+                                     }});
   repeat.carries = {{y, next}};
   Floats input = countUp<float>(8), output = run(builder, input);
   for (size_t i = 0; i < input.size() && runsKernels(); ++i)
@@ -181,11 +177,13 @@ TEST_P(RegionTest, AnOddNumberOfTripsLeavesTheValueInTheSamePlace) {
   builder.addCopy(x, y);
   builder.addStep(StepKind::Fill, {predicate}).pattern = std::string(1, 1);
   Step &repeat = builder.addRegions(
-      StepKind::While, {predicate}, {[] {}, [&] {
-        builder.launchAddOne(y, next, 4);
-        builder.addStep(StepKind::Fill, {predicate}).pattern =
-            std::string(1, 0);
-      }});
+      StepKind::While, {predicate},
+      {[] {},
+       [&] {
+         builder.launchAddOne(y, next, 4);
+         builder.addStep(StepKind::Fill, {predicate}).pattern =
+             std::string(1, 0);
+       }});
   repeat.carries = {{y, next}};
   auto executable = Executable::create(builder.artefact, options);
   ASSERT_TRUE(executable.ok()) << executable.status().message();
@@ -230,12 +228,12 @@ TEST_P(RegionTest, CollectivesInLoopsReachMovedBuffers) {
   int32_t current = builder.addArena(12), next = builder.addArena(12);
   int32_t entry = builder.addWindow(12);
   builder.addCopy(x, current);
-  Step &loop = builder.addRegions(
-      StepKind::Loop, {}, {[&] {
-        builder.addCollective(StepKind::AllReduce, current, next, DType::F32,
-                              {1, 3}, {1, 3});
-        builder.addCopy(next, entry);
-      }});
+  Step &loop = builder.addRegions(StepKind::Loop, {}, {[&] {
+                                    builder.addCollective(
+                                        StepKind::AllReduce, current, next,
+                                        DType::F32, {1, 3}, {1, 3});
+                                    builder.addCopy(next, entry);
+                                  }});
   loop.count = 3;
   loop.windows = {{entry, y, 12}};
   loop.carries = {{current, next}};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The C interface as Python uses it.
 #include "tessera-rt/tessera_rt.h"
+#include "tessera/ABI/Capture.h"
 #include "tessera/ABI/PlanCodec.h"
 #include "test/runtime/PlanBuilder.h"
 
@@ -143,6 +144,53 @@ TEST(CApiTest, RunningAOneKernelProgramIsCheap) {
   std::printf("one run costs %.2f us\n", us);
   // The bar is 10 us; a busy machine gets leave.
   EXPECT_LT(us, 100);
+  tesseraRtUnload(program);
+}
+
+TEST(CApiTest, ABoundInputHasItsValueInEveryRun) {
+  std::string bytes = addOneProgram(2);
+  TesseraRtExecutable *program =
+      tesseraRtLoad(bytes.data(), bytes.size(), nullptr);
+  ASSERT_TRUE(program) << tesseraRtLastError();
+  std::vector<float> x = countUp<float>(24), y(24);
+  EXPECT_NE(tesseraRtBind(program, 0, x.data(), 95), 0);
+  EXPECT_STREQ(tesseraRtLastError(), "input 0 ('x') has 96 bytes, got 95");
+  ASSERT_EQ(tesseraRtBind(program, 0, x.data(), 96), 0);
+  TesseraRtInput none = {nullptr, nullptr};
+  void *output = y.data();
+  for (int round = 0; round < 2; ++round) {
+    y.assign(24, 0);
+    ASSERT_EQ(tesseraRtRun(program, &none, 1, &output, 1), 0)
+        << tesseraRtLastError();
+    for (int i = 0; i < 24; ++i)
+      EXPECT_EQ(y[i], x[i] + 1);
+  }
+  tesseraRtUnload(program);
+}
+
+TEST(CApiTest, AnArtefactMayHaveTheValueOfAnInput) {
+  std::string bytes = addOneProgram(2);
+  abi::Artefact artefact;
+  ASSERT_EQ(abi::decodeArtefact(bytes.data(), bytes.size(), artefact), "");
+  std::vector<float> x = countUp<float>(24), y(24);
+  EXPECT_EQ(abi::captureInput(artefact, 1, x.data(), 96),
+            "the program has 1 inputs, there is no input 1");
+  EXPECT_EQ(abi::captureInput(artefact, 0, x.data(), 92),
+            "input 0 ('x') has 96 bytes, got 92");
+  ASSERT_EQ(abi::captureInput(artefact, 0, x.data(), 96), "");
+  EXPECT_EQ(abi::captureInput(artefact, 0, x.data(), 96),
+            "input 0 ('x') has a captured value already");
+  bytes = abi::encodeArtefact(artefact);
+  TesseraRtExecutable *program =
+      tesseraRtLoad(bytes.data(), bytes.size(), nullptr);
+  ASSERT_TRUE(program) << tesseraRtLastError();
+  EXPECT_NE(std::string(tesseraRtDescribe(program)).find("\"captured\": true"),
+            std::string::npos);
+  TesseraRtInput none = {nullptr, nullptr};
+  void *output = y.data();
+  ASSERT_EQ(tesseraRtRun(program, &none, 1, &output, 1), 0)
+      << tesseraRtLastError();
+  EXPECT_EQ(y[23], x[23] + 1);
   tesseraRtUnload(program);
 }
 

@@ -28,6 +28,13 @@ TEST(ProgramTest, WhatWasWrittenIsRead) {
   EXPECT_EQ(abi::encodeArtefact(*artefact), bytes);
 }
 
+TEST(ProgramTest, RegionsThatWereWrittenAreRead) {
+  std::string bytes = abi::encodeArtefact(sampleRegions());
+  auto artefact = loadArtefact(bytes.data(), bytes.size());
+  ASSERT_TRUE(artefact.ok()) << artefact.status().message();
+  EXPECT_EQ(abi::encodeArtefact(*artefact), bytes);
+}
+
 TEST(ProgramTest, EveryTruncationIsRefused) {
   std::string bytes = abi::encodeArtefact(samplePlan());
   for (size_t size = 0; size < bytes.size(); ++size)
@@ -57,11 +64,141 @@ TEST(ProgramTest, NewerVersionsAreNamed) {
 
 std::vector<abi::Step> &steps(abi::Plan &plan) { return plan.blocks[0].steps; }
 
+/// A program on parts of equal size, whatever the number of devices.
+abi::Artefact onMesh(int64_t dp, int64_t tp) {
+  PlanBuilder builder(1);
+  abi::Plan &plan = builder.plan;
+  plan.mesh = {{"dp", dp}, {"tp", tp}};
+  abi::Digit data = {tp, dp}, tensor = {1, tp};
+  int32_t x = builder.addInput(DType::F32, {3, 5});
+  int32_t y = builder.addOutput(DType::F32, {3, 5});
+  for (abi::Tensor *whole : {&plan.inputs[0], &plan.outputs[0]}) {
+    whole->shape = {3 * dp, 5 * tp};
+    whole->splits = {{data}, {tensor}};
+  }
+  int32_t sum = builder.addArena(60), extent = builder.addArena(4);
+  builder.addCollective(StepKind::AllReduce, x, sum, DType::F32, {3, 5}, {3, 5})
+      .digits = {tensor};
+  abi::Step &value = builder.addStep(StepKind::DeviceValue, {extent});
+  value.query = abi::DeviceQuery::ValidExtent;
+  value.size = 3 * dp;
+  value.digits = {data};
+  abi::Step &shift = builder.addStep(StepKind::Permute, {sum, y});
+  shift.inputShape = shift.outputShape = {3, 5};
+  shift.moves = {{data, tp, 1}};
+  return builder.artefact;
+}
+
+TEST(ProgramTest, AnArtefactIsAsLargeForAnyNumberOfDevices) {
+  std::string four = abi::encodeArtefact(onMesh(2, 2));
+  std::string many = abi::encodeArtefact(onMesh(256, 256));
+  EXPECT_EQ(four.size(), many.size());
+  EXPECT_EQ(errorOf(four), "");
+  EXPECT_EQ(errorOf(many), "");
+  auto executable = Executable::create(onMesh(256, 256), {});
+  EXPECT_NE(executable.status().message().find("needs 65536 devices"),
+            std::string::npos)
+      << executable.status().message();
+}
+
+TEST(ProgramTest, StagesOfAPipelineAreReadAndNotRun) {
+  abi::Artefact artefact = onMesh(2, 2);
+  abi::Plan &plan = artefact.plan;
+  plan.blocks.emplace_back();
+  plan.programs = {{"first", 0, {{2, 2}}, {0}}, {"second", 1, {{2, 2}}, {1}}};
+  std::string bytes = abi::encodeArtefact(artefact);
+  EXPECT_EQ(errorOf(bytes), "");
+  auto executable = Executable::create(artefact, {});
+  EXPECT_NE(
+      executable.status().message().find("2 programs, one for each stage"),
+      std::string::npos)
+      << executable.status().message();
+  plan.programs[1].values = {0};
+  EXPECT_NE(validatePlan(artefact).message().find(
+                "program 'second' is for the devices of another one"),
+            std::string::npos);
+  plan.programs.pop_back();
+  plan.blocks.pop_back();
+  EXPECT_NE(validatePlan(artefact).message().find(
+                "there are 1 programs for 2 sets of devices"),
+            std::string::npos);
+}
+
 struct Mistake {
   const char *name;
   std::function<void(abi::Plan &)> make;
   const char *message;
 };
+
+class RegionMistakeTest : public ::testing::TestWithParam<Mistake> {};
+
+TEST_P(RegionMistakeTest, IsNamed) {
+  abi::Artefact artefact = sampleRegions();
+  ASSERT_EQ(validatePlan(artefact).message(), "");
+  GetParam().make(artefact.plan);
+  std::string error = validatePlan(artefact).message();
+  EXPECT_NE(error.find(GetParam().message), std::string::npos) << error;
+}
+
+const Mistake regionMistakes[] = {
+    {"BlockTwice", [](abi::Plan &p) { steps(p)[2].blocks[0] = 1; },
+     "block 1 is used twice"},
+    {"BlockBefore", [](abi::Plan &p) { steps(p)[0].blocks[0] = 0; },
+     "names block 0 of 6; expected one after its own"},
+    {"BlockUnused", [](abi::Plan &p) { p.blocks.emplace_back(); },
+     "block 6 is named by no step"},
+    {"WindowBeyondItsBase", [](abi::Plan &p) { steps(p)[0].count = 4; },
+     "step 0 (loop of 4 iterations) moves window"},
+    {"WindowOutside", [](abi::Plan &p) { steps(p)[1].buffers[0] = 8; },
+     "a window, outside of the loop"},
+    {"WindowOfItself", [](abi::Plan &p) { steps(p)[0].windows[0].base = 8; },
+     "a window, outside of the loop"},
+    {"UnevenExchange", [](abi::Plan &p) { steps(p)[0].carries[0].next = 3; },
+     "step 0 (loop of 3 iterations) exchanges buffers of different size"},
+    {"CarriedInAnInput",
+     [](abi::Plan &p) {
+       p.inputs[1].donated = 0;
+       p.outputs.pop_back();
+     },
+     "carries a value in a constant, or in an input that is not donated"},
+    {"CarriedTwice",
+     [](abi::Plan &p) {
+       steps(p)[0].carries.push_back(steps(p)[0].carries[0]);
+     },
+     "carries two values in buffer 1"},
+    {"WideSelector", [](abi::Plan &p) { p.blocks[1].steps[1].buffers = {5}; },
+     "step 0.1 (if) selects by 8 bytes"},
+    {"WidePredicate", [](abi::Plan &p) { steps(p)[2].buffers = {4}; },
+     "needs a condition, a body and a predicate of one byte"},
+    {"NotAPermutation", [](abi::Plan &p) { steps(p)[3].moves[0].to = 2; },
+     "does not send to every device once"},
+    {"TokenNotAwaited",
+     [](abi::Plan &p) { steps(p).erase(steps(p).begin() + 4); },
+     "block 0 ends before token 7 is waited for"},
+    {"TokenUnknown", [](abi::Plan &p) { steps(p)[4].token = 8; },
+     "waits for token 8, which no step before it in its block has"},
+    {"OperandMissing", [](abi::Plan &p) { steps(p)[5].operands.clear(); },
+     "has 1 places for 0 operands"},
+    {"TiedToNothingDonated", [](abi::Plan &p) { p.inputs[1].donated = 0; },
+     "output 1 is tied to input 1, which is not donated"},
+    {"TiedToAnotherShape", [](abi::Plan &p) { p.outputs[1].shape = {3}; },
+     "is not what the input that it is tied to is"},
+    {"CapturedMissing", [](abi::Plan &p) { p.inputs[2].captured = 1; },
+     "has captured value 1 of 1"},
+    {"CapturedSize", [](abi::Plan &p) { p.inputs[0].captured = 0; },
+     "has a captured value of 8 bytes, expected 24"},
+    {"ReducedStorage",
+     [](abi::Plan &p) {
+       steps(p)[3].kind = StepKind::AllReduce;
+       steps(p)[3].dtype = DType::F8E4M3;
+       steps(p)[3].inputShape = steps(p)[3].outputShape = {4};
+     },
+     "reduces f8E4M3FN, which is a type of storage only"},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, RegionMistakeTest,
+                         ::testing::ValuesIn(regionMistakes),
+                         [](const auto &info) { return info.param.name; });
 
 class MistakeTest : public ::testing::TestWithParam<Mistake> {};
 
@@ -91,8 +228,7 @@ const Mistake mistakes[] = {
      "writes a constant, or an input that is not donated"},
     {"UnevenCopy", [](abi::Plan &p) { steps(p)[0].buffers[1] = 3; },
      "different size"},
-    {"UnknownDigit",
-     [](abi::Plan &p) { steps(p)[1].digits[0].stride = 2; },
+    {"UnknownDigit", [](abi::Plan &p) { steps(p)[1].digits[0].stride = 2; },
      "step 1 (device_value) has digits that device numbers do not have"},
     {"EmptyPattern", [](abi::Plan &p) { steps(p)[2].pattern.clear(); },
      "no multiple of the pattern"},
@@ -104,8 +240,7 @@ const Mistake mistakes[] = {
     {"SplitTwice",
      [](abi::Plan &p) { p.inputs[0].splits[1] = p.inputs[0].splits[0]; },
      "or by one twice"},
-    {"DeviceTwice",
-     [](abi::Plan &p) { steps(p)[3].digits = {{1, 2}, {1, 2}}; },
+    {"DeviceTwice", [](abi::Plan &p) { steps(p)[3].digits = {{1, 2}, {1, 2}}; },
      "has groups along digits that device numbers do not have"},
     {"DeviceMissing", [](abi::Plan &p) { steps(p)[3].digits = {{1, 3}}; },
      "has groups along digits that device numbers do not have"},

@@ -10,6 +10,7 @@
         return ts.gelu(x @ w) @ v
 """
 
+import sys as _sys
 from math import e, inf, nan, pi
 
 from tessera import models, nn, random, tree
@@ -40,6 +41,7 @@ from tessera._src.core.errors import (
     TesseraError,
     TraceError,
 )
+from tessera._src.core.missing import missing as _missing
 from tessera._src.functions.compiled import Compiled, load_artefact
 from tessera._src.functions.jit import jit
 from tessera._src.functions.lowered import Lowered
@@ -207,5 +209,8 @@ for _item in [*globals().values()]:
         _item.__module__ = "tessera"
 type(UNCONSTRAINED).__module__ = "tessera"
 
-del _operators
 __all__ = [name for name in dir() if not name.startswith("_")]
+
+
+def __getattr__(name: str):
+    raise _missing(_sys.modules[__name__], name)

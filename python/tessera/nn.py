@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Functions of neural networks over plain weights."""
 
+import sys as _sys
+
+from tessera._src.core.missing import missing as _missing
 from tessera._src.ops.creation import one_hot
 from tessera._src.ops.derived import elu, leaky_relu, softplus
 from tessera._src.ops.elementwise import gelu, relu, sigmoid, silu
@@ -29,3 +32,7 @@ __all__ = [
     "softmax",
     "softplus",
 ]
+
+
+def __getattr__(name: str):
+    raise _missing(_sys.modules[__name__], name)

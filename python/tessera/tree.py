@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Nested dicts, lists, tuples, NamedTuples and registered dataclasses of arrays."""
 
+import sys as _sys
+
 from tessera._src.control_flow.stacking import stack, unstack
+from tessera._src.core.missing import missing as _missing
 from tessera._src.core.tree import TreeDef, flatten, map, paths, register_dataclass, unflatten
 
 __all__ = ["TreeDef", "flatten", "map", "paths", "register_dataclass", "stack", "unflatten", "unstack"]
+
+
+def __getattr__(name: str):
+    raise _missing(_sys.modules[__name__], name)

@@ -27,6 +27,7 @@ from tessera._src.functions import jit
 from tessera._src.meshes import mesh as meshes
 from tessera._src.meshes.mesh import PartitionSpec as P
 from tessera._src.models import checkpoint
+from tessera._src.models.sentences import SentenceSettings, read_settings
 from tessera._src.ops import elementwise, indexing, neural
 
 ENCODER_SPECS: dict[str, P] = {
@@ -202,7 +203,7 @@ def hidden_states(params: Mapping[str, Any], input_ids: Any, attention_mask: Any
 
 
 def sentence_embedding(params: Mapping[str, Any], input_ids: Any, attention_mask: Any,
-                       token_type_ids: Any, config: EncoderConfig) -> Any:
+                       token_type_ids: Any, config: EncoderConfig, is_normalised: bool = True) -> Any:
     """The mean of the hidden states of real tokens, scaled to length 1: [batch, hidden].
 
     Computed in f32: 16 bits cannot count the tokens of a long sentence, nor hold the bounds below.
@@ -211,6 +212,8 @@ def sentence_embedding(params: Mapping[str, Any], input_ids: Any, attention_mask
     x = hidden.astype(dtypes.f32)
     keep = attention_mask.astype(dtypes.f32)[:, :, None]
     mean = (x * keep).sum(axis=1) / elementwise.maximum(keep.sum(axis=1), 1e-9)
+    if not is_normalised:
+        return mean.astype(hidden.dtype)
     length = elementwise.sqrt((mean * mean).sum(axis=1, keepdims=True))
     return (mean / elementwise.maximum(length, 1e-12)).astype(hidden.dtype)
 
@@ -249,27 +252,33 @@ def check_inputs(params: Any, input_ids: Any, attention_mask: Any, token_type_id
 class Encoder:
     """A sentence encoder: configuration, weights, and (if the folder has one) a tokenizer."""
 
-    def __init__(self, config: EncoderConfig, params: Mapping[str, Any], tokenizer: Any = None):
+    def __init__(self, config: EncoderConfig, params: Mapping[str, Any], tokenizer: Any = None,
+                 settings: SentenceSettings | None = None):
         self.config, self.params, self.tokenizer = config, dict(params), tokenizer
+        self.settings = settings or SentenceSettings(max_tokens=config.max_position_embeddings)
         self._functions: dict[tuple, jit.JittedFunction] = {}
 
     @classmethod
     def from_pretrained(cls, directory: str | os.PathLike, *, dtype: Any = None) -> Encoder:
-        """Reads config.json, model.safetensors and tokenizer.json of a folder."""
+        """Reads config.json, model.safetensors and tokenizer.json of a folder.
+
+        From the other files that a folder of sentence-transformers holds come the longest sentence,
+        lower case, the pooling and the prompt.
+        """
         directory = Path(directory)
         config = EncoderConfig.from_json(directory / "config.json")
         params = checkpoint.load_safetensors(
             directory / "model.safetensors", weight_shapes(config), ignore=_IGNORED,
             dtype=None if dtype is None else dtypes.canonical(dtype),
         )
-        tokenizer = None
+        tokenizer, settings = None, read_settings(directory, config.max_position_embeddings)
         if (directory / "tokenizer.json").exists():
             from tokenizers import Tokenizer
 
             tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
             tokenizer.no_padding()
-            tokenizer.enable_truncation(config.max_position_embeddings)
-        return cls(config, params, tokenizer)
+            tokenizer.enable_truncation(settings.max_tokens)
+        return cls(config, params, tokenizer, settings)
 
     def function(self, mesh: meshes.Mesh, **options: Any) -> jit.JittedFunction:
         """The compiled forward pass on a mesh: f(params, input_ids, attention_mask, token_type_ids).
@@ -282,7 +291,7 @@ class Encoder:
 
             def forward(params, input_ids, attention_mask, token_type_ids):
                 return sentence_embedding(params, input_ids, attention_mask, token_type_ids,
-                                          self.config)
+                                          self.config, self.settings.is_normalised)
 
             self._functions[key] = jit.jit(
                 forward, mesh=mesh, out_shardings=P(),
@@ -295,10 +304,17 @@ class Encoder:
         """Token ids, mask and type ids [batch, length], the length padded to a multiple."""
         if self.tokenizer is None:
             raise errors.CheckpointError("TS6001", "the model's folder has no tokenizer.json")
-        if isinstance(sentences, str) or not sentences:
+        listed = [] if isinstance(sentences, str) or sentences is None else list(sentences)
+        if not listed:
             raise errors.ShapeError("TS3020", "there are no sentences", got=repr(sentences),
                                     expected="a list of at least one")
-        encoded = self.tokenizer.encode_batch(list(sentences))
+        for number, sentence in enumerate(listed):
+            if not isinstance(sentence, str):
+                raise errors.TraceError("TS1043", f"sentence {number} is a {type(sentence).__name__}, "
+                                        "not a string", got=repr(sentence)[:80])
+        settings = self.settings
+        listed = [settings.prompt + str(sentence) for sentence in listed]
+        encoded = self.tokenizer.encode_batch([s.lower() for s in listed] if settings.lower_case else listed)
         length = max(len(e.ids) for e in encoded)
         length = min(-(-length // multiple) * multiple, self.config.max_position_embeddings)
         ids, mask, kinds = (np.zeros((len(encoded), length), np.int32) for _ in range(3))
@@ -310,7 +326,7 @@ class Encoder:
 
     def encode(self, sentences: Sequence[str], mesh: meshes.Mesh | None = None,
                **options: Any) -> np.ndarray:
-        """Embeddings of length 1, one row per sentence."""
+        """Embeddings, one row per sentence; of length 1, unless the model's folder says otherwise."""
         mesh = mesh or meshes.current_mesh() or meshes.SINGLE
         result: Array = self.function(mesh, **options)(self.params, *self.tokenize(sentences))
         return result.numpy()

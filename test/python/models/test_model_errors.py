@@ -143,3 +143,98 @@ def test_folders_that_a_package_lacks_are_named():
     check(caught, "TS6001", "package 'numpy' has no 'nosuch/part'")
     with pytest.raises(ts.CheckpointError, match=re.escape("pip install no-such-package")):
         checkpoint.package_directory("no_such_package", "model")
+
+
+def write_tokenizer(folder):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {"[UNK]": 0, "a": 1, "b": 2, "A": 3, "q:": 4}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("files, want", [
+    ({}, [1, 2, 3, 1, 2]),
+    ({"sentence_bert_config.json": {"max_seq_length": 3}}, [1, 2, 3]),
+    ({"sentence_bert_config.json": {"max_seq_length": 99, "do_lower_case": True}}, [1, 2, 1, 1, 2]),
+    ({"tokenizer_config.json": {"model_max_length": 2}}, [1, 2]),
+    ({"tokenizer_config.json": {"model_max_length": 1e30}}, [1, 2, 3, 1, 2]),
+    ({"sentence_bert_config.json": {"max_seq_length": 4}, "tokenizer_config.json": {"model_max_length": 2}},
+     [1, 2, 3, 1]),
+    ({"config_sentence_transformers.json": {"prompts": {"query": "q: "}, "default_prompt_name": "query"}},
+     [4, 1, 2, 3, 1]),
+])
+def test_files_beside_the_weights_say_how_sentences_become_tokens(tmp_path, files, want):
+    write_weights(tmp_path, lambda tensors: None)
+    write_tokenizer(tmp_path)
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    ids, mask, _ = Encoder.from_pretrained(tmp_path).tokenize(["a b A a b b b b"])
+    assert ids[0][mask[0] > 0].tolist() == want
+
+
+@pytest.mark.parametrize("files, code, fragments", [
+    ({"sentence_bert_config.json": {"max_seq_length": "5"}}, "TS4008", ["max_seq_length = '5'"]),
+    ({"modules.json": [{"type": "x.Transformer"}, {"type": "x.Pooling"}, {"type": "x.Dense"}]}, "TS4008",
+     ["has the modules Transformer, Pooling, Dense"]),
+    ({"modules.json": [{"type": "x.Transformer"}, {"type": "x.Pooling", "path": ""}],
+      "config.json": None}, "TS4008", ["pools by pooling_mode_cls_token"]),
+    ({"config_sentence_transformers.json": {"default_prompt_name": "q"}}, "TS4008", ["no prompt 'q'"]),
+    ({"modules.json": "{"}, "TS6002", ["is no JSON"]),
+])
+def test_folders_that_mean_something_else_are_refused(tmp_path, files, code, fragments):
+    write_weights(tmp_path, lambda tensors: None)
+    for name, content in files.items():
+        path = tmp_path / name
+        if content is None:
+            content = {**json.loads(path.read_text()), "pooling_mode_cls_token": True,
+                       "pooling_mode_mean_tokens": False}
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(ts.TesseraError) as caught:
+        Encoder.from_pretrained(tmp_path)
+    check(caught, code, *fragments)
+
+
+def test_a_pipeline_without_a_normalisation_is_not_normalised(tmp_path):
+    write_weights(tmp_path, lambda tensors: None)
+    assert Encoder.from_pretrained(tmp_path).settings.is_normalised
+    cases = ((("Transformer", "Pooling"), False), (("Transformer", "Pooling", "Normalize"), True))
+    for kinds, wanted in cases:
+        (tmp_path / "modules.json").write_text(json.dumps(
+            [{"type": f"sentence_transformers.models.{kind}", "path": f"{i}_{kind}"}
+             for i, kind in enumerate(kinds)]))
+        assert Encoder.from_pretrained(tmp_path).settings.is_normalised == wanted
+
+
+@pytest.mark.parametrize("sentences, code, fragments", [
+    ([None], "TS1043", ["sentence 0 is a NoneType, not a string"]),
+    (["a", 3], "TS1043", ["sentence 1 is a int"]),
+    ([b"a"], "TS1043", ["sentence 0 is a bytes"]),
+    (np.array([]), "TS3020", ["there are no sentences"]),
+    ("a", "TS3020", ["there are no sentences", "a list of at least one"]),
+])
+def test_what_is_no_sentence_is_named(tmp_path, sentences, code, fragments):
+    write_weights(tmp_path, lambda tensors: None)
+    write_tokenizer(tmp_path)
+    encoder = Encoder.from_pretrained(tmp_path)
+    with pytest.raises(ts.TesseraError) as caught:
+        encoder.encode(sentences)
+    check(caught, code, *fragments)
+    assert encoder.tokenize(np.array(["a", "b"]))[0].shape == (2, 5)
+
+
+def test_weights_of_types_that_numpy_lacks_are_named(tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    path = tmp_path / "x.safetensors"
+    save_file({"w": torch.zeros(3).to(torch.float8_e4m3fn), "v": torch.ones(2)}, path)
+    with pytest.raises(ts.CheckpointError) as caught:
+        ts.models.load_safetensors(path)
+    check(caught, "TS6002", "tensor 'w'", "is of type F8_E4M3")
+    assert ts.models.load_safetensors(path, ignore=("w",), dtype="bf16")["v"].dtype == ts.bf16
+    for dtype, code in ((np.int32, "TS4012"), ("what", "TS1001")):
+        with pytest.raises(ts.TesseraError) as caught:
+            ts.models.load_safetensors(path, ignore=("w",), dtype=dtype)
+        check(caught, code)

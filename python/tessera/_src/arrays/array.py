@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.arrays.conversion import host_array, torch_bf16
+from tessera._src.arrays.conversion import host_array, resolved, torch_bf16
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import ConfigError, ShapeError, ShardingError, TraceError
 from tessera._src.meshes.mesh import (
@@ -209,6 +209,7 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) ->
 
 def from_dlpack(x: Any) -> Array:
     """A tensor of another library that speaks DLPack (torch, jax, numpy), without a copy."""
+    x = resolved(x)
     value = torch_bf16(x)
     if value is None:
         if getattr(x, "requires_grad", False):

@@ -13,6 +13,14 @@ from tessera._src.core.errors import TraceError
 from tessera._src.tracing.operands import array_of_numbers, refuse_lossy_cast, refuse_masked
 
 
+def resolved(x: Any) -> Any:
+    """A tensor of torch without the marks for signs and conjugation, which others would overlook."""
+    for mark, resolve in (("is_conj", "resolve_conj"), ("is_neg", "resolve_neg")):
+        if hasattr(x, resolve) and getattr(x, mark)():
+            x = getattr(x, resolve)()
+    return x
+
+
 def torch_bf16(x: Any) -> np.ndarray | None:
     """The memory of a torch tensor of bf16, for which NumPy has no type of its own; else None."""
     if str(getattr(x, "dtype", "")) != "torch.bfloat16":
@@ -24,6 +32,7 @@ def torch_bf16(x: Any) -> np.ndarray | None:
 def as_numpy(x: Any) -> np.ndarray:
     """An array of any library, or nested numbers, for NumPy; without a copy where possible."""
     refuse_masked(x, "an array")
+    x = resolved(x)
     words = None if getattr(x, "requires_grad", False) else torch_bf16(x)
     return np.asarray(x) if words is None else words
 

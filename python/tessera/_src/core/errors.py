@@ -7,7 +7,7 @@ import difflib
 import linecache
 import os
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tessera._src.core import source
@@ -35,8 +35,7 @@ class TesseraError(Exception):
         notes: Iterable[str] = (),
         location: source.Location | None = None,
     ):
-        self.code = code
-        self.message = message
+        self.code, self.message, self.hint = code, message, hint
         self.location = location if location is not None else source.caller_location()
         lines = [f"[{code}] {message}"]
         if expected is not None:
@@ -58,7 +57,7 @@ class TesseraError(Exception):
 def _rebuild(kind, code, message, location, text):
     error = kind.__new__(kind)
     Exception.__init__(error, text)
-    error.code, error.message, error.location = code, message, location
+    error.code, error.message, error.hint, error.location = code, message, None, location
     return error
 
 
@@ -86,10 +85,46 @@ class CheckpointError(TesseraError, ValueError):
     """Weights or artefacts that are missing, misshapen or damaged (TS6xxx)."""
 
 
-def did_you_mean(name: str, valid: Iterable[str], cutoff: float = 0.4) -> str | None:
-    """A sentence naming the closest of `valid`; None if none is as close as `cutoff` (of 1)."""
-    close = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=cutoff)
-    return f"did you mean '{close[0]}'?" if close else None
+class NoAttribute(TraceError, AttributeError):
+    """An attribute that a traced value or a module lacks, so that hasattr and getattr work."""
+
+
+def did_you_mean(name: str, valid: Iterable[str], aliases: Mapping[str, str] | None = None) -> str | None:
+    """A sentence naming the closest of `valid`; None if none is as close as a typing error.
+
+    Args:
+        aliases: what others call one of `valid`.
+    """
+    found = closest(str(name), [str(v) for v in valid], aliases)
+    return f"did you mean '{found}'?" if found else None
+
+
+def closest(name: str, valid: Sequence[str], aliases: Mapping[str, str] | None = None) -> str | None:
+    """That of `valid` which differs from `name` by the fewest typing errors, at most a third of it."""
+    known = (aliases or {}).get(name.lower())
+    if known in valid:
+        return known
+    most = max(1, len(name) // 3)
+    near = [v for v in valid if abs(len(v) - len(name)) <= most]
+    # Of many names, the few that have most letters in common.
+    near = difflib.get_close_matches(name, near, n=5, cutoff=0.3) if len(near) > 5 else near
+    counted = [(_typing_errors(name.lower(), v.lower()), v) for v in near]
+    counted = [(errors, v) for errors, v in counted if errors <= most and errors < len(name)]
+    return min(counted)[1] if counted else None
+
+
+def _typing_errors(a: str, b: str) -> int:
+    """Letters left out, added, replaced or exchanged with their neighbour (Damerau, restricted)."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        oldest, before, row = before, row, [i]
+        for j, y in enumerate(b, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                least = min(least, oldest[j - 2] + 1)
+            row.append(least)
+    return row[-1]
 
 
 def without_internal_frames(error: BaseException) -> BaseException:

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from tessera._src.core.errors import TraceError
+from tessera._src.core.errors import TraceError, did_you_mean
 
 T = TypeVar("T", bound=type)
 _DATACLASSES: dict[type, tuple[str, ...]] = {}
@@ -223,6 +223,10 @@ def broadcast_prefix(prefix: Any, treedef: TreeDef, is_leaf: Callable[[Any], boo
     unknown = [key for key in given if key not in treedef.keys]
     if node[0] in (list, tuple) and len(given) != len(treedef.keys):
         raise TraceError("TS1005", f"it has {len(given)} entries for what is {describe(treedef)}")
+    if unknown and issubclass(node[0], dict) and all(isinstance(key, str) for key in treedef.keys):
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise TraceError("TS1005", f"it has '{unknown[0]}'{more}, which is not there",
+                         hint=did_you_mean(unknown[0], treedef.keys))
     if unknown or (not issubclass(node[0], dict) and len(given) != len(treedef.keys)):
         raise TraceError("TS1005", f"it has {unknown or list(given)} for what is {describe(treedef)}")
     result = []

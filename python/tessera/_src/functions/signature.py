@@ -140,7 +140,7 @@ class Signature:
             except TraceError as error:
                 raise ConfigError("TS4007", f"in_shardings of argument '{name}': {error.message}",
                                   got=f"an argument {tree.describe(child)}",
-                                  hint='write ts.P("tp") for a layout') from None
+                                  hint=error.hint or 'write ts.P("tp") for a layout') from None
             for path, spec in zip(tree.paths(child, name), specs):
                 leaf = leaves[len(result)]
                 dims: tuple[str | None, ...] = ()

@@ -13,6 +13,7 @@ import numpy as np
 
 from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, source, tree
+from tessera._src.core.calls import raise_unknown_parameter
 from tessera._src.core.errors import (
     ConfigError,
     ShapeError,
@@ -140,6 +141,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
         except TesseraError as error:
             raise without_internal_frames(error) from None
         except Exception as error:  # The user's own: as if the function were called plainly.
+            raise_unknown_parameter(error)
             raise without_internal_frames(error)
         flat, structure = constrained_results(result, mesh, out_shardings, result_annotation, unifier,
                                               location)
@@ -166,7 +168,7 @@ def _per_result(what: str, given: Any, structure: tree.TreeDef) -> list[Any]:
         return tree.broadcast_prefix(given, structure, is_spec)
     except TraceError as error:
         raise ConfigError("TS4007", f"{what} does not fit the result: {error.message}",
-                          got=f"a result {tree.describe(structure)}") from None
+                          got=f"a result {tree.describe(structure)}", hint=error.hint) from None
 
 
 def constrained_results(value: Any, mesh: Mesh, out_shardings: Any, annotation: Any, unifier: Unifier,

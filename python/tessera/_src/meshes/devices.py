@@ -9,6 +9,8 @@ import os
 from tessera._src.core.errors import ShardingError, did_you_mean
 
 DEVICES = ("cpu", "emulated", "null", "cuda")
+# What others call them.
+DEVICE_ALIASES = {"gpu": "cuda", "nvidia": "cuda", "host": "cpu", "x86": "cpu", "none": "null"}
 # Of a mesh: one process drives them all. The compiler and the runtime have it as abi::maxDevices.
 MAX_DEVICES = 256
 
@@ -35,7 +37,7 @@ def device_count(device: str = "cpu") -> int:
     """
     if device not in DEVICES:
         raise ShardingError("TS2003", f"unknown kind of device {device!r}", choices=DEVICES,
-                            hint=did_you_mean(device, DEVICES))
+                            hint=did_you_mean(device, DEVICES, DEVICE_ALIASES))
     if device == "cuda":
         return cuda_device_count()
     text = os.environ.get("TESSERA_DEVICE_COUNT") or str(MAX_DEVICES)

@@ -8,14 +8,17 @@ import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tessera._src.arrays.array import Array
 from tessera._src.core import dtypes
-from tessera._src.core.errors import CheckpointError, did_you_mean
+from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
 
 _LISTED = 12
+# Types of a file that NumPy and ml_dtypes have.
+_READABLE = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 
 
 def package_directory(package: str, *parts: str) -> Path:
@@ -40,7 +43,7 @@ def load_safetensors(
     expected: Mapping[str, Sequence[int]] | None = None,
     *,
     ignore: Sequence[str] = (),
-    dtype: np.dtype | None = None,
+    dtype: Any = None,
 ) -> dict[str, Array]:
     """The tensors of a .safetensors file.
 
@@ -51,15 +54,25 @@ def load_safetensors(
     """
     from safetensors import SafetensorError, safe_open
 
+    if dtype is not None:
+        dtype = dtypes.canonical(dtype)
+        if not dtypes.is_float(dtype):
+            raise ConfigError("TS4012", "weights are converted to a type of floats",
+                              got=dtypes.name_of(dtype), choices=["f64", "f32", "f16", "bf16"])
     path = Path(path)
     if not path.exists():
         raise CheckpointError("TS6001", f"{path} does not exist")
     try:
         with safe_open(str(path), framework="numpy") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+            kinds = {name: file.get_slice(name).get_dtype() for name in shapes}
             names = [n for n in shapes if not _is_any_of(n, ignore)]
             if expected is not None:
                 names = check_names(str(path), shapes, expected, ignore)
+            for name in names:
+                if kinds[name] not in _READABLE:
+                    raise CheckpointError("TS6002", f"tensor '{name}' of {path} is of type {kinds[name]}",
+                                          choices=_READABLE, hint="convert it before it is saved")
             tensors = {name: file.get_tensor(name) for name in names}
     except OSError as error:
         raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror or error}",

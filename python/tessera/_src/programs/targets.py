@@ -8,13 +8,16 @@ import shutil
 from typing import Any
 
 from tessera._src.core.errors import ConfigError, did_you_mean
-from tessera._src.meshes.devices import DEVICES, cuda_device_count
+from tessera._src.meshes.devices import DEVICE_ALIASES, DEVICES, cuda_device_count
 
 CHIPS = ("sm_80", "sm_90a", "sm_100a")
 TARGETS = ("cpu", "cpu:<model>", *(f"cuda:{chip}" for chip in CHIPS), "emulated",
            *(f"emulated:{chip}" for chip in CHIPS))
 STAGES = ("tessera", "layouts", "reshards", "local", "kernels", "llvm", "nvvm", "ptx", "plan")
 _ONLY_CPU, _ONLY_GPU = ("llvm",), ("nvvm", "ptx")
+# What other compilers call a stage.
+_STAGE_ALIASES = {"hlo": "tessera", "stablehlo": "tessera", "mlir": "tessera", "jaxpr": "tessera",
+                  "spmd": "local", "tile": "kernels", "asm": "llvm", "host": "plan"}
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute")
 MAX_THREADS = 1024
 
@@ -24,7 +27,7 @@ def check_target(target: Any) -> str:
     is_model = isinstance(target, str) and target.startswith("cpu:") and "<" not in target
     if not is_model and (target not in TARGETS or target == "cpu:<model>"):
         raise ConfigError("TS4002", f"unknown target {target!r}", choices=TARGETS,
-                          hint=did_you_mean(target, TARGETS))
+                          hint=did_you_mean(target, TARGETS, {"gpu": "cuda:sm_90a", "cuda": "cuda:sm_90a"}))
     return target
 
 
@@ -32,7 +35,7 @@ def check_device(device: Any) -> str:
     """A device's name, or an error that lists them."""
     if device not in DEVICES:
         raise ConfigError("TS4003", f"unknown device {device!r}", choices=DEVICES,
-                          hint=did_you_mean(device, DEVICES))
+                          hint=did_you_mean(device, DEVICES, DEVICE_ALIASES))
     return device
 
 
@@ -112,7 +115,7 @@ def check_stage(stage: str, target: str) -> None:
         is_known = stage in STAGES
         what = f"target '{target}' has no stage" if is_known else "unknown stage"
         raise ConfigError("TS4004", f"{what} '{stage}'", choices=stages,
-                          hint=None if is_known else did_you_mean(stage, stages))
+                          hint=None if is_known else did_you_mean(stage, stages, _STAGE_ALIASES))
 
 
 def target_of(device: str) -> str:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from typing import Any
 
 import numpy as np
 
 from tessera._src.core import dtypes
-from tessera._src.core.errors import TraceError, did_you_mean
+from tessera._src.core.errors import NoAttribute, TraceError, closest, did_you_mean
 from tessera._src.tracing import program_text
 
 
@@ -123,7 +122,7 @@ class Tracer:
         if name.startswith("__"):  # Protocols that Python and others ask for.
             raise AttributeError(name)
         known = [n for n in dir(type(self)) if not n.startswith("_")]
-        hint = _ELSEWHERE.get(name) or did_you_mean(name, known, cutoff=0.7) or _function_hint(name)
+        hint = _ELSEWHERE.get(name) or did_you_mean(name, known) or _function_hint(name)
         raise NoAttribute("TS1027", f"traced values have no attribute '{name}'", hint=hint)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
@@ -143,6 +142,8 @@ _ELSEWHERE = {
     "to": "use x.astype(dtype)", "float": "use x.astype(ts.f32)", "int": "use x.astype(ts.i32)",
     "cpu": "traced values are on no device", "device": "traced values are on no device",
     "detach": "leave it out", "expand": "use ts.broadcast_to(x, shape)", "dim": "use x.ndim",
+    "real": "leave it out: there are no complex element types",
+    "imag": "it is zero: there are no complex element types", "conj": "leave it out",
     "masked_fill": "use ts.where(mask, value, x)", "contiguous": "leave it out",
 }
 
@@ -152,9 +153,5 @@ def _function_hint(name: str) -> str:
     public = sys.modules.get("tessera")  # Not if only parts of the package are in use.
     if hasattr(public, name):
         return f"use ts.{name}"
-    close = difflib.get_close_matches(name, getattr(public, "__all__", ()), n=1, cutoff=0.75)
-    return f"did you mean ts.{close[0]}?" if close else "there is no ts function of this name"
-
-
-class NoAttribute(TraceError, AttributeError):
-    """An attribute that traced values lack, so that hasattr and getattr work."""
+    close = closest(name, getattr(public, "__all__", ()))
+    return f"did you mean ts.{close}?" if close else "there is no ts function of this name"

@@ -68,7 +68,8 @@ def test_layouts_without_a_mesh_say_where_one_goes():
 
 
 @pytest.mark.parametrize("given, said", [
-    ({"x": {"c": ts.P()}}, ["argument 'x': it has ['c'] for what is {'a': array, 'b': array}"]),
+    ({"x": {"c": ts.P()}}, ["argument 'x': it has 'c', which is not there",
+                               "got: an argument {'a': array, 'b': array}"]),
     ({"x": [ts.P()]}, ["it has 1 entries for what is {'a': array, 'b': array}"]),
     ({"x": {"a": "tp"}}, ["it has 'tp' for what is array", 'ts.P("tp")'])], ids=str)
 def test_in_shardings_of_another_structure(given, said):

@@ -42,8 +42,9 @@ from tessera._src.core.errors import (
     TraceError,
 )
 from tessera._src.core.missing import missing as _missing
-from tessera._src.functions.compiled import Compiled, load_artefact
-from tessera._src.functions.jit import jit
+from tessera._src.functions.artefact import load_artefact
+from tessera._src.functions.compiled import Compiled
+from tessera._src.functions.jit import eval_shape, jit
 from tessera._src.functions.lowered import Lowered
 from tessera._src.meshes.annotations import MeshTensor
 from tessera._src.meshes.devices import device_count

@@ -5,9 +5,18 @@ import sys as _sys
 
 from tessera._src.control_flow.stacking import stack, unstack
 from tessera._src.core.missing import missing as _missing
-from tessera._src.core.tree import TreeDef, flatten, map, paths, register_dataclass, unflatten
+from tessera._src.core.tree import (
+    TreeDef,
+    flatten,
+    leaves,
+    map,
+    paths,
+    register_dataclass,
+    unflatten,
+)
 
-__all__ = ["TreeDef", "flatten", "map", "paths", "register_dataclass", "stack", "unflatten", "unstack"]
+__all__ = ["TreeDef", "flatten", "leaves", "map", "paths", "register_dataclass", "stack", "unflatten",
+           "unstack"]
 
 
 def __getattr__(name: str):

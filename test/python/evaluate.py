@@ -235,7 +235,7 @@ def run(lowered, *args):
     """The only result of a lowered function, by NumPy."""
     import tessera as ts
 
-    return evaluate(lowered.program.text, ts.tree.flatten((args, {}))[0])[0]
+    return evaluate(lowered.program.text, [*ts.tree.flatten((args, {}))[0], *lowered.program.captured])[0]
 
 
 def results(function, *args):
@@ -243,4 +243,5 @@ def results(function, *args):
     import tessera as ts
 
     program = ts.jit(function).lower(*args).program
-    return ts.tree.unflatten(program.result_tree, evaluate(program.text, ts.tree.flatten((args, {}))[0]))
+    inputs = [*ts.tree.flatten((args, {}))[0], *program.captured]
+    return ts.tree.unflatten(program.result_tree, evaluate(program.text, inputs))

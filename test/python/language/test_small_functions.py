@@ -51,6 +51,8 @@ FUNCTIONS = {
     "full of an array": lambda n: lambda x, y: n.full((2, 3, 5), x[0]),
     "arange of floats": lambda n: lambda x, y: n.arange(0.5, 3, 0.25, dtype=n.float32),
     "arange downwards": lambda n: lambda x, y: n.arange(5, -3, -2, dtype=n.int64) + 0 * n.arange(4),
+    "einsum with sizes of 1": lambda n: lambda x, y: n.einsum("ij,ij->ij", x[:1], y) + n.einsum(
+        "...j,...j->...j", x[:, :1], y) + n.einsum("ij,kj->ij", x, y[:, :1]),
     "new axes": lambda n: lambda x, y: x[:, n.newaxis] * n.pi + n.e,
 }
 
@@ -133,6 +135,9 @@ def test_dtypes_are_those_that_were_asked_for():
     (lambda: ts.roll(X, (1, 2, 3), (0, 1)), "TS3008", ["3 shifts for 2"]),
     (lambda: ts.vecdot(X, Y[:, :2]), "TS3013", ["vectors of one size"]),
     (lambda: ts.mean(X, dtype="complex64"), "TS1001", ["complex64"]),
+    (lambda: ts.einsum("...j,...j->...", X, Y[:2]), "TS3014", ["a dimension of '...' is 3 of"]),
+    (lambda: ts.einsum("ij,ij->", X, Y[:2]), "TS3014", ["index 'i' is 3 of"]),
+    (lambda: ts.with_sharding_constraint({"w": X}, {"v": ts.P()}), "TS4007", ["it has 'v'"]),
 ])
 def test_what_is_refused(function, code, fragments):
     with pytest.raises(ts.TesseraError) as caught:
@@ -150,6 +155,29 @@ def test_types_are_known_without_a_trace():
     assert ts.isdtype(ts.bf16, "real floating") and ts.isdtype(ts.i32, ("bool", "integral"))
     assert ts.isdtype(ts.f32, ts.f32) and not ts.isdtype(ts.bool_, "numeric")
     assert (ts.pi, ts.inf, ts.newaxis) == (math.pi, math.inf, None) and math.isnan(ts.nan)
+
+
+def test_a_tree_is_laid_out_at_once():
+    def function(x):
+        return ts.with_sharding_constraint({"a": x, "b": (x, x)}, {"a": ts.P("tp"), "b": ts.P(None, "tp")})
+
+    text = ts.jit(function, mesh=ts.make_mesh({"tp": 2})).lower(X).as_text()
+    assert text.count("to <@mesh, [{tp}, {}]>") == 1 and text.count("to <@mesh, [{}, {tp}]>") == 2
+
+
+def test_python_numbers_as_arguments_take_the_type_of_tensors():
+    x = X.astype(ts.bf16)
+    assert results(lambda x, lr: x - lr * 2 * x, x, 0.5).dtype == ts.bf16
+    assert results(lambda x, n: x + n, np.arange(3, dtype=np.int64), 2).dtype == np.int64
+    assert results(lambda x, lr: x - lr * x, x, np.float32(0.5)).dtype == np.float32
+    assert results(lambda lr: lr * 2, 0.5).dtype == np.float32
+    assert results(lambda b, n: b + n, np.array([True]), 2).dtype == np.int32
+
+
+def test_shapes_of_results_are_known_without_compiling():
+    got = ts.eval_shape(lambda x, p: {"r": x @ p["w"], "n": p["w"].sum().astype(ts.i32)}, X,
+                        {"w": ts.ShapeDtypeStruct((5, 2))})
+    assert got == {"r": ts.ShapeDtypeStruct((3, 2)), "n": ts.ShapeDtypeStruct((), ts.i32)}
 
 
 LIMITS = [2**31 - 1, 2**31, 2**32, 2**32 + 1, -(2**32), 2**63 - 1, -(2**63), -(2**31) - 1]

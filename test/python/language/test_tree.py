@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Trees flatten in a fixed order and come back as they were."""
 
+import collections
 import dataclasses
 from collections import namedtuple
 
@@ -53,3 +54,14 @@ def test_mixed_keys_are_an_error():
 def test_functions_take_and_give_trees():
     text = ts.jit(lambda p: {"out": Pair(p.weight + 1, [p.bias])}).lower(Layer(1.0, 2)).as_text()
     assert '"p.weight"' in text and '"p.bias"' in text
+
+
+def test_ordered_dicts_keep_their_order_and_counters_their_counts():
+    ordered = collections.OrderedDict([("b", 1), ("a", 2)])
+    leaves, structure = ts.tree.flatten(ordered)
+    assert leaves == [1, 2] and ts.tree.paths(structure) == ["b", "a"]
+    assert list(ts.tree.unflatten(structure, leaves).items()) == [("b", 1), ("a", 2)]
+    assert structure != ts.tree.flatten({"b": 1, "a": 2})[1]
+    counter = collections.Counter("abba")
+    assert ts.tree.map(lambda x: x, counter) == counter
+    assert ts.tree.leaves({"b": [1, None], "a": (2,)}) == [2, 1]

@@ -45,6 +45,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     """
 
     __slots__ = ("_host", "_placed", "sharding", "__weakref__")
+    is_resident = True  # See operands.
 
     def __init__(self, host: np.ndarray, sharding: NamedSharding | None = None):
         host.flags.writeable = False  # For what shares memory with others, `host` is a view.

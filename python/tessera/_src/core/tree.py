@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Pytrees: nested dicts, lists, tuples, NamedTuples and registered dataclasses of leaves.
 
-Dictionaries flatten in the order of their sorted keys, so that equal contents give equal programs.
+Dictionaries flatten in the order of their sorted keys, so that equal contents give equal programs;
+an OrderedDict in its own order, which is part of its structure.
 None is an empty tree.
 """
 
@@ -62,6 +63,8 @@ def register_dataclass(cls: T) -> T:
 def _children(tree: Any) -> tuple[Any, tuple, list] | None:
     """Kind, keys and children of an inner node; None for a leaf."""
     kind = type(tree)
+    if isinstance(tree, collections.OrderedDict):
+        return kind, tuple(tree), list(tree.values())
     if kind is dict or isinstance(tree, dict):
         try:
             keys = tuple(sorted(tree))
@@ -104,6 +107,11 @@ def _flatten(tree: Any, leaves: list, is_leaf) -> TreeDef:
     return TreeDef(kind, keys, tuple([_flatten(c, leaves, is_leaf) for c in children]))
 
 
+def leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
+    """The leaves of a tree, in order."""
+    return flatten(tree, is_leaf)[0]
+
+
 def unflatten(treedef: TreeDef, leaves: list[Any]) -> Any:
     """The tree of this structure with these leaves."""
     iterator = iter(leaves)
@@ -131,7 +139,7 @@ def _unflatten(treedef: TreeDef, leaves) -> Any:
         return kind(*children)
     if issubclass(kind, collections.defaultdict):
         return kind(None, zip(treedef.keys, children))
-    return kind(zip(treedef.keys, children))
+    return kind(dict(zip(treedef.keys, children)))
 
 
 def paths(treedef: TreeDef, prefix: str = "") -> list[str]:

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Executable programs: compiled in this process, or read from an artefact's file."""
+"""Executable programs that were compiled in this process."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tessera._src.arrays.array import Array, ShapeDtypeStruct
-from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, ConfigError, TraceError
 from tessera._src.core.files import write_whole
 from tessera._src.functions.trace import Argument, Program, abstract, argument_as_numpy
-from tessera._src.programs import native, reports, targets
+from tessera._src.programs import native, reports
 from tessera._src.tracing.operands import is_scalar, weak_scalar_dtype
 
 
@@ -74,29 +72,34 @@ class Compiled:
     def executable(self) -> native.Executable:
         """Loaded on first use, so that compiling for a device that is not here works."""
         if self._executable is None:
-            self._executable = native.Executable(self._artefact, **self._load)
+            executable = native.Executable(self._artefact, **self._load)
+            for index, value in enumerate(self.program.captured, len(self.program.arguments)):
+                executable.bind(index, np.ascontiguousarray(value))
+            self._executable = executable
         return self._executable
 
     @property
     def in_shardings(self) -> Any:
         """The layout of each argument, in the arguments' structure, as "[{dp}, {tp}]"."""
         layouts = [i.get("layout", "") for i in self.report.get("arguments", [])]
-        if len(layouts) != self.in_tree.count:
+        if len(layouts) < self.in_tree.count:
             layouts = [i["layout"] for i in self.executable.description["inputs"]]
-        return tree.unflatten(self.in_tree, layouts)
+        return tree.unflatten(self.in_tree, layouts[: self.in_tree.count])
 
     def collectives(self) -> reports.Table:
         """Each collective of one device's program, with the line it comes from."""
         return reports.collectives(self.report)
 
     def as_artefact(self) -> bytes:
-        """What tessera-run executes."""
-        return self._artefact
+        """What tessera-run executes; it holds the arrays that the function uses from outside."""
+        if not self.program.captured:
+            return self._artefact
+        return native.capture(self._artefact, len(self.program.arguments), self.program.captured)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the artefact; the file is there whole or not at all."""
         try:
-            write_whole(path, self._artefact)
+            write_whole(path, self.as_artefact())
         except OSError as error:
             raise CheckpointError("TS6005", f"{path} cannot be written: {error.strerror}") from None
 
@@ -130,65 +133,3 @@ class Compiled:
                 words.append(0)
         results = executable.run(words)
         return tree.unflatten(self.program.result_tree, [Array(r) for r in results])
-
-
-class LoadedArtefact:
-    """An artefact read from a file: called with its inputs one by one, in order."""
-
-    def __init__(self, artefact: bytes, device: str | None, threads: int | None):
-        self.executable = native.Executable(artefact, device=device, threads=threads)
-
-    def __repr__(self) -> str:
-        shapes = [f"{i['name']}: {i['dtype']}{list(i['shape'])}" for i in self.inputs]
-        return f"<LoadedArtefact ({', '.join(shapes)})>"
-
-    @property
-    def inputs(self) -> list[dict]:
-        """Name, shape, dtype and layout of each input."""
-        return self.executable.description["inputs"]
-
-    def __call__(self, *arrays: Any) -> tuple[Array, ...]:
-        if len(arrays) != len(self.inputs):
-            raise ConfigError("TS4005", "wrong number of inputs", expected=len(self.inputs),
-                              got=len(arrays))
-        words, keep = [], []
-        for item, array in zip(self.inputs, arrays):
-            host = np.require(as_numpy(array), requirements=["C"])
-            if host.shape != tuple(item["shape"]) or host.dtype != dtypes.BY_NAME[item["dtype"]]:
-                raise ConfigError(
-                    "TS4005", f"input '{item['name']}' does not fit",
-                    expected=f"{item['dtype']}{item['shape']}",
-                    got=f"{dtypes.name_of(host.dtype)}{list(host.shape)}",
-                )
-            keep.append(host)
-            words += [native.pointer_of(host), 0]
-        return tuple(Array(r) for r in self.executable.run(words))
-
-
-def load_artefact(path: str | os.PathLike, device: str | None = None,
-                  threads: int | None = None) -> LoadedArtefact:
-    """Reads what Compiled.save or tessera-compile wrote.
-
-    Args:
-        device: what runs it; by default the one that the artefact was compiled for.
-        threads: of all devices of a CPU mesh together; all cores by default.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or of a newer version.
-    """
-    if device is not None:
-        targets.check_device(device)
-    targets.check_threads(threads)
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise CheckpointError("TS6003", f"{path} cannot be read: {error.strerror}") from None
-    try:
-        return LoadedArtefact(data, device, threads)
-    except CheckpointError as error:
-        # A whole artefact that another device runs is no better for being written again.
-        is_unreadable = any(word in error.message for word in ("damaged", "not a Tessera", "format version"))
-        raise CheckpointError(
-            "TS6004", f"{path}: {error.message}",
-            hint="write it again with tessera-compile or .save()" if is_unreadable else None,
-        ) from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.arrays.array import Array
+from tessera._src.arrays.array import Array, ShapeDtypeStruct
 from tessera._src.core import static_values, tree
 from tessera._src.core.errors import ConfigError, TesseraError, TraceError, without_internal_frames
 from tessera._src.functions.compiled import Compiled
@@ -205,6 +205,16 @@ def _kind(leaf: Any) -> Any:
         return leaf.shape, leaf.dtype, getattr(leaf, "sharding", None)
     except AttributeError:
         return type(leaf)
+
+
+def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """The result of a function as a tree of ts.ShapeDtypeStruct, without compiling or running it.
+
+    Arguments are arrays, numbers or ts.ShapeDtypeStructs, in trees.
+    """
+    jitted = function if isinstance(function, (JittedFunction, BoundFunction)) else jit(function)
+    program = jitted.lower(*args, **kwargs).program
+    return tree.unflatten(program.result_tree, [ShapeDtypeStruct(s, d) for s, d in program.results])
 
 
 def jit(

@@ -74,6 +74,7 @@ class Lowered:
         check_arguments(self.program, self.in_tree, leaves, structure)
         inputs = [np.ascontiguousarray(host_value(leaf, argument)).reshape(argument.shape)
                   for leaf, argument in zip(leaves, self.program.arguments)]
+        inputs += [np.ascontiguousarray(value) for value in self.program.captured]
         outputs = [np.zeros(shape, dtype) for shape, dtype in self.program.results]
         native.interpret(self.program.text, inputs, outputs, stage=stage)
         return tree.unflatten(self.program.result_tree, [Array(o) for o in outputs])

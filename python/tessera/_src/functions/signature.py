@@ -14,6 +14,7 @@ from tessera._src.core.source import function_location
 from tessera._src.functions.trace import Argument, abstract, is_spec, plain_spec
 from tessera._src.meshes.annotations import MeshTensorSpec, Unifier, annotations_of
 from tessera._src.meshes.mesh import Mesh, NamedSharding, PartitionSpec
+from tessera._src.tracing.operands import is_scalar
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -152,7 +153,7 @@ class Signature:
                     spec = getattr(leaf, "sharding", None)
                     spec = spec if isinstance(spec, (PartitionSpec, NamedSharding)) else None
                 plain = plain_spec(spec, mesh, f"argument '{path}'")
-                result.append(Argument(path, shape, dtype, plain, dims, name, is_donated))
+                result.append(Argument(path, shape, dtype, plain, dims, name, is_donated, is_scalar(leaf)))
         return result
 
     @property

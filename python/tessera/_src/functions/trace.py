@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tessera._src.arrays.array import Array
 from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, source, tree
 from tessera._src.core.calls import raise_unknown_parameter
@@ -29,6 +30,7 @@ from tessera._src.tracing import program_text
 from tessera._src.tracing.named_dims import with_names
 from tessera._src.tracing.operands import (
     NO_ELEMENTS_HINT,
+    is_resident,
     is_scalar,
     lift,
     refuse_masked,
@@ -48,6 +50,7 @@ class Argument:
     dims: tuple[str | None, ...] = ()  # Their names by the annotation, for messages.
     root: str = ""  # The argument it is, or is in.
     is_donated: bool = False
+    is_weak: bool = False  # A Python number, which takes the type of tensors beside it.
 
 
 @dataclass
@@ -61,6 +64,8 @@ class Program:
     result_tree: tree.TreeDef
     location: source.Location | None
     ties: Ties = Ties()
+    # Values of further arguments, which follow those of the caller: host arrays from outside.
+    captured: tuple[Array, ...] = ()
 
 
 def is_spec(value: Any) -> bool:
@@ -133,6 +138,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
             layout = layout_text(leaf.spec, len(leaf.shape))
         value, text = owner.add_argument(leaf.name, leaf.shape, leaf.dtype, layout, location)
         tracer = Tracer(owner, value, text, leaf.shape, leaf.dtype)
+        tracer.is_weak = leaf.is_weak
         tracers.append(with_names(tracer, leaf.dims, leaf.name))
     with program_text.tracing(owner):
         args, kwargs = build(tracers)
@@ -150,7 +156,9 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     for argument, result in ties.results.items():
         owner.tie_argument(argument, result)
     text = owner.module([r.value for r in flat], [r.type for r in flat], location)
-    return Program(text, mesh, list(leaves), results, structure, location, ties)
+    captured = tuple(elements if is_resident(elements) else Array(elements)
+                     for _, elements, _ in owner.captured.values())
+    return Program(text, mesh, list(leaves), results, structure, location, ties, captured)
 
 
 def _as_result(value: Any, path: str, location: source.Location | None) -> Tracer:

@@ -123,6 +123,7 @@ def einsum(spec: str, *operands: Any, preferred_element_type: Any = None) -> Tra
     values = [lift(v) for v in operands]
     terms, out = _einsum_terms(spec, values)
     values, terms = zip(*[_without_repeats(v, t) for v, t in zip(values, terms)])
+    values, terms = _without_ones(list(values), list(terms))
     sizes: dict[str, tuple[int, int]] = {}  # Operand and dimension that an index is first in.
     for i, (term, value) in enumerate(zip(terms, values)):
         if len(term) != value.ndim or set(term) - set(_LETTERS):
@@ -134,9 +135,10 @@ def einsum(spec: str, *operands: Any, preferred_element_type: Any = None) -> Tra
         for dim, letter in enumerate(term):
             first, at = sizes.setdefault(letter, (i, dim))
             if values[first].shape[at] != value.shape[dim]:
+                index = f"index '{letter}'" if letter in spec else "a dimension of '...'"
                 raise ShapeError(
                     "TS3014",
-                    f"einsum \"{spec}\": index '{letter}' is {size_of(values[first], at)} in operand "
+                    f"einsum \"{spec}\": {index} is {size_of(values[first], at)} in operand "
                     f"{first} and {size_of(value, dim)} in operand {i}",
                 )
     missing = [c for c in out if c not in sizes]
@@ -154,6 +156,18 @@ def einsum(spec: str, *operands: Any, preferred_element_type: Any = None) -> Tra
     value = reductions.sum(value, gone) if gone else value
     term = "".join(c for c in term if c in out)
     return shaping.transpose(value, [term.index(c) for c in out])
+
+
+def _without_ones(values: list[Tracer], terms: list[str]) -> tuple[list[Tracer], list[str]]:
+    """Operands without dimensions of size 1 that broadcast to another size of their index."""
+    wide = {c for term, value in zip(terms, values) for c, size in zip(term, value.shape) if size != 1}
+    for i, (term, value) in enumerate(zip(terms, values)):
+        if len(term) == value.ndim:
+            drop = [dim for dim, c in enumerate(term) if value.shape[dim] == 1 and c in wide]
+            if drop:
+                values[i] = shaping.squeeze(value, drop)
+                terms[i] = "".join(c for dim, c in enumerate(term) if dim not in drop)
+    return values, terms
 
 
 def _without_repeats(value: Tracer, term: str) -> tuple[Tracer, str]:

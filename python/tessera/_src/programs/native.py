@@ -76,6 +76,11 @@ def _compiler() -> ctypes.CDLL:
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
         tensors, ctypes.c_int64, tensors, ctypes.c_int64,
     ]
+    library.tesseraCapture.restype = ctypes.c_void_p
+    library.tesseraCapture.argtypes = [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p),
+        ctypes.POINTER(ctypes.c_size_t), ctypes.c_int64,
+    ]
     library.tesseraResultOk.argtypes = [ctypes.c_void_p]
     library.tesseraResultDestroy.argtypes = [ctypes.c_void_p]
     library.tesseraResultDestroy.restype = None
@@ -98,6 +103,9 @@ def _runtime() -> ctypes.CDLL:
     library.tesseraRtDescribe.argtypes = [ctypes.c_void_p]
     library.tesseraRtPlace.restype = ctypes.c_void_p
     library.tesseraRtPlace.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
+    ]
+    library.tesseraRtBind.argtypes = [
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
     ]
     library.tesseraRtReleasePlaced.argtypes = [ctypes.c_void_p]
@@ -144,6 +152,17 @@ def compile_text(text: str, **options: Any) -> tuple[bytes, list[dict], dict]:
     options = {name: value for name, value in options.items() if value is not None}
     handle = _compiler().tesseraCompile(data, len(data), json.dumps(options).encode())
     return _finish(handle, "the program does not compile")
+
+
+def capture(artefact: bytes, first: int, values: Sequence[np.ndarray]) -> bytes:
+    """An artefact that holds the values of its inputs from number `first` on."""
+    count = len(values)
+    keep = [np.ascontiguousarray(value) for value in values]
+    handle = _compiler().tesseraCapture(
+        artefact, len(artefact), (ctypes.c_int64 * count)(*range(first, first + count)),
+        (ctypes.c_void_p * count)(*[pointer_of(value) for value in keep]),
+        (ctypes.c_size_t * count)(*[value.nbytes for value in keep]), count)
+    return _finish(handle, "the artefact does not take the captured arrays")[0]
 
 
 def _host_tensors(arrays: Sequence[np.ndarray]):
@@ -197,6 +216,7 @@ class Executable:
         if not self.handle:
             raise CheckpointError("TS6004", f"the artefact does not load: {_last_error()}")
         self._unload = library.tesseraRtUnload
+        self._bound: list[np.ndarray] = []
         self._run = library.tesseraRtRun
         self.description = json.loads(library.tesseraRtDescribe(self.handle))
         mesh = json.dumps(self.description.get("mesh"))
@@ -217,6 +237,12 @@ class Executable:
         if not handle:
             raise CompileError("TS5003", f"placing an input failed: {_last_error()}")
         return Placed(handle, array)
+
+    def bind(self, index: int, array: np.ndarray) -> None:
+        """Makes a whole tensor the value of an input, to which runs give none; keeps it alive."""
+        self._bound.append(array)
+        if _runtime().tesseraRtBind(self.handle, index, pointer_of(array), array.nbytes):
+            raise CompileError("TS5003", f"placing a captured array failed: {_last_error()}")
 
     def run(self, words: list[int]) -> list[np.ndarray]:
         """Runs on inputs given as pairs (data, placed handle); returns whole results."""

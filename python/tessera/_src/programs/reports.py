@@ -11,7 +11,7 @@ from typing import Any
 
 from tessera._src.core.source import shown_paths
 
-_COLUMNS = ("kind", "axes", "shape", "dtype", "bytes", "estimatedNs", "where", "rule")
+_COLUMNS = ("kind", "axes", "shape", "dtype", "bytes", "estimatedNs", "count", "where", "rule")
 
 
 class Table(list):
@@ -41,25 +41,40 @@ def _cell(value: Any) -> str:
 
 
 def collectives(report: dict) -> Table:
-    """A row per collective of one device's program, with the line it comes from."""
+    """A row per collective of one device's program, with the line it comes from.
+
+    Bytes and times are those of one run of it; `count` is how often a loop runs it: "1+" where that
+    depends on values.
+    """
     rows = []
     for item in report.get("collectives", []):
         row = dict(item)
         row["axes"] = ",".join(item.get("axes", []))
+        row["count"] = _times(item)
         row["where"] = f"{os.path.basename(item.get('file') or '?')}:{item.get('line', 0)}"
         rows.append(row)
     return Table(rows, _COLUMNS)
 
 
+def _times(item: dict) -> int | str:
+    """How often a collective runs; loops whose trips depend on values count as one."""
+    count = item.get("count", 1)
+    return count if item.get("isCountKnown", True) else f"{count}+"
+
+
 def cost(report: dict) -> dict[str, float]:
-    """Work of one device per run: operations, bytes moved in memory and between devices."""
-    moved = report.get("collectives", [])
+    """Work of one device per run: operations, bytes moved in memory and between devices.
+
+    The work of a loop's body is counted for each iteration, once for loops whose number of iterations
+    depends on values.
+    """
+    moved = [(item, item.get("count", 1)) for item in report.get("collectives", [])]
     return {
         "flops": report.get("flops", 0),
         "bytes": report.get("bytes", 0),
-        "collectives": len(moved),
-        "communicated_bytes": sum(c.get("bytes", 0) for c in moved),
-        "communication_ns": sum(c.get("estimatedNs", 0) for c in moved),
+        "collectives": sum(count for _, count in moved),
+        "communicated_bytes": sum(item.get("bytes", 0) * count for item, count in moved),
+        "communication_ns": sum(item.get("estimatedNs", 0) * count for item, count in moved),
     }
 
 
@@ -73,6 +88,13 @@ def _split_values(items: Sequence[dict], kind: str) -> list[str]:
             for (name, layout), count in groups.items()]
 
 
+def _how_often(item: dict) -> str:
+    """In words; nothing for what runs once."""
+    if not item.get("isCountKnown", True):
+        return "in each iteration of a loop, "
+    return f"{item['count']} times, " if item.get("count", 1) != 1 else ""
+
+
 def explain(report: dict) -> list[str]:
     """What is split, then why each collective is there and what else was possible; as lines."""
     lines = _split_values(report.get("arguments", []), "argument")
@@ -83,7 +105,7 @@ def explain(report: dict) -> list[str]:
         lines.append(
             f"{number}. {item['kind']} over {','.join(item.get('axes', []))} of {shape} "
             f"{item.get('dtype', '')}, {item.get('bytes', 0)} bytes, "
-            f"~{item.get('estimatedNs', 0) / 1000:.1f} us, "
+            f"~{item.get('estimatedNs', 0) / 1000:.1f} us, {_how_often(item)}"
             f"at {item.get('file') or '?'}:{item.get('line', 0)}"
         )
         lines += [f"   because {item['rule']}"] if item.get("rule") else []

@@ -161,6 +161,8 @@ def _output(lowered: Lowered, emit: str, jobs: int) -> tuple[bytes, dict[str, An
     data, _, report = native.compile_text(
         lowered.program.text, target=lowered.target, emit=emit, jobs=jobs, **lowered.options
     )
+    if emit == "artefact" and lowered.program.captured:
+        data = native.capture(data, len(lowered.program.arguments), lowered.program.captured)
     return data, report
 
 

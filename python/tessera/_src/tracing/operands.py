@@ -89,16 +89,19 @@ def emit_simple(name: str, attributes: str, operand: Tracer, shape: Sequence[int
     return emit(text, shape, operand.dtype if dtype is None else dtype, [operand])
 
 
-def constant(value: np.ndarray, shape: Sequence[int] | None = None) -> Tracer:
-    """A constant; a single element fills `shape`."""
+def constant(value: np.ndarray, shape: Sequence[int] | None = None, origin: Any = None) -> Tracer:
+    """A constant; a single element fills `shape`.
+
+    A large array becomes an argument of the program, which its caller does not see: the program's text,
+    and the time to compile it, do not depend on its elements.
+
+    Args:
+        origin: what the array was made of; an object that is used twice is one constant.
+    """
     owner = program_text.current()
     value = np.asarray(value)
-    if value.nbytes > program_text.MAX_CONSTANT_BYTES:
-        raise TraceError(
-            "TS1012",
-            f"an array of {value.nbytes >> 20} MiB is used inside a traced function",
-            hint="pass it as an argument: constants become part of the program's text",
-        )
+    if value.nbytes > program_text.MAX_CONSTANT_BYTES and not _is_splat(value):
+        return _captured(owner, value, value if origin is None else origin)
     shape = tuple(value.shape if shape is None else shape)
     body = program_text.dense_text(value)
     key = (body, shape, value.dtype)
@@ -109,6 +112,33 @@ def constant(value: np.ndarray, shape: Sequence[int] | None = None) -> Tracer:
         known = emit(f"tessera.constant {body} : {tensor} : ", shape, value.dtype)
         owner.block.constants[key] = known
     return known
+
+
+def _is_splat(value: np.ndarray) -> bool:
+    """Whether all elements have the same bits."""
+    flat = value.reshape(-1)[:64]
+    few = np.ascontiguousarray(flat).view(np.uint8).reshape(len(flat), -1)
+    if (few != few[0]).any():
+        return False
+    return bool((np.ascontiguousarray(value).view(np.uint8).reshape(value.size, -1) == few[0]).all())
+
+
+def _captured(owner: program_text.ProgramText, value: np.ndarray, origin: Any) -> Tracer:
+    """An argument for an array of the host, whose elements it has as they are now."""
+    known = owner.captured.get(id(origin))
+    if known is not None and known[2].dtype == value.dtype:
+        return known[2]
+    name = f"captured.{len(owner.captured)}"
+    block, owner.block = owner.block, owner.entry
+    try:
+        text, type_text = owner.add_argument(name, value.shape, value.dtype, None,
+                                             source.user_location())
+        tracer = Tracer(owner, text, type_text, value.shape, value.dtype)
+    finally:
+        owner.block = block
+    elements = origin if is_resident(origin) else np.array(value, order="C")
+    owner.captured[id(origin)] = (origin, elements, tracer)
+    return tracer
 
 
 def is_scalar(value: Any) -> bool:
@@ -211,7 +241,17 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
         return constant(scalar_array(value, dtype), shape or ())
     if _holds_tracers(value):
         return _rows_of(value)
-    return constant(_host_operand(value))
+    return constant(_host_operand(value), origin=_identity(value))
+
+
+def _identity(value: Any) -> Any:
+    """The object itself, if it is an array; lists and the like are new arrays each time."""
+    return value if isinstance(value, np.ndarray) or is_resident(value) else None
+
+
+def is_resident(value: Any) -> bool:
+    """Whether a value is a ts.Array: it does not change, and keeps what devices have of it."""
+    return getattr(type(value), "is_resident", False)
 
 
 def lift_as(value: Any, dtype: np.dtype) -> Tracer:

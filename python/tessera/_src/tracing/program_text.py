@@ -17,8 +17,8 @@ from tessera._src.core.errors import TraceError
 from tessera._src.meshes.mesh import Mesh
 
 _state = threading.local()
-# Constants above this many bytes should be arguments: they are part of the program text.
-MAX_CONSTANT_BYTES = 1 << 26
+# A host array of more bytes is a captured argument of the program instead of a constant in its text.
+MAX_CONSTANT_BYTES = 1 << 12
 
 
 def type_text(shape: Sequence[int], dtype: np.dtype, layout: str | None = None) -> str:
@@ -126,9 +126,12 @@ class ProgramText:
 
     def __init__(self, mesh: Mesh):
         self.mesh = mesh
-        self.block = Block()  # Where ops are added now.
+        self.entry = self.block = Block()  # The function's, and that where ops are added now.
         self.arguments: list[list[str]] = []  # Name and type, attributes, place of each.
         self.count = 0
+        # Host arrays that the function uses from outside, which follow the arguments: the object that
+        # was used, its elements at that time, and the traced value, by the object's identity.
+        self.captured: dict[int, tuple[Any, Any, Any]] = {}
         self._types: dict[tuple, str] = {}
         self._locations: dict[source.Location | None, str] = {}
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Executable programs that are read from a file, without the function that they were made of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tessera._src.arrays.array import Array
+from tessera._src.arrays.conversion import as_numpy
+from tessera._src.core import dtypes, tree
+from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
+from tessera._src.programs import native, targets
+from tessera._src.tracing.operands import is_scalar, weak_scalar_dtype
+
+# Inputs that an error names.
+_LISTED = 12
+
+
+class LoadedArtefact:
+    """An artefact read from a file: called as the function was, with trees of arrays.
+
+    What it returns is a tuple of all leaves of the function's result, in order: the result's structure
+    is not part of an artefact. Inputs have the names of the function's arguments and of their leaves
+    ("params.w"); `inputs` lists them in order, so that they can be given one by one as well.
+    """
+
+    def __init__(self, artefact: bytes, device: str | None, threads: int | None):
+        self.executable = native.Executable(artefact, device=device, threads=threads)
+
+    def __repr__(self) -> str:
+        return f"<LoadedArtefact ({', '.join(map(_shown, self.inputs))})>"
+
+    @property
+    def inputs(self) -> list[dict]:
+        """Name, shape, dtype and layout of each input; arrays that the artefact holds are none."""
+        return [item for item in self.executable.description["inputs"] if not item.get("captured")]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Array, ...]:
+        given = self._by_number(args, kwargs)
+        keep = [_host(leaf, item) for leaf, item in zip(given, self.inputs)]
+        pointers = iter(keep)
+        words: list[int] = []
+        for item in self.executable.description["inputs"]:
+            words += [0, 0] if item.get("captured") else [native.pointer_of(next(pointers)), 0]
+        return tuple(Array(r) for r in self.executable.run(words))
+
+    def _by_number(self, args: tuple, kwargs: dict) -> list[Any]:
+        """The leaves in the order of the inputs."""
+        inputs = self.inputs
+        named, structure = tree.flatten(kwargs)
+        found = dict(zip(tree.paths(structure), named))
+        names = [item["name"] for item in inputs]
+        for path in found:
+            if path not in names:
+                raise ConfigError("TS4005", f"the artefact has no input '{path}'",
+                                  choices=list(map(_shown, inputs[:_LISTED])),
+                                  hint=did_you_mean(path, names))
+        leaves, structure = tree.flatten(args)
+        rest = [item for item in inputs if item["name"] not in found]
+        if len(leaves) != len(rest):
+            more = [f"and {len(inputs) - _LISTED} more"] if len(inputs) > _LISTED else []
+            raise ConfigError(
+                "TS4005", "wrong number of inputs",
+                expected=f"{len(inputs)}: " + ", ".join([*map(_shown, inputs[:_LISTED]), *more]),
+                got=f"{len(leaves) + len(found)}, in {tree.describe(structure)}"
+                    + (f" and {', '.join(found)}" if found else ""))
+        for path, item in zip(tree.paths(structure), rest):
+            position, _, inner = path.partition(".")
+            if inner and inner != item["name"].partition(".")[2] and not inner.isdigit():
+                raise ConfigError("TS4005", f"argument {position} has '{inner}' for input '{item['name']}'",
+                                  expected=", ".join(map(_shown, inputs[:_LISTED])),
+                                  got=tree.describe(structure))
+        positional = iter(leaves)
+        return [found[name] if name in found else next(positional) for name in names]
+
+
+def _shown(item: dict) -> str:
+    return f"{item['name']}: {item['dtype']}{list(item['shape'])}"
+
+
+def _host(leaf: Any, item: dict) -> np.ndarray:
+    """An argument for an input, whose shape and type it has."""
+    dtype = dtypes.BY_NAME[item["dtype"]]
+    if is_scalar(leaf):
+        weak_scalar_dtype(leaf, dtype, f" (input '{item['name']}')")
+        leaf = np.asarray(leaf, dtype)
+    host = np.require(as_numpy(leaf), requirements=["C"])
+    if host.shape != tuple(item["shape"]) or host.dtype != dtype:
+        raise ConfigError("TS4005", f"input '{item['name']}' does not fit",
+                          expected=f"{item['dtype']}{list(item['shape'])}",
+                          got=f"{dtypes.name_of(host.dtype)}{list(host.shape)}")
+    return host
+
+
+def load_artefact(path: str | os.PathLike, device: str | None = None,
+                  threads: int | None = None) -> LoadedArtefact:
+    """Reads what Compiled.save or tessera-compile wrote.
+
+    Args:
+        device: what runs it; by default the one that the artefact was compiled for.
+        threads: of all devices of a CPU mesh together; all cores by default.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of a newer version.
+    """
+    if device is not None:
+        targets.check_device(device)
+    targets.check_threads(threads)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError("TS6003", f"{path} cannot be read: {error.strerror}") from None
+    try:
+        return LoadedArtefact(data, device, threads)
+    except CheckpointError as error:
+        # A whole artefact that another device runs is no better for being written again.
+        is_unreadable = any(word in error.message for word in ("damaged", "not a Tessera", "format version"))
+        raise CheckpointError(
+            "TS6004", f"{path}: {error.message}",
+            hint="write it again with tessera-compile or .save()" if is_unreadable else None,
+        ) from None

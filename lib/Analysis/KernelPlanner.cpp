@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tessera/Analysis/KernelPlanner.h"
+#include "RecomputationCost.h"
 
 #include <algorithm>
 #include <limits>
@@ -11,11 +11,10 @@ namespace tessera {
 namespace {
 
 constexpr double expensiveCost = 8;
-/// How many boxes of one value a group may compute, and how many ops of a cone
-/// are looked at.
-constexpr size_t maxBoxes = 64, maxConeNodes = 128;
+/// How many boxes of one value a group may compute.
+constexpr size_t maxBoxes = 64;
 /// How many of the groups that read an operand are looked at.
-constexpr size_t maxSiblings = 4;
+constexpr int maxSiblings = 4;
 
 /// A box of a value that a group computes, by number: 0 is that of the root.
 struct Box {
@@ -50,16 +49,12 @@ struct Group {
   double code = 0, repeatedCode = 0;
   int inputs = 0; ///< Values demanded that are not computed inside.
   std::map<std::pair<int, int>, int> boxes; ///< By box and transform.
+  int mergedInto = -1;
 };
 
 bool isHeavy(KernelOpClass kind) {
   return kind == KernelOpClass::Rows || kind == KernelOpClass::Product ||
          kind == KernelOpClass::Attention;
-}
-
-/// Ops that can be computed again where they are used.
-bool isLight(KernelOpClass kind) {
-  return kind == KernelOpClass::Elementwise || kind == KernelOpClass::Moving;
 }
 
 /// Simple instructions in a program that computes `node` for one box.
@@ -69,7 +64,7 @@ class Planner {
 public:
   Planner(const std::vector<KernelNode> &nodes, const KernelLimits &limits)
       : nodes(nodes), limits(limits), demands(nodes.size()),
-        firstHostUse(nodes.size(), never), visitedFor(nodes.size(), 0) {
+        firstHostUse(nodes.size(), never), recomputation(nodes, limits) {
     for (size_t i = 0; i < nodes.size(); ++i)
       if (nodes[i].kind == KernelOpClass::Host)
         for (const KernelOperand &operand : nodes[i].operands)
@@ -84,9 +79,16 @@ public:
   std::vector<KernelGroupPlan> run() {
     for (int i = static_cast<int>(nodes.size()); i-- > 0;)
       visit(i);
+    mergeSiblings();
     std::vector<KernelGroupPlan> plans;
-    for (size_t g = groups.size(); g-- > 0;)
-      plans.push_back(std::move(groups[g].plan));
+    for (size_t g = groups.size(); g-- > 0;) {
+      KernelGroupPlan &plan = groups[g].plan;
+      if (groups[g].mergedInto >= 0)
+        continue;
+      std::sort(plan.roots.rbegin(), plan.roots.rend());
+      std::sort(plan.members.rbegin(), plan.members.rend());
+      plans.push_back(std::move(plan));
+    }
     return plans;
   }
 
@@ -115,10 +117,8 @@ private:
       if (canBeRoot(node, *first))
         return joinAsRoot(node, *first);
     }
-    if (int sibling = findSibling(node); sibling >= 0) {
-      Demand demand = rootDemand(node, sibling);
-      return joinAsRoot(node, demand);
-    }
+    if (nodes[node].isRenaming)
+      return needInMemory(nodes[node].operands.front().node, node);
     start(node);
   }
 
@@ -155,7 +155,8 @@ private:
       // The elements would be computed as often as they are repeated.
       return false;
     }
-    return fits(node, demand, group) && isWorthRepeating(node, demand);
+    return fits(node, demand, group) &&
+           recomputation.isWorthRepeating(node, demand.evaluations());
   }
 
   /// Whether the group's program stays within the limits.
@@ -166,44 +167,6 @@ private:
            group.repeatedCode + (copies - 1) * codeOf(nodes[node]) <=
                limits.maxRepeatedCode &&
            inputs <= limits.maxInputs;
-  }
-
-  /// Whether computing `node` wherever it is read costs less than storing it.
-  bool isWorthRepeating(int node, const Demand &demand) {
-    auto elements = static_cast<double>(nodes[node].elements);
-    double again = demand.evaluations() - elements;
-    if (again <= 0)
-      return true;
-    double saved = elements * limits.memoryCost + limits.launchCost;
-    return again * coneCost(node, saved / again) <= saved;
-  }
-  /// Instructions per element of `node` and of all light ops that it is
-  /// computed from, less those of loading it; no more than just above `bound`.
-  double coneCost(int node, double bound) {
-    double total = -1;
-    std::vector<int> worklist = {node};
-    size_t count = 0;
-    ++stamp;
-    visitedFor[node] = stamp;
-    while (!worklist.empty() && total <= bound && count < maxConeNodes) {
-      const KernelNode &op = nodes[worklist.back()];
-      worklist.pop_back();
-      ++count;
-      total += op.kind == KernelOpClass::Free ? 0 : std::max(0.5, op.cost);
-      for (const KernelOperand &operand : op.operands) {
-        if (visitedFor[operand.node] == stamp)
-          continue;
-        visitedFor[operand.node] = stamp;
-        KernelOpClass kind = nodes[operand.node].kind;
-        bool isInside = (isLight(kind) && !isOnHost(operand.node)) ||
-                        kind == KernelOpClass::Free;
-        if (isInside && operand.access != KernelAccess::Memory)
-          worklist.push_back(operand.node);
-        else
-          total += 1; // A load.
-      }
-    }
-    return total;
   }
 
   /// Whether the group of `demand`, which computes `node`, can store it too.
@@ -223,50 +186,6 @@ private:
         demands[node].begin(), demands[node].end(), [&](const Demand &demand) {
           return demand.group == group || positionOf(demand.group) > position;
         });
-  }
-
-  /// A group that `node` could be a further root of because both read one
-  /// operand of the same shape at the same place; -1 if there is none.
-  int findSibling(int node) const {
-    const KernelNode &op = nodes[node];
-    if (op.kind != KernelOpClass::Rows && op.kind != KernelOpClass::Elementwise)
-      return -1;
-    for (const KernelOperand &operand : op.operands) {
-      if (operand.access != KernelAccess::Element ||
-          nodes[operand.node].elements < op.elements)
-        continue;
-      const std::vector<Demand> &readers = demands[operand.node];
-      size_t last = readers.size() - std::min(readers.size(), maxSiblings);
-      for (size_t i = readers.size(); i-- > last;)
-        if (isSibling(node, operand, readers[i]))
-          return readers[i].group;
-    }
-    return -1;
-  }
-
-  bool isSibling(int node, const KernelOperand &operand,
-                 const Demand &reader) const {
-    const KernelNode &op = nodes[node];
-    const Group &group = groups[reader.group];
-    bool isRowGroup = group.plan.kind == KernelOpClass::Rows;
-    if (op.kind == KernelOpClass::Rows) {
-      if (!isRowGroup || group.rowClass != op.rowClass)
-        return false;
-    } else if (!isRowGroup && group.plan.kind != KernelOpClass::Elementwise) {
-      return false;
-    }
-    int box = 0;
-    if (operand.transform != 0) {
-      auto known = group.boxes.find({0, operand.transform});
-      if (known == group.boxes.end())
-        return false;
-      box = known->second;
-    }
-    return reader.hasBox(box) && group.shape == op.shape &&
-           !isDemandedBy(node, reader.group) &&
-           group.plan.roots.size() < static_cast<size_t>(limits.maxResults) &&
-           fits(node, rootDemand(node, reader.group), group) &&
-           othersRunLater(node, reader.group);
   }
 
   /// What a group wants of its root.
@@ -376,14 +295,133 @@ private:
       demand.boxes.push_back(box);
   }
 
+  //===--------------------------------------------------------------------===//
+  // Siblings
+  //===--------------------------------------------------------------------===//
+
+  /// A group that reads a value, and which box of it as seen from its root: the
+  /// transform, 0 for the same box.
+  struct Reader {
+    int group, transform;
+  };
+
+  int finalGroup(int group) const {
+    while (groups[group].mergedInto >= 0)
+      group = groups[group].mergedInto;
+    return group;
+  }
+
+  /// Groups of one shape that read one operand of at least that size at the
+  /// same place become one, at the place of the later one.
+  void mergeSiblings() {
+    std::vector<int> groupOf(nodes.size(), -1);
+    for (size_t g = 0; g < groups.size(); ++g)
+      for (int member : groups[g].plan.members)
+        groupOf[member] = static_cast<int>(g);
+    std::vector<std::vector<Reader>> readers(nodes.size());
+    std::vector<std::vector<std::pair<int, int>>> reads(groups.size());
+    for (size_t i = 0; i < nodes.size(); ++i)
+      for (const Demand &demand : demands[i]) {
+        if (groupOf[i] == demand.group || nodes[i].kind == KernelOpClass::Free)
+          continue;
+        int transform = transformOf(demand);
+        if (transform < 0)
+          continue;
+        // Demands are in the order of their groups, the last of the program
+        // first.
+        readers[i].push_back({demand.group, transform});
+        reads[demand.group].emplace_back(static_cast<int>(i),
+                                         static_cast<int>(readers[i].size()));
+      }
+    for (size_t g = 0; g < groups.size(); ++g)
+      for (auto [node, next] : reads[g])
+        if (groups[g].mergedInto < 0 &&
+            nodes[node].elements >= nodes[groups[g].plan.roots[0]].elements)
+          tryToMerge(static_cast<int>(g), readers[node], next - 1);
+  }
+
+  /// The transform by which the group's root reads the value; -1 if by several.
+  int transformOf(const Demand &demand) const {
+    if (demand.boxes.size() != 1)
+      return -1;
+    int id = demand.boxes.front().id;
+    if (id == 0)
+      return 0;
+    for (const auto &[key, box] : groups[demand.group].boxes)
+      if (box == id)
+        return key.first == 0 ? key.second : -1;
+    return -1;
+  }
+
+  /// Merges `group`, the reader at `place`, into one that reads the same.
+  void tryToMerge(int group, const std::vector<Reader> &readers, int place) {
+    int first = std::max(0, place - maxSiblings);
+    for (int i = place; i-- > first;) {
+      int other = finalGroup(readers[i].group);
+      if (readers[i].transform == readers[place].transform && other != group &&
+          canMerge(group, other))
+        return merge(group, other);
+    }
+  }
+
+  bool canMerge(int earlier, int later) const {
+    const Group &a = groups[earlier], &b = groups[later];
+    auto isSimple = [](const Group &group) {
+      return group.plan.kind == KernelOpClass::Elementwise ||
+             group.plan.kind == KernelOpClass::Rows;
+    };
+    bool haveRows = a.plan.kind == KernelOpClass::Rows &&
+                    b.plan.kind == KernelOpClass::Rows;
+    size_t results = a.plan.roots.size() + b.plan.roots.size();
+    return a.shape == b.shape && isSimple(a) && isSimple(b) &&
+           (!haveRows || a.rowClass == b.rowClass) &&
+           results <= static_cast<size_t>(limits.maxResults) &&
+           a.code + b.code <= limits.maxCode &&
+           a.inputs + b.inputs <= limits.maxInputs &&
+           positionOf(later) > positionOf(earlier) &&
+           std::all_of(a.plan.roots.begin(), a.plan.roots.end(),
+                       [&](int root) { return isUsedAfter(root, later); });
+  }
+
+  /// Whether all users of a root outside of its group run after `group`.
+  bool isUsedAfter(int root, int group) const {
+    int position = positionOf(group);
+    return firstHostUse[root] > position &&
+           std::all_of(demands[root].begin(), demands[root].end(),
+                       [&](const Demand &demand) {
+                         // The root's own group is not merged yet.
+                         const auto &roots = groups[demand.group].plan.roots;
+                         bool isOwn = std::find(roots.begin(), roots.end(),
+                                                root) != roots.end();
+                         return isOwn ||
+                                positionOf(finalGroup(demand.group)) > position;
+                       });
+  }
+
+  void merge(int earlier, int later) {
+    Group &a = groups[earlier], &b = groups[later];
+    a.mergedInto = later;
+    b.plan.roots.insert(b.plan.roots.end(), a.plan.roots.begin(),
+                        a.plan.roots.end());
+    b.plan.members.insert(b.plan.members.end(), a.plan.members.begin(),
+                          a.plan.members.end());
+    b.code += a.code;
+    b.inputs += a.inputs;
+    if (a.plan.kind == KernelOpClass::Rows &&
+        b.plan.kind != KernelOpClass::Rows) {
+      b.plan.kind = a.plan.kind;
+      b.plan.heavy = a.plan.heavy;
+      b.rowClass = a.rowClass;
+    }
+  }
+
   const std::vector<KernelNode> &nodes;
   const KernelLimits &limits;
   std::vector<std::vector<Demand>> demands; ///< By node.
   std::unordered_map<uint64_t, size_t> demandIndex;
   std::vector<int> firstHostUse;
   std::vector<Group> groups;
-  std::vector<int> visitedFor;
-  int stamp = 0;
+  RecomputationCost recomputation;
 };
 
 } // namespace

@@ -198,8 +198,13 @@ Problem ContractVerifier::checkKernels(Operation *op) {
     return std::nullopt;
   if (Problem problem = checkLocal(op))
     return problem;
-  if (isa<TesseraDialect>(op->getDialect()) &&
-      !isa<tessera::ConstantOp, ReshapeOp>(op))
+  // Loops and conditionals, and what runs between kernels.
+  auto role = dyn_cast<KernelInterface>(op);
+  bool isOnHost = op->getNumRegions() > 0 ||
+                  op->hasTrait<OpTrait::IsTerminator>() ||
+                  (role && role.getKernelRole() == KernelRole::Host);
+  if (isa<TesseraDialect>(op->getDialect()) && !isOnHost &&
+      !isa<tessera::ConstantOp>(op))
     return "computes outside of a kernel";
   return std::nullopt;
 }

@@ -55,6 +55,9 @@ struct KernelNode {
   /// Whether a kernel may compute the result for users on the host. Not so for
   /// constants, which the host has.
   bool isConstant = false;
+  /// Whether the host can do it for nothing if no kernel does: the result is
+  /// the operand's bytes.
+  bool isRenaming = false;
   std::vector<KernelOperand> operands;
 };
 
@@ -75,7 +78,7 @@ struct KernelLimits {
 struct KernelGroupPlan {
   KernelOpClass kind = KernelOpClass::Elementwise;
   int heavy = -1;           ///< The op that makes it of its kind; -1: none.
-  std::vector<int> roots;   ///< In the order of the program, the last first.
+  std::vector<int> roots;   ///< In reverse program order.
   std::vector<int> members; ///< Roots included, in reverse program order.
   /// Where in the program the kernel runs: its last root.
   int position() const { return roots.front(); }
@@ -86,16 +89,12 @@ struct KernelGroupPlan {
 /// its root.
 ///
 /// Nodes are visited from the last to the first. One joins the group of its
-/// users when all are in one group and computing it there costs less than
-/// storing it and loading it again; else it is a root. A value that is needed
-/// in memory becomes a further root of a group that computes it anyhow, or that
-/// has the same shape and reads the same operand, if all other users run later.
-///
-/// A group computes a value once for each box that its users read. Repeated
-/// work multiplies from user to producer, so a node counts with all that would
-/// be computed again for it (its cone, up to a bound): the values at which a
-/// chain of shifts is cut are those from which most is computed. Linear in the
-/// number of operands, times the bounds.
+/// users when all are in one group and computing it there, once for each box
+/// that they read, costs less than storing it and loading it again
+/// (RecomputationCost.h); else it is a root. A value that is needed in memory
+/// becomes a further root of a group that computes it anyhow, and groups of one
+/// shape that read one operand become one, if all other users run later. Linear
+/// in the number of operands, times bounds.
 std::vector<KernelGroupPlan>
 planKernelGroups(const std::vector<KernelNode> &nodes,
                  const KernelLimits &limits = {});

@@ -84,6 +84,7 @@ Value BlockEmitter::compute(Value value, const BlockBox &box) {
     return emitElementwise(op, box);
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](BroadcastOp op) { return emitBroadcast(op, box); })
+      .Case([&](ReshapeOp op) { return emitReshape(op, box); })
       .Case([&](TransposeOp op) { return emitTranspose(op, box); })
       .Case([&](SliceOp op) { return emitSlice(op, box); })
       .Case([&](PadOp op) { return emitPad(op, box); })

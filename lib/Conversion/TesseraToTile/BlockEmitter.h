@@ -75,6 +75,7 @@ private:
 
   // MovementBlocks.cpp
   mlir::Value emitBroadcast(BroadcastOp op, const BlockBox &box);
+  mlir::Value emitReshape(ReshapeOp op, const BlockBox &box);
   mlir::Value emitTranspose(TransposeOp op, const BlockBox &box);
   mlir::Value emitSlice(SliceOp op, const BlockBox &box);
   mlir::Value emitPad(PadOp op, const BlockBox &box);

@@ -37,7 +37,33 @@ bool tessera::readsFromMemory(Operation *user, Value value) {
                                [](int64_t stride) { return stride != 1; });
 }
 
+/// Ops that kernels may compute again where they are used.
+static bool isLightOp(Operation *op) {
+  if (isHostOp(op) || isFreeOp(op))
+    return false;
+  KernelRole role = roleOf(op);
+  return role == KernelRole::Elementwise || role == KernelRole::Movement ||
+         role == KernelRole::Indexed;
+}
+
+/// Whether only dimensions of size one come and go.
+static bool isUnitReshape(Operation *op) {
+  auto reshape = dyn_cast<ReshapeOp>(op);
+  if (!reshape)
+    return false;
+  auto sizes = [](Value value) {
+    return llvm::make_filter_range(shapeOf(value),
+                                   [](int64_t size) { return size != 1; });
+  };
+  return llvm::equal(sizes(reshape.getInput()), sizes(reshape.getResult()));
+}
+
 static KernelOpClass classOf(Operation *op) {
+  // Of what kernels compute; else the host renames the bytes.
+  if (isUnitReshape(op))
+    if (Operation *def = op->getOperand(0).getDefiningOp();
+        def && def->getBlock() == op->getBlock() && isLightOp(def))
+      return KernelOpClass::Moving;
   if (isHostOp(op) || op->getNumResults() == 0)
     return KernelOpClass::Host;
   if (isFreeOp(op))
@@ -66,6 +92,7 @@ static double costOf(Operation *op) {
   auto kernel = dyn_cast<KernelInterface>(op);
   int64_t cost = kernel ? kernel.getElementCost() : 1;
   switch (roleOf(op)) {
+  case KernelRole::Host:
   case KernelRole::Movement:
     return 0;
   case KernelRole::Indexed:
@@ -102,6 +129,7 @@ enum BoxKey : int64_t {
   Broadcast,
   Reduced,
   Columns,
+  Reshaped,
   Other,
   ShapeKey,
   WholeDimKey,
@@ -148,6 +176,7 @@ void KernelGroups::describe(Operation *op) {
     node.shape = numberOf(keyOf(ShapeKey, shapeOf1(op->getResult(0))));
     node.isPrologue = isa<TransposeOp, ConvertOp>(op);
     node.isConstant = isa<ConstantOp>(op);
+    node.isRenaming = isa<ReshapeOp>(op);
     describeOperands(op, node);
   }
   int index = static_cast<int>(nodes.size());
@@ -197,6 +226,12 @@ void KernelGroups::describeOperands(Operation *op, KernelNode &node) {
         std::vector<int64_t> key = keyOf(Broadcast, op.getDims());
         llvm::append_range(key, shapeOf(op.getInput()));
         read(op.getInput(), KernelAccess::Repeated, numberOf(key));
+      })
+      .Case([&](ReshapeOp op) {
+        std::vector<int64_t> key = keyOf(Reshaped, shapeOf(op.getInput()));
+        key.push_back(-1);
+        llvm::append_range(key, shapeOf(op.getResult()));
+        readBox(op.getInput(), key);
       })
       .Case([&](TransposeOp op) {
         readBox(op.getInput(), keyOf(Permuted, op.getPermutation()));

@@ -24,6 +24,26 @@ Value BlockEmitter::emitBroadcast(BroadcastOp op, const BlockBox &box) {
   return tile ? broadcastTo(reshape(tile, shape), box.sizes) : Value();
 }
 
+/// Dimensions of size one come and go; the others keep their order.
+Value BlockEmitter::emitReshape(ReshapeOp op, const BlockBox &box) {
+  SmallVector<int64_t> from = shapeOf1(op.getInput()),
+                       to = shapeOf1(op.getResult()), shape(to.size(), 1);
+  BlockBox source;
+  size_t next = 0;
+  for (int64_t size : from) {
+    while (size != 1 && to[next] == 1)
+      ++next;
+    source.offsets.push_back(size == 1 ? constantIndex(0) : box.offsets[next]);
+    source.sizes.push_back(size == 1 ? 1 : box.sizes[next]);
+    if (size == 1)
+      continue;
+    shape[next] = box.sizes[next];
+    ++next;
+  }
+  Value tile = emit(op.getInput(), source);
+  return tile ? broadcastTo(reshape(tile, shape), box.sizes) : Value();
+}
+
 Value BlockEmitter::emitTranspose(TransposeOp op, const BlockBox &box) {
   BlockBox source;
   source.offsets.resize(box.offsets.size());

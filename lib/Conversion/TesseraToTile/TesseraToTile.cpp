@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "BlockEmitter.h"
 #include "KernelGroups.h"
+#include "PrepareBlocks.h"
 #include "RootBlocks.h"
 #include "lib/Conversion/TileKernels/ScratchTiles.h"
 #include "tessera/Conversion/Passes.h"
@@ -86,6 +87,14 @@ public:
       : function(function), sizes(sizes), kernels(kernels) {}
 
   LogicalResult run(Block &block) {
+    sinkFreeOps(block);
+    splitConcatenations(block);
+    // Inner blocks first: what they capture is then what their kernels read.
+    for (Operation &op : block)
+      for (Region &region : op.getRegions())
+        for (Block &inner : region)
+          if (failed(BlockConverter(function, sizes, kernels).run(inner)))
+            return failure();
     KernelGroups groups(block);
     std::vector<KernelGroup> formed = groups.form();
     if (failed(convert(groups, formed)))

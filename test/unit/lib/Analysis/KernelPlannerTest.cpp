@@ -58,6 +58,12 @@ public:
     node.operands = {{operand, KernelAccess::Repeated, 9}};
     return add(node);
   }
+  int renamed(int operand) {
+    KernelNode node = of(KernelOpClass::Moving, 0);
+    node.isRenaming = true;
+    node.operands = {{operand, KernelAccess::Element, 11}};
+    return add(node);
+  }
   void host(std::vector<int> operands) {
     KernelNode node = of(KernelOpClass::Host, 0);
     for (int operand : operands)
@@ -219,6 +225,41 @@ TEST(KernelPlanner, ResultNeededBeforeTheKernelRunsIsAKernelOfItsOwn) {
   EXPECT_EQ(rootsOf(planKernelGroups(program.nodes)), (Roots{{a}, {y}}));
 }
 
+TEST(KernelPlanner, ReadersOfOneOperandShareAKernel) {
+  Program program;
+  int x = program.argument();
+  int a = program.elementwise({x}), b = program.elementwise({x}, 25);
+  int c = program.rows(x, 64, /*keepsShape=*/true);
+  program.host({a, b, c});
+  std::vector<KernelGroupPlan> plan = planKernelGroups(program.nodes);
+  ASSERT_EQ(rootsOf(plan), (Roots{{c, b, a}}));
+  EXPECT_EQ(plan[0].kind, KernelOpClass::Rows);
+  EXPECT_EQ(plan[0].heavy, c);
+}
+
+TEST(KernelPlanner, ReadersBetweenWhichTheHostRunsAreTwoKernels) {
+  Program program;
+  int x = program.argument();
+  int a = program.elementwise({x});
+  program.host({a});
+  int b = program.elementwise({x});
+  program.host({b});
+  EXPECT_EQ(rootsOf(planKernelGroups(program.nodes)), (Roots{{a}, {b}}));
+}
+
+TEST(KernelPlanner, RenamingJoinsAKernelOrIsDoneByTheHost) {
+  Program program;
+  int a = program.elementwise({program.argument()});
+  int y = program.elementwise({program.renamed(a)});
+  program.host({y});
+  EXPECT_EQ(rootsOf(planKernelGroups(program.nodes)), (Roots{{y}}));
+
+  Program other;
+  a = other.elementwise({other.argument()});
+  other.host({other.renamed(a)});
+  EXPECT_EQ(rootsOf(planKernelGroups(other.nodes)), (Roots{{a}}));
+}
+
 TEST(KernelPlanner, DeadOpsAreInNoKernel) {
   Program program;
   program.elementwise({program.argument()});
@@ -256,7 +297,10 @@ TEST(KernelPlanner, RandomProgramsRunInOrder) {
       return values[values.size() - 1 - random() % back];
     };
     for (int i = 0; i < 40; ++i) {
-      switch (random() % 6) {
+      switch (random() % 7) {
+      case 4:
+        values.push_back(program.renamed(any()));
+        break;
       case 0:
         values.push_back(program.roll(any(), static_cast<int>(random() % 9)));
         break;
@@ -279,24 +323,35 @@ TEST(KernelPlanner, RandomProgramsRunInOrder) {
     for (size_t i = 0; i < program.nodes.size(); ++i)
       if (program.nodes[i].kind == KernelOpClass::Memory)
         readyAt[i] = -1;
+    std::vector<const KernelGroupPlan *> runsAt(program.nodes.size());
+    std::vector<bool> isInKernel(program.nodes.size(), false);
     int last = -1;
     for (const KernelGroupPlan &group : plan) {
       EXPECT_GT(group.position(), last);
       last = group.position();
-      auto isMember = [&](int node) {
-        return std::count(group.members.begin(), group.members.end(), node) > 0;
-      };
+      runsAt[last] = &group;
       for (int member : group.members)
-        for (const KernelOperand &operand : program.nodes[member].operands)
-          if (!isMember(operand.node))
-            EXPECT_LT(readyAt[operand.node], group.position());
-      for (int root : group.roots)
-        readyAt[root] = group.position();
+        isInKernel[member] = true;
     }
-    for (size_t i = 0; i < program.nodes.size(); ++i)
-      if (program.nodes[i].kind == KernelOpClass::Host)
-        EXPECT_LT(readyAt[program.nodes[i].operands[0].node],
-                  static_cast<int>(i));
+    auto isReady = [&](int node, int at) { return readyAt[node] < at; };
+    for (int i = 0; i < static_cast<int>(program.nodes.size()); ++i) {
+      const KernelNode &node = program.nodes[i];
+      if (node.kind == KernelOpClass::Host)
+        EXPECT_TRUE(isReady(node.operands[0].node, i));
+      if (node.isRenaming && !isInKernel[i] &&
+          isReady(node.operands[0].node, i))
+        readyAt[i] = i;
+      if (!runsAt[i])
+        continue;
+      const std::vector<int> &members = runsAt[i]->members;
+      for (int member : members)
+        for (const KernelOperand &operand : program.nodes[member].operands)
+          EXPECT_TRUE(std::count(members.begin(), members.end(), operand.node) >
+                          0 ||
+                      isReady(operand.node, i));
+      for (int root : runsAt[i]->roots)
+        readyAt[root] = i;
+    }
   }
 }
 

@@ -72,14 +72,14 @@ class EncoderConfig:
             raise errors.CheckpointError("TS6001", f"{path} cannot be read: {error.strerror}"
                                          ) from None
         except ValueError as error:
-            raise errors.CheckpointError("TS6002", f"{path} is no JSON: {error}") from None
+            raise errors.CheckpointError("TS6002", f"{path} is not valid JSON: {error}") from None
         return cls.from_dict(data, str(path))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> EncoderConfig:
         """The configuration, checked."""
         if not isinstance(data, Mapping):
-            raise errors.ConfigError("TS4008", f"{where} is no object of fields",
+            raise errors.ConfigError("TS4008", f"{where} must be a JSON object",
                                      got=f"a {type(data).__name__}")
         if data.get("model_type", "bert") != "bert":
             raise errors.ConfigError("TS4008", f"{where} is of a '{data['model_type']}' model",
@@ -228,7 +228,7 @@ def check_inputs(params: Any, input_ids: Any, attention_mask: Any, token_type_id
                  config: EncoderConfig) -> None:
     """Raises unless weights, each by its name, and tokens fit the configuration."""
     if not isinstance(params, Mapping):
-        raise errors.CheckpointError("TS6006", "the weights are no dictionary by name",
+        raise errors.CheckpointError("TS6006", "the weights must be a dictionary by name",
                                      got=f"a {type(params).__name__}")
     checkpoint.check_names("the dictionary of weights",
                            {name: getattr(value, "shape", None) for name, value in params.items()},

@@ -76,7 +76,7 @@ def test_a_donation_without_a_result_is_said():
     ({"donate_argnums": -3}, ["donate_argnums has -3"]),
     ({"donate_argnums": "p"}, ["donate_argnums is 'p'"]),
     ({"donate_argnums": True}, ["donate_argnums is True"]),
-    ({"donate_argnames": "params"}, ["donate_argnames names 'params', which is no parameter"]),
+    ({"donate_argnames": "params"}, ["donate_argnames names 'params', which is not a parameter"]),
     ({"donate_argnames": ("p", 1)}, ["donate_argnames is ('p', 1)"]),
     ({"donate_argnums": 1, "static_argnames": "x"}, ["'x' of <lambda> is both static and donated"]),
 ])

@@ -78,14 +78,14 @@ def test_weights_of_a_call_are_checked_by_name():
           "missing 'encoder.layer.0.output.dense.bias' [12] (did you mean "
           "'encoder.layer.0.output.dense.bais'?)",
           "'embeddings.token_type_embeddings.weight' has shape [3, 3], expected [2, 12]",
-          "'embeddings.LayerNorm.weight' is no array, expected [12]",
+          "'embeddings.LayerNorm.weight' is not an array, expected [12]",
           "unexpected 'encoder.layer.0.output.dense.bais' [12]")
 
 
 def test_weights_of_a_call_are_a_dictionary():
     with pytest.raises(ts.CheckpointError) as caught:
         call(list(random_weights(CONFIG).values()), IDS, IDS, IDS)
-    check(caught, "TS6006", "no dictionary by name", "a list")
+    check(caught, "TS6006", "must be a dictionary by name", "a list")
 
 
 def test_lowering_checks_as_calls_do():
@@ -128,7 +128,7 @@ def test_configurations_are_objects(data, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(data))
     with pytest.raises(ts.ConfigError) as caught:
         EncoderConfig.from_json(tmp_path / "config.json")
-    check(caught, "TS4008", "is no object of fields")
+    check(caught, "TS4008", "must be a JSON object")
 
 
 def test_folders_are_no_weights(tmp_path):
@@ -181,7 +181,7 @@ def test_files_beside_the_weights_say_how_sentences_become_tokens(tmp_path, file
     ({"modules.json": [{"type": "x.Transformer"}, {"type": "x.Pooling", "path": ""}],
       "config.json": None}, "TS4008", ["pools by pooling_mode_cls_token"]),
     ({"config_sentence_transformers.json": {"default_prompt_name": "q"}}, "TS4008", ["no prompt 'q'"]),
-    ({"modules.json": "{"}, "TS6002", ["is no JSON"]),
+    ({"modules.json": "{"}, "TS6002", ["is not valid JSON"]),
 ])
 def test_folders_that_mean_something_else_are_refused(tmp_path, files, code, fragments):
     write_weights(tmp_path, lambda tensors: None)

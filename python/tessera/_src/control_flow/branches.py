@@ -28,7 +28,7 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
     equal shapes and types. ts.where chooses element by element.
 
     Args:
-        pred: a boolean or a number (true unless 0) without dimensions.
+        pred: a scalar boolean or number (true unless 0).
     """
     bodies.check_callable("ts.cond", "true_fun", true_fun)
     bodies.check_callable("ts.cond", "false_fun", false_fun)
@@ -37,7 +37,7 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
         return _call("ts.cond", chosen, operands)
     if pred.shape:
         raise TraceError("TS1039", "the predicate of ts.cond has dimensions", got=repr(pred),
-                         expected="a boolean without dimensions",
+                         expected="a scalar boolean",
                          hint="ts.all and ts.any make one of many; ts.where chooses element by element")
     selector = elementwise.as_bool(pred)
     return _choose("ts.cond", selector, [false_fun, true_fun], ["false_fun", "true_fun"], operands)
@@ -51,7 +51,7 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     As ts.cond: all are compiled, unless the index is a Python integer; results fit together.
 
     Args:
-        index: an integer without dimensions.
+        index: a scalar integer.
     """
     if not isinstance(branches, (list, tuple)) or not branches:
         raise TraceError("TS1035", "ts.switch needs branches", got=repr(branches)[:80],
@@ -62,7 +62,7 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     if not isinstance(index, Tracer):
         return _call("ts.switch", branches[min(max(_whole(index), 0), last)], operands)
     if index.shape or not dtypes.is_int(index.dtype):
-        raise TraceError("TS1039", "the index of ts.switch is no integer without dimensions",
+        raise TraceError("TS1039", "the index of ts.switch must be a scalar integer",
                          got=repr(index), hint="ts.cond chooses by a boolean")
     if not last:
         return _call("ts.switch", branches[0], operands)
@@ -75,10 +75,10 @@ def _is_true(pred: Any) -> bool:
     """The truth of a predicate with elements, of which there is one."""
     if not isinstance(pred, (bool, int, float, np.generic)) and not hasattr(pred, "__array__"):
         raise TraceError("TS1039", f"the predicate of ts.cond is a {type(pred).__name__}",
-                         expected="a boolean without dimensions")
+                         expected="a scalar boolean")
     if np.ndim(pred):
         raise TraceError("TS1039", "the predicate of ts.cond has dimensions", got=f"shape {np.shape(pred)}",
-                         expected="a boolean without dimensions")
+                         expected="a scalar boolean")
     return bool(pred)
 
 
@@ -88,7 +88,7 @@ def _whole(index: Any) -> int:
             raise TypeError
         return operator.index(index)
     except TypeError:
-        raise TraceError("TS1039", "the index of ts.switch is no integer without dimensions",
+        raise TraceError("TS1039", "the index of ts.switch must be a scalar integer",
                          got=repr(index)[:80]) from None
 
 
@@ -151,7 +151,7 @@ def _differ(what: str, functions: list[Callable], names: list[str], results: lis
             how: str, path: str) -> None:
     at = f" at '{path}'" if path else ""
     raise TraceError(
-        "TS1040", f"branches of {what} give results of different {how}{at}",
+        "TS1040", f"branches of {what} return results of different {how}{at}",
         expected=f"{results[0]}, as from {names[0]}", got=f"{results[i]}, from {names[i]}",
         notes=[f"{names[j]} is {bodies.place_of(functions[j])}" for j in (0, i)],
         hint="give results of one structure, with equal shapes and types, from all branches")

@@ -59,7 +59,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, reve
         result = f(tree.unflatten(carry.structure, carried), tree.unflatten(sequences.structure, slices))
         if not isinstance(result, tuple) or len(result) != 2:
             raise TraceError(
-                "TS1037", "the body of ts.scan gives no pair (carry, y)",
+                "TS1037", "the body of ts.scan must return a pair (carry, y)",
                 got=f"a tuple of {len(result)}" if isinstance(result, tuple)
                 else f"a {type(result).__name__}", notes=[f"the body is {bodies.place_of(f)}"],
                 hint="return carry, None where there is nothing to stack")
@@ -112,7 +112,7 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     which the cost model and derivatives need.
 
     Args:
-        cond_fun: gives a boolean without dimensions.
+        cond_fun: gives a scalar boolean.
         init_val: a tree of arrays and numbers, as for ts.scan.
     """
     bodies.check_callable("ts.while_loop", "the condition", cond_fun)
@@ -182,7 +182,7 @@ def _turns(unroll: Any, count: int) -> int:
     if isinstance(unroll, bool) and not unroll:
         return 1
     if not isinstance(unroll, (int, np.integer)) or unroll < 1:
-        raise ConfigError("TS4011", "unroll is no number of iterations", got=repr(unroll),
+        raise ConfigError("TS4011", "unroll must be a number of iterations", got=repr(unroll),
                           expected="an integer of at least 1, or True for all")
     return builtins.max(builtins.min(int(unroll), count), 1)
 
@@ -192,7 +192,7 @@ def _bound(bound: Any, name: str) -> int | Tracer:
     if isinstance(bound, Tracer):
         if bound.shape or not dtypes.is_int(bound.dtype):
             raise TraceError("TS1038", f"the {name} bound of ts.fori_loop is {bound!r}",
-                             expected="an integer without dimensions")
+                             expected="a scalar integer")
         return lift(bound)
     try:
         if isinstance(bound, (bool, np.bool_)):
@@ -200,7 +200,7 @@ def _bound(bound: Any, name: str) -> int | Tracer:
         return operator.index(bound)
     except TypeError:
         raise TraceError("TS1038", f"the {name} bound of ts.fori_loop is {bound!r}",
-                         expected="an integer without dimensions") from None
+                         expected="a scalar integer") from None
 
 
 def _run(what: str, body: Callable, step: Step, carry: Values, sequences: list[Tracer], count: int,
@@ -333,10 +333,10 @@ def _while(what: str, cond_fun: Callable, body_fun: Callable, condition: Callabl
 
 
 def _predicate(what: str, cond_fun: Callable, value: Any) -> Tracer:
-    """What a condition gives: a boolean without dimensions."""
+    """What a condition gives: a scalar boolean."""
     given = bodies.lifted(value, f"what the condition of {what} gives")
     if given.structure != tree.LEAF or given.leaves[0].shape or given.leaves[0].dtype != dtypes.bool_:
-        raise TraceError("TS1039", f"the condition of {what} gives no boolean", expected="bool[]",
+        raise TraceError("TS1039", f"the condition of {what} must return a scalar boolean", expected="bool[]",
                          got=str(given), notes=[f"the condition is {bodies.place_of(cond_fun)}"],
                          hint="compare, such as carry > 0; ts.all and ts.any make one of many")
     return given.leaves[0]

@@ -194,7 +194,7 @@ class BoundFunction:
 
 def _check_mesh(mesh: Any) -> Mesh | None:
     if mesh is not None and not isinstance(mesh, Mesh):
-        raise ConfigError("TS4010", "mesh is no mesh", got=repr(mesh),
+        raise ConfigError("TS4010", "mesh must be a ts.Mesh", got=repr(mesh),
                           hint="make one with ts.make_mesh({'tp': 2})")
     return mesh
 

@@ -59,7 +59,7 @@ class Signature:
         first_of_rest = kinds.index(rest) if rest in kinds and what == "donate" else None
         for name in listed:
             if name not in self.names and inspect.Parameter.VAR_KEYWORD not in kinds:
-                raise ConfigError("TS4006", f"{what}_argnames names '{name}', which is no parameter "
+                raise ConfigError("TS4006", f"{what}_argnames names '{name}', which is not a parameter "
                                   f"of {self.name}", choices=self.names,
                                   hint=did_you_mean(name, self.names))
         for number in numbers:
@@ -176,13 +176,13 @@ class Signature:
         if given is None or is_spec(given):
             return [given] * (len(positional) + len(named))
         if not isinstance(given, (dict, list, tuple)):
-            raise ConfigError("TS4007", "in_shardings is no layout", got=repr(given),
+            raise ConfigError("TS4007", "in_shardings must be a layout", got=repr(given),
                               choices=["a PartitionSpec", "one per argument", "a dict by name"],
                               hint='write ts.P("tp") for a layout')
         if isinstance(given, dict):
             for name in given:
                 if name not in self.names:
-                    raise ConfigError("TS4007", f"in_shardings names '{name}', which is no parameter "
+                    raise ConfigError("TS4007", f"in_shardings names '{name}', which is not a parameter "
                                       f"of {self.name}", choices=self.names,
                                       hint=did_you_mean(name, self.names))
             # The entry of *args is that of each of them.

@@ -130,7 +130,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     tracers = []
     for leaf in leaves:
         if 0 in leaf.shape:
-            raise ShapeError("TS3020", f"argument '{leaf.name}' has no elements", got=leaf.shape,
+            raise ShapeError("TS3020", f"argument '{leaf.name}' is a zero-size tensor", got=leaf.shape,
                              expected="sizes of at least 1", hint=NO_ELEMENTS_HINT)
         layout = None
         if leaf.spec is not None:

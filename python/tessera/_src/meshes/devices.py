@@ -42,6 +42,6 @@ def device_count(device: str = "cpu") -> int:
         return cuda_device_count()
     text = os.environ.get("TESSERA_DEVICE_COUNT") or str(MAX_DEVICES)
     if not (text.isascii() and text.isdigit() and text.strip("0")):
-        raise ShardingError("TS2003", "TESSERA_DEVICE_COUNT is no number of devices", got=text,
+        raise ShardingError("TS2003", "TESSERA_DEVICE_COUNT must be a number of devices", got=text,
                             expected=f"1 to {MAX_DEVICES}")
     return min(int(text), MAX_DEVICES)

@@ -147,7 +147,7 @@ def _axes(shape: Any, axis_names: Any) -> tuple[tuple[Any, Any], ...]:
     """Pairs (name, size) from any of make_mesh's forms; what they hold is not checked yet."""
     forms = ["{'dp': 2, 'tp': 4}", "[('dp', 2), ('tp', 4)]", "(2, 4), ('dp', 'tp')"]
     if isinstance(shape, str) or not isinstance(shape, (Mapping, Sequence)):
-        raise ShardingError("TS2002", f"{shape!r} is no shape of a mesh", choices=forms)
+        raise ShardingError("TS2002", f"{shape!r} is not the shape of a mesh", choices=forms)
     if not shape:
         raise ShardingError("TS2002", "a mesh needs at least one axis",
                             hint="{'tp': 1} is a mesh of one device")

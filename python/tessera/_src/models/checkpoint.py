@@ -110,7 +110,7 @@ def check_names(what: str, shapes: Mapping[str, tuple[int, ...] | None],
             problems.append(f"missing '{name}' {list(expected[name])}"
                             + (f" ({close})" if close else ""))
         elif shapes[name] is None:
-            problems.append(f"'{name}' is no array, expected {list(expected[name])}")
+            problems.append(f"'{name}' is not an array, expected {list(expected[name])}")
         elif tuple(expected[name]) != tuple(shapes[name]):
             problems.append(f"'{name}' has shape {list(shapes[name])}, expected "
                             f"{list(expected[name])}")

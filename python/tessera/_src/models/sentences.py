@@ -28,7 +28,7 @@ def read_settings(directory: Path, most: int) -> SentenceSettings:
         most: positions that the model has.
 
     Raises:
-        ConfigError: a pipeline that is no mean of the hidden states, scaled or not.
+        ConfigError: a pipeline other than the mean of the hidden states, with or without normalisation.
     """
     limits = [most]
     for name, field in (("sentence_bert_config.json", "max_seq_length"),
@@ -56,7 +56,7 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise CheckpointError("TS6002", f"{path} is no JSON: {error}") from None
+        raise CheckpointError("TS6002", f"{path} is not valid JSON: {error}") from None
 
 
 def _check_pipeline(directory: Path) -> bool:

@@ -80,7 +80,7 @@ def _known(value: Any, what: str) -> int | float:
         value.__index__()
     number = value.item() if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0 else value
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise TraceError("TS1010", f"{what} is no number", got=repr(value)[:80])
+        raise TraceError("TS1010", f"{what} must be a number", got=repr(value)[:80])
     if isinstance(number, float) and not math.isfinite(number):
         raise TraceError("TS1010", f"{what} is not finite", got=number)
     return number
@@ -128,7 +128,7 @@ def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, *,
         endpoint: whether stop is the last of them.
     """
     if not isinstance(endpoint, (bool, np.bool_)):
-        raise TraceError("TS1010", "endpoint of ts.linspace is no boolean", got=repr(endpoint),
+        raise TraceError("TS1010", "endpoint of ts.linspace must be a boolean", got=repr(endpoint),
                          hint="the dtype is given by name: dtype=ts.f64")
     start, stop = _known(start, "start of ts.linspace"), _known(stop, "stop of ts.linspace")
     (num,) = shaping.as_shape(num)
@@ -170,7 +170,7 @@ def meshgrid(*values: Any, indexing: str = "xy") -> list[Tracer]:
         indexing: "ij" for dimensions in the order of the vectors, "xy" for the first two exchanged.
     """
     if indexing not in ("xy", "ij"):
-        raise TraceError("TS1029", f"meshgrid has no indexing {indexing!r}", choices=["'xy'", "'ij'"])
+        raise TraceError("TS1029", f"meshgrid does not know indexing={indexing!r}", choices=["'xy'", "'ij'"])
     items = [lift(v) for v in values]
     for item in items:
         if item.ndim > 1:

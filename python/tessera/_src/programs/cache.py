@@ -83,7 +83,7 @@ def load(key: str) -> tuple[bytes, dict] | None:
 
 
 def store(key: str, artefact: bytes, report: dict) -> None:
-    """Adds an entry; a cache that cannot be written is no error."""
+    """Adds an entry; failing to write it is not an error."""
     place = directory()
     if place is None:
         return

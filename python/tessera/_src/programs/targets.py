@@ -43,7 +43,7 @@ def check_threads(threads: Any) -> int | None:
     """A number of threads, 0 for all cores, or None for the default; else an error."""
     if threads is None or (isinstance(threads, int) and 0 <= threads <= MAX_THREADS):
         return threads
-    raise ConfigError("TS4010", "threads is no number of threads", got=repr(threads),
+    raise ConfigError("TS4010", "threads must be a number of threads", got=repr(threads),
                       expected=f"0 (all cores) to {MAX_THREADS}")
 
 
@@ -73,11 +73,11 @@ def check_compile_options(options: Any) -> dict[str, Any]:
                           choices=['{"forbidImplicit": ["all_gather", ...]}'])
     kinds = options.get("forbidImplicit", ())
     if not isinstance(kinds, (list, tuple)):
-        raise ConfigError("TS4010", "forbidImplicit is no list of collectives", got=repr(kinds),
+        raise ConfigError("TS4010", "forbidImplicit must be a list of collectives", got=repr(kinds),
                           expected=f'such as ["{COLLECTIVES[0]}"]')
     for kind in kinds:
         if kind not in COLLECTIVES:
-            raise ConfigError("TS4010", f"forbidImplicit names {kind!r}, which is no collective",
+            raise ConfigError("TS4010", f"forbidImplicit names {kind!r}, which is not a collective",
                               choices=COLLECTIVES, hint=did_you_mean(kind, COLLECTIVES))
     return dict(options)
 

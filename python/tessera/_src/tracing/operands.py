@@ -41,8 +41,7 @@ def normalise_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ..
 
 
 # Programs have no tensors of size 0.
-NO_ELEMENTS_HINT = ("begin with the first block instead of nothing, or keep a fixed size and mask what "
-                    "is not there yet")
+NO_ELEMENTS_HINT = "zero-size tensors are not supported: use a fixed size and a mask"
 
 
 def _leaked(value: Tracer) -> TraceError:
@@ -76,7 +75,7 @@ def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tr
         check_in_scope(operand, owner)
     shape = tuple(shape)
     if 0 in shape:
-        raise ShapeError("TS3020", "a value without elements arises", got=shape,
+        raise ShapeError("TS3020", "this operation would produce a zero-size tensor", got=shape,
                          expected="sizes of at least 1", hint=NO_ELEMENTS_HINT)
     type_text = owner.type_of(shape, dtype)
     return Tracer(owner, owner.emit(text + type_text), type_text, shape, dtype)

@@ -51,7 +51,7 @@ class Tracer:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TraceError("TS1008", "a value without dimensions has no len()")
+            raise TraceError("TS1008", "a scalar has no len()")
         return self.shape[0]
 
     def __repr__(self) -> str:

@@ -159,3 +159,11 @@ def test_views_of_torch_with_a_sign_or_a_conjugation_to_come_are_resolved():
         want = view.resolve_neg().tolist()
         assert ts.from_dlpack(view).tolist() == want and ts.asarray(view).tolist() == want
     assert ts.from_dlpack(z.conj().real).tolist() == [1, 3]
+
+
+def test_what_torch_asks_for_in_vain_is_an_error_at_the_users_line():
+    torch = pytest.importorskip("torch")
+    x = ts.array([1.0], ts.bf16)
+    with pytest.raises(ts.TraceError) as caught:
+        torch.from_dlpack(x)
+    assert caught.value.code == "TS1021" and caught.value.location.file == __file__

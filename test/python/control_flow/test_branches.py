@@ -8,6 +8,8 @@ from refusals import check
 
 import tessera as ts
 
+pytestmark = pytest.mark.quick
+
 F32, I32 = np.float32, np.int32
 X = np.arange(6, dtype=F32).reshape(2, 3)
 

@@ -9,6 +9,8 @@ from refusals import check
 
 import tessera as ts
 
+pytestmark = pytest.mark.quick
+
 A = np.ones((2, 3), np.float32)
 B = np.ones(4, np.float32)
 

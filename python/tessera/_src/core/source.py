@@ -18,6 +18,8 @@ _INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
              os.path.join(_PACKAGE, "compile.py"))
 # Whoever calls the command is no user's program.
 _COMMAND = os.path.join(_HERE, "tools", "command.py")
+# Libraries whose functions call methods of arrays (__dlpack__, __array__).
+_LIBRARIES = ("torch", "numpy", "jax")
 _MAX_COLUMNS = 120  # The widest source line shown.
 
 
@@ -64,10 +66,19 @@ def user_location() -> Location | None:
     return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
 
 
+@lru_cache(maxsize=None)
+def _is_library(filename: str) -> bool:
+    """Whether frames of this file pass on what a user asked for: of this package, torch, NumPy or JAX."""
+    folders = filename.split(os.sep)
+    return filename.startswith(_PACKAGE) or any(
+        first in ("site-packages", "dist-packages") and second in _LIBRARIES
+        for first, second in zip(folders, folders[1:]))
+
+
 def caller_location() -> Location | None:
     """The innermost place outside of the whole package; within it if there is none."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and _is_library(frame.f_code.co_filename):
         frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
     if frame is None or frame.f_code.co_filename.startswith("<frozen"):
         return user_location()

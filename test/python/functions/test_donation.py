@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from conftest import needs_compiler
 from refusals import check
 
 import tessera as ts
@@ -62,6 +63,7 @@ def test_arguments_of_any_kind_are_donated():
     assert ties(function, "a", A) == {"x": 0}
 
 
+@needs_compiler
 def test_a_donation_without_a_result_is_said():
     lowered = ts.jit(lambda p, x: p.sum() + x, donate_argnames=("p", "x")).lower({"w": A}["w"], B)
     assert "donated argument 'p' (f32[2, 3]): no result is left of its shape and type" in lowered.explain()

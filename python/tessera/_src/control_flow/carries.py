@@ -46,8 +46,8 @@ def checked(what: str, body: Callable, carry: Values, out: Values) -> list[Trace
         mismatch(what, body, carry, out, path, "another structure",
                  "return the carried value in the structure of its first value")
     wanted: list[Tracer | None] = [None] * len(carry.leaves)
-    for i, (old, new) in enumerate(zip(carry.leaves, out.leaves)):
-        path = tree.paths(carry.structure)[i]
+    paths = tree.paths(carry.structure)
+    for i, (path, old, new) in enumerate(zip(paths, carry.leaves, out.leaves)):
         if old.shape != new.shape:
             mismatch(what, body, carry, out, path, f"shape {old.shape} becomes {new.shape}",
                      "shapes of carried values are fixed: start with the shape that the body gives")

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import collections
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,37 +35,45 @@ def tie(arguments: Sequence[Argument], paths: Sequence[str],
         paths: of the results, "0.w" and so on.
     """
     donated = [i for i, argument in enumerate(arguments) if argument.is_donated]
-    free = dict.fromkeys(range(len(results)))
+    kinds = {i: (arguments[i].shape, arguments[i].dtype) for i in donated}
+    free = set(range(len(results)))
     ties: dict[int, int] = {}
-
-    def take(i: int, fits: Callable[[str], bool]) -> None:
-        kind = (arguments[i].shape, arguments[i].dtype)
-        found = next((k for k in free if results[k] == kind and fits(paths[k])), None)
-        if found is not None:
-            del free[found]
-            ties[i] = found
-
-    for root in dict.fromkeys(arguments[i].root for i in donated if arguments[i].name != arguments[i].root):
-        leaves = [i for i in donated if arguments[i].root == root]
-        kinds = [(arguments[i].name[len(root) + 1 :], (arguments[i].shape, arguments[i].dtype))
-                 for i in leaves]
-        tops = [path.partition(".")[0] for path in paths]
-        for top in dict.fromkeys(["", *[top for top in tops if top == root], *tops]):
-            inside = {k: path[len(top) + bool(top) :] for k, path in enumerate(paths)
-                      if not top or tops[k] == top}
-            if [(path, results[k]) for k, path in inside.items()] == kinds and inside.keys() <= free.keys():
-                ties.update(zip(leaves, inside))
-                for k in inside:
-                    del free[k]
-                break
+    _tie_trees(arguments, kinds, paths, results, free, ties)
     for of_argument, of_result in _PLACES:
+        left: dict[tuple, collections.deque[int]] = {}
+        for k in sorted(free):
+            left.setdefault((of_result(paths[k]), results[k]), collections.deque()).append(k)
         for i in donated:
             wanted = of_argument(arguments[i].name)
-            if i not in ties and wanted is not None:
-                take(i, lambda path: of_result(path) == wanted)
+            found = left.get((wanted, kinds[i])) if i not in ties and wanted is not None else None
+            if found:
+                ties[i] = found.popleft()
+                free.remove(ties[i])
     unused = tuple(f"'{arguments[i].name}' ({dtypes.name_of(arguments[i].dtype)}{list(arguments[i].shape)})"
                    for i in donated if i not in ties)
     return Ties(ties, unused)
+
+
+def _tie_trees(arguments: Sequence[Argument], kinds: dict[int, tuple], paths: Sequence[str],
+               results: Sequence[tuple], free: set[int], ties: dict[int, int]) -> None:
+    """Ties arguments that are trees to a result, or a part of it, with the same leaves at the same places."""
+    parts: dict[str, list[tuple[int, str]]] = {"": list(enumerate(paths))}
+    for k, path in enumerate(paths):
+        top, _, inner = path.partition(".")
+        parts.setdefault(top, []).append((k, inner))
+    trees: dict[str, list[int]] = {}
+    for i in kinds:
+        if arguments[i].name != arguments[i].root:
+            trees.setdefault(arguments[i].root, []).append(i)
+    for root, leaves in trees.items():
+        mine = [(arguments[i].name[len(root) + 1 :], kinds[i]) for i in leaves]
+        names = ["", *([root] if root in parts else []), *parts]
+        for part in (parts[name] for name in names):
+            if len(part) == len(mine) and all(k in free for k, _ in part) and mine == [
+                    (inner, results[k]) for k, inner in part]:
+                ties.update(zip(leaves, (k for k, _ in part)))
+                free.difference_update(k for k, _ in part)
+                break
 
 
 def _whole(path: str) -> str:

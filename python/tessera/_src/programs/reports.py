@@ -11,7 +11,7 @@ from typing import Any
 
 from tessera._src.core.source import shown_paths
 
-_COLUMNS = ("kind", "axes", "shape", "dtype", "bytes", "estimatedNs", "count", "where", "rule")
+_COLUMNS = ("kind", "axes", "shape", "dtype", "bytes", "estimatedNs", "where", "rule")
 
 
 class Table(list):
@@ -40,41 +40,50 @@ def _cell(value: Any) -> str:
     return "" if value is None else shown_paths(str(value))
 
 
+def _count(item: dict) -> int:
+    """How often a collective runs in one run of the program; a while loop counts as one iteration."""
+    return item.get("count", 1)
+
+
+def _times(item: dict) -> str:
+    """`12 times`; empty for what runs once."""
+    if not item.get("isCountKnown", True):
+        each = f"{_count(item)} times " if _count(item) > 1 else ""
+        return f"{each}in every iteration of a while loop"
+    return f"{_count(item)} times" if _count(item) != 1 else ""
+
+
 def collectives(report: dict) -> Table:
     """A row per collective of one device's program, with the line it comes from.
 
-    Bytes and times are those of one run of it; `count` is how often a loop runs it: "1+" where that
-    depends on values.
+    One that a loop repeats has one row, whose `count` is how often it runs in all iterations (of a
+    while loop, in one iteration; `isCountKnown` is false then). Bytes and time are those of one run.
     """
     rows = []
     for item in report.get("collectives", []):
         row = dict(item)
         row["axes"] = ",".join(item.get("axes", []))
-        row["count"] = _times(item)
         row["where"] = f"{os.path.basename(item.get('file') or '?')}:{item.get('line', 0)}"
+        row["times"] = _times(item)
         rows.append(row)
-    return Table(rows, _COLUMNS)
+    repeats = any(row["times"] for row in rows)
+    return Table(rows, ("times", *_COLUMNS) if repeats else _COLUMNS)
 
 
-def _times(item: dict) -> int | str:
-    """How often a collective runs; loops whose trips depend on values count as one."""
-    count = item.get("count", 1)
-    return count if item.get("isCountKnown", True) else f"{count}+"
-
-
-def cost(report: dict) -> dict[str, float]:
+def cost(report: dict) -> dict[str, float | bool]:
     """Work of one device per run: operations, bytes moved in memory and between devices.
 
-    The work of a loop's body is counted for each iteration, once for loops whose number of iterations
-    depends on values.
+    All iterations of a loop count, but of a while loop only one; `iterations_known` says whether
+    there is none of these.
     """
-    moved = [(item, item.get("count", 1)) for item in report.get("collectives", [])]
+    moved = report.get("collectives", [])
     return {
         "flops": report.get("flops", 0),
         "bytes": report.get("bytes", 0),
-        "collectives": sum(count for _, count in moved),
-        "communicated_bytes": sum(item.get("bytes", 0) * count for item, count in moved),
-        "communication_ns": sum(item.get("estimatedNs", 0) * count for item, count in moved),
+        "collectives": sum(_count(c) for c in moved),
+        "communicated_bytes": sum(c.get("bytes", 0) * _count(c) for c in moved),
+        "communication_ns": sum(c.get("estimatedNs", 0) * _count(c) for c in moved),
+        "iterations_known": report.get("areIterationsKnown", True),
     }
 
 
@@ -88,13 +97,6 @@ def _split_values(items: Sequence[dict], kind: str) -> list[str]:
             for (name, layout), count in groups.items()]
 
 
-def _how_often(item: dict) -> str:
-    """In words; nothing for what runs once."""
-    if not item.get("isCountKnown", True):
-        return "in each iteration of a loop, "
-    return f"{item['count']} times, " if item.get("count", 1) != 1 else ""
-
-
 def explain(report: dict) -> list[str]:
     """What is split, then why each collective is there and what else was possible; as lines."""
     lines = _split_values(report.get("arguments", []), "argument")
@@ -105,8 +107,9 @@ def explain(report: dict) -> list[str]:
         lines.append(
             f"{number}. {item['kind']} over {','.join(item.get('axes', []))} of {shape} "
             f"{item.get('dtype', '')}, {item.get('bytes', 0)} bytes, "
-            f"~{item.get('estimatedNs', 0) / 1000:.1f} us, {_how_often(item)}"
-            f"at {item.get('file') or '?'}:{item.get('line', 0)}"
+            f"~{item.get('estimatedNs', 0) / 1000:.1f} us, "
+            + (f"{times}, " if (times := _times(item)) else "")
+            + f"at {item.get('file') or '?'}:{item.get('line', 0)}"
         )
         lines += [f"   because {item['rule']}"] if item.get("rule") else []
         lines += [f"   from {origin}" for origin in item.get("origins", [])]

@@ -69,7 +69,8 @@ class Tracer:
     def __bool__(self) -> bool:
         raise self._needs_elements(
             "a Python condition (if, while, and, or, not)",
-            "choose with ts.where(condition, a, b), or make the argument static with static_argnums",
+            "choose with ts.where(condition, a, b) or ts.cond, repeat with ts.while_loop, or make the "
+            "argument static with static_argnums",
         )
 
     def __int__(self) -> int:
@@ -81,7 +82,8 @@ class Tracer:
     def __index__(self) -> int:
         raise self._needs_elements(
             "using it as an index or a size",
-            "make it a static argument with static_argnames, or look elements up with ts.take")
+            "make it a static argument with static_argnames, look elements up with ts.take, or count with "
+            "ts.fori_loop instead of range()")
 
     def __float__(self) -> float:
         raise self._needs_elements(

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Calls of the package's functions by parameters that they do not have."""
+"""Calls of the package's functions with arguments that they do not take."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import sys
+from types import TracebackType
+from typing import Any
 
 from tessera._src.core import source
 from tessera._src.core.errors import TraceError, did_you_mean, without_internal_frames
@@ -14,29 +16,76 @@ _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'"
 # Names of other libraries.
 _ALIASES = {"dim": "axis", "keepdim": "keepdims", "input": "x", "other": "y", "correction": "ddof",
             "unbiased": "ddof", "dims": "axis", "axes": "axis"}
+_MAX_SHOWN = 60  # Characters of a value in a message.
 
 
-def raise_unknown_parameter(error: BaseException) -> None:
+def raise_misuse(error: Exception) -> None:
+    """Raises an error at the user's line if `error` is Python's own and comes from a call of ours.
+
+    An error that the user's code raises, or Python because of it, is none of them.
+    """
+    entries: list[TracebackType] = []
+    trace = error.__traceback__
+    while trace is not None:
+        entries.append(trace)
+        trace = trace.tb_next
+    users = [i for i, entry in enumerate(entries) if source.is_users(entry.tb_frame.f_code.co_filename)]
+    if not users or isinstance(error, (MemoryError, RecursionError)):
+        return
+    call, inside = entries[users[-1]], entries[users[-1] + 1 :]
+    if not inside:
+        _raise_unknown_parameter(error, call)
+    elif source.is_internal(inside[0].tb_frame.f_code.co_filename):
+        name = _api_name(inside[0])
+        raise without_internal_frames(TraceError(
+            "TS1045", f"{name} does not take these arguments: {type(error).__name__}: {error}",
+            got=_arguments(inside[0]), location=source.traceback_location(call))) from error
+
+
+def _modules() -> list[tuple[str, Any]]:
+    public = sys.modules.get("tessera")
+    return [] if public is None else [("ts", public), *(
+        (f"ts.{name}", getattr(public, name)) for name in ("nn", "random", "tree"))]
+
+
+def _raise_unknown_parameter(error: Exception, call: TracebackType) -> None:
     """Raises an error that lists the parameters, if `error` says that a ts function lacks one."""
     found = _UNEXPECTED.match(str(error)) if type(error) is TypeError else None
-    public = sys.modules.get("tessera")
-    if found is None or public is None:
+    if found is None:
         return
     name, parameter = found.groups()
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or source.is_internal(trace.tb_frame.f_code.co_filename):
-        return  # The call is not the user's.
-    for place, module in (("ts", public), ("ts.nn", public.nn), ("ts.random", public.random)):
+    for place, module in _modules():
         function = vars(module).get(name)
         if not inspect.isfunction(function):
             continue
         parameters = inspect.signature(function).parameters
-        if parameter in parameters:
-            continue
-        code = trace.tb_frame.f_code
-        place_of_call = source.Location(code.co_filename, trace.tb_lineno, 1)
-        raise without_internal_frames(TraceError(
-            "TS1025", f"{place}.{name} has no parameter '{parameter}'", choices=parameters,
-            hint=did_you_mean(parameter, parameters, _ALIASES), location=place_of_call)) from None
+        if parameter not in parameters:
+            raise without_internal_frames(TraceError(
+                "TS1025", f"{place}.{name} has no parameter '{parameter}'", choices=parameters,
+                hint=did_you_mean(parameter, parameters, _ALIASES),
+                location=source.traceback_location(call))) from None
+
+
+def _api_name(entry: TracebackType) -> str:
+    """The function of ours that the user called, as "ts.random.normal"."""
+    name = entry.tb_frame.f_code.co_name
+    for place, module in _modules():
+        if getattr(vars(module).get(name), "__code__", None) is entry.tb_frame.f_code:
+            return f"{place}.{name}"
+    return f".{name}" if not name.startswith(("<", "_")) else "this operation"
+
+
+def _arguments(entry: TracebackType) -> str | None:
+    """The arguments of a call, as far as they are still what they were."""
+    code, values = entry.tb_frame.f_code, entry.tb_frame.f_locals
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = code.co_varnames[: count + bool(code.co_flags & inspect.CO_VARARGS)]
+    return ", ".join(f"{name}={_short(values[name])}" for name in names if name in values) or None
+
+
+def _short(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if shape and not hasattr(value, "block"):
+        return f"an array of shape {tuple(shape)}"
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, TracebackType
 from typing import NamedTuple
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # tessera/_src
@@ -18,6 +18,7 @@ _INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
              os.path.join(_PACKAGE, "compile.py"))
 # Whoever calls the command is no user's program.
 _COMMAND = os.path.join(_HERE, "tools", "command.py")
+_STANDARD = os.path.dirname(os.__file__) + os.sep
 # Libraries whose functions call methods of arrays (__dlpack__, __array__).
 _LIBRARIES = ("torch", "numpy", "jax")
 _MAX_COLUMNS = 120  # The widest source line shown.
@@ -83,6 +84,18 @@ def caller_location() -> Location | None:
     if frame is None or frame.f_code.co_filename.startswith("<frozen"):
         return user_location()
     return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
+
+
+def is_users(filename: str) -> bool:
+    """Whether frames of this file are neither the package's machinery nor a library's, such as NumPy's."""
+    is_standard = filename.startswith(_STANDARD) and "site-packages" not in filename
+    return not (is_standard or is_internal(filename) or _is_library(filename))
+
+
+def traceback_location(trace: TracebackType) -> Location:
+    """The place that an entry of a traceback stands for."""
+    code = trace.tb_frame.f_code
+    return _location(code, code.co_filename, trace.tb_lasti, trace.tb_lineno)
 
 
 def api_name() -> str:

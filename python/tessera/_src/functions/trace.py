@@ -14,7 +14,7 @@ import numpy as np
 from tessera._src.arrays.array import Array
 from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, source, tree
-from tessera._src.core.calls import raise_unknown_parameter
+from tessera._src.core.calls import raise_misuse
 from tessera._src.core.errors import (
     ConfigError,
     ShapeError,
@@ -147,7 +147,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
         except TesseraError as error:
             raise without_internal_frames(error) from None
         except Exception as error:  # The user's own: as if the function were called plainly.
-            raise_unknown_parameter(error)
+            raise_misuse(error)
             raise without_internal_frames(error)
         flat, structure = constrained_results(result, mesh, out_shardings, result_annotation, unifier,
                                               location)

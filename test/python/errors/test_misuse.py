@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Whatever a ts function is given in a trace, an error is one of this package, at the user's line."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+from refusals import check
+
+import tessera as ts
+
+X = np.ones((2, 3), np.float32)
+WRONG = [None, "x", [None], object(), 1 + 2j, math.inf, 10**40, -5, np.zeros((0, 3)), {"a": 1}, np.array("a")]
+FUNCTIONS = {f"{place}.{name}": getattr(module, name)
+             for place, module in {"ts": ts, "ts.nn": ts.nn, "ts.random": ts.random, "ts.tree": ts.tree}.items()
+             for name in module.__all__ if inspect.isfunction(getattr(module, name))}
+
+
+def calls(function):
+    """Calls with one wrong argument each, the others being traced or left out."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind in (0, 1)]
+    needed = sum(p.default is p.empty for p in parameters)
+    for i in range(len(parameters)):
+        for wrong in WRONG:
+            def call(x, i=i, wrong=wrong):
+                given = [wrong if j == i else x if j < needed else parameters[j].default
+                         for j in range(max(needed, i + 1))]
+                return function(*given)
+
+            yield call, f"{parameters[i].name}={wrong!r}"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_argument_ends_in_an_error_of_python(name):
+    for call, what in calls(FUNCTIONS[name]):
+        try:
+            ts.jit(call).lower(X)
+        except ts.TesseraError as error:
+            assert error.location is not None and "/_src/" not in error.location.file, what
+        except Exception as error:
+            raise AssertionError(f"{name}({what}): {type(error).__name__}: {error}") from error
+
+
+@pytest.mark.parametrize("function, fragments", [
+    (lambda x: ts.zeros(None), ["ts.zeros does not take these arguments: TypeError", "got: shape=None"]),
+    (lambda x: x.reshape(2, None), ["a shape holds integers"]),
+    (lambda x: ts.tree.map(3, x), ["ts.tree.map does not take", "'int' object is not callable"]),
+    (lambda x: ts.pad(x, "a"), ["ts.pad does not take", "got: x=Tracer(f32[2, 3]), widths='a'"]),
+    (lambda x: ts.nn.layer_norm(x, x[0], x[0], "eps"), ["ts.layer_norm does not take", "eps='eps'"]),
+])
+def test_what_was_given_is_shown(function, fragments):
+    with pytest.raises(ts.TraceError) as caught:
+        ts.jit(function).lower(X)
+    check(caught, caught.value.code, *fragments)
+
+
+@pytest.mark.parametrize("function, kind", [
+    (lambda x: {}["a"], KeyError), (lambda x: np.reshape(np.ones(3), (2, 2)), ValueError),
+    (lambda x: ts.scan(lambda c, s: (c + {}["k"], s), x, x), KeyError), (lambda x: 1 / 0, ZeroDivisionError),
+    (lambda x: ts.tree.map(lambda leaf: [][3], x), IndexError),
+])
+def test_errors_of_the_users_own_code_stay_what_they_are(function, kind):
+    with pytest.raises(kind) as caught:
+        ts.jit(function).lower(X)
+    assert not isinstance(caught.value, ts.TesseraError)

@@ -44,6 +44,7 @@ from tessera._src.core.errors import (
 from tessera._src.core.missing import missing as _missing
 from tessera._src.functions.artefact import load_artefact
 from tessera._src.functions.compiled import Compiled
+from tessera._src.functions.eager import make_eager as _make_eager
 from tessera._src.functions.jit import eval_shape, jit
 from tessera._src.functions.lowered import Lowered
 from tessera._src.meshes.annotations import MeshTensor
@@ -196,6 +197,7 @@ from tessera._src.ops.shaping import (
 )
 from tessera._src.ops.types import can_cast, isdtype, result_type
 
+_make_eager(globals())
 P = PartitionSpec
 newaxis = None
 function = jit

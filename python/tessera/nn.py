@@ -4,6 +4,7 @@
 import sys as _sys
 
 from tessera._src.core.missing import missing as _missing
+from tessera._src.functions.eager import make_eager as _make_eager
 from tessera._src.ops.creation import one_hot
 from tessera._src.ops.derived import elu, leaky_relu, softplus
 from tessera._src.ops.elementwise import gelu, relu, sigmoid, silu
@@ -11,6 +12,7 @@ from tessera._src.ops.indexing import embedding
 from tessera._src.ops.neural import attention, check_heads, dense, layer_norm, linear, norm, rms_norm
 from tessera._src.ops.reductions import log_softmax, logsumexp, softmax
 
+_make_eager(globals())
 __all__ = [
     "attention",
     "check_heads",

@@ -4,8 +4,10 @@
 import sys as _sys
 
 from tessera._src.core.missing import missing as _missing
+from tessera._src.functions.eager import make_eager as _make_eager
 from tessera._src.ops.rng import bits, fold_in, key, normal, split, uniform
 
+_make_eager(globals())
 __all__ = ["bits", "fold_in", "key", "normal", "split", "uniform"]
 
 

@@ -12,8 +12,9 @@ import tessera as ts
 
 X = np.ones((2, 3), np.float32)
 WRONG = [None, "x", [None], object(), 1 + 2j, math.inf, 10**40, -5, np.zeros((0, 3)), {"a": 1}, np.array("a")]
+MODULES = {"ts": ts, "ts.nn": ts.nn, "ts.random": ts.random, "ts.tree": ts.tree}
 FUNCTIONS = {f"{place}.{name}": getattr(module, name)
-             for place, module in {"ts": ts, "ts.nn": ts.nn, "ts.random": ts.random, "ts.tree": ts.tree}.items()
+             for place, module in MODULES.items()
              for name in module.__all__ if inspect.isfunction(getattr(module, name))}
 
 

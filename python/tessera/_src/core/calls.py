@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from tessera._src.core import source
 from tessera._src.core.errors import TraceError, did_you_mean, without_internal_frames
@@ -16,6 +16,7 @@ _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'"
 # Names of other libraries.
 _ALIASES = {"dim": "axis", "keepdim": "keepdims", "input": "x", "other": "y", "correction": "ddof",
             "unbiased": "ddof", "dims": "axis", "axes": "axis"}
+_EAGER = source.internal_path("functions", "eager.py")  # Whose frames pass calls on.
 _MAX_SHOWN = 60  # Characters of a value in a message.
 
 
@@ -32,9 +33,10 @@ def raise_misuse(error: Exception) -> None:
     users = [i for i, entry in enumerate(entries) if source.is_users(entry.tb_frame.f_code.co_filename)]
     if not users or isinstance(error, (MemoryError, RecursionError)):
         return
-    call, inside = entries[users[-1]], entries[users[-1] + 1 :]
+    call = entries[users[-1]]
+    inside = [entry for entry in entries[users[-1] + 1 :] if not entry.tb_frame.f_code.co_filename == _EAGER]
     if not inside:
-        _raise_unknown_parameter(error, call)
+        raise_unknown_parameter(error, source.traceback_location(call))
     elif source.is_internal(inside[0].tb_frame.f_code.co_filename):
         name = _api_name(inside[0])
         raise without_internal_frames(TraceError(
@@ -48,7 +50,14 @@ def _modules() -> list[tuple[str, Any]]:
         (f"ts.{name}", getattr(public, name)) for name in ("nn", "random", "tree"))]
 
 
-def _raise_unknown_parameter(error: Exception, call: TracebackType) -> None:
+def raise_misuse_of(name: str, error: Exception, given: str) -> NoReturn:
+    """Raises an error at the user's line for an exception of a call of ours outside of a trace."""
+    raise_unknown_parameter(error, None)
+    raise TraceError("TS1045", f"{name} does not take these arguments: {type(error).__name__}: {error}",
+                     got=given) from error
+
+
+def raise_unknown_parameter(error: Exception, location: source.Location | None) -> None:
     """Raises an error that lists the parameters, if `error` says that a ts function lacks one."""
     found = _UNEXPECTED.match(str(error)) if type(error) is TypeError else None
     if found is None:
@@ -63,14 +72,15 @@ def _raise_unknown_parameter(error: Exception, call: TracebackType) -> None:
             raise without_internal_frames(TraceError(
                 "TS1025", f"{place}.{name} has no parameter '{parameter}'", choices=parameters,
                 hint=did_you_mean(parameter, parameters, _ALIASES),
-                location=source.traceback_location(call))) from None
+                location=location)) from None
 
 
 def _api_name(entry: TracebackType) -> str:
     """The function of ours that the user called, as "ts.random.normal"."""
     name = entry.tb_frame.f_code.co_name
     for place, module in _modules():
-        if getattr(vars(module).get(name), "__code__", None) is entry.tb_frame.f_code:
+        function = inspect.unwrap(vars(module).get(name, name)) if name in vars(module) else None
+        if getattr(function, "__code__", None) is entry.tb_frame.f_code:
             return f"{place}.{name}"
     return f".{name}" if not name.startswith(("<", "_")) else "this operation"
 
@@ -80,10 +90,10 @@ def _arguments(entry: TracebackType) -> str | None:
     code, values = entry.tb_frame.f_code, entry.tb_frame.f_locals
     count = code.co_argcount + code.co_kwonlyargcount
     names = code.co_varnames[: count + bool(code.co_flags & inspect.CO_VARARGS)]
-    return ", ".join(f"{name}={_short(values[name])}" for name in names if name in values) or None
+    return ", ".join(f"{name}={short(values[name])}" for name in names if name in values) or None
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if shape and not hasattr(value, "block"):
         return f"an array of shape {tuple(shape)}"

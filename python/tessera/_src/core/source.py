@@ -39,6 +39,11 @@ class Location(NamedTuple):
 NOWHERE = Location("", 0, 0)
 
 
+def internal_path(*parts: str) -> str:
+    """A file of tessera/_src."""
+    return os.path.join(_HERE, *parts)
+
+
 @lru_cache(maxsize=None)
 def is_internal(filename: str) -> bool:
     """Whether frames of this file are the package's own machinery."""

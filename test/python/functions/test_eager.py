@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions of traced values outside of a trace: compiled by themselves, once for each kind of call."""
+
+import inspect
+
+import numpy as np
+import pytest
+from conftest import needs_runtime
+
+import tessera as ts
+from tessera._src.functions import eager
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@needs_runtime
+@pytest.mark.quick
+def test_they_give_arrays():
+    cases = [(ts.exp(X), np.exp(X)), (ts.zeros((2, 3)), np.zeros((2, 3))),
+             (ts.arange(1, 7, 2), np.arange(1, 7, 2)), (ts.where(X > 2, X, 0), np.where(X > 2, X, 0)),
+             (ts.concatenate([X, ts.ones((1, 3))]), np.concatenate([X, np.ones((1, 3))])),
+             (ts.einsum("ij,kj->ik", X, X), X @ X.T), (ts.clip(X, max=2), np.clip(X, None, 2)),
+             (ts.nn.relu(X - 2), np.maximum(X - 2, 0)), (ts.add(1, 2), 3),
+             (ts.eye(3, dtype=ts.i32), np.eye(3)), (ts.max(ts.array(X), axis=1), X.max(1))]
+    for got, want in cases:
+        assert isinstance(got, ts.Array)
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+    parts = ts.split(X, 3, axis=1)
+    assert isinstance(parts, list) and parts[2].shape == (2, 1)
+    key = ts.random.key(3)
+    np.testing.assert_array_equal(ts.random.normal(key, (4,)), ts.jit(lambda: ts.random.normal(key, (4,)))())
+
+
+@needs_runtime
+def test_a_kind_of_call_is_traced_once():
+    ts.exp(X)
+    count = len(eager._kept)
+    for value in (X + 1, X, X - 1):
+        ts.exp(value)
+    assert len(eager._kept) == count
+    ts.clip(X, 0, 1), ts.clip(X, 0, 2), ts.clip(X + 1, 0, 2)
+    assert len(eager._kept) == count + 2
+    # 1, 1.0 and True are different programs.
+    assert {ts.full((2,), v).dtype for v in (1, 1.0, True)} == {ts.i32, ts.f32, ts.bool_}
+
+
+@needs_runtime
+def test_the_mesh_is_that_of_the_arrays_or_the_current_one():
+    mesh = ts.make_mesh({"tp": 2})
+    x = ts.device_put(np.ones((4, 3), np.float32), ts.NamedSharding(mesh, ts.P("tp")))
+    np.testing.assert_array_equal(ts.exp(x) * 0, np.zeros((4, 3)))
+    with mesh:
+        y = ts.with_sharding_constraint(ts.ones((4, 2)), ts.P(None, "tp"))
+    np.testing.assert_array_equal(y, np.ones((4, 2)))
+
+
+def test_they_look_as_they_did():
+    assert ts.exp.__name__ == "exp" and ts.exp.__doc__ == "e to the power x."
+    assert list(inspect.signature(ts.softmax).parameters) == ["x", "axis", "where"]
+    assert ts.nn.softmax is ts.softmax
+    text = ts.jit(lambda x: ts.exp(x)).lower(X).as_text()
+    assert text.count("tessera.exp") == 1

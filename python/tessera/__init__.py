@@ -14,7 +14,15 @@ import sys as _sys
 from math import e, inf, nan, pi
 
 from tessera import models, nn, random, tree
-from tessera._src.arrays.array import Array, ShapeDtypeStruct, array, asarray, device_put, from_dlpack
+from tessera._src.arrays.array import Array, Shard, ShapeDtypeStruct
+from tessera._src.arrays.placing import (
+    array,
+    asarray,
+    block_until_ready,
+    device_get,
+    device_put,
+    from_dlpack,
+)
 from tessera._src.control_flow.branches import cond, switch
 from tessera._src.control_flow.loops import fori_loop, map, scan, while_loop
 from tessera._src.core.dtypes import (

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tessera._src.core.errors import CompileError
-from tessera._src.programs import native
+from tessera._src.programs import native, runtime
 
 
 def mesh_tensor(text: str, layout: str = "") -> str:
@@ -16,7 +16,7 @@ def mesh_tensor(text: str, layout: str = "") -> str:
 def run(text: str, inputs: list[np.ndarray], target: str) -> list[np.ndarray]:
     """Compiles a program for a target and runs it on whole tensors."""
     artefact, _, _ = native.compile_text(text, target=target)
-    executable = native.Executable(artefact)
+    executable = runtime.Executable(artefact)
     words = [word for array in inputs for word in (native.pointer_of(array), 0)]
     return executable.run(words)
 

@@ -14,7 +14,7 @@ import pytest
 
 import tessera as ts
 from conftest import needs_runtime
-from tessera._src.programs import native
+from tessera._src.programs import native, runtime
 from tessera.models.encoder import Encoder, EncoderConfig, random_weights
 
 pytestmark = needs_runtime
@@ -30,7 +30,7 @@ def ratios(function: ts.jit, *arguments) -> dict[str, float]:
     artefact = lowered.compile(device="emulated")._artefact
     leaves = [np.ascontiguousarray(np.asarray(a))
               for a in ts.tree.flatten((arguments, {}))[0]]
-    executable = native.Executable(artefact, device="emulated", profile=True)
+    executable = runtime.Executable(artefact, device="emulated", profile=True)
     executable.run([word for a in leaves for word in (native.pointer_of(a), 0)])
     rows = executable.report()["traffic"]
     assert rows

@@ -1,144 +1,241 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Arrays: a host value and the pieces of it that compiled functions asked for."""
+"""Arrays: immutable tensors on the devices of a mesh, or on the host until a program wants them."""
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessera._src.arrays.conversion import host_array, resolved, torch_bf16
-from tessera._src.core import dtypes, tree
-from tessera._src.core.errors import ConfigError, ShapeError, ShardingError, TraceError
-from tessera._src.meshes.mesh import (
-    SINGLE,
-    NamedSharding,
-    PartitionSpec,
-    axes_of,
-    check_spec,
-    current_mesh,
-)
-from tessera._src.tracing import program_text
-from tessera._src.tracing.operands import lift, lift_as
-from tessera._src.tracing.tracer import Tracer
+from tessera._src.arrays.kinds import Kind, kind_of
+from tessera._src.arrays.numpy_protocol import NumpyProtocol
+from tessera._src.core import dtypes
+from tessera._src.core.errors import ConfigError, ShapeError
+from tessera._src.meshes.devices import Device
+from tessera._src.meshes.mesh import NamedSharding, PartitionSpec, layout_text
+
+if TYPE_CHECKING:
+    from tessera._src.programs.runtime import Placed
 
 
-# Methods and properties of np.ndarray that Arrays pass on.
-_OF_NUMPY = frozenset(
-    "T mT all any argmax argmin argsort astype clip copy cumsum dot flat flatten itemsize max mean min "
-    "nonzero prod ravel repeat reshape round squeeze std sum swapaxes take tobytes tolist transpose "
-    "var".split()
-)
+class Array(NumpyProtocol):
+    """An immutable tensor that stays where it was computed.
 
+    The result of a compiled function lies on the devices of its mesh, cut as `sharding` says. It
+    feeds the next call without being joined or cut where that takes its layout: an argument
+    without a layout of its own takes the array's, one with a layout gets a copy in it, which the
+    array keeps. Reading it (np.asarray, printing, float) joins it once, without a copy where the
+    devices' parts form the whole tensor in host memory.
 
-class Array(np.lib.mixins.NDArrayOperatorsMixin):
-    """An immutable tensor on the host, with cached pieces per layout.
+    Arrays that ts.array and ts.asarray make are on the host, and are cut when a compiled function
+    first wants them, once for each layout; NumPy arguments are cut at every call, since they may
+    have changed.
 
-    Converts to NumPy without a copy (read-only); operators, NumPy functions and the methods of NumPy
-    arrays (sum, T, reshape, astype, tolist, ...) on it give NumPy arrays. Weights
-    that are Arrays are cut once for the layout that a compiled function wants; NumPy arguments are
-    cut at every call, since they may have changed.
+    Converts to NumPy as a read-only view; operators, NumPy functions and the methods of NumPy
+    arrays (sum, T, reshape, astype, tolist, ...) on it give NumPy arrays. `y += 1` binds y to a new
+    NumPy array.
 
     DLPack exports it without a copy too, marked as read-only, which torch does not heed: clone what
     shall change. A reader of DLPack before 1.0, which has no such mark, gets a copy.
     """
 
-    __slots__ = ("_host", "_placed", "sharding", "__weakref__")
+    __slots__ = ("kind", "_placed", "_host", "_view", "_others", "_gone", "_given", "__weakref__")
     is_resident = True  # See operands.
 
     def __init__(self, host: np.ndarray, sharding: NamedSharding | None = None):
         host.flags.writeable = False  # For what shares memory with others, `host` is a view.
-        self._host = host
-        self._placed: dict[tuple, Any] = {}
-        self.sharding = sharding
+        if sharding is None:
+            self.kind = kind_of(host.shape, host.dtype)
+        else:
+            self.kind = kind_of(host.shape, host.dtype, sharding.mesh,
+                                layout_text(sharding.spec, host.ndim), True)
+        self._host: np.ndarray | None = host
+        self._placed: Placed | None = None
+        self._view = None
+        self._others: dict[int, Placed] | None = None
+        self._gone: Any = None
+        self._given = sharding
+
+    @classmethod
+    def of_placed(cls, kind: Kind, placed: Placed, given: NamedSharding | None = None) -> Array:
+        """An array that lives on the devices."""
+        self = cls.__new__(cls)
+        self.kind, self._placed, self._given = kind, placed, given
+        self._host = self._view = self._others = self._gone = None
+        return self
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Size of each dimension of the whole tensor."""
-        return self._host.shape
+        return self.kind.shape
 
     @property
     def dtype(self) -> np.dtype:
         """The element type."""
-        return self._host.dtype
+        return self.kind.dtype
 
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return self._host.ndim
+        return len(self.kind.shape)
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._host.size
+        return self.kind.size
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self._host.nbytes
+        """Bytes of all elements, each counted once however many devices hold it."""
+        return self.kind.size * self.kind.dtype.itemsize
+
+    @property
+    def sharding(self) -> NamedSharding | None:
+        """How it lies on its mesh; None for an array on the host that has no layout yet.
+
+        A layout that cuts by a factor of an axis has it in the compiler's spelling, "tp:(2)4".
+        """
+        return self.kind.sharding if self._given is None else self._given
+
+    @property
+    def device(self) -> Device | NamedSharding:
+        """The device, or for an array on several ones the sharding."""
+        devices = self.devices()
+        return next(iter(devices)) if len(devices) == 1 else self.sharding
+
+    def devices(self) -> set[Device]:
+        """The devices that hold a part of it."""
+        if self._placed is None:
+            self._check()
+            return {Device("cpu", 0)}
+        return {shard.device for shard in self.addressable_shards}
+
+    @property
+    def addressable_shards(self) -> list[Shard]:
+        """What each device of this process holds."""
+        self._check()
+        if self._placed is None:
+            whole = tuple(slice(0, size) for size in self.shape)
+            return [Shard(self, 0, Device("cpu", 0), whole, 0)]
+        seen: dict[str, int] = {}
+        result = []
+        for number, (device, index, _) in enumerate(self._placed.shards()):
+            key = repr(index)
+            seen[key] = replica = seen.get(key, -1) + 1
+            result.append(Shard(self, number, Device(self._placed.device, device), index, replica))
+        return result
+
+    def block_until_ready(self) -> Array:
+        """Itself, once its elements are computed: a call of a compiled function waits for them."""
+        self._check()
+        return self
+
+    def is_deleted(self) -> bool:
+        """Whether it was donated to a call or deleted: its elements cannot be read any more."""
+        return self._gone is not None
+
+    def delete(self) -> None:
+        """Frees its memory now; reading it afterwards is an error."""
+        if self._gone is None:
+            self._gone = "deleted by .delete()"
+            self._forget()
 
     def numpy(self) -> np.ndarray:
         """A read-only view."""
-        return self._host.view()
+        return self._read().view()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if dtype is not None and np.dtype(dtype) != self._host.dtype:
-            return self._host.astype(dtype)
-        return self._host.copy() if copy else self.numpy()
+    def _check(self) -> None:
+        if self._gone is not None:
+            raise ConfigError("TS4020", f"the array was {self._gone}, and has no elements any more",
+                              got=f"{dtypes.name_of(self.dtype)}{list(self.shape)}",
+                              hint="use what the call returned, or do not donate the argument"
+                              if not isinstance(self._gone, str) else None)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if any(isinstance(i, Tracer) for i in inputs):
-            return NotImplemented
-        plain = [i._host if isinstance(i, Array) else i for i in inputs]
-        return getattr(ufunc, method)(*plain, **options)
+    def _read(self) -> np.ndarray:
+        """The whole tensor on the host, read-only."""
+        host = self._host
+        if host is None:
+            self._check()
+            host = self._placed.whole(self.shape, self.dtype)
+            if host is None:
+                host = self._placed.join(self.shape, self.dtype)
+                host.flags.writeable = False
+            else:
+                self._view = weakref.ref(_root(host))
+            self._host = host
+        return host
 
-    def __dlpack__(self, **options: Any) -> Any:
-        if self.dtype == dtypes.bf16:
-            raise TraceError("TS1021", "NumPy does not export bf16 by DLPack",
-                             hint="torch.from_dlpack(np.array(x).view(np.int16)).view(torch.bfloat16)")
-        says_read_only = (options.get("max_version") or (0, 0)) >= (1, 0)
-        host = self._host if says_read_only else self._host.copy()
-        return host.__dlpack__(**options)
+    def _forget(self) -> None:
+        self._placed = self._host = self._others = None
 
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+    def give_away(self, reason: Any) -> bool:
+        """Marks it as donated; whether its memory on the devices may be overwritten.
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in _OF_NUMPY:
-            raise AttributeError(f"'Array' object has no attribute '{name}'")
-        return getattr(self.numpy(), name)
+        It may not where a view of NumPy or DLPack still looks at it.
+        """
+        placed, view = self._placed, self._view
+        self._gone = reason
+        self._forget()
+        return placed is not None and (view is None or view() is None)
 
-    def __format__(self, spec: str) -> str:
-        return format(self._host, spec)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.numpy()[index]
-
-    def __len__(self) -> int:
-        return len(self._host)
-
-    def __iter__(self):
-        return iter(self.numpy())
-
-    def __float__(self) -> float:
-        return float(self._host)
-
-    def __int__(self) -> int:
-        return int(self._host)
-
-    def __bool__(self) -> bool:
-        return bool(self._host)
-
-    def item(self) -> Any:
-        """The only element as a Python scalar."""
-        return self._host.item()
+    def take_back(self, placed: Placed | None, host: np.ndarray | None) -> None:
+        """Undoes give_away, after a call that did not begin."""
+        self._placed, self._host, self._gone = placed, host, None
 
     def __repr__(self) -> str:
-        return f"Array({np.array2string(self._host, threshold=32)}, dtype={dtypes.name_of(self.dtype)})"
+        name = dtypes.name_of(self.dtype)
+        if self.is_deleted():
+            return f"Array({self._gone}, shape={self.shape}, dtype={name})"
+        return f"Array({np.array2string(self._read(), threshold=32)}, dtype={name})"
 
     def __reduce__(self):
-        return (Array, (self._host, self.sharding))
+        return (Array, (self._read(), self.sharding))
+
+    def __copy__(self) -> Array:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return self
+
+
+def _root(array: np.ndarray) -> Any:
+    """What owns the memory that an array of NumPy looks at."""
+    while isinstance(array, np.ndarray) and array.base is not None:
+        array = array.base
+    return array
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What one device holds of an array.
+
+    Attributes:
+        device: the device.
+        index: its part of the whole array, a slice per dimension.
+        replica_id: 0 for the first device that holds this part, then 1, and so on.
+    """
+
+    _array: Array
+    _number: int
+    device: Device
+    index: tuple[slice, ...]
+    replica_id: int
+
+    @property
+    def data(self) -> Array:
+        """The part's elements, copied."""
+        self._array._check()
+        placed = self._array._placed
+        if placed is None:
+            return self._array
+        shape = tuple(part.stop - part.start for part in self.index)
+        return Array(placed.copy_shard(self._number, shape, self._array.dtype))
+
+    def __repr__(self) -> str:
+        index = ", ".join(f"{part.start}:{part.stop}" for part in self.index)
+        return f"Shard(device={self.device!r}, index=[{index}], replica_id={self.replica_id})"
 
 
 @dataclass(frozen=True, init=False)
@@ -159,70 +256,3 @@ class ShapeDtypeStruct:
         object.__setattr__(self, "shape", tuple(int(size) for size in sizes))
         object.__setattr__(self, "dtype", dtypes.canonical(dtype))
         object.__setattr__(self, "sharding", sharding)
-
-
-def _constant(x: Any, dtype: Any) -> Tracer:
-    """A host value as a constant of the function being traced."""
-    return lift(x) if dtype is None else lift_as(x, dtypes.canonical(dtype))
-
-
-def array(x: Any, dtype: Any = None, sharding: NamedSharding | None = None) -> Any:
-    """A copy of x as an Array; Python numbers become i32 and f32. Inside a trace, a constant."""
-    if program_text.is_tracing():
-        return _constant(x, dtype)
-    return Array(host_array(x, dtype, True), sharding)
-
-
-def asarray(x: Any, dtype: Any = None) -> Any:
-    """x as an Array without a copy where possible: do not change x afterwards."""
-    if program_text.is_tracing():
-        return _constant(x, dtype)
-    if isinstance(x, Array) and (dtype is None or x.dtype == dtypes.canonical(dtype)):
-        return x
-    return Array(host_array(x, dtype, False).view())
-
-
-def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None) -> Any:
-    """A tree of arrays as Arrays, copied: compiled functions cut them once and keep the pieces.
-
-    The sharding, if given, is what jit takes for an argument that has no layout of its own.
-    """
-    if isinstance(sharding, PartitionSpec):
-        mesh = current_mesh()
-        if mesh is None and any(axes_of(dim) for dim in sharding):
-            raise ShardingError("TS2001", f"layout {sharding!r} names axes, and there is no mesh",
-                                hint=f"pass ts.NamedSharding(mesh, ts.{sharding!r}), or call it inside "
-                                "`with mesh:`")
-        sharding = NamedSharding(mesh or SINGLE, sharding)
-    if sharding is not None and not isinstance(sharding, NamedSharding):
-        raise ConfigError("TS4007", "the sharding is no layout", got=repr(sharding),
-                          choices=["a NamedSharding", "a PartitionSpec", "None"])
-
-    def put(leaf: Any) -> Array:
-        result = asarray(leaf) if isinstance(leaf, (Array, Tracer)) else array(leaf)
-        if sharding is not None:
-            check_spec(sharding.spec, sharding.mesh, result.shape, "the array")
-            result = Array(result._host, sharding)
-        return result
-
-    return tree.map(put, x)
-
-
-def from_dlpack(x: Any) -> Array:
-    """A tensor of another library that speaks DLPack (torch, jax, numpy), without a copy."""
-    x = resolved(x)
-    value = torch_bf16(x)
-    if value is None:
-        if getattr(x, "requires_grad", False):
-            x = x.detach()
-        if not hasattr(x, "__dlpack__"):
-            raise TraceError("TS1014", f"a {type(x).__name__} does not speak DLPack",
-                             hint="ts.array(x) takes numbers, lists and arrays")
-        try:
-            # NumPy's DLPack knows no bf16; jax shares the memory by __array__ as well.
-            value = np.asarray(x) if str(getattr(x, "dtype", "")) == "bfloat16" else np.from_dlpack(x)
-        except (BufferError, RuntimeError, TypeError, ValueError) as error:
-            raise TraceError("TS1014", f"a {type(x).__name__} does not pass by DLPack: {error}",
-                             hint="move it to the CPU, in an element type that NumPy has") from None
-    dtypes.canonical(value.dtype)
-    return Array(np.require(value, requirements=["C"]).view())

@@ -103,6 +103,26 @@ def traceback_location(trace: TracebackType) -> Location:
     return _location(code, code.co_filename, trace.tb_lasti, trace.tb_lineno)
 
 
+class Place(NamedTuple):
+    """A place in a program, as cheap to take as possible."""
+
+    code: CodeType
+    instruction: int
+    line: int
+
+    def location(self) -> Location:
+        """Where that is."""
+        return _location(self.code, self.code.co_filename, self.instruction, self.line)
+
+
+def caller_place() -> Place | None:
+    """The innermost place outside of the whole package, for messages that may never be made."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return None if frame is None else Place(frame.f_code, frame.f_lasti, frame.f_lineno)
+
+
 def api_name() -> str:
     """The package's function that the user called, as "ts.random.normal"."""
     frame, name = sys._getframe(1), "this function"

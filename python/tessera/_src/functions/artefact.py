@@ -13,7 +13,7 @@ from tessera._src.arrays.array import Array
 from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
-from tessera._src.programs import native, targets
+from tessera._src.programs import native, runtime, targets
 from tessera._src.tracing.operands import is_scalar, weak_scalar_dtype
 
 # Inputs that an error names.
@@ -29,7 +29,7 @@ class LoadedArtefact:
     """
 
     def __init__(self, artefact: bytes, device: str | None, threads: int | None):
-        self.executable = native.Executable(artefact, device=device, threads=threads)
+        self.executable = runtime.Executable(artefact, device=device, threads=threads)
 
     def __repr__(self) -> str:
         return f"<LoadedArtefact ({', '.join(map(_shown, self.inputs))})>"

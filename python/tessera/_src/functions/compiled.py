@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from tessera._src.arrays.array import Array, ShapeDtypeStruct
+from tessera._src.arrays.kinds import Kind, kind_of
 from tessera._src.core import dtypes, tree
-from tessera._src.core.errors import CheckpointError, ConfigError, TraceError
+from tessera._src.core.errors import CheckpointError, ConfigError, TesseraError, TraceError
 from tessera._src.core.files import write_whole
+from tessera._src.core.source import caller_place
+from tessera._src.functions.donation import Donated
 from tessera._src.functions.trace import Argument, Program, abstract, argument_as_numpy
-from tessera._src.programs import native, reports
+from tessera._src.programs import native, reports, runtime
+from tessera._src.programs.native import pointer_of
 from tessera._src.tracing.operands import is_scalar, weak_scalar_dtype
 
 
@@ -60,8 +64,10 @@ class Compiled:
                  device: str, threads: int | None):
         self.program, self.in_tree = program, in_tree
         self.report, self._artefact = report, artefact
-        self._executable: native.Executable | None = None
+        self._executable: runtime.Executable | None = None
         self._load = {"device": device, "threads": threads}
+        self._donated = [i for i, a in enumerate(program.arguments) if a.is_donated]
+        self._result_kinds: list[Kind] = []
         self.used = 0  # When it last ran, by the function that keeps it.
 
     def __repr__(self) -> str:
@@ -69,12 +75,15 @@ class Compiled:
         return f"<Compiled ({', '.join(shapes)}) on {self.program.mesh!r}, {len(self._artefact)} bytes>"
 
     @property
-    def executable(self) -> native.Executable:
+    def executable(self) -> runtime.Executable:
         """Loaded on first use, so that compiling for a device that is not here works."""
         if self._executable is None:
-            executable = native.Executable(self._artefact, **self._load)
+            executable = runtime.Executable(self._artefact, **self._load)
             for index, value in enumerate(self.program.captured, len(self.program.arguments)):
                 executable.bind(index, np.ascontiguousarray(value))
+            self._result_kinds = [
+                kind_of(shape, dtype, self.program.mesh, output["layout"])
+                for (shape, dtype), output in zip(executable.outputs, executable.description["outputs"])]
             self._executable = executable
         return self._executable
 
@@ -108,20 +117,44 @@ class Compiled:
         check_arguments(self.program, self.in_tree, leaves, structure)
         return self.run_flat(leaves)
 
+    def accepts(self, kinds: Sequence[Any]) -> bool:
+        """Whether arguments of these kinds may use this program, if it fits them but for layouts.
+
+        An argument with a layout of its own takes any array; another takes what has the layout that
+        the program was compiled for, or if the compiler chose that, what has none.
+        """
+        inputs = self.executable.description["inputs"]
+        for kind, argument, item in zip(kinds, self.program.arguments, inputs):
+            if argument.spec is not None and not argument.has_arrived:
+                continue
+            if not isinstance(kind, Kind) or kind.layout is None:
+                if argument.has_arrived:
+                    return False
+            elif kind.layout != item["layout"]:
+                return False
+        return True
+
+    def transfers(self) -> dict[str, int]:
+        """Bytes copied so far because arguments or results were wanted in another form: "cut" from whole
+        arrays, "joined" to whole ones, "resharded" from one layout to another. What stays as it is
+        costs nothing and counts nothing."""
+        return self.executable.transfers()
+
     def run_flat(self, leaves: Sequence[Any]) -> Any:
         """Runs on checked leaves; the path every call takes."""
         executable = self._executable or self.executable
-        words: list[int] = []
+        placements, arguments = executable.placements, self.program.arguments
+        words = [0] * (2 * len(placements))
         keep = []
-        keys, arguments = executable.keys, self.program.arguments
         for index, leaf in enumerate(leaves):
             if type(leaf) is Array:
-                placed = leaf._placed.get(keys[index])
-                if placed is None:
-                    host = np.ascontiguousarray(leaf._host)
-                    placed = leaf._placed[keys[index]] = executable.place(index, host)
-                words.append(0)
-                words.append(placed.handle)
+                if arguments[index].is_donated:
+                    continue
+                placed = leaf._placed
+                if placed is None or placed.placement != placements[index]:
+                    placed = self._converted(leaf, index)
+                words[2 * index + 1] = placed.handle
+                keep.append(placed)
             else:
                 host = leaf
                 if type(leaf) is not np.ndarray:
@@ -129,7 +162,54 @@ class Compiled:
                 if not host.flags.c_contiguous:
                     host = np.ascontiguousarray(host)
                 keep.append(host)
-                words.append(native.pointer_of(host))
-                words.append(0)
-        results = executable.run(words)
-        return tree.unflatten(self.program.result_tree, [Array(r) for r in results])
+                words[2 * index] = pointer_of(host)
+        if self._donated:
+            results = self._run_donating(leaves, words)
+        else:
+            results = executable.execute(words)
+        arrays = [Array.of_placed(kind, placed) for kind, placed in zip(self._result_kinds, results)]
+        return tree.unflatten(self.program.result_tree, arrays)
+
+    def _converted(self, array: Array, index: int) -> runtime.Placed:
+        """An array in the layout of an input; the array keeps it."""
+        array._check()
+        key = self.executable.placements[index]
+        if array._others is None:
+            array._others = {}
+        placed = array._others.get(key)
+        if placed is None:
+            placed = array._others[key] = self._copied(array, index)
+        return placed
+
+    def _copied(self, array: Array, index: int) -> runtime.Placed:
+        if array._placed is not None:
+            return self.executable.reshard(index, array._placed)
+        return self.executable.place(index, np.ascontiguousarray(array._read()))
+
+    def _run_donating(self, leaves: Sequence[Any], words: list[int]) -> list[runtime.Placed]:
+        """A run that consumes the arrays among the donated arguments; they stay if it does not begin."""
+        executable, arguments = self.executable, self.program.arguments
+        flags = bytearray(len(executable.placements))
+        place = caller_place()
+        given: list[tuple[Array, runtime.Placed | None, np.ndarray | None, runtime.Placed]] = []
+        try:
+            for index in self._donated:
+                array = leaves[index]
+                if type(array) is not Array:
+                    continue
+                array._check()
+                own = placed = array._placed
+                # A view of what lies on the devices must not be held here: it would count as used.
+                host = array._host if own is None else None
+                if own is None or own.placement != executable.placements[index]:
+                    placed = self._copied(array, index)
+                is_free = array.give_away(Donated(arguments[index].name, self.program.name, place))
+                given.append((array, own, host, placed))
+                flags[index] = is_free or placed is not own
+                words[2 * index + 1] = placed.handle
+            return executable.execute(words, bytes(flags))
+        except TesseraError:
+            for array, own, host, _ in given:
+                if own is None or not own.is_consumed():
+                    array.take_back(own, host)
+            raise

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tessera._src.arrays.array import Array, ShapeDtypeStruct
+from tessera._src.arrays.kinds import Kind, kind_of
 from tessera._src.core import static_values, tree
 from tessera._src.core.errors import ConfigError, TesseraError, TraceError, without_internal_frames
 from tessera._src.functions.compiled import Compiled
@@ -53,6 +54,8 @@ class JittedFunction:
         # Called with the arguments before they are traced, to refuse them in words of their own.
         self.precondition: Callable | None = None
         self._compiled: dict[tuple, Compiled] = {}
+        # All programs, by the key that they have when layouts are left out.
+        self._programs: dict[tuple, list[Compiled]] = {}
         # What _compiled has for calls with nothing but arrays, by a key that is cheaper to make.
         self._compiled_for_arrays: dict[tuple, Compiled] = {}
         self._lock = threading.Lock()
@@ -78,7 +81,7 @@ class JittedFunction:
                 return compiled.run_flat(args)
             args, kwargs, statics = self.signature.separate(args, kwargs)
             leaves, structure = tree.flatten((args, kwargs))
-            kinds = tuple([_kind(leaf) for leaf in leaves])
+            kinds = tuple([_kind(leaf, mesh) for leaf in leaves])
             key = (structure, kinds, static_values.key_of(statics) if statics else None, mesh)
             compiled = self._compiled.get(key)
             if compiled is None:
@@ -96,25 +99,35 @@ class JittedFunction:
 
     def _compile(self, key: tuple, leaves: Sequence[Any], statics: tuple) -> Compiled:
         """The program for a new kind of arguments; one thread makes it, others wait."""
-        structure, _, _, mesh = key
+        structure, kinds, _, mesh = key
         with self._lock:
-            compiled = self._compiled.get(key)
+            compiled = self._compiled.get(key) or self._find_accepting(key)
             if compiled is None:
                 targets.check_runnable(self.device, self.target)
                 lowered = self._lower(leaves, structure, statics, mesh)
                 compiled = lowered.compile(self.device, self.threads)
                 compiled.used = next(_clock)
-                self._keep(key, compiled)
+                self._keep(_without_layouts(key), compiled)
+            self._compiled[key] = compiled
         return compiled
 
-    def _keep(self, key: tuple, compiled: Compiled) -> None:
+    def _find_accepting(self, key: tuple) -> Compiled | None:
+        """A program that was compiled for other layouts and takes these as well."""
+        return next((compiled for compiled in self._programs.get(_without_layouts(key), ())
+                     if compiled.accepts(key[1])), None)
+
+    def _keep(self, plain_key: tuple, compiled: Compiled) -> None:
         """Adds a program, for which the one unused for longest goes."""
-        while len(self._compiled) >= MAX_PROGRAMS:
-            oldest = min(self._compiled, key=lambda k: self._compiled[k].used)
-            gone = self._compiled.pop(oldest)
-            for quick in [k for k, v in list(self._compiled_for_arrays.items()) if v is gone]:
-                self._compiled_for_arrays.pop(quick, None)
-        self._compiled[key] = compiled
+        kept = [(program, key) for key, programs in self._programs.items() for program in programs]
+        if len(kept) >= MAX_PROGRAMS:
+            gone, key = min(kept, key=lambda pair: pair[0].used)
+            self._programs[key].remove(gone)
+            if not self._programs[key]:
+                del self._programs[key]
+            for table in (self._compiled, self._compiled_for_arrays):
+                for alias in [k for k, v in list(table.items()) if v is gone]:
+                    table.pop(alias, None)
+        self._programs.setdefault(plain_key, []).append(compiled)
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The traced program for arguments like these (arrays or ts.ShapeDtypeStruct)."""
@@ -138,6 +151,7 @@ class JittedFunction:
         """Forgets compiled programs (those on disk stay)."""
         self._compiled_for_arrays.clear()
         self._compiled.clear()
+        self._programs.clear()
 
     def _lower(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple,
                mesh: Mesh) -> Lowered:
@@ -158,14 +172,15 @@ class JittedFunction:
 
 
 def _key_of_arrays(args: tuple, mesh: Mesh) -> tuple | None:
-    """The kinds of arguments that all are arrays without a sharding of their own; else None."""
+    """The kinds of arguments that all are arrays; else None."""
     key: list[Any] = [mesh]
     for arg in args:
-        if type(arg) is Array and arg.sharding is None:
-            arg = arg._host
-        elif type(arg) is not np.ndarray:
+        if type(arg) is Array:
+            key.append(arg.kind)
+        elif type(arg) is np.ndarray:
+            key += (arg.shape, arg.dtype)
+        else:
             return None
-        key += (arg.shape, arg.dtype)
     return tuple(key)
 
 
@@ -199,12 +214,20 @@ def _check_mesh(mesh: Any) -> Mesh | None:
     return mesh
 
 
-def _kind(leaf: Any) -> Any:
-    """What the compiled program depends on: shape, dtype and the sharding an Array asks for."""
+def _kind(leaf: Any, mesh: Mesh) -> Any:
+    """What the compiled program depends on: shape, dtype and, of an Array on this mesh, its layout."""
+    if type(leaf) is Array:
+        return leaf.kind.on(mesh)
     try:
-        return leaf.shape, leaf.dtype, getattr(leaf, "sharding", None)
+        shape, dtype = leaf.shape, leaf.dtype
     except AttributeError:
         return type(leaf)
+    return kind_of(shape, dtype) if type(leaf) is np.ndarray else (shape, dtype)
+
+
+def _without_layouts(key: tuple) -> tuple:
+    structure, kinds, statics, mesh = key
+    return structure, tuple([k.plain if isinstance(k, Kind) else k for k in kinds]), statics, mesh
 
 
 def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -257,7 +280,10 @@ def jit(
         options: {"forbidImplicit": ["all_gather"]} makes collectives of these kinds an error.
 
     A program is compiled per kind of arguments: structure, shapes, dtypes, layouts of ts.Arrays,
-    static values, mesh. A function keeps the 128 used last; all of them stay on disk (see
+    static values, mesh. An argument without a layout of its own takes that of the ts.Array which is
+    passed. So a loop `state = step(state)` compiles once where the layout of state is given or state is
+    donated, or where the compiler chooses for a result the layout of its argument; else twice, the
+    second time for the layout that the first result has. A function keeps the 128 used last; all of them stay on disk (see
     TESSERA_CACHE_DIR).
     Functions may be called from several threads.
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tessera._src.arrays.array import ShapeDtypeStruct
+from tessera._src.arrays.array import Array, ShapeDtypeStruct
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError, ShapeError, TraceError, did_you_mean
 from tessera._src.core.source import function_location
@@ -29,6 +29,14 @@ def _listed(option: str, given: Any, kind: type, expected: str) -> list[Any]:
     ):
         raise ConfigError("TS4006", f"{option} is {given!r}", expected=expected)
     return list(result)
+
+
+def _own_layout(leaf: Any, mesh: Mesh) -> PartitionSpec | NamedSharding | None:
+    """The layout that an argument itself has, for a function on a mesh."""
+    if isinstance(leaf, Array):
+        return leaf.sharding if leaf.kind.on(mesh).layout is not None else None
+    spec = getattr(leaf, "sharding", None)
+    return spec if isinstance(spec, (PartitionSpec, NamedSharding)) else None
 
 
 class Signature:
@@ -149,11 +157,12 @@ class Signature:
                 if annotation is not None and child is tree.LEAF:
                     unifier.check(f"argument '{name}'", annotation, shape, dtype)
                     dims = tuple(d if isinstance(d, str) else None for d in annotation.dims)
-                if spec is None:
-                    spec = getattr(leaf, "sharding", None)
-                    spec = spec if isinstance(spec, (PartitionSpec, NamedSharding)) else None
+                has_arrived = spec is None
+                if has_arrived:
+                    spec = _own_layout(leaf, mesh)
                 plain = plain_spec(spec, mesh, f"argument '{path}'")
-                result.append(Argument(path, shape, dtype, plain, dims, name, is_donated, is_scalar(leaf)))
+                result.append(Argument(path, shape, dtype, plain, dims, name, is_donated, is_scalar(leaf),
+                                       has_arrived and plain is not None))
         return result
 
     @property

@@ -51,6 +51,7 @@ class Argument:
     root: str = ""  # The argument it is, or is in.
     is_donated: bool = False
     is_weak: bool = False  # A Python number, which takes the type of tensors beside it.
+    has_arrived: bool = False  # The layout is that of the array that was passed.
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Program:
     ties: Ties = Ties()
     # Values of further arguments, which follow those of the caller: host arrays from outside.
     captured: tuple[Array, ...] = ()
+    name: str = "the function"
 
 
 def is_spec(value: Any) -> bool:
@@ -158,7 +160,8 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     text = owner.module([r.value for r in flat], [r.type for r in flat], location)
     captured = tuple(elements if is_resident(elements) else Array(elements)
                      for _, elements, _ in owner.captured.values())
-    return Program(text, mesh, list(leaves), results, structure, location, ties, captured)
+    return Program(text, mesh, list(leaves), results, structure, location, ties, captured,
+                   getattr(function, "__name__", type(function).__name__))
 
 
 def _as_result(value: Any, path: str, location: source.Location | None) -> Tracer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from dataclasses import dataclass
 
 from tessera._src.core.errors import ShardingError, did_you_mean
 
@@ -13,6 +14,17 @@ DEVICES = ("cpu", "emulated", "null", "cuda")
 DEVICE_ALIASES = {"gpu": "cuda", "nvidia": "cuda", "host": "cpu", "x86": "cpu", "none": "null"}
 # Of a mesh: one process drives them all. The compiler and the runtime have it as abi::maxDevices.
 MAX_DEVICES = 256
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device of a mesh: its kind, and its number in the mesh."""
+
+    platform: str
+    id: int
+
+    def __repr__(self) -> str:
+        return f"Device({self.platform}:{self.id})"
 
 
 def cuda_device_count() -> int:

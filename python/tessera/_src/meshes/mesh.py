@@ -17,6 +17,8 @@ from tessera._src.meshes.devices import device_count
 
 LINKS = ("shm", "nvlink", "pcie", "ib")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+# A factor of an axis: after the factors of product (2), the next one of size 4.
+SUB_AXIS = re.compile(r"(\w+):\((\d+)\)(\d+)\Z")
 _state = threading.local()
 
 
@@ -244,7 +246,15 @@ def check_spec(spec: PartitionSpec, mesh: Mesh, shape: Sequence[int], what: str)
         )
     for dim in spec:
         for axis in axes_of(dim):
-            mesh.check_axis(axis, f"layout {spec!r} of {what}")
+            if not _is_part_of_axis(axis, mesh):
+                mesh.check_axis(axis, f"layout {spec!r} of {what}")
+
+
+def _is_part_of_axis(axis: str, mesh: Mesh) -> bool:
+    """Whether this is a factor of an axis, "tp:(2)4": layouts of results may have them."""
+    found = SUB_AXIS.match(axis)
+    size = mesh.shape.get(found[1], 0) if found else 0
+    return size > 0 and int(found[2]) * int(found[3]) > 0 and size % (int(found[2]) * int(found[3])) == 0
 
 
 def layout_text(spec: PartitionSpec, rank: int) -> str:

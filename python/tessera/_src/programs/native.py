@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The two C libraries, opened when first needed: the compiler and the runtime."""
+"""The C libraries, opened when first needed, and what the compiler's does; see runtime.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tessera._src.core import dtypes, source
-from tessera._src.core.errors import CheckpointError, CompileError, from_diagnostics
+from tessera._src.core.errors import CompileError, from_diagnostics
 from tessera._src.programs.build_id import build_id
 
 # Not resolved: the package of a build tree is made of links to the sources.
@@ -55,7 +55,7 @@ def is_available(name: str = "libtessera_compiler.so") -> bool:
         return False
 
 
-def _open(name: str) -> ctypes.CDLL:
+def open_library(name: str) -> ctypes.CDLL:
     path = library_path(name)
     try:
         return ctypes.CDLL(str(path))
@@ -66,7 +66,7 @@ def _open(name: str) -> ctypes.CDLL:
 
 @lru_cache(maxsize=None)
 def _compiler() -> ctypes.CDLL:
-    library = _open("libtessera_compiler.so")
+    library = open_library("libtessera_compiler.so")
     library.tesseraCompilerVersion.restype = ctypes.c_char_p
     library.tesseraCompile.restype = ctypes.c_void_p
     library.tesseraCompile.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
@@ -88,33 +88,6 @@ def _compiler() -> ctypes.CDLL:
         function = getattr(library, f"tesseraResult{getter}")
         function.restype = ctypes.c_void_p
         function.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]
-    return library
-
-
-@lru_cache(maxsize=None)
-def _runtime() -> ctypes.CDLL:
-    library = _open("libtessera_rt.so")
-    library.tesseraRtLastError.restype = ctypes.c_char_p
-    library.tesseraRtLoad.restype = ctypes.c_void_p
-    library.tesseraRtLoad.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
-    library.tesseraRtUnload.argtypes = [ctypes.c_void_p]
-    library.tesseraRtUnload.restype = None
-    library.tesseraRtDescribe.restype = ctypes.c_char_p
-    library.tesseraRtDescribe.argtypes = [ctypes.c_void_p]
-    library.tesseraRtPlace.restype = ctypes.c_void_p
-    library.tesseraRtPlace.argtypes = [
-        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
-    ]
-    library.tesseraRtBind.argtypes = [
-        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
-    ]
-    library.tesseraRtReleasePlaced.argtypes = [ctypes.c_void_p]
-    library.tesseraRtReleasePlaced.restype = None
-    library.tesseraRtRun.argtypes = [
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64,
-    ]
-    library.tesseraRtRunReport.restype = ctypes.c_char_p
-    library.tesseraRtRunReport.argtypes = [ctypes.c_void_p]
     return library
 
 
@@ -191,83 +164,6 @@ def interpret(text: str, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndar
     _finish(handle, "the interpreter refused the program")
 
 
-class Placed:
-    """A tensor cut to a layout and resident on devices."""
-
-    __slots__ = ("handle", "keep", "_release")
-
-    def __init__(self, handle: int, keep: np.ndarray):
-        self.handle, self.keep = handle, keep
-        self._release = _runtime().tesseraRtReleasePlaced
-
-    def __del__(self) -> None:
-        if self.handle:
-            self._release(self.handle)
-            self.handle = 0
-
-
-class Executable:
-    """A loaded artefact."""
-
-    def __init__(self, artefact: bytes, **options: Any):
-        library = _runtime()
-        text = json.dumps({k: v for k, v in options.items() if v is not None})
-        self.handle = library.tesseraRtLoad(artefact, len(artefact), text.encode())
-        if not self.handle:
-            raise CheckpointError("TS6004", f"the artefact does not load: {_last_error()}")
-        self._unload = library.tesseraRtUnload
-        self._bound: list[np.ndarray] = []
-        self._run = library.tesseraRtRun
-        self.description = json.loads(library.tesseraRtDescribe(self.handle))
-        mesh = json.dumps(self.description.get("mesh"))
-        device = self.description.get("device", "cpu")
-        self.keys = [
-            (mesh, device, tuple(i["shape"]), i["dtype"], i["layout"])
-            for i in self.description["inputs"]
-        ]
-        self.outputs = [
-            (tuple(o["shape"]), dtypes.BY_NAME[o["dtype"]]) for o in self.description["outputs"]
-        ]
-        self._output_pointers = ctypes.c_void_p * max(len(self.outputs), 1)
-        self._input_words = ctypes.c_size_t * max(2 * len(self.keys), 1)
-
-    def place(self, index: int, array: np.ndarray) -> Placed:
-        """Cuts a whole tensor for input `index`; keeps `array` alive."""
-        handle = _runtime().tesseraRtPlace(self.handle, index, pointer_of(array), array.nbytes)
-        if not handle:
-            raise CompileError("TS5003", f"placing an input failed: {_last_error()}")
-        return Placed(handle, array)
-
-    def bind(self, index: int, array: np.ndarray) -> None:
-        """Makes a whole tensor the value of an input, to which runs give none; keeps it alive."""
-        self._bound.append(array)
-        if _runtime().tesseraRtBind(self.handle, index, pointer_of(array), array.nbytes):
-            raise CompileError("TS5003", f"placing a captured array failed: {_last_error()}")
-
-    def run(self, words: list[int]) -> list[np.ndarray]:
-        """Runs on inputs given as pairs (data, placed handle); returns whole results."""
-        results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
-        pointers = self._output_pointers(*[pointer_of(r) for r in results])
-        code = self._run(self.handle, self._input_words(*words), len(self.keys), pointers,
-                         len(results))
-        if code:
-            raise CompileError("TS5004", f"the run failed: {_last_error()}")
-        return results
-
-    def report(self) -> dict:
-        """What the last run did."""
-        return json.loads(_runtime().tesseraRtRunReport(self.handle) or b"{}")
-
-    def __del__(self) -> None:
-        if getattr(self, "handle", None):
-            self._unload(self.handle)
-            self.handle = None
-
-
 def pointer_of(array: np.ndarray) -> int:
     """The address of an array's first element."""
     return array.ctypes.data
-
-
-def _last_error() -> str:
-    return (_runtime().tesseraRtLastError() or b"unknown error").decode("utf-8", "replace")

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The runtime's C library: tensors on devices and programs that run on them (see tessera_rt.h)."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import CheckpointError, CompileError
+from tessera._src.programs.native import open_library, pointer_of
+
+
+class _Transfers(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("cut", "joined", "resharded")]
+
+
+class _Memory(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("inUse", "peak", "kept")]
+
+
+class _Shard(ctypes.Structure):
+    _fields_ = [
+        ("device", ctypes.c_int64),
+        ("address", ctypes.c_void_p),
+        ("rank", ctypes.c_int64),
+        ("begin", ctypes.POINTER(ctypes.c_int64)),
+        ("valid", ctypes.POINTER(ctypes.c_int64)),
+        ("localShape", ctypes.POINTER(ctypes.c_int64)),
+        ("replica", ctypes.c_int),
+    ]
+
+
+class _Layout(ctypes.Structure):
+    _fields_ = [
+        ("device", ctypes.c_char_p),
+        ("dtype", ctypes.c_char_p),
+        ("rank", ctypes.c_int64),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("text", ctypes.c_char_p),
+        ("mesh", ctypes.c_char_p),
+        ("numDevices", ctypes.c_int64),
+        ("digits", ctypes.POINTER(ctypes.c_int64)),
+    ]
+
+
+@lru_cache(maxsize=None)
+def _runtime() -> ctypes.CDLL:
+    library = open_library("libtessera_rt.so")
+    library.tesseraRtLastError.restype = ctypes.c_char_p
+    library.tesseraRtLoad.restype = ctypes.c_void_p
+    library.tesseraRtLoad.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
+    library.tesseraRtUnload.argtypes = [ctypes.c_void_p]
+    library.tesseraRtUnload.restype = None
+    library.tesseraRtDescribe.restype = ctypes.c_char_p
+    library.tesseraRtDescribe.argtypes = [ctypes.c_void_p]
+    library.tesseraRtPlace.restype = ctypes.c_void_p
+    library.tesseraRtPlace.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
+    ]
+    library.tesseraRtBind.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
+    ]
+    library.tesseraRtReleasePlaced.argtypes = [ctypes.c_void_p]
+    library.tesseraRtReleasePlaced.restype = None
+    library.tesseraRtReshard.restype = ctypes.c_void_p
+    library.tesseraRtReshard.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
+    library.tesseraRtRun.argtypes = [
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64,
+    ]
+    library.tesseraRtExecute.argtypes = [
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64,
+    ]
+    library.tesseraRtTransfers.restype = _Transfers
+    library.tesseraRtTransfers.argtypes = [ctypes.c_void_p]
+    for getter in ("tesseraRtPlacement", "tesseraRtWhole"):
+        getattr(library, getter).restype = ctypes.c_void_p
+        getattr(library, getter).argtypes = [ctypes.c_void_p]
+    for getter in ("tesseraRtInputPlacement", "tesseraRtOutputPlacement"):
+        getattr(library, getter).restype = ctypes.c_void_p
+        getattr(library, getter).argtypes = [ctypes.c_void_p, ctypes.c_int64]
+    library.tesseraRtIsConsumed.argtypes = [ctypes.c_void_p]
+    library.tesseraRtJoin.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+    library.tesseraRtShardCount.restype = ctypes.c_int64
+    library.tesseraRtShardCount.argtypes = [ctypes.c_void_p]
+    library.tesseraRtGetShard.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.POINTER(_Shard)]
+    library.tesseraRtCopyShard.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
+    ]
+    library.tesseraRtPlaceLayout.restype = ctypes.c_void_p
+    library.tesseraRtPlaceLayout.argtypes = [ctypes.POINTER(_Layout), ctypes.c_void_p, ctypes.c_size_t]
+    library.tesseraRtMemory.restype = _Memory
+    library.tesseraRtResetPeak.restype = None
+    library.tesseraRtRunReport.restype = ctypes.c_char_p
+    library.tesseraRtRunReport.argtypes = [ctypes.c_void_p]
+    return library
+
+
+class Placed:
+    """A tensor that lives on the devices, cut to a layout."""
+
+    __slots__ = ("handle", "device", "keep", "placement", "_release")
+
+    def __init__(self, handle: int, device: str, keep: np.ndarray | None = None):
+        library = _runtime()
+        self.handle, self.device, self.keep = handle, device, keep
+        # Where its elements lie: equal for tensors that an input takes as they are.
+        self.placement: int = library.tesseraRtPlacement(handle)
+        self._release = library.tesseraRtReleasePlaced
+
+    def __del__(self) -> None:
+        if self.handle:
+            self._release(self.handle)
+            self.handle = 0
+
+    def is_consumed(self) -> bool:
+        """Whether a run has taken the memory."""
+        return bool(_runtime().tesseraRtIsConsumed(self.handle))
+
+    def whole(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+        """The whole tensor where it lies so in host memory, as a read-only view that keeps it alive."""
+        address = _runtime().tesseraRtWhole(self.handle)
+        if not address:
+            return None
+        count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        return np.asarray(_HostView(self, address, count)).view(dtype).reshape(shape)
+
+    def join(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """A copy of the whole tensor on the host."""
+        result = np.empty(shape, dtype)
+        if _runtime().tesseraRtJoin(self.handle, pointer_of(result), result.nbytes):
+            raise CompileError("TS5003", f"reading an array failed: {_last_error()}")
+        return result
+
+    def shards(self) -> list[tuple[int, tuple[slice, ...], bool]]:
+        """For each shard of this process its device, its part of the whole, and whether it repeats
+        that of a device before it."""
+        library, result, shard = _runtime(), [], _Shard()
+        for i in range(library.tesseraRtShardCount(self.handle)):
+            if library.tesseraRtGetShard(self.handle, i, ctypes.byref(shard)):
+                raise CompileError("TS5003", f"reading a shard failed: {_last_error()}")
+            part = tuple(slice(shard.begin[d], shard.begin[d] + shard.valid[d])
+                         for d in range(shard.rank))
+            result.append((shard.device, part, bool(shard.replica)))
+        return result
+
+    def copy_shard(self, index: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """What one device holds, without padding."""
+        result = np.empty(shape, dtype)
+        if _runtime().tesseraRtCopyShard(self.handle, index, pointer_of(result), result.nbytes):
+            raise CompileError("TS5003", f"reading a shard failed: {_last_error()}")
+        return result
+
+
+class _HostView:
+    """Memory of a placed tensor for NumPy, which keeps this object as long as it looks at it."""
+
+    __slots__ = ("placed", "__array_interface__", "__weakref__")
+
+    def __init__(self, placed: Placed, address: int, count: int):
+        self.placed = placed
+        self.__array_interface__ = {
+            "version": 3, "typestr": "|u1", "shape": (count,), "data": (address, True)}
+
+
+def place_layout(array: np.ndarray, device: str, layout: str, mesh: Sequence[tuple[str, int]],
+                 digits: Sequence[Sequence[tuple[int, int]]]) -> Placed:
+    """A whole tensor cut for a mesh; digits are the (stride in device numbers, size) per dimension."""
+    flat: list[int] = []
+    for dim in digits:
+        flat += [len(dim), *(number for digit in dim for number in digit)]
+    shape = (ctypes.c_int64 * max(array.ndim, 1))(*array.shape)
+    numbers = (ctypes.c_int64 * max(len(flat), 1))(*flat)
+    description = _Layout(
+        device.encode(), dtypes.MLIR_NAMES[array.dtype].encode(), array.ndim, shape, layout.encode(),
+        " ".join(f"{name}={size}" for name, size in mesh).encode(),
+        int(np.prod([size for _, size in mesh], dtype=np.int64)), numbers)
+    handle = _runtime().tesseraRtPlaceLayout(ctypes.byref(description), pointer_of(array), array.nbytes)
+    if not handle:
+        raise CompileError("TS5003", f"placing an array failed: {_last_error()}")
+    return Placed(handle, device)
+
+
+def memory() -> dict[str, int]:
+    """Bytes of device memory in this process: in use, the most since the last reset, kept for reuse."""
+    counts = _runtime().tesseraRtMemory()
+    return {"in_use": counts.inUse, "peak": counts.peak, "kept": counts.kept}
+
+
+def reset_peak_memory() -> None:
+    """The peak starts again from what is in use."""
+    _runtime().tesseraRtResetPeak()
+
+
+class Executable:
+    """A loaded artefact."""
+
+    def __init__(self, artefact: bytes, **options: Any):
+        library = _runtime()
+        text = json.dumps({k: v for k, v in options.items() if v is not None})
+        self.handle = library.tesseraRtLoad(artefact, len(artefact), text.encode())
+        if not self.handle:
+            raise CheckpointError("TS6004", f"the artefact does not load: {_last_error()}")
+        self._unload = library.tesseraRtUnload
+        self._bound: list[np.ndarray] = []
+        self._run = library.tesseraRtRun
+        self.description = json.loads(library.tesseraRtDescribe(self.handle))
+        self.device: str = self.description["device"]
+        # Where each input's elements must lie; see Placed.placement.
+        self.placements: list[int] = [
+            library.tesseraRtInputPlacement(self.handle, i)
+            for i in range(len(self.description["inputs"]))]
+        self.outputs = [
+            (tuple(o["shape"]), dtypes.BY_NAME[o["dtype"]]) for o in self.description["outputs"]
+        ]
+        self._execute = library.tesseraRtExecute
+        self._result_handles = ctypes.c_void_p * max(len(self.outputs), 1)
+        self._output_pointers = ctypes.c_void_p * max(len(self.outputs), 1)
+        self._input_words = ctypes.c_size_t * max(2 * len(self.placements), 1)
+
+    def place(self, index: int, array: np.ndarray) -> Placed:
+        """Cuts a whole tensor for input `index`; keeps `array` alive."""
+        handle = _runtime().tesseraRtPlace(self.handle, index, pointer_of(array), array.nbytes)
+        if not handle:
+            raise CompileError("TS5003", f"placing an input failed: {_last_error()}")
+        return Placed(handle, self.device, array)
+
+    def bind(self, index: int, array: np.ndarray) -> None:
+        """Makes a whole tensor the value of an input, to which runs give none; keeps it alive."""
+        self._bound.append(array)
+        if _runtime().tesseraRtBind(self.handle, index, pointer_of(array), array.nbytes):
+            raise CompileError("TS5003", f"placing a captured array failed: {_last_error()}")
+
+    def reshard(self, index: int, placed: Placed) -> Placed:
+        """A copy of a placed tensor in the layout of input `index`."""
+        handle = _runtime().tesseraRtReshard(self.handle, index, placed.handle)
+        if not handle:
+            raise CompileError("TS5003", f"resharding an input failed: {_last_error()}")
+        return Placed(handle, self.device)
+
+    def execute(self, words: list[int], donated: bytes | None = None) -> list[Placed]:
+        """Runs on inputs given as pairs (data, placed handle); results stay on the devices.
+
+        `donated` has a byte per input, 1 where the run consumes it.
+        """
+        results = self._result_handles()
+        code = self._execute(self.handle, self._input_words(*words), donated, len(self.placements),
+                             results, len(self.outputs))
+        if code:
+            raise CompileError("TS5004", f"the run failed: {_last_error()}")
+        return [Placed(handle, self.device) for handle in results[:len(self.outputs)]]
+
+    def transfers(self) -> dict[str, int]:
+        """Bytes that were cut, joined and resharded for this program, over all runs."""
+        counts = _runtime().tesseraRtTransfers(self.handle)
+        return {"cut": counts.cut, "joined": counts.joined, "resharded": counts.resharded}
+
+    def run(self, words: list[int]) -> list[np.ndarray]:
+        """Runs on inputs given as pairs (data, placed handle); returns whole results."""
+        results = [np.empty(shape, dtype) for shape, dtype in self.outputs]
+        pointers = self._output_pointers(*[pointer_of(r) for r in results])
+        code = self._run(self.handle, self._input_words(*words), len(self.placements), pointers,
+                         len(results))
+        if code:
+            raise CompileError("TS5004", f"the run failed: {_last_error()}")
+        return results
+
+    def report(self) -> dict:
+        """What the last run did."""
+        return json.loads(_runtime().tesseraRtRunReport(self.handle) or b"{}")
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self._unload(self.handle)
+            self.handle = None
+
+
+def _last_error() -> str:
+    return (_runtime().tesseraRtLastError() or b"unknown error").decode("utf-8", "replace")

@@ -32,7 +32,7 @@ from programs import Program, shrink  # noqa: E402
 
 from tessera._src.core import dtypes  # noqa: E402
 from tessera._src.core.errors import TesseraError  # noqa: E402
-from tessera._src.programs import native  # noqa: E402
+from tessera._src.programs import native, runtime  # noqa: E402
 
 PROGRAMS_PER_SEED = 2
 WIDES = ["f32", "f32", "f32", "bf16", "f16"]
@@ -75,7 +75,7 @@ def interpreted(head: str, program: Program, inputs: list[np.ndarray]) -> list[n
 
 def executed(head: str, program: Program, inputs: list[np.ndarray], target: str) -> list[np.ndarray]:
     artefact, _, _ = native.compile_text(head + program.text(), entry=program.name, target=target)
-    executable = native.Executable(artefact, threads=2)
+    executable = runtime.Executable(artefact, threads=2)
     words = [word for array in inputs for word in (array.ctypes.data, 0)]
     return executable.run(words)
 

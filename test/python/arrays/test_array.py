@@ -2,6 +2,7 @@
 """Arrays go to and from NumPy and DLPack, without copies where possible."""
 
 import copy
+import operator
 import os
 import pickle
 import subprocess
@@ -159,6 +160,54 @@ def test_views_of_torch_with_a_sign_or_a_conjugation_to_come_are_resolved():
         want = view.resolve_neg().tolist()
         assert ts.from_dlpack(view).tolist() == want and ts.asarray(view).tolist() == want
     assert ts.from_dlpack(z.conj().real).tolist() == [1, 3]
+
+
+def test_augmented_assignment_makes_a_new_array():
+    x = y = ts.array([6.0, 9.0])
+    y /= 3
+    y += 1
+    y **= 2
+    np.testing.assert_array_equal(y, [9, 16])
+    np.testing.assert_array_equal(x, [6, 9])
+    z = np.array([1.0, 2.0], np.float32)
+    kept = z
+    z += x
+    assert z is kept and z.tolist() == [7, 11]
+
+
+def test_ufuncs_write_into_arrays_of_numpy_only():
+    x, out = ts.array([1.0, 2.0]), np.zeros(2, np.float32)
+    assert np.add(x, 1, out=out) is out and out.tolist() == [2, 3]
+    np.add(x, 1, out=out, where=ts.array([True, False]))
+    with pytest.raises(ts.TraceError, match=r"np\.add cannot write into a ts\.Array.*") as caught:
+        np.add(out, 1, out=x)
+    assert caught.value.code == "TS1026" and "test_array.py" in str(caught.value)
+    with pytest.raises(ts.TraceError, match="arrays do not change"):
+        x[0] = 1
+
+
+def test_arrays_are_numbers_where_they_hold_one():
+    i, f = ts.array(3), ts.array(2.567)
+    assert list(range(10))[i] == 3 and hex(i) == "0x3"
+    assert round(f, 1) == pytest.approx(2.6) and round(f) == 3
+    assert np.round(ts.array([1.25, 2.75]), 1).tolist() == pytest.approx([1.2, 2.8])
+    assert complex(f) == pytest.approx(2.567) and 3 in ts.array([1, 3])
+    with pytest.raises(TypeError):
+        operator.index(f)
+    with pytest.raises(TypeError):
+        operator.index(ts.array([1, 2]))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(i)
+
+
+def test_attributes_of_other_libraries_have_hints():
+    x = ts.array([1.0, 2.0])
+    assert x.real.tolist() == [1, 2] and x.imag.tolist() == [0, 0]
+    for name, hint in {"detach": "leave it out", "summ": "did you mean 'sum'", "to": "device_put",
+                       "sort": "np.sort"}.items():
+        with pytest.raises(AttributeError, match=hint):
+            getattr(x, name)
+    assert not hasattr(x, "__cuda_array_interface__")
 
 
 def test_what_torch_asks_for_in_vain_is_an_error_at_the_users_line():

@@ -59,7 +59,8 @@ class Machine:
                 header = text[text.index("@main("):text.index(") {\n")]
                 arguments, results = header.split("      -> (")
                 self.types = [_parse(line) for line in arguments.split(",\n") if "%arg" in line]
-                self.outputs = [_parse(f": {part}>") for part in re.findall(r"!tessera.mesh_tensor<[^>]*", results)]
+                types = re.findall(r"!tessera.mesh_tensor<[^>]*", results)
+                self.outputs = [_parse(f": {part}>") for part in types]
                 self.placements = list(self.types)
                 self.description = {
                     "inputs": [{"layout": _layout(line, len(type_[0]))}

@@ -73,7 +73,7 @@ class NumpyProtocol(np.lib.mixins.NDArrayOperatorsMixin):
         if name.startswith("_"):
             raise AttributeError(text)
         known = [*_OF_NUMPY, *(n for n in dir(type(self)) if not n.startswith("_"))]
-        hint = _HINTS.get(name) or did_you_mean(name, known, cutoff=0.7)
+        hint = _HINTS.get(name) or did_you_mean(name, known)
         raise AttributeError(text + (f"; {hint}" if hint else ""))
 
     def item(self, *args: Any) -> Any:

@@ -413,7 +413,8 @@ def test_every_result_annotation_is_checked():
 
 def test_names_of_functions_outside_of_a_trace():
     for function, name in ((lambda: ts.zeros(None), "ts.zeros"),
-                           (lambda: ts.nn.norm(3, "n", X, 0), "ts.nn.norm"), (lambda: ts.triu(X, "k"), "ts.triu"),
+                           (lambda: ts.nn.norm(3, "n", X, 0), "ts.nn.norm"),
+                           (lambda: ts.triu(X, "k"), "ts.triu"),
                            (lambda: ts.random.normal(ts.random.key(1), None), "ts.random.normal")):
         with pytest.raises(ts.TraceError) as caught:
             function()

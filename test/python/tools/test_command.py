@@ -102,7 +102,7 @@ def test_every_stage_of_every_target(target, program, tmp_path, capfd):
     (["{0}.no:f"], ["does not exist"]),
     (["{0}:good", "--target", "tpu"], ["unknown target 'tpu'", "cuda:sm_90a"]),
     (["{0}:good", "--emit", "asm"], ["unknown stage 'asm'", "kernels"]),
-    (["{0}:good", "--shapes", "B=4", "--forbid-implicit", "reduce"], ["no collective", "all_reduce"]),
+    (["{0}:good", "--shapes", "B=4", "--forbid-implicit", "reduce"], ["not a collective", "all_reduce"]),
 ])
 def test_errors_name_the_place_and_the_choices(arguments, said, program, capsys):
     assert main([a.format(program) for a in arguments]) == 1

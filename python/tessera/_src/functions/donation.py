@@ -104,7 +104,13 @@ _PLACES = ((_whole, _whole), (_whole, _inner), (_inner, _inner), (_inner, _whole
            (lambda _: "", lambda _: ""))
 
 
-def explain(ties: Ties) -> list[str]:
-    """What is said of donations without effect; as lines."""
-    return [f"donated argument {name}: no result is left of its shape and type, so that its memory is "
-            "not reused" for name in ties.unused]
+def explain(ties: Ties, report: dict) -> list[str]:
+    """What is said of donations whose memory no result takes over; as lines.
+
+    Args:
+        report: of the compiler, at the stage `plan` or later.
+    """
+    lines = [f"donated argument {name}: no result is left of its shape and type, so that its memory is "
+             "not reused" for name in ties.unused]
+    return lines + [f"donated argument '{tie['argument']}': {tie['reason']}"
+                    for tie in report.get("ties", []) if not tie["inPlace"]]

@@ -62,7 +62,9 @@ class Lowered:
     def explain(self) -> str:
         """Why each collective is there, what else was possible, and which donations have no effect."""
         head = f"{self.program.mesh!r}, target {self.target}"
-        return "\n".join([head, *reports.explain(self._report()), *donation.explain(self.program.ties)])
+        # Whether a tie is kept is known once memory is assigned.
+        report = self._report("plan" if self.program.ties.results else "local")
+        return "\n".join([head, *reports.explain(report), *donation.explain(self.program.ties, report)])
 
     def interpret(self, *args: Any, stage: str = "tessera", **kwargs: Any) -> Any:
         """The results by the reference interpreter, on simulated devices.

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from conftest import needs_runtime
 from evaluate import results
 from refusals import check
 
@@ -40,6 +41,16 @@ def test_layouts_get_a_leading_dimension_that_is_not_split():
     stacked = ts.tree.stack([put, put])
     assert stacked.sharding.spec == ts.P(None, "tp")
     assert ts.tree.unstack(stacked)[0].sharding == layout
+
+
+@needs_runtime
+def test_results_stack_for_any_mesh():
+    x = ts.jit(lambda x: x + 1)(np.ones((4, 3), np.float32))
+    mesh = ts.make_mesh({"tp": 2})
+    stacked = ts.tree.stack([x, x])
+    np.testing.assert_array_equal(ts.jit(lambda s: s * 2, mesh=mesh)(stacked), np.full((2, 4, 3), 4))
+    split = ts.jit(lambda x: x, mesh=mesh, out_shardings=ts.P("tp"))(x)
+    assert ts.tree.unstack(ts.tree.stack([split, split]))[1].sharding is None
 
 
 @pytest.mark.parametrize("function, code, fragments", [

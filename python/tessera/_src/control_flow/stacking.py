@@ -48,9 +48,7 @@ def _stacked(path: str, leaves: Sequence[Any]) -> Any:
         return ShapeDtypeStruct((len(leaves), *leaves[0].shape), leaves[0].dtype, _led(leaves[0].sharding))
     if is_tracing():
         return shaping.stack(leaves)
-    first = leaves[0]
-    layout = first.sharding if isinstance(first, Array) else None
-    return Array(np.stack([_host(leaf) for leaf in leaves]), _led(layout))
+    return Array(np.stack([_host(leaf) for leaf in leaves]), _led(_asked(leaves[0])))
 
 
 def _shape(leaf: Any) -> tuple[int, ...]:
@@ -66,6 +64,11 @@ def _shown(kind: tuple) -> str:
 
 def _host(leaf: Any) -> np.ndarray:
     return np.asarray(leaf, dtypes.weak_dtype(leaf, None) if isinstance(leaf, (bool, int, float)) else None)
+
+
+def _asked(leaf: Any) -> NamedSharding | None:
+    """The layout that an array was put in; not that which a result happens to have."""
+    return leaf.sharding if isinstance(leaf, Array) and leaf.kind.is_asked else None
 
 
 def _led(layout: Any) -> Any:
@@ -90,7 +93,7 @@ def unstack(stacked: Any) -> list[Any]:
 
     def entry(leaf: Any, i: int) -> Any:
         if isinstance(leaf, Array):
-            return Array(np.asarray(leaf.numpy()[i]), _unled(leaf.sharding))
+            return Array(np.asarray(leaf.numpy()[i]), _unled(_asked(leaf)))
         return leaf[i]
 
     return [tree.unflatten(structure, [entry(leaf, i) for leaf in leaves]) for i in range(sizes[0])]

@@ -49,6 +49,8 @@ def test_the_mesh_is_that_of_the_arrays_or_the_current_one():
     mesh = ts.make_mesh({"tp": 2})
     x = ts.device_put(np.ones((4, 3), np.float32), ts.NamedSharding(mesh, ts.P("tp")))
     np.testing.assert_array_equal(ts.exp(x) * 0, np.zeros((4, 3)))
+    one = ts.exp(np.zeros((4, 3), np.float32))  # On a mesh of its own, of one device.
+    np.testing.assert_array_equal(ts.add(one, x), np.full((4, 3), 2))
     with mesh:
         y = ts.with_sharding_constraint(ts.ones((4, 2)), ts.P(None, "tp"))
     np.testing.assert_array_equal(y, np.ones((4, 2)))

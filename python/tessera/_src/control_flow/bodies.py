@@ -12,8 +12,8 @@ import numpy as np
 
 from tessera._src.core import dtypes, source, tree
 from tessera._src.core.errors import TraceError
+from tessera._src.functions.eager import mesh_of
 from tessera._src.functions.jit import jit
-from tessera._src.meshes.mesh import NamedSharding
 from tessera._src.tracing.operands import as_weak, convert, is_scalar, lift, number_like
 from tessera._src.tracing.program_text import Block, ProgramText, current
 from tessera._src.tracing.tracer import Tracer
@@ -122,8 +122,7 @@ def compiled(function: Callable, body: Callable, arguments: Any) -> Any:
     """
     leaves, structure = tree.flatten(arguments)
     at = [i for i, leaf in enumerate(leaves) if not is_scalar(leaf)]
-    layouts = [getattr(leaves[i], "sharding", None) for i in at]
-    mesh = next((layout.mesh for layout in layouts if isinstance(layout, NamedSharding)), None)
+    mesh = mesh_of([leaves[i] for i in at])
 
     def call(*arrays):
         given = list(leaves)

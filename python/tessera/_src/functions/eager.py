@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -14,7 +14,7 @@ from tessera._src.core.calls import raise_misuse_of, short
 from tessera._src.core.errors import TesseraError, without_internal_frames
 from tessera._src.core.source import api_name
 from tessera._src.functions.jit import JittedFunction, jit
-from tessera._src.meshes.mesh import NamedSharding
+from tessera._src.meshes.mesh import SINGLE, Mesh, NamedSharding
 from tessera._src.tracing.operands import is_scalar
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
@@ -66,8 +66,7 @@ def run(function: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     if any(isinstance(leaf, Tracer) for leaf in leaves):
         return function(*args, **kwargs)  # Refused: it is of a trace that has ended.
     at = tuple(i for i, leaf in enumerate(leaves) if _is_array(leaf))
-    layouts = [getattr(leaves[i], "sharding", None) for i in at]
-    mesh = next((layout.mesh for layout in layouts if isinstance(layout, NamedSharding)), None)
+    mesh = mesh_of([leaves[i] for i in at])
     rest = tuple([leaf for i, leaf in enumerate(leaves) if i not in at])
     try:
         key = (function, structure, at, static_values.key_of(rest), mesh)
@@ -81,6 +80,13 @@ def run(function: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Any:
             while len(_kept) > _MAX_KEPT:
                 _kept.popitem(last=False)
     return jitted(*[leaves[i] for i in at])
+
+
+def mesh_of(arrays: Sequence[Any]) -> Mesh | None:
+    """The mesh of several devices that one of the arrays lies on, or None."""
+    layouts = [getattr(array, "sharding", None) for array in arrays]
+    return next((layout.mesh for layout in layouts
+                 if isinstance(layout, NamedSharding) and layout.mesh != SINGLE), None)
 
 
 def _is_array(leaf: Any) -> bool:

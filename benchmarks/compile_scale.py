@@ -25,7 +25,7 @@ BATCH, HIDDEN, INNER = 64, 512, 2048
 TESSERA = """
 import json, resource, sys, time
 import tessera as ts
-from tessera._src import native
+from tessera._src.programs import native
 
 kind, count, stage, batch, hidden, inner = sys.argv[1], int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:])
 mesh = ts.make_mesh({"dp": 4, "tp": 8})

@@ -30,7 +30,7 @@ def ConvertTileToCPU : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
     `llvm.func @name(args, begin, end)`, which runs blocks [begin, end) of the
     linearised grid (include/tessera/ABI/KernelABI.h), in the LLVM dialect alone.
     The host functions and meshes are removed: they go another way, through
-    convert-dist-to-plan.
+    convert-host-to-plan.
 
     Tiles are computed vector by vector where they are used, or buffered on the
     stack. Products are register-blocked over packed panels. Transcendental
@@ -55,7 +55,7 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
     Input: stage `kernels`. Output: `gpu.module @kernels` with one `llvm.func`
     a kernel (`nvvm.kernel`, `nvvm.reqntid`, and `tessera.shared_bytes`), in the
     LLVM and NVVM dialects alone. The host functions and meshes are removed: they
-    go another way, through convert-dist-to-plan.
+    go another way, through convert-host-to-plan.
 
     Elements of stores, reductions, products and buffers are dealt to the block's
     threads; neighbouring threads take neighbouring elements, so global accesses
@@ -75,7 +75,7 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
-def ConvertDistToPlan : Pass<"convert-dist-to-plan", "::mlir::ModuleOp"> {
+def ConvertHostToPlan : Pass<"convert-host-to-plan", "::mlir::ModuleOp"> {
   let summary = "Turns the host function into a plan.";
   let description = [{
     Input: stage `kernels`. The entry function becomes a `plan.program` of the

@@ -177,7 +177,7 @@ FailureOr<std::string> Compilation::passesTo(Stage to) {
   if (to == Stage::Kernels && isGPU())
     setOption("convert-tessera-to-tile", "target=cuda");
   if (to == Stage::Plan)
-    setOption("convert-dist-to-plan", "entry=" + options.entry);
+    setOption("convert-host-to-plan", "entry=" + options.entry);
   if (to == Stage::LLVM) {
     std::string problem;
     std::optional<CPUDescription> cpu = describeCPU(cpuOf(options), problem);

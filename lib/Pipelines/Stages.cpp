@@ -31,7 +31,7 @@ static constexpr StageInfo stages[] = {
      "Computation in tile kernels, launched by the host function.",
      Stage::Local, "convert-tessera-to-tile,canonicalize,cse", ""},
     {Stage::Plan, "plan", "The host program: buffers, launches, collectives.",
-     Stage::Kernels, "convert-dist-to-plan,plan.program(plan-assign-memory)",
+     Stage::Kernels, "convert-host-to-plan,plan.program(plan-assign-memory)",
      ""},
     {Stage::LLVM, "llvm", "The kernels for the CPU in the LLVM dialect.",
      Stage::Kernels, "convert-tile-to-cpu", "cpu"},

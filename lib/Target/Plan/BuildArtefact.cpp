@@ -327,7 +327,7 @@ FailureOr<abi::Artefact> tessera::buildArtefact(ModuleOp module,
   auto program = module.lookupSymbol<plan::ProgramOp>(entry);
   if (!program) {
     module.emitError() << "has no plan.program @" << entry
-                       << "; run convert-dist-to-plan";
+                       << "; run convert-host-to-plan";
     return failure();
   }
   Mesh mesh;

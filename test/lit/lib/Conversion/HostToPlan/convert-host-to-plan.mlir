@@ -1,4 +1,4 @@
-// RUN: tessera-opt %s --convert-dist-to-plan --split-input-file | FileCheck %s
+// RUN: tessera-opt %s --convert-host-to-plan --split-input-file | FileCheck %s
 
 dist.mesh @mesh <[tp = 2]>
 tile.kernel @k grid [2] inputs 1 {

@@ -8,7 +8,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace tessera {
-#define GEN_PASS_DEF_CONVERTDISTTOPLAN
+#define GEN_PASS_DEF_CONVERTHOSTTOPLAN
 #include "lib/Conversion/Passes.h.inc"
 } // namespace tessera
 
@@ -351,9 +351,9 @@ LogicalResult PlanBuilder::build() {
 }
 
 namespace {
-struct ConvertDistToPlanPass
-    : tessera::impl::ConvertDistToPlanBase<ConvertDistToPlanPass> {
-  using ConvertDistToPlanBase::ConvertDistToPlanBase;
+struct ConvertHostToPlanPass
+    : tessera::impl::ConvertHostToPlanBase<ConvertHostToPlanPass> {
+  using ConvertHostToPlanBase::ConvertHostToPlanBase;
 
   void runOnOperation() override {
     ModuleOp module = getOperation();

@@ -1,4 +1,4 @@
-// RUN: tessera-opt %s --convert-dist-to-plan --split-input-file --verify-diagnostics
+// RUN: tessera-opt %s --convert-host-to-plan --split-input-file --verify-diagnostics
 
 // expected-error @below {{has no function @main with a body}}
 module {

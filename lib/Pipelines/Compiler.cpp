@@ -3,6 +3,7 @@
 
 #include "CodeGeneration.h"
 #include "FindStage.h"
+#include "PlanReport.h"
 #include "Report.h"
 #include "StageContract.h"
 #include "dialects/Dist/IR/Dist.h"
@@ -276,7 +277,8 @@ LogicalResult Compilation::emitArtefact() {
       buildArtefact(*module, options.entry, code);
   if (failed(artefact))
     return failure();
-  output.report["arenaBytes"] = artefact->plan.arenaBytes;
+  reportPlan(module->lookupSymbol<plan::ProgramOp>(options.entry),
+             output.report);
   output.data = abi::encodeArtefact(*artefact);
   return success();
 }

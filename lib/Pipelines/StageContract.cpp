@@ -2,7 +2,7 @@
 #include "StageContract.h"
 
 #include "FactorContract.h"
-#include "dialects/Plan/IR/Plan.h"
+#include "dialects/Plan/IR/Lifetimes.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
 
@@ -237,50 +237,46 @@ static Problem checkLaunch(plan::LaunchOp op) {
 }
 
 namespace {
-/// A piece of the arena and the steps between which it holds a value.
+/// A piece of the arena and when it holds a value.
 struct LivePiece {
-  plan::AllocateOp op;
-  int64_t begin, end;      ///< Bytes, end exclusive.
-  Operation *first, *last; ///< Null where nothing uses it.
+  int64_t begin, end; ///< Bytes, end exclusive.
+  plan::Lifetime life;
 };
 } // namespace
-
-static LivePiece livePiece(plan::AllocateOp op) {
-  int64_t begin = static_cast<int64_t>(op.getOffset().value_or(0));
-  LivePiece piece{op, begin, begin + op.getBuffer().getType().getBytes(),
-                  nullptr, nullptr};
-  for (Operation *user : op.getBuffer().getUsers()) {
-    if (!piece.first || user->isBeforeInBlock(piece.first))
-      piece.first = user;
-    if (!piece.last || piece.last->isBeforeInBlock(user))
-      piece.last = user;
-  }
-  return piece;
-}
 
 /// Pieces lie in the arena; those that hold values at one time lie apart.
 static Problem checkArena(plan::ProgramOp program) {
   if (!program.getArena())
     return "has no size of its arena";
+  plan::Lifetimes lifetimes(program);
   SmallVector<LivePiece> pieces;
-  for (auto op : program.getOps<plan::AllocateOp>()) {
+  Problem problem;
+  program.walk([&](plan::AllocateOp op) {
+    auto fail = [&](std::string text) {
+      problem = std::move(text);
+      return WalkResult::interrupt();
+    };
     if (!op.getOffset())
-      return "has a piece of the arena without an offset";
-    LivePiece piece = livePiece(op);
-    if (piece.end > static_cast<int64_t>(*program.getArena()))
-      return text("has a piece that ends at byte ", piece.end,
-                  " of an arena of ", *program.getArena());
-    if (!piece.first)
-      continue;
+      return fail("has a piece of the arena without an offset");
+    auto begin = static_cast<int64_t>(*op.getOffset());
+    int64_t end = begin + op.getBuffer().getType().getBytes();
+    if (end > static_cast<int64_t>(*program.getArena()))
+      return fail(text("has a piece that ends at byte ", end,
+                       " of an arena of ", *program.getArena()));
+    auto life = lifetimes.of(op);
+    if (failed(life))
+      return fail("has a piece that is used where it is not defined");
+    if (!*life)
+      return WalkResult::advance();
     for (const LivePiece &other : pieces)
-      if (piece.begin < other.end && other.begin < piece.end &&
-          !piece.last->isBeforeInBlock(other.first) &&
-          !other.last->isBeforeInBlock(piece.first))
-        return text("has two pieces in use at one time at bytes ", piece.begin,
-                    " to ", piece.end, " and ", other.begin, " to ", other.end);
-    pieces.push_back(piece);
-  }
-  return std::nullopt;
+      if (begin < other.end && other.begin < end && (*life)->meets(other.life))
+        return fail(text("has two pieces in use at one time at bytes ", begin,
+                         " to ", end, " and ", other.begin, " to ",
+                         other.end));
+    pieces.push_back({begin, end, **life});
+    return WalkResult::advance();
+  });
+  return problem;
 }
 
 Problem ContractVerifier::checkPlan(Operation *op) {

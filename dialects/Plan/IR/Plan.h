@@ -15,6 +15,8 @@
 #include "dialects/Plan/IR/ProgramOps.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Plan/IR/StepOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Plan/IR/RegionOps.h.inc"
 
 namespace tessera::plan {
 

@@ -27,6 +27,10 @@ void PlanDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Plan/IR/StepOps.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Plan/IR/RegionOps.cpp.inc"
+      >();
 }
 
 LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,

@@ -10,10 +10,11 @@ def Plan_Dialect : Dialect {
   let cppNamespace = "::tessera::plan";
   let summary = "The host program: buffers, launches, collectives.";
   let description = [{
-    A `plan.program` is a straight list of steps that every device of a mesh
-    executes in order. There are no tensors, only buffers of so many bytes: the
-    inputs, the outputs, constants, and pieces of one arena per device, whose
-    offsets plan-assign-memory gives. lib/Target/Plan writes it into an artefact.
+    A `plan.program` is a list of steps that every device of a mesh executes in
+    order; loops and conditionals are steps that hold others. There are no
+    tensors, only buffers of so many bytes: the inputs, the outputs, constants,
+    and pieces of one arena per device, whose offsets plan-assign-memory gives.
+    lib/Target/Plan writes it into an artefact.
   }];
   let dependentDialects = ["::tessera::dist::DistDialect"];
   let useDefaultTypePrinterParser = 1;

@@ -46,6 +46,26 @@ static LogicalResult verifyBoundary(BoundaryOp op) {
 LogicalResult InputOp::verify() { return verifyBoundary(*this); }
 LogicalResult OutputOp::verify() { return verifyBoundary(*this); }
 
+LogicalResult TiedOutputOp::verify() {
+  if (failed(verifyBoundary(*this)))
+    return failure();
+  auto input = getBuffer().getDefiningOp<InputOp>();
+  if (!input || !input.getDonated())
+    return emitOpError() << "is in a buffer that is not a donated plan.input";
+  if (input.getGlobalType() == getGlobalType() &&
+      input.getLocalType() == getLocalType() &&
+      input.getLayout() == getLayout())
+    return success();
+  InFlightDiagnostic error = emitOpError()
+                             << "is " << getGlobalType() << " as "
+                             << getLayout().getValue().str()
+                             << ", but the input whose memory it is in is "
+                             << input.getGlobalType() << " as "
+                             << input.getLayout().getValue().str();
+  error.attachNote(input.getLoc()) << "the input is here";
+  return error;
+}
+
 LogicalResult ConstantOp::verify() {
   BufferType type = getBuffer().getType();
   if (failed(verifyBytes(*this, type, getValue().getType())))

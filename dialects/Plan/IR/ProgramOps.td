@@ -34,22 +34,26 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, IsolatedFromAbove, SingleBlock,
 
 // The program's argument or result.
 class Plan_Boundary<string mnemonic> : Plan_Op<mnemonic> {
-  let arguments = (ins Arg<StrAttr, "its name">:$name,
-                       Arg<TypeAttr, "whole tensor">:$global_type,
-                       Arg<TypeAttr, "tensor each device holds">:$local_type,
-                       Arg<Dist_LayoutAttr, "how it is cut">:$layout);
-  let results = (outs Res<Plan_BufferType, "this device's part">:$buffer);
-  let assemblyFormat = "$name `:` $global_type `as` $local_type `layout` $layout attr-dict `->` type($buffer)";
+  dag tensor = (ins Arg<StrAttr, "its name">:$name,
+                    Arg<TypeAttr, "whole tensor">:$global_type,
+                    Arg<TypeAttr, "tensor each device holds">:$local_type,
+                    Arg<Dist_LayoutAttr, "how it is cut">:$layout);
   let hasVerifier = 1;
 }
 
 def Plan_InputOp : Plan_Boundary<"input"> {
   let summary = "Gives this device's part of the next input.";
   let description = [{
+    Steps may write a `donated` one, whose memory the caller has given up.
+
     ```mlir
     %0 = plan.input "x" : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {} ]> -> !plan.buffer<24>
+    %1 = plan.input "p" donated : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {} ]> -> !plan.buffer<24>
     ```
   }];
+  let arguments = !con(tensor, (ins Arg<UnitAttr, "steps may write it">:$donated));
+  let results = (outs Res<Plan_BufferType, "this device's part">:$buffer);
+  let assemblyFormat = "$name (`donated` $donated^)? `:` $global_type `as` $local_type `layout` $layout attr-dict `->` type($buffer)";
 }
 
 def Plan_OutputOp : Plan_Boundary<"output"> {
@@ -59,6 +63,23 @@ def Plan_OutputOp : Plan_Boundary<"output"> {
     %0 = plan.output "y" : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {} ]> -> !plan.buffer<24>
     ```
   }];
+  let arguments = tensor;
+  let results = (outs Res<Plan_BufferType, "this device's part">:$buffer);
+  let assemblyFormat = "$name `:` $global_type `as` $local_type `layout` $layout attr-dict `->` type($buffer)";
+}
+
+def Plan_TiedOutputOp : Plan_Boundary<"tied_output"> {
+  let summary = "States that the next output is what a donated input's memory holds in the end.";
+  let description = [{
+    The two have the same type and layout.
+
+    ```mlir
+    %0 = plan.input "p" donated : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {} ]> -> !plan.buffer<24>
+    plan.tied_output "p" : tensor<4x3xf32> as tensor<2x3xf32> layout <@mesh, [{tp}, {} ]> in %0 : !plan.buffer<24>
+    ```
+  }];
+  let arguments = !con(tensor, (ins Arg<Plan_BufferType, "of a donated plan.input">:$buffer));
+  let assemblyFormat = "$name `:` $global_type `as` $local_type `layout` $layout `in` $buffer attr-dict `:` type($buffer)";
 }
 
 def Plan_ConstantOp : Plan_Op<"constant"> {

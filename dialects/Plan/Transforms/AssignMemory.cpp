@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Plan/IR/Lifetimes.h"
 #include "dialects/Plan/Transforms/Passes.h"
 #include "tessera/ABI/KernelABI.h"
 #include "tessera/Analysis/ArenaPlanner.h"
@@ -17,27 +18,24 @@ namespace {
 struct AssignMemoryPass : tessera::impl::AssignMemoryBase<AssignMemoryPass> {
   void runOnOperation() override {
     plan::ProgramOp program = getOperation();
-    llvm::DenseMap<Operation *, int64_t> positions;
-    for (auto [position, op] :
-         llvm::enumerate(program.getBody().front().getOperations()))
-      positions[&op] = position;
-
+    plan::Lifetimes lifetimes(program);
     SmallVector<plan::AllocateOp> pieces;
     std::vector<ArenaRequest> requests;
-    for (auto piece : program.getOps<plan::AllocateOp>()) {
+    WalkResult result = program.walk([&](plan::AllocateOp piece) {
+      auto life = lifetimes.of(piece);
+      if (failed(life))
+        return WalkResult::interrupt();
+      // What nothing uses meets nothing.
       ArenaRequest request;
       request.bytes = piece.getBuffer().getType().getBytes();
-      request.begin = request.end = positions[piece];
-      bool isFirst = true;
-      for (Operation *user : piece.getBuffer().getUsers()) {
-        int64_t position = positions[user];
-        request.begin = isFirst ? position : std::min(request.begin, position);
-        request.end = std::max(request.end, position);
-        isFirst = false;
-      }
+      request.begin = *life ? (*life)->begin : -1;
+      request.end = *life ? (*life)->end : -1;
       pieces.push_back(piece);
       requests.push_back(request);
-    }
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return signalPassFailure();
     ArenaPlan arena = planArena(requests, abi::bufferAlignment);
     for (auto [piece, offset] : llvm::zip_equal(pieces, arena.offsets))
       piece.setOffset(offset);

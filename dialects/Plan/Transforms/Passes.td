@@ -8,7 +8,8 @@ def AssignMemory : Pass<"plan-assign-memory", "::tessera::plan::ProgramOp"> {
   let summary = "Gives every piece of the arena its offset.";
   let description = [{
     Input: a plan.program. A piece lives from the first step that uses it to the
-    last; pieces that never live at once may share memory. Sets `offset` of every
+    last, through all of a loop that it is used in and defined outside of; pieces
+    that never live at once may share memory. Sets `offset` of every
     plan.allocate and `arena` of the program; steps and their order stay.
     Quadratic in the number of pieces.
   }];

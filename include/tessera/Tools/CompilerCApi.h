@@ -95,7 +95,10 @@ tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
 ///   "flops": of one device, "bytes": moved to and from memory,
 ///   "kernels": [{"name": "", "registers": 0, "spillBytes": 0,
 ///     "sharedBytes": 0, "threads": 0}],
-///   "arenaBytes": 0, "timings": [{"stage": "layouts", "ms": 0.0}]
+///   "arenaBytes": 0,
+///   "ties": [{"argument": "p", "result": "result0", "inPlace": true,
+///     "reason": ""}], of donated arguments whose memory a result has,
+///   "timings": [{"stage": "layouts", "ms": 0.0}]
 /// }
 TESSERA_COMPILER_API const char *
 tesseraResultReport(const TesseraResult *result, size_t *size);

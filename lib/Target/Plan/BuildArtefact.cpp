@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "ArtefactBuilder.h"
 #include "MeshDigits.h"
-#include "dialects/Plan/IR/Plan.h"
-#include "tessera/Target/Artefact.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -9,7 +8,7 @@
 using namespace mlir;
 using namespace tessera;
 
-static std::optional<abi::DType> dtypeOf(Type type) {
+std::optional<abi::DType> tessera::dtypeOf(Type type) {
   if (type.isF32())
     return abi::DType::F32;
   if (type.isBF16())
@@ -35,38 +34,6 @@ static std::optional<abi::DType> dtypeOf(Type type) {
   if (isa<Float8E5M2Type>(type))
     return abi::DType::F8E5M2;
   return std::nullopt;
-}
-
-static abi::StepKind stepKindOf(plan::CollectiveKind kind) {
-  switch (kind) {
-  case plan::CollectiveKind::all_reduce:
-    return abi::StepKind::AllReduce;
-  case plan::CollectiveKind::all_gather:
-    return abi::StepKind::AllGather;
-  case plan::CollectiveKind::all_slice:
-    return abi::StepKind::AllSlice;
-  case plan::CollectiveKind::reduce_scatter:
-    return abi::StepKind::ReduceScatter;
-  case plan::CollectiveKind::all_to_all:
-    return abi::StepKind::AllToAll;
-  case plan::CollectiveKind::permute:
-    return abi::StepKind::Permute;
-  }
-  llvm_unreachable("unknown collective");
-}
-
-static abi::Reduction reductionOf(dist::ReductionKind kind) {
-  switch (kind) {
-  case dist::ReductionKind::sum:
-    return abi::Reduction::Sum;
-  case dist::ReductionKind::max:
-    return abi::Reduction::Max;
-  case dist::ReductionKind::min:
-    return abi::Reduction::Min;
-  case dist::ReductionKind::prod:
-    return abi::Reduction::Prod;
-  }
-  llvm_unreachable("unknown reduction");
 }
 
 /// The element's bytes, little-endian; i1 is one byte.
@@ -95,52 +62,19 @@ static std::string bytesOf(ElementsAttr elements) {
   return bytes;
 }
 
-namespace {
-class ArtefactBuilder {
-public:
-  ArtefactBuilder(plan::ProgramOp program, const Mesh &mesh,
-                  const CodeObjects &code)
-      : program(program), mesh(mesh), code(code) {}
-
-  LogicalResult build();
-  abi::Artefact artefact;
-
-private:
-  LogicalResult addOp(Operation &op);
-  void addBuffer(Value value, abi::BufferKind kind, int64_t offset);
-  void addStep(abi::Step step) {
-    artefact.plan.blocks[block].steps.push_back(std::move(step));
-  }
-  template <typename BoundaryOp>
-  LogicalResult addBoundary(BoundaryOp op, abi::BufferKind kind,
-                            std::vector<abi::Tensor> &tensors);
-  LogicalResult addLaunch(plan::LaunchOp op);
-  LogicalResult addCollective(plan::CollectiveOp op);
-  void addDeviceValue(plan::DeviceValueOp op);
-
-  plan::ProgramOp program;
-  const Mesh &mesh;
-  const CodeObjects &code;
-  llvm::DenseMap<Value, int32_t> buffers;
-  llvm::StringMap<int32_t> kernels;
-  int32_t block = 0; ///< That steps are added to.
-};
-} // namespace
-
-void ArtefactBuilder::addBuffer(Value value, abi::BufferKind kind,
-                                int64_t offset) {
+int32_t ArtefactBuilder::addBuffer(Value value, abi::BufferKind kind,
+                                   int64_t offset) {
   abi::Buffer buffer;
   buffer.kind = kind;
   buffer.offset = offset;
   buffer.bytes = cast<plan::BufferType>(value.getType()).getBytes();
-  buffers[value] = static_cast<int32_t>(artefact.plan.buffers.size());
   artefact.plan.buffers.push_back(buffer);
+  return buffers[value] =
+             static_cast<int32_t>(artefact.plan.buffers.size()) - 1;
 }
 
 template <typename BoundaryOp>
-LogicalResult ArtefactBuilder::addBoundary(BoundaryOp op, abi::BufferKind kind,
-                                           std::vector<abi::Tensor> &tensors) {
-  addBuffer(op.getBuffer(), kind, tensors.size());
+FailureOr<abi::Tensor> ArtefactBuilder::describeTensor(BoundaryOp op) {
   auto global = cast<RankedTensorType>(op.getGlobalType());
   auto local = cast<RankedTensorType>(op.getLocalType());
   const Layout &layout = op.getLayout().getValue();
@@ -154,115 +88,50 @@ LogicalResult ArtefactBuilder::addBoundary(BoundaryOp op, abi::BufferKind kind,
   tensor.shape = global.getShape().vec();
   tensor.localShape = local.getShape().vec();
   tensor.layout = layout.str();
-  tensor.buffer = buffers[op.getBuffer()];
   for (const DimLayout &dim : layout.dims)
     tensor.splits.push_back(digitsOf(dim.axes, mesh));
-  tensors.push_back(std::move(tensor));
+  return tensor;
+}
+
+LogicalResult ArtefactBuilder::addInput(plan::InputOp op) {
+  FailureOr<abi::Tensor> tensor = describeTensor(op);
+  if (failed(tensor))
+    return failure();
+  std::vector<abi::Tensor> &inputs = artefact.plan.inputs;
+  tensor->buffer =
+      addBuffer(op.getBuffer(), abi::BufferKind::Input, inputs.size());
+  tensor->donated = op.getDonated();
+  inputs.push_back(std::move(*tensor));
   return success();
 }
 
-LogicalResult ArtefactBuilder::addLaunch(plan::LaunchOp op) {
-  StringRef name = op.getKernel();
-  auto compiled = code.kernels.find(name);
-  if (compiled == code.kernels.end())
-    return op.emitOpError() << "launches kernel " << op.getKernelAttr()
-                            << ", which was not compiled";
-  auto [entry, isNew] = kernels.try_emplace(name, artefact.plan.kernels.size());
-  if (isNew) {
-    const KernelCode &from = compiled->second;
-    abi::Kernel kernel;
-    kernel.name = name.str();
-    kernel.symbol = from.symbol;
-    kernel.object = from.object;
-    kernel.grid.assign(op.getGrid().begin(), op.getGrid().end());
-    kernel.numInputs = op.getInputs().size();
-    kernel.threads = from.threads;
-    kernel.sharedBytes = from.sharedBytes;
-    kernel.stackBytes = from.stackBytes;
-    kernel.registers = from.registers;
-    kernel.spillBytes = from.spillBytes;
-    artefact.plan.kernels.push_back(std::move(kernel));
-  }
-  abi::Step step;
-  step.kind = abi::StepKind::Launch;
-  step.kernel = entry->second;
-  for (Value buffer : op.getOperands())
-    step.buffers.push_back(buffers.lookup(buffer));
-  addStep(std::move(step));
+LogicalResult ArtefactBuilder::addOutput(plan::OutputOp op) {
+  FailureOr<abi::Tensor> tensor = describeTensor(op);
+  if (failed(tensor))
+    return failure();
+  std::vector<abi::Tensor> &outputs = artefact.plan.outputs;
+  tensor->buffer =
+      addBuffer(op.getBuffer(), abi::BufferKind::Output, outputs.size());
+  outputs.push_back(std::move(*tensor));
   return success();
 }
 
-/// "all_reduce over {tp}: <rule>" for messages.
-static std::string describe(plan::CollectiveOp op) {
-  std::string text = stringifyCollectiveKind(op.getKind()).str() + " over {";
-  for (const AxisRef &axis : op.getAxes().getValue())
-    text += (text.back() == '{' ? "" : ", ") + toString(axis);
-  text += "}";
-  if (dist::WhyAttr why = op.getWhyAttr())
-    text += ": " + why.getRule().getValue().str();
-  return text;
-}
-
-LogicalResult ArtefactBuilder::addCollective(plan::CollectiveOp op) {
-  auto input = cast<RankedTensorType>(op.getInputType());
-  auto output = cast<RankedTensorType>(op.getOutputType());
-  std::optional<abi::DType> dtype = dtypeOf(input.getElementType());
-  if (!dtype)
-    return op.emitOpError() << "has element type " << input.getElementType()
-                            << ", which the runtime does not have";
-  abi::Step step;
-  step.kind = stepKindOf(op.getKind());
-  step.buffers = {buffers.lookup(op.getInput()),
-                  buffers.lookup(op.getOutput())};
-  step.dtype = *dtype;
-  if (std::optional<dist::ReductionKind> reduction = op.getReduction())
-    step.reduction = reductionOf(*reduction);
-  step.dim = op.getDim().value_or(0);
-  step.joinDim = op.getConcatDim().value_or(0);
-  if (auto targets = op.getTargets()) {
-    step.targets.assign(targets->begin(), targets->end());
-    if (auto moves = findMoves(step.targets, mesh)) {
-      step.moves = std::move(*moves);
-      step.targets.clear();
-    }
-  }
-  step.inputShape = input.getShape().vec();
-  step.outputShape = output.getShape().vec();
-  step.digits = digitsOf(op.getAxes().getValue(), mesh);
-  step.what = describe(op);
-  addStep(std::move(step));
+LogicalResult ArtefactBuilder::addTiedOutput(plan::TiedOutputOp op) {
+  FailureOr<abi::Tensor> tensor = describeTensor(op);
+  if (failed(tensor))
+    return failure();
+  tensor->buffer = buffers.lookup(op.getBuffer());
+  tensor->tied = static_cast<int32_t>(
+      artefact.plan.buffers[tensor->buffer].offset); // The input's number.
+  artefact.plan.outputs.push_back(std::move(*tensor));
   return success();
-}
-
-void ArtefactBuilder::addDeviceValue(plan::DeviceValueOp op) {
-  abi::Step step;
-  step.kind = abi::StepKind::DeviceValue;
-  step.buffers = {buffers.lookup(op.getOutput())};
-  switch (op.getQuery()) {
-  case plan::DeviceQuery::axis_index:
-    step.query = abi::DeviceQuery::AxisIndex;
-    break;
-  case plan::DeviceQuery::local_offset:
-    step.query = abi::DeviceQuery::LocalOffset;
-    break;
-  case plan::DeviceQuery::valid_extent:
-    step.query = abi::DeviceQuery::ValidExtent;
-    break;
-  }
-  step.size = op.getSize();
-  step.digits = digitsOf(op.getAxes().getValue(), mesh);
-  addStep(std::move(step));
 }
 
 LogicalResult ArtefactBuilder::addOp(Operation &operation) {
-  abi::Plan &plan = artefact.plan;
   return llvm::TypeSwitch<Operation *, LogicalResult>(&operation)
-      .Case([&](plan::InputOp op) {
-        return addBoundary(op, abi::BufferKind::Input, plan.inputs);
-      })
-      .Case([&](plan::OutputOp op) {
-        return addBoundary(op, abi::BufferKind::Output, plan.outputs);
-      })
+      .Case([&](plan::InputOp op) { return addInput(op); })
+      .Case([&](plan::OutputOp op) { return addOutput(op); })
+      .Case([&](plan::TiedOutputOp op) { return addTiedOutput(op); })
       .Case([&](plan::ConstantOp op) {
         std::string &constants = artefact.constants;
         constants.resize(llvm::alignTo(constants.size(), 64));
@@ -284,21 +153,17 @@ LogicalResult ArtefactBuilder::addOp(Operation &operation) {
         return success();
       })
       .Case([&](plan::CopyOp op) {
-        abi::Step step;
-        step.kind = abi::StepKind::Copy;
-        step.buffers = {buffers.lookup(op.getInput()),
-                        buffers.lookup(op.getOutput())};
-        addStep(std::move(step));
+        addStep(abi::StepKind::Copy, {op.getInput(), op.getOutput()});
         return success();
       })
       .Case([&](plan::FillOp op) {
-        abi::Step step;
-        step.kind = abi::StepKind::Fill;
-        step.buffers = {buffers.lookup(op.getOutput())};
-        step.pattern = bytesOf(op.getValue());
-        addStep(std::move(step));
+        addStep(abi::StepKind::Fill, op.getOutput()).pattern =
+            bytesOf(op.getValue());
         return success();
       })
+      .Case([&](plan::LoopOp op) { return addLoop(op); })
+      .Case([&](plan::WhileOp op) { return addWhile(op); })
+      .Case([&](plan::IfOp op) { return addIf(op); })
       .Default([](Operation *op) {
         return op->emitOpError() << "is not part of a plan";
       });

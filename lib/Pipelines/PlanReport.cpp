@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "PlanReport.h"
+
+using namespace mlir;
+using namespace tessera;
+namespace json = llvm::json;
+
+/// Whether the result is computed elsewhere and copied into its buffer in the
+/// end.
+static bool isCopied(plan::TiedOutputOp output) {
+  return llvm::any_of(output.getBuffer().getUsers(), [&](Operation *user) {
+    auto copy = dyn_cast<plan::CopyOp>(user);
+    return copy && copy.getOutput() == output.getBuffer() &&
+           copy->getBlock() == output->getBlock();
+  });
+}
+
+void tessera::reportPlan(plan::ProgramOp program, json::Object &report) {
+  json::Array ties;
+  for (auto output : program.getOps<plan::TiedOutputOp>()) {
+    auto input = output.getBuffer().getDefiningOp<plan::InputOp>();
+    json::Object tie{{"argument", input.getName().str()},
+                     {"result", output.getName().str()},
+                     {"inPlace", true},
+                     {"reason", "every read of the argument is before the "
+                                "result is written over it"}};
+    if (isCopied(output)) {
+      tie["inPlace"] = false;
+      tie["reason"] = "the argument may still be read when the result is "
+                      "written, so that the result is computed elsewhere and "
+                      "copied to the argument's memory";
+    }
+    ties.push_back(std::move(tie));
+  }
+  report["arenaBytes"] = static_cast<int64_t>(program.getArena().value_or(0));
+  report["ties"] = std::move(ties);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What a plan tells about its program, as JSON.
+#ifndef TESSERA_LIB_PIPELINES_PLANREPORT_H
+#define TESSERA_LIB_PIPELINES_PLANREPORT_H
+
+#include "dialects/Plan/IR/Plan.h"
+
+#include "llvm/Support/JSON.h"
+
+namespace tessera {
+
+/// Adds "arenaBytes" and "ties" of a program whose memory is assigned.
+void reportPlan(plan::ProgramOp program, llvm::json::Object &report);
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_PIPELINES_PLANREPORT_H

@@ -19,6 +19,10 @@ void BufferSharing::allowInPlace(int read, int written) {
   inPlace.insert({read, written});
 }
 
+void BufferSharing::extend(int value, int64_t end) {
+  ranges[value].end = std::max(ranges[value].end, end);
+}
+
 int BufferSharing::setOf(int value) const {
   while (parents[value] != value)
     value = parents[value];
@@ -49,9 +53,8 @@ bool BufferSharing::canJoin(int a, int b) const {
     while (from < second.size() &&
            ranges[second[from]].end < ranges[value].begin)
       ++from;
-    for (size_t i = from; i < second.size() &&
-                          ranges[second[i]].begin <= ranges[value].end;
-         ++i)
+    for (size_t i = from;
+         i < second.size() && ranges[second[i]].begin <= ranges[value].end; ++i)
       if (meet(value, second[i]))
         return false;
   }

@@ -165,6 +165,9 @@ void Compilation::reached(Stage stage, ModuleOp module) {
   if (stage == Stage::Local)
     if (auto entry = module.lookupSymbol<func::FuncOp>(options.entry))
       reportLocalProgram(entry, output.report);
+  if (stage == Stage::Plan)
+    if (auto program = module.lookupSymbol<plan::ProgramOp>(options.entry))
+      reportPlan(program, output.report);
 }
 
 /// The passes that lead to stage `to`, with the options of this compilation.
@@ -277,8 +280,6 @@ LogicalResult Compilation::emitArtefact() {
       buildArtefact(*module, options.entry, code);
   if (failed(artefact))
     return failure();
-  reportPlan(module->lookupSymbol<plan::ProgramOp>(options.entry),
-             output.report);
   output.data = abi::encodeArtefact(*artefact);
   return success();
 }

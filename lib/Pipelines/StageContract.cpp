@@ -271,8 +271,7 @@ static Problem checkArena(plan::ProgramOp program) {
     for (const LivePiece &other : pieces)
       if (begin < other.end && other.begin < end && (*life)->meets(other.life))
         return fail(text("has two pieces in use at one time at bytes ", begin,
-                         " to ", end, " and ", other.begin, " to ",
-                         other.end));
+                         " to ", end, " and ", other.begin, " to ", other.end));
     pieces.push_back({begin, end, **life});
     return WalkResult::advance();
   });

@@ -6,7 +6,8 @@
 using namespace mlir;
 using namespace tessera::plan;
 
-static void number(Region &region, llvm::DenseMap<Operation *, Lifetime> &places,
+static void number(Region &region,
+                   llvm::DenseMap<Operation *, Lifetime> &places,
                    int64_t &next) {
   for (Operation &op : region.getOps()) {
     int64_t begin = next++;
@@ -25,8 +26,7 @@ FailureOr<std::optional<Lifetime>> Lifetimes::of(AllocateOp piece) const {
   std::optional<Lifetime> life;
   for (OpOperand &use : piece.getBuffer().getUses()) {
     Operation *user = use.getOwner();
-    auto place =
-        places.find(piece->getBlock()->findAncestorOpInBlock(*user));
+    auto place = places.find(piece->getBlock()->findAncestorOpInBlock(*user));
     if (place == places.end()) {
       InFlightDiagnostic error =
           piece.emitOpError() << "is used outside of the steps that follow it";

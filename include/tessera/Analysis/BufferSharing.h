@@ -13,8 +13,8 @@ namespace tessera {
 
 /// The steps between which a value is in memory, both included: the one that
 /// writes it and the last one that reads it. Steps are numbered in the order of
-/// the program's text; a value that is used inside a loop and defined outside of
-/// it lives to the end of the loop.
+/// the program's text; a value that is used inside a loop and defined outside
+/// of it lives to the end of the loop.
 struct LiveRange {
   int64_t begin = 0, end = 0;
 };
@@ -29,6 +29,10 @@ public:
   int add(LiveRange range, bool isWritable = true);
   /// The step that reads `read` for the last time may write `written` over it.
   void allowInPlace(int read, int written);
+
+  /// The value must be in memory, or its memory free for it, until then. No
+  /// other value of its set may begin before.
+  void extend(int value, int64_t end);
 
   /// Puts the sets of both values into one memory where that is right.
   bool join(int a, int b);

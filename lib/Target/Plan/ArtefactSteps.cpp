@@ -168,8 +168,8 @@ LogicalResult ArtefactBuilder::addLoop(plan::LoopOp op) {
   for (auto [window, base] :
        llvm::zip_equal(op.getBody().getArguments(), op.getBases())) {
     int32_t buffer = addBuffer(window, abi::BufferKind::Window, 0);
-    step.windows.push_back({buffer, buffers.lookup(base),
-                            artefact.plan.buffers[buffer].bytes});
+    step.windows.push_back(
+        {buffer, buffers.lookup(base), artefact.plan.buffers[buffer].bytes});
   }
   step.carries = carriesOf(op.getCurrent(), op.getNext());
   return addBlock(op.getBody(), index);

@@ -9,7 +9,7 @@ plan.program @loops on @mesh {
   %y = plan.allocate -> !plan.buffer<8>
   %xs = plan.allocate -> !plan.buffer<40>
   %i = plan.allocate -> !plan.buffer<4>
-  // CHECK: plan.loop 5 reverse index %{{.*}} : <4> over(%{{.*}} : !plan.buffer<40>) carry(%{{.*}} : !plan.buffer<8>) to(%{{.*}} : !plan.buffer<8>) {
+  // CHECK: plan.loop 5 reverse index %{{.*}} : !plan.buffer<4> over(%{{.*}} : !plan.buffer<40>) carry(%{{.*}} : !plan.buffer<8>) to(%{{.*}} : !plan.buffer<8>) {
   // CHECK-NEXT: ^bb0(%[[W:.*]]: !plan.buffer<8>):
   plan.loop 5 reverse index %i : !plan.buffer<4> over (%xs : !plan.buffer<40>) carry (%x : !plan.buffer<8>) to (%y : !plan.buffer<8>) {
   ^bb0(%entry: !plan.buffer<8>):

@@ -31,8 +31,8 @@ plan.program @what_a_loop_uses_lives_through_it on @mesh {
   plan.launch @k grid [1] (%b) to (%c) : (!plan.buffer<64>) -> !plan.buffer<64>
 }
 
-// One branch or the other runs.
-// CHECK-LABEL: plan.program @branches_share_memory on @mesh arena 192
+// One branch or the other runs, behind the selector's last use.
+// CHECK-LABEL: plan.program @branches_share_memory on @mesh arena 128
 plan.program @branches_share_memory on @mesh {
   %s = plan.allocate -> !plan.buffer<1>
   %y = plan.allocate -> !plan.buffer<64>

@@ -15,12 +15,13 @@ from tessera._src.core import dtypes
 from tessera._src.core.errors import ConfigError, ShapeError
 from tessera._src.meshes.devices import Device
 from tessera._src.meshes.mesh import NamedSharding, PartitionSpec, layout_text
+from tessera._src.programs.dispatch import TensorBase
 
 if TYPE_CHECKING:
     from tessera._src.programs.runtime import Placed
 
 
-class Array(NumpyProtocol):
+class Array(TensorBase, NumpyProtocol):
     """An immutable tensor that stays where it was computed.
 
     The result of a compiled function lies on the devices of its mesh, cut as `sharding` says. It
@@ -41,7 +42,7 @@ class Array(NumpyProtocol):
     shall change. A reader of DLPack before 1.0, which has no such mark, gets a copy.
     """
 
-    __slots__ = ("kind", "_placed", "_host", "_view", "_others", "_gone", "_given", "__weakref__")
+    __slots__ = ()
     is_resident = True  # See operands.
 
     def __init__(self, host: np.ndarray, sharding: NamedSharding | None = None):
@@ -148,10 +149,18 @@ class Array(NumpyProtocol):
 
     def _check(self) -> None:
         if self._gone is not None:
-            raise ConfigError("TS4020", f"the array was {self._gone}, and has no elements any more",
+            raise ConfigError("TS4020", f"the array was {self._why()}, and has no elements any more",
                               got=f"{dtypes.name_of(self.dtype)}{list(self.shape)}",
                               hint="use what the call returned, or do not donate the argument"
                               if not isinstance(self._gone, str) else None)
+
+    def _why(self) -> str:
+        """Why it has no elements any more."""
+        if isinstance(self._gone, str):
+            return self._gone
+        arguments, function, place = self._gone
+        where = f"called at {place.location()}" if place else "called before"
+        return f"donated as argument '{arguments[self._gone_index]}' of {function}, {where}"
 
     def _read(self) -> np.ndarray:
         """The whole tensor on the host, read-only."""
@@ -170,13 +179,14 @@ class Array(NumpyProtocol):
     def _forget(self) -> None:
         self._placed = self._host = self._others = None
 
-    def give_away(self, reason: Any) -> bool:
-        """Marks it as donated; whether its memory on the devices may be overwritten.
+    def give_away(self, call: tuple, index: int) -> bool:
+        """Marks it as the donated argument `index` of a call, (names of arguments, function, place):
+        whether its memory on the devices may be overwritten.
 
         It may not where a view of NumPy or DLPack still looks at it.
         """
         placed, view = self._placed, self._view
-        self._gone = reason
+        self._gone, self._gone_index = call, index
         self._forget()
         return placed is not None and (view is None or view() is None)
 
@@ -187,7 +197,7 @@ class Array(NumpyProtocol):
     def __repr__(self) -> str:
         name = dtypes.name_of(self.dtype)
         if self.is_deleted():
-            return f"Array({self._gone}, shape={self.shape}, dtype={name})"
+            return f"Array({self._why()}, shape={self.shape}, dtype={name})"
         return f"Array({np.array2string(self._read(), threshold=32)}, dtype={name})"
 
     def __reduce__(self):

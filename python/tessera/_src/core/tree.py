@@ -25,10 +25,12 @@ _LEAF_TYPES: set[type] = set()
 class TreeDef:
     """The structure of a tree; hashable, comparable."""
 
-    __slots__ = ("kind", "keys", "children", "count", "_hash")
+    __slots__ = ("kind", "form", "keys", "children", "count", "_hash")
 
     def __init__(self, kind: Any, keys: tuple = (), children: tuple[TreeDef, ...] = ()):
         self.kind, self.keys, self.children = kind, keys, children
+        # Which of the kinds of nodes that dispatch/Tree.c knows.
+        self.form = 0 if kind is _LEAF else _FORMS.get(kind, 5)
         self.count = 1 if kind is _LEAF else sum(c.count for c in children)
         self._hash = hash((kind, keys, children))
 
@@ -47,6 +49,7 @@ class TreeDef:
 
 
 _LEAF = object()
+_FORMS = {type(None): 1, dict: 2, list: 3, tuple: 4}
 LEAF = TreeDef(_LEAF)
 _NONE = TreeDef(type(None))
 
@@ -130,7 +133,12 @@ def _unflatten(treedef: TreeDef, leaves) -> Any:
             raise ValueError("too few leaves for the structure") from None
     if kind is type(None):
         return None
-    children = [_unflatten(c, leaves) for c in treedef.children]
+    return build_node(treedef, [_unflatten(c, leaves) for c in treedef.children])
+
+
+def build_node(treedef: TreeDef, children: list[Any]) -> Any:
+    """An inner node of a tree from its children."""
+    kind = treedef.kind
     if kind is list or kind is tuple:
         return kind(children)
     if kind in _DATACLASSES:

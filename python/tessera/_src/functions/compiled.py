@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, ConfigError, TesseraError, TraceError
 from tessera._src.core.files import write_whole
 from tessera._src.core.source import caller_place
-from tessera._src.functions.donation import Donated
 from tessera._src.functions.trace import Argument, Program, abstract, argument_as_numpy
 from tessera._src.programs import native, reports, runtime
 from tessera._src.programs.native import pointer_of
@@ -48,6 +47,8 @@ def check_arguments(program: Program, in_tree: tree.TreeDef, leaves: Sequence[An
 
 def host_value(leaf: Any, argument: Argument) -> np.ndarray:
     """A number or an array of another library as an array of the argument's dtype."""
+    if isinstance(leaf, np.generic) and leaf.dtype == argument.dtype:
+        return np.asarray(leaf)
     if isinstance(leaf, ShapeDtypeStruct):
         raise TraceError("TS1032", f"argument '{argument.name}' is a ShapeDtypeStruct, which has no "
                          "elements", hint="lower with it, and call with arrays")
@@ -67,6 +68,7 @@ class Compiled:
         self._executable: runtime.Executable | None = None
         self._load = {"device": device, "threads": threads}
         self._donated = [i for i, a in enumerate(program.arguments) if a.is_donated]
+        self._names = tuple([a.name for a in program.arguments])
         self._result_kinds: list[Kind] = []
         self.used = 0  # When it last ran, by the function that keeps it.
 
@@ -170,6 +172,35 @@ class Compiled:
         arrays = [Array.of_placed(kind, placed) for kind, placed in zip(self._result_kinds, results)]
         return tree.unflatten(self.program.result_tree, arrays)
 
+    def make_call(self, kinds: Sequence[Any], kind_of_leaf: Callable[[Any], Any]) -> Any:
+        """What runs the program for arguments of these kinds with little overhead; None if nothing does.
+
+        Args:
+            kind_of_leaf: the kind of an argument that is no ts.Array.
+        """
+        arguments = self.program.arguments
+        make = getattr(self.executable, "make_call", None)
+        if make is None:
+            return None
+
+        def prepare(index: int, leaf: Any) -> tuple[int, np.ndarray] | None:
+            if kind_of_leaf(leaf) != kinds[index]:
+                return None
+            host = leaf if type(leaf) is np.ndarray else host_value(leaf, arguments[index])
+            if not host.flags.c_contiguous:
+                host = np.ascontiguousarray(host)
+            return pointer_of(host), host
+
+        return make(Array, in_tree=self.in_tree, out_tree=self.program.result_tree, kinds=tuple(kinds),
+                    names=self._names, results=tuple(self._result_kinds),
+                    donated=tuple([a.is_donated for a in arguments]), prepare=prepare,
+                    convert=self._converted, function=self.program.name)
+
+    @property
+    def donates(self) -> bool:
+        """Whether a call consumes arguments."""
+        return bool(self._donated)
+
     def _converted(self, array: Array, index: int) -> runtime.Placed:
         """An array in the layout of an input; the array keeps it."""
         array._check()
@@ -188,9 +219,9 @@ class Compiled:
 
     def _run_donating(self, leaves: Sequence[Any], words: list[int]) -> list[runtime.Placed]:
         """A run that consumes the arrays among the donated arguments; they stay if it does not begin."""
-        executable, arguments = self.executable, self.program.arguments
+        executable = self.executable
         flags = bytearray(len(executable.placements))
-        place = caller_place()
+        call = (self._names, self.program.name, caller_place())
         given: list[tuple[Array, runtime.Placed | None, np.ndarray | None, runtime.Placed]] = []
         try:
             for index in self._donated:
@@ -203,7 +234,7 @@ class Compiled:
                 host = array._host if own is None else None
                 if own is None or own.placement != executable.placements[index]:
                     placed = self._copied(array, index)
-                is_free = array.give_away(Donated(arguments[index].name, self.program.name, place))
+                is_free = array.give_away(call, index)
                 given.append((array, own, host, placed))
                 flags[index] = is_free or placed is not own
                 words[2 * index + 1] = placed.handle

@@ -11,23 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessera._src.core import dtypes
-from tessera._src.core.source import Place
 
 if TYPE_CHECKING:
     from tessera._src.functions.trace import Argument
-
-
-@dataclass(frozen=True)
-class Donated:
-    """Why an array has no elements any more: str() gives it in words."""
-
-    argument: str
-    function: str
-    place: Place | None
-
-    def __str__(self) -> str:
-        where = f" at {self.place.location()}" if self.place else ""
-        return f"donated as argument '{self.argument}' of {self.function}, called{where or ' before'}"
 
 
 @dataclass(frozen=True)

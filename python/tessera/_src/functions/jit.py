@@ -15,6 +15,7 @@ from tessera._src.arrays.array import Array, ShapeDtypeStruct
 from tessera._src.arrays.kinds import Kind, kind_of
 from tessera._src.core import static_values, tree
 from tessera._src.core.errors import ConfigError, TesseraError, TraceError, without_internal_frames
+from tessera._src.core.source import caller_place
 from tessera._src.functions.compiled import Compiled
 from tessera._src.functions.inlining import inline
 from tessera._src.functions.lowered import Lowered
@@ -28,6 +29,8 @@ from tessera._src.tracing.tracer import Tracer
 
 # Programs that a function keeps in memory; past that, the one unused for longest goes.
 MAX_PROGRAMS = 128
+# Of those, the ones that are tried before a call's arguments are looked at.
+MAX_CALLS = 4
 _clock = itertools.count()
 
 
@@ -54,6 +57,8 @@ class JittedFunction:
         # Called with the arguments before they are traced, to refuse them in words of their own.
         self.precondition: Callable | None = None
         self._compiled: dict[tuple, Compiled] = {}
+        # The programs called last, with what calls them with little overhead.
+        self._calls: tuple[tuple[Mesh, Compiled, Any], ...] = ()
         # All programs, by the key that they have when layouts are left out.
         self._programs: dict[tuple, list[Compiled]] = {}
         # What _compiled has for calls with nothing but arrays, by a key that is cheaper to make.
@@ -74,6 +79,12 @@ class JittedFunction:
             return inline(self.function, self.signature, self.mesh, self.out_shardings, args, kwargs)
         try:
             mesh = self.mesh or self._mesh()
+            for known, compiled, call in self._calls:
+                if known is mesh or known == mesh:
+                    result = call.run((args, kwargs), caller_place() if compiled.donates else None)
+                    if result is not NotImplemented:
+                        compiled.used = next(_clock)
+                        return result
             array_key = None if kwargs or self.signature.statics else _key_of_arrays(args, mesh)
             compiled = self._compiled_for_arrays.get(array_key)
             if compiled is not None:
@@ -86,10 +97,11 @@ class JittedFunction:
             compiled = self._compiled.get(key)
             if compiled is None:
                 compiled = self._compile(key, leaves, statics)
-            if array_key is not None:
-                self._compiled_for_arrays[array_key] = compiled
+            result = compiled.run_flat(leaves)
+            if not statics:
+                self._remember(compiled, kinds, array_key, mesh)
             compiled.used = next(_clock)
-            return compiled.run_flat(leaves)
+            return result
         except TesseraError as error:
             raise without_internal_frames(error) from None
 
@@ -111,6 +123,15 @@ class JittedFunction:
             self._compiled[key] = compiled
         return compiled
 
+    def _remember(self, compiled: Compiled, kinds: tuple, array_key: tuple | None, mesh: Mesh) -> None:
+        """Makes the next calls with such arguments cheap."""
+        call = compiled.make_call(kinds, lambda leaf: _kind(leaf, mesh))
+        if call is not None:
+            others = [entry for entry in self._calls if entry[1] is not compiled]
+            self._calls = ((mesh, compiled, call), *others[:MAX_CALLS - 1])
+        elif array_key is not None:
+            self._compiled_for_arrays[array_key] = compiled
+
     def _find_accepting(self, key: tuple) -> Compiled | None:
         """A program that was compiled for other layouts and takes these as well."""
         return next((compiled for compiled in self._programs.get(_without_layouts(key), ())
@@ -124,6 +145,7 @@ class JittedFunction:
             self._programs[key].remove(gone)
             if not self._programs[key]:
                 del self._programs[key]
+            self._calls = tuple([entry for entry in self._calls if entry[1] is not gone])
             for table in (self._compiled, self._compiled_for_arrays):
                 for alias in [k for k, v in list(table.items()) if v is gone]:
                     table.pop(alias, None)
@@ -152,6 +174,7 @@ class JittedFunction:
         self._compiled_for_arrays.clear()
         self._compiled.clear()
         self._programs.clear()
+        self._calls = ()
 
     def _lower(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple,
                mesh: Mesh) -> Lowered:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import CheckpointError, CompileError
+from tessera._src.programs import dispatch
 from tessera._src.programs.native import open_library, pointer_of
 
 
@@ -96,27 +97,22 @@ def _runtime() -> ctypes.CDLL:
     library.tesseraRtPlaceLayout.argtypes = [ctypes.POINTER(_Layout), ctypes.c_void_p, ctypes.c_size_t]
     library.tesseraRtMemory.restype = _Memory
     library.tesseraRtResetPeak.restype = None
+    dispatch.use_runtime(library)
     library.tesseraRtRunReport.restype = ctypes.c_char_p
     library.tesseraRtRunReport.argtypes = [ctypes.c_void_p]
     return library
 
 
-class Placed:
-    """A tensor that lives on the devices, cut to a layout."""
+class Placed(dispatch.PlacedBase):
+    """A tensor that lives on the devices, cut to a layout.
 
-    __slots__ = ("handle", "device", "keep", "placement", "_release")
+    Attributes:
+        handle: what the runtime calls it.
+        placement: where its elements lie: equal for tensors that an input takes as they are.
+        device: the kind of the devices.
+    """
 
-    def __init__(self, handle: int, device: str, keep: np.ndarray | None = None):
-        library = _runtime()
-        self.handle, self.device, self.keep = handle, device, keep
-        # Where its elements lie: equal for tensors that an input takes as they are.
-        self.placement: int = library.tesseraRtPlacement(handle)
-        self._release = library.tesseraRtReleasePlaced
-
-    def __del__(self) -> None:
-        if self.handle:
-            self._release(self.handle)
-            self.handle = 0
+    __slots__ = ()
 
     def is_consumed(self) -> bool:
         """Whether a run has taken the memory."""
@@ -252,8 +248,16 @@ class Executable:
         code = self._execute(self.handle, self._input_words(*words), donated, len(self.placements),
                              results, len(self.outputs))
         if code:
-            raise CompileError("TS5004", f"the run failed: {_last_error()}")
+            self.fail()
         return [Placed(handle, self.device) for handle in results[:len(self.outputs)]]
+
+    def fail(self) -> None:
+        """Raises what the last run in this thread failed with."""
+        raise CompileError("TS5004", f"the run failed: {_last_error()}")
+
+    def make_call(self, array: type, **parts: Any) -> Any:
+        """See dispatch.make_call."""
+        return dispatch.make_call(self, array, Placed, fail=self.fail, **parts)
 
     def transfers(self) -> dict[str, int]:
         """Bytes that were cut, joined and resharded for this program, over all runs."""

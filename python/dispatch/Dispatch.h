@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The Python extension that makes calls of compiled functions cheap, on the
 // stable ABI of Python 3.10. docs/decisions/0002 says why.
-#ifndef TESSERA_PYTHON_DISPATCH_H
-#define TESSERA_PYTHON_DISPATCH_H
+#ifndef TESSERA_PYTHON_DISPATCH_DISPATCH_H
+#define TESSERA_PYTHON_DISPATCH_DISPATCH_H
 
 #include <Python.h>
 #include <stdint.h>
@@ -63,4 +63,4 @@ PyObject *unflattenAs(const Node *node, PyObject *build, PyObject **leaves,
 
 extern PyType_Spec placedSpec, tensorSpec, callSpec;
 
-#endif // TESSERA_PYTHON_DISPATCH_H
+#endif // TESSERA_PYTHON_DISPATCH_DISPATCH_H

@@ -12,6 +12,8 @@ import re
 import sys
 from pathlib import Path
 
+# Packages of the package: its rooms, and what is built.
+PRIVATE = ("tessera._src.", "tessera._native")
 OWN_INCLUDE = re.compile(
     r'^\s*#\s*include\s+"((?:\.\./|(?:dialects|lib|runtime|test|tessera|tessera-rt|tools)/)[^"]+)"'
 )
@@ -122,7 +124,7 @@ def check_python(root: Path) -> list[str]:
                 where = f"{relative}:{node.lineno}"
                 if name.startswith("."):
                     errors.append(f"{where}: relative import '{name}'; import from tessera._src")
-                elif name.split(".")[0] == "tessera" and not name.startswith("tessera._src."):
+                elif name.split(".")[0] == "tessera" and not name.startswith(PRIVATE):
                     errors.append(f"{where}: imports public '{name}'; import from tessera._src")
                 elif name.startswith("tessera._src."):
                     target = name.split(".")[2]

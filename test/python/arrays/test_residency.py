@@ -2,14 +2,19 @@
 """Results stay on the devices: what is copied between calls, what is compiled, what donation frees."""
 
 import gc
+import subprocess
+import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import test_array
 from conftest import needs_runtime
 
 import tessera as ts
+from tessera._src.functions.compiled import Compiled
 from tessera._src.functions.lowered import Lowered
-from tessera._src.programs import runtime
+from tessera._src.programs import dispatch, runtime
 
 pytestmark = needs_runtime
 MESH = ts.make_mesh({"dp": 2, "tp": 2})
@@ -206,3 +211,71 @@ def test_a_loop_without_donation_holds_two_states():
     assert memory["in_use"] == before
     # Two devices hold each half of it.
     assert memory["peak"] - before <= 2 * state.nbytes + 4096
+
+
+def slow_calls(monkeypatch):
+    """Gets an entry for each call that takes the long path, from now on."""
+    seen = []
+    original = Compiled.run_flat
+
+    def run_flat(self, leaves):
+        seen.append(leaves)
+        return original(self, leaves)
+
+    monkeypatch.setattr(Compiled, "run_flat", run_flat)
+    return seen
+
+
+class Pair(NamedTuple):
+    """A tree that the extension knows by its Python class only."""
+
+    a: object
+    b: object
+
+
+@pytest.mark.skipif(dispatch._dispatch is None, reason="optional: the extension for calls is not built")
+def test_repeated_calls_take_the_short_path(monkeypatch):
+    def update(tree, x):
+        return {"p": Pair(tree["p"].a + x, tree["p"].b), "q": [tree["q"][0] * 2, None], "r": (x,)}
+
+    f = ts.jit(update, donate_argnums=0)
+    tree = {"p": Pair(ts.array(numbers(3)), ts.array(numbers(2))), "q": [numbers(4), None]}
+    x = np.float32(1)
+    tree = f({"p": tree["p"], "q": tree["q"]}, x)
+    slow = slow_calls(monkeypatch)
+    for _ in range(3):
+        tree = f({"p": tree["p"], "q": tree["q"]}, x)
+    assert len(slow) <= 1  # Results are on the device, the first arguments were not.
+    np.testing.assert_allclose(tree["p"].a, numbers(3) + 4)
+    np.testing.assert_array_equal(tree["q"][0], numbers(4) * 16)
+    assert type(tree["p"]) is Pair and tree["q"][1] is None and tree["r"][0] == 1
+    before = len(slow)
+    f({"p": tree["p"], "q": [numbers(5), None]}, x)  # Another shape, and arrays that NumPy sees.
+    assert len(slow) == before + 1
+
+
+def test_the_short_path_refuses_what_is_not_its_own():
+    f = ts.jit(lambda x, y: x + y)
+    one, two = ts.array(numbers(3)), numbers(3)
+    for args in ((one, two), (two, one), (one, one), (two[:2], two[:2]), (one, 1), (one, 2.0),
+                 (one, np.float32(2))):
+        for _ in range(3):
+            np.testing.assert_array_equal(f(*args), np.asarray(args[0]) + np.asarray(args[1], np.float32))
+    with pytest.raises(ts.TraceError, match="cannot be called so"):
+        f(one)
+    with pytest.raises(ts.TraceError, match="not an array"):
+        f(one, "a")
+    np.testing.assert_array_equal(f(x=one, y=two), 2 * numbers(3))
+    np.testing.assert_array_equal(f(y=two, x=one), 2 * numbers(3))
+
+
+def test_without_the_extension_all_is_the_same():
+    code = f"""
+import sys
+sys.modules["tessera._native._dispatch"] = None
+import pytest
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", {__file__!r}, {test_array.__file__!r},
+                      "-k", "not without_the_extension and not is_fast"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -306,8 +306,8 @@ def jit(
     static values, mesh. An argument without a layout of its own takes that of the ts.Array which is
     passed. So a loop `state = step(state)` compiles once where the layout of state is given or state is
     donated, or where the compiler chooses for a result the layout of its argument; else twice, the
-    second time for the layout that the first result has. A function keeps the 128 used last; all of them stay on disk (see
-    TESSERA_CACHE_DIR).
+    second time for the layout that the first result has. A function keeps the 128 used last; all of
+    them stay on disk (see TESSERA_CACHE_DIR).
     Functions may be called from several threads.
 
     Called inside another jitted function it becomes part of that one's program: its layouts hold as

@@ -53,6 +53,14 @@ FUNCTIONS = {
     "arange downwards": lambda n: lambda x, y: n.arange(5, -3, -2, dtype=n.int64) + 0 * n.arange(4),
     "einsum with sizes of 1": lambda n: lambda x, y: n.einsum("ij,ij->ij", x[:1], y) + n.einsum(
         "...j,...j->...j", x[:, :1], y) + n.einsum("ij,kj->ij", x, y[:, :1]),
+    "sum of some": lambda n: lambda x, y: n.sum(x, axis=1, where=y > 0, initial=2.5) + n.sum(
+        x > 0, axis=1, where=y > 0),
+    "prod of some": lambda n: lambda x, y: n.prod(x, axis=0, where=y[0] > 0, initial=2),
+    "max and min of some": lambda n: lambda x, y: n.max(x, axis=1, where=y > 0, initial=-3) - n.min(
+        x, axis=1, where=y > 0, initial=0.25) + n.max(x, initial=7),
+    "all and any of some": lambda n: lambda x, y: n.stack(
+        [n.all(x > -1, axis=1, where=y > 0), n.any(x > 1, axis=1, where=y > 0)]),
+    "mean of some": lambda n: lambda x, y: n.mean(x, axis=1, where=y > -9) + n.mean(x, where=y > 0),
     "new axes": lambda n: lambda x, y: x[:, n.newaxis] * n.pi + n.e,
 }
 
@@ -136,6 +144,7 @@ def test_dtypes_are_those_that_were_asked_for():
     (lambda: ts.vecdot(X, Y[:, :2]), "TS3013", ["vectors of one size"]),
     (lambda: ts.mean(X, dtype="complex64"), "TS1001", ["complex64"]),
     (lambda: ts.einsum("...j,...j->...", X, Y[:2]), "TS3014", ["a dimension of '...' is 3 of"]),
+    (lambda: ts.max(X, where=X > 0), "TS1010", ["max with where= needs initial="]),
     (lambda: ts.einsum("ij,ij->", X, Y[:2]), "TS3014", ["index 'i' is 3 of"]),
     (lambda: ts.with_sharding_constraint({"w": X}, {"v": ts.P()}), "TS4007", ["it has 'v'"]),
 ])

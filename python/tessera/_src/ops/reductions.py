@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Union
 
 from tessera._src.core import dtypes
+from tessera._src.core.errors import TraceError
 from tessera._src.ops import elementwise, shaping
 from tessera._src.ops.creation import iota
 from tessera._src.ops.derived import isclose
@@ -43,37 +44,92 @@ def _typed(x: Any, dtype: Any) -> Tracer:
     return lift(x) if dtype is None else convert(lift(x), dtype)
 
 
-def sum(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Sum along dimensions (all by default), computed in `dtype`; of booleans in i32."""
-    return _reduce("sum", _number(_typed(x, dtype)), axis, keepdims)
+def _kept(value: Tracer, where: Any, neutral: Any) -> Tracer:
+    """The value with a neutral element where it takes no part."""
+    if where is None:
+        return value
+    return convert(elementwise.where(where, value, lift(neutral, value.dtype)), value.dtype)
 
 
-def prod(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
-    """Product along dimensions (all by default), computed in `dtype`; of booleans in i32."""
-    return _reduce("prod", _number(_typed(x, dtype)), axis, keepdims)
+def _total(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool, initial: Any, where: Any) -> Tracer:
+    neutral, join = {"sum": (0, elementwise.add), "prod": (1, elementwise.multiply)}[kind]
+    value = _number(_typed(x, dtype))
+    result = _reduce(kind, _kept(value, where, neutral), axis, keepdims)
+    return result if initial is None else convert(join(result, initial), result.dtype)
 
 
-def _extremum(kind: str, x: Any, axis: Axes, keepdims: bool) -> Tracer:
+def sum(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False,  # noqa: A001
+        initial: Any = None, where: Any = None) -> Tracer:
+    """Sum along dimensions (all by default), computed in `dtype`; of booleans in i32.
+
+    Args:
+        initial: what the sum begins with.
+        where: elements that take part, by NumPy's rule of shapes.
+    """
+    return _total("sum", x, axis, dtype, keepdims, initial, where)
+
+
+def prod(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False,
+         initial: Any = None, where: Any = None) -> Tracer:
+    """Product along dimensions (all by default), computed in `dtype`; of booleans in i32.
+
+    Args:
+        initial, where: as for ts.sum.
+    """
+    return _total("prod", x, axis, dtype, keepdims, initial, where)
+
+
+def _extremum(kind: str, x: Any, axis: Axes, keepdims: bool, initial: Any = None,
+              where: Any = None) -> Tracer:
     value = lift(x)
-    return convert(_reduce(kind, _number(value), axis, keepdims), value.dtype)
+    if where is not None and initial is None:
+        raise TraceError("TS1010", f"{kind} with where= needs initial=, the result of no elements")
+    neutral = None if where is None else lift(initial, value.dtype)
+    result = convert(_reduce(kind, _number(_kept(value, where, neutral)), axis, keepdims), value.dtype)
+    join = elementwise.maximum if kind == "max" else elementwise.minimum
+    return result if initial is None else convert(join(result, initial), value.dtype)
 
 
-def max(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Largest element along dimensions (all by default); NaN wins."""
-    return _extremum("max", x, axis, keepdims)
+def max(x: Any, axis: Axes = None, *, keepdims: bool = False, initial: Any = None,  # noqa: A001
+        where: Any = None) -> Tracer:
+    """Largest element along dimensions (all by default); NaN wins.
+
+    Args:
+        initial: what the result is at least; needed with `where`.
+        where: elements that take part, by NumPy's rule of shapes.
+    """
+    return _extremum("max", x, axis, keepdims, initial, where)
 
 
-def min(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Smallest element along dimensions (all by default); NaN wins."""
-    return _extremum("min", x, axis, keepdims)
+def min(x: Any, axis: Axes = None, *, keepdims: bool = False, initial: Any = None,  # noqa: A001
+        where: Any = None) -> Tracer:
+    """Smallest element along dimensions (all by default); NaN wins.
+
+    Args:
+        initial: what the result is at most; needed with `where`.
+        where: elements that take part, by NumPy's rule of shapes.
+    """
+    return _extremum("min", x, axis, keepdims, initial, where)
 
 
-def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Tracer:
+def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False,
+         where: Any = None) -> Tracer:
     """Arithmetic mean along dimensions (all by default), in `dtype`; of integers in f32.
 
     In an integer `dtype`, the sum in it divided by the count, without its fraction.
+
+    Args:
+        where: elements that take part, by NumPy's rule of shapes.
     """
     value = _typed(x, dtype)
+    if where is not None:
+        if dtypes.is_int(value.dtype):
+            value = elementwise.as_float(value)
+        wide = elementwise.widened(elementwise.as_float(value))
+        taken = shaping.broadcast_to(elementwise.as_bool(where), value.shape)
+        total = sum(wide, axis, keepdims=keepdims, where=taken)
+        count = sum(convert(taken, wide.dtype), axis, keepdims=keepdims)
+        return convert(elementwise.divide(total, count), value.dtype if dtype is None else dtype)
     count = math.prod(value.shape[a] for a in normalise_axes(axis, value.ndim))
     if dtype is not None and dtypes.is_int(value.dtype):
         total = _reduce("sum", value, axis, keepdims)
@@ -140,14 +196,14 @@ def count_nonzero(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Trace
     return sum(elementwise.as_bool(x), axis, keepdims=keepdims)
 
 
-def all(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Whether every element is non-zero."""
-    return min(elementwise.as_bool(x), axis, keepdims=keepdims)
+def all(x: Any, axis: Axes = None, *, keepdims: bool = False, where: Any = None) -> Tracer:  # noqa: A001
+    """Whether every element is non-zero, of those `where` takes if it is given."""
+    return min(_kept(elementwise.as_bool(x), where, True), axis, keepdims=keepdims)
 
 
-def any(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:  # noqa: A001
-    """Whether some element is non-zero."""
-    return max(elementwise.as_bool(x), axis, keepdims=keepdims)
+def any(x: Any, axis: Axes = None, *, keepdims: bool = False, where: Any = None) -> Tracer:  # noqa: A001
+    """Whether some element is non-zero, of those `where` takes if it is given."""
+    return max(_kept(elementwise.as_bool(x), where, False), axis, keepdims=keepdims)
 
 
 def _index_of(extremum: Any, x: Any, axis: int | None, keepdims: bool) -> Tracer:

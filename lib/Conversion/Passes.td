@@ -18,8 +18,10 @@ def ConvertTesseraToTile : Pass<"convert-tessera-to-tile", "::mlir::ModuleOp"> {
     Booleans are i8 in kernel memory. Kernels that differ in name alone are one.
   }];
   let options = [
-    Option<"target", "target", "std::string", "\"cpu\"",
-           "What the block sizes are for: cpu or cuda">];
+    Option<"target", "target", "std::string", /*default=*/"",
+           "What the kernels are for, cpu or cuda[:<chip>]; by default what the "
+           "module's tile.target says, else cpu. Given, it becomes the "
+           "module's tile.target">];
   let dependentDialects = ["::tessera::tile::TileDialect", "::mlir::func::FuncDialect"];
 }
 
@@ -42,8 +44,9 @@ def ConvertTileToCPU : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
     Errors: an op that is not part of the tile stage; more than 4 MiB of stack.
   }];
   let options = [
-    Option<"vectorBits", "vector-bits", "int64_t", "512",
-           "Bits of a vector register: 512, 256 or 128">];
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"0",
+           "Bits of a vector register: 512, 256 or 128; 0: what the module's "
+           "tile.target says, else 512">];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect",
                            "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",
                            "::mlir::ub::UBDialect"];
@@ -67,8 +70,12 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
     `tessera.shared_bytes` of it.
     Transcendental functions become polynomials in f32.
 
-    Errors: an op that is not part of the tile stage; more than 99 KiB of shared
-    memory; a grid that no GPU takes; transcendental functions of f64.
+    The chip is that of the module's `tile.target`; without one, kernels must fit
+    every chip.
+
+    Errors: an op that is not part of the tile stage; more shared memory than a
+    block of the chip has; a grid that no GPU takes; transcendental functions of
+    f64.
   }];
   let dependentDialects = ["::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect",
@@ -90,8 +97,9 @@ def ConvertHostToPlan : Pass<"convert-host-to-plan", "::mlir::ModuleOp"> {
     the entry without `dist.layout` and `dist.global_type`.
   }];
   let options = [
-    Option<"entry", "entry", "std::string", /*default=*/"\"main\"",
-           "Name of the entry function">];
+    Option<"entry", "entry", "std::string", /*default=*/"",
+           "Name of the entry function; by default what the module's "
+           "tessera.entry says, else main">];
   let dependentDialects = ["::tessera::plan::PlanDialect"];
 }
 

@@ -8,6 +8,7 @@
 #include "StageContract.h"
 #include "dialects/Dist/IR/Dist.h"
 #include "dialects/Plan/IR/Plan.h"
+#include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/ABI/PlanCodec.h"
 #include "tessera/Pipelines/Registration.h"
@@ -87,7 +88,7 @@ private:
     return FileLineColLoc::get(&context, options.sourceName, 0, 0);
   }
   LogicalResult parse(StringRef source);
-  FailureOr<std::string> passesTo(Stage to);
+  LogicalResult describeTarget();
   LogicalResult lower(ModuleOp module, Stage from, Stage to);
   LogicalResult checkForbidden();
   void reached(Stage stage, ModuleOp module);
@@ -155,7 +156,10 @@ LogicalResult Compilation::parse(StringRef source) {
   module = parseSourceString<ModuleOp>(source, config, options.sourceName);
   if (!module)
     return failure();
-  start = findStage(*module);
+  FailureOr<Stage> found = findStage(*module);
+  if (failed(found))
+    return failure();
+  start = *found;
   return success();
 }
 
@@ -170,26 +174,39 @@ void Compilation::reached(Stage stage, ModuleOp module) {
       reportPlan(program, output.report);
 }
 
-/// The passes that lead to stage `to`, with the options of this compilation.
-FailureOr<std::string> Compilation::passesTo(Stage to) {
-  std::string passes = getStageInfo(to).pipeline.str();
-  auto setOption = [&](StringRef pass, const Twine &option) {
-    size_t at = passes.find(pass.str());
-    assert(at != std::string::npos && "the stage is made by other passes");
-    passes.insert(at + pass.size(), ("{" + option + "}").str());
-  };
-  if (to == Stage::Kernels && isGPU())
-    setOption("convert-tessera-to-tile", "target=cuda");
-  if (to == Stage::Plan)
-    setOption("convert-host-to-plan", "entry=" + options.entry);
-  if (to == Stage::LLVM) {
+/// Writes the target and the entry into the module, where every pass finds
+/// them. Kernels that were formed for another kind of target, or for another
+/// GPU, are refused.
+LogicalResult Compilation::describeTarget() {
+  auto kind = isGPU() ? tile::TargetKind::cuda : tile::TargetKind::cpu;
+  tile::TargetAttr known = tile::TargetAttr::of(*module);
+  bool isForAnother = known && (known.getKind() != kind ||
+                                (isGPU() && !known.getChip().empty() &&
+                                 known.getChip() != options.target.chip));
+  if (start >= Stage::Kernels && isForAnother) {
+    InFlightDiagnostic error = module->emitError()
+                               << "the kernels of this module were formed for "
+                               << known << ", not for target "
+                               << options.target.str();
+    error.attachNote() << "compile for the target that they were formed for, "
+                          "or begin with a stage before '"
+                       << getStageInfo(Stage::Kernels).name << "'";
+    return error;
+  }
+  int64_t vectorBits = 0;
+  if (!isGPU()) {
     std::string problem;
     std::optional<CPUDescription> cpu = describeCPU(cpuOf(options), problem);
     if (!cpu)
       return emitError(nowhere()) << problem;
-    setOption("convert-tile-to-cpu", "vector-bits=" + Twine(cpu->vectorBits));
+    vectorBits = cpu->vectorBits;
   }
-  return passes;
+  (*module)->setAttr(
+      tile::TargetAttr::attrName,
+      tile::TargetAttr::get(&context, kind, options.target.chip, vectorBits));
+  (*module)->setAttr(TesseraDialect::entryAttrName,
+                     StringAttr::get(&context, options.entry));
+  return success();
 }
 
 LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
@@ -198,13 +215,11 @@ LogicalResult Compilation::lower(ModuleOp module, Stage from, Stage to) {
   const StageInfo &info = getStageInfo(to);
   if (failed(lower(module, from, info.from)))
     return failure();
-  FailureOr<std::string> passes = passesTo(to);
-  if (failed(passes))
-    return failure();
   PassManager manager(&context, ModuleOp::getOperationName());
   std::string problem;
   llvm::raw_string_ostream os(problem);
-  if (failed(parsePassPipeline(verifiedPipeline(*passes, to), manager, os)))
+  if (failed(
+          parsePassPipeline(verifiedPipeline(info.pipeline, to), manager, os)))
     return emitError(module.getLoc()) << problem;
   LogicalResult result = timed(info.name, [&] { return manager.run(module); });
   if (succeeded(result))
@@ -291,10 +306,11 @@ LogicalResult Compilation::run(StringRef source) {
       return failure();
     if (failed(checkEntry(*module, start, options.entry)) ||
         failed(checkLeadsTo(*module, start, options.emit, isGPU())) ||
-        failed(verifyStage(*module, start, ContractParty::Input)))
+        failed(verifyStage(*module, start, ContractParty::Input)) ||
+        failed(describeTarget()))
       return failure();
     reached(start, *module);
-    if (!options.forbidImplicit.empty() && start == Stage::Tessera &&
+    if (!options.forbidImplicit.empty() && start < Stage::Local &&
         options.emit >= Stage::Local) {
       if (failed(lower(*module, start, Stage::Local)) ||
           failed(checkForbidden()))

@@ -30,7 +30,9 @@ static bool hasMeshTensors(ModuleOp module) {
   return result.wasInterrupted();
 }
 
-Stage tessera::findStage(ModuleOp module) {
+/// What a program without the attribute holds tells, up to the layouts: those
+/// of a program by hand may be closed or open, and are propagated again.
+static Stage findStageOfContents(ModuleOp module) {
   if (hasMeshTensors(module))
     return Stage::Tessera;
   if (has<plan::ProgramOp>(module))
@@ -42,6 +44,18 @@ Stage tessera::findStage(ModuleOp module) {
   if (has<LLVM::LLVMFuncOp>(module))
     return Stage::LLVM;
   return Stage::Local;
+}
+
+FailureOr<Stage> tessera::findStage(ModuleOp module) {
+  Attribute said = module->getAttr(TesseraDialect::stageAttrName);
+  if (!said)
+    return findStageOfContents(module);
+  auto name = dyn_cast<StringAttr>(said);
+  if (std::optional<Stage> stage =
+          name ? symbolizeStage(name.getValue()) : std::nullopt)
+    return *stage;
+  return module.emitError() << TesseraDialect::stageAttrName << " is " << said
+                            << "; expected one of " << listStages();
 }
 
 static bool leadsTo(Stage from, Stage to, bool isGPU) {
@@ -72,7 +86,7 @@ LogicalResult tessera::checkLeadsTo(ModuleOp module, Stage from, Stage to,
   return error;
 }
 
-/// The name becomes an option in the text of a pipeline.
+/// The name is part of the names of kernels in objects and in PTX.
 static bool isPlainName(StringRef name) {
   return llvm::all_of(name, [](char c) {
     return llvm::isAlnum(c) || c == '_' || c == '.' || c == '$' || c == '-';

@@ -9,10 +9,11 @@
 
 namespace tessera {
 
-/// The latest stage that `module` can be, by the ops and types in it. Programs
-/// on mesh tensors go through all stages again, which leaves what is decided
-/// as it is.
-Stage findStage(mlir::ModuleOp module);
+/// The stage that `module` says it has reached (tessera.stage) or else, of a
+/// program written by hand, the latest one it can be by the ops and types in
+/// it; one on mesh tensors then goes through all stages, which leaves what is
+/// decided as it is. An error where the attribute names no stage.
+llvm::FailureOr<Stage> findStage(mlir::ModuleOp module);
 
 /// Succeeds where `to` is made from `from`, the stage of `module`. A plan has
 /// its kernels with it, so code is made from it, too.

@@ -16,8 +16,10 @@ def VerifyStage : Pass<"tessera-verify-stage", "::mlir::ModuleOp"> {
     op of another dialect is left.
 
     Every pipeline between stages ends with it, and `tessera-compile` with it: a
-    violation is an internal error that names the stage and the op. Changes
-    nothing. One walk over the module, well below 1 % of a compilation.
+    violation is an internal error that names the stage and the op. The module
+    then says which stage it has reached, in the attribute `tessera.stage`, from
+    which compiling goes on when its text is read again. One walk over the module,
+    well below 1 % of a compilation.
   }];
   let options = [
     Option<"stage", "stage", "std::string", /*default=*/"",

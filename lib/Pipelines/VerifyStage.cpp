@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "StageContract.h"
+#include "dialects/Tessera/IR/Tessera.h"
 #include "tessera/Pipelines/Passes.h"
 
 namespace tessera {
@@ -15,7 +16,6 @@ struct VerifyStagePass : tessera::impl::VerifyStageBase<VerifyStagePass> {
   using VerifyStageBase::VerifyStageBase;
 
   void runOnOperation() override {
-    markAllAnalysesPreserved();
     std::optional<Stage> known = symbolizeStage(stage);
     if (!known || !hasContract(*known)) {
       SmallVector<StringRef> names;
@@ -28,7 +28,9 @@ struct VerifyStagePass : tessera::impl::VerifyStageBase<VerifyStagePass> {
       return signalPassFailure();
     }
     if (failed(verifyStage(getOperation(), *known, ContractParty::Passes)))
-      signalPassFailure();
+      return signalPassFailure();
+    getOperation()->setAttr(TesseraDialect::stageAttrName,
+                            StringAttr::get(&getContext(), stage));
   }
 };
 } // namespace

@@ -60,6 +60,11 @@ void TesseraDialect::initialize() {
       >();
 }
 
+StringRef TesseraDialect::getEntry(Operation *module) {
+  auto name = module->getAttrOfType<StringAttr>(entryAttrName);
+  return name ? name.getValue() : StringRef("main");
+}
+
 /// Folds give back splats and small constants in the type of the op they
 /// replace.
 Operation *TesseraDialect::materializeConstant(OpBuilder &builder,

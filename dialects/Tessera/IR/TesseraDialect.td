@@ -23,6 +23,15 @@ def Tessera_Dialect : Dialect {
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let hasCanonicalizer = 1;
+  let extraClassDeclaration = [{
+    /// Module attribute: the stage that the module has reached, as in --emit=.
+    /// tessera-verify-stage sets it; passes that lead on remove it.
+    static constexpr ::llvm::StringLiteral stageAttrName = "tessera.stage";
+    /// Module attribute: the name of the entry function, a string.
+    static constexpr ::llvm::StringLiteral entryAttrName = "tessera.entry";
+    /// That of `module`; "main" where it says nothing.
+    static ::llvm::StringRef getEntry(::mlir::Operation *module);
+  }];
 }
 
 // Every op of the dialect. An op either computes (and then has a factor rule)

@@ -222,6 +222,7 @@ private:
 
 struct InsertReshardsPass : impl::InsertReshardsBase<InsertReshardsPass> {
   void runOnOperation() override {
+    getOperation()->removeAttr(TesseraDialect::stageAttrName);
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       FailureOr<std::optional<Mesh>> mesh = findFunctionMesh(function);
       if (failed(mesh))

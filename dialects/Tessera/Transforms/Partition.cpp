@@ -169,6 +169,7 @@ private:
 
 struct PartitionPass : impl::PartitionBase<PartitionPass> {
   void runOnOperation() override {
+    getOperation()->removeAttr(TesseraDialect::stageAttrName);
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (function.isDeclaration())
         continue;

@@ -148,6 +148,7 @@ private:
 
 struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
   void runOnOperation() override {
+    getOperation()->removeAttr(TesseraDialect::stageAttrName);
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isDeclaration() && failed(propagate(function)))
         return signalPassFailure();

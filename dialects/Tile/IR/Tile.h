@@ -20,6 +20,9 @@
 
 #include "dialects/Tile/IR/TileEnums.h.inc"
 
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Tile/IR/TileAttrs.h.inc"
+
 namespace tessera::tile {
 
 /// Whether values of `type` are tiles: builtin tensors of static shape, rank 1

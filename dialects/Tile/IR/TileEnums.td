@@ -10,4 +10,9 @@ def Tile_ReductionKind : I32EnumAttr<"ReductionKind", "How elements are combined
   let cppNamespace = "::tessera::tile";
 }
 
+def Tile_TargetKind : I32EnumAttr<"TargetKind", "What kernels run on.", [
+    I32EnumAttrCase<"cpu", 0>, I32EnumAttrCase<"cuda", 1>]> {
+  let cppNamespace = "::tessera::tile";
+}
+
 #endif // TESSERA_TILE_IR_TILEENUMS_TD

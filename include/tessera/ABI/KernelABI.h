@@ -24,10 +24,6 @@ constexpr int64_t maxKernelScratch = 4 << 20;
 /// Stack that a cpu kernel may use besides: saved registers, calls.
 constexpr int64_t kernelStackMargin = 256 << 10;
 
-/// Shared memory of a cuda block, given at launch, bytes: what every GPU since
-/// compute capability 8.0 has (8.6 the least; 8.0 163 KiB, 9.0 227 KiB).
-constexpr int64_t maxSharedBytes = 99 << 10;
-
 } // namespace tessera::abi
 
 #endif // TESSERA_ABI_KERNELABI_H

@@ -357,6 +357,9 @@ struct ConvertHostToPlanPass
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    module->removeAttr(TesseraDialect::stageAttrName);
+    if (entry.empty())
+      entry = TesseraDialect::getEntry(module).str();
     auto function = module.lookupSymbol<func::FuncOp>(entry);
     if (!function || function.isExternal()) {
       InFlightDiagnostic error = module.emitError() << "has no function @"

@@ -271,13 +271,11 @@ struct ConvertTesseraToTilePass
   using ConvertTesseraToTileBase::ConvertTesseraToTileBase;
 
   void runOnOperation() override {
-    if (target != "cpu" && target != "cuda") {
-      getOperation().emitError("unknown target '")
-          << target << "'; expected cpu or cuda";
+    getOperation()->removeAttr(TesseraDialect::stageAttrName);
+    FailureOr<tile::TargetAttr> made = chooseTarget();
+    if (failed(made))
       return signalPassFailure();
-    }
-    TileSizes sizes =
-        tileSizesFor(target == "cpu" ? TileTarget::CPU : TileTarget::CUDA);
+    TileSizes sizes = tileSizesFor(*made);
     KernelTable kernels(getOperation());
     auto functions = llvm::to_vector(getOperation().getOps<func::FuncOp>());
     for (func::FuncOp function : functions) {
@@ -288,6 +286,32 @@ struct ConvertTesseraToTilePass
                      .run(function.getBody().front())))
         return signalPassFailure();
     }
+  }
+
+  /// What the option says, which then holds for the module too, or else the
+  /// module's own target.
+  FailureOr<tile::TargetAttr> chooseTarget() {
+    ModuleOp module = getOperation();
+    MLIRContext *context = module.getContext();
+    if (target.empty()) {
+      auto known = tile::TargetAttr::of(module);
+      return known
+                 ? known
+                 : tile::TargetAttr::get(context, tile::TargetKind::cpu, "", 0);
+    }
+    auto [name, chip] = StringRef(target).split(':');
+    std::optional<tile::TargetKind> kind = tile::symbolizeTargetKind(name);
+    if (!kind || (*kind == tile::TargetKind::cpu && !chip.empty()))
+      return module.emitError("unknown target '")
+             << target << "'; expected cpu or cuda[:<chip>]";
+    auto emitError = [&] { return module.emitError(); };
+    auto made = tile::TargetAttr::getChecked(
+        function_ref<InFlightDiagnostic()>(emitError), context, *kind, chip,
+        int64_t(0));
+    if (!made)
+      return failure();
+    module->setAttr(tile::TargetAttr::attrName, made);
+    return made;
   }
 };
 

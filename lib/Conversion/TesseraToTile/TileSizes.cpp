@@ -7,9 +7,9 @@
 
 namespace tessera {
 
-TileSizes tileSizesFor(TileTarget target) {
+TileSizes tileSizesFor(tile::TargetAttr target) {
   TileSizes sizes;
-  if (target == TileTarget::CPU) {
+  if (!target.isGPU()) {
     sizes.productRows = 512;
     sizes.productColumns = 192;
     sizes.productDepth = 384;
@@ -31,7 +31,7 @@ TileSizes tileSizesFor(TileTarget target) {
     sizes.pointwiseElements = 1024;
     sizes.reduceElements = 4096;
     // Tiles that are not needed at one time share memory.
-    sizes.scratchBytes = 2 * abi::maxSharedBytes;
+    sizes.scratchBytes = 2 * target.getSharedBytes();
   }
   return sizes;
 }

@@ -3,12 +3,12 @@
 #ifndef TESSERA_LIB_CONVERSION_TESSERATOTILE_TILESIZES_H
 #define TESSERA_LIB_CONVERSION_TESSERATOTILE_TILESIZES_H
 
+#include "dialects/Tile/IR/Tile.h"
+
 #include <cstdint>
 #include <vector>
 
 namespace tessera {
-
-enum class TileTarget { CPU, CUDA };
 
 struct TileSizes {
   int64_t productRows;    ///< Of the result of a product.
@@ -25,7 +25,7 @@ struct TileSizes {
 
 /// cpu: a block of the right factor and of the result stay in a core's second
 /// level cache; cuda: two blocks of threads fit a processor's shared memory.
-TileSizes tileSizesFor(TileTarget target);
+TileSizes tileSizesFor(tile::TargetAttr target);
 
 /// `most` queries or keys of an attention block, halved until their rows of
 /// `headSize` elements are no more than attentionElements.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CPUKernelEmitter.h"
 #include "MathLibraryCalls.h"
+#include "dialects/Tessera/IR/Tessera.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/ABI/KernelABI.h"
@@ -104,6 +105,11 @@ struct ConvertTileToCPUPass : impl::ConvertTileToCPUBase<ConvertTileToCPUPass> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    module->removeAttr(TesseraDialect::stageAttrName);
+    tile::TargetAttr target = tile::TargetAttr::of(module);
+    if (vectorBits == 0)
+      vectorBits =
+          target && target.getVectorBits() ? target.getVectorBits() : 512;
     if (vectorBits != 128 && vectorBits != 256 && vectorBits != 512) {
       module.emitError("vector-bits is ")
           << vectorBits << "; expected 128, 256 or 512";

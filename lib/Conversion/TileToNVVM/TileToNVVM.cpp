@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "NVVMKernelEmitter.h"
+#include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
-#include "tessera/ABI/KernelABI.h"
 #include "tessera/Conversion/Passes.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -111,10 +111,14 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel) {
   LLVM::ReturnOp::create(builder, kernel.getLoc(), ValueRange());
 
   int64_t bytes = emitter.placeShared();
-  if (bytes > abi::maxSharedBytes)
+  tile::TargetAttr target = tile::TargetAttr::of(kernel);
+  if (!target)
+    target = tile::TargetAttr::get(kernel.getContext(), tile::TargetKind::cuda,
+                                   "", 0);
+  if (int64_t most = target.getSharedBytes(); bytes > most)
     return kernel.emitOpError()
            << "needs " << bytes << " bytes of shared memory, a block has "
-           << abi::maxSharedBytes << "; choose smaller tiles";
+           << most << "; choose smaller tiles";
   function->setAttr("tessera.shared_bytes", builder.getI64IntegerAttr(bytes));
   if (bytes == 0) {
     shared.getDefiningOp()->erase();
@@ -237,6 +241,7 @@ struct ConvertTileToNVVMPass
     : impl::ConvertTileToNVVMBase<ConvertTileToNVVMPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    module->removeAttr(TesseraDialect::stageAttrName);
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     auto gpuModule =
         gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");

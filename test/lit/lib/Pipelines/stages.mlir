@@ -39,7 +39,7 @@
 // RUN: tessera-opt %s --tessera-tessera-to-layouts --tessera-layouts-to-reshards --tessera-reshards-to-local | FileCheck %s --check-prefix=LOCAL
 // RUN: tessera-opt %t/cpu/local.mlir --tessera-local-to-kernels -o %t/kernels.mlir
 // RUN: tessera-opt %t/cpu/kernels.mlir | diff - %t/kernels.mlir
-// RUN: tessera-opt %t/cpu/local.mlir --tessera-local-to-kernels=target=cuda -o %t/kernels.mlir
+// RUN: tessera-opt %t/cpu/local.mlir --tessera-local-to-kernels=target=cuda:sm_90a -o %t/kernels.mlir
 // RUN: tessera-compile %s --emit=kernels --target=cuda:sm_90a | tessera-opt | diff - %t/kernels.mlir
 // RUN: not tessera-opt %t/cpu/local.mlir --tessera-local-to-kernels=chip=1 2>&1 | FileCheck %s --check-prefix=OPTION
 // OPTION: no such option chip

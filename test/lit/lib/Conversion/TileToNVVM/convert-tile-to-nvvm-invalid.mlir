@@ -1,6 +1,6 @@
 // RUN: tessera-opt %s -convert-tile-to-nvvm -split-input-file -verify-diagnostics
 
-// expected-error @below {{needs 262144 bytes of shared memory, a block has 101376; choose smaller tiles}}
+// expected-error @below {{needs 262144 bytes of shared memory, a block has 166912; choose smaller tiles}}
 tile.kernel @too_big grid [1] inputs 1 {
 ^bb0(%x: memref<256x256x2xf32>, %o: memref<256x256x1xf32>):
   %c0 = arith.constant 0 : index

@@ -68,6 +68,13 @@ static void clearWork(const Call *call, Work *work) {
 
 static int isSet(PyObject *field) { return field && field != Py_None; }
 
+/// Whether NumPy looks at the memory of an array: at more than what the array
+/// itself has kept, which is forgotten.
+static int isSeen(Tensor *tensor) {
+  Py_CLEAR(tensor->host);
+  return isSet(tensor->view) && PyWeakref_GetObject(tensor->view) != Py_None;
+}
+
 /// Finds the input of a leaf. 1 if it fits, 0 if another path must see to it.
 static int bindLeaf(const Call *call, Work *work, Py_ssize_t i) {
   PyObject *leaf = work->leaves[i];
@@ -93,9 +100,8 @@ static int bindLeaf(const Call *call, Work *work, Py_ssize_t i) {
   int fits = isSet(placed) && Py_TYPE(placed) == placedType &&
              ((Placed *)placed)->placement == call->placements[i];
   if (call->donated[i]) {
-    // A view of the memory may exist, or a copy must be made: rare.
-    if (!fits || isSet(tensor->host))
-      return 0;
+    if (!fits || isSeen(tensor))
+      return 0; // A copy must be made.
     work->donated[i] = 1;
   } else if (!fits) {
     PyObject *index = PyLong_FromSsize_t(i);

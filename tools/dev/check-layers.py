@@ -3,8 +3,8 @@
 """Checks #include and import lines against the table of layers in docs/architecture.md.
 
 A folder may include itself, what its row of the table lists, and anything that
-is not ours; the rooms of the Python package likewise. Usage: check-layers.py [SOURCE_ROOT]; prints each violation and
-exits 1 if any.
+is not ours; the rooms of the Python package likewise. Usage: check-layers.py
+[SOURCE_ROOT]; prints each violation and exits 1 if any.
 """
 
 import ast

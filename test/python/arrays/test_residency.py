@@ -2,6 +2,7 @@
 """Results stay on the devices: what is copied between calls, what is compiled, what donation frees."""
 
 import gc
+import pickle
 import subprocess
 import sys
 from typing import NamedTuple
@@ -42,6 +43,19 @@ def compiled(monkeypatch):
 
     monkeypatch.setattr(Lowered, "compile", compile)
     return made
+
+
+def slow_calls(monkeypatch):
+    """Gets an entry for each call that takes the long path, from now on."""
+    seen = []
+    original = Compiled.run_flat
+
+    def run_flat(self, leaves):
+        seen.append(leaves)
+        return original(self, leaves)
+
+    monkeypatch.setattr(Compiled, "run_flat", run_flat)
+    return seen
 
 
 LAYOUTS = {"w": P(None, "tp"), "count": P()}
@@ -180,6 +194,28 @@ def test_what_somebody_looks_at_is_not_overwritten():
     np.testing.assert_array_equal(b, kept * 2)
 
 
+def test_reading_a_state_keeps_its_calls_short(monkeypatch):
+    step = ts.jit(lambda s: {"x": s["x"] + 1, "n": s["n"] + 1}, donate_argnums=0)
+    state = step(step({"x": numbers(1000), "n": np.float32(0)}))
+    slow = slow_calls(monkeypatch)
+    for i in range(3):
+        assert state["n"] == i + 2
+        np.testing.assert_allclose(np.asarray(state["x"]), numbers(1000) + i + 2, rtol=1e-6)
+        state = step(state)
+    assert dispatch._dispatch is None or not slow
+    view = np.asarray(state["x"])
+    kept = view.copy()
+    step(step(state))
+    np.testing.assert_array_equal(view, kept)
+
+
+def test_a_pickled_result_has_no_layout_of_its_own():
+    result = ts.jit(lambda x: x + 1, mesh=MESH, in_shardings=P("dp"))(numbers(8, 6))
+    again = pickle.loads(pickle.dumps(result))
+    assert again.sharding is None
+    np.testing.assert_array_equal(ts.jit(lambda x: x, mesh=ts.make_mesh({"x": 2}))(again), result)
+
+
 def test_numpy_arguments_are_never_donated():
     x = numbers(1000)
     kept = x.copy()
@@ -211,19 +247,6 @@ def test_a_loop_without_donation_holds_two_states():
     assert memory["in_use"] == before
     # Two devices hold each half of it.
     assert memory["peak"] - before <= 2 * state.nbytes + 4096
-
-
-def slow_calls(monkeypatch):
-    """Gets an entry for each call that takes the long path, from now on."""
-    seen = []
-    original = Compiled.run_flat
-
-    def run_flat(self, leaves):
-        seen.append(leaves)
-        return original(self, leaves)
-
-    monkeypatch.setattr(Compiled, "run_flat", run_flat)
-    return seen
 
 
 class Pair(NamedTuple):

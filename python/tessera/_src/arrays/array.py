@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tessera._src.programs.runtime import Placed
 
 
+# Elements of arrays that are copied when they are read: cheaper than to watch a view.
+_COPIED = 8
+
+
 class Array(TensorBase, NumpyProtocol):
     """An immutable tensor that stays where it was computed.
 
@@ -171,6 +175,9 @@ class Array(TensorBase, NumpyProtocol):
             if host is None:
                 host = self._placed.join(self.shape, self.dtype)
                 host.flags.writeable = False
+            elif self.size <= _COPIED:
+                host = host.copy()
+                host.flags.writeable = False
             else:
                 self._view = weakref.ref(_root(host))
             self._host = host
@@ -201,7 +208,8 @@ class Array(TensorBase, NumpyProtocol):
         return f"Array({np.array2string(self._read(), threshold=32)}, dtype={name})"
 
     def __reduce__(self):
-        return (Array, (self._read(), self.sharding))
+        # A layout that a program chose binds nobody who reads the array elsewhere.
+        return (Array, (self._read(), self.sharding if self.kind.is_asked else None))
 
     def __copy__(self) -> Array:
         return self

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tessera/IR/DataFlow.h"
 #include "tessera/Interpreter/Interpreter.h"
 #include "tessera/Interpreter/Passes.h"
 
@@ -124,6 +125,8 @@ LogicalResult CheckEquivalencePass::check(ModuleOp before, ModuleOp after) {
 }
 
 void CheckEquivalencePass::runOnOperation() {
+  if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+    return signalPassFailure();
   OwningOpRef<ModuleOp> after(getOperation().clone());
   if (failed(runPipeline(*after)) || failed(check(getOperation(), *after)))
     signalPassFailure();

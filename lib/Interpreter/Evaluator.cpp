@@ -292,14 +292,22 @@ LogicalResult Evaluator::evaluateCall(func::CallOp op) {
   if (!callee)
     return op.emitOpError()
            << "calls @" << op.getCallee() << ", which is not a func.func";
-  std::vector<PerDevice> arguments;
-  for (Value operand : op.getOperands())
-    arguments.push_back(values[operand]);
-  FailureOr<std::vector<PerDevice>> results = call(callee, arguments);
+  FailureOr<std::vector<PerDevice>> results =
+      call(callee, valuesOf(op.getOperands()));
   if (failed(results))
     return failure();
-  for (auto [value, result] : llvm::zip_equal(op.getResults(), *results))
-    values[value] = std::move(result);
+  bind(op.getResults(), std::move(*results));
+  return success();
+}
+
+/// Results of a size that the interpreter holds.
+static LogicalResult verifySizes(Operation *op, int64_t numDevices) {
+  for (Value result : op->getResults())
+    if (isProgramTensor(result.getType()) &&
+        !fitsInterpreter(shapeOf(result), numDevices))
+      return op->emitOpError() << "gives more than " << maxInterpretedElements
+                               << " elements on all devices, the most that the "
+                                  "interpreter holds";
   return success();
 }
 
@@ -316,15 +324,16 @@ static LogicalResult verifyResults(Operation *op, const PerDevice &results) {
 }
 
 LogicalResult Evaluator::evaluate(Operation *op) {
+  if (failed(verifySizes(op, numDevices())))
+    return failure();
   if (auto call = dyn_cast<func::CallOp>(op))
     return evaluateCall(call);
+  LogicalResult done = success();
+  if (evaluateRegionsOrEffects(op, done))
+    return done;
   if (op->getNumResults() != 1 || op->getNumRegions() != 0 ||
       !isProgramTensor(op->getResult(0).getType()))
     return op->emitOpError() << "has no meaning to the interpreter";
-  if (!fitsInterpreter(shapeOf(op->getResult(0)), numDevices()))
-    return op->emitOpError() << "gives more than " << maxInterpretedElements
-                             << " elements on all devices, the most that the "
-                                "interpreter holds";
   PerDevice results;
   if (isa_and_nonnull<DistDialect>(op->getDialect())) {
     FailureOr<PerDevice> all = evaluateDist(op);
@@ -359,26 +368,6 @@ Evaluator::call(func::FuncOp function, ArrayRef<PerDevice> arguments) {
   }
   callers.push_back(function);
   llvm::scope_exit popCaller([&] { callers.pop_back(); });
-  for (auto [argument, value] :
-       llvm::zip_equal(function.getArguments(), arguments))
-    values[argument] = value;
-  for (Operation &op : function.getBody().front()) {
-    if (auto exit = dyn_cast<func::ReturnOp>(op)) {
-      std::vector<PerDevice> results;
-      for (Value operand : exit.getOperands())
-        results.push_back(values[operand]);
-      return results;
-    }
-    if (failed(evaluate(&op)))
-      return failure();
-    // Values are dropped after their last use, so that a long program needs
-    // only what is live.
-    for (Value operand : op.getOperands())
-      if (llvm::none_of(operand.getUsers(), [&](Operation *user) {
-            return op.isBeforeInBlock(user);
-          }))
-        values.erase(operand);
-  }
-  function.emitOpError() << "cannot be evaluated: it does not return";
-  return failure();
+  bind(function.getArguments(), arguments.vec());
+  return evaluateBlock(function.getBody().front());
 }

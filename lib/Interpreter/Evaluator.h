@@ -23,14 +23,33 @@ private:
   int64_t numDevices() const { return mesh ? mesh->numDevices() : 1; }
   mlir::LogicalResult evaluate(mlir::Operation *op);
   mlir::LogicalResult evaluateCall(mlir::func::CallOp op);
+  mlir::LogicalResult evaluateScan(ScanOp op);
+  mlir::LogicalResult evaluateWhile(WhileOp op);
+  mlir::LogicalResult evaluateCond(CondOp op);
+  /// A debug_print or debug_check.
+  mlir::LogicalResult evaluateEffect(mlir::Operation *op);
+  /// False for ops that are neither; else sets `result`.
+  bool evaluateRegionsOrEffects(mlir::Operation *op,
+                                mlir::LogicalResult &result);
+  /// Evaluates a block's ops and returns what its terminator gives.
+  mlir::FailureOr<std::vector<PerDevice>> evaluateBlock(mlir::Block &block);
+  /// Forgets the operands of `op` that nothing uses any more.
+  void dropDeadOperands(mlir::Operation *op);
+  /// The scalar that decides for all devices; an error at `op` where it differs
+  /// between two of them. `what` is it in words: "predicate".
+  mlir::FailureOr<int64_t> controlValue(mlir::Operation *op, mlir::Value value,
+                                        llvm::StringRef what);
   /// An op of the dist dialect; acts on all devices together.
   mlir::FailureOr<PerDevice> evaluateDist(mlir::Operation *op);
   /// An op that each device executes on its own.
   mlir::FailureOr<Tensor> evaluateLocal(mlir::Operation *op, int64_t device);
 
   const Tensor &get(mlir::Value value, int64_t device) {
-    return values[value][device];
+    return values.at(value)[device];
   }
+  std::vector<PerDevice> valuesOf(mlir::ValueRange range);
+  /// Gives each value of `range` what devices hold of it.
+  void bind(mlir::ValueRange range, std::vector<PerDevice> all);
   void countCollective(mlir::Operation *op, const PerDevice &results);
 
   const Mesh *mesh;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tessera/IR/DataFlow.h"
 #include "lib/Interpreter/Signature.h"
 #include "tessera/Interpreter/Interpreter.h"
 #include "tessera/Interpreter/Passes.h"
@@ -99,6 +100,8 @@ struct InterpretPass : tessera::impl::InterpretBase<InterpretPass> {
   }
 
   void runOnOperation() override {
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+      return signalPassFailure();
     if (inputs != "" && inputs != "random" && inputs != "iota") {
       getOperation().emitError() << "tessera-interpret: unknown inputs '"
                                  << inputs << "'; valid: random, iota";

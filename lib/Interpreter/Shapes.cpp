@@ -140,6 +140,21 @@ Tensor interpreter::gather(const Tensor &source, const Tensor &indices,
   return result;
 }
 
+Tensor interpreter::leadingSlice(const Tensor &x, int64_t i) {
+  Tensor result(Shape(x.shape.begin() + 1, x.shape.end()), x.kind);
+  int64_t count = result.size();
+  for (int64_t k = 0; k < count; ++k)
+    result.copyElement(k, x, i * count + k);
+  return result;
+}
+
+void interpreter::setLeadingSlice(Tensor &target, int64_t i,
+                                  const Tensor &slice) {
+  int64_t count = slice.size();
+  for (int64_t k = 0; k < count; ++k)
+    target.copyElement(i * count + k, slice, k);
+}
+
 Tensor interpreter::iota(Shape shape, ElementKind kind, int64_t dim,
                          int64_t offset) {
   Tensor result(std::move(shape), kind);

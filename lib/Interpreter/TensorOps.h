@@ -81,6 +81,10 @@ Tensor concatenate(const std::vector<const Tensor *> &inputs, int64_t dim);
 Tensor pad(const Tensor &x, const std::vector<int64_t> &low,
            const std::vector<int64_t> &high, const Tensor &value);
 Tensor gather(const Tensor &source, const Tensor &indices, int64_t dim);
+/// Entry `i` of the leading dimension, without that dimension.
+Tensor leadingSlice(const Tensor &x, int64_t i);
+/// Makes `slice` entry `i` of the leading dimension of `target`.
+void setLeadingSlice(Tensor &target, int64_t i, const Tensor &slice);
 Tensor iota(Shape shape, ElementKind kind, int64_t dim, int64_t offset);
 
 enum class Distribution { Uniform, Normal, Bits };

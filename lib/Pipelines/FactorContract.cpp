@@ -122,7 +122,8 @@ Problem FactorVerifier::verifyPartialResult() {
     std::map<AxisRef, ReduceKind> got;
     for (const AxisRef &axis : withoutUnits(layout->partial, mesh))
       got[axis] = layout->partialKind;
-    if (got == partial)
+    // Neutral elements are terms of themselves.
+    if (got == partial || isNeutralSplat(result, layout->partialKind))
       continue;
     Layout expected = layout->closed();
     expected.partial.clear();

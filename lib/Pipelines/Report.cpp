@@ -60,8 +60,34 @@ static int64_t bytesOf(Type type) {
   return shaped.getNumElements() * ((shaped.getElementTypeBitWidth() + 7) / 8);
 }
 
+namespace {
+/// How often an op runs each time that the program does. The iterations of a
+/// while loop depend on values and count as one.
+struct Runs {
+  int64_t count = 1;
+  bool isKnown = true;
+};
+} // namespace
+
+static Runs runsOf(Operation *op) {
+  Runs runs;
+  for (Region *region = op->getParentRegion(); region;
+       region = region->getParentRegion()) {
+    auto flow = dyn_cast<DataFlowInterface>(region->getParentOp());
+    if (!flow)
+      continue;
+    std::optional<int64_t> trips = flow.getTripCount(region);
+    runs.isKnown &= trips.has_value();
+    runs.count *= trips.value_or(1);
+  }
+  return runs;
+}
+
 static json::Object describeCollective(Operation *op) {
   json::Object object{{"kind", collectiveName(op).str()}};
+  Runs runs = runsOf(op);
+  object["count"] = runs.count;
+  object["isCountKnown"] = runs.isKnown;
   auto input = cast<RankedTensorType>(op->getOperand(0).getType());
   object["shape"] = toJSON(input.getShape());
   object["dtype"] = typeName(input.getElementType());
@@ -117,17 +143,20 @@ static json::Object describeBoundary(Type type, DictionaryAttr attributes,
 void tessera::reportLocalProgram(func::FuncOp entry, json::Object &report) {
   json::Array collectives, arguments, results;
   double flops = 0, bytes = 0;
+  bool isKnown = true;
   entry.walk([&](Operation *op) {
     if (!collectiveName(op).empty())
       collectives.push_back(describeCollective(op));
     auto compute = dyn_cast<FactorRuleInterface>(op);
     if (!compute)
       return;
-    flops += compute.getFlops();
+    Runs runs = runsOf(op);
+    isKnown &= runs.isKnown;
+    flops += compute.getFlops() * runs.count;
     for (Type type : op->getOperandTypes())
-      bytes += bytesOf(type);
+      bytes += double(bytesOf(type)) * runs.count;
     for (Type type : op->getResultTypes())
-      bytes += bytesOf(type);
+      bytes += double(bytesOf(type)) * runs.count;
   });
   for (auto [i, type] : llvm::enumerate(entry.getArgumentTypes()))
     arguments.push_back(
@@ -140,4 +169,5 @@ void tessera::reportLocalProgram(func::FuncOp entry, json::Object &report) {
   report["results"] = std::move(results);
   report["flops"] = flops;
   report["bytes"] = bytes;
+  report["areIterationsKnown"] = isKnown;
 }

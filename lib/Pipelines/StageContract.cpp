@@ -91,15 +91,73 @@ ContractVerifier::forEachOp(llvm::function_ref<Problem(Operation *)> check) {
 // layouts, reshards
 //===----------------------------------------------------------------------===//
 
-/// The types of an op's results, and of a function's arguments.
+/// The types of an op's results and of its regions' arguments.
 static SmallVector<Type> definedTypes(Operation *op) {
   SmallVector<Type> types(op->getResultTypes());
   if (auto function = dyn_cast<func::FuncOp>(op))
     llvm::append_range(types, function.getArgumentTypes());
+  else
+    for (Region &region : op->getRegions())
+      llvm::append_range(types, region.getArgumentTypes());
   return types;
 }
 
+/// The regions of an op are ones that passes know.
+static Problem checkRegions(Operation *op) {
+  if (hasKnownRegions(op))
+    return std::nullopt;
+  return "has regions that no pass knows; an op with regions implements "
+         "DataFlowInterface";
+}
+
+/// All ends of each edge have one layout, up to the leading dimension, which is
+/// whole; what decides about control is whole.
+static Problem checkEdges(DataFlowInterface op) {
+  for (const DataFlowEdge &edge : op.getDataFlowEdges()) {
+    std::optional<Layout> common;
+    auto check = [&](Value end, bool hasLeading) -> Problem {
+      const Layout *layout = layoutOf(end.getType());
+      if (!layout)
+        return std::nullopt;
+      Layout element = layout->closed();
+      if (hasLeading) {
+        if (!element.dims.front().axes.empty())
+          return text("splits the leading dimension of ", edge.describe(), ", ",
+                      layout->str());
+        element.dims.erase(element.dims.begin());
+      }
+      if (!common)
+        common = element;
+      if (element == *common)
+        return std::nullopt;
+      return text("has ", edge.describe(), " as ", common->str(), " and as ",
+                  element.str());
+    };
+    for (OpOperand *source : edge.sources)
+      if (Problem problem = check(source->get(), edge.hasLeadingSource()))
+        return problem;
+    for (Value target : edge.targets)
+      if (Problem problem = check(target, edge.hasLeadingTarget()))
+        return problem;
+  }
+  auto checkWhole = [](Value value) -> Problem {
+    const Layout *layout = layoutOf(value.getType());
+    if (!layout || layout->isReplicated())
+      return std::nullopt;
+    return text("decides by a value of layout ", layout->str());
+  };
+  for (OpOperand *operand : op.getControlOperands())
+    if (Problem problem = checkWhole(operand->get()))
+      return problem;
+  for (Value value : op.getControlValues())
+    if (Problem problem = checkWhole(value))
+      return problem;
+  return std::nullopt;
+}
+
 Problem ContractVerifier::checkLayouts(Operation *op) {
+  if (Problem problem = checkRegions(op))
+    return problem;
   for (Type type : definedTypes(op)) {
     const Layout *layout = layoutOf(type);
     if (!layout)
@@ -120,6 +178,8 @@ Problem ContractVerifier::checkReshards(Operation *op) {
     return problem;
   if (isa<ConstrainOp>(op))
     return "is a constraint, to be resolved by reshards";
+  if (auto flow = dyn_cast<DataFlowInterface>(op))
+    return checkEdges(flow);
   auto rule = dyn_cast<FactorRuleInterface>(op);
   const Layout *layout = rule && op->getNumResults()
                              ? layoutOf(op->getResult(0).getType())
@@ -179,6 +239,8 @@ static Problem checkBoundaries(func::FuncOp function) {
 }
 
 Problem ContractVerifier::checkLocal(Operation *op) {
+  if (Problem problem = checkRegions(op))
+    return problem;
   for (Type type : definedTypes(op))
     if (isa<MeshTensorType>(type))
       return text("has a mesh tensor, ", type);
@@ -200,7 +262,7 @@ Problem ContractVerifier::checkKernels(Operation *op) {
     return problem;
   // Loops and conditionals, and what runs between kernels.
   auto role = dyn_cast<KernelInterface>(op);
-  bool isOnHost = op->getNumRegions() > 0 ||
+  bool isOnHost = isa<DataFlowInterface>(op) ||
                   op->hasTrait<OpTrait::IsTerminator>() ||
                   (role && role.getKernelRole() == KernelRole::Host);
   if (isa<TesseraDialect>(op->getDialect()) && !isOnHost &&

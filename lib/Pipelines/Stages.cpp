@@ -23,7 +23,8 @@ static constexpr StageInfo stages[] = {
      "The program of one device: local tensors and collectives.",
      Stage::Reshards,
      // A kernel's block holds whole rows and heads, but not larger ones.
-     "tessera-partition,canonicalize,cse,dist-simplify-collectives,"
+     "tessera-partition,canonicalize,cse,tessera-hoist-invariants,"
+     "dist-simplify-collectives,"
      "tessera-decompose-ops{ops=softmax,layer_norm,rms_norm,attention "
      "rows-above=262144 heads-above=1024}",
      ""},

@@ -27,6 +27,8 @@ struct VerifyStagePass : tessera::impl::VerifyStageBase<VerifyStagePass> {
           << "'; expected " << llvm::join(names, ", ");
       return signalPassFailure();
     }
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+      return signalPassFailure();
     if (failed(verifyStage(getOperation(), *known, ContractParty::Passes)))
       return signalPassFailure();
     getOperation()->setAttr(TesseraDialect::stageAttrName,

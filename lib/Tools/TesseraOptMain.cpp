@@ -10,6 +10,7 @@
 int tessera::tesseraOptMain(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registerTesseraDialects(registry);
+  test::registerTestingDialect(registry);
   registerTesseraPasses();
   test::registerTestPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(

@@ -18,13 +18,15 @@ ELEMENTS = ["f64", "f32", "bf16", "f16", "i32", "i64", "ui32", "i1"]
 LAYOUT_KINDS = ["split", "sub-axis", "uneven", "empty", "partial"]
 
 # Ops that take partial operands, by their factor rules and without growing what is to be combined.
-LINEAR = {"add", "attention", "concatenate", "contract", "div", "gather", "max", "min", "mul", "neg",
-          "reduce", "reshape", "select", "slice", "sub", "transpose"}  # fmt: skip
+LINEAR = {"add", "attention", "barrier", "concatenate", "contract", "div", "gather", "max", "min", "mul", "neg",
+          "reduce", "reshape", "scan", "select", "slice", "sub", "transpose", "yield"}  # fmt: skip
 # Ops that are gone at stage `reshards`.
 RESOLVED = {"constrain"}
+# Ops whose operands are whole, whatever layouts their values had.
+WHOLE = {"debug_check", "debug_print"}
 
 _MESH = re.compile(r"dist\.mesh @mesh <\[(.*)\]>")
-_OP = re.compile(r"^ *%\S+ = tessera\.(\w+)", re.MULTILINE)
+_OP = re.compile(r"^ *(?:%\S+ = )?tessera\.(\w+)", re.MULTILINE)
 _TYPE = re.compile(r"<((?:\d+x)*)(\w+), @mesh(?:, \[((?:\{[^}]*\}(?:p\d+)?(?:, )?)*)\](, partial)?)?")
 
 
@@ -86,9 +88,11 @@ class Coverage:
     def add_programs(self, head: str, programs: list[Program]) -> None:
         """Counts meshes and element types of operands and results."""
         kinds = mesh_kinds(mesh_of(head))
-        for op in (op for program in programs for op in program.ops):
-            elements = {value.element for value in (op.result, *op.operands)}
+        for op in (op for program in programs for op in program.walk()):
+            elements = {value.element for value in (*op.results, *op.operands)}
             self.counts[op.mnemonic].update([*kinds, *elements])
+            for block in op.regions:
+                self.counts["yield"].update([*kinds, *{value.element for value in block.yields}])
 
     def add_resharded(self, text: str) -> None:
         """Counts layouts of a module at stage `reshards`."""
@@ -109,7 +113,7 @@ class Coverage:
         """`op: column, column` for each of `ops` that is not on every kind of mesh and of layout."""
         holes = []
         for op in sorted(ops):
-            wanted = MESH_KINDS if op in RESOLVED else MESH_KINDS + LAYOUT_KINDS
+            wanted = MESH_KINDS if op in RESOLVED | WHOLE else MESH_KINDS + LAYOUT_KINDS
             missing = [name for name in wanted if not self.counts[op][name]]
             if "partial" in missing and op not in LINEAR:
                 missing.remove("partial")

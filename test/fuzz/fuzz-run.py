@@ -45,7 +45,8 @@ SECONDS_PER_PROGRAM = 60
 def programs_of(seed: int) -> tuple[str, list[Program]]:
     """The mesh and the programs of a seed; artefacts take whole arguments, not partial ones."""
     sizes = LARGE if seed % 3 == 0 else SMALL
-    head, programs = generate(seed, PROGRAMS_PER_SEED, WIDES[seed % len(WIDES)], sizes=sizes)
+    head, programs = generate(seed, PROGRAMS_PER_SEED, WIDES[seed % len(WIDES)], sizes=sizes,
+                              regions=False)  # fmt: skip
     for program in programs:
         program.layouts = {name: text.split(", partial")[0] for name, text in program.layouts.items()}
     return head, programs

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from control import ControlSteps
 from programs import Op, Program, Trust, Value
 
 MESHES = [
@@ -44,7 +44,7 @@ def sub_axes(rng: random.Random, name: str, size: int) -> list[str]:
     return parts or [name]
 
 
-class Generator:
+class Generator(ControlSteps):
     """Builds one program op by op.
 
     `wide` is the float type of sums and products. A `closed` program is one of stage `layouts`: each
@@ -52,12 +52,14 @@ class Generator:
     """
 
     def __init__(self, rng: random.Random, mesh: list[int], name: str, wide: str, closed: bool,
-                 sizes: Sizes) -> None:  # fmt: skip
-        self.rng, self.wide, self.closed = rng, wide, closed
+                 sizes: Sizes, regions: bool) -> None:  # fmt: skip
+        self.rng, self.wide, self.closed, self.regions = rng, wide, closed, regions
         self.sizes, self.elements = sizes.sizes, sizes.elements
         self.mesh = list(zip("xyz", mesh))
         self.program = Program(name)
+        self.ops = self.program.ops  # Where the next op goes.
         self.values: list[Value] = []
+        self.count = 0
 
     # -- values --------------------------------------------------------------------------------
 
@@ -97,9 +99,15 @@ class Generator:
              trust: Trust = Trust.EXACT) -> Value:  # fmt: skip
         """Adds `text`, where <i> is operand i and <ti> its type; the result's type follows it."""
         trust = min([trust, *(v.trust for v in operands)])
-        value = Value(f"%v{len(self.program.ops)}", shape, element, trust)
-        self.program.ops.append(Op(value, text, operands))
+        value = self.value(shape, element, trust)
+        self.ops.append(Op((value,), text, operands))
         self.values.append(value)
+        return value
+
+    def value(self, shape: tuple[int, ...], element: str, trust: Trust) -> Value:
+        """A new value, which an op or a block is to define."""
+        self.count += 1
+        value = Value(f"%v{self.count}", shape, element, trust)
         if self.closed:
             self.program.layouts[value.name] = self.layout(len(shape))
         return value
@@ -442,8 +450,8 @@ class Generator:
 
     def choose_results(self) -> None:
         """Up to four values that no op uses, now and then in a layout of their own or one of them twice."""
-        used = {operand.name for op in self.program.ops for operand in op.operands}
-        unused = [op.result for op in self.program.ops if op.result.name not in used]
+        used = {name for op in self.program.ops for name in op.uses()}
+        unused = [v for op in self.program.ops for v in op.results if v.name not in used]
         for value in (unused or self.program.arguments)[-4:]:
             if value.element == UNSIGNED:
                 value = self.emit("convert <0> : <t0>", value.shape, "i64", value)
@@ -453,8 +461,8 @@ class Generator:
         if self.rng.random() < 0.1:
             self.program.results.append(self.program.results[0])
 
-    def build(self) -> Program:
-        """A program of 2 to 10 random steps."""
+    def choose_steps(self, count: int) -> list[Callable[[], object]]:
+        """Random steps, each adding an op or a few."""
         steps = [
             (self.unary, 4), (self.binary, 6), (self.logic, 1), (self.scaled, 2), (self.convert, 1),
             (self.constant, 1), (self.iota, 1), (self.random_numbers, 1),
@@ -464,24 +472,32 @@ class Generator:
             (self.concatenate, 1), (self.softmax, 2), (self.layer_norm, 1), (self.rms_norm, 1),
             (self.attention, 1), (self.gather, 2), (self.select, 1), (self.constrain, 3),
         ]  # fmt: skip
+        if self.regions:
+            steps += [(self.scan, 3), (self.while_loop, 2), (self.cond, 2), (self.barrier, 1),
+                      (self.debug, 1)]  # fmt: skip
+        return self.rng.choices([s for s, _ in steps], [w for _, w in steps], k=count)
+
+    def build(self) -> Program:
+        """A program of 2 to 10 random steps."""
         if self.rng.random() < 0.15:
             # Nothing uses it.
             self.argument(self.shape(self.rng.randint(0, 3)), self.rng.choice([self.wide, "i32", "i1"]))
             self.values.clear()
         self.argument(self.shape(self.rng.randint(1, 3)), self.wide)
-        for step in self.rng.choices([s for s, _ in steps], [w for _, w in steps], k=self.rng.randint(2, 10)):
-            self.values = [v for v in self.values if math.prod(v.shape) <= self.elements] or self.values
+        for step in self.choose_steps(self.rng.randint(2, 10)):
+            self.values = [v for v in self.values if v.size <= self.elements] or self.values
             step()
         self.choose_results()
         return self.program
 
 
-def generate(seed: int, count: int, wide: str, closed: bool = False,
-             sizes: Sizes = SMALL) -> tuple[str, list[Program]]:  # fmt: skip
-    """The mesh declaration and `count` programs, f0, f1 and so on, of a seed."""
+def generate(seed: int, count: int, wide: str, closed: bool = False, sizes: Sizes = SMALL,
+             regions: bool = True) -> tuple[str, list[Program]]:  # fmt: skip
+    """The mesh declaration and `count` programs, f0, f1 and so on, of a seed; with `regions`, also of
+    loops and conditionals."""
     rng = random.Random(seed)
     mesh = rng.choice(MESHES)
     links = [f" : {rng.choice(LINKS)}" if rng.random() < 0.3 else "" for _ in mesh]
     axes = ", ".join(f"{name} = {size}{link}" for name, size, link in zip("xyz", mesh, links))
-    programs = [Generator(rng, mesh, f"f{i}", wide, closed, sizes).build() for i in range(count)]
+    programs = [Generator(rng, mesh, f"f{i}", wide, closed, sizes, regions).build() for i in range(count)]
     return f"dist.mesh @mesh <[{axes}]>\n", programs

@@ -8,7 +8,8 @@ to integers or narrowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -30,23 +31,66 @@ class Value:
     element: str
     trust: Trust
 
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A region's only block."""
+
+    arguments: tuple[Value, ...]
+    ops: tuple[Op, ...]
+    yields: tuple[Value, ...]
+
 
 @dataclass(frozen=True)
 class Op:
-    """One line: `text` with <i> for the name of operand i and <ti> for its type."""
+    """One op: `text` with <i> for the name of operand i, <ti> for its type and <ri> for region i."""
 
-    result: Value
+    results: tuple[Value, ...]
     text: str
     operands: tuple[Value, ...]
+    regions: tuple[Block, ...] = ()
 
     @property
     def mnemonic(self) -> str:
         return self.text.split()[0]
 
+    def walk(self) -> Iterator[Op]:
+        """The op, then all ops inside of it."""
+        yield self
+        for block in self.regions:
+            for op in block.ops:
+                yield from op.walk()
+
+    def uses(self) -> set[str]:
+        """Names of the values that the op and its regions use, their own included."""
+        used = {v.name for v in self.operands}
+        for block in self.regions:
+            used.update(v.name for v in block.yields)
+            for op in block.ops:
+                used |= op.uses()
+        return used
+
+    def mapped(self, value: Callable[[Value], Value], use: Callable[[Value], Value],
+               text: Callable[[str], str] = lambda t: t) -> Op:  # fmt: skip
+        """The op with other values where they are defined and where they are used."""
+        def block(b: Block) -> Block:
+            return Block(tuple(map(value, b.arguments)), tuple(op.mapped(value, use, text) for op in b.ops),
+                         tuple(map(use, b.yields)))
+
+        return Op(tuple(map(value, self.results)), text(self.text), tuple(map(use, self.operands)),
+                  tuple(map(block, self.regions)))
+
+    def where_used(self, use: Callable[[Value], Value]) -> Op:
+        return self.mapped(lambda v: v, use)
+
 
 @dataclass
 class Program:
-    """A function of straight-line code."""
+    """A function whose ops may have regions."""
 
     name: str
     arguments: list[Value] = field(default_factory=list)
@@ -54,27 +98,50 @@ class Program:
     results: list[Value] = field(default_factory=list)
     layouts: dict[str, str] = field(default_factory=dict)
 
+    def walk(self) -> Iterator[Op]:
+        for op in self.ops:
+            yield from op.walk()
+
     def type_of(self, value: Value) -> str:
         sizes = "".join(f"{n}x" for n in value.shape)
         layout = self.layouts.get(value.name)
         return f"!tessera.mesh_tensor<{sizes}{value.element}, @mesh{', ' + layout if layout else ''}>"
 
+    def types_of(self, values: Sequence[Value]) -> str:
+        return ", ".join(map(self.type_of, values))
+
+    def op_text(self, op: Op, indent: str) -> str:
+        text = op.text
+        for i, value in enumerate(op.operands):
+            text = text.replace(f"<{i}>", value.name).replace(f"<t{i}>", self.type_of(value))
+        names = ", ".join(v.name for v in op.results)
+        text = f"{indent}{names}{' = ' if names else ''}tessera.{text}"
+        if op.regions or "<results>" in text or not op.results:
+            text = text.replace("<results>", f"({self.types_of(op.results)})")
+            for i, block in enumerate(op.regions):
+                text = text.replace(f"<r{i}>", self.block_text(block, indent))
+            return text
+        types = self.types_of(op.results)
+        return text if not types else f"{text} {types}" if text.endswith(":") else f"{text} -> {types}"
+
+    def block_text(self, block: Block, indent: str) -> str:
+        arguments = ", ".join(f"{a.name}: {self.type_of(a)}" for a in block.arguments)
+        names = ", ".join(v.name for v in block.yields)
+        types = f" : {self.types_of(block.yields)}" if block.yields else ""
+        return "\n".join(["{", *([f"{indent}^bb0({arguments}):"] if arguments else []),
+                          *(self.op_text(op, indent + "  ") for op in block.ops),
+                          f"{indent}  tessera.yield {names}{types}", f"{indent}}}"])  # fmt: skip
+
     def text(self) -> str:
         """The function in MLIR."""
         arguments = ", ".join(f"{a.name}: {self.type_of(a)}" for a in self.arguments)
-        types = ", ".join(self.type_of(r) for r in self.results)
-        lines = [f"func.func @{self.name}({arguments}) -> ({types}) {{"]
-        for op in self.ops:
-            text = op.text
-            for i, value in enumerate(op.operands):
-                text = text.replace(f"<{i}>", value.name).replace(f"<t{i}>", self.type_of(value))
-            lines.append(f"  {op.result.name} = tessera.{text} -> {self.type_of(op.result)}"
-                         if not text.endswith(":") else
-                         f"  {op.result.name} = tessera.{text} {self.type_of(op.result)}")
+        types = self.types_of(self.results)
         names = ", ".join(r.name for r in self.results)
-        return "\n".join([*lines, f"  return {names} : {types}", "}"])
+        return "\n".join([f"func.func @{self.name}({arguments}) -> ({types}) {{",
+                          *(self.op_text(op, "  ") for op in self.ops),
+                          f"  return {names} : {types}", "}"])  # fmt: skip
 
-    def mapped(self, element: Callable[[str], str], text: Callable[[str], str]) -> "Program":
+    def mapped(self, element: Callable[[str], str], text: Callable[[str], str]) -> Program:
         """The program with other element types, which ops' texts name too."""
         def value(v: Value) -> Value:
             return replace(v, element=element(v.element))
@@ -82,40 +149,66 @@ class Program:
         return replace(
             self,
             arguments=[value(v) for v in self.arguments],
-            ops=[Op(value(op.result), text(op.text), tuple(map(value, op.operands))) for op in self.ops],
+            ops=[op.mapped(value, value, text) for op in self.ops],
             results=[value(v) for v in self.results],
         )
 
-    def without_dead_code(self) -> "Program":
-        """The same results; ops and arguments that nothing uses are gone."""
+    def without_dead_code(self) -> Program:
+        """The same results and effects; ops and arguments that nothing uses are gone."""
         live = {r.name for r in self.results}
-        ops = []
-        for op in reversed(self.ops):
-            if op.result.name in live:
+
+        def needed(ops: Sequence[Op]) -> list[Op]:
+            kept = []
+            for op in reversed(ops):
+                # What gives no value has an effect.
+                if op.results and not any(r.name in live for r in op.results):
+                    continue
                 live.update(v.name for v in op.operands)
-                ops.append(op)
-        arguments = [a for a in self.arguments if a.name in live]
-        return replace(self, arguments=arguments, ops=ops[::-1])
+                blocks = []
+                for block in reversed(op.regions):
+                    live.update(v.name for v in block.yields)
+                    blocks.append(replace(block, ops=tuple(needed(block.ops))))
+                kept.append(replace(op, regions=tuple(blocks[::-1])))
+            return kept[::-1]
+
+        ops = needed(self.ops)
+        return replace(self, arguments=[a for a in self.arguments if a.name in live], ops=ops)
+
+
+def without_op(ops: Sequence[Op], op: Op) -> list[Op]:
+    """`ops` without one of them, or of those inside of them."""
+    return [replace(o, regions=tuple(replace(b, ops=tuple(without_op(b.ops, op))) for b in o.regions))
+            for o in ops if o is not op]  # fmt: skip
 
 
 def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
     """A smaller program that still fails: one result, few ops, few annotations."""
+
+    def without(p: Program, op: Op) -> Program:
+        """The op's values become arguments."""
+        given = {v.name: replace(v, name=f"%b{v.name[1:]}") for v in op.results}
+        rest = [o.where_used(lambda v: given.get(v.name, v)) for o in without_op(p.ops, op)]
+        return replace(p, arguments=[*p.arguments, *given.values()], ops=rest)
 
     def candidates(p: Program):
         if len(p.results) > 1:
             yield from (replace(p, results=[r]) for r in p.results)
         for i in reversed(range(len(p.ops))):
             # Results that lead here, not further.
-            if p.ops[i].result != p.results[0]:
-                yield replace(p, results=[p.ops[i].result], ops=p.ops[: i + 1])
-        for i, op in enumerate(p.ops):
-            # The op's value becomes an argument.
-            given = replace(op.result, name=f"%b{op.result.name[1:]}")
-            if op.result in p.results:
-                continue
-            rest = [replace(o, operands=tuple(given if v == op.result else v for v in o.operands))
-                    for o in p.ops[:i] + p.ops[i + 1 :]]  # fmt: skip
-            yield replace(p, arguments=[*p.arguments, given], ops=rest)
+            for result in p.ops[i].results:
+                if result != p.results[0]:
+                    yield replace(p, results=[result], ops=p.ops[: i + 1])
+        for op in p.walk():
+            if not any(v in p.results for v in op.results):
+                yield without(p, op)
+            # A region gives back what it was given.
+            for block in op.regions:
+                for i, value in enumerate(block.yields):
+                    same = [a for a in block.arguments
+                            if (a.shape, a.element) == (value.shape, value.element) and a != value]  # fmt: skip
+                    for argument in same[:1]:
+                        yields = (*block.yields[:i], argument, *block.yields[i + 1 :])
+                        yield replace(p, ops=[_with_yields(o, block, yields) for o in p.ops])
         for name in p.layouts:
             yield replace(p, layouts={k: v for k, v in p.layouts.items() if k != name})
 
@@ -127,3 +220,11 @@ def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
                 program, changed = candidate, True
                 break
     return program
+
+
+def _with_yields(op: Op, block: Block, yields: tuple[Value, ...]) -> Op:
+    def visit(b: Block) -> Block:
+        return replace(b, yields=yields if b is block else b.yields,
+                       ops=tuple(_with_yields(o, block, yields) for o in b.ops))  # fmt: skip
+
+    return replace(op, regions=tuple(map(visit, op.regions)))

@@ -3,7 +3,14 @@
 #ifndef TESSERA_TEST_LIB_TESTPASSES_H
 #define TESSERA_TEST_LIB_TESTPASSES_H
 
+namespace mlir {
+class DialectRegistry;
+} // namespace mlir
+
 namespace tessera::test {
+
+/// The dialect `testing`, of one op with a region that no pass knows.
+void registerTestingDialect(mlir::DialectRegistry &registry);
 
 /// `test-factor-rules`: a remark with the factor rule of every op that has one.
 void registerTestFactorRulesPass();

@@ -20,6 +20,12 @@ bool haveSameAxes(AxesAttr a, AxesAttr b) {
   return left == right;
 }
 
+/// Whether `op`, which `user` would take the place of, runs as often: a loop
+/// around `user` alone would communicate in every iteration.
+bool runsAsOften(Operation *op, Operation *user) {
+  return op->getBlock() == user->getBlock();
+}
+
 bool isPartOf(const AxisRef &axis, AxesAttr axes) {
   return llvm::is_contained(axes.getValue(), axis);
 }
@@ -55,7 +61,7 @@ struct SliceOfAllReduce : OpRewritePattern<AllSliceOp> {
   LogicalResult matchAndRewrite(AllSliceOp op,
                                 PatternRewriter &rewriter) const override {
     auto reduce = op.getInput().getDefiningOp<AllReduceOp>();
-    if (!reduce || !reduce->hasOneUse() ||
+    if (!reduce || !reduce->hasOneUse() || !runsAsOften(reduce, op) ||
         reduce.getMeshAttr() != op.getMeshAttr())
       return rewriter.notifyMatchFailure(op, "not of an all_reduce's one use");
     for (const AxisRef &axis : op.getAxes().getValue())
@@ -116,6 +122,7 @@ struct CombineAllReduces : OpRewritePattern<CombineOp> {
     auto lhs = op.getLhs().template getDefiningOp<AllReduceOp>();
     auto rhs = op.getRhs().template getDefiningOp<AllReduceOp>();
     if (!lhs || !rhs || lhs == rhs || !lhs->hasOneUse() || !rhs->hasOneUse() ||
+        !runsAsOften(lhs, op) || !runsAsOften(rhs, op) ||
         lhs.getKind() != kind || rhs.getKind() != kind ||
         lhs.getMeshAttr() != rhs.getMeshAttr() ||
         !haveSameAxes(lhs.getAxes(), rhs.getAxes()))
@@ -143,7 +150,8 @@ struct AllReduceOfAllReduce : OpRewritePattern<AllReduceOp> {
   LogicalResult matchAndRewrite(AllReduceOp op,
                                 PatternRewriter &rewriter) const override {
     auto inner = op.getInput().getDefiningOp<AllReduceOp>();
-    if (!inner || !inner->hasOneUse() || inner.getKind() != op.getKind() ||
+    if (!inner || !inner->hasOneUse() || !runsAsOften(inner, op) ||
+        inner.getKind() != op.getKind() ||
         inner.getMeshAttr() != op.getMeshAttr())
       return rewriter.notifyMatchFailure(op, "not of an alike all_reduce");
     std::optional<Mesh> mesh = lookupMesh(op, op.getMesh());
@@ -180,7 +188,7 @@ struct SimplifyPermute : OpRewritePattern<PermuteOp> {
       return success();
     }
     auto inner = op.getInput().getDefiningOp<PermuteOp>();
-    if (!inner || !inner->hasOneUse() ||
+    if (!inner || !inner->hasOneUse() || !runsAsOften(inner, op) ||
         inner.getMeshAttr() != op.getMeshAttr())
       return rewriter.notifyMatchFailure(op, "not of a permute's one use");
     SmallVector<int64_t> composed;
@@ -198,6 +206,8 @@ struct SimplifyPermute : OpRewritePattern<PermuteOp> {
 struct SimplifyCollectivesPass
     : impl::SimplifyCollectivesBase<SimplifyCollectivesPass> {
   void runOnOperation() override {
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+      return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     patterns.add<DropUnitAxes<AllReduceOp>, DropUnitAxes<AllGatherOp>,
                  DropUnitAxes<AllSliceOp>, DropUnitAxes<ReduceScatterOp>,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Plan/IR/Lifetimes.h"
 #include "dialects/Plan/Transforms/Passes.h"
+#include "dialects/Tessera/IR/DataFlow.h"
 #include "tessera/ABI/KernelABI.h"
 #include "tessera/Analysis/ArenaPlanner.h"
 
@@ -17,6 +18,11 @@ using namespace tessera;
 namespace {
 struct AssignMemoryPass : tessera::impl::AssignMemoryBase<AssignMemoryPass> {
   void runOnOperation() override {
+    auto isOfPlan = [](Operation *op) {
+      return isa_and_nonnull<plan::PlanDialect>(op->getDialect());
+    };
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument(), isOfPlan)))
+      return signalPassFailure();
     plan::ProgramOp program = getOperation();
     plan::Lifetimes lifetimes(program);
     SmallVector<plan::AllocateOp> pieces;

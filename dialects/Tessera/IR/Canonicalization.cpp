@@ -145,4 +145,5 @@ void TesseraDialect::getCanonicalizationPatterns(
                JoinConstants<MulOp>, JoinConstants<AndOp>, JoinConstants<OrOp>,
                JoinConstants<XorOp>, ReduceOfOneElement>(getContext());
   addShapeCanonicalizations(patterns);
+  addControlCanonicalizations(patterns);
 }

@@ -19,6 +19,55 @@ static TensorFactors addPassFactors(FactorRule &rule, ArrayRef<int64_t> shape) {
 }
 
 //===----------------------------------------------------------------------===//
+// Neutral elements
+//===----------------------------------------------------------------------===//
+
+TypedAttr tessera::neutralElement(ReduceKind kind, Type type) {
+  if (auto floatType = dyn_cast<FloatType>(type)) {
+    switch (kind) {
+    case ReduceKind::Sum:
+      return FloatAttr::get(type, 0.0);
+    case ReduceKind::Prod:
+      return FloatAttr::get(type, 1.0);
+    case ReduceKind::Max:
+    case ReduceKind::Min:
+      return FloatAttr::get(
+          type, APFloat::getInf(floatType.getFloatSemantics(),
+                                /*Negative=*/kind == ReduceKind::Max));
+    }
+  }
+  unsigned width = type.getIntOrFloatBitWidth();
+  bool isUnsigned = type.isUnsignedInteger();
+  switch (kind) {
+  case ReduceKind::Sum:
+    return IntegerAttr::get(type, 0);
+  case ReduceKind::Prod:
+    return IntegerAttr::get(type, 1);
+  case ReduceKind::Max:
+    return IntegerAttr::get(type, isUnsigned ? APInt::getMinValue(width)
+                                             : APInt::getSignedMinValue(width));
+  case ReduceKind::Min:
+    return IntegerAttr::get(type, isUnsigned ? APInt::getMaxValue(width)
+                                             : APInt::getSignedMaxValue(width));
+  }
+  return {};
+}
+
+bool tessera::isNeutralSplat(Value value, ReduceKind kind) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto splat = constant ? dyn_cast<SplatElementsAttr>(constant.getValue())
+                        : SplatElementsAttr();
+  if (!splat || splat.getElementType().isInteger(1))
+    return false;
+  TypedAttr neutral = neutralElement(kind, splat.getElementType());
+  // -0 + x is x too.
+  if (auto number = dyn_cast<FloatAttr>(neutral))
+    return splat.getSplatValue<APFloat>().compare(number.getValue()) ==
+           APFloat::cmpEqual;
+  return splat.getSplatValue<APInt>() == cast<IntegerAttr>(neutral).getValue();
+}
+
+//===----------------------------------------------------------------------===//
 // constant
 //===----------------------------------------------------------------------===//
 

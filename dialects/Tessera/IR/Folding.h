@@ -39,6 +39,9 @@ mlir::OpFoldResult foldElementwise(mlir::Operation *op,
 /// Adds the rewrites of ops that move or repeat elements.
 void addShapeCanonicalizations(mlir::RewritePatternSet &patterns);
 
+/// Adds the rewrites of loops and conditionals.
+void addControlCanonicalizations(mlir::RewritePatternSet &patterns);
+
 /// Whether converting from `from` to `through` and back gives every element
 /// again: `through` then holds the very numbers of `from`.
 bool isExactRoundTrip(mlir::Type from, mlir::Type through);

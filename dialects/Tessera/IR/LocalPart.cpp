@@ -5,38 +5,6 @@
 using namespace mlir;
 using namespace tessera;
 
-/// The number that changes nothing when it is combined.
-static TypedAttr neutralElement(ReduceKind kind, Type type) {
-  if (auto floatType = dyn_cast<FloatType>(type)) {
-    switch (kind) {
-    case ReduceKind::Sum:
-      return FloatAttr::get(type, 0.0);
-    case ReduceKind::Prod:
-      return FloatAttr::get(type, 1.0);
-    case ReduceKind::Max:
-    case ReduceKind::Min:
-      return FloatAttr::get(
-          type, APFloat::getInf(floatType.getFloatSemantics(),
-                                /*Negative=*/kind == ReduceKind::Max));
-    }
-  }
-  unsigned width = type.getIntOrFloatBitWidth();
-  bool isUnsigned = type.isUnsignedInteger();
-  switch (kind) {
-  case ReduceKind::Sum:
-    return IntegerAttr::get(type, 0);
-  case ReduceKind::Prod:
-    return IntegerAttr::get(type, 1);
-  case ReduceKind::Max:
-    return IntegerAttr::get(type, isUnsigned ? APInt::getMinValue(width)
-                                             : APInt::getSignedMinValue(width));
-  case ReduceKind::Min:
-    return IntegerAttr::get(type, isUnsigned ? APInt::getMaxValue(width)
-                                             : APInt::getSignedMaxValue(width));
-  }
-  return {};
-}
-
 bool LocalPart::isUneven(int64_t size, const std::vector<AxisRef> &axes) const {
   for (int64_t device = 0; device < mesh.numDevices(); ++device) {
     DimInterval interval = localInterval(size, axes, mesh, device);

@@ -4,11 +4,13 @@
 #define TESSERA_DIALECTS_TESSERA_IR_TESSERA_H
 
 #include "dialects/Dist/IR/Dist.h"
+#include "dialects/Tessera/IR/DataFlow.h"
 #include "tessera/Analysis/FactorRule.h"
 #include "tessera/Analysis/LayoutPropagation.h"
 
 #include "mlir/IR/BuiltinTypeInterfaces.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
 
 #include "dialects/Tessera/IR/KernelRole.h"
 #include "dialects/Tessera/IR/LocalPart.h"
@@ -45,6 +47,12 @@ namespace tessera {
 /// it is cheap to clone and made of whole scalars at most.
 bool isFreeInAnyLayout(mlir::Value value);
 
+/// The number of element type `type` that changes nothing when it is combined.
+mlir::TypedAttr neutralElement(ReduceKind kind, mlir::Type type);
+/// Whether `value` is a constant of neutral elements. Such a constant may be
+/// partial: each device holds the neutral element, and so do all together.
+bool isNeutralSplat(mlir::Value value, ReduceKind kind);
+
 } // namespace tessera
 
 #define GET_OP_CLASSES
@@ -63,5 +71,7 @@ bool isFreeInAnyLayout(mlir::Value value);
 #include "dialects/Tessera/IR/NNOps.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/LayoutOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/ControlOps.h.inc"
 
 #endif // TESSERA_DIALECTS_TESSERA_IR_TESSERA_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tessera/IR/Effects.h"
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -58,6 +58,14 @@ void TesseraDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Tessera/IR/LayoutOps.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Tessera/IR/ControlOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Tessera/IR/EffectOps.cpp.inc"
+      >();
 }
 
 StringRef TesseraDialect::getEntry(Operation *module) {
@@ -73,4 +81,15 @@ Operation *TesseraDialect::materializeConstant(OpBuilder &builder,
   if (auto elements = dyn_cast<ElementsAttr>(value))
     return ConstantOp::create(builder, loc, type, elements);
   return nullptr;
+}
+
+LogicalResult TesseraDialect::verifyOperationAttribute(Operation *op,
+                                                       NamedAttribute attr) {
+  if (attr.getName() != phaseAttrName)
+    return success();
+  auto phase = dyn_cast<StringAttr>(attr.getValue());
+  if (phase && (phase == "forward" || phase == "backward"))
+    return success();
+  return op->emitOpError() << "has phase " << attr.getValue()
+                           << "; expected \"forward\" or \"backward\"";
 }

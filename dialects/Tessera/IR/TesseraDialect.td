@@ -17,12 +17,17 @@ def Tessera_Dialect : Dialect {
     compute on builtin tensors of local shape, with the same meaning.
     Shapes are static. There is no implicit broadcasting and no implicit
     conversion of element types.
+
+    The attribute `tessera.phase`, "forward" or "backward", may be on any op: the
+    pass over a model that it belongs to. A change of layout is shared by the
+    users of one phase.
   }];
   let dependentDialects = ["::tessera::dist::DistDialect"];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let hasCanonicalizer = 1;
+  let hasOperationAttrVerify = 1;
   let extraClassDeclaration = [{
     /// Module attribute: the stage that the module has reached, as in --emit=.
     /// tessera-verify-stage sets it; passes that lead on remove it.
@@ -31,6 +36,8 @@ def Tessera_Dialect : Dialect {
     static constexpr ::llvm::StringLiteral entryAttrName = "tessera.entry";
     /// That of `module`; "main" where it says nothing.
     static ::llvm::StringRef getEntry(::mlir::Operation *module);
+    /// Attribute of an op: the phase it belongs to, "forward" or "backward".
+    static constexpr ::llvm::StringLiteral phaseAttrName = "tessera.phase";
   }];
 }
 

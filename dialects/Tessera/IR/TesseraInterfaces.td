@@ -87,4 +87,32 @@ def Tessera_KernelInterface : OpInterface<"KernelInterface"> {
   ];
 }
 
+def Tessera_DataFlowInterface : OpInterface<"DataFlowInterface"> {
+  let cppNamespace = "::tessera";
+  let description = [{
+    Which values of an op are one and the same as control passes through it.
+    Passes see into regions by this interface alone: propagation and resharding
+    give all ends of an edge one layout, the interpreter and the stage contracts
+    check them, and messages name values by their edge.
+  }];
+  let methods = [
+    InterfaceMethod<[{Every value that enters, stays in or leaves the op, once:
+        an operand, a block argument, a terminator's operand and a result are
+        each the end of one edge, or one of the control values below.}],
+        "::llvm::SmallVector<::tessera::DataFlowEdge>", "getDataFlowEdges", (ins)>,
+    InterfaceMethod<[{Operands, of the op or of terminators, that decide which
+        region runs: whole on every device.}],
+        "::llvm::SmallVector<::mlir::OpOperand *>", "getControlOperands", (ins),
+        [{}], [{ return {}; }]>,
+    InterfaceMethod<[{Block arguments that the op makes itself, such as the
+        index of an iteration: whole on every device.}],
+        "::llvm::SmallVector<::mlir::Value>", "getControlValues", (ins),
+        [{}], [{ return {}; }]>,
+    InterfaceMethod<[{How often `region` runs each time the op does (of branches
+        one does); nullopt where that depends on values.}],
+        "std::optional<int64_t>", "getTripCount", (ins "::mlir::Region *":$region),
+        [{}], [{ return 1; }]>,
+  ];
+}
+
 #endif // TESSERA_TESSERA_IR_TESSERAINTERFACES_TD

@@ -138,3 +138,79 @@ LogicalResult tessera::verifyAscendingDims(Operation *op, StringRef name,
   }
   return success();
 }
+
+/// The shape of `type` behind `drop` leading dimensions.
+static ArrayRef<int64_t> trailingShape(Type type, unsigned drop) {
+  return cast<ShapedType>(type).getShape().drop_front(drop);
+}
+
+/// Whether `a` and `b` can be the same value up to their layouts: shapes behind
+/// the dropped dimensions, element types and meshes are equal.
+static bool isSameValue(Type a, unsigned dropA, Type b, unsigned dropB) {
+  const Layout *layoutA = layoutOf(a), *layoutB = layoutOf(b);
+  if (!layoutA != !layoutB || (layoutA && layoutA->mesh != layoutB->mesh))
+    return false;
+  return getElementTypeOrSelf(a) == getElementTypeOrSelf(b) &&
+         trailingShape(a, dropA) == trailingShape(b, dropB);
+}
+
+namespace {
+/// One end of an edge in messages: "the block argument".
+struct EdgeEnd {
+  Type type;
+  std::string name;
+  unsigned drop; ///< Leading dimensions that the edge does not have.
+};
+} // namespace
+
+/// Names of an edge's ends, sources first. The first yield of a loop is what
+/// its only terminator gives.
+static SmallVector<EdgeEnd> endsOf(Operation *op, const DataFlowEdge &edge) {
+  SmallVector<EdgeEnd> ends;
+  for (OpOperand *source : edge.sources)
+    ends.push_back({source->get().getType(),
+                    source->getOwner() == op ? "an operand" : "a yielded value",
+                    edge.hasLeadingSource()});
+  for (Value target : edge.targets)
+    ends.push_back(
+        {target.getType(),
+         isa<BlockArgument>(target) ? "a block argument" : "a result",
+         edge.hasLeadingTarget()});
+  return ends;
+}
+
+LogicalResult tessera::verifyEdges(DataFlowInterface op) {
+  for (const DataFlowEdge &edge : op.getDataFlowEdges()) {
+    SmallVector<EdgeEnd> ends = endsOf(op, edge);
+    const EdgeEnd &first = ends.front();
+    for (const EdgeEnd &end : ArrayRef(ends).drop_front())
+      if (!isSameValue(first.type, first.drop, end.type, end.drop)) {
+        InFlightDiagnostic error = op->emitOpError()
+                                   << edge.describe() << " is " << first.name
+                                   << " of type " << first.type << ", but "
+                                   << end.name << " of type " << end.type;
+        error.attachNote()
+            << "element type and mesh stay the same, and so does the shape"
+            << (edge.hasLeadingSource()   ? " behind the sequence's leading "
+                                            "dimension"
+                : edge.hasLeadingTarget() ? " behind the stacked result's "
+                                            "leading dimension"
+                                          : "");
+        return error;
+      }
+  }
+  return success();
+}
+
+ParseResult tessera::parseTypes(OpAsmParser &parser,
+                                SmallVectorImpl<Type> &types) {
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&] {
+    return parser.parseType(types.emplace_back());
+  });
+}
+
+void tessera::printTypes(OpAsmPrinter &printer, Operation *, TypeRange types) {
+  printer << '(';
+  llvm::interleaveComma(types, printer);
+  printer << ')';
+}

@@ -5,6 +5,8 @@
 
 #include "dialects/Tessera/IR/Tessera.h"
 
+#include "mlir/IR/OpImplementation.h"
+
 namespace tessera {
 
 /// An operand or result as messages call it: "the input".
@@ -23,6 +25,10 @@ mlir::LogicalResult explain(mlir::InFlightDiagnostic error, mlir::Operation *op,
 /// All mesh tensors among operands and results lie on one mesh, and none stands
 /// beside a builtin tensor (scalar builtin offsets excepted).
 mlir::LogicalResult verifyOneMesh(mlir::Operation *op);
+
+/// All ends of each edge of `op` are one value up to layouts and leading
+/// dimensions: shape, element type and mesh are the same.
+mlir::LogicalResult verifyEdges(DataFlowInterface op);
 
 /// `value`, called `name`, has exactly `shape`.
 mlir::LogicalResult verifyShape(mlir::Operation *op, mlir::Value value,
@@ -46,6 +52,12 @@ mlir::LogicalResult verifyDim(mlir::Operation *op, int64_t dim,
 
 /// `[2, 3]`.
 std::string shapeToString(llvm::ArrayRef<int64_t> shape);
+
+/// `(tensor<2xf32>, tensor<i32>)`, or `()`: types in an op's custom syntax.
+mlir::ParseResult parseTypes(mlir::OpAsmParser &parser,
+                             llvm::SmallVectorImpl<mlir::Type> &types);
+void printTypes(mlir::OpAsmPrinter &printer, mlir::Operation *op,
+                mlir::TypeRange types);
 
 } // namespace tessera
 

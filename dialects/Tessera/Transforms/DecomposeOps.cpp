@@ -258,6 +258,8 @@ struct DecomposeOpsPass : tessera::impl::DecomposeOpsBase<DecomposeOpsPass> {
   using DecomposeOpsBase::DecomposeOpsBase;
 
   void runOnOperation() override {
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+      return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     SmallVector<StringRef> known;
     addIfWanted<AttentionOp, GeluOp, LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(

@@ -68,6 +68,12 @@ tessera::findFunctionMesh(func::FuncOp function) {
     for (Type type : op->getResultTypes())
       if (failed(finder.visit(type, op->getLoc())))
         return WalkResult::interrupt();
+    if (op == function)
+      return WalkResult::advance();
+    for (Region &region : op->getRegions())
+      for (BlockArgument argument : region.getArguments())
+        if (failed(finder.visit(argument.getType(), argument.getLoc())))
+          return WalkResult::interrupt();
     return WalkResult::advance();
   });
   if (walked.wasInterrupted())

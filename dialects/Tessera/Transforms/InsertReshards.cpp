@@ -26,27 +26,33 @@ public:
   Resharder(func::FuncOp function, const Mesh &mesh)
       : function(function), mesh(mesh), builder(function.getContext()) {}
 
-  LogicalResult run() {
+  LogicalResult run() { return visit(function.getBody().front()); }
+
+private:
+  /// Ops in the order of the program. Reshards that this makes stand between
+  /// them and are not visited.
+  LogicalResult visit(Block &block) {
     SmallVector<Operation *> ops;
-    function.walk([&](Operation *op) {
-      if (op != function)
-        ops.push_back(op);
-    });
+    for (Operation &op : block)
+      ops.push_back(&op);
     for (Operation *op : ops) {
-      if (auto constrain = dyn_cast<ConstrainOp>(op))
+      if (auto constrain = dyn_cast<ConstrainOp>(op)) {
         resolve(constrain);
-      else if (auto ret = dyn_cast<func::ReturnOp>(op))
+      } else if (auto ret = dyn_cast<func::ReturnOp>(op)) {
         resolve(ret);
-      else if (auto rule = dyn_cast<FactorRuleInterface>(op))
+      } else if (auto flow = dyn_cast<DataFlowInterface>(op)) {
+        if (failed(makeConsistent(flow)))
+          return failure();
+      } else if (auto rule = dyn_cast<FactorRuleInterface>(op)) {
         makeConsistent(op, rule.getFactorRule());
-      else if (!isa<ReshardOp>(op))
+      } else if (!isa<ReshardOp, YieldOp>(op)) {
         return op->emitOpError("has no factor rule, so what layouts it takes "
                                "is unknown; implement FactorRuleInterface");
+      }
     }
     return success();
   }
 
-private:
   void makeConsistent(Operation *op, const FactorRule &rule) {
     FactorAssignment axes = assign(op, rule);
     std::vector<AxisRef> passed = passedPartials(op, rule, axes);
@@ -134,14 +140,21 @@ private:
           return false;
         continue;
       }
-      bool hasOtherUse = llvm::any_of(
-          operand.getUsers(), [&](Operation *user) { return user != op; });
       if (!llvm::is_contained(layout.partial, axis) ||
-          layout.partialKind != group.kind || hasOtherUse)
+          layout.partialKind != group.kind || !belongsTo(operand, op))
         return false;
       partialBytes += bytesOf(operand);
     }
     return bytesOf(op->getResult(0)) <= partialBytes;
+  }
+
+  /// Whether `op` is the only user of `value`, each time that it is computed: a
+  /// loop around `op` would reduce it in every iteration.
+  bool belongsTo(Value value, Operation *op) {
+    return value.getParentBlock() == op->getBlock() &&
+           llvm::all_of(value.getUsers(), [&](Operation *user) {
+             return user == op || isShadowed(user);
+           });
   }
 
   ReduceKind kindOfPartial(Operation *op, const AxisRef &axis) {
@@ -171,22 +184,29 @@ private:
     }
   }
 
-  /// `value` laid out as `wanted`, made once for all users.
+  /// `value` laid out as `wanted`, made once for all users of a phase: what the
+  /// forward pass gathers need not live until the backward pass.
   Value reshard(Value value, const Layout &wanted, Operation *user,
                 const std::string &rule) {
     auto type = cast<MeshTensorType>(value.getType()).withLayout(wanted);
-    Value &made = cache[{value, type}];
+    Attribute phase = user->getAttr(TesseraDialect::phaseAttrName);
+    Value &made = cache[{value, {type, phase}}];
     if (made)
       return made;
     if (isFreeInAnyLayout(value)) {
       builder.setInsertionPoint(value.getDefiningOp());
       Operation *copy = builder.clone(*value.getDefiningOp());
       copy->getResult(0).setType(type);
+      created.push_back(copy);
       return made = copy->getResult(0);
     }
     builder.setInsertionPointAfterValue(value);
-    return made = ReshardOp::create(builder, user->getLoc(), type, value,
-                                    explainReshard(value, wanted, rule));
+    auto op = ReshardOp::create(builder, user->getLoc(), type, value,
+                                explainReshard(value, wanted, rule));
+    if (phase)
+      op->setAttr(TesseraDialect::phaseAttrName, phase);
+    created.push_back(op);
+    return made = op;
   }
 
   void resolve(ConstrainOp op) {
@@ -214,10 +234,266 @@ private:
     }
   }
 
+  //===--------------------------------------------------------------------===//
+  // Ops with data-flow edges
+  //===--------------------------------------------------------------------===//
+
+  /// All ends of an edge get one layout. For loops that includes what is left
+  /// to be reduced: an accumulator may stay partial from iteration to iteration
+  /// and be reduced once behind the loop.
+  LogicalResult makeConsistent(DataFlowInterface op) {
+    SmallVector<Layout> layouts;
+    for (const DataFlowEdge &edge : op.getDataFlowEdges())
+      layouts.push_back(chooseSplits(edge));
+    if (failed(choosePartials(op, layouts)))
+      return failure();
+    return apply(op, layouts);
+  }
+
+  /// How most bytes of the edge's ends are split; without leading dimension.
+  Layout chooseSplits(const DataFlowEdge &edge) {
+    FactorRule rule = edge.getFactorRule();
+    std::vector<FactorVote> votes;
+    auto vote = [&](Value value, const TensorFactors &dims) {
+      if (!isFreeInAnyLayout(value))
+        votes.push_back({dims, layoutOfValue(value), bytesOf(value)});
+    };
+    for (auto [source, dims] : llvm::zip_equal(edge.sources, rule.operands))
+      vote(source->get(), dims);
+    for (auto [target, dims] : llvm::zip_equal(edge.targets, rule.results))
+      vote(target, dims);
+    FactorAssignment axes = assignFactors(rule, votes, mesh);
+    return layoutUnder(
+        axes, edge.hasLeadingTarget() ? rule.operands[0] : rule.results[0],
+        mesh);
+  }
+
+  static Layout withLeading(Layout layout, bool hasLeading) {
+    if (hasLeading)
+      layout.dims.insert(layout.dims.begin(), DimLayout());
+    return layout;
+  }
+
+  static void setLayout(Value value, const Layout &layout) {
+    value.setType(cast<MeshTensorType>(value.getType()).withLayout(layout));
+  }
+
+  /// What a trial of an op's regions shows.
+  struct Trial {
+    SmallVector<Layout> yields; ///< By edge, before they are resharded.
+    std::map<ReduceKind, std::vector<AxisRef>> made; ///< Partial anywhere.
+  };
+
+  /// Gives all ends the layouts of their edges, and resolves the regions in
+  /// between. `trial`, if any, is told what they yield.
+  LogicalResult apply(DataFlowInterface op, SmallVector<Layout> layouts,
+                      Trial *trial = nullptr) {
+    SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
+    for (auto [edge, layout] : llvm::zip_equal(edges, layouts)) {
+      if (edge.kind == DataFlowEdge::Kind::Identity)
+        keepCommonPartial(edge, layout);
+      for (OpOperand *source : edge.sources)
+        if (source->getOwner() == op)
+          resolve(op, edge, *source, layout);
+      for (Value target : edge.targets)
+        if (isa<BlockArgument>(target))
+          setLayout(target, withLeading(layout, edge.hasLeadingTarget()));
+    }
+    for (Value value : op.getControlValues())
+      setLayout(value, Layout::replicated(mesh.name, 0));
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        if (failed(visit(block)))
+          return failure();
+    for (auto [edge, layout] : llvm::zip_equal(edges, layouts)) {
+      if (trial)
+        trial->yields.push_back(layoutOfValue(edge.sources.back()->get()));
+      if (edge.kind == DataFlowEdge::Kind::Stacked ||
+          edge.kind == DataFlowEdge::Kind::Result)
+        keepCommonPartial(edge, layout);
+      for (OpOperand *source : edge.sources)
+        if (source->getOwner() != op)
+          resolve(op, edge, *source, layout);
+      for (Value target : edge.targets)
+        if (isa<OpResult>(target))
+          setLayout(target, withLeading(layout, edge.hasLeadingTarget()));
+    }
+    for (OpOperand *operand : op.getControlOperands()) {
+      Layout whole = Layout::replicated(mesh.name, 0);
+      if (!whole.sameSharding(layoutOfValue(operand->get())))
+        operand->set(reshard(operand->get(), whole, op,
+                             describeOp(op) + " decides by it for all devices, "
+                                              "each of which needs the whole "
+                                              "value"));
+    }
+    return success();
+  }
+
+  void resolve(DataFlowInterface op, const DataFlowEdge &edge,
+               OpOperand &source, const Layout &layout) {
+    Layout wanted = withLeading(layout, edge.hasLeadingSource());
+    Value value = source.get();
+    if (!wanted.sameSharding(layoutOfValue(value)))
+      source.set(reshard(value, wanted, source.getOwner(),
+                         describeEdgeNeed(op, edge, layoutOfValue(value))));
+  }
+
+  /// What all sources of an edge are partial along stays so behind the op,
+  /// where it is reduced once: after all iterations, or whichever branch ran.
+  /// Neutral elements are partial along whatever the others are.
+  void keepCommonPartial(const DataFlowEdge &edge, Layout &layout) {
+    auto layoutAt = [](OpOperand *source) -> const Layout & {
+      return layoutOfValue(source->get());
+    };
+    auto first = llvm::find_if(edge.sources, [&](OpOperand *source) {
+      return !layoutAt(source).partial.empty();
+    });
+    if (first == edge.sources.end())
+      return;
+    const Layout common = layoutAt(*first);
+    for (OpOperand *source : edge.sources) {
+      if (isNeutralSplat(source->get(), common.partialKind))
+        continue;
+      if (layoutAt(source).partial != common.partial ||
+          layoutAt(source).partialKind != common.partialKind ||
+          !belongsTo(source->get(), source->getOwner()))
+        return;
+    }
+    for (const AxisRef &axis : common.partial)
+      for (const DimLayout &dim : layout.dims)
+        if (overlaps(dim.axes, axis))
+          return;
+    layout.partial = common.partial;
+    layout.partialKind = common.partialKind;
+  }
+
+  /// Chooses what carried values are partial along: the most with which the
+  /// regions yield just that. It starts from all that may be and takes away
+  /// what a trial of the regions does not yield, until nothing changes.
+  LogicalResult choosePartials(DataFlowInterface op,
+                               SmallVector<Layout> &layouts) {
+    SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
+    SmallVector<size_t> candidates;
+    for (auto [i, edge] : llvm::enumerate(edges))
+      if (edge.kind == DataFlowEdge::Kind::Carried && mayStayPartial(op, edge))
+        candidates.push_back(i);
+    if (candidates.empty())
+      return success();
+    Trial whole;
+    if (failed(tryOut(op, layouts, whole)))
+      return failure();
+    for (size_t i : candidates)
+      choosePartial(edges[i].sources.front()->get(), whole, layouts[i]);
+    bool changed = true;
+    while (changed && llvm::any_of(candidates, [&](size_t i) {
+             return !layouts[i].partial.empty();
+           })) {
+      changed = false;
+      Trial trial;
+      if (failed(tryOut(op, layouts, trial)))
+        return failure();
+      for (size_t i : candidates) {
+        const Layout &got = trial.yields[i];
+        std::vector<AxisRef> &partial = layouts[i].partial;
+        size_t before = partial.size();
+        llvm::erase_if(partial, [&](const AxisRef &axis) {
+          return got.partialKind != layouts[i].partialKind ||
+                 !llvm::is_contained(got.partial, axis);
+        });
+        changed |= partial.size() != before;
+      }
+    }
+    return success();
+  }
+
+  /// Whether a carried value can be partial at first, for nothing, and no
+  /// region but the one that yields it uses it.
+  bool mayStayPartial(DataFlowInterface op, const DataFlowEdge &edge) {
+    Value init = edge.sources.front()->get();
+    Region *yielding = edge.sources.back()->getOwner()->getParentRegion();
+    for (Value target : edge.targets)
+      if (isa<BlockArgument>(target) && target.getParentRegion() != yielding &&
+          !target.use_empty())
+        return false;
+    if (!layoutOfValue(init).partial.empty())
+      return belongsTo(init, op);
+    return isa_and_nonnull<ConstantOp>(init.getDefiningOp()) &&
+           llvm::any_of(allReduceKinds, [&](ReduceKind kind) {
+             return isNeutralSplat(init, kind);
+           });
+  }
+
+  /// Sets what `layout`, of a value that starts as `init`, may be partial along
+  /// at most.
+  void choosePartial(Value init, const Trial &whole, Layout &layout) {
+    const Layout &now = layoutOfValue(init);
+    auto take = [&](const std::vector<AxisRef> &axes, ReduceKind kind) {
+      layout.partialKind = kind;
+      for (const AxisRef &axis : axes)
+        if (llvm::none_of(layout.dims,
+                          [&](const DimLayout &dim) {
+                            return overlaps(dim.axes, axis);
+                          }) &&
+            !overlaps(layout.partial, axis))
+          layout.partial.push_back(axis);
+      llvm::sort(layout.partial);
+    };
+    if (!now.partial.empty())
+      return take(now.partial, now.partialKind);
+    for (const auto &[kind, axes] : whole.made)
+      if (layout.partial.empty() && isNeutralSplat(init, kind))
+        take(axes, kind);
+  }
+
+  /// Resolves the regions of a copy of `op`, which then is gone.
+  LogicalResult tryOut(DataFlowInterface op, const SmallVector<Layout> &layouts,
+                       Trial &trial) {
+    auto savedCache = cache;
+    size_t numCreated = created.size();
+    builder.setInsertionPoint(op);
+    Operation *copy = builder.clone(*op);
+    shadows.push_back(op);
+    if (failed(apply(cast<DataFlowInterface>(copy), layouts, &trial)))
+      return failure();
+    shadows.pop_back();
+    copy->walk([&](Operation *inner) {
+      if (inner != copy)
+        for (Value result : inner->getResults())
+          for (const AxisRef &axis : layoutOfValue(result).partial) {
+            std::vector<AxisRef> &axes =
+                trial.made[layoutOfValue(result).partialKind];
+            if (!llvm::is_contained(axes, axis))
+              axes.push_back(axis);
+          }
+    });
+    // Of what the trial made, some stands outside of the copy.
+    SmallVector<Operation *> outside;
+    for (Operation *made : ArrayRef(created).drop_front(numCreated))
+      if (!copy->isAncestor(made))
+        outside.push_back(made);
+    copy->erase();
+    for (Operation *made : llvm::reverse(outside))
+      made->erase();
+    created.resize(numCreated);
+    cache = std::move(savedCache);
+    return success();
+  }
+
+  /// Whether a copy stands for the op that `user` is in.
+  bool isShadowed(Operation *user) {
+    return llvm::any_of(
+        shadows, [&](Operation *shadow) { return shadow->isAncestor(user); });
+  }
+
+  static constexpr ReduceKind allReduceKinds[] = {
+      ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::Prod};
+
   func::FuncOp function;
   const Mesh &mesh;
   OpBuilder builder;
-  llvm::DenseMap<std::pair<Value, Type>, Value> cache;
+  llvm::DenseMap<std::pair<Value, std::pair<Type, Attribute>>, Value> cache;
+  SmallVector<Operation *> created; ///< In this order, to be taken back.
+  SmallVector<Operation *> shadows; ///< Ops that are being tried out.
 };
 
 struct InsertReshardsPass : impl::InsertReshardsBase<InsertReshardsPass> {
@@ -229,7 +505,8 @@ struct InsertReshardsPass : impl::InsertReshardsBase<InsertReshardsPass> {
         return signalPassFailure();
       if (function.isDeclaration() || !*mesh)
         continue;
-      if (failed(Resharder(function, **mesh).run()))
+      if (failed(verifyRegionsAreKnown(function, getArgument())) ||
+          failed(Resharder(function, **mesh).run()))
         return signalPassFailure();
     }
   }

@@ -27,18 +27,23 @@ public:
     if (failed(verifyLayouts()))
       return failure();
     rewriteSignature();
-    Block &block = function.getBody().front();
-    for (Operation &op : llvm::make_early_inc_range(block)) {
-      builder.setInsertionPoint(&op);
-      if (failed(rewrite(&op)))
-        return failure();
-    }
+    if (failed(rewrite(function.getBody().front())))
+      return failure();
     for (Operation *op : llvm::reverse(erased))
       op->erase();
     return success();
   }
 
 private:
+  LogicalResult rewrite(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      builder.setInsertionPoint(&op);
+      if (failed(rewrite(&op)))
+        return failure();
+    }
+    return success();
+  }
+
   /// Sizes are divided by what layouts say, so they must fit the mesh, wherever
   /// the program comes from.
   LogicalResult verifyLayouts() {
@@ -66,6 +71,10 @@ private:
       for (Type type : op->getResultTypes())
         if (failed(verify(type, op->getLoc())))
           return WalkResult::interrupt();
+      for (Region &region : op->getRegions())
+        for (BlockArgument argument : region.getArguments())
+          if (failed(verify(argument.getType(), argument.getLoc())))
+            return WalkResult::interrupt();
       return WalkResult::advance();
     });
     return failure(result.wasInterrupted());
@@ -115,8 +124,10 @@ private:
   }
 
   LogicalResult rewrite(Operation *op) {
-    if (isa<func::ReturnOp>(op))
+    if (isa<func::ReturnOp, YieldOp>(op))
       return success();
+    if (auto flow = dyn_cast<DataFlowInterface>(op))
+      return rewriteRegions(flow);
     if (auto reshard = dyn_cast<ReshardOp>(op))
       return rewriteReshard(reshard);
     auto rule = dyn_cast<FactorRuleInterface>(op);
@@ -141,6 +152,27 @@ private:
     }
     op->removeAttr("tessera.origins");
     return part.localiseResults(values);
+  }
+
+  void makeLocal(Value value) {
+    auto type = cast<MeshTensorType>(value.getType());
+    values.setLogicalType(value, type);
+    value.setType(type.getLocalType(mesh));
+  }
+
+  /// The ends of an edge have one layout, so that all become local alike.
+  LogicalResult rewriteRegions(DataFlowInterface op) {
+    for (Value result : op->getResults())
+      makeLocal(result);
+    for (Region &region : op->getRegions())
+      for (BlockArgument argument : region.getArguments())
+        makeLocal(argument);
+    op->removeAttr("tessera.origins");
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        if (failed(rewrite(block)))
+          return failure();
+    return success();
   }
 
   //===--------------------------------------------------------------------===//
@@ -176,7 +208,10 @@ struct PartitionPass : impl::PartitionBase<PartitionPass> {
       FailureOr<std::optional<Mesh>> mesh = findFunctionMesh(function);
       if (failed(mesh))
         return signalPassFailure();
-      if (*mesh && failed(FunctionPartitioner(function, **mesh).run()))
+      if (!*mesh)
+        continue;
+      if (failed(verifyRegionsAreKnown(function, getArgument())) ||
+          failed(FunctionPartitioner(function, **mesh).run()))
         return signalPassFailure();
     }
   }

@@ -54,6 +54,10 @@ def PropagateLayouts : Pass<"tessera-propagate-layouts", "::mlir::ModuleOp"> {
     reasons in `tessera.origins`: a dictionary from axis to strings, nearest
     first, the last one naming the user's annotation.
 
+    The ends of a data-flow edge (a carried value of a loop, a result of branches,
+    an argument and the result tied to it by `tessera.tied`) are one value, so a
+    layout spreads between them; the leading dimension of a sequence stays as it is.
+
     Never removes or moves an annotated axis. Linear in ops times rounds.
   }];
   let dependentDialects = ["::tessera::TesseraDialect"];
@@ -70,6 +74,12 @@ def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
     are linear in it while it has one use, and is reduced where it is needed
     whole. Constants and iota are made anew in the layout that is wanted. Results
     of functions arrive in the layout of the function's type.
+
+    All ends of a data-flow edge get one layout; what decides about control is whole.
+    A carried value that starts as neutral elements may stay partial from iteration
+    to iteration and is reduced once behind the loop, if trials of the body show that
+    it yields just that. The leading dimension of a sequence is whole. A reshard of a
+    value that a loop captures stands where the value is defined, so outside.
     `tessera.constrain` becomes nothing or a reshard.
 
     Each reshard says why in `#dist.why`.
@@ -90,6 +100,22 @@ def Partition : Pass<"tessera-partition", "::mlir::ModuleOp"> {
     a real element (a reduction or contraction over an unevenly split dimension, a
     lookup in an unevenly split table) it is masked first. Splits of iota and
     random numbers get logical offsets; constants that are not splat are cut.
+  }];
+  let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];
+}
+
+def HoistInvariants : Pass<"tessera-hoist-invariants", "::mlir::ModuleOp"> {
+  let summary = "Moves what every iteration computes alike out of loops.";
+  let description = [{
+    Input and output: stage `local`. Collectives, products and other ops of
+    `tessera.scan` and `tessera.while` that depend on nothing of the iteration
+    move before the loop, inner loops first. They run then even if the loop does
+    not: all ops are pure.
+
+    Stays inside: constants, iota, broadcasts and what is computed from these and
+    from the device's place in the mesh alone (masks of padding). Kernels make
+    them anew at no cost, where before the loop they would be tensors in memory.
+    Branches of `tessera.cond` keep what they have. Linear in ops and uses.
   }];
   let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FunctionMesh.h"
 #include "Provenance.h"
+#include "Ties.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/LayoutPropagation.h"
 
@@ -20,18 +21,20 @@ class FunctionGraph {
 public:
   FunctionGraph(func::FuncOp function, const Mesh &mesh) {
     graph.mesh = mesh;
-    for (BlockArgument argument : function.getArguments())
-      addValue(argument);
-    function.walk([&](Operation *op) {
+    function.walk<WalkOrder::PreOrder>([&](Operation *op) {
       for (Value result : op->getResults())
-        if (isa<MeshTensorType>(result.getType()))
-          addValue(result);
+        addMeshTensor(result);
+      for (Region &region : op->getRegions())
+        for (BlockArgument argument : region.getArguments())
+          addMeshTensor(argument);
     });
   }
 
   LogicalResult addOps(func::FuncOp function) {
     WalkResult result =
         function.walk([&](Operation *op) {
+          if (auto flow = dyn_cast<DataFlowInterface>(op))
+            return WalkResult(addEdges(flow));
           // A reshard is where two layouts meet: neither spreads over it.
           if (isa<func::FuncOp, func::ReturnOp, ReshardOp>(op) ||
               op->getNumResults() == 0)
@@ -50,15 +53,54 @@ public:
                                   "silently";
             return WalkResult::interrupt();
           }
-          addOp(rule);
-          return WalkResult::advance();
+          return WalkResult(addOp(rule));
         });
     return failure(result.wasInterrupted());
   }
 
-  void addOp(FactorRuleInterface op) {
+  /// The ends of each edge are one value, so the edge is an op that computes
+  /// nothing between them.
+  LogicalResult addEdges(DataFlowInterface flow) {
+    for (const DataFlowEdge &edge : flow.getDataFlowEdges()) {
+      PropagationOp node;
+      node.rule = edge.getFactorRule();
+      for (OpOperand *source : edge.sources)
+        if (failed(addUse(flow, source->get(), node.operands)))
+          return failure();
+      for (Value target : edge.targets)
+        if (failed(addUse(flow, target, node.results)))
+          return failure();
+      graph.ops.push_back(std::move(node));
+      edges[static_cast<int>(ops.size())] = edge.describe();
+      ops.push_back(flow);
+    }
+    return success();
+  }
+
+  /// An argument and the result that takes its memory are laid out alike.
+  LogicalResult addTies(func::FuncOp function) {
+    Operation *exit = function.getBody().front().getTerminator();
+    FailureOr<SmallVector<Tie>> ties = findTies(function);
+    if (failed(ties))
+      return failure();
+    for (const Tie &tie : *ties) {
+      BlockArgument argument = function.getArgument(tie.argument);
+      PropagationOp node;
+      node.rule = elementwiseRule(shapeVector(argument.getType()), 1);
+      if (failed(addUse(exit, argument, node.operands)) ||
+          failed(addUse(exit, exit->getOperand(tie.result), node.results)))
+        return failure();
+      graph.ops.push_back(std::move(node));
+      edges[static_cast<int>(ops.size())] =
+          "tied result " + std::to_string(tie.result);
+      ops.push_back(exit);
+    }
+    return success();
+  }
+
+  LogicalResult addOp(FactorRuleInterface op) {
     if (op->getNumOperands() == 0)
-      return;
+      return success();
     FactorRule rule = op.getFactorRule();
     PropagationOp node;
     node.round = op.getPropagationRound();
@@ -67,18 +109,18 @@ public:
          llvm::zip(op->getOperands(), rule.operands)) {
       if (!isa<MeshTensorType>(operand.getType()))
         continue;
-      // A constant is seen anew by each user: sharing it must not tie the
-      // users' layouts together.
-      node.operands.push_back(isFreeInAnyLayout(operand) ? addValue(operand)
-                                                         : ids.lookup(operand));
+      if (failed(addUse(op, operand, node.operands)))
+        return failure();
       operandFactors.push_back(factors);
     }
     rule.operands = std::move(operandFactors);
     for (Value result : op->getResults())
-      node.results.push_back(ids.lookup(result));
+      if (failed(addUse(op, result, node.results)))
+        return failure();
     node.rule = std::move(rule);
     graph.ops.push_back(std::move(node));
     ops.push_back(op);
+    return success();
   }
 
   /// Words for why `axis` splits dimension `dim` of value `id`: the grants
@@ -104,6 +146,7 @@ public:
   PropagationGraph graph;
   std::vector<Value> values;
   std::vector<Operation *> ops;
+  std::map<int, std::string> edges; ///< Of the graph's ops that are edges.
   llvm::DenseMap<Value, int> ids;
 
 private:
@@ -112,14 +155,10 @@ private:
     StringAttr &reason = reasons[{grant.op, grant.fromValue, grant.fromDim}];
     if (reason)
       return reason;
-    Operation *op = ops[grant.op];
-    std::string where = describeLocation(op->getLoc());
-    return reason = StringAttr::get(context,
-                                    op->getName().getStringRef().str() +
-                                        (where.empty() ? "" : " at " + where) +
-                                        " ties it to dimension " +
-                                        std::to_string(grant.fromDim) + " of " +
-                                        nameOf(grant.fromValue));
+    return reason = StringAttr::get(
+               context, describeNode(grant.op) + " ties it to dimension " +
+                            std::to_string(grant.fromDim) + " of " +
+                            nameOf(grant.fromValue));
   }
 
   const std::string &nameOf(int id) {
@@ -127,6 +166,35 @@ private:
     if (names[id].empty())
       names[id] = describeValue(values[id]);
     return names[id];
+  }
+
+  /// An op of the graph in words: an op of the program, or an edge of one.
+  std::string describeNode(int node) {
+    auto edge = edges.find(node);
+    std::string op = describeOp(ops[node]);
+    return edge == edges.end() ? op : edge->second + " of " + op;
+  }
+
+  void addMeshTensor(Value value) {
+    if (isa<MeshTensorType>(value.getType()))
+      addValue(value);
+  }
+
+  /// Appends the index of a tensor of `op` to `uses`.
+  LogicalResult addUse(Operation *op, Value value, std::vector<int> &uses) {
+    // A constant is seen anew by each user: sharing it must not tie the users'
+    // layouts together.
+    if (value.getDefiningOp() != op && isFreeInAnyLayout(value)) {
+      uses.push_back(addValue(value));
+      return success();
+    }
+    auto known = ids.find(value);
+    if (known == ids.end())
+      return op->emitOpError() << "uses a value of type " << value.getType()
+                               << " that no op of this function defines as a "
+                                  "mesh tensor";
+    uses.push_back(known->second);
+    return success();
   }
 
   int addValue(Value value) {
@@ -160,8 +228,10 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
       return failure();
     if (!*mesh)
       return success();
+    if (failed(verifyRegionsAreKnown(function, getArgument())))
+      return failure();
     FunctionGraph graph(function, **mesh);
-    if (failed(graph.addOps(function)))
+    if (failed(graph.addOps(function)) || failed(graph.addTies(function)))
       return failure();
     AxisGrants grants = propagateLayouts(graph.graph);
 
@@ -170,41 +240,79 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
                         .withLayout(graph.graph.values[id].layout));
     recordOrigins(function, graph, grants);
     Operation *terminator = function.getBody().front().getTerminator();
+    layOutTiedResults(function, terminator);
     function.setFunctionType(
         FunctionType::get(&getContext(), function.getBody().getArgumentTypes(),
                           terminator->getOperandTypes()));
     return success();
   }
 
+  /// Where two annotations keep a tied result from its argument's layout, it is
+  /// brought there.
+  void layOutTiedResults(func::FuncOp function, Operation *exit) {
+    OpBuilder builder(exit);
+    for (const Tie &tie : *findTies(function)) {
+      Type wanted = function.getArgument(tie.argument).getType();
+      OpOperand &returned = exit->getOpOperand(tie.result);
+      if (returned.get().getType() != wanted)
+        returned.set(ReshardOp::create(builder, exit->getLoc(), wanted,
+                                       returned.get(), dist::WhyAttr()));
+    }
+  }
+
+  /// The reasons for each axis that splits `value`; null where none does.
+  DictionaryAttr findOrigins(Value value, FunctionGraph &graph,
+                             const AxisGrants &grants) {
+    auto known = graph.ids.find(value);
+    if (known == graph.ids.end())
+      return {};
+    SmallVector<NamedAttribute> origins;
+    const Layout &layout = graph.graph.values[known->second].layout;
+    for (auto [d, dim] : llvm::enumerate(layout.dims))
+      for (const AxisRef &axis : dim.axes) {
+        SmallVector<Attribute> chain = graph.chainOf(
+            grants, known->second, static_cast<int>(d), axis, &getContext());
+        origins.emplace_back(toString(axis),
+                             ArrayAttr::get(&getContext(), chain));
+      }
+    return origins.empty() ? DictionaryAttr()
+                           : DictionaryAttr::get(&getContext(), origins);
+  }
+
+  /// An op with edges has a dictionary for each.
+  void recordEdges(DataFlowInterface op, FunctionGraph &graph,
+                   const AxisGrants &grants) {
+    SmallVector<NamedAttribute> origins;
+    for (const DataFlowEdge &edge : op.getDataFlowEdges())
+      if (DictionaryAttr attr =
+              findOrigins(edge.targets.front(), graph, grants))
+        origins.emplace_back(edge.describe(), attr);
+    if (!origins.empty())
+      op->setAttr(originsAttrName, DictionaryAttr::get(&getContext(), origins));
+  }
+
   void recordOrigins(func::FuncOp function, FunctionGraph &graph,
                      const AxisGrants &grants) {
-    SmallVector<DictionaryAttr> argumentAttrs;
-    function.getAllArgAttrs(argumentAttrs);
-    for (auto [value, id] : graph.ids) {
-      SmallVector<NamedAttribute> origins;
-      const Layout &layout = graph.graph.values[id].layout;
-      for (auto [d, dim] : llvm::enumerate(layout.dims))
-        for (const AxisRef &axis : dim.axes) {
-          SmallVector<Attribute> chain = graph.chainOf(
-              grants, id, static_cast<int>(d), axis, &getContext());
-          origins.emplace_back(toString(axis),
-                               ArrayAttr::get(&getContext(), chain));
-        }
-      if (origins.empty())
+    SmallVector<DictionaryAttr> arguments;
+    function.getAllArgAttrs(arguments);
+    for (auto [argument, known] :
+         llvm::zip_equal(function.getArguments(), arguments)) {
+      DictionaryAttr attr = findOrigins(argument, graph, grants);
+      if (!attr)
         continue;
-      auto attr = DictionaryAttr::get(&getContext(), origins);
-      auto argument = dyn_cast<BlockArgument>(value);
-      if (!argument) {
-        value.getDefiningOp()->setAttr(originsAttrName, attr);
-        continue;
-      }
-      DictionaryAttr &known = argumentAttrs[argument.getArgNumber()];
       NamedAttrList list(known);
       list.set(originsAttrName, attr);
       known = list.getDictionary(&getContext());
     }
     // All at once: setting those of one argument rebuilds the array of all.
-    function.setAllArgAttrs(argumentAttrs);
+    function.setAllArgAttrs(arguments);
+    function.walk([&](Operation *op) {
+      if (auto flow = dyn_cast<DataFlowInterface>(op))
+        return recordEdges(flow, graph, grants);
+      if (op->getNumResults() == 1)
+        if (DictionaryAttr attr = findOrigins(op->getResult(0), graph, grants))
+          op->setAttr(originsAttrName, attr);
+    });
   }
 };
 

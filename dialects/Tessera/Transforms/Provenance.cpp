@@ -14,7 +14,18 @@ std::string tessera::describeLocation(Location loc) {
   return "";
 }
 
+std::string tessera::describeOp(Operation *op) {
+  std::string where = describeLocation(op->getLoc());
+  std::string text = op->getName().getStringRef().str();
+  return where.empty() ? text : text + " at " + where;
+}
+
 std::string tessera::describeValue(Value value) {
+  if (std::optional<DataFlowEdge> edge = findEdgeTo(value)) {
+    Operation *op = value.getDefiningOp();
+    return edge->describe() + " of " +
+           describeOp(op ? op : value.getParentBlock()->getParentOp());
+  }
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     auto function =
         dyn_cast_or_null<func::FuncOp>(argument.getOwner()->getParentOp());
@@ -22,17 +33,23 @@ std::string tessera::describeValue(Value value) {
       if (auto name = function.getArgAttrOfType<StringAttr>(
               argument.getArgNumber(), argumentNameAttr))
         return ("argument '" + name.getValue() + "'").str();
-    return "argument " + std::to_string(argument.getArgNumber());
+    std::string name = "argument " + std::to_string(argument.getArgNumber());
+    if (function)
+      return name;
+    return name + " of " + describeOp(argument.getOwner()->getParentOp());
   }
-  Operation *op = value.getDefiningOp();
-  std::string where = describeLocation(op->getLoc());
-  std::string text = op->getName().getStringRef().str();
-  return where.empty() ? text : text + " at " + where;
+  return describeOp(value.getDefiningOp());
 }
 
 SmallVector<Attribute> tessera::originsOf(Value value, StringRef axis) {
   DictionaryAttr origins;
-  if (auto argument = dyn_cast<BlockArgument>(value)) {
+  if (std::optional<DataFlowEdge> edge = findEdgeTo(value)) {
+    Operation *op = value.getDefiningOp();
+    if (!op)
+      op = value.getParentBlock()->getParentOp();
+    if (auto edges = op->getAttrOfType<DictionaryAttr>(originsAttrName))
+      origins = edges.getAs<DictionaryAttr>(edge->describe());
+  } else if (auto argument = dyn_cast<BlockArgument>(value)) {
     auto function =
         dyn_cast_or_null<func::FuncOp>(argument.getOwner()->getParentOp());
     if (function)
@@ -50,14 +67,29 @@ SmallVector<Attribute> tessera::originsOf(Value value, StringRef axis) {
 
 std::string tessera::describeNeed(Operation *user, const FactorRule &rule,
                                   const Layout &now, const Layout &wanted) {
-  std::string where = describeLocation(user->getLoc());
-  std::string consumer = user->getName().getStringRef().str() +
-                         (where.empty() ? "" : " at " + where);
+  std::string consumer = describeOp(user);
   if (now.partial.size() > wanted.partial.size())
     return consumer +
            " needs the whole value, of which each device holds a term of a " +
            toString(now.partialKind);
   return consumer + " needs the value in another layout: " + rule.str();
+}
+
+std::string tessera::describeEdgeNeed(Operation *op, const DataFlowEdge &edge,
+                                      const Layout &now) {
+  if (edge.hasLeadingSource() && !now.dims.front().axes.empty())
+    return describeOp(op) +
+           " runs its iterations one after another on every device, so "
+           "dimension 0 of " +
+           edge.describe() + " must be whole";
+  if (!now.partial.empty())
+    return edge.describe() + " of " + describeOp(op) +
+           " needs the reduced value; each device holds a partial " +
+           toString(now.partialKind);
+  return edge.describe() + " of " + describeOp(op) +
+         (edge.kind == DataFlowEdge::Kind::Result
+              ? " has one layout for all branches"
+              : " has one layout in all iterations");
 }
 
 static const Layout &layoutOfValue(Value value) {
@@ -78,8 +110,14 @@ static llvm::SetVector<Value> findPartialSources(Value value,
   seen.insert(value);
   for (size_t i = 0; i < seen.size(); ++i) {
     Operation *op = seen[i].getDefiningOp();
+    SmallVector<Value> operands;
+    if (std::optional<DataFlowEdge> edge = findEdgeTo(seen[i]))
+      for (OpOperand *end : edge->sources)
+        operands.push_back(end->get());
+    else if (op)
+      llvm::append_range(operands, op->getOperands());
     bool isPassedOn = false;
-    for (Value operand : op ? op->getOperands() : ValueRange())
+    for (Value operand : operands)
       if (isPartialAlong(operand, axis)) {
         seen.insert(operand);
         isPassedOn = true;

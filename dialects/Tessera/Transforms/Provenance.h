@@ -9,7 +9,8 @@
 namespace tessera {
 
 /// Attribute on ops and arguments: a dictionary from axis to the chain of
-/// reasons why it splits the value.
+/// reasons why it splits the value. On an op with data-flow edges, a dictionary
+/// from edge, such as "carried value 0", to such a dictionary.
 inline constexpr llvm::StringLiteral originsAttrName = "tessera.origins";
 /// Argument attribute: the user's name of the argument.
 inline constexpr llvm::StringLiteral argumentNameAttr = "tessera.name";
@@ -17,7 +18,11 @@ inline constexpr llvm::StringLiteral argumentNameAttr = "tessera.name";
 /// `model.py:12:5`, or empty when the location is unknown.
 std::string describeLocation(mlir::Location loc);
 
-/// `tessera.add at model.py:12:5`, or `argument 'x'`.
+/// `tessera.add at model.py:12:5`.
+std::string describeOp(mlir::Operation *op);
+
+/// `tessera.add at model.py:12:5`, `argument 'x'`, or
+/// `carried value 1 of tessera.scan at model.py:7:3`.
 std::string describeValue(mlir::Value value);
 
 /// The recorded reasons why `axis` splits `value`; empty when there are none.
@@ -28,6 +33,11 @@ llvm::SmallVector<mlir::Attribute> originsOf(mlir::Value value,
 /// layout `wanted`.
 std::string describeNeed(mlir::Operation *user, const FactorRule &rule,
                          const Layout &now, const Layout &wanted);
+
+/// One sentence: why a source of `edge` of `op`, laid out as `now`, needs
+/// another layout.
+std::string describeEdgeNeed(mlir::Operation *op, const DataFlowEdge &edge,
+                             const Layout &now);
 
 /// Why `value` is brought into layout `wanted`: `rule`, and the chain of
 /// reasons why it is laid out as it is, back to a user's annotation.

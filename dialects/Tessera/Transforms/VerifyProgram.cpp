@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Ties.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -16,8 +17,8 @@ namespace {
 class FunctionVerifier {
 public:
   FunctionVerifier(FunctionOpInterface function,
-                   const llvm::StringMap<dist::MeshOp> &meshes)
-      : function(function), meshes(meshes) {}
+                   const llvm::StringMap<dist::MeshOp> &meshes, StringRef pass)
+      : function(function), meshes(meshes), pass(pass) {}
 
   LogicalResult verify();
 
@@ -28,6 +29,7 @@ private:
 
   FunctionOpInterface function;
   const llvm::StringMap<dist::MeshOp> &meshes;
+  StringRef pass; ///< Whose errors these are: its flag.
   llvm::DenseSet<Type> seen;
   bool isValid = true;
 };
@@ -84,6 +86,8 @@ void FunctionVerifier::checkType(Type type, Location loc,
 }
 
 LogicalResult FunctionVerifier::verify() {
+  if (failed(verifyRegionsAreKnown(function, pass)))
+    return failure();
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
     Location loc = function.isExternal() ? function.getLoc()
                                          : function.getArgument(i).getLoc();
@@ -95,12 +99,20 @@ LogicalResult FunctionVerifier::verify() {
     for (Value result : op->getResults())
       checkType(result.getType(), op->getLoc(),
                 "result of '" + op->getName().getStringRef() + "'");
+    for (Region &region : op->getRegions())
+      if (op != function.getOperation())
+        for (BlockArgument argument : region.getArguments())
+          checkType(argument.getType(), argument.getLoc(),
+                    "block argument " + llvm::Twine(argument.getArgNumber()) +
+                        " of '" + op->getName().getStringRef() + "'");
     if (auto constrain = dyn_cast<ConstrainOp>(op))
       checkLayout(constrain.getLayout().getValue(),
                   shapeOf(constrain.getInput()).size(), op->getLoc(),
                   "constraint");
   });
-  return success(isValid);
+  // Types that are checked are those of tensors.
+  auto plain = dyn_cast<func::FuncOp>(function.getOperation());
+  return success(isValid && (!plain || succeeded(findTies(plain))));
 }
 
 namespace {
@@ -110,7 +122,7 @@ struct VerifyProgramPass : tessera::impl::VerifyProgramBase<VerifyProgramPass> {
     for (auto mesh : getOperation().getOps<dist::MeshOp>())
       meshes[mesh.getSymName()] = mesh;
     for (auto function : getOperation().getOps<FunctionOpInterface>())
-      if (failed(FunctionVerifier(function, meshes).verify()))
+      if (failed(FunctionVerifier(function, meshes, getArgument()).verify()))
         signalPassFailure();
     markAllAnalysesPreserved();
   }

@@ -356,6 +356,8 @@ struct ConvertHostToPlanPass
   using ConvertHostToPlanBase::ConvertHostToPlanBase;
 
   void runOnOperation() override {
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+      return signalPassFailure();
     ModuleOp module = getOperation();
     module->removeAttr(TesseraDialect::stageAttrName);
     if (entry.empty())

@@ -271,6 +271,8 @@ struct ConvertTesseraToTilePass
   using ConvertTesseraToTileBase::ConvertTesseraToTileBase;
 
   void runOnOperation() override {
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+      return signalPassFailure();
     getOperation()->removeAttr(TesseraDialect::stageAttrName);
     FailureOr<tile::TargetAttr> made = chooseTarget();
     if (failed(made))

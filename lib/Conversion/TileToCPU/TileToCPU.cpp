@@ -104,6 +104,12 @@ struct ConvertTileToCPUPass : impl::ConvertTileToCPUBase<ConvertTileToCPUPass> {
   using ConvertTileToCPUBase::ConvertTileToCPUBase;
 
   void runOnOperation() override {
+    auto isLoop = [](Operation *op) { return isa<scf::ForOp>(op); };
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument(), isLoop)))
+      return signalPassFailure();
+    for (auto kernel : getOperation().getOps<tile::KernelOp>())
+      if (failed(verifyRegionsAreKnown(kernel, getArgument(), isLoop)))
+        return signalPassFailure();
     ModuleOp module = getOperation();
     module->removeAttr(TesseraDialect::stageAttrName);
     tile::TargetAttr target = tile::TargetAttr::of(module);

@@ -240,6 +240,12 @@ LogicalResult lowerToLLVM(gpu::GPUModuleOp module) {
 struct ConvertTileToNVVMPass
     : impl::ConvertTileToNVVMBase<ConvertTileToNVVMPass> {
   void runOnOperation() override {
+    auto isLoop = [](Operation *op) { return isa<scf::ForOp>(op); };
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument(), isLoop)))
+      return signalPassFailure();
+    for (auto kernel : getOperation().getOps<tile::KernelOp>())
+      if (failed(verifyRegionsAreKnown(kernel, getArgument(), isLoop)))
+        return signalPassFailure();
     ModuleOp module = getOperation();
     module->removeAttr(TesseraDialect::stageAttrName);
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());

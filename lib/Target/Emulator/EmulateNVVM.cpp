@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelEmulator.h"
+#include "dialects/Tessera/IR/DataFlow.h"
 #include "tessera/Target/Passes.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -68,10 +69,15 @@ void bindArguments(LLVM::LLVMFuncOp function) {
 
 struct EmulateNVVMPass : impl::EmulateNVVMBase<EmulateNVVMPass> {
   void runOnOperation() override {
+    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+      return signalPassFailure();
     ModuleOp module = getOperation();
     auto gpuModules = llvm::to_vector(module.getOps<gpu::GPUModuleOp>());
     if (gpuModules.empty())
       return;
+    for (gpu::GPUModuleOp gpuModule : gpuModules)
+      if (failed(verifyRegionsAreKnown(gpuModule, getArgument())))
+        return signalPassFailure();
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     EmulatorCalls calls(builder, createTable(builder));
     for (gpu::GPUModuleOp gpuModule : gpuModules) {

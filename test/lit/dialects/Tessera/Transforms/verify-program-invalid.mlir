@@ -59,3 +59,45 @@ dist.mesh @mesh <[tp = 2]>
 func.func @a_tensor_has_no_elements(%x: !tessera.mesh_tensor<2x0xf32, @mesh>) {
   return
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+
+// expected-error @below {{argument 0 is tied to result 1 : i64, but the function has 1 results; expected an index of one}}
+func.func @tied_to_no_result(%x: !tessera.mesh_tensor<4xf32, @mesh> {tessera.tied = 1 : i64}) -> !tessera.mesh_tensor<4xf32, @mesh> {
+  return %x : !tessera.mesh_tensor<4xf32, @mesh>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+
+// expected-error @below {{argument 0 of type '!tessera.mesh_tensor<5xf32, @mesh>' is tied to result 0 of type '!tessera.mesh_tensor<4xf32, @mesh>'}}
+// expected-note @below {{a result takes the memory of an argument of its shape and element type}}
+func.func @tied_to_another_shape(%x: !tessera.mesh_tensor<5xf32, @mesh> {tessera.tied = 0 : i64}, %y: !tessera.mesh_tensor<4xf32, @mesh>) -> !tessera.mesh_tensor<4xf32, @mesh> {
+  return %y : !tessera.mesh_tensor<4xf32, @mesh>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+
+// expected-error @below {{arguments 0 and 1 are both tied to result 0; a result takes the memory of one}}
+func.func @two_arguments_for_one_result(%x: !tessera.mesh_tensor<4xf32, @mesh> {tessera.tied = 0 : i64}, %y: !tessera.mesh_tensor<4xf32, @mesh> {tessera.tied = 0 : i64}) -> !tessera.mesh_tensor<4xf32, @mesh> {
+  return %y : !tessera.mesh_tensor<4xf32, @mesh>
+}
+
+// -----
+
+// expected-note @below {{mesh @mesh is declared here}}
+dist.mesh @mesh <[tp = 2]>
+
+func.func @block_argument_on_an_unknown_mesh() {
+  tessera.scan () over () length 3 : () over () -> () {
+  // expected-error @below {{block argument 0 of 'tessera.scan' is on mesh @other, which does not exist}}
+  ^bb0(%i: !tessera.mesh_tensor<i32, @other>):
+    tessera.yield
+  }
+  return
+}

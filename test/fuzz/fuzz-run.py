@@ -31,7 +31,7 @@ from generator import LARGE, SMALL, generate  # noqa: E402
 from programs import Program, shrink  # noqa: E402
 
 from tessera._src.core import dtypes  # noqa: E402
-from tessera._src.core.errors import TesseraError  # noqa: E402
+from tessera._src.core.errors import CompileError, TesseraError  # noqa: E402
 from tessera._src.programs import native, runtime  # noqa: E402
 
 PROGRAMS_PER_SEED = 2
@@ -78,7 +78,33 @@ def executed(head: str, program: Program, inputs: list[np.ndarray], target: str)
     artefact, _, _ = native.compile_text(head + program.text(), entry=program.name, target=target)
     executable = runtime.Executable(artefact, threads=2)
     words = [word for array in inputs for word in (array.ctypes.data, 0)]
-    return executable.run(words)
+    whole = executable.run(words)
+    check_placed(executable, words, inputs, whole)
+    return whole
+
+
+def check_placed(executable: runtime.Executable, words: list[int], inputs: list[np.ndarray],
+                 whole: list[np.ndarray]) -> None:
+    """Raises unless tensors that stay on the devices are those that a run cuts and joins itself."""
+    placed = [executable.place(i, array) for i, array in enumerate(inputs)]
+    stay = executable.execute([word for tensor in placed for word in (0, tensor.handle)])
+    for number, (tensor, want) in enumerate(zip(stay, whole)):
+        in_place = tensor.whole(want.shape, want.dtype)
+        for got in [tensor.join(want.shape, want.dtype), *([] if in_place is None else [in_place])]:
+            if got.tobytes() != want.tobytes():
+                raise CompileError("TS5004", f"result {number} differs where it stays on the devices")
+        for i, (_, part, _) in enumerate(tensor.shards()):
+            shape = want[part].shape
+            if tensor.copy_shard(i, shape, want.dtype).tobytes() != want[part].tobytes():
+                raise CompileError("TS5004", f"shard {i} of result {number} is not its part")
+    # Every input from the layout of every other one of its shape and type.
+    for i, array in enumerate(inputs):
+        for j, other in enumerate(inputs):
+            if array.shape == other.shape and array.dtype == other.dtype:
+                moved = executable.reshard(i, placed[j])
+                if moved.placement != placed[i].placement or \
+                        moved.join(array.shape, array.dtype).tobytes() != other.tobytes():
+                    raise CompileError("TS5004", f"input {j} as input {i} is another tensor")
 
 
 def in_doubles(program: Program) -> Program:

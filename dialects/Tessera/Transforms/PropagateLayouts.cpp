@@ -251,7 +251,9 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
   /// brought there.
   void layOutTiedResults(func::FuncOp function, Operation *exit) {
     OpBuilder builder(exit);
-    for (const Tie &tie : *findTies(function)) {
+    // Held by name: what a range-for iterates over must outlive the loop.
+    FailureOr<SmallVector<Tie>> ties = findTies(function);
+    for (const Tie &tie : *ties) {
       Type wanted = function.getArgument(tie.argument).getType();
       OpOperand &returned = exit->getOpOperand(tie.result);
       if (returned.get().getType() != wanted)

@@ -180,6 +180,8 @@ LogicalResult Evaluator::evaluateEffect(Operation *op) {
   if (auto print = dyn_cast<DebugPrintOp>(op)) {
     llvm::outs() << formatted(print.getFormat(), valuesOf(print.getValues()))
                  << "\n";
+    // Now, beside what others in the process print.
+    llvm::outs().flush();
     return success();
   }
   auto check = cast<DebugCheckOp>(op);

@@ -13,7 +13,7 @@
 import sys as _sys
 from math import e, inf, nan, pi
 
-from tessera import models, nn, random, tree
+from tessera import debug, models, nn, random, tree
 from tessera._src.arrays.array import Array, Shard, ShapeDtypeStruct
 from tessera._src.arrays.placing import (
     array,
@@ -144,6 +144,7 @@ from tessera._src.ops.elementwise import (
     tanh,
     where,
 )
+from tessera._src.ops.effects import optimization_barrier
 from tessera._src.ops.indexing import diagonal, embedding, flip, take, take_along_axis
 from tessera._src.ops.neural import attention, layer_norm, rms_norm
 from tessera._src.ops.products import (

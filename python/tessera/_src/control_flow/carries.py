@@ -10,6 +10,7 @@ from tessera._src.control_flow.bodies import Values, fitted, place_of, takes_typ
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
 from tessera._src.tracing.operands import as_weak, convert
+from tessera._src.tracing.program_text import current
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -77,10 +78,13 @@ def promoted(carry: Values, wanted: list[Tracer | None]) -> Values:
 
 def settled(carry: Values, attempt: Callable[[Values], Any]) -> Any:
     """`attempt(carry)`, repeated while carried Python numbers take other types."""
+    block = current().block
     while True:
+        mark = block.mark()
         try:
             return attempt(carry)
         except Promotion as found:
+            block.rewind(mark)  # What it printed, say, must not be there twice.
             # This ends: a promoted value is a tensor's, or of a wider kind of number.
             carry = promoted(carry, found.wanted)
 

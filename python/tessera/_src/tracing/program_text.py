@@ -97,6 +97,15 @@ class Block:
         self.constants: dict[tuple, Any] = {}
         self.is_open = True
 
+    def mark(self) -> tuple[int, dict[tuple, Any]]:
+        """What `rewind` goes back to."""
+        return len(self.lines), dict(self.constants)
+
+    def rewind(self, mark: tuple[int, dict[tuple, Any]]) -> None:
+        """Takes back the ops that were added since `mark`."""
+        del self.lines[mark[0] :]
+        self.constants = mark[1]
+
     def place_of(self, value: str) -> str | None:
         """Where the user computes a value of this block, as "file:line"; None for an argument."""
         head = value.partition("#")[0]
@@ -132,6 +141,8 @@ class ProgramText:
         # Host arrays that the function uses from outside, which follow the arguments: the object that
         # was used, its elements at that time, and the traced value, by the object's identity.
         self.captured: dict[int, tuple[Any, Any, Any]] = {}
+        # Functions that do something beside computing, with the user's places.
+        self.effects: list[tuple[str, source.Location | None]] = []
         self._types: dict[tuple, str] = {}
         self._locations: dict[source.Location | None, str] = {}
 
@@ -170,6 +181,18 @@ class ProgramText:
         block = self.block
         block.lines.append(f"{block.indent}{value} = {text} {self.location_text()}")
         return value
+
+    def emit_effect(self, text: str, name: str) -> None:
+        """Adds an op without results at the user's place, for a function called `name`."""
+        self.effects.append((name, source.user_location()))
+        self.block.lines.append(f"{self.block.indent}{text} {self.location_text()}")
+
+    def emit_several(self, text: str, count: int, name: str) -> list[str]:
+        """Adds an op of `count` results at the user's place, as emit_effect; returns their names."""
+        value = self.new_name()
+        results = value if count == 1 else f"{value}:{count}"
+        self.emit_effect(f"{results} = {text}", name)
+        return [value] if count == 1 else [f"{value}#{i}" for i in range(count)]
 
     def new_name(self) -> str:
         """The name of a new value."""

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Printing, checking and barriers in traced programs."""
+
+import numpy as np
+import pytest
+from conftest import needs_compiler
+from refusals import check
+
+import tessera as ts
+
+X = np.arange(3, dtype=np.float32)
+
+
+def text_of(function, *args):
+    return ts.jit(function).lower(*args).as_text()
+
+
+def test_fields_of_traced_values_stand_for_operands_and_others_for_text():
+    text = text_of(lambda x: ts.debug.print("a {} {n:03d} {{}} {b} {0} {s!r}", x, n=5, b=x[1], s="t") or x, X)
+    assert '''tessera.debug_print "a {} 005 {{}} {} {} 't'" (%arg0, %''' in text
+    text = text_of(lambda x: ts.debug.print("done", ordered=True) or x, X)
+    assert text.count('print "done" () ordered') == 1
+
+
+def test_a_check_has_a_predicate_and_a_message():
+    text = text_of(lambda x: ts.debug.check(x < 3, "too large: {}", x) or x, X)
+    assert 'tessera.debug_check %' in text and '"too large: {}" (%arg0) :' in text
+    text = text_of(lambda x: ts.debug.check_finite({"a": (x, x.astype(ts.i32))}, "state") or x, X)
+    assert text.count("debug_check") == 1 and "state at 'a.0' has {} elements that are not finite" in text
+
+
+def test_a_body_that_is_traced_twice_prints_once():
+    def body(c, x):
+        ts.debug.print("{}", x)
+        return c + x.astype(ts.bf16), None
+
+    for unroll, count in ((1, 1), (True, 3)):
+        text = text_of(lambda x: ts.scan(body, 0, x, unroll=unroll)[0], X)
+        assert text.count("debug_print") == count
+
+
+@pytest.mark.parametrize("function, fragments", [
+    (lambda x: ts.debug.print("{} {}", x), ["the format names '1'"]),
+    (lambda x: ts.debug.print("{y}", x=x), ["the format names 'y'", "valid: x"]),
+    (lambda x: ts.debug.print("{:.3f}", x), ["field '0' has a format", "ts.round"]),
+    (lambda x: ts.debug.print("{", x), ["the format is malformed"]),
+    (lambda x: ts.debug.print(x), ["the format must be a string"]),
+    (lambda x: ts.debug.print("{}", {"a": x}), ["the field '0' is a dict"]),
+])
+def test_what_formats_refuse(function, fragments):
+    with pytest.raises(ts.TraceError) as caught:
+        ts.jit(function).lower(X)
+    check(caught, "TS1044", *fragments)
+
+
+def test_outside_of_a_trace_they_happen_at_once(capsys):
+    ts.debug.print("x is {x:.1f}", x=1.25)
+    assert capsys.readouterr().out == "x is 1.2\n"
+    ts.debug.check(X < 5, "no")
+    ts.debug.check_finite({"x": X, "n": np.arange(2)})
+    with pytest.raises(ts.CompileError, match="x is 7"):
+        ts.debug.check(X < 1, "x is {}", 7)
+    with pytest.raises(ts.CompileError, match="w at 'x' has 1 elements that are not finite"):
+        ts.debug.check_finite({"x": np.array([1.0, np.nan])}, "w")
+
+
+@needs_compiler
+def test_prints_and_checks_happen_when_the_program_is_interpreted(capfd):
+    def function(x, n):
+        def body(i, c):
+            ts.debug.print("step {}: {}", i, c.sum(), ordered=True)
+            return c * 2
+
+        x = ts.fori_loop(0, n, body, x)
+        ts.debug.check(x < 100, "too large after {}", n)
+        return x
+
+    jitted = ts.jit(function, mesh=ts.make_mesh({"tp": 3}), in_shardings=(ts.P("tp"), None))
+    for stage in ("tessera", "local"):
+        np.testing.assert_array_equal(jitted.lower(X, 2).interpret(X, 2, stage=stage), X * 4)
+        assert capfd.readouterr().out == "step 0: 3\nstep 1: 6\n"
+        with pytest.raises(ts.CompileError, match="too large after 7"):
+            jitted.lower(X, 7).interpret(X, 7, stage=stage)
+
+
+@needs_compiler
+def test_a_barrier_gives_the_values_on():
+    function = ts.jit(lambda x: ts.optimization_barrier((x + 1, {"k": x * 2}["k"])))
+    a, b = function.lower(X).interpret(X, stage="local")
+    np.testing.assert_array_equal(a, X + 1)
+    np.testing.assert_array_equal(b, X * 2)
+
+
+@pytest.mark.parametrize("function, name", [
+    (lambda x: ts.debug.print("{}", x) or x, "ts.debug.print"),
+    (lambda x: ts.debug.check(x < 1, "large") or x, "ts.debug.check"),
+    (lambda x: ts.optimization_barrier(x), "ts.optimization_barrier"),
+])
+def test_what_is_not_compiled_yet_says_so_at_its_line(function, name):
+    with pytest.raises(ts.CompileError) as caught:
+        ts.jit(function)(X)
+    check(caught, "TS5006", f"{name} is not compiled yet", ".interpret(...)")

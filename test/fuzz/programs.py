@@ -204,8 +204,8 @@ def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
             # A region gives back what it was given.
             for block in op.regions:
                 for i, value in enumerate(block.yields):
-                    same = [a for a in block.arguments
-                            if (a.shape, a.element) == (value.shape, value.element) and a != value]  # fmt: skip
+                    like = (value.shape, value.element)
+                    same = [a for a in block.arguments if (a.shape, a.element) == like and a != value]
                     for argument in same[:1]:
                         yields = (*block.yields[:i], argument, *block.yields[i + 1 :])
                         yield replace(p, ops=[_with_yields(o, block, yields) for o in p.ops])

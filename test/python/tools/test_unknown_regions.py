@@ -102,7 +102,7 @@ def test_pass_names_itself_and_the_op(name):
     assert told, "no program with the op is refused"
 
 
-@pytest.mark.parametrize("name", ["canonicalize", "cse", "loop-invariant-code-motion", "symbol-dce", "inline"])
+@pytest.mark.parametrize("name", ["canonicalize", "cse", "loop-invariant-code-motion", "inline"])
 def test_general_passes_keep_the_op(name):
     """Those of MLIR see regions by its own interfaces."""
     if name not in PASSES:

@@ -2,10 +2,11 @@
 #include "AxisDigits.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace tessera {
 
-AxisDigits::AxisDigits(const Mesh &mesh) : mesh(mesh) {
+AxisDigits::AxisDigits(const Mesh &mesh) : mesh(&mesh) {
   for (const MeshAxis &axis : mesh.axes)
     boundaries[axis.name] = {1, axis.size};
 }
@@ -13,7 +14,7 @@ AxisDigits::AxisDigits(const Mesh &mesh) : mesh(mesh) {
 bool AxisDigits::add(const AxisRef &axis) {
   std::set<int64_t> marks = boundaries.at(axis.name);
   marks.insert(axis.pre);
-  marks.insert(axis.pre * axis.sizeOn(mesh));
+  marks.insert(axis.pre * axis.sizeOn(*mesh));
   auto isNoMultiple = [](int64_t low, int64_t high) { return high % low != 0; };
   if (std::adjacent_find(marks.begin(), marks.end(), isNoMultiple) !=
       marks.end())
@@ -22,10 +23,25 @@ bool AxisDigits::add(const AxisRef &axis) {
   return true;
 }
 
+bool AxisDigits::refineToPrimes(const std::string &axis) {
+  std::set<int64_t> &marks = boundaries.at(axis);
+  std::set<int64_t> finer = marks;
+  for (auto low = marks.begin(), high = std::next(low); high != marks.end();
+       ++low, ++high) {
+    int64_t mark = *low, rest = *high / *low;
+    for (int64_t prime = 2; prime * prime <= rest; ++prime)
+      for (; rest % prime == 0 && rest > prime; rest /= prime)
+        finer.insert(mark *= prime);
+  }
+  bool isFiner = finer.size() > marks.size();
+  marks = std::move(finer);
+  return isFiner;
+}
+
 std::vector<AxisRef> AxisDigits::split(const std::vector<AxisRef> &axes) const {
   std::vector<AxisRef> digits;
   for (const AxisRef &axis : axes) {
-    int64_t end = axis.pre * axis.sizeOn(mesh);
+    int64_t end = axis.pre * axis.sizeOn(*mesh);
     const std::set<int64_t> &marks = boundaries.at(axis.name);
     for (auto it = marks.lower_bound(axis.pre);
          it != marks.end() && *it < end;) {
@@ -45,15 +61,6 @@ Layout AxisDigits::split(const Layout &layout) const {
   std::sort(result.partial.begin(), result.partial.end());
   result.varying.clear();
   return result;
-}
-
-std::vector<AxisRef> AxisDigits::all() const {
-  std::vector<AxisRef> digits;
-  for (const MeshAxis &axis : mesh.axes)
-    for (const AxisRef &digit : split(std::vector{AxisRef{axis.name, 1, 0}}))
-      if (digit.sizeOn(mesh) > 1)
-        digits.push_back(digit);
-  return digits;
 }
 
 } // namespace tessera

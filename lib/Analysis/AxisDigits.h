@@ -22,14 +22,15 @@ public:
   /// not fit into the numbering so far.
   bool add(const AxisRef &axis);
 
+  /// Cuts the axis into digits of prime size; false where it is already.
+  bool refineToPrimes(const std::string &axis);
+
   std::vector<AxisRef> split(const std::vector<AxisRef> &axes) const;
   /// The same layout in digits, partial axes sorted, varying axes left out.
   Layout split(const Layout &layout) const;
-  /// Every digit of more than one device.
-  std::vector<AxisRef> all() const;
 
 private:
-  const Mesh &mesh;
+  const Mesh *mesh;
   /// Per axis: the products of leading digits, 1 and the axis' size included.
   std::map<std::string, std::set<int64_t>> boundaries;
 };

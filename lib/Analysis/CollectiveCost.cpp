@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Analysis/CollectiveCost.h"
 
+#include "tessera/Analysis/MeshGroups.h"
+
 #include <algorithm>
 
 namespace tessera {
@@ -37,16 +39,13 @@ LinkCost linkCost(LinkClass link) {
   return {2000, 8};
 }
 
-static int64_t groupSize(const std::vector<AxisRef> &axes, const Mesh &mesh) {
-  int64_t size = 1;
-  for (const AxisRef &axis : axes)
-    size *= axis.sizeOn(mesh);
-  return size;
-}
+/// A slice is a copy within a device's memory, which is faster than every link;
+/// the constant keeps plans short.
+static constexpr double sliceStartNs = 200, memoryBytesPerNs = 2000;
 
-int64_t collectiveBytes(CollectiveKind kind, const std::vector<AxisRef> &axes,
-                        int64_t localBytes, const Mesh &mesh) {
-  int64_t k = groupSize(axes, mesh);
+int64_t collectiveBytes(CollectiveKind kind, int64_t groupSize,
+                        int64_t localBytes) {
+  int64_t k = groupSize;
   switch (kind) {
   case CollectiveKind::AllSlice:
     return 0;
@@ -63,11 +62,12 @@ int64_t collectiveBytes(CollectiveKind kind, const std::vector<AxisRef> &axes,
   return 0;
 }
 
-double collectiveCost(CollectiveKind kind, const std::vector<AxisRef> &axes,
-                      double bytes, const Mesh &mesh) {
-  // A local copy at memory speed; the constant keeps plans short.
-  if (kind == CollectiveKind::AllSlice)
-    return 200 + bytes / 20;
+int64_t collectiveBytes(CollectiveKind kind, const std::vector<AxisRef> &axes,
+                        int64_t localBytes, const Mesh &mesh) {
+  return collectiveBytes(kind, tessera::groupSize(axes, mesh), localBytes);
+}
+
+LinkCost linkCost(const std::vector<AxisRef> &axes, const Mesh &mesh) {
   LinkCost slowest = {0, 1e30};
   for (const AxisRef &axis : axes)
     if (const MeshAxis *meshAxis = mesh.find(axis.name)) {
@@ -75,10 +75,23 @@ double collectiveCost(CollectiveKind kind, const std::vector<AxisRef> &axes,
       slowest.latencyNs = std::max(slowest.latencyNs, cost.latencyNs);
       slowest.bytesPerNs = std::min(slowest.bytesPerNs, cost.bytesPerNs);
     }
+  return slowest;
+}
+
+double collectiveCost(CollectiveKind kind, int64_t groupSize, LinkCost link,
+                      double bytes) {
+  if (kind == CollectiveKind::AllSlice)
+    return sliceStartNs + bytes / memoryBytesPerNs;
   double sent = static_cast<double>(
-      collectiveBytes(kind, axes, static_cast<int64_t>(bytes), mesh));
+      collectiveBytes(kind, groupSize, static_cast<int64_t>(bytes)));
   double rounds = kind == CollectiveKind::AllReduce ? 2 : 1;
-  return rounds * slowest.latencyNs + sent / slowest.bytesPerNs;
+  return rounds * link.latencyNs + sent / link.bytesPerNs;
+}
+
+double collectiveCost(CollectiveKind kind, const std::vector<AxisRef> &axes,
+                      double bytes, const Mesh &mesh) {
+  return collectiveCost(kind, tessera::groupSize(axes, mesh),
+                        linkCost(axes, mesh), bytes);
 }
 
 } // namespace tessera

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Analysis/Layout.h"
 
+#include "tessera/Analysis/MeshGroups.h"
+
 #include <algorithm>
 #include <tuple>
 
@@ -126,17 +128,23 @@ bool Layout::isUneven(const std::vector<int64_t> &global,
 
 DimInterval localInterval(int64_t globalSize, const std::vector<AxisRef> &axes,
                           const Mesh &mesh, int64_t device) {
-  DimInterval interval{0, globalSize, globalSize};
-  for (const AxisRef &axis : axes) {
-    int64_t parts = axis.sizeOn(mesh);
-    int64_t chunk = (interval.local + parts - 1) / parts;
-    int64_t offset = axis.coordinateOn(mesh, device) * chunk;
-    interval.begin += offset;
-    interval.valid =
-        std::max<int64_t>(0, std::min(chunk, interval.valid - offset));
-    interval.local = chunk;
+  return abi::intervalOf(globalSize, digitsOf(axes, mesh), device);
+}
+
+bool isOneCut(int64_t size, const std::vector<int64_t> &parts) {
+  int64_t rest = 1;
+  for (int64_t k : parts)
+    rest *= k;
+  for (int64_t k : parts) {
+    // Of chunks of `chunk`, each cut into `rest`, the second begins where the
+    // one cut begins its part number `rest` only if these fill the first.
+    rest /= k;
+    int64_t chunk = (size + k - 1) / k;
+    if (k > 1 && size > chunk && chunk % rest != 0)
+      return false;
+    size = chunk;
   }
-  return interval;
+  return true;
 }
 
 std::vector<AxisRef> normalise(std::vector<AxisRef> axes, const Mesh &mesh) {

@@ -3,23 +3,17 @@
 #ifndef TESSERA_LIB_ANALYSIS_RESHARDSEARCH_H
 #define TESSERA_LIB_ANALYSIS_RESHARDSEARCH_H
 
-#include "AxisDigits.h"
-#include "tessera/Analysis/ReshardPlanner.h"
+#include "ReshardSpace.h"
 
 namespace tessera {
 
-/// The cheapest plan between two layouts all of whose axes fit into `digits`
-/// and whose parts stay the same when seen in them. Infinite time, without
-/// steps, when there is none.
-ReshardPlan searchPlan(const Layout &from, const Layout &to,
-                       const AxisDigits &digits,
-                       const std::vector<int64_t> &shape,
-                       int64_t bytesPerElement, const Mesh &mesh);
-
-/// Fills in what `step` from layout `before` sends and costs.
-void priceStep(ReshardStep &step, const Layout &before,
-               const std::vector<int64_t> &shape, int64_t bytesPerElement,
-               const Mesh &mesh);
+/// The plan that the search finds from the space's start to its goal: the
+/// cheapest where it ends within its bound, else the best of a beam search and
+/// of gathering and cutting. Infinite time, without steps, when there is none.
+/// Tells the state that the plan's first move leads to in `first`; with
+/// `avoid`, the plan is the best of those that do not go there first.
+ReshardPlan searchPlan(const ReshardSpace &space, ReshardState *first,
+                       const ReshardState *avoid = nullptr);
 
 } // namespace tessera
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Interpreter/Evaluator.h"
 #include "lib/Interpreter/Signature.h"
+#include "tessera/Analysis/MeshGroups.h"
 
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -216,7 +217,7 @@ FailureOr<PerDevice> Evaluator::evaluateDist(Operation *op) {
   return llvm::TypeSwitch<Operation *, FailureOr<PerDevice>>(op)
       .Case([&](AxisIndexOp op) {
         return perDevice(n, [&](int64_t device) {
-          return groupIndex(op.getAxes().getValue(), *mesh, device);
+          return indexAlong(op.getAxes().getValue(), *mesh, device);
         });
       })
       .Case([&](ValidExtentOp op) {
@@ -256,30 +257,21 @@ FailureOr<PerDevice> Evaluator::evaluateDist(Operation *op) {
         return allSlice(allGather(in(), concat, outSize(concat), axes, *mesh),
                         op.getSplitDim(), axes, *mesh);
       })
-      .Case([&](PermuteOp op) { return permute(in(), op.getTargets().vec()); })
+      .Case([&](PermuteOp op) { return permute(in(), op.getTargetsOn(*mesh)); })
       .Default([](Operation *op) -> FailureOr<PerDevice> {
         return op->emitOpError() << "has no meaning to the interpreter";
       });
 }
 
-void Evaluator::countCollective(Operation *op, const PerDevice &results) {
-  auto bytes = [&](double input, double k) {
-    return llvm::TypeSwitch<Operation *, double>(op)
-        .Case([&](AllReduceOp) { return 2 * (k - 1) / k * input; })
-        .Case([&](AllGatherOp) { return (k - 1) * input; })
-        .Case<ReduceScatterOp, AllToAllOp>(
-            [&](Operation *) { return (k - 1) / k * input; })
-        .Case([&](PermuteOp op) { return op.getTargets()[0] ? input : 0; })
-        .Default(0.0);
-  };
-  if (op->getNumOperands() == 0 || isa<AllSliceOp>(op))
+void Evaluator::countCollective(Operation *op) {
+  std::optional<CollectiveKind> kind = getCollectiveKind(op);
+  if (!kind || *kind == CollectiveKind::AllSlice)
     return;
   ++stats.collectives[op->getName().getStringRef().str()];
-  double k = 1;
-  if (auto axes = op->getAttrOfType<AxesAttr>("axes"))
-    for (const AxisRef &axis : axes.getValue())
-      k *= axis.sizeOn(*mesh);
-  stats.bytesSent += bytes(get(op->getOperand(0), 0).bytes(), k);
+  auto axes = op->getAttrOfType<AxesAttr>("axes");
+  stats.bytesSent += collectiveBytes(
+      *kind, axes ? groupSize(axes.getValue(), *mesh) : numDevices(),
+      static_cast<int64_t>(get(op->getOperand(0), 0).bytes()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -339,7 +331,7 @@ LogicalResult Evaluator::evaluate(Operation *op) {
     FailureOr<PerDevice> all = evaluateDist(op);
     if (failed(all))
       return failure();
-    countCollective(op, *all);
+    countCollective(op);
     results = std::move(*all);
   } else {
     for (int64_t device = 0; device < numDevices(); ++device) {

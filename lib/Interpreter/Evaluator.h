@@ -50,7 +50,7 @@ private:
   std::vector<PerDevice> valuesOf(mlir::ValueRange range);
   /// Gives each value of `range` what devices hold of it.
   void bind(mlir::ValueRange range, std::vector<PerDevice> all);
-  void countCollective(mlir::Operation *op, const PerDevice &results);
+  void countCollective(mlir::Operation *op);
 
   const Mesh *mesh;
   InterpretStats &stats;

@@ -10,7 +10,7 @@ using namespace tessera::interpreter;
 
 /// The layout of an argument or a result on `mesh`; whole where none is given.
 static FailureOr<Layout> layoutOn(const Mesh &mesh, func::FuncOp function,
-                                  const Boundary &boundary, size_t rank) {
+                                  const Endpoint &boundary, size_t rank) {
   if (!boundary.layout)
     return Layout::replicated(mesh.name, rank);
   const Layout &layout = boundary.layout.getValue();
@@ -71,7 +71,7 @@ static FailureOr<std::vector<Tensor>> interpretDevices(func::FuncOp function,
     return failure();
   std::vector<PerDevice> arguments;
   for (auto [i, input] : llvm::enumerate(inputs)) {
-    Boundary boundary = argumentOf(function, i);
+    Endpoint boundary = argumentOf(function, i);
     FailureOr<Layout> layout =
         layoutOn(*mesh, function, boundary, input.shape.size());
     if (failed(layout))

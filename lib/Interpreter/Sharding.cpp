@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Interpreter/Sharding.h"
 #include "lib/Interpreter/TensorOps.h"
+#include "tessera/Analysis/MeshGroups.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,46 +9,6 @@
 
 using namespace tessera;
 using namespace tessera::interpreter;
-
-//===----------------------------------------------------------------------===//
-// Groups
-//===----------------------------------------------------------------------===//
-
-int64_t interpreter::groupIndex(const std::vector<AxisRef> &axes,
-                                const Mesh &mesh, int64_t device) {
-  int64_t index = 0;
-  for (const AxisRef &axis : axes)
-    index = index * axis.sizeOn(mesh) + axis.coordinateOn(mesh, device);
-  return index;
-}
-
-/// Coordinates of `device` with its digits along `axes` set to zero: the same
-/// for all devices of a group, different for those of different groups.
-static std::vector<int64_t> groupKey(const std::vector<AxisRef> &axes,
-                                     const Mesh &mesh, int64_t device) {
-  std::vector<int64_t> key = mesh.coordinates(device);
-  for (const AxisRef &axis : axes) {
-    int64_t size = axis.sizeOn(mesh);
-    int64_t stride = mesh.find(axis.name)->size / (axis.pre * size);
-    key[mesh.indexOf(axis.name)] -= axis.coordinateOn(mesh, device) * stride;
-  }
-  return key;
-}
-
-std::vector<Group> interpreter::groupsAlong(const std::vector<AxisRef> &axes,
-                                            const Mesh &mesh) {
-  std::map<std::vector<int64_t>, Group> groups;
-  for (int64_t device = 0; device < mesh.numDevices(); ++device)
-    groups[groupKey(axes, mesh, device)].push_back(device);
-  std::vector<Group> result;
-  for (auto &[key, group] : groups) {
-    std::sort(group.begin(), group.end(), [&](int64_t a, int64_t b) {
-      return groupIndex(axes, mesh, a) < groupIndex(axes, mesh, b);
-    });
-    result.push_back(group);
-  }
-  return result;
-}
 
 //===----------------------------------------------------------------------===//
 // Cutting and joining
@@ -84,7 +45,7 @@ Tensor interpreter::cut(const Tensor &whole, const Layout &layout,
                         const Mesh &mesh, int64_t device) {
   Box box = boxOf(whole.shape, layout, mesh, device);
   Tensor part = Tensor::poison(box.local, whole.kind);
-  bool isFirstTerm = groupIndex(layout.partial, mesh, device) == 0;
+  bool isFirstTerm = indexAlong(layout.partial, mesh, device) == 0;
   Tensor source = isFirstTerm ? whole : neutral(layout.partialKind, whole);
   copyBox(source, box.begin, part, Shape(box.begin.size(), 0), box.valid);
   return part;
@@ -152,9 +113,9 @@ Joined interpreter::join(const PerDevice &parts, const Layout &layout,
                   toString(box.local, parts[device].kind)};
     std::vector<int64_t> place;
     for (const DimLayout &dim : layout.dims)
-      place.push_back(groupIndex(dim.axes, mesh, device));
+      place.push_back(indexAlong(dim.axes, mesh, device));
     auto [entry, isNew] = places[place].try_emplace(
-        groupIndex(layout.partial, mesh, device), device);
+        indexAlong(layout.partial, mesh, device), device);
     if (isNew)
       continue;
     std::string error =
@@ -187,12 +148,12 @@ PerDevice interpreter::allReduce(ReduceKind kind, const PerDevice &inputs,
                                  const std::vector<AxisRef> &axes,
                                  const Mesh &mesh) {
   PerDevice results(inputs.size());
-  for (const Group &group : groupsAlong(axes, mesh)) {
+  for (const std::vector<int32_t> &group : groupsAlong(axes, mesh)) {
     std::vector<const Tensor *> terms;
-    for (int64_t device : group)
+    for (int32_t device : group)
       terms.push_back(&inputs[device]);
     Tensor combined = combineTerms(kind, terms);
-    for (int64_t device : group)
+    for (int32_t device : group)
       results[device] = combined;
   }
   return results;
@@ -202,16 +163,16 @@ PerDevice interpreter::allGather(const PerDevice &inputs, int64_t dim,
                                  int64_t size, const std::vector<AxisRef> &axes,
                                  const Mesh &mesh) {
   PerDevice results(inputs.size());
-  for (const Group &group : groupsAlong(axes, mesh)) {
+  for (const std::vector<int32_t> &group : groupsAlong(axes, mesh)) {
     std::vector<const Tensor *> chunks;
-    for (int64_t device : group)
+    for (int32_t device : group)
       chunks.push_back(&inputs[device]);
     Tensor joined = concatenate(chunks, dim);
     Shape limits = joined.shape;
     limits[dim] = size;
     joined =
         slice(joined, Shape(limits.size(), 0), limits, Shape(limits.size(), 1));
-    for (int64_t device : group)
+    for (int32_t device : group)
       results[device] = joined;
   }
   return results;
@@ -221,13 +182,11 @@ PerDevice interpreter::allSlice(const PerDevice &inputs, int64_t dim,
                                 const std::vector<AxisRef> &axes,
                                 const Mesh &mesh) {
   PerDevice results;
-  int64_t parts = 1;
-  for (const AxisRef &axis : axes)
-    parts *= axis.sizeOn(mesh);
+  int64_t parts = groupSize(axes, mesh);
   for (size_t device = 0; device < inputs.size(); ++device) {
     const Tensor &input = inputs[device];
     int64_t size = input.shape[dim], chunk = (size + parts - 1) / parts;
-    int64_t begin = groupIndex(axes, mesh, device) * chunk;
+    int64_t begin = indexAlong(axes, mesh, device) * chunk;
     Shape from(input.shape.size(), 0), local = input.shape, valid;
     from[dim] = begin;
     local[dim] = chunk;

@@ -2,6 +2,7 @@
 // What a function's types and attributes say about whole tensors and devices.
 #include "lib/Interpreter/Signature.h"
 
+#include "dialects/Dist/IR/Boundary.h"
 #include "dialects/Tessera/IR/Tessera.h"
 
 using namespace mlir;
@@ -31,16 +32,14 @@ bool interpreter::fitsInterpreter(ArrayRef<int64_t> shape, int64_t numDevices) {
   return left > 0;
 }
 
-Boundary interpreter::argumentOf(func::FuncOp function, unsigned i) {
-  return {function.getArgumentTypes()[i],
-          function.getArgAttrOfType<LayoutAttr>(i, "dist.layout"),
-          function.getArgAttrOfType<TypeAttr>(i, "dist.global_type")};
+Endpoint interpreter::argumentOf(func::FuncOp function, unsigned i) {
+  auto [layout, globalType] = readArgument(function, i);
+  return {function.getArgumentTypes()[i], layout, globalType};
 }
 
-Boundary interpreter::resultOf(func::FuncOp function, unsigned i) {
-  return {function.getResultTypes()[i],
-          function.getResultAttrOfType<LayoutAttr>(i, "dist.layout"),
-          function.getResultAttrOfType<TypeAttr>(i, "dist.global_type")};
+Endpoint interpreter::resultOf(func::FuncOp function, unsigned i) {
+  auto [layout, globalType] = readResult(function, i);
+  return {function.getResultTypes()[i], layout, globalType};
 }
 
 /// Collects the names of the meshes that `function` and its callees mention.
@@ -93,7 +92,7 @@ FailureOr<Mesh> tessera::meshOf(func::FuncOp function) {
 }
 
 static FailureOr<TensorSpec> specOf(func::FuncOp function,
-                                    const Boundary &boundary, StringRef what,
+                                    const Endpoint &boundary, StringRef what,
                                     unsigned i) {
   Type type =
       boundary.globalType ? boundary.globalType.getValue() : boundary.type;

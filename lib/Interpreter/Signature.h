@@ -11,13 +11,13 @@ namespace tessera::interpreter {
 
 /// An argument or a result. Both attributes are null for a mesh tensor and for
 /// a value that is whole on every device.
-struct Boundary {
+struct Endpoint {
   mlir::Type type;
   dist::LayoutAttr layout;
   mlir::TypeAttr globalType;
 };
-Boundary argumentOf(mlir::func::FuncOp function, unsigned i);
-Boundary resultOf(mlir::func::FuncOp function, unsigned i);
+Endpoint argumentOf(mlir::func::FuncOp function, unsigned i);
+Endpoint resultOf(mlir::func::FuncOp function, unsigned i);
 
 /// The largest value that is evaluated, over all devices: 2 GiB of doubles.
 inline constexpr int64_t maxInterpretedElements = int64_t(1) << 28;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Report.h"
 
+#include "dialects/Dist/IR/Boundary.h"
 #include "dialects/Tessera/IR/Tessera.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -21,17 +22,23 @@ std::pair<std::string, int64_t> tessera::sourceOf(Location loc) {
   return source;
 }
 
-ArrayRef<StringRef> tessera::getCollectiveNames() {
-  static constexpr StringRef names[] = {
-      "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute"};
-  return names;
+/// A slice moves nothing between devices: it is not reported.
+static constexpr CollectiveKind reportedKinds[] = {
+    CollectiveKind::AllReduce, CollectiveKind::AllGather,
+    CollectiveKind::ReduceScatter, CollectiveKind::AllToAll,
+    CollectiveKind::Permute};
+
+SmallVector<StringRef> tessera::getCollectiveNames() {
+  return llvm::map_to_vector(
+      reportedKinds,
+      [](CollectiveKind kind) -> StringRef { return toString(kind); });
 }
 
 StringRef tessera::collectiveName(Operation *op) {
-  if (!isa_and_nonnull<dist::DistDialect>(op->getDialect()) ||
-      !llvm::is_contained(getCollectiveNames(), op->getName().stripDialect()))
+  std::optional<CollectiveKind> kind = dist::getCollectiveKind(op);
+  if (!kind || !llvm::is_contained(reportedKinds, *kind))
     return "";
-  return op->getName().stripDialect();
+  return toString(*kind);
 }
 
 static json::Array toJSON(ArrayRef<int64_t> values) {
@@ -133,10 +140,12 @@ static json::Object describeBoundary(Type type, DictionaryAttr attributes,
     return object;
   if (auto name = attributes.getAs<StringAttr>("tessera.name"))
     object["name"] = name.getValue().str();
-  if (auto layout = attributes.getAs<dist::LayoutAttr>("dist.layout"))
-    object["layout"] = layout.getValue().str();
-  if (auto global = attributes.getAs<TypeAttr>("dist.global_type"))
-    object["shape"] = toJSON(cast<ShapedType>(global.getValue()).getShape());
+  dist::Boundary boundary = dist::readBoundary(attributes);
+  if (boundary.layout)
+    object["layout"] = boundary.layout.getValue().str();
+  if (boundary.globalType)
+    object["shape"] =
+        toJSON(cast<ShapedType>(boundary.globalType.getValue()).getShape());
   return object;
 }
 

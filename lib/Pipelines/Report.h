@@ -18,7 +18,7 @@ void reportLocalProgram(mlir::func::FuncOp entry, llvm::json::Object &report);
 std::pair<std::string, int64_t> sourceOf(mlir::Location loc);
 
 /// The ops of the dist dialect that send data, by name: "all_reduce", ...
-llvm::ArrayRef<llvm::StringRef> getCollectiveNames();
+llvm::SmallVector<llvm::StringRef> getCollectiveNames();
 /// The name of such an op; "" for others.
 llvm::StringRef collectiveName(mlir::Operation *op);
 

@@ -2,6 +2,7 @@
 #include "StageContract.h"
 
 #include "FactorContract.h"
+#include "dialects/Dist/IR/Boundary.h"
 #include "dialects/Plan/IR/Lifetimes.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
@@ -197,15 +198,13 @@ Problem ContractVerifier::checkReshards(Operation *op) {
 /// `local` states.
 static Problem checkBoundary(Operation *function, DictionaryAttr attributes,
                              Type local, const std::string &what) {
-  auto layout =
-      attributes ? attributes.getAs<dist::LayoutAttr>("dist.layout") : nullptr;
-  auto global =
-      attributes ? attributes.getAs<TypeAttr>("dist.global_type") : nullptr;
+  auto [layout, global] = dist::readBoundary(attributes);
   // Functions that no program calls, as tests have them, may lack both.
   if (!layout && !global)
     return std::nullopt;
   if (!layout || !global)
-    return text("has ", layout ? "dist.layout" : "dist.global_type",
+    return text("has ",
+                layout ? dist::layoutAttrName : dist::globalTypeAttrName,
                 " alone on ", what);
   const Layout &plain = layout.getValue();
   std::optional<Mesh> mesh = dist::lookupMesh(function, plain.mesh);

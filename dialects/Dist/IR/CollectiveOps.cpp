@@ -1,12 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Verification.h"
 
+#include "tessera/Analysis/MeshGroups.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::dist;
 
 #define GET_OP_CLASSES
 #include "dialects/Dist/IR/CollectiveOps.cpp.inc"
+
+std::optional<CollectiveKind> tessera::dist::getCollectiveKind(Operation *op) {
+  using Kind = std::optional<CollectiveKind>;
+  return llvm::TypeSwitch<Operation *, Kind>(op)
+      .Case([](AllSliceOp) { return CollectiveKind::AllSlice; })
+      .Case([](AllGatherOp) { return CollectiveKind::AllGather; })
+      .Case([](AllReduceOp) { return CollectiveKind::AllReduce; })
+      .Case([](ReduceScatterOp) { return CollectiveKind::ReduceScatter; })
+      .Case([](AllToAllOp) { return CollectiveKind::AllToAll; })
+      .Case([](PermuteOp) { return CollectiveKind::Permute; })
+      .Default(Kind());
+}
 
 //===----------------------------------------------------------------------===//
 // What can be checked without the mesh
@@ -80,18 +96,33 @@ LogicalResult AllToAllOp::verify() {
   return error;
 }
 
-/// `targets` names every device of the mesh once, which needs the mesh; here
-/// only that it can be a permutation.
+/// Either the axes or the targets are given. `targets` names every device of
+/// the mesh once, which needs the mesh; here only that it can be a permutation.
 LogicalResult PermuteOp::verify() {
-  SmallVector<int64_t> sorted(getTargets());
+  if (getFrom().has_value() != getTo().has_value() ||
+      getFrom().has_value() == getTargets().has_value()) {
+    InFlightDiagnostic error =
+        emitOpError() << "expects either axes, 'from' and 'to', or targets";
+    error.attachNote() << "such as: from {dp, tp} to {tp, dp}";
+    return error;
+  }
+  if (!getTargets())
+    return success();
+  SmallVector<int64_t> sorted(*getTargets());
   llvm::sort(sorted);
   for (auto [device, target] : llvm::enumerate(sorted))
     if (target != static_cast<int64_t>(device))
       return emitOpError() << "expects each of the devices 0 to "
                            << sorted.size() - 1
-                           << " once among its targets, got [" << getTargets()
+                           << " once among its targets, got [" << *getTargets()
                            << "]";
   return success();
+}
+
+std::vector<int64_t> PermuteOp::getTargetsOn(const Mesh &mesh) {
+  if (getTargets())
+    return getTargets()->vec();
+  return permuteTargets(getFromAttr().getValue(), getToAttr().getValue(), mesh);
 }
 
 //===----------------------------------------------------------------------===//
@@ -136,7 +167,7 @@ static FailureOr<int64_t> verifyGroup(CollectiveOp op,
     error.attachNote() << "drop the op: its result would be its input";
     return failure();
   }
-  return groupSize(*mesh, op.getAxes());
+  return tessera::groupSize(op.getAxes().getValue(), *mesh);
 }
 
 LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -181,10 +212,26 @@ LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &symbols) {
   FailureOr<Mesh> mesh = findMesh(*this, symbols, getMeshAttr());
   if (failed(mesh))
     return failure();
-  int64_t devices = mesh->numDevices();
-  if (static_cast<int64_t>(getTargets().size()) == devices)
+  if (getTargets()) {
+    int64_t devices = mesh->numDevices();
+    if (static_cast<int64_t>(getTargets()->size()) == devices)
+      return success();
+    return emitOpError() << "names " << getTargets()->size()
+                         << " targets, but mesh " << getMeshAttr() << " has "
+                         << devices << " devices; give one target per device";
+  }
+  if (failed(findMeshOfAxes(*this, symbols, getMeshAttr(), getFromAttr())) ||
+      failed(findMeshOfAxes(*this, symbols, getMeshAttr(), getToAttr())))
+    return failure();
+  if (spanSameDevices(getFromAttr().getValue(), getToAttr().getValue(), *mesh))
     return success();
-  return emitOpError() << "names " << getTargets().size()
-                       << " targets, but mesh " << getMeshAttr() << " has "
-                       << devices << " devices; give one target per device";
+  auto text = [](AxesAttr axes) {
+    return toString(DimLayout{axes.getValue(), false, std::nullopt});
+  };
+  InFlightDiagnostic error =
+      emitOpError() << "sends from " << text(getFromAttr()) << " to "
+                    << text(getToAttr()) << ", which span other devices";
+  error.attachNote() << "'to' has the axes and sub-axes of 'from' in another "
+                        "order";
+  return error;
 }

@@ -124,20 +124,30 @@ def Dist_AllToAllOp : Dist_Collective<"all_to_all"> {
 def Dist_PermuteOp : Dist_Collective<"permute", [SameOperandsAndResultType]> {
   let summary = "Sends each device's value to another device.";
   let description = [{
-    Device `targets[d]` receives the input of device `d`; `targets` is a
-    permutation of all devices of the mesh.
+    Of the devices of a group over `from`, the one of index i along `from` sends
+    to the one of index i along `to`: the axes of both are the same digits of the
+    devices' numbers in another order. What no order of axes says is given by
+    `targets`: device `targets[d]` receives the input of device `d`, a permutation
+    of all devices of the mesh.
 
     ```mlir
-    %1 = dist.permute %0 over @mesh to [0, 2, 1, 3] : tensor<2x3xf32>
+    %1 = dist.permute %0 over @mesh from {dp, tp} to {tp, dp} : tensor<2x3xf32>
+    %2 = dist.permute %1 over @mesh to [0, 2, 1, 3] : tensor<2x3xf32>
     ```
   }];
   let arguments = (ins Arg<AnyStaticShapeTensor, "the value sent">:$input,
                        Arg<FlatSymbolRefAttr, "the mesh">:$mesh,
-                       Arg<DenseI64ArrayAttr, "receiver of each device's value">:$targets,
+                       Arg<OptionalAttr<Dist_AxesAttr>, "axes of the group, in the order of the senders">:$from,
+                       Arg<OptionalAttr<Dist_AxesAttr>, "the same axes in the order of the receivers">:$to,
+                       Arg<OptionalAttr<DenseI64ArrayAttr>, "receiver of each device's value">:$targets,
                        OptionalAttr<Dist_WhyAttr>:$why);
   let results = (outs Res<AnyStaticShapeTensor, "the value received">:$result);
-  let assemblyFormat = "$input `over` $mesh `to` $targets attr-dict `:` type($result)";
+  let assemblyFormat = "$input `over` $mesh (`from` $from^ `to` $to) : (`to` $targets)? attr-dict `:` type($result)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The receiver of each device's value.
+    std::vector<int64_t> getTargetsOn(const ::tessera::Mesh &mesh);
+  }];
 }
 
 #endif // TESSERA_DIST_IR_COLLECTIVEOPS_TD

@@ -3,6 +3,7 @@
 #ifndef TESSERA_DIALECTS_DIST_IR_DIST_H
 #define TESSERA_DIALECTS_DIST_IR_DIST_H
 
+#include "tessera/Analysis/CollectiveCost.h"
 #include "tessera/Analysis/Layout.h"
 #include "tessera/Analysis/Mesh.h"
 
@@ -54,6 +55,9 @@ inline ReduceKind toReduceKind(ReductionKind kind) {
 inline ReductionKind toReductionKind(ReduceKind kind) {
   return static_cast<ReductionKind>(kind);
 }
+
+/// The kind of collective that `op` is, if it is one.
+std::optional<CollectiveKind> getCollectiveKind(mlir::Operation *op);
 
 /// The mesh that `name` refers to at `from`, or nullopt when there is none.
 std::optional<Mesh> lookupMesh(mlir::Operation *from, llvm::StringRef name);

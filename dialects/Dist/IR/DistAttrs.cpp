@@ -2,8 +2,6 @@
 // Text form and hashing of meshes, axes and layouts.
 #include "dialects/Dist/IR/Dist.h"
 
-#include "tessera/ABI/PlanFormat.h"
-
 #include "llvm/ADT/Hashing.h"
 
 using namespace mlir;
@@ -261,6 +259,10 @@ void MeshAttr::print(AsmPrinter &printer) const {
   printer << "]>";
 }
 
+/// Devices have 32-bit numbers. How many one process can run is the runtime's
+/// business (abi::maxDevices).
+static constexpr int64_t maxMeshDevices = int64_t(1) << 30;
+
 LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                Mesh mesh) {
   int64_t devices = 1;
@@ -270,8 +272,8 @@ LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                          << axis.size << "; expected at least 1";
     if (mesh.indexOf(axis.name) != static_cast<int>(index))
       return emitError() << "mesh axis '" << axis.name << "' is named twice";
-    if (axis.size > abi::maxDevices / devices)
-      return emitError() << "mesh has more than " << abi::maxDevices
+    if (axis.size > maxMeshDevices / devices)
+      return emitError() << "mesh has more than " << maxMeshDevices
                          << " devices; shrink axis '" << axis.name << "'";
     devices *= axis.size;
   }

@@ -40,10 +40,3 @@ FailureOr<Mesh> tessera::dist::findMeshOfAxes(Operation *op,
   error.attachNote(symbol->getLoc()) << "the mesh is declared here";
   return failure();
 }
-
-int64_t tessera::dist::groupSize(const Mesh &mesh, AxesAttr axes) {
-  int64_t size = 1;
-  for (const AxisRef &axis : axes.getValue())
-    size *= axis.sizeOn(mesh);
-  return size;
-}

@@ -18,9 +18,6 @@ mlir::FailureOr<Mesh> findMeshOfAxes(mlir::Operation *op,
                                      mlir::FlatSymbolRefAttr name,
                                      AxesAttr axes);
 
-/// Number of devices that `axes` span on `mesh`.
-int64_t groupSize(const Mesh &mesh, AxesAttr axes);
-
 } // namespace tessera::dist
 
 #endif // TESSERA_DIALECTS_DIST_IR_VERIFICATION_H

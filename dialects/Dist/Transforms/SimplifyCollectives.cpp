@@ -30,6 +30,12 @@ bool isPartOf(const AxisRef &axis, AxesAttr axes) {
   return llvm::is_contained(axes.getValue(), axis);
 }
 
+std::vector<AxisRef> withoutUnits(std::vector<AxisRef> axes, const Mesh &mesh) {
+  llvm::erase_if(axes,
+                 [&](const AxisRef &axis) { return axis.sizeOn(mesh) == 1; });
+  return axes;
+}
+
 /// Drops axes of size 1; a collective without axes left is its input.
 template <typename CollectiveOp>
 struct DropUnitAxes : OpRewritePattern<CollectiveOp> {
@@ -39,10 +45,7 @@ struct DropUnitAxes : OpRewritePattern<CollectiveOp> {
     std::optional<Mesh> mesh = lookupMesh(op, op.getMesh());
     if (!mesh)
       return rewriter.notifyMatchFailure(op, "its mesh is unknown");
-    std::vector<AxisRef> kept;
-    for (const AxisRef &axis : op.getAxes().getValue())
-      if (axis.sizeOn(*mesh) > 1)
-        kept.push_back(axis);
+    std::vector<AxisRef> kept = withoutUnits(op.getAxes().getValue(), *mesh);
     if (kept.size() == op.getAxes().getValue().size())
       return rewriter.notifyMatchFailure(op, "every axis has several devices");
     if (kept.empty())
@@ -179,11 +182,10 @@ struct SimplifyPermute : OpRewritePattern<PermuteOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(PermuteOp op,
                                 PatternRewriter &rewriter) const override {
-    ArrayRef<int64_t> targets = op.getTargets();
-    bool moves = false;
-    for (auto [device, target] : llvm::enumerate(targets))
-      moves |= target != static_cast<int64_t>(device);
-    if (!moves) {
+    std::optional<Mesh> mesh = lookupMesh(op, op.getMesh());
+    if (!mesh)
+      return rewriter.notifyMatchFailure(op, "its mesh is unknown");
+    if (movesNothing(op, *mesh)) {
       rewriter.replaceOp(op, op.getInput());
       return success();
     }
@@ -191,15 +193,34 @@ struct SimplifyPermute : OpRewritePattern<PermuteOp> {
     if (!inner || !inner->hasOneUse() || !runsAsOften(inner, op) ||
         inner.getMeshAttr() != op.getMeshAttr())
       return rewriter.notifyMatchFailure(op, "not of a permute's one use");
-    SmallVector<int64_t> composed;
-    for (int64_t between : inner.getTargets())
-      composed.push_back(targets[between]);
+    if (inner.getFrom() && op.getFrom() && inner.getTo() != op.getFrom())
+      return rewriter.notifyMatchFailure(op, "other axes than the first one's");
     rewriter.modifyOpInPlace(op, [&] {
       op.setWhyAttr(mergeWhys(op.getWhyAttr(), inner.getWhyAttr()));
-      op.setTargets(composed);
+      if (inner.getFrom() && op.getFrom()) {
+        op.setFromAttr(inner.getFromAttr());
+      } else {
+        std::vector<int64_t> targets = op.getTargetsOn(*mesh), composed;
+        for (int64_t between : inner.getTargetsOn(*mesh))
+          composed.push_back(targets[between]);
+        op.removeFromAttr();
+        op.removeToAttr();
+        op.setTargets(composed);
+      }
       op.getInputMutable().assign(inner.getInput());
     });
     return success();
+  }
+
+private:
+  static bool movesNothing(PermuteOp op, const Mesh &mesh) {
+    if (op.getFrom())
+      return normalise(withoutUnits(op.getFromAttr().getValue(), mesh), mesh) ==
+             normalise(withoutUnits(op.getToAttr().getValue(), mesh), mesh);
+    for (auto [device, target] : llvm::enumerate(*op.getTargets()))
+      if (target != static_cast<int64_t>(device))
+        return false;
+    return true;
   }
 };
 
@@ -235,8 +256,7 @@ struct SimplifyCollectivesPass
     getOperation()->walk([&](Block *block) {
       llvm::DenseMap<Value, SmallVector<Operation *>> collectives;
       for (Operation &op : llvm::make_early_inc_range(*block)) {
-        if (!isa<AllReduceOp, AllGatherOp, AllSliceOp, ReduceScatterOp,
-                 AllToAllOp, PermuteOp>(op))
+        if (!getCollectiveKind(&op))
           continue;
         SmallVector<Operation *> &known = collectives[op.getOperand(0)];
         auto *equal = llvm::find_if(

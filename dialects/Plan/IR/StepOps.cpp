@@ -109,7 +109,9 @@ LogicalResult CollectiveOp::verify() {
       failed(verifyPresence("concat_dim", getConcatDim().has_value(),
                             kind == Kind::all_to_all)) ||
       failed(verifyPresence("targets", getTargets().has_value(),
-                            kind == Kind::permute)))
+                            kind == Kind::permute && !getTo())) ||
+      failed(verifyPresence("to", getTo().has_value(),
+                            kind == Kind::permute && !getTargets())))
     return failure();
   int64_t rank = cast<RankedTensorType>(getInputType()).getRank();
   for (IntegerAttr dim : {getDimAttr(), getConcatDimAttr()})

@@ -75,7 +75,7 @@ def Plan_CollectiveOp : Plan_Op<"collective"> {
     As the op of the dist dialect with the same name, on buffers that hold the
     given local tensors. `reduction` belongs to all_reduce and reduce_scatter,
     `dim` to all kinds but all_reduce and permute, `concat_dim` to all_to_all,
-    `targets` to permute.
+    and either `to` or `targets` to permute.
 
     ```mlir
     plan.collective all_gather %0 to %1 over {tp} {dim = 1 : i64} : tensor<2x3xf32> -> tensor<2x6xf32>, !plan.buffer<24>, !plan.buffer<48>
@@ -90,6 +90,7 @@ def Plan_CollectiveOp : Plan_Op<"collective"> {
                        Arg<OptionalAttr<Dist_ReductionKindAttr>, "how terms are combined">:$reduction,
                        Arg<OptionalAttr<I64Attr>, "dimension joined or cut">:$dim,
                        Arg<OptionalAttr<I64Attr>, "dimension that all_to_all joins">:$concat_dim,
+                       Arg<OptionalAttr<Dist_AxesAttr>, "axes of permute in the order of the receivers">:$to,
                        Arg<OptionalAttr<DenseI64ArrayAttr>, "receivers of permute">:$targets,
                        OptionalAttr<Dist_WhyAttr>:$why);
   let assemblyFormat = [{

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "LocalPart.h"
 #include "dialects/Tessera/IR/Tessera.h"
+#include "tessera/Analysis/MeshGroups.h"
 
 using namespace mlir;
 using namespace tessera;
 
 bool LocalPart::isUneven(int64_t size, const std::vector<AxisRef> &axes) const {
-  for (int64_t device = 0; device < mesh.numDevices(); ++device) {
-    DimInterval interval = localInterval(size, axes, mesh, device);
-    if (interval.valid != interval.local)
-      return true;
-  }
-  return false;
+  return size % groupSize(axes, mesh) != 0;
 }
 
 Value LocalPart::offset(Location loc, const std::vector<AxisRef> &axes,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FunctionMesh.h"
+#include "PartialSums.h"
 #include "Provenance.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/FactorAssignment.h"
+#include "tessera/Analysis/ReshardPlanner.h"
 
 using namespace mlir;
 
@@ -43,6 +45,12 @@ private:
       } else if (auto flow = dyn_cast<DataFlowInterface>(op)) {
         if (failed(makeConsistent(flow)))
           return failure();
+      } else if (isInnerSum(op)) {
+        continue;
+      } else if (isa<AddOp>(op)) {
+        for (Operation *addition : regroupSum(op))
+          makeConsistent(addition,
+                         cast<FactorRuleInterface>(addition).getFactorRule());
       } else if (auto rule = dyn_cast<FactorRuleInterface>(op)) {
         makeConsistent(op, rule.getFactorRule());
       } else if (!isa<ReshardOp, YieldOp>(op)) {
@@ -224,14 +232,45 @@ private:
   }
 
   void resolve(func::ReturnOp op) {
+    SmallVector<Type> types(function.getFunctionType().getResults());
+    SmallVector<DictionaryAttr> attributes;
+    function.getAllResultAttrs(attributes);
     for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
-      auto wanted =
-          dyn_cast<MeshTensorType>(function.getFunctionType().getResult(i));
-      if (wanted && operand.getType() != wanted)
+      auto wanted = dyn_cast<MeshTensorType>(types[i]);
+      if (!wanted)
+        continue;
+      NamedAttrList list(attributes[i]);
+      if (list.erase(unannotatedAttrName)) {
+        types[i] = wanted =
+            wanted.withLayout(layoutOfResult(operand, wanted.getLayout()));
+        attributes[i] = list.getDictionary(op.getContext());
+      }
+      if (operand.getType() != wanted)
         op.setOperand(i, reshard(operand, wanted.getLayout(), op,
                                  "result " + std::to_string(i) +
                                      " of the function is laid out so"));
     }
+    function.setAllResultAttrs(attributes);
+    function.setFunctionType(FunctionType::get(
+        op.getContext(), function.getFunctionType().getInputs(), types));
+  }
+
+  /// The layout of a function's result that no user annotated: that of what
+  /// computes it. What is partial is reduced, into the layout that propagation
+  /// gave the result where that is cheaper.
+  Layout layoutOfResult(Value value, const Layout &propagated) {
+    Layout layout = layoutOfValue(value);
+    if (layout.partial.empty())
+      return layout;
+    auto type = cast<MeshTensorType>(value.getType());
+    auto costOf = [&](const Layout &to) {
+      return planReshard(layout, to, type.getShape().vec(),
+                         (type.getElementTypeBitWidth() + 7) / 8, mesh)
+          .nanoseconds;
+    };
+    Layout reduced = layout;
+    reduced.partial.clear();
+    return costOf(reduced) < costOf(propagated) ? reduced : propagated;
   }
 
   //===--------------------------------------------------------------------===//

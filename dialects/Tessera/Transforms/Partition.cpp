@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FunctionMesh.h"
 #include "ReshardSteps.h"
+#include "dialects/Dist/IR/Boundary.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -13,15 +14,11 @@ namespace tessera {
 
 namespace {
 
-/// Attributes that tell the runtime how arguments and results are cut.
-constexpr StringLiteral layoutAttrName = "dist.layout";
-constexpr StringLiteral globalTypeAttrName = "dist.global_type";
-
 class FunctionPartitioner {
 public:
   FunctionPartitioner(func::FuncOp function, const Mesh &mesh)
       : function(function), mesh(mesh), builder(function.getContext()),
-        values(builder, mesh) {}
+        values(builder, mesh), reshards(builder, mesh) {}
 
   LogicalResult run() {
     if (failed(verifyLayouts()))
@@ -86,13 +83,11 @@ private:
 
   /// Adds what the runtime needs to cut a logical tensor of `type`.
   DictionaryAttr withBoundary(DictionaryAttr attributes, MeshTensorType type) {
-    MLIRContext *context = builder.getContext();
-    auto global = RankedTensorType::get(type.getShape(), type.getElementType());
     NamedAttrList list(attributes);
-    list.set(layoutAttrName,
-             dist::LayoutAttr::get(context, type.getLayout().closed()));
-    list.set(globalTypeAttrName, TypeAttr::get(global));
-    return list.getDictionary(context);
+    dist::writeBoundary(
+        list, type.getLayout().closed(),
+        RankedTensorType::get(type.getShape(), type.getElementType()));
+    return list.getDictionary(builder.getContext());
   }
 
   /// Attributes of all arguments and results are set at once: setting those of
@@ -180,9 +175,8 @@ private:
   //===--------------------------------------------------------------------===//
 
   LogicalResult rewriteReshard(ReshardOp op) {
-    FailureOr<Value> value =
-        createReshardSteps(builder, op, op->getOperand(0),
-                           values.logicalType(op->getOperand(0)), mesh);
+    FailureOr<Value> value = reshards.create(
+        op, op->getOperand(0), values.logicalType(op->getOperand(0)));
     if (failed(value))
       return failure();
     // Size-1 axes need no step, so the type may have to be told.
@@ -196,6 +190,7 @@ private:
   const Mesh &mesh;
   OpBuilder builder;
   LocalValues values;
+  ReshardSteps reshards;
   SmallVector<Operation *> erased;
 };
 

@@ -13,9 +13,6 @@ namespace tessera {
 
 namespace {
 
-/// Longest chain of reasons that is kept for one axis of one value.
-constexpr int maxChain = 12;
-
 /// A function's values and ops as plain data, with the way back.
 class FunctionGraph {
 public:
@@ -235,6 +232,7 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
       return failure();
     AxisGrants grants = propagateLayouts(graph.graph);
 
+    markUnannotatedResults(function);
     for (auto [value, id] : graph.ids)
       value.setType(cast<MeshTensorType>(value.getType())
                         .withLayout(graph.graph.values[id].layout));
@@ -257,8 +255,13 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
       Type wanted = function.getArgument(tie.argument).getType();
       OpOperand &returned = exit->getOpOperand(tie.result);
       if (returned.get().getType() != wanted)
-        returned.set(ReshardOp::create(builder, exit->getLoc(), wanted,
-                                       returned.get(), dist::WhyAttr()));
+        returned.set(ReshardOp::create(
+            builder, exit->getLoc(), wanted, returned.get(),
+            explainReshard(returned.get(),
+                           cast<MeshTensorType>(wanted).getLayout(),
+                           "result " + std::to_string(tie.result) +
+                               " takes the memory of argument " +
+                               std::to_string(tie.argument))));
     }
   }
 
@@ -291,6 +294,27 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
         origins.emplace_back(edge.describe(), attr);
     if (!origins.empty())
       op->setAttr(originsAttrName, DictionaryAttr::get(&getContext(), origins));
+  }
+
+  /// Results whose layouts are open but for what propagation finds. One that
+  /// takes an argument's memory has the argument's layout.
+  static void markUnannotatedResults(func::FuncOp function) {
+    SmallVector<DictionaryAttr> attributes;
+    function.getAllResultAttrs(attributes);
+    llvm::SmallDenseSet<int64_t> tied;
+    for (const Tie &tie : *findTies(function))
+      tied.insert(tie.result);
+    Operation *terminator = function.getBody().front().getTerminator();
+    for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
+      const Layout *layout = layoutOf(value.getType());
+      if (!layout || !layout->isFullyOpen() || tied.contains(i) ||
+          value.getDefiningOp<ConstrainOp>())
+        continue;
+      NamedAttrList list(attributes[i]);
+      list.set(unannotatedAttrName, UnitAttr::get(function.getContext()));
+      attributes[i] = list.getDictionary(function.getContext());
+    }
+    function.setAllResultAttrs(attributes);
   }
 
   void recordOrigins(func::FuncOp function, FunctionGraph &graph,

@@ -65,6 +65,50 @@ SmallVector<Attribute> tessera::originsOf(Value value, StringRef axis) {
   return chain ? llvm::to_vector(chain.getValue()) : SmallVector<Attribute>();
 }
 
+static bool isSplitAlong(Value value, const AxisRef &axis) {
+  const Layout *layout = layoutOf(value.getType());
+  return layout && llvm::any_of(layout->dims, [&](const DimLayout &dim) {
+           return llvm::is_contained(dim.axes, axis);
+         });
+}
+
+/// The reasons why `axis` splits `value`. Where propagation recorded none,
+/// since an op was given another layout afterwards, they are those of the
+/// operand that it follows.
+static SmallVector<Attribute> chainOf(Value value, const AxisRef &axis) {
+  MLIRContext *context = value.getContext();
+  SmallVector<Attribute> chain;
+  auto add = [&](const Twine &text) {
+    chain.push_back(StringAttr::get(context, text));
+  };
+  while (chain.size() < maxChain) {
+    SmallVector<Attribute> known = originsOf(value, toString(axis));
+    Operation *op = value.getDefiningOp();
+    if (auto reshard = dyn_cast_or_null<ReshardOp>(op);
+        reshard && known.empty())
+      if (dist::WhyAttr why = reshard.getWhyAttr()) {
+        add(Twine(why.getRule().getValue()));
+        known = llvm::to_vector(why.getOrigins().getValue());
+      }
+    llvm::append_range(chain, known);
+    if (!known.empty())
+      return chain;
+    Value followed;
+    for (Value operand : op ? op->getOperands() : ValueRange())
+      if (!followed && isSplitAlong(operand, axis))
+        followed = operand;
+    if (!followed) {
+      add("annotated: " + describeValue(value) + " is split by '" +
+          toString(axis) + "'");
+      return chain;
+    }
+    add(describeValue(value) + " is split as its operand " +
+        describeValue(followed));
+    value = followed;
+  }
+  return chain;
+}
+
 std::string tessera::describeNeed(Operation *user, const FactorRule &rule,
                                   const Layout &now, const Layout &wanted) {
   std::string consumer = describeOp(user);
@@ -142,17 +186,40 @@ static SmallVector<Attribute> originsOfPartial(Value source,
   std::string combines = kind == ReduceKind::Sum ? " sums over"
                                                  : std::string(" takes the ") +
                                                        toString(kind) + " over";
-  for (Value operand : producer->getOperands()) {
-    SmallVector<Attribute> chain = originsOf(operand, toString(axis));
-    if (chain.empty())
+  // Of several operands that it splits, one whose reasons are recorded.
+  SmallVector<Value> operands = llvm::to_vector(producer->getOperands());
+  llvm::stable_sort(operands, [&](Value a, Value b) {
+    return !originsOf(a, toString(axis)).empty() &&
+           originsOf(b, toString(axis)).empty();
+  });
+  for (Value operand : operands) {
+    if (!isSplitAlong(operand, axis) &&
+        originsOf(operand, toString(axis)).empty())
       continue;
+    SmallVector<Attribute> chain = chainOf(operand, axis);
     chain.insert(chain.begin(),
                  StringAttr::get(context, describeValue(source) + combines +
                                               " a dimension that '" +
                                               toString(axis) + "' splits"));
     return chain;
   }
-  return {};
+  return {StringAttr::get(context, "annotated: " + describeValue(source) +
+                                       " is partial along '" + toString(axis) +
+                                       "'")};
+}
+
+/// Why `value` is a part of an op that was written out; empty where it is none.
+static std::string describeExpansion(Value value) {
+  std::string text;
+  value.getLoc()->walk([&](Location loc) {
+    auto name = dyn_cast<NameLoc>(loc);
+    StringRef note = name ? name.getName().getValue() : StringRef();
+    if (!note.consume_front(expansionNote))
+      return WalkResult::advance();
+    text = ("; " + note).str();
+    return WalkResult::interrupt();
+  });
+  return text;
 }
 
 dist::WhyAttr tessera::explainReshard(Value value, const Layout &wanted,
@@ -166,15 +233,15 @@ dist::WhyAttr tessera::explainReshard(Value value, const Layout &wanted,
   if (origins.empty())
     for (const DimLayout &dim : now.dims)
       for (const AxisRef &axis : dim.axes)
-        llvm::append_range(origins, originsOf(value, toString(axis)));
+        llvm::append_range(origins, chainOf(value, axis));
   if (origins.empty())
     for (const DimLayout &dim : wanted.dims)
       for (const AxisRef &axis : dim.axes)
         origins.push_back(StringAttr::get(context, "'" + toString(axis) +
                                                        "' splits it at its "
                                                        "user"));
-  std::string text =
-      rule + "; it comes from " + describeValue(value) + " as " + now.str();
+  std::string text = rule + "; it comes from " + describeValue(value) + " as " +
+                     now.str() + describeExpansion(value);
   return dist::WhyAttr::get(context, StringAttr::get(context, text),
                             ArrayAttr::get(context, origins), 0, 0,
                             ArrayAttr::get(context, {}));

@@ -12,8 +12,19 @@ namespace tessera {
 /// reasons why it splits the value. On an op with data-flow edges, a dictionary
 /// from edge, such as "carried value 0", to such a dictionary.
 inline constexpr llvm::StringLiteral originsAttrName = "tessera.origins";
+/// Unit attribute of function results that no user annotated: they are laid out
+/// as what computes them is.
+inline constexpr llvm::StringLiteral unannotatedAttrName =
+    "tessera.unannotated";
 /// Argument attribute: the user's name of the argument.
 inline constexpr llvm::StringLiteral argumentNameAttr = "tessera.name";
+
+/// How the name of a location begins that says of an op's parts why the op is
+/// computed by parts; the rest are the words.
+inline constexpr llvm::StringLiteral expansionNote = "expanded: ";
+
+/// Longest chain of reasons that is kept for one axis of one value.
+inline constexpr int maxChain = 12;
 
 /// `model.py:12:5`, or empty when the location is unknown.
 std::string describeLocation(mlir::Location loc);

@@ -1,33 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ReshardSteps.h"
 
-#include "tessera/Analysis/ReshardPlanner.h"
+#include "tessera/Analysis/CollectiveAlternatives.h"
 
 using namespace mlir;
 using namespace tessera;
 
+/// Other plans that are told of a reshard.
+static constexpr size_t maxAlternatives = 2;
+
 /// The reason of `op`, with the bytes and the time of one step.
-static dist::WhyAttr whyOf(ReshardOp op, const ReshardStep &step) {
+static dist::WhyAttr whyOf(ReshardOp op, const ReshardStep &step, bool isCut,
+                           ArrayAttr alternatives) {
   dist::WhyAttr why = op.getWhyAttr();
   MLIRContext *context = op.getContext();
-  auto none = ArrayAttr::get(context, {});
-  if (!why)
-    why = dist::WhyAttr::get(
-        context, StringAttr::get(context, "the program asks for a reshard"),
-        none, 0, 0, none);
-  return dist::WhyAttr::get(context, why.getRule(), why.getOrigins(),
-                            step.bytes, static_cast<int64_t>(step.nanoseconds),
-                            why.getAlternatives());
+  std::string rule =
+      why ? why.getRule().getValue().str() : "the program asks for a reshard";
+  if (isCut)
+    rule += "; the search for its plan met its bound, there may be a cheaper "
+            "one";
+  return dist::WhyAttr::get(
+      context, StringAttr::get(context, rule),
+      why ? why.getOrigins() : ArrayAttr::get(context, {}), step.bytes,
+      static_cast<int64_t>(step.nanoseconds), alternatives);
 }
 
-static Value createStep(OpBuilder &builder, ReshardOp op,
-                        const ReshardStep &step, Value value,
-                        RankedTensorType type, const Mesh &mesh) {
+const ReshardSteps::Known &ReshardSteps::planFor(MeshTensorType from,
+                                                 MeshTensorType to) {
+  auto [entry, isNew] = plans.try_emplace({from, to});
+  Known &known = entry->second;
+  if (!isNew)
+    return known;
+  std::vector<int64_t> shape = from.getShape().vec();
+  int64_t bytes = (from.getElementTypeBitWidth() + 7) / 8;
+  std::vector<ReshardPlan> others;
+  known.plan = planReshard(from.getLayout(), to.getLayout(), shape, bytes, mesh,
+                           &others);
+  Layout before = from.getLayout();
+  for (const ReshardStep &step : known.plan.steps) {
+    SmallVector<Attribute> texts;
+    for (const ReshardPlan &other : others)
+      if (texts.size() < maxAlternatives)
+        texts.push_back(builder.getStringAttr(describePlan(other)));
+    if (texts.empty())
+      texts.push_back(builder.getStringAttr(
+          describeOtherWay(step, before.localShape(shape, mesh), bytes, mesh)));
+    known.alternatives.push_back(builder.getArrayAttr(texts));
+    before = step.after;
+  }
+  return known;
+}
+
+Value ReshardSteps::createStep(ReshardOp op, const ReshardStep &step,
+                               dist::WhyAttr why, Value value,
+                               RankedTensorType type) {
   Location loc = op.getLoc();
   MLIRContext *context = op.getContext();
   auto meshRef = FlatSymbolRefAttr::get(context, mesh.name);
   auto axes = dist::AxesAttr::get(context, step.axes);
-  dist::WhyAttr why = whyOf(op, step);
   auto kind =
       dist::ReductionKindAttr::get(context, dist::toReductionKind(step.reduce));
   IntegerAttr dim = builder.getI64IntegerAttr(step.dim);
@@ -49,21 +79,19 @@ static Value createStep(OpBuilder &builder, ReshardOp op,
                                     builder.getI64IntegerAttr(step.splitDim),
                                     dim, meshRef, axes, why);
   case CollectiveKind::Permute:
-    return dist::PermuteOp::create(builder, loc, type, value, meshRef,
-                                   builder.getDenseI64ArrayAttr(step.targets),
-                                   why);
+    return dist::PermuteOp::create(builder, loc, type, value, meshRef, axes,
+                                   dist::AxesAttr::get(context, step.to),
+                                   DenseI64ArrayAttr(), why);
   }
   llvm_unreachable("unknown collective");
 }
 
-FailureOr<Value> tessera::createReshardSteps(OpBuilder &builder, ReshardOp op,
-                                             Value value, MeshTensorType from,
-                                             const Mesh &mesh) {
+FailureOr<Value> ReshardSteps::create(ReshardOp op, Value value,
+                                      MeshTensorType from) {
   const Layout &wanted = op.getType().getLayout();
   std::vector<int64_t> shape = from.getShape().vec();
-  int64_t bytes = (from.getElementTypeBitWidth() + 7) / 8;
-  ReshardPlan plan = planReshard(from.getLayout(), wanted, shape, bytes, mesh);
-  if (plan.nanoseconds == std::numeric_limits<double>::infinity()) {
+  const Known &known = planFor(from, op.getType());
+  if (known.plan.nanoseconds == std::numeric_limits<double>::infinity()) {
     InFlightDiagnostic error = op.emitOpError()
                                << "has no plan from " << from.getLayout().str()
                                << " to " << wanted.str();
@@ -72,10 +100,12 @@ FailureOr<Value> tessera::createReshardSteps(OpBuilder &builder, ReshardOp op,
                           "partial along the same axes or fewer";
     return failure();
   }
-  for (const ReshardStep &step : plan.steps) {
+  for (auto [step, alternatives] :
+       llvm::zip_equal(known.plan.steps, known.alternatives)) {
     auto type = RankedTensorType::get(step.after.localShape(shape, mesh),
                                       from.getElementType());
-    value = createStep(builder, op, step, value, type, mesh);
+    value = createStep(
+        op, step, whyOf(op, step, known.plan.isCut, alternatives), value, type);
   }
   return value;
 }

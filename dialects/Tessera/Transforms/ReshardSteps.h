@@ -1,22 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The collectives that carry out one tessera.reshard.
+// The collectives that carry out the reshards of a function.
 #ifndef TESSERA_DIALECTS_TESSERA_TRANSFORMS_RESHARDSTEPS_H
 #define TESSERA_DIALECTS_TESSERA_TRANSFORMS_RESHARDSTEPS_H
 
 #include "dialects/Tessera/IR/Tessera.h"
+#include "tessera/Analysis/ReshardPlanner.h"
 
 #include "mlir/IR/Builders.h"
 
 namespace tessera {
 
-/// Creates the cheapest collectives that bring `value`, each device's part of a
-/// tensor of type `from`, into the layout of `op`'s result, and returns what
-/// the last one gives. Each says why by the reason of `op`, with its own bytes
-/// and time. An error at `op` where there is no way.
-mlir::FailureOr<mlir::Value> createReshardSteps(mlir::OpBuilder &builder,
-                                                ReshardOp op, mlir::Value value,
-                                                MeshTensorType from,
-                                                const Mesh &mesh);
+class ReshardSteps {
+public:
+  ReshardSteps(mlir::OpBuilder &builder, const Mesh &mesh)
+      : builder(builder), mesh(mesh) {}
+
+  /// Creates the cheapest collectives that bring `value`, each device's part of
+  /// a tensor of type `from`, into the layout of `op`'s result, and returns
+  /// what the last one gives. Each says why by the reason of `op`, with its own
+  /// bytes and time, and what else was possible. An error at `op` where there
+  /// is no way.
+  mlir::FailureOr<mlir::Value> create(ReshardOp op, mlir::Value value,
+                                      MeshTensorType from);
+
+private:
+  struct Known {
+    ReshardPlan plan;
+    /// Per step: other plans, or other ways to do the step, with their costs.
+    std::vector<mlir::ArrayAttr> alternatives;
+  };
+  const Known &planFor(MeshTensorType from, MeshTensorType to);
+  mlir::Value createStep(ReshardOp op, const ReshardStep &step,
+                         dist::WhyAttr why, mlir::Value value,
+                         mlir::RankedTensorType type);
+
+  mlir::OpBuilder &builder;
+  const Mesh &mesh;
+  /// A layer that repeats asks for the same reshards.
+  llvm::DenseMap<std::pair<mlir::Type, mlir::Type>, Known> plans;
+};
 
 } // namespace tessera
 

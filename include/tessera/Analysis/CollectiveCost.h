@@ -26,13 +26,22 @@ struct LinkCost {
 };
 LinkCost linkCost(LinkClass link);
 
+/// The slowest latency and bandwidth along `axes`, which a group over them has.
+LinkCost linkCost(const std::vector<AxisRef> &axes, const Mesh &mesh);
+
 /// Modelled time, in nanoseconds, of one collective over `axes` on a local
-/// input of `bytes`; for AllSlice, which sends nothing, on a result of `bytes`.
+/// input of `bytes`; for AllSlice, which copies within a device's memory
+/// whatever the axes are, on a result of `bytes`.
 double collectiveCost(CollectiveKind kind, const std::vector<AxisRef> &axes,
                       double bytes, const Mesh &mesh);
+double collectiveCost(CollectiveKind kind, int64_t groupSize, LinkCost link,
+                      double bytes);
+
 /// Bytes that each device sends in it, by ring algorithms.
 int64_t collectiveBytes(CollectiveKind kind, const std::vector<AxisRef> &axes,
                         int64_t localBytes, const Mesh &mesh);
+int64_t collectiveBytes(CollectiveKind kind, int64_t groupSize,
+                        int64_t localBytes);
 
 } // namespace tessera
 

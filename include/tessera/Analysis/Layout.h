@@ -5,6 +5,7 @@
 #ifndef TESSERA_ANALYSIS_LAYOUT_H
 #define TESSERA_ANALYSIS_LAYOUT_H
 
+#include "tessera/ABI/Digits.h"
 #include "tessera/Analysis/Mesh.h"
 
 #include <cstdint>
@@ -101,13 +102,14 @@ struct Layout {
 /// The part of one dimension that a device holds. Cuts nest: axis by axis the
 /// interval is divided into ceil-sized chunks, so that gathering the minor axis
 /// always gives the chunk of the major ones, uneven sizes included.
-struct DimInterval {
-  int64_t begin = 0; ///< Global index of the first local element.
-  int64_t valid = 0; ///< Elements that exist; the rest of the local is padding.
-  int64_t local = 0; ///< Local size, the same on every device.
-};
+using DimInterval = abi::Interval;
 DimInterval localInterval(int64_t globalSize, const std::vector<AxisRef> &axes,
                           const Mesh &mesh, int64_t device);
+
+/// Whether cutting a dimension of `size` into parts[0], each of these into
+/// parts[1] and so on gives every device what one cut into their product does.
+/// Of an uneven size it may not: docs/decisions/0005-uneven-sizes.md.
+bool isOneCut(int64_t size, const std::vector<int64_t> &parts);
 
 /// First problem of `layout` on `mesh` for a tensor of `rank`, in words that
 /// name the axis and the rule ("axis 'tp' splits dimension 0 and dimension 1"),

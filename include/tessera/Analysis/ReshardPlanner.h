@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The cheapest sequence of collectives from one layout to another: Dijkstra's
-// algorithm over layouts, with an alpha-beta cost per collective.
+// The cheapest sequence of collectives from one layout to another: A* over
+// layouts, with an alpha-beta cost per collective, bounded in time.
 #ifndef TESSERA_ANALYSIS_RESHARDPLANNER_H
 #define TESSERA_ANALYSIS_RESHARDPLANNER_H
 
@@ -15,7 +15,9 @@ struct ReshardStep {
   int dim = -1;              ///< Cut or joined dimension; for AllToAll, joined.
   int splitDim = -1;         ///< AllToAll: cut dimension.
   ReduceKind reduce = ReduceKind::Sum;
-  std::vector<int64_t> targets; ///< Permute: receiver of each device's value.
+  /// Permute: the device of index i along `axes` sends its value to that of
+  /// index i along `to`, which are the same digits in another order.
+  std::vector<AxisRef> to;
   Layout after;
   int64_t bytes = 0;      ///< Each device sends.
   double nanoseconds = 0; ///< Modelled time.
@@ -24,15 +26,20 @@ struct ReshardStep {
 struct ReshardPlan {
   std::vector<ReshardStep> steps;
   double nanoseconds = 0;
+  /// The search met its bound, so that a cheaper plan may exist; this one is no
+  /// dearer than gathering and cutting.
+  bool isCut = false;
 };
 
 /// The cheapest plan from `from` to `to`, both closed and of one mesh, for a
 /// tensor of logical `shape`. `to` may be partial only along axes along which
 /// `from` is: a partial value is never made of a whole one, and asking for it
-/// gives an empty plan of infinite time.
+/// gives an empty plan of infinite time. `others` gets what else was possible,
+/// cheapest first: the best plan that begins differently, and the plain one.
 ReshardPlan planReshard(const Layout &from, const Layout &to,
                         const std::vector<int64_t> &shape,
-                        int64_t bytesPerElement, const Mesh &mesh);
+                        int64_t bytesPerElement, const Mesh &mesh,
+                        std::vector<ReshardPlan> *others = nullptr);
 
 } // namespace tessera
 

@@ -11,8 +11,6 @@ namespace tessera::interpreter {
 
 /// One tensor per device of the mesh, in the order of the devices.
 using PerDevice = std::vector<Tensor>;
-/// Devices, in the order of the group.
-using Group = std::vector<int64_t>;
 
 /// The part of `whole` that `device` holds. Padding past the end is poison, so
 /// that whoever reads it shows. Along partial axes the first device of a group
@@ -31,13 +29,6 @@ struct Joined {
 /// part must agree bit for bit.
 Joined join(const PerDevice &parts, const Layout &layout, const Mesh &mesh,
             const Shape &shape);
-
-/// Index of `device` in its group along `axes`: its digits, major to minor.
-int64_t groupIndex(const std::vector<AxisRef> &axes, const Mesh &mesh,
-                   int64_t device);
-/// The devices that differ from each other only in their digits along `axes`.
-std::vector<Group> groupsAlong(const std::vector<AxisRef> &axes,
-                               const Mesh &mesh);
 
 /// Terms combined in order. bf16 and f16 terms are combined in f32 and rounded
 /// once; all other types are rounded at each step.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Dist/IR/Boundary.h"
 #include "dialects/Plan/IR/Plan.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
@@ -81,6 +82,7 @@ struct Collective {
   dist::WhyAttr why;
   dist::ReductionKindAttr reduction = {};
   IntegerAttr dim = {}, concatDim = {};
+  dist::AxesAttr to = {};
   DenseI64ArrayAttr targets = {};
 };
 
@@ -137,8 +139,9 @@ PlanBuilder::readBoundary(DictionaryAttr attributes, const Twine &what,
                           const Twine &name) {
   Boundary boundary;
   if (attributes) {
-    boundary.layout = attributes.getAs<dist::LayoutAttr>("dist.layout");
-    boundary.global = attributes.getAs<TypeAttr>("dist.global_type");
+    auto [layout, globalType] = dist::readBoundary(attributes);
+    boundary.layout = layout;
+    boundary.global = globalType;
     boundary.name = attributes.getAs<StringAttr>("tessera.name");
   }
   if (!boundary.layout || !boundary.global) {
@@ -224,13 +227,13 @@ static std::optional<Collective> describeCollective(Operation *op) {
                           op.getSplitDimAttr(), op.getConcatDimAttr()};
       })
       .Case([](dist::PermuteOp op) -> Result {
-        return Collective{Kind::permute,
-                          dist::AxesAttr::get(op.getContext(), {}),
-                          op.getWhyAttr(),
-                          {},
-                          {},
-                          {},
-                          op.getTargetsAttr()};
+        auto none = dist::AxesAttr::get(op.getContext(), {});
+        Collective permute{Kind::permute,
+                           op.getFrom() ? op.getFromAttr() : none,
+                           op.getWhyAttr()};
+        permute.to = op.getToAttr();
+        permute.targets = op.getTargetsAttr();
+        return permute;
       })
       .Default(Result());
 }
@@ -244,7 +247,7 @@ void PlanBuilder::addCollective(Operation *op, const Collective &collective) {
       plan::CollectiveKindAttr::get(op->getContext(), collective.kind), from,
       to, collective.axes, TypeAttr::get(input.getType()),
       TypeAttr::get(result.getType()), collective.reduction, collective.dim,
-      collective.concatDim, collective.targets, collective.why);
+      collective.concatDim, collective.to, collective.targets, collective.why);
 }
 
 void PlanBuilder::addDeviceValue(Operation *op, plan::DeviceQuery query,

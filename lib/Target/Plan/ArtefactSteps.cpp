@@ -89,6 +89,26 @@ static std::string describe(plan::CollectiveOp op) {
   return text;
 }
 
+/// Who receives in a permute: by digits, or device by device where they cannot
+/// say it.
+static void addReceivers(abi::Step &step, plan::CollectiveOp op,
+                         const Mesh &mesh) {
+  std::optional<std::vector<abi::DigitMove>> moves;
+  if (std::optional<dist::AxesAttr> to = op.getTo()) {
+    const std::vector<AxisRef> &from = op.getAxes().getValue();
+    moves = permuteMoves(from, to->getValue(), mesh);
+    if (!moves)
+      step.targets = permuteTargets(from, to->getValue(), mesh);
+  } else {
+    step.targets.assign(op.getTargets()->begin(), op.getTargets()->end());
+    moves = findMoves(step.targets, mesh);
+  }
+  if (!moves)
+    return;
+  step.moves = std::move(*moves);
+  step.targets.clear();
+}
+
 LogicalResult ArtefactBuilder::addCollective(plan::CollectiveOp op) {
   auto input = cast<RankedTensorType>(op.getInputType());
   auto output = cast<RankedTensorType>(op.getOutputType());
@@ -103,16 +123,12 @@ LogicalResult ArtefactBuilder::addCollective(plan::CollectiveOp op) {
     step.reduction = reductionOf(*reduction);
   step.dim = op.getDim().value_or(0);
   step.joinDim = op.getConcatDim().value_or(0);
-  if (auto targets = op.getTargets()) {
-    step.targets.assign(targets->begin(), targets->end());
-    if (auto moves = findMoves(step.targets, mesh)) {
-      step.moves = std::move(*moves);
-      step.targets.clear();
-    }
-  }
+  if (op.getKind() == plan::CollectiveKind::permute)
+    addReceivers(step, op, mesh);
+  else
+    step.digits = digitsOf(op.getAxes().getValue(), mesh);
   step.inputShape = input.getShape().vec();
   step.outputShape = output.getShape().vec();
-  step.digits = digitsOf(op.getAxes().getValue(), mesh);
   step.what = describe(op);
   return success();
 }

@@ -5,22 +5,6 @@ using namespace tessera;
 using abi::Digit;
 using abi::DigitMove;
 
-std::vector<Digit> tessera::digitsOf(const std::vector<AxisRef> &axes,
-                                     const Mesh &mesh) {
-  std::vector<Digit> digits;
-  for (const AxisRef &axis : axes) {
-    size_t dim = mesh.indexOf(axis.name);
-    int64_t stride = 1;
-    for (size_t minor = dim + 1; minor < mesh.axes.size(); ++minor)
-      stride *= mesh.axes[minor].size;
-    if (!axis.isWhole())
-      stride *= mesh.axes[dim].size / (axis.pre * axis.size);
-    if (int64_t size = axis.sizeOn(mesh); size > 1)
-      digits.push_back({stride, size});
-  }
-  return digits;
-}
-
 static bool isMadeBy(const std::vector<DigitMove> &moves,
                      const std::vector<int64_t> &targets) {
   for (size_t device = 0; device < targets.size(); ++device)

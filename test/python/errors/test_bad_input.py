@@ -39,7 +39,7 @@ PROGRAMS = {
         '@ts.jit(mesh=TWO)\ndef f(x: ts.MeshTensor[4, 6, ts.P("tp", "tp")]):  # here\n    return x\n',
         ["axis 'tp' is used twice: by dimension 0 and by dimension 1", "at most once"]),
     "more devices than there are": (
-        'f = ts.jit(lambda x: x, mesh=ts.make_mesh({"dp": 300, "tp": 2}))  # here\n',
+        'f = ts.jit(lambda x: x, mesh=ts.make_mesh({"dp": 300, "tp": 2}, device="cpu"))  # here\n',
         ["needs 600 devices, but there are 256", "at most 256"]),
     "malformed mesh": (
         'f = ts.jit(lambda x: x, mesh=ts.make_mesh({"dp": 0}))  # here\n',

@@ -12,7 +12,8 @@ from tessera._src.core.errors import ShardingError, did_you_mean
 DEVICES = ("cpu", "emulated", "null", "cuda")
 # What others call them.
 DEVICE_ALIASES = {"gpu": "cuda", "nvidia": "cuda", "host": "cpu", "x86": "cpu", "none": "null"}
-# Of a mesh: one process drives them all. The compiler and the runtime have it as abi::maxDevices.
+# That one process runs. The runtime has it as abi::maxDevices; meshes that programs are only compiled
+# and priced for may have more.
 MAX_DEVICES = 256
 
 

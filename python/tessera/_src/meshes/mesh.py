@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -98,18 +99,25 @@ class Mesh:
         return f"Mesh({', '.join(f'{n}={s}' for n, s in self.axes)})"
 
 
+# Of a mesh: devices have 32-bit numbers. The compiler has it as maxMeshDevices.
+MAX_MESH_DEVICES = 1 << 30
+
+
 def make_mesh(
     shape: Mapping[str, int] | Sequence[int] | Sequence[tuple[str, int]],
     axis_names: Sequence[str] | None = None,
     *,
     links: Mapping[str, str] | None = None,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> Mesh:
     """A mesh from {"dp": 2, "tp": 4}, from [("dp", 2), ("tp", 4)] or from (2, 4), ("dp", "tp").
 
     Args:
         links: how the devices along an axis are joined: "shm" (default), "nvlink", "pcie", "ib".
-        device: the kind of device whose number bounds the mesh: "cpu", "emulated", "null", "cuda".
+        device: the kind of device that is to run programs on the mesh, "cpu", "emulated", "null" or
+            "cuda", of which there must be enough. By default, and without TESSERA_DEVICE_COUNT, a
+            mesh may have up to 2^30 devices: programs are compiled and priced for any number, and
+            a process refuses to run more than 256.
 
     Raises:
         ShardingError: names or sizes that cannot be, or more devices than there are.
@@ -134,13 +142,19 @@ def make_mesh(
         if link not in LINKS:
             raise ShardingError("TS2002", f"unknown link class '{link}'", choices=LINKS)
     mesh = Mesh(axes, tuple(link_of.get(name, "shm") for name, _ in axes))
+    if mesh.size > MAX_MESH_DEVICES:
+        raise ShardingError("TS2003", f"{mesh!r} has {mesh.size} devices",
+                            expected=f"at most {MAX_MESH_DEVICES}", hint="shrink an axis")
+    if device is None and not os.environ.get("TESSERA_DEVICE_COUNT"):
+        return mesh
+    device = device or "cpu"
     available = device_count(device)
     if mesh.size > available:
         hint = f"shrink an axis; the product of the sizes may be at most {available}"
         raise ShardingError(
             "TS2003",
             f"{mesh!r} needs {mesh.size} devices, but there are {available} of kind '{device}'",
-            hint=hint if available else "leave device out to compile for GPUs that are not here",
+            hint=hint if available else "leave device out to compile for devices that are not here",
         )
     return mesh
 

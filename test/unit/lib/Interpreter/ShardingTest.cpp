@@ -106,18 +106,6 @@ TEST(Join, IgnoresPaddingThatDiffers) {
   EXPECT_EQ(text(joined.whole), "123");
 }
 
-TEST(Groups, HoldDevicesThatDifferInTheirDigitsAlone) {
-  using Groups = std::vector<Group>;
-  EXPECT_EQ(groupsAlong({axis("x")}, square), (Groups{{0, 2}, {1, 3}}));
-  EXPECT_EQ(groupsAlong({axis("y")}, square), (Groups{{0, 1}, {2, 3}}));
-  EXPECT_EQ(groupsAlong({axis("x"), axis("y")}, square),
-            (Groups{{0, 1, 2, 3}}));
-  EXPECT_EQ(groupsAlong({axis("y"), axis("x")}, square),
-            (Groups{{0, 2, 1, 3}}));
-  EXPECT_EQ(groupsAlong({axis("x", 2, 2)}, eight),
-            (Groups{{0, 2}, {1, 3}, {4, 6}, {5, 7}}));
-}
-
 static const PerDevice four = {make({1, 2, 3}), make({4, 5, 6}),
                                make({7, 8, 9}), make({2, 2, 2})};
 

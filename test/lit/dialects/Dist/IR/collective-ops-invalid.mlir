@@ -210,3 +210,33 @@ func.func @every_scatter_needs_its_mesh(%arg0: tensor<4x3xf32>) -> tensor<2x3xf3
   %0 = dist.reduce_scatter sum %arg0 dim 0 over @mesh {tp} : tensor<4x3xf32> -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
+
+// -----
+
+dist.mesh @mesh <[dp = 2, tp = 4]>
+func.func @permute_to_other_devices(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{sends from {dp} to {tp}, which span other devices}}
+  // expected-note @below {{'to' has the axes and sub-axes of 'from' in another order}}
+  %0 = dist.permute %arg0 over @mesh from {dp} to {tp} : tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+// expected-note @below {{the mesh is declared here}}
+dist.mesh @mesh <[dp = 2, tp = 4]>
+func.func @permute_along_unknown_axes(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{unknown axis 'pp'; mesh 'mesh' has axes: 'dp', 'tp'}}
+  %0 = dist.permute %arg0 over @mesh from {dp, tp} to {tp, pp} : tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+dist.mesh @mesh <[dp = 2]>
+func.func @permute_without_receivers(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects either axes, 'from' and 'to', or targets}}
+  // expected-note @below {{such as: from {dp, tp} to {tp, dp}}}
+  %0 = "dist.permute"(%arg0) <{mesh = @mesh}> : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}

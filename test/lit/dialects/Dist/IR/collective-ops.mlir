@@ -47,6 +47,13 @@ func.func @all_to_all_moves_the_split(%arg0: tensor<5x3xf32>) -> tensor<3x6xf32>
   return %0 : tensor<3x6xf32>
 }
 
+// CHECK-LABEL: @permute_sends_along_axes
+func.func @permute_sends_along_axes(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // CHECK: dist.permute %arg0 over @mesh from {dp, tp:(1)2} to {tp:(1)2, dp} : tensor<2x3xf32>
+  %0 = dist.permute %arg0 over @mesh from {dp, tp:(1)2} to {tp:(1)2, dp} : tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
 // CHECK-LABEL: @permute_names_a_receiver_per_device
 func.func @permute_names_a_receiver_per_device(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
   // CHECK: dist.permute %arg0 over @mesh to [1, 2, 3, 0, 5, 6, 7, 4] : tensor<2x3xf32>

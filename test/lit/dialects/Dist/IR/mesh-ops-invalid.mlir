@@ -10,16 +10,16 @@ dist.mesh @mesh <[tp = 2, dp = 3, tp = 2]>
 
 // -----
 
-// expected-error @below {{mesh has more than 256 devices; shrink axis 'dp'}}
-dist.mesh @mesh <[tp = 2, dp = 129]>
+// expected-error @below {{mesh has more than 1073741824 devices; shrink axis 'dp'}}
+dist.mesh @mesh <[tp = 2, dp = 536870913]>
 
 // -----
 
-dist.mesh @as_many_as_there_may_be <[tp = 2, dp = 128]>
+dist.mesh @as_many_as_there_may_be <[tp = 2, dp = 536870912]>
 
 // -----
 
-// expected-error @below {{mesh has more than 256 devices; shrink axis 'tp'}}
+// expected-error @below {{mesh has more than 1073741824 devices; shrink axis 'tp'}}
 dist.mesh @mesh <[tp = 4294967296, dp = 4294967296]>
 
 // -----

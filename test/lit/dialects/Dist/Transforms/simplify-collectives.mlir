@@ -228,6 +228,20 @@ func.func @permutes_are_composed(
   return %1, %3 : tensor<2x3xf32>, tensor<2x3xf32>
 }
 
+// CHECK-LABEL: @permutes_along_axes_are_composed
+func.func @permutes_along_axes_are_composed(
+    %x: tensor<2x3xf32> {dist.layout = #own, dist.global_type = tensor<16x3xf32>})
+    -> (tensor<2x3xf32> {dist.layout = #own, dist.global_type = tensor<16x3xf32>},
+        tensor<2x3xf32> {dist.layout = #own, dist.global_type = tensor<16x3xf32>}) {
+  // CHECK-NEXT: %[[R:.*]] = dist.permute %arg0 over @mesh from {dp, tp} to {tp:(2)2, dp, tp:(1)2}
+  // CHECK-NEXT: return %[[R]], %arg0
+  %0 = dist.permute %x over @mesh from {dp, tp} to {tp, dp} : tensor<2x3xf32>
+  %1 = dist.permute %0 over @mesh from {tp, dp} to {tp:(2)2, dp, tp:(1)2} : tensor<2x3xf32>
+  %2 = dist.permute %x over @mesh from {tp, dp} to {dp, tp} : tensor<2x3xf32>
+  %3 = dist.permute %2 over @mesh from {dp, tp} to {tp:(1)2, tp:(2)2, dp} : tensor<2x3xf32>
+  return %1, %3 : tensor<2x3xf32>, tensor<2x3xf32>
+}
+
 // A device receives along other arrows than it sends: the order counts.
 // CHECK-LABEL: @permutes_that_do_not_commute_are_composed_in_order
 func.func @permutes_that_do_not_commute_are_composed_in_order(

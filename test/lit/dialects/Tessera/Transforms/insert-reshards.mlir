@@ -39,6 +39,31 @@ func.func @partial_terms_meet_before_they_are_reduced(
 
 dist.mesh @mesh <[tp = 4]>
 
+// The partial terms are added before the whole one, whatever the order in which
+// the program adds them.
+// CHECK-LABEL: @partial_terms_of_a_longer_sum_are_reduced_once
+func.func @partial_terms_of_a_longer_sum_are_reduced_once(
+    %r: !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>,
+    %x: !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>,
+    %v: !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]>,
+    %w: !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]>) -> !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]> {
+  // CHECK: %[[A:.*]] = tessera.contract
+  // CHECK: %[[B:.*]] = tessera.contract
+  // CHECK: %[[P:.*]] = tessera.add %[[A]], %[[B]]
+  // CHECK: %[[R:.*]] = tessera.reshard %[[P]]
+  // CHECK: tessera.add %arg0, %[[R]]
+  // CHECK-NOT: tessera.reshard
+  %0 = tessera.contract %x, %v "mk,kn->mn" : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+  %1 = tessera.add %r, %0 : !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+  %2 = tessera.contract %x, %w "mk,kn->mn" : !tessera.mesh_tensor<3x8xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<8x5xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+  %3 = tessera.add %1, %2 : !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+  return %3 : !tessera.mesh_tensor<3x5xf32, @mesh, [{}, {}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
 // Two users that need the value whole share one reshard.
 // CHECK-LABEL: @one_reshard_serves_all_users
 // CHECK-COUNT-1: tessera.reshard
@@ -147,4 +172,21 @@ func.func @partial_arguments_are_named(
   %2 = tessera.add %0, %1 : !whole
   %3 = tessera.tanh %y : (!terms) -> !whole
   return %2, %3 : !whole, !whole
+}
+
+// -----
+
+dist.mesh @mesh <[dp = 2, tp = 2]>
+
+// A result that no user annotated is laid out as what computes it, whatever
+// propagation gave it; one that was annotated is resharded.
+// CHECK-LABEL: @an_unannotated_result_follows_what_computes_it
+// CHECK-SAME: -> (!tessera.mesh_tensor<64x8xf32, @mesh, [{dp}, {}]>, !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>)
+func.func @an_unannotated_result_follows_what_computes_it(
+    %x: !tessera.mesh_tensor<64x8xf32, @mesh, [{dp}, {}]>) -> (!tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]> {tessera.unannotated}, !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>) {
+  // CHECK: %[[T:.*]] = tessera.tanh %arg0
+  // CHECK: %[[R:.*]] = tessera.reshard %[[T]]
+  // CHECK: return %[[T]], %[[R]]
+  %0 = tessera.tanh %x : (!tessera.mesh_tensor<64x8xf32, @mesh, [{dp}, {}]>) -> !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>
+  return %0, %0 : !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>, !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>
 }

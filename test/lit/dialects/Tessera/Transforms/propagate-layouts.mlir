@@ -8,7 +8,7 @@ dist.mesh @mesh <[dp = 2, tp = 4]>
 // CHECK-SAME: %arg2: !tessera.mesh_tensor<20x12xf32, @mesh, [{tp}, {}]>
 // CHECK-SAME: tessera.contract{{.*}} ties it to dimension 1 of tessera.tanh
 // CHECK-SAME: annotated: dimension 1 of argument 1 is split by 'tp'
-// CHECK-SAME: -> !tessera.mesh_tensor<3x12xf32, @mesh, [{}, {}]>
+// CHECK-SAME: -> (!tessera.mesh_tensor<3x12xf32, @mesh, [{}, {}]> {tessera.unannotated})
 func.func @one_weight_decides_the_other(
     %x: !tessera.mesh_tensor<3x12xf32, @mesh>,
     %w1: !tessera.mesh_tensor<12x20xf32, @mesh, [{}, {tp}]>,
@@ -22,7 +22,7 @@ func.func @one_weight_decides_the_other(
 
 // CHECK-LABEL: @a_constraint_spreads_both_ways
 // CHECK-SAME: %arg0: !tessera.mesh_tensor<8x3xf32, @mesh, [{dp}, {}]>
-// CHECK-SAME: -> !tessera.mesh_tensor<8x3xf32, @mesh, [{dp}, {}]>
+// CHECK-SAME: -> (!tessera.mesh_tensor<8x3xf32, @mesh, [{dp}, {}]> {tessera.unannotated})
 func.func @a_constraint_spreads_both_ways(%x: !tessera.mesh_tensor<8x3xf32, @mesh>) -> !tessera.mesh_tensor<8x3xf32, @mesh> {
   %0 = tessera.constrain %x to <@mesh, [{dp}, {?}]> : !tessera.mesh_tensor<8x3xf32, @mesh> -> !tessera.mesh_tensor<8x3xf32, @mesh>
   %1 = tessera.tanh %0 : !tessera.mesh_tensor<8x3xf32, @mesh>
@@ -31,7 +31,7 @@ func.func @a_constraint_spreads_both_ways(%x: !tessera.mesh_tensor<8x3xf32, @mes
 
 // CHECK-LABEL: @no_layout_spreads_over_a_reshard
 // CHECK-SAME: %arg0: !tessera.mesh_tensor<8x3xf32, @mesh, [{dp}, {}]>
-// CHECK-SAME: -> !tessera.mesh_tensor<8x3xf32, @mesh, [{tp}, {}]>
+// CHECK-SAME: -> (!tessera.mesh_tensor<8x3xf32, @mesh, [{tp}, {}]> {tessera.unannotated})
 func.func @no_layout_spreads_over_a_reshard(%x: !tessera.mesh_tensor<8x3xf32, @mesh, [{dp, ?}, {?}]>) -> !tessera.mesh_tensor<8x3xf32, @mesh> {
   // CHECK: tessera.reshard %arg0 {{.*}} -> <8x3xf32, @mesh, [{tp}, {}]>
   %0 = tessera.reshard %x : !tessera.mesh_tensor<8x3xf32, @mesh, [{dp, ?}, {?}]> -> !tessera.mesh_tensor<8x3xf32, @mesh, [{tp, ?}, {?}]>
@@ -71,7 +71,7 @@ dist.mesh @mesh <[x = 2, y = 3]>
 // A sub-axis that spans its axis is that axis: the operands agree.
 // CHECK-LABEL: @a_sub_axis_of_all_devices_is_the_axis
 // CHECK-SAME: %arg0: !tessera.mesh_tensor<6x5xf32, @mesh, [{x}, {}]>
-// CHECK-SAME: -> !tessera.mesh_tensor<6x5xf32, @mesh, [{x, y}, {}]>
+// CHECK-SAME: -> (!tessera.mesh_tensor<6x5xf32, @mesh, [{x, y}, {}]> {tessera.unannotated})
 func.func @a_sub_axis_of_all_devices_is_the_axis(
     %x: !tessera.mesh_tensor<6x5xf32, @mesh, [{x:(1)2}, {}]>,
     %y: !tessera.mesh_tensor<6x5xf32, @mesh, [{x, y}, {}]>) -> !tessera.mesh_tensor<6x5xf32, @mesh> {

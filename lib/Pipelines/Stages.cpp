@@ -14,7 +14,7 @@ static constexpr StageInfo stages[] = {
     {Stage::Layouts, "layouts", "Every tensor has a layout; ops may disagree.",
      Stage::Tessera,
      "tessera-verify-program,inline,canonicalize,cse,symbol-dce,"
-     "tessera-propagate-layouts",
+     "tessera-choose-expansions,tessera-propagate-layouts",
      ""},
     {Stage::Reshards, "reshards",
      "Every op is consistent with its factor rule; reshards stand between.",

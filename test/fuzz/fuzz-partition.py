@@ -37,13 +37,14 @@ class Route:
     closed: bool = False
 
 
-# What compilers run, what a user may leave out of it, the composite ops written out first, and
-# layouts that propagation would never choose.
+# What compilers run, what a user may leave out of it, the composite ops written out first or where
+# they would be gathered for, and layouts that propagation would never choose.
 STAGES = "tessera-tessera-to-layouts,tessera-layouts-to-reshards,tessera-reshards-to-local"
 ROUTES = [
     Route(STAGES),
     Route("tessera-propagate-layouts,tessera-insert-reshards,tessera-partition"),
     Route("tessera-decompose-ops," + STAGES),
+    Route("tessera-choose-expansions{always}," + STAGES),
     Route("tessera-layouts-to-reshards,tessera-reshards-to-local", closed=True),
 ]
 # Doubles: sums in another order differ by far less than the tolerance even where terms cancel, so a

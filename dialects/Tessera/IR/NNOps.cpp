@@ -220,6 +220,14 @@ int64_t AttentionOp::getWholeElements() {
   return std::max(shapeOf(getQuery())[3], shapeOf(getValue())[3]);
 }
 
+/// The expansion holds all scores: of few queries, as in a decode step, they
+/// are fewer than the elements of the keys and values.
+bool AttentionOp::isExpandable() {
+  ArrayRef<int64_t> q = shapeOf(getQuery());
+  double scores = double(q[0]) * q[1] * q[2] * shapeOf(getKey())[1];
+  return scores <= numElements(getKey()) + numElements(getValue());
+}
+
 double AttentionOp::getFlops() {
   ArrayRef<int64_t> q = shapeOf(getQuery());
   double scores = double(q[0]) * q[1] * q[2] * shapeOf(getKey())[1];

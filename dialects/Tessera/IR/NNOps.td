@@ -22,7 +22,8 @@ def Tessera_GeluOp : Tessera_ComputeOp<"gelu", [], [], [], ["getElementCost"]> {
   let hasVerifier = 1;
 }
 
-def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax", [], ["getFlops"], [], ["getWholeElements"]> {
+def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax", [DeclareOpInterfaceMethods<Tessera_ExpansionInterface>],
+                                          ["getFlops"], [], ["getWholeElements"]> {
   let summary = "Normalises exponentials to sum 1 along a dimension.";
   let description = [{
     result = exp(x - max(x)) / sum(exp(x - max(x))), max and sum along `dim`,
@@ -39,7 +40,8 @@ def Tessera_SoftmaxOp : Tessera_ComputeOp<"softmax", [], ["getFlops"], [], ["get
   let hasVerifier = 1;
 }
 
-def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm", [], ["getFlops"], [], ["getWholeElements"]> {
+def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm", [DeclareOpInterfaceMethods<Tessera_ExpansionInterface>],
+                                          ["getFlops"], [], ["getWholeElements"]> {
   let summary = "Normalises rows to mean 0 and variance 1, then scales and shifts.";
   let description = [{
     Over the last dimension, formed in f32:
@@ -58,7 +60,8 @@ def Tessera_LayerNormOp : Tessera_ComputeOp<"layer_norm", [], ["getFlops"], [], 
   let hasVerifier = 1;
 }
 
-def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm", [], ["getFlops"], [], ["getWholeElements"]> {
+def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm", [DeclareOpInterfaceMethods<Tessera_ExpansionInterface>],
+                                          ["getFlops"], [], ["getWholeElements"]> {
   let summary = "Scales rows to root mean square 1, then by a factor per column.";
   let description = [{
     Over the last dimension, formed in f32:
@@ -76,8 +79,8 @@ def Tessera_RmsNormOp : Tessera_ComputeOp<"rms_norm", [], ["getFlops"], [], ["ge
   let hasVerifier = 1;
 }
 
-def Tessera_AttentionOp : Tessera_ComputeOp<"attention", [], ["getFlops", "getPropagationRound"],
-                                           [], ["getWholeElements"]> {
+def Tessera_AttentionOp : Tessera_ComputeOp<"attention", [DeclareOpInterfaceMethods<Tessera_ExpansionInterface, ["isExpandable"]>],
+                                           ["getFlops", "getPropagationRound"], [], ["getWholeElements"]> {
   let summary = "Averages values by the softmax of query-key products.";
   let description = [{
     Shapes: query [B,S,H,D], key [B,T,K,D], value [B,T,K,E], result [B,S,H,E];

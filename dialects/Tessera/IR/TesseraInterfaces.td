@@ -39,6 +39,21 @@ def Tessera_FactorRuleInterface : OpInterface<"FactorRuleInterface"> {
   }];
 }
 
+def Tessera_ExpansionInterface : OpInterface<"ExpansionInterface"> {
+  let cppNamespace = "::tessera";
+  let description = [{
+    An op that can be computed in another way: by the simpler ops that
+    `tessera-decompose-ops` writes for it, which have factor rules of their own.
+    Where a dimension that the op needs whole is split,
+    `tessera-choose-expansions` compares what the two ways communicate.
+  }];
+  let methods = [
+    InterfaceMethod<[{Whether the expansion may stand for the op at these shapes:
+        no value in it is much larger than what the op itself reads.}],
+        "bool", "isExpandable", (ins), [{}], [{ return true; }]>,
+  ];
+}
+
 def Tessera_LocaliseInterface : OpInterface<"LocaliseInterface"> {
   let cppNamespace = "::tessera";
   let description = [{

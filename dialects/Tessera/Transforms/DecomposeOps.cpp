@@ -237,11 +237,13 @@ void decompose(AttentionOp op, FormulaBuilder &f) {
 }
 
 template <typename Op> struct Decompose : OpRewritePattern<Op> {
-  Decompose(MLIRContext *context, int64_t above)
-      : OpRewritePattern<Op>(context), above(above) {}
+  Decompose(MLIRContext *context, int64_t above, bool onlyMarked)
+      : OpRewritePattern<Op>(context), above(above), onlyMarked(onlyMarked) {}
 
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
+    if (onlyMarked && !op->hasAttr(expandAttrName))
+      return rewriter.notifyMatchFailure(op, "not marked");
     int64_t whole = op.getWholeElements();
     if (whole != 0 && above > 0 && whole <= above)
       return rewriter.notifyMatchFailure(op, "small enough for one kernel");
@@ -252,6 +254,7 @@ template <typename Op> struct Decompose : OpRewritePattern<Op> {
 
 private:
   int64_t above; ///< 0: all are written out.
+  bool onlyMarked;
 };
 
 struct DecomposeOpsPass : tessera::impl::DecomposeOpsBase<DecomposeOpsPass> {
@@ -292,7 +295,8 @@ private:
          [&] {
            patterns.add<Decompose<Ops>>(
                &getContext(),
-               std::is_same_v<Ops, AttentionOp> ? headsAbove : rowsAbove);
+               std::is_same_v<Ops, AttentionOp> ? headsAbove : rowsAbove,
+               onlyMarked);
          },
          Ops::getOperationName()),
      ...);

@@ -10,6 +10,10 @@
 #include "mlir/Pass/Pass.h"
 
 namespace tessera {
+/// Unit attribute of ops that tessera-decompose-ops is to write out when it has
+/// the option only-marked.
+inline constexpr llvm::StringLiteral expandAttrName = "tessera.expand";
+
 #define GEN_PASS_DECL
 #include "dialects/Tessera/Transforms/Passes.h.inc"
 #define GEN_PASS_REGISTRATION

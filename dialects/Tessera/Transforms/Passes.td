@@ -36,8 +36,32 @@ def DecomposeOps : Pass<"tessera-decompose-ops"> {
     Option<"rowsAbove", "rows-above", "int64_t", "0",
       "Of softmax and the norms, write out those over more elements than this; 0: all">,
     Option<"headsAbove", "heads-above", "int64_t", "0",
-      "Of attention, write out that with larger heads than this; 0: all">];
+      "Of attention, write out that with larger heads than this; 0: all">,
+    Option<"onlyMarked", "only-marked", "bool", "false",
+      "Write out only ops that have the attribute tessera.expand">];
   let dependentDialects = ["::tessera::TesseraDialect"];
+}
+
+def ChooseExpansions : Pass<"tessera-choose-expansions", "::mlir::ModuleOp"> {
+  let summary = "Writes out ops whose parts communicate less than the whole op.";
+  let description = [{
+    softmax, the norms and attention need some of their dimensions whole. Where the
+    layouts would split such a dimension, the operand is gathered, or the op is
+    written out (tessera-decompose-ops): its reductions then leave partial maxima
+    and sums, which are far smaller. The layouts are those that propagation gives a
+    copy of the program; both ways are priced by the reshards that
+    tessera-insert-reshards places and the planner's plans for them, and the op is
+    written out where that is cheaper. What is written out can carry splits further,
+    so this is repeated until nothing changes, four times at most.
+
+    Input and output: stage `tessera`. The locations of what is written out say so,
+    and the reasons of its collectives tell both prices. Costs one propagation for
+    each repetition, and nothing for programs without such ops.
+  }];
+  let options = [
+    Option<"always", "always", "bool", "false",
+      "Write out every op that would be gathered for, whatever that costs: for tests">];
+  let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];
 }
 
 def PropagateLayouts : Pass<"tessera-propagate-layouts", "::mlir::ModuleOp"> {
@@ -52,7 +76,8 @@ def PropagateLayouts : Pass<"tessera-propagate-layouts", "::mlir::ModuleOp"> {
     Output: stage `layouts`: every dimension closed, function types updated. An
     axis that was carried over leaves, on the value's op or argument, a chain of
     reasons in `tessera.origins`: a dictionary from axis to strings, nearest
-    first, the last one naming the user's annotation.
+    first, the last one naming the user's annotation. Results of the function that
+    no user annotated get the attribute `tessera.unannotated`.
 
     The ends of a data-flow edge (a carried value of a loop, a result of branches,
     an argument and the result tied to it by `tessera.tied`) are one value, so a
@@ -73,7 +98,10 @@ def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
     factor leaves the result partial; a partial value stays so through ops that
     are linear in it while it has one use, and is reduced where it is needed
     whole. Constants and iota are made anew in the layout that is wanted. Results
-    of functions arrive in the layout of the function's type.
+    of functions arrive in the layout of the function's type; those with
+    `tessera.unannotated` in that of what computes them, and the function's type
+    follows. Of a sum of more than two terms, those that are partial alike are added
+    first.
 
     All ends of a data-flow edge get one layout; what decides about control is whole.
     A carried value that starts as neutral elements may stay partial from iteration

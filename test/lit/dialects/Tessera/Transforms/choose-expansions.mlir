@@ -1,0 +1,90 @@
+// RUN: tessera-opt %s --tessera-choose-expansions --split-input-file | FileCheck %s
+// RUN: tessera-opt %s --tessera-tessera-to-layouts --tessera-layouts-to-reshards --tessera-reshards-to-local --split-input-file | FileCheck %s --check-prefix=LOCAL
+// RUN: tessera-opt %s --split-input-file '--tessera-check-equivalence=pipeline=tessera-tessera-to-layouts,tessera-layouts-to-reshards,tessera-reshards-to-local runs=2' -o /dev/null
+
+dist.mesh @mesh <[tp = 4]>
+
+// Rows of partial maxima and sums are reduced instead of all elements gathered.
+// CHECK-LABEL: @softmax_over_a_split_dimension_is_computed_by_parts
+// CHECK-NOT: tessera.softmax
+// CHECK: tessera.reduce max
+// CHECK: tessera.reduce sum
+// LOCAL-LABEL: @softmax_over_a_split_dimension_is_computed_by_parts
+// LOCAL-NOT: dist.all_gather
+// LOCAL: dist.all_reduce max {{.*}}tessera.softmax is computed by parts, ~{{[0-9.]+}} us instead of ~{{[0-9.]+}} us{{.*}} : tensor<16xf32>
+// LOCAL: dist.all_reduce sum {{.*}} : tensor<16xf32>
+// LOCAL-NOT: dist.all_gather
+func.func @softmax_over_a_split_dimension_is_computed_by_parts(
+    %x: !tessera.mesh_tensor<16x8192xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]> {
+  %0 = tessera.softmax %x dim 1 : !tessera.mesh_tensor<16x8192xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+  return %0 : !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// Two messages would take longer than gathering few elements.
+// CHECK-LABEL: @a_small_softmax_is_gathered
+// CHECK: tessera.softmax
+// LOCAL-LABEL: @a_small_softmax_is_gathered
+// LOCAL: dist.all_gather
+func.func @a_small_softmax_is_gathered(
+    %x: !tessera.mesh_tensor<2x8xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<2x8xf32, @mesh, [{}, {}]> {
+  %0 = tessera.softmax %x dim 1 : !tessera.mesh_tensor<2x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<2x8xf32, @mesh, [{}, {}]>
+  return %0 : !tessera.mesh_tensor<2x8xf32, @mesh, [{}, {}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// CHECK-LABEL: @what_needs_no_gathering_stays
+// CHECK: tessera.softmax
+// CHECK: tessera.layer_norm
+func.func @what_needs_no_gathering_stays(
+    %x: !tessera.mesh_tensor<16x8192xf32, @mesh, [{tp}, {}]>,
+    %scale: !tessera.mesh_tensor<8192xf32, @mesh, [{}]>) -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]> {
+  %0 = tessera.softmax %x dim 1 : !tessera.mesh_tensor<16x8192xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+  %1 = tessera.layer_norm %0, %scale, %scale epsilon 1.0e-5 : !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>, !tessera.mesh_tensor<8192xf32, @mesh, [{}]>, !tessera.mesh_tensor<8192xf32, @mesh, [{}]> -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+  return %1 : !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// The split carries on from one op that is computed by parts to the next.
+// CHECK-LABEL: @norms_of_split_rows_are_computed_by_parts
+// CHECK-NOT: tessera.layer_norm
+// CHECK-NOT: tessera.rms_norm
+// LOCAL-LABEL: @norms_of_split_rows_are_computed_by_parts
+// LOCAL-COUNT-3: dist.all_reduce sum {{.*}} : tensor<64xf32>
+// LOCAL-NOT: dist.all_gather
+// LOCAL-NOT: dist.all_reduce
+func.func @norms_of_split_rows_are_computed_by_parts(
+    %x: !tessera.mesh_tensor<64x4096xf32, @mesh, [{}, {tp}]>,
+    %scale: !tessera.mesh_tensor<4096xf32, @mesh, [{}]>) -> !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]> {
+  %0 = tessera.layer_norm %x, %scale, %scale epsilon 1.0e-5 : !tessera.mesh_tensor<64x4096xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<4096xf32, @mesh, [{}]>, !tessera.mesh_tensor<4096xf32, @mesh, [{}]> -> !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]>
+  %1 = tessera.rms_norm %0, %scale epsilon 1.0e-5 : !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]>, !tessera.mesh_tensor<4096xf32, @mesh, [{}]> -> !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]>
+  return %1 : !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+
+// A decode step whose keys and values are split: one query a head.
+// CHECK-LABEL: @attention_of_few_queries_to_split_keys_is_computed_by_parts
+// CHECK-NOT: tessera.attention
+// LOCAL-LABEL: @attention_of_few_queries_to_split_keys_is_computed_by_parts
+// LOCAL-NOT: dist.all_gather
+// LOCAL: dist.all_reduce max
+// LOCAL-COUNT-2: dist.all_reduce sum
+func.func @attention_of_few_queries_to_split_keys_is_computed_by_parts(
+    %q: !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{}, {}, {}, {}]>,
+    %k: !tessera.mesh_tensor<2x512x2x16xf32, @mesh, [{}, {tp}, {}, {}]>,
+    %v: !tessera.mesh_tensor<2x512x2x16xf32, @mesh, [{}, {tp}, {}, {}]>) -> !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{?}, {?}, {?}, {?}]> {
+  %0 = tessera.attention %q, %k, %v scale 0.25 : !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{}, {}, {}, {}]>, !tessera.mesh_tensor<2x512x2x16xf32, @mesh, [{}, {tp}, {}, {}]>, !tessera.mesh_tensor<2x512x2x16xf32, @mesh, [{}, {tp}, {}, {}]> -> !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{?}, {?}, {?}, {?}]>
+  return %0 : !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{?}, {?}, {?}, {?}]>
+}

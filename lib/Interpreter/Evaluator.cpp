@@ -25,21 +25,8 @@ static ElementKind resultKind(Operation *op) {
 
 static std::optional<Unary> unaryOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<Unary>>(op)
-      .Case([](NegOp) { return Unary::Neg; })
-      .Case([](AbsOp) { return Unary::Abs; })
-      .Case([](SignOp) { return Unary::Sign; })
-      .Case([](ExpOp) { return Unary::Exp; })
-      .Case([](LogOp) { return Unary::Log; })
-      .Case([](SqrtOp) { return Unary::Sqrt; })
-      .Case([](RsqrtOp) { return Unary::Rsqrt; })
-      .Case([](TanhOp) { return Unary::Tanh; })
-      .Case([](ErfOp) { return Unary::Erf; })
-      .Case([](LogisticOp) { return Unary::Logistic; })
-      .Case([](SiluOp) { return Unary::Silu; })
-      .Case([](SinOp) { return Unary::Sin; })
-      .Case([](CosOp) { return Unary::Cos; })
-      .Case([](FloorOp) { return Unary::Floor; })
-      .Case([](NotOp) { return Unary::Not; })
+#define TESSERA_UNARY(NAME, ...) .Case([](NAME##Op) { return Unary::NAME; })
+#include "dialects/Tessera/IR/ElementwiseTable.inc"
       .Case([](GeluOp gelu) {
         return gelu.getApproximation() == GeluApproximation::none
                    ? Unary::GeluErf
@@ -50,17 +37,8 @@ static std::optional<Unary> unaryOf(Operation *op) {
 
 static std::optional<Binary> binaryOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<Binary>>(op)
-      .Case([](AddOp) { return Binary::Add; })
-      .Case([](SubOp) { return Binary::Sub; })
-      .Case([](MulOp) { return Binary::Mul; })
-      .Case([](DivOp) { return Binary::Div; })
-      .Case([](RemOp) { return Binary::Rem; })
-      .Case([](PowOp) { return Binary::Pow; })
-      .Case([](MaxOp) { return Binary::Max; })
-      .Case([](MinOp) { return Binary::Min; })
-      .Case([](AndOp) { return Binary::And; })
-      .Case([](OrOp) { return Binary::Or; })
-      .Case([](XorOp) { return Binary::Xor; })
+#define TESSERA_BINARY(NAME, ...) .Case([](NAME##Op) { return Binary::NAME; })
+#include "dialects/Tessera/IR/ElementwiseTable.inc"
       .Default(std::nullopt);
 }
 

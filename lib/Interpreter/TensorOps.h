@@ -14,26 +14,17 @@ namespace tessera::interpreter {
 // Elementwise
 //===----------------------------------------------------------------------===//
 
+/// The ops of the table, and the two formulas of gelu.
 enum class Unary {
-  Neg,
-  Abs,
-  Sign,
-  Exp,
-  Log,
-  Sqrt,
-  Rsqrt,
-  Tanh,
-  Erf,
-  Logistic,
-  Silu,
-  Sin,
-  Cos,
-  Floor,
-  Not,
+#define TESSERA_UNARY(NAME, ...) NAME,
+#include "dialects/Tessera/IR/ElementwiseTable.inc"
   GeluErf,
   GeluTanh
 };
-enum class Binary { Add, Sub, Mul, Div, Rem, Pow, Max, Min, And, Or, Xor };
+enum class Binary {
+#define TESSERA_BINARY(NAME, ...) NAME,
+#include "dialects/Tessera/IR/ElementwiseTable.inc"
+};
 enum class Comparison { Eq, Ne, Lt, Le, Gt, Ge };
 
 Tensor unary(Unary op, const Tensor &x);

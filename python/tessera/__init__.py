@@ -81,7 +81,6 @@ from tessera._src.ops.creation import (
 from tessera._src.ops.derived import (
     ceil,
     cosh,
-    exp2,
     expm1,
     fmod,
     hypot,
@@ -89,30 +88,21 @@ from tessera._src.ops.derived import (
     isfinite,
     isinf,
     log1p,
-    log2,
     logaddexp,
     logical_xor,
     nan_to_num,
     reciprocal,
     round,
+    signbit,
     sinh,
     tan,
     trunc,
 )
 from tessera._src.ops.elementwise import (
-    abs,
-    add,
     astype,
-    bitwise_and,
     bitwise_not,
-    bitwise_or,
-    bitwise_xor,
     clip,
-    cos,
-    divide,
     equal,
-    erf,
-    exp,
     floor,
     floor_divide,
     gelu,
@@ -121,30 +111,18 @@ from tessera._src.ops.elementwise import (
     isnan,
     less,
     less_equal,
-    log,
     logical_and,
     logical_not,
     logical_or,
-    maximum,
-    minimum,
-    multiply,
-    negative,
     not_equal,
     power,
     relu,
     remainder,
-    rsqrt,
-    sigmoid,
-    sign,
-    silu,
-    sin,
-    sqrt,
     square,
-    subtract,
-    tanh,
     where,
 )
 from tessera._src.ops.effects import optimization_barrier
+from tessera._src.ops.elementwise_functions import *  # noqa: F403 (one function for each op of the table)
 from tessera._src.ops.indexing import diagonal, embedding, flip, take, take_along_axis
 from tessera._src.ops.neural import attention, layer_norm, rms_norm
 from tessera._src.ops.products import (
@@ -210,8 +188,7 @@ _make_eager(globals())
 P = PartitionSpec
 newaxis = None
 function = jit
-true_divide = divide
-absolute, mod, pow = abs, remainder, power
+mod, pow = remainder, power
 concat, permute_dims = concatenate, transpose
 __version__ = "0.1.0"
 

@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from control import ControlSteps
 from programs import Op, Program, Trust, Value
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
+from elementwise_table import TABLE  # noqa: E402
 
 MESHES = [
     [1], [2], [3], [4], [6], [8], [12], [2, 2], [2, 3], [4, 2], [3, 2], [2, 4], [1, 4], [2, 6],
@@ -31,6 +36,8 @@ LARGE = Sizes((1, 3, 8, 17, 33, 70), 10000)
 INTEGERS = ("i32", "i64")
 UNSIGNED = "ui32"
 NARROW = ("f32", "bf16", "f16")
+FLOATS = (*NARROW, "f64")
+ARITHMETIC = ("add", "sub", "mul", "max", "min", "div")
 
 
 def sub_axes(rng: random.Random, name: str, size: int) -> list[str]:
@@ -165,27 +172,53 @@ class Generator(ControlSteps):
 
     # -- elementwise ops -----------------------------------------------------------------------
 
+    def of_table(self, op: str) -> None:
+        """An elementwise op on operands from its domain."""
+        row = TABLE[op]
+        floats = (self.wide, *NARROW) if row.exact else (self.wide,)
+        elements = {e for e in row.types if e not in FLOATS or e in floats}
+        if "i32" in elements:
+            elements.add(UNSIGNED)
+        least = Trust.EXACT if row.jumps else Trust.SUMMED
+        operands = [self.pick(of=lambda v: v.element in elements and v.trust >= least)]
+        if row.arity == 2:
+            operands.append(self.like(operands[0].shape, operands[0].element, least))
+        exact = row.exact or not self.is_float(operands[0])
+        self.elementwise(op, *[self.within(domain, x) for domain, x in zip(row.domain, operands)],
+                         trust=Trust.EXACT if exact else Trust.LOCAL)  # fmt: skip
+
+    def within(self, domain: str, x: Value) -> Value:
+        """A value made of `x` whose elements lie in a domain of the table."""
+        if domain == "any":
+            return x
+        if domain == "three":
+            return self.splat(x.shape, x.element, 3)
+        if domain == "positive":
+            return self.positive(x) if self.is_float(x) else self.splat(x.shape, x.element, 3)
+        if domain == "above one":
+            return self.elementwise("add", self.positive(x), self.splat(x.shape, x.element, 1))
+        if not self.is_float(x):
+            return self.splat(x.shape, x.element, 3) if domain == "bounded" else x
+        bounded = self.elementwise("tanh", x)
+        if domain == "positive and small":
+            return self.positive(bounded)
+        if domain == "unit":
+            return self.elementwise("mul", bounded, self.splat(x.shape, x.element, 0.75))
+        assert domain == "bounded", f"no values for domain {domain}"
+        return bounded
+
     def unary(self) -> None:
-        op = self.rng.choice(["neg", "abs", "tanh", "logistic", "sin", "cos", "erf", "silu", "exp", "log",
-                              "sqrt", "rsqrt", "sign", "floor", "gelu"])  # fmt: skip
-        if op in ("neg", "abs"):
-            x = self.pick(of=lambda v: v.element != "i1")
-            self.elementwise(op, x, trust=Trust.EXACT)
-        elif op in ("sign", "floor"):
-            x = self.pick(of=lambda v: v.trust == Trust.EXACT and
-                          (self.is_float(v) if op == "floor" else v.element != "i1"))  # fmt: skip
-            self.elementwise(op, x, trust=Trust.EXACT)
-        elif op == "gelu":
+        if self.rng.random() < 0.07:
             x = self.pick_wide()
             kind = self.rng.choice(["none", "tanh"])
             self.emit(f"gelu <0> approximation {kind} : <t0>", x.shape, x.element, x, trust=Trust.LOCAL)
-        else:
-            x = self.pick_wide()
-            if op == "exp":
-                x = self.elementwise("tanh", x)
-            elif op in ("log", "sqrt", "rsqrt"):
-                x = self.positive(x)
-            self.elementwise(op, x)
+            return
+        self.of_table(self.rng.choice([op for op, row in TABLE.items() if row.arity == 1]))
+
+    def pair(self) -> None:
+        """The ops of two operands that are not plain arithmetic."""
+        pairs = [op for op, row in TABLE.items() if row.arity == 2 and op not in ARITHMETIC]
+        self.of_table(self.rng.choice(pairs))
 
     def positive(self, x: Value) -> Value:
         """Far enough from zero to divide by."""
@@ -195,26 +228,15 @@ class Generator(ControlSteps):
     def binary(self) -> None:
         x = self.pick(of=lambda v: v.element != "i1")
         y = self.like(x.shape, x.element)
-        exact = Trust.LOCAL if self.is_float(x) else Trust.EXACT
         if self.is_float(x) and x.element != self.wide:
             # No product: powers of ten leave the range of f16.
             op = self.rng.choice(["add", "sub", "max", "min"])
         else:
-            op = self.rng.choice(["add", "add", "add", "sub", "mul", "max", "min", "div", "rem", "pow"])
+            op = self.rng.choice(["add", "add", "add", "sub", "mul", "max", "min", "div"])
         if op == "div":
-            y = self.positive(y) if self.is_float(x) else self.splat(x.shape, x.element, 3)
-        elif op == "rem":
-            if x.trust != Trust.EXACT:
-                return
-            y = self.splat(x.shape, x.element, 3)
-        elif op == "pow":
-            if x.element != self.wide:
-                return
-            x, y = self.positive(self.elementwise("tanh", x)), self.elementwise("tanh", y)
-        trust = Trust.EXACT if op in ("max", "min") else exact
-        if op == "rem":
-            trust = Trust.EXACT
-        self.elementwise(op, x, y, trust=trust)
+            y = self.within("positive", y)
+        exact = op in ("max", "min") or not self.is_float(x)
+        self.elementwise(op, x, y, trust=Trust.EXACT if exact else Trust.LOCAL)
 
     def logic(self) -> None:
         x = self.pick(of=lambda v: not self.is_float(v))
@@ -464,7 +486,8 @@ class Generator(ControlSteps):
     def choose_steps(self, count: int) -> list[Callable[[], object]]:
         """Random steps, each adding an op or a few."""
         steps = [
-            (self.unary, 4), (self.binary, 6), (self.logic, 1), (self.scaled, 2), (self.convert, 1),
+            (self.unary, 5), (self.binary, 6), (self.pair, 3), (self.logic, 1),
+            (self.scaled, 2), (self.convert, 1),
             (self.constant, 1), (self.iota, 1), (self.random_numbers, 1),
             (self.contract, 7), (self.reduce, 3),
             (self.joint, 1),

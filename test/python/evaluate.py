@@ -9,30 +9,13 @@ import re
 
 import numpy as np
 
+from references import REFERENCES, erf
 from tessera._src.core.dtypes import BY_NAME
 
 _OP = re.compile(r"^\s*(%\d+) = tessera\.(\w+) (.*?) loc\(")
 _TYPE = re.compile(r"!tessera\.mesh_tensor<((?:\d+x)*)(\w+), @mesh")
 _LIST = re.compile(r"\[([-\d, ]*)\]")
 
-_UNARY = {
-    "neg": np.negative, "abs": np.abs, "sign": np.sign, "exp": np.exp, "log": np.log,
-    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "tanh": np.tanh, "sin": np.sin,
-    "cos": np.cos, "floor": np.floor, "erf": np.vectorize(math.erf, otypes=[np.float64]),
-    "logistic": lambda x: 1 / (1 + np.exp(-x)), "silu": lambda x: x / (1 + np.exp(-x)),
-    "not": np.invert,
-}
-
-
-def _divide(x, y):
-    return np.trunc(x / y) if x.dtype.kind == "i" else x / y
-
-
-_BINARY = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": _divide, "rem": np.fmod,
-    "pow": np.power, "max": np.maximum, "min": np.minimum, "and": np.bitwise_and,
-    "or": np.bitwise_or, "xor": np.bitwise_xor,
-}
 _COMPARE = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
             "gt": np.greater, "ge": np.greater_equal}
 _REDUCE = {"sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
@@ -86,10 +69,10 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
     wide = [o.astype(np.float64) if o.dtype.kind in "fV" and o.dtype != np.float64 else o
             for o in operands]
     lists = _lists(head)
-    if op in _UNARY:
-        return _UNARY[op](wide[0])
-    if op in _BINARY:
-        return _BINARY[op](*wide)
+    if op == "nextafter":
+        return REFERENCES[op](*operands)
+    if op in REFERENCES:
+        return REFERENCES[op](*wide)
     if op == "compare":
         return _COMPARE[head.split()[0]](*wide)
     if op == "select":
@@ -137,7 +120,7 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
         x = wide[0]
         if "tanh" in head:
             return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
-        return 0.5 * x * (1 + _UNARY["erf"](x / np.sqrt(2)))
+        return 0.5 * x * (1 + erf(x / np.sqrt(2)))
     if op == "softmax":
         return _softmax(wide[0], int(head.split()[-1]))
     if op == "layer_norm":

@@ -4,7 +4,8 @@
 
 One page per dialect (its ops, attributes and types) and one for all passes,
 through mlir-tblgen; one for the Python package from its docstrings and one for
-its error codes from where they are raised. Usage:
+its error codes from where they are raised. Code and tests that have a row for
+each elementwise op are made from the ops' definitions (elementwise_table.py). Usage:
 gen-docs.py [--check] [--tblgen PATH] [--mlir-include DIR].
 """
 
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import elementwise_table
 import error_reference
 import python_reference
 
@@ -83,6 +85,9 @@ def main() -> int:
         if (folder / f"{folder.parent.name}Dialect.td").exists():
             name = folder.parent.name.lower()
             pages[out / "dialects" / f"{name}.md"] = dialect_page(tblgen, folder)
+    # Beside the pages: code that has a row for each elementwise op.
+    llvm_tblgen = str(Path(args.tblgen).with_name("llvm-tblgen"))
+    pages |= elementwise_table.committed_files(llvm_tblgen, args.mlir_include)
     stale = 0
     for path, text in pages.items():
         text = text.rstrip() + "\n"
@@ -98,9 +103,9 @@ def main() -> int:
             path.write_text(text)
             print(f"wrote {path.relative_to(ROOT)}")
     if args.check and stale:
-        print("run tools/dev/gen-docs.py and commit docs/reference")
+        print("run tools/dev/gen-docs.py and commit what it writes")
         return 1
-    print(f"reference docs: {len(pages)} pages ok")
+    print(f"reference docs and tables: {len(pages)} files ok")
     return 0
 
 

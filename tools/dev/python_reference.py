@@ -6,14 +6,14 @@ from pathlib import Path
 
 # Functions of tessera/_src that make a public function: its parameters. Among their string
 # arguments, the one that ends with a full stop is the docstring.
-MAKERS = {"_unary": "x: Any", "_binary": "x: Any, y: Any", "_logical": "x: Any, y: Any",
-          "_compare": "x: Any, y: Any"}
+MAKERS = {"unary": "x: Any", "binary": "x: Any, y: Any", "_compare": "x: Any, y: Any"}
 
 
 class Module:
     """The top-level definitions of one file."""
 
     def __init__(self, file: Path):
+        self.file = file
         self.tree = ast.parse(file.read_text())
         self.document = ast.get_docstring(self.tree) or ""
         self.defined: dict[str, ast.AST] = {}
@@ -25,7 +25,17 @@ class Module:
                 self.defined[node.targets[0].id] = node.value
             elif isinstance(node, ast.ImportFrom):
                 for alias in node.names:
-                    self.imported[alias.asname or alias.name] = (node.module, alias.name)
+                    if alias.name == "*":
+                        self.imported |= {name: (node.module, name) for name in self.all_of(node.module)}
+                    else:
+                        self.imported[alias.asname or alias.name] = (node.module, alias.name)
+
+    def all_of(self, module: str) -> list[str]:
+        """What `from module import *` imports: the module's __all__."""
+        package = next(parent for parent in self.file.parents if parent.name == "tessera")
+        tree = ast.parse((package.parent / (module.replace(".", "/") + ".py")).read_text())
+        return next(ast.literal_eval(node.value) for node in tree.body
+                    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
 
 
 def signature(node: ast.FunctionDef, name: str) -> str:
@@ -70,10 +80,12 @@ def page(package: Path) -> str:
         public, entries = Module(file), []
         for name in sorted({*public.defined, *public.imported}):
             node, place = public.defined.get(name), public.imported.get(name)
-            if place and place[0].startswith("tessera._src."):
+            while node is None and place and place[0].startswith("tessera._src."):
                 source = package.parent / (place[0].replace(".", "/") + ".py")
-                # From a room come modules, which have no entry.
-                node = Module(source).defined.get(place[1]) if source.exists() else None
+                if not source.exists():
+                    break  # From a room come modules, which have no entry.
+                module = Module(source)
+                node, place = module.defined.get(place[1]), module.imported.get(place[1])
             text = None if name.startswith("_") else entry(name, node)
             entries += [text] if text else []
         if entries:

@@ -109,6 +109,19 @@ LogicalResult ContractOp::verify() {
   return success();
 }
 
+InferredType ContractOp::inferResultType() {
+  Indices indices = getIndices();
+  llvm::SmallDenseMap<char, int64_t> sizes;
+  for (auto [letter, size] : llvm::zip(indices.lhs, shapeOf(getLhs())))
+    sizes[letter] = size;
+  for (auto [letter, size] : llvm::zip(indices.rhs, shapeOf(getRhs())))
+    sizes[letter] = size;
+  InferredType type = {SmallVector<int64_t>(), getElementTypeOrSelf(getLhs())};
+  for (char letter : indices.out)
+    type.shape->push_back(sizes.lookup(letter));
+  return type;
+}
+
 FactorRule ContractOp::getFactorRuleFor(const OpShapes &shapes) {
   Indices indices = getIndices();
   return contractionRule(indices.lhs, indices.rhs, indices.out,

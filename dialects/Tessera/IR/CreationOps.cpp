@@ -96,13 +96,15 @@ static LogicalResult verifyResource(ConstantOp op, ShapedType type) {
 }
 
 LogicalResult ConstantOp::verify() {
-  auto type = cast<ShapedType>(getValue().getType());
-  if (failed(verifyShape(*this, getResult(), "a result", type.getShape(),
-                         "the constant's elements have that shape")) ||
-      failed(verifyResource(*this, type)))
+  if (failed(verifyInferredResult(*this,
+                                  "the constant's elements have that shape")))
     return failure();
-  return verifyElementType(*this, getResult(), "a result",
-                           type.getElementType());
+  return verifyResource(*this, cast<ShapedType>(getValue().getType()));
+}
+
+InferredType ConstantOp::inferResultType() {
+  auto type = cast<ShapedType>(getValue().getType());
+  return {SmallVector<int64_t>(type.getShape()), type.getElementType()};
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
@@ -154,6 +156,9 @@ LogicalResult ConstantOp::localiseResults(LocalValues &parts) {
 LogicalResult IotaOp::verify() {
   return verifyDim(*this, getDim(), {getResult(), "the result"});
 }
+
+/// The shape and type of indices are free.
+InferredType IotaOp::inferResultType() { return {}; }
 
 FactorRule IotaOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
@@ -219,8 +224,8 @@ LogicalResult RngOp::verify() {
                    *this, {},
                    "without offsets the result is the whole logical shape");
   if (getOffsets().empty() &&
-      failed(verifyShape(*this, getResult(), "a result", getGlobalShape(),
-                         "a part of the logical shape needs offsets")))
+      failed(verifyInferredResult(*this,
+                                  "a part of the logical shape needs offsets")))
     return failure();
   bool isFloat = isa<FloatType>(getElementTypeOrSelf(getType()));
   if (isFloat != (getDistribution() != RngDistribution::bits))
@@ -232,6 +237,13 @@ LogicalResult RngOp::verify() {
         isFloat ? "use 'uniform' or 'normal', or integer elements"
                 : "use 'bits', or float elements and then tessera.convert");
   return verifyWord(*this);
+}
+
+/// With offsets the result is a part of the logical shape.
+InferredType RngOp::inferResultType() {
+  if (!getOffsets().empty())
+    return {};
+  return {SmallVector<int64_t>(getGlobalShape()), Type()};
 }
 
 FactorRule RngOp::getFactorRuleFor(const OpShapes &shapes) {

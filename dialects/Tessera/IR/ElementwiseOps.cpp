@@ -57,29 +57,11 @@ static bool isExactConversion(ConvertOp convert) {
                                     to.getFloatSemantics());
 }
 
-/// Which operands of an elementwise op may be partial sums (or maxima).
-static std::vector<LinearGroup> linearGroupsOf(Operation *op) {
-  using Groups = std::vector<LinearGroup>;
-  return llvm::TypeSwitch<Operation *, Groups>(op)
-      .Case<NegOp, DivOp>([](auto) { return Groups{{{0}}}; })
-      .Case<AddOp, SubOp>([](auto) { return Groups{{{0, 1}}}; })
-      .Case<MulOp>([](auto) { return Groups{{{0}}, {{1}}}; })
-      .Case<SelectOp>([](auto) { return Groups{{{1, 2}}}; })
-      .Case<MaxOp>([](auto) { return Groups{{{0, 1}, ReduceKind::Max}}; })
-      .Case<MinOp>([](auto) { return Groups{{{0, 1}, ReduceKind::Min}}; })
-      .Case<ConvertOp>([](ConvertOp convert) {
-        return isExactConversion(convert) ? Groups{{{0}}} : Groups{};
-      })
-      .Default([](Operation *) { return Groups{}; });
-}
-
-static FactorRule ruleOf(Operation *op, const OpShapes &shapes) {
-  FactorRule rule = elementwiseRule(shapes.results[0], op->getNumOperands());
-  rule.linear = linearGroupsOf(op);
-  // Integer division rounds, so it is not linear.
-  if (isa<DivOp>(op) &&
-      !isa<FloatType>(getElementTypeOrSelf(op->getResult(0).getType())))
-    rule.linear.clear();
+/// Rule of an elementwise op with these linear groups.
+static FactorRule ruleOf(const OpShapes &shapes,
+                         std::vector<LinearGroup> linear) {
+  FactorRule rule = elementwiseRule(shapes.results[0], shapes.operands.size());
+  rule.linear = std::move(linear);
   return rule;
 }
 
@@ -107,47 +89,37 @@ static LogicalResult verifySame(Operation *op) {
   return success();
 }
 
-/// Instructions per element, roughly, as vectors of f32 on a CPU.
-static int64_t elementCostOf(Operation *op) {
-  return llvm::TypeSwitch<Operation *, int64_t>(op)
-      .Case<DivOp, SqrtOp, RsqrtOp>([](auto) { return 8; })
-      .Case<ExpOp, LogOp, LogisticOp, SiluOp>([](auto) { return 16; })
-      .Case<TanhOp, ErfOp, SinOp, CosOp>([](auto) { return 24; })
-      .Case<PowOp>([](auto) { return 40; })
-      .Default([](Operation *) { return 1; });
-}
+//===----------------------------------------------------------------------===//
+// The ops of the table
+//===----------------------------------------------------------------------===//
 
-// One entry per op of the classes Tessera_Unary and Tessera_Binary.
-// clang-format off
-#define TESSERA_UNARY_OPS(X)                                                   \
-  X(NegOp) X(AbsOp) X(SignOp) X(ExpOp) X(LogOp) X(SqrtOp) X(RsqrtOp)           \
-  X(TanhOp) X(ErfOp) X(LogisticOp) X(SiluOp) X(SinOp) X(CosOp) X(FloorOp)      \
-  X(NotOp)
-#define TESSERA_BINARY_OPS(X)                                                  \
-  X(AddOp) X(SubOp) X(MulOp) X(DivOp) X(RemOp) X(PowOp) X(MaxOp) X(MinOp)      \
-  X(AndOp) X(OrOp) X(XorOp)
-// clang-format on
-
-#define DEFINE_ELEMENTWISE(OP, ARITY)                                          \
-  ParseResult OP::parse(OpAsmParser &parser, OperationState &result) {         \
+#define DEFINE_ELEMENTWISE(NAME, ARITY, COST, FLOATS_ONLY, ...)                \
+  ParseResult NAME##Op::parse(OpAsmParser &parser, OperationState &result) {   \
     return parseOperandsAndTypes(parser, result, ARITY);                       \
   }                                                                            \
-  void OP::print(OpAsmPrinter &printer) {                                      \
+  void NAME##Op::print(OpAsmPrinter &printer) {                                \
     printOperandsAndTypes(*this, printer);                                     \
   }                                                                            \
-  LogicalResult OP::verify() { return verifySame(*this); }                     \
-  OpFoldResult OP::fold(FoldAdaptor adaptor) {                                 \
+  LogicalResult NAME##Op::verify() { return verifySame(*this); }               \
+  OpFoldResult NAME##Op::fold(FoldAdaptor adaptor) {                           \
     return foldElementwise(*this, adaptor.getOperands());                      \
   }                                                                            \
-  FactorRule OP::getFactorRuleFor(const OpShapes &shapes) {                    \
-    return ruleOf(*this, shapes);                                              \
-  }                                                                            \
-  KernelRole OP::getKernelRole() { return KernelRole::Elementwise; }           \
-  int64_t OP::getElementCost() { return elementCostOf(*this); }
-#define DEFINE_UNARY(OP) DEFINE_ELEMENTWISE(OP, 1)
-#define DEFINE_BINARY(OP) DEFINE_ELEMENTWISE(OP, 2)
-TESSERA_UNARY_OPS(DEFINE_UNARY)
-TESSERA_BINARY_OPS(DEFINE_BINARY)
+  InferredType NAME##Op::inferResultType() { return likeOperand(*this); }      \
+  KernelRole NAME##Op::getKernelRole() { return KernelRole::Elementwise; }     \
+  int64_t NAME##Op::getElementCost() { return COST; }                          \
+  FactorRule NAME##Op::getFactorRuleFor(const OpShapes &shapes) {              \
+    bool isFloat = isa<FloatType>(getElementTypeOrSelf(getType()));            \
+    if ((FLOATS_ONLY) && !isFloat)                                             \
+      return ruleOf(shapes, {});                                               \
+    return ruleOf(shapes, {__VA_ARGS__});                                      \
+  }
+#define TESSERA_UNARY(NAME, ...) DEFINE_ELEMENTWISE(NAME, 1, __VA_ARGS__)
+#define TESSERA_BINARY(NAME, ...) DEFINE_ELEMENTWISE(NAME, 2, __VA_ARGS__)
+#include "dialects/Tessera/IR/ElementwiseTable.inc"
+
+//===----------------------------------------------------------------------===//
+// compare, select, convert
+//===----------------------------------------------------------------------===//
 
 LogicalResult CompareOp::verify() {
   if (failed(verifyOperandShapes(*this)))
@@ -155,9 +127,13 @@ LogicalResult CompareOp::verify() {
   return verifyElementType(*this, getRhs(), "the right side",
                            getElementTypeOrSelf(getLhs().getType()));
 }
+InferredType CompareOp::inferResultType() {
+  return {SmallVector<int64_t>(shapeOf(getLhs())),
+          IntegerType::get(getContext(), 1)};
+}
 KernelRole CompareOp::getKernelRole() { return KernelRole::Elementwise; }
 FactorRule CompareOp::getFactorRuleFor(const OpShapes &shapes) {
-  return ruleOf(*this, shapes);
+  return ruleOf(shapes, {});
 }
 
 LogicalResult SelectOp::verify() {
@@ -168,13 +144,19 @@ LogicalResult SelectOp::verify() {
     return failure();
   return verifyElementType(*this, getOnFalse(), "on_false", type);
 }
+InferredType SelectOp::inferResultType() { return likeOperand(*this, 1); }
 KernelRole SelectOp::getKernelRole() { return KernelRole::Elementwise; }
 FactorRule SelectOp::getFactorRuleFor(const OpShapes &shapes) {
-  return ruleOf(*this, shapes);
+  return ruleOf(shapes, {{{1, 2}}});
 }
 
 LogicalResult ConvertOp::verify() { return verifyOperandShapes(*this); }
+InferredType ConvertOp::inferResultType() {
+  return {SmallVector<int64_t>(shapeOf(getInput())), Type()};
+}
 KernelRole ConvertOp::getKernelRole() { return KernelRole::Elementwise; }
 FactorRule ConvertOp::getFactorRuleFor(const OpShapes &shapes) {
-  return ruleOf(*this, shapes);
+  if (isExactConversion(*this))
+    return ruleOf(shapes, {{{0}}});
+  return ruleOf(shapes, {});
 }

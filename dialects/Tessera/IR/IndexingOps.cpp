@@ -8,20 +8,19 @@ using namespace tessera;
 #include "dialects/Tessera/IR/IndexingOps.cpp.inc"
 
 LogicalResult GatherOp::verify() {
-  ArrayRef<int64_t> source = shapeOf(getSource());
-  int64_t dim = getDim();
   if (failed(verifyOneMesh(*this)) ||
-      failed(verifyDim(*this, dim, {getSource(), "the source"})))
+      failed(verifyDim(*this, getDim(), {getSource(), "the source"})))
     return failure();
-  SmallVector<int64_t> expected(source.take_front(dim));
-  llvm::append_range(expected, shapeOf(getIndices()));
-  llvm::append_range(expected, source.drop_front(dim + 1));
-  if (failed(verifyShape(*this, getResult(), "a result", expected,
-                         "the indices' shape stands in place of the indexed "
-                         "dimension")))
-    return failure();
-  return verifyElementType(*this, getResult(), "a result",
-                           getElementTypeOrSelf(getSource()));
+  return verifyInferredResult(*this, "the indices' shape stands in place of "
+                                     "the indexed dimension");
+}
+
+InferredType GatherOp::inferResultType() {
+  ArrayRef<int64_t> source = shapeOf(getSource());
+  SmallVector<int64_t> shape(source.take_front(getDim()));
+  llvm::append_range(shape, shapeOf(getIndices()));
+  llvm::append_range(shape, source.drop_front(getDim() + 1));
+  return {shape, getElementTypeOrSelf(getSource())};
 }
 
 FactorRule GatherOp::getFactorRuleFor(const OpShapes &shapes) {

@@ -46,6 +46,8 @@ LogicalResult ConstrainOp::verify() {
                  "dimensions are split");
 }
 
+InferredType ConstrainOp::inferResultType() { return likeOperand(*this); }
+
 FactorRule ConstrainOp::getFactorRuleFor(const OpShapes &shapes) {
   return elementwiseRule(shapes.results[0], 1);
 }

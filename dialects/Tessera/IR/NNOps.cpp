@@ -14,12 +14,9 @@ static double numElements(Value value) {
   return count;
 }
 
-static LogicalResult verifyLike(Operation *op, Value input) {
-  if (failed(verifyOneMesh(op)) ||
-      failed(verifyShape(op, op->getResult(0), "a result", shapeOf(input))))
-    return failure();
-  return verifyElementType(op, op->getResult(0), "a result",
-                           getElementTypeOrSelf(input));
+/// The result is like the input.
+static LogicalResult verifyLike(Operation *op) {
+  return failure(failed(verifyOneMesh(op)) || failed(verifyInferredResult(op)));
 }
 
 /// Rule of an op that works on whole rows along `dim` of its first operand; the
@@ -43,7 +40,9 @@ static FactorRule rowRule(const OpShapes &shapes, int64_t dim) {
 // gelu, softmax
 //===----------------------------------------------------------------------===//
 
-LogicalResult GeluOp::verify() { return verifyLike(*this, getInput()); }
+LogicalResult GeluOp::verify() { return verifyLike(*this); }
+
+InferredType GeluOp::inferResultType() { return likeOperand(*this); }
 
 FactorRule GeluOp::getFactorRuleFor(const OpShapes &shapes) {
   return elementwiseRule(shapes.results[0], 1);
@@ -54,10 +53,12 @@ KernelRole GeluOp::getKernelRole() { return KernelRole::Elementwise; }
 int64_t GeluOp::getElementCost() { return 25; }
 
 LogicalResult SoftmaxOp::verify() {
-  if (failed(verifyLike(*this, getInput())))
+  if (failed(verifyLike(*this)))
     return failure();
   return verifyDim(*this, getDim(), {getInput(), "the input"});
 }
+
+InferredType SoftmaxOp::inferResultType() { return likeOperand(*this); }
 
 FactorRule SoftmaxOp::getFactorRuleFor(const OpShapes &shapes) {
   return rowRule(shapes, getDim());
@@ -89,11 +90,13 @@ static LogicalResult verifyColumns(Operation *op, Value input, Value value,
 }
 
 LogicalResult LayerNormOp::verify() {
-  if (failed(verifyLike(*this, getInput())) ||
+  if (failed(verifyLike(*this)) ||
       failed(verifyColumns(*this, getInput(), getScale(), "scale")))
     return failure();
   return verifyColumns(*this, getInput(), getBias(), "bias");
 }
+
+InferredType LayerNormOp::inferResultType() { return likeOperand(*this); }
 
 FactorRule LayerNormOp::getFactorRuleFor(const OpShapes &shapes) {
   return rowRule(shapes, shapes.operands[0].size() - 1);
@@ -106,10 +109,12 @@ int64_t LayerNormOp::getWholeElements() { return shapeOf(getInput()).back(); }
 double LayerNormOp::getFlops() { return 8 * numElements(getInput()); }
 
 LogicalResult RmsNormOp::verify() {
-  if (failed(verifyLike(*this, getInput())))
+  if (failed(verifyLike(*this)))
     return failure();
   return verifyColumns(*this, getInput(), getScale(), "scale");
 }
+
+InferredType RmsNormOp::inferResultType() { return likeOperand(*this); }
 
 FactorRule RmsNormOp::getFactorRuleFor(const OpShapes &shapes) {
   return rowRule(shapes, shapes.operands[0].size() - 1);
@@ -152,8 +157,7 @@ LogicalResult AttentionOp::verify() {
                        << " key heads; the first must be a multiple of the "
                           "second",
                    *this, {{getQuery(), "the query"}, {getKey(), "the key"}});
-  if (failed(verifyShape(*this, getResult(), "a result",
-                         {q[0], q[1], q[2], v[3]})))
+  if (failed(verifyInferredResult(*this, "", /*checksElements=*/false)))
     return failure();
   Type type = getElementTypeOrSelf(getQuery());
   if (failed(verifyElementType(*this, getKey(), "a key", type)) ||
@@ -175,6 +179,12 @@ LogicalResult AttentionOp::verify() {
                    *this, NamedValue{getBias(), "the bias"},
                    "its dimensions are batch, heads, queries and keys");
   return verifyElementType(*this, getBias(), "a bias", type);
+}
+
+InferredType AttentionOp::inferResultType() {
+  InferredType type = likeOperand(*this);
+  type.shape->back() = shapeOf(getValue()).back();
+  return type;
 }
 
 FactorRule AttentionOp::getFactorRuleFor(const OpShapes &shapes) {

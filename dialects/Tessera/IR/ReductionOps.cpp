@@ -9,20 +9,20 @@ using namespace tessera;
 #include "dialects/Tessera/IR/ReductionOps.cpp.inc"
 
 LogicalResult ReduceOp::verify() {
-  ArrayRef<int64_t> shape = shapeOf(getInput());
   if (failed(verifyOneMesh(*this)) ||
       failed(verifyAscendingDims(*this, "dims", getDims(),
                                  {getInput(), "the input"})))
     return failure();
-  SmallVector<int64_t> kept;
-  for (auto [dim, size] : llvm::enumerate(shape))
+  return verifyInferredResult(*this, "reduced dimensions are dropped");
+}
+
+InferredType ReduceOp::inferResultType() {
+  InferredType type = {SmallVector<int64_t>(),
+                       getElementTypeOrSelf(getInput())};
+  for (auto [dim, size] : llvm::enumerate(shapeOf(getInput())))
     if (!llvm::is_contained(getDims(), static_cast<int64_t>(dim)))
-      kept.push_back(size);
-  if (failed(verifyShape(*this, getResult(), "a result", kept,
-                         "reduced dimensions are dropped")))
-    return failure();
-  return verifyElementType(*this, getResult(), "a result",
-                           getElementTypeOrSelf(getInput()));
+      type.shape->push_back(size);
+  return type;
 }
 
 FactorRule ReduceOp::getFactorRuleFor(const OpShapes &shapes) {

@@ -61,6 +61,10 @@ LogicalResult ReshapeOp::verify() {
   return success();
 }
 
+InferredType ReshapeOp::inferResultType() {
+  return {std::nullopt, getElementTypeOrSelf(getInput())};
+}
+
 FactorRule ReshapeOp::getFactorRuleFor(const OpShapes &shapes) {
   return reshapeRule(shapes.operands[0], shapes.results[0]);
 }
@@ -79,8 +83,7 @@ LogicalResult TransposeOp::verify() {
   if (failed(verifySameElements(*this, getInput())) ||
       failed(verifyCount(*this, "permutation", permutation.size(), getInput())))
     return failure();
-  SmallVector<int64_t> expected;
-  for (auto [i, dim] : llvm::enumerate(permutation)) {
+  for (auto [i, dim] : llvm::enumerate(permutation))
     if (dim < 0 || dim >= static_cast<int64_t>(shape.size()) ||
         llvm::is_contained(permutation.take_front(i), dim))
       return explain(emitOpError()
@@ -90,9 +93,15 @@ LogicalResult TransposeOp::verify() {
                      *this, NamedValue{getInput(), "the input"},
                      "name each dimension once: entry i is the input dimension "
                      "that becomes dimension i of the result");
-    expected.push_back(shape[dim]);
-  }
-  return verifyShape(*this, getResult(), "a result", expected);
+  return verifyInferredResult(*this);
+}
+
+InferredType TransposeOp::inferResultType() {
+  InferredType type = {SmallVector<int64_t>(),
+                       getElementTypeOrSelf(getInput())};
+  for (int64_t dim : getPermutation())
+    type.shape->push_back(shapeOf(getInput())[dim]);
+  return type;
 }
 
 FactorRule TransposeOp::getFactorRuleFor(const OpShapes &shapes) {
@@ -134,6 +143,10 @@ LogicalResult BroadcastOp::verify() {
   return success();
 }
 
+InferredType BroadcastOp::inferResultType() {
+  return {std::nullopt, getElementTypeOrSelf(getInput())};
+}
+
 FactorRule BroadcastOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   ArrayRef<int64_t> inShape = shapes.operands[0];
@@ -170,7 +183,6 @@ LogicalResult SliceOp::verify() {
       failed(verifyCount(*this, "limits", getLimits().size(), getInput())) ||
       failed(verifyCount(*this, "strides", getStrides().size(), getInput())))
     return failure();
-  SmallVector<int64_t> expected;
   for (auto [d, size] : llvm::enumerate(shape)) {
     int64_t start = getStarts()[d], limit = getLimits()[d],
             stride = getStrides()[d];
@@ -184,9 +196,18 @@ LogicalResult SliceOp::verify() {
                      *this, NamedValue{getInput(), "the input"},
                      "a slice goes forward within its input; tessera.pad "
                      "extends a dimension");
-    expected.push_back(limit == start ? 0 : (limit - start - 1) / stride + 1);
   }
-  return verifyShape(*this, getResult(), "a result", expected);
+  return verifyInferredResult(*this);
+}
+
+InferredType SliceOp::inferResultType() {
+  InferredType type = {SmallVector<int64_t>(),
+                       getElementTypeOrSelf(getInput())};
+  for (auto [start, limit, stride] :
+       llvm::zip(getStarts(), getLimits(), getStrides()))
+    type.shape->push_back(limit == start ? 0
+                                         : (limit - start - 1) / stride + 1);
+  return type;
 }
 
 FactorRule SliceOp::getFactorRuleFor(const OpShapes &shapes) {
@@ -237,21 +258,25 @@ LogicalResult ConcatenateOp::verify() {
   int64_t dim = getDim();
   if (failed(verifyDim(*this, dim, {getInputs().front(), "input 0"})))
     return failure();
-  int64_t total = 0;
   for (auto [i, input] : llvm::enumerate(getInputs())) {
     ArrayRef<int64_t> shape = shapeOf(input);
-    if (shape.size() == expected.size()) {
+    if (shape.size() == expected.size())
       expected[dim] = shape[dim];
-      total += shape[dim];
-    }
     if (failed(verifyShape(*this, input, "input " + std::to_string(i), expected,
                            "inputs differ in the joined dimension only")) ||
         failed(verifyElementType(*this, input, "input " + std::to_string(i),
                                  getElementTypeOrSelf(getType()))))
       return failure();
   }
-  expected[dim] = total;
-  return verifyShape(*this, getResult(), "a result", expected);
+  return verifyInferredResult(*this);
+}
+
+InferredType ConcatenateOp::inferResultType() {
+  InferredType type = likeOperand(*this);
+  (*type.shape)[getDim()] = 0;
+  for (Value input : getInputs())
+    (*type.shape)[getDim()] += shapeOf(input)[getDim()];
+  return type;
 }
 
 FactorRule ConcatenateOp::getFactorRuleFor(const OpShapes &shapes) {
@@ -289,15 +314,12 @@ LogicalResult PadOp::verify() {
       failed(verifyCount(*this, "low", getLow().size(), getInput())) ||
       failed(verifyCount(*this, "high", getHigh().size(), getInput())))
     return failure();
-  SmallVector<int64_t> expected;
-  for (auto [d, size] : llvm::enumerate(shape)) {
+  for (size_t d = 0; d < shape.size(); ++d)
     if (getLow()[d] < 0 || getHigh()[d] < 0)
       return explain(emitOpError()
                          << "pads dimension " << d << " by " << getLow()[d]
                          << " and " << getHigh()[d] << "; expected 0 or more",
                      *this, {}, "use tessera.slice to remove elements");
-    expected.push_back(getLow()[d] + size + getHigh()[d]);
-  }
   Type type = getElementTypeOrSelf(getInput());
   if (getValue().getType() != type)
     return explain(emitOpError()
@@ -305,7 +327,14 @@ LogicalResult PadOp::verify() {
                        << ", the elements have type " << type,
                    *this, NamedValue{getInput(), "the input"},
                    "write the value's type behind it, as in value 0.0 : f32");
-  return verifyShape(*this, getResult(), "a result", expected);
+  return verifyInferredResult(*this);
+}
+
+InferredType PadOp::inferResultType() {
+  InferredType type = likeOperand(*this);
+  for (auto [size, low, high] : llvm::zip(*type.shape, getLow(), getHigh()))
+    size += low + high;
+  return type;
 }
 
 /// Whether `attr` is the number zero.

@@ -37,6 +37,15 @@ const Layout *layoutOf(mlir::Type type);
 /// Shapes of the types of `op`'s operands and results.
 OpShapes opShapesOf(mlir::Operation *op);
 
+/// What an op's operands and attributes say of its result's type.
+struct InferredType {
+  /// Absent where the op may have a result of another shape, as `reshape`.
+  std::optional<llvm::SmallVector<int64_t>> shape;
+  /// Null where it may have another element type, as `convert`. Where several
+  /// are allowed, as for products of bf16, that of the operands.
+  mlir::Type elementType;
+};
+
 } // namespace tessera
 
 #include "dialects/Tessera/IR/TesseraInterfaces.h.inc"

@@ -53,6 +53,7 @@ class Tessera_ComputeOp<string mnemonic, list<Trait> traits = [],
     : Tessera_Op<mnemonic, !listconcat(
         [DeclareOpInterfaceMethods<Tessera_FactorRuleInterface, rule>,
          DeclareOpInterfaceMethods<Tessera_LocaliseInterface, part>,
+         DeclareOpInterfaceMethods<Tessera_ResultTypeInterface>,
          DeclareOpInterfaceMethods<Tessera_KernelInterface, kernel>], traits)>;
 
 // A whole-program tensor, or a local builtin tensor of static shape.

@@ -80,6 +80,20 @@ def Tessera_LocaliseInterface : OpInterface<"LocaliseInterface"> {
   ];
 }
 
+def Tessera_ResultTypeInterface : OpInterface<"ResultTypeInterface"> {
+  let cppNamespace = "::tessera";
+  let description = [{
+    The one place that computes an op's result type from its operands and
+    attributes: verifiers compare the declared type with it, and `createInferred`
+    and `FormulaBuilder` build ops by it. The layout of a result is open.
+  }];
+  let methods = [
+    InterfaceMethod<[{Shape and element type of the result, as far as operands
+        and attributes decide them; the operands have been verified.}],
+        "::tessera::InferredType", "inferResultType", (ins)>,
+  ];
+}
+
 def Tessera_KernelInterface : OpInterface<"KernelInterface"> {
   let cppNamespace = "::tessera";
   let description = [{

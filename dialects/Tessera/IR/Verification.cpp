@@ -95,6 +95,24 @@ LogicalResult tessera::verifyElementType(Operation *op, Value value,
                  "tessera.convert");
 }
 
+InferredType tessera::likeOperand(Operation *op, unsigned index) {
+  Value operand = op->getOperand(index);
+  return {SmallVector<int64_t>(shapeOf(operand)),
+          getElementTypeOrSelf(operand)};
+}
+
+LogicalResult tessera::verifyInferredResult(Operation *op, StringRef hint,
+                                            bool checksElements) {
+  InferredType inferred = cast<ResultTypeInterface>(op).inferResultType();
+  Value result = op->getResult(0);
+  if (inferred.shape &&
+      failed(verifyShape(op, result, "a result", *inferred.shape, hint)))
+    return failure();
+  if (!checksElements || !inferred.elementType)
+    return success();
+  return verifyElementType(op, result, "a result", inferred.elementType);
+}
+
 /// "the result has dimensions 0 to 2".
 static std::string dimsOf(NamedValue tensor) {
   size_t rank = shapeOf(tensor.value).size();

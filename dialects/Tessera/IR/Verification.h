@@ -40,6 +40,12 @@ mlir::LogicalResult verifyShape(mlir::Operation *op, mlir::Value value,
 mlir::LogicalResult verifyElementType(mlir::Operation *op, mlir::Value value,
                                       llvm::StringRef name, mlir::Type type);
 
+/// The result has the shape that operands and attributes give it, and, unless
+/// `checksElements` is off, the element type. `hint` says why the shape.
+mlir::LogicalResult verifyInferredResult(mlir::Operation *op,
+                                         llvm::StringRef hint = "",
+                                         bool checksElements = true);
+
 /// `dims`, called `name`, ascend and are dimensions of `tensor`.
 mlir::LogicalResult verifyAscendingDims(mlir::Operation *op,
                                         llvm::StringRef name,
@@ -49,6 +55,9 @@ mlir::LogicalResult verifyAscendingDims(mlir::Operation *op,
 /// `dim` is a dimension of `tensor`.
 mlir::LogicalResult verifyDim(mlir::Operation *op, int64_t dim,
                               NamedValue tensor);
+
+/// The type of operand `index`: what elementwise ops and many others give.
+InferredType likeOperand(mlir::Operation *op, unsigned index = 0);
 
 /// `[2, 3]`.
 std::string shapeToString(llvm::ArrayRef<int64_t> shape);

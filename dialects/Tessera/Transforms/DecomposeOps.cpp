@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tessera/IR/FormulaBuilder.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 #include <limits>
 
@@ -16,96 +16,20 @@ using namespace tessera;
 
 namespace {
 
-/// Writes formulas at an op: every value is a mesh tensor of the op's mesh with
-/// an open layout, or a builtin tensor where the op computes on these.
-class FormulaBuilder {
+/// Writes the formula that replaces an op, in f32, or f64 for f64.
+class OpFormula : public FormulaBuilder {
 public:
-  FormulaBuilder(Operation *op, PatternRewriter &rewriter)
-      : op(op), rewriter(rewriter), loc(op->getLoc()) {
+  OpFormula(Operation *op, PatternRewriter &rewriter)
+      : FormulaBuilder(rewriter, op->getLoc(), op->getResult(0).getType()),
+        op(op), rewriter(rewriter) {
     Type type = getElementTypeOrSelf(op->getOperand(0).getType());
     computeType = type.isF64() ? type : rewriter.getF32Type();
   }
 
-  Type like(ArrayRef<int64_t> shape, Type element) {
-    auto meshTensor = dyn_cast<MeshTensorType>(op->getResult(0).getType());
-    if (!meshTensor)
-      return RankedTensorType::get(shape, element);
-    return MeshTensorType::get(
-        rewriter.getContext(), shape, element,
-        Layout::open(meshTensor.getLayout().mesh, shape.size()));
-  }
-
-  template <typename Op> Value unary(Value x) {
-    return Op::create(rewriter, loc, x.getType(), x);
-  }
-  template <typename Op> Value binary(Value x, Value y) {
-    return Op::create(rewriter, loc, x.getType(), x, y);
-  }
-  Value number(double value, ArrayRef<int64_t> shape) {
-    auto type = RankedTensorType::get(shape, computeType);
-    return ConstantOp::create(
-        rewriter, loc, like(shape, computeType),
-        DenseElementsAttr::get(type,
-                               rewriter.getFloatAttr(computeType, value)));
-  }
-  Value numberLike(double value, Value x) { return number(value, shapeOf(x)); }
-  /// In the type that formulas compute in: f32, f64 for f64.
-  Value widen(Value x) {
-    if (getElementTypeOrSelf(x.getType()) == computeType)
-      return x;
-    return ConvertOp::create(rewriter, loc, like(shapeOf(x), computeType), x);
-  }
-  Value reduce(dist::ReductionKind kind, Value x, int64_t dim) {
-    SmallVector<int64_t> shape(shapeOf(x));
-    shape.erase(shape.begin() + dim);
-    return ReduceOp::create(
-        rewriter, loc, like(shape, computeType),
-        dist::ReductionKindAttr::get(rewriter.getContext(), kind), x,
-        rewriter.getDenseI64ArrayAttr(dim));
-  }
-  /// Undoes `reduce`: repeats `x` along `dim` of `shape`.
-  Value repeat(Value x, ArrayRef<int64_t> shape, int64_t dim) {
-    SmallVector<int64_t> dims;
-    for (int64_t d = 0, rank = shape.size(); d < rank; ++d)
-      if (d != dim)
-        dims.push_back(d);
-    return broadcast(x, shape, dims);
-  }
-  Value broadcast(Value x, ArrayRef<int64_t> shape, ArrayRef<int64_t> dims) {
-    return BroadcastOp::create(rewriter, loc,
-                               like(shape, getElementTypeOrSelf(x.getType())),
-                               x, rewriter.getDenseI64ArrayAttr(dims));
-  }
-  Value reshape(Value x, ArrayRef<int64_t> shape) {
-    if (shapeOf(x) == shape)
-      return x;
-    return ReshapeOp::create(rewriter, loc,
-                             like(shape, getElementTypeOrSelf(x.getType())), x);
-  }
-  Value transpose(Value x, ArrayRef<int64_t> permutation) {
-    SmallVector<int64_t> shape;
-    for (int64_t dim : permutation)
-      shape.push_back(shapeOf(x)[dim]);
-    return TransposeOp::create(rewriter, loc,
-                               like(shape, getElementTypeOrSelf(x.getType())),
-                               x, rewriter.getDenseI64ArrayAttr(permutation));
-  }
-  Value contract(Value x, Value y, StringRef spec, ArrayRef<int64_t> shape) {
-    return ContractOp::create(rewriter, loc, like(shape, computeType), x, y,
-                              rewriter.getStringAttr(spec));
-  }
-  Value compare(CompareDirection direction, Value x, Value y) {
-    return CompareOp::create(
-        rewriter, loc, like(shapeOf(x), rewriter.getI1Type()),
-        CompareDirectionAttr::get(rewriter.getContext(), direction), x, y);
-  }
-  Value select(Value predicate, Value onTrue, Value onFalse) {
-    return SelectOp::create(rewriter, loc, onTrue.getType(), predicate, onTrue,
-                            onFalse);
-  }
-  Value iota(ArrayRef<int64_t> shape, int64_t dim) {
-    return IotaOp::create(rewriter, loc, like(shape, rewriter.getI32Type()),
-                          rewriter.getI64IntegerAttr(dim), Value());
+  /// In the type that formulas compute in.
+  Value widen(Value x) { return convert(x, computeType); }
+  Value wideNumber(double value, ArrayRef<int64_t> shape) {
+    return number(value, shape, computeType);
   }
 
   /// Replaces the op by `result`, rounded once to the op's type.
@@ -121,78 +45,77 @@ public:
 private:
   Operation *op;
   PatternRewriter &rewriter;
-  Location loc;
   Type computeType;
 };
 
 constexpr double minusInfinity = -std::numeric_limits<double>::infinity();
 
-void decompose(GeluOp op, FormulaBuilder &f) {
+void decompose(GeluOp op, OpFormula &f) {
   Value x = f.widen(op.getInput());
   Value inner;
   if (op.getApproximation() == GeluApproximation::none) {
-    inner = f.unary<ErfOp>(f.binary<MulOp>(x, f.numberLike(M_SQRT1_2, x)));
+    inner = f.create<ErfOp>(f.create<MulOp>(x, f.numberLike(M_SQRT1_2, x)));
   } else {
     // sqrt(2 / pi) (x + 0.044715 x^3)
-    Value cube = f.binary<MulOp>(x, f.binary<MulOp>(x, x));
+    Value cube = f.create<MulOp>(x, f.create<MulOp>(x, x));
     Value sum =
-        f.binary<AddOp>(x, f.binary<MulOp>(cube, f.numberLike(0.044715, x)));
-    inner = f.unary<TanhOp>(
-        f.binary<MulOp>(sum, f.numberLike(M_2_SQRTPI * M_SQRT1_2, x)));
+        f.create<AddOp>(x, f.create<MulOp>(cube, f.numberLike(0.044715, x)));
+    inner = f.create<TanhOp>(
+        f.create<MulOp>(sum, f.numberLike(M_2_SQRTPI * M_SQRT1_2, x)));
   }
-  Value half = f.binary<MulOp>(x, f.numberLike(0.5, x));
-  f.finish(f.binary<MulOp>(half, f.binary<AddOp>(inner, f.numberLike(1, x))));
+  Value half = f.create<MulOp>(x, f.numberLike(0.5, x));
+  f.finish(f.create<MulOp>(half, f.create<AddOp>(inner, f.numberLike(1, x))));
 }
 
-void decompose(SiluOp op, FormulaBuilder &f) {
+void decompose(SiluOp op, OpFormula &f) {
   Value x = f.widen(op.getInput());
-  f.finish(f.binary<MulOp>(x, f.unary<LogisticOp>(x)));
+  f.finish(f.create<MulOp>(x, f.create<LogisticOp>(x)));
 }
 
-void decompose(SoftmaxOp op, FormulaBuilder &f) {
+void decompose(SoftmaxOp op, OpFormula &f) {
   Value x = f.widen(op.getInput());
   int64_t dim = op.getDim();
   ArrayRef<int64_t> shape = shapeOf(x);
   Value most = f.repeat(f.reduce(dist::ReductionKind::max, x, dim), shape, dim);
-  Value weights = f.unary<ExpOp>(f.binary<SubOp>(x, most));
+  Value weights = f.create<ExpOp>(f.create<SubOp>(x, most));
   Value sum =
       f.repeat(f.reduce(dist::ReductionKind::sum, weights, dim), shape, dim);
-  f.finish(f.binary<DivOp>(weights, sum));
+  f.finish(f.create<DivOp>(weights, sum));
 }
 
-void decompose(LayerNormOp op, FormulaBuilder &f) {
+void decompose(LayerNormOp op, OpFormula &f) {
   Value x = f.widen(op.getInput());
   ArrayRef<int64_t> shape = shapeOf(x);
   int64_t last = shape.size() - 1, columns = shape.back();
   auto mean = [&](Value value) {
     Value sum = f.reduce(dist::ReductionKind::sum, value, last);
-    return f.binary<DivOp>(sum, f.numberLike(columns, sum));
+    return f.create<DivOp>(sum, f.numberLike(columns, sum));
   };
-  Value centred = f.binary<SubOp>(x, f.repeat(mean(x), shape, last));
-  Value variance = mean(f.binary<MulOp>(centred, centred));
-  Value inverse = f.unary<RsqrtOp>(f.binary<AddOp>(
+  Value centred = f.create<SubOp>(x, f.repeat(mean(x), shape, last));
+  Value variance = mean(f.create<MulOp>(centred, centred));
+  Value inverse = f.create<RsqrtOp>(f.create<AddOp>(
       variance, f.numberLike(op.getEpsilon().convertToDouble(), variance)));
-  Value normal = f.binary<MulOp>(centred, f.repeat(inverse, shape, last));
+  Value normal = f.create<MulOp>(centred, f.repeat(inverse, shape, last));
   Value scale = f.broadcast(f.widen(op.getScale()), shape, {last});
   Value bias = f.broadcast(f.widen(op.getBias()), shape, {last});
-  f.finish(f.binary<AddOp>(f.binary<MulOp>(normal, scale), bias));
+  f.finish(f.create<AddOp>(f.create<MulOp>(normal, scale), bias));
 }
 
-void decompose(RmsNormOp op, FormulaBuilder &f) {
+void decompose(RmsNormOp op, OpFormula &f) {
   Value x = f.widen(op.getInput());
   ArrayRef<int64_t> shape = shapeOf(x);
   int64_t last = shape.size() - 1;
-  Value sum = f.reduce(dist::ReductionKind::sum, f.binary<MulOp>(x, x), last);
-  Value square = f.binary<DivOp>(sum, f.numberLike(shape.back(), sum));
-  Value inverse = f.unary<RsqrtOp>(f.binary<AddOp>(
+  Value sum = f.reduce(dist::ReductionKind::sum, f.create<MulOp>(x, x), last);
+  Value square = f.create<DivOp>(sum, f.numberLike(shape.back(), sum));
+  Value inverse = f.create<RsqrtOp>(f.create<AddOp>(
       square, f.numberLike(op.getEpsilon().convertToDouble(), square)));
   Value scale = f.broadcast(f.widen(op.getScale()), shape, {last});
-  f.finish(f.binary<MulOp>(f.binary<MulOp>(x, f.repeat(inverse, shape, last)),
+  f.finish(f.create<MulOp>(f.create<MulOp>(x, f.repeat(inverse, shape, last)),
                            scale));
 }
 
 /// Scores [B,K,G,S,T]: G query heads share each of K key heads.
-void decompose(AttentionOp op, FormulaBuilder &f) {
+void decompose(AttentionOp op, OpFormula &f) {
   ArrayRef<int64_t> q = shapeOf(op.getQuery()), k = shapeOf(op.getKey());
   int64_t batch = q[0], queries = q[1], heads = q[2], keys = k[1],
           groups = k[2], perGroup = heads / groups,
@@ -202,36 +125,35 @@ void decompose(AttentionOp op, FormulaBuilder &f) {
 
   Value query = f.reshape(f.widen(op.getQuery()),
                           {batch, queries, groups, perGroup, q[3]});
-  Value scores =
-      f.contract(query, f.widen(op.getKey()), "bskgd,btkd->bkgst", shape);
-  scores = f.binary<MulOp>(
+  Value scores = f.contract(query, f.widen(op.getKey()), "bskgd,btkd->bkgst");
+  scores = f.create<MulOp>(
       scores, f.numberLike(op.getScale().convertToDouble(), scores));
   if (Value bias = op.getBias()) {
     bias =
         f.broadcast(f.widen(bias), {batch, heads, queries, keys}, {0, 1, 2, 3});
-    scores = f.binary<AddOp>(scores, f.reshape(bias, shape));
+    scores = f.create<AddOp>(scores, f.reshape(bias, shape));
   }
-  Value masked = f.number(minusInfinity, shape);
+  Value masked = f.wideNumber(minusInfinity, shape);
   if (op.getCausal()) {
     // Key t is visible to query s where t - s <= T - S.
-    Value distance = f.binary<SubOp>(f.iota(shape, 4), f.iota(shape, 3));
+    Value distance = f.create<SubOp>(f.iota(shape, 4), f.iota(shape, 3));
     Value visible = f.compare(CompareDirection::le, f.widen(distance),
-                              f.number(keys - queries, shape));
+                              f.wideNumber(keys - queries, shape));
     scores = f.select(visible, scores, masked);
   }
   // A row without a visible key has the largest score -inf, and gives 0
   // whatever its weights and the values are.
   Value most = f.reduce(dist::ReductionKind::max, scores, 4);
   Value isEmpty =
-      f.compare(CompareDirection::eq, most, f.number(minusInfinity, rows));
+      f.compare(CompareDirection::eq, most, f.wideNumber(minusInfinity, rows));
   Value weights =
-      f.unary<ExpOp>(f.binary<SubOp>(scores, f.repeat(most, shape, 4)));
+      f.create<ExpOp>(f.create<SubOp>(scores, f.repeat(most, shape, 4)));
   Value sum = f.reduce(dist::ReductionKind::sum, weights, 4);
-  weights = f.binary<DivOp>(weights, f.repeat(sum, shape, 4));
+  weights = f.create<DivOp>(weights, f.repeat(sum, shape, 4));
   SmallVector<int64_t> sums = {batch, groups, perGroup, queries, valueSize};
   Value result =
-      f.contract(weights, f.widen(op.getValue()), "bkgst,btke->bkgse", sums);
-  result = f.select(f.repeat(isEmpty, sums, 4), f.number(0, sums), result);
+      f.contract(weights, f.widen(op.getValue()), "bkgst,btke->bkgse");
+  result = f.select(f.repeat(isEmpty, sums, 4), f.wideNumber(0, sums), result);
   result = f.transpose(result, {0, 3, 1, 2, 4});
   f.finish(f.reshape(result, {batch, queries, heads, valueSize}));
 }
@@ -247,8 +169,8 @@ template <typename Op> struct Decompose : OpRewritePattern<Op> {
     int64_t whole = op.getWholeElements();
     if (whole != 0 && above > 0 && whole <= above)
       return rewriter.notifyMatchFailure(op, "small enough for one kernel");
-    FormulaBuilder builder(op, rewriter);
-    decompose(op, builder);
+    OpFormula formula(op, rewriter);
+    decompose(op, formula);
     return success();
   }
 

@@ -58,8 +58,19 @@ private:
   mlir::Value emitCompare(CompareOp op, mlir::Value lhs, mlir::Value rhs);
   mlir::Value emitSign(mlir::Value x);
   mlir::Value emitLog(mlir::Value x);
+  mlir::Value emitExp(mlir::Value x);
+  mlir::Value keepZero(mlir::Value x, mlir::Value result);
   mlir::Value emitLogistic(mlir::Value x);
   mlir::Value emitGelu(GeluOp op, mlir::Value x);
+  template <typename Op>
+  mlir::Value emitShift(mlir::Value x, mlir::Value y,
+                        std::optional<int64_t> otherwise);
+
+  // FunctionBlocks.cpp
+  class Formula;
+  mlir::Value emitInverseErf(mlir::Value x);
+  mlir::Value emitNextafter(mlir::Value x, mlir::Value y);
+  mlir::Value emitIntegerPower(mlir::Value x, mlir::Value y, bool isUnsigned);
   mlir::Value safeDivisor(mlir::Value number, mlir::Value divisor,
                           bool isUnsigned);
 

@@ -25,6 +25,8 @@ Value BlockEmitter::emitElementwise(Operation *op, const BlockBox &box) {
   if (isa<SelectOp>(op))
     return arith::SelectOp::create(builder, loc, operands[0], operands[1],
                                    operands[2]);
+  if (isa<NextafterOp>(op))
+    return emitNextafter(operands[0], operands[1]);
   for (Value &operand : operands)
     operand = toF32(operand);
   if (auto compare = dyn_cast<CompareOp>(op))
@@ -105,7 +107,22 @@ Value BlockEmitter::emitBinary(Operation *op, Value x, Value y) {
       .Case([&](AndOp) { return arith::AndIOp::create(builder, loc, x, y); })
       .Case([&](OrOp) { return arith::OrIOp::create(builder, loc, x, y); })
       .Case([&](XorOp) { return arith::XOrIOp::create(builder, loc, x, y); })
-      .Case([&](PowOp) { return math::PowFOp::create(builder, loc, x, y); })
+      .Case([&](PowOp) -> Value {
+        if (!isFloat)
+          return emitIntegerPower(x, y, isUnsigned(op));
+        return math::PowFOp::create(builder, loc, x, y);
+      })
+      .Case([&](Atan2Op) { return math::Atan2Op::create(builder, loc, x, y); })
+      .Case([&](CopysignOp) {
+        return math::CopySignOp::create(builder, loc, x, y);
+      })
+      .Case([&](ShiftLeftOp) { return emitShift<arith::ShLIOp>(x, y, 0); })
+      .Case([&](ShiftRightOp op) {
+        if (isUnsigned(op))
+          return emitShift<arith::ShRUIOp>(x, y, 0);
+        // Shifted by all bits, a number leaves its sign.
+        return emitShift<arith::ShRSIOp>(x, y, std::nullopt);
+      })
       .Default(withoutEmitter);
 }
 
@@ -138,12 +155,26 @@ Value BlockEmitter::emitUnary(Operation *op, Value x) {
         return arith::XOrIOp::create(builder, loc, x,
                                      splat(type.getShape(), ones));
       })
-      .Case([&](ExpOp) { return math::ExpOp::create(builder, loc, x); })
+      .Case([&](ExpOp) { return emitExp(x); })
+      .Case([&](Exp2Op) { return math::Exp2Op::create(builder, loc, x); })
       .Case([&](LogOp) { return emitLog(x); })
+      .Case([&](Log2Op) { return math::Log2Op::create(builder, loc, x); })
+      .Case([&](Log10Op) { return math::Log10Op::create(builder, loc, x); })
+      .Case([&](AsinOp) { return math::AsinOp::create(builder, loc, x); })
+      .Case([&](AcosOp) { return math::AcosOp::create(builder, loc, x); })
+      .Case([&](AtanOp) { return math::AtanOp::create(builder, loc, x); })
+      .Case([&](AsinhOp) { return math::AsinhOp::create(builder, loc, x); })
+      .Case([&](AcoshOp) { return math::AcoshOp::create(builder, loc, x); })
+      .Case([&](AtanhOp) { return math::AtanhOp::create(builder, loc, x); })
+      .Case([&](ErfinvOp) { return emitInverseErf(x); })
       .Case([&](SqrtOp) { return math::SqrtOp::create(builder, loc, x); })
       .Case([&](RsqrtOp) { return math::RsqrtOp::create(builder, loc, x); })
-      .Case([&](TanhOp) { return math::TanhOp::create(builder, loc, x); })
-      .Case([&](ErfOp) { return math::ErfOp::create(builder, loc, x); })
+      .Case([&](TanhOp) {
+        return keepZero(x, math::TanhOp::create(builder, loc, x));
+      })
+      .Case([&](ErfOp) {
+        return keepZero(x, math::ErfOp::create(builder, loc, x));
+      })
       .Case([&](SinOp) { return math::SinOp::create(builder, loc, x); })
       .Case([&](CosOp) { return math::CosOp::create(builder, loc, x); })
       .Case([&](FloorOp) { return math::FloorOp::create(builder, loc, x); })
@@ -153,6 +184,28 @@ Value BlockEmitter::emitUnary(Operation *op, Value x) {
       })
       .Case([&](GeluOp op) { return emitGelu(op, x); })
       .Default(withoutEmitter);
+}
+
+/// Shifts by amounts that are not below the width: `otherwise`, or, where that
+/// is absent, as by all bits but one.
+template <typename Op>
+Value BlockEmitter::emitShift(Value x, Value y,
+                              std::optional<int64_t> otherwise) {
+  auto type = cast<RankedTensorType>(x.getType());
+  auto filled = [&](int64_t value) {
+    return splatNumber(type.getShape(), type.getElementType(), value);
+  };
+  int64_t width = type.getElementTypeBitWidth();
+  // Unsigned: negative amounts are large.
+  Value isInside = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ult, y, filled(width));
+  Value amount =
+      arith::SelectOp::create(builder, loc, isInside, y, filled(width - 1));
+  Value shifted = Op::create(builder, loc, x, amount);
+  if (!otherwise)
+    return shifted;
+  return arith::SelectOp::create(builder, loc, isInside, shifted,
+                                 filled(*otherwise));
 }
 
 /// Of floats and signed integers. NaN is neither above nor below 0 and stays.
@@ -200,14 +253,47 @@ Value BlockEmitter::emitLog(Value x) {
   return arith::SubFOp::create(builder, loc, log, excess);
 }
 
-/// 1 / (1 + e^-x)
+/// The targets' polynomials for f32 give normal numbers and zero: a denormal
+/// one is the square of e^(x/2).
+Value BlockEmitter::emitExp(Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (!type.getElementType().isF32())
+    return math::ExpOp::create(builder, loc, x);
+  auto number = [&](double value) {
+    return splatNumber(type.getShape(), type.getElementType(), value);
+  };
+  Value isSmall = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT,
+                                        x, number(-87));
+  Value half = arith::MulFOp::create(builder, loc, x, number(0.5));
+  Value e = math::ExpOp::create(
+      builder, loc, arith::SelectOp::create(builder, loc, isSmall, half, x));
+  Value square = arith::MulFOp::create(builder, loc, e, e);
+  return arith::SelectOp::create(builder, loc, isSmall, square, e);
+}
+
+/// `result`, but x where x is a zero: the targets' polynomials for functions
+/// that are odd lose its sign.
+Value BlockEmitter::keepZero(Value x, Value result) {
+  auto type = cast<RankedTensorType>(x.getType());
+  Value zero = splatNumber(type.getShape(), type.getElementType(), 0);
+  Value isZero =
+      arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, x, zero);
+  return arith::SelectOp::create(builder, loc, isZero, x, result);
+}
+
+/// 1 / (1 + e^-x), and below 0, where e^-x may overflow, e^x / (1 + e^x).
 Value BlockEmitter::emitLogistic(Value x) {
   auto type = cast<RankedTensorType>(x.getType());
-  Value one = splatNumber(type.getShape(), type.getElementType(), 1);
-  Value e =
-      math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, x));
-  return arith::DivFOp::create(builder, loc, one,
-                               arith::AddFOp::create(builder, loc, e, one));
+  auto number = [&](double value) {
+    return splatNumber(type.getShape(), type.getElementType(), value);
+  };
+  Value magnitude = math::AbsFOp::create(builder, loc, x);
+  Value e = emitExp(arith::NegFOp::create(builder, loc, magnitude));
+  Value isBelow = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT,
+                                        x, number(0));
+  Value above = arith::SelectOp::create(builder, loc, isBelow, e, number(1));
+  return arith::DivFOp::create(
+      builder, loc, above, arith::AddFOp::create(builder, loc, e, number(1)));
 }
 
 /// x / 2 (1 + f(x)), where f is erf(sqrt(1/2) x) or, approximately,

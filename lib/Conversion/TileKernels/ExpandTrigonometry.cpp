@@ -4,12 +4,10 @@
 // Reduction for Trigonometric Functions, 1983. Polynomials: S. Moshier, Cephes,
 // single precision.
 #include "ExpandTrigonometry.h"
+#include "FormulaWriter.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/BuiltinTypes.h"
 
 #include <limits>
 
@@ -37,70 +35,26 @@ struct Angle {
   Value quarters, rest;
 };
 
-/// Writes formulas on f32 scalars, or on vectors of one shape.
-class FormulaWriter {
+/// Writes the formulas of sine and cosine.
+class AngleWriter : public FormulaWriter {
 public:
-  FormulaWriter(PatternRewriter &rewriter, Location loc, Type type)
-      : rewriter(rewriter), loc(loc), type(type) {}
+  using FormulaWriter::FormulaWriter;
 
   Angle reduce(Value x);
-  Value sine(Value rest);
-  Value cosine(Value rest);
   Value inQuadrant(const Angle &angle);
 
-  Value number(float value) {
-    return constant(rewriter.getF32FloatAttr(value));
-  }
-  Value add(Value a, Value b) { return make<arith::AddFOp>(a, b); }
-
 private:
+  Value sine(Value rest);
+  Value cosine(Value rest);
   Angle reduceByParts(Value x);
   Angle reduceByFraction(Value x);
   Value fractionOfTurn(Value magnitudeBits);
   Value inverseTurnWord(Value first, size_t index);
-
-  Type like(Type element) {
-    auto shaped = dyn_cast<ShapedType>(type);
-    return shaped ? shaped.clone(element) : element;
-  }
-  Value constant(TypedAttr element) {
-    TypedAttr attr = element;
-    if (auto shaped = dyn_cast<ShapedType>(type))
-      attr = DenseElementsAttr::get(shaped.clone(element.getType()),
-                                    cast<Attribute>(element));
-    return arith::ConstantOp::create(rewriter, loc, attr);
-  }
-  Value integer(uint64_t value) {
-    return constant(
-        rewriter.getIntegerAttr(rewriter.getI64Type(), APInt(64, value)));
-  }
-  template <typename Op, typename... Operands>
-  Value make(Operands... operands) {
-    return Op::create(rewriter, loc, operands...);
-  }
-  template <typename Op> Value to(Type element, Value value) {
-    return Op::create(rewriter, loc, like(element), value);
-  }
-  Value multiply(Value a, Value b) { return make<arith::MulFOp>(a, b); }
-  Value multiplyAdd(Value a, Value b, Value c) {
-    return make<math::FmaOp>(a, b, c);
-  }
-  Value negate(Value a) { return make<arith::NegFOp>(a); }
-  Value select(Value condition, Value a, Value b) {
-    return make<arith::SelectOp>(condition, a, b);
-  }
-  Value compare(arith::CmpFPredicate predicate, Value a, float b) {
-    return make<arith::CmpFOp>(predicate, a, number(b));
-  }
-
-  PatternRewriter &rewriter;
-  Location loc;
-  Type type;
 };
 
 /// Arguments are small mostly: only where one is not, all lanes are reduced the
 /// slow way as well.
-Angle FormulaWriter::reduce(Value x) {
+Angle AngleWriter::reduce(Value x) {
   Angle byParts = reduceByParts(x);
   // Infinities and NaNs give NaN by parts.
   Value magnitude = make<math::AbsFOp>(x);
@@ -126,7 +80,7 @@ Angle FormulaWriter::reduce(Value x) {
   return {branch.getResult(0), branch.getResult(1)};
 }
 
-Angle FormulaWriter::reduceByParts(Value x) {
+Angle AngleWriter::reduceByParts(Value x) {
   Value quarters = make<math::RoundEvenOp>(multiply(x, number(0.636619747f)));
   Value negative = negate(quarters), rest = x;
   for (float part : halfPi)
@@ -135,7 +89,7 @@ Angle FormulaWriter::reduceByParts(Value x) {
 }
 
 /// For finite |x| > 1.
-Angle FormulaWriter::reduceByFraction(Value x) {
+Angle AngleWriter::reduceByFraction(Value x) {
   Type i32 = rewriter.getI32Type(), i64 = rewriter.getI64Type(),
        f64 = rewriter.getF64Type();
   Value bits =
@@ -159,7 +113,7 @@ Angle FormulaWriter::reduceByFraction(Value x) {
 /// |x| / (2 pi) modulo 1, in 2^-64. |x| is m 2^(e - 32) for a whole m of 32
 /// bits. Behind the point, the first e - 32 bits of 1 / (2 pi) times that are
 /// whole turns; the 96 bits after them are enough.
-Value FormulaWriter::fractionOfTurn(Value magnitudeBits) {
+Value AngleWriter::fractionOfTurn(Value magnitudeBits) {
   Value biased = make<arith::ShRUIOp>(magnitudeBits, integer(23));
   Value e = make<arith::SubIOp>(biased, integer(126));
   Value mantissa = make<arith::OrIOp>(
@@ -183,7 +137,7 @@ Value FormulaWriter::fractionOfTurn(Value magnitudeBits) {
 }
 
 /// inverseTurn[first + index], where `first` is 0 to 4.
-Value FormulaWriter::inverseTurnWord(Value first, size_t index) {
+Value AngleWriter::inverseTurnWord(Value first, size_t index) {
   Value word = integer(inverseTurn[index]);
   for (size_t i = 1; i <= 4; ++i)
     word =
@@ -192,7 +146,7 @@ Value FormulaWriter::inverseTurnWord(Value first, size_t index) {
   return word;
 }
 
-Value FormulaWriter::sine(Value rest) {
+Value AngleWriter::sine(Value rest) {
   Value square = multiply(rest, rest);
   Value sum = number(-1.9515295891e-4f);
   sum = multiplyAdd(sum, square, number(8.3321608736e-3f));
@@ -200,7 +154,7 @@ Value FormulaWriter::sine(Value rest) {
   return multiplyAdd(multiply(sum, square), rest, rest);
 }
 
-Value FormulaWriter::cosine(Value rest) {
+Value AngleWriter::cosine(Value rest) {
   Value square = multiply(rest, rest);
   Value sum = number(2.443315711809948e-5f);
   sum = multiplyAdd(sum, square, number(-1.388731625493765e-3f));
@@ -211,7 +165,7 @@ Value FormulaWriter::cosine(Value rest) {
 
 /// The sine of the angle. The quadrant, 0 to 3, stays a float: infinities and
 /// NaNs have none, and give NaN through the rest.
-Value FormulaWriter::inQuadrant(const Angle &angle) {
+Value AngleWriter::inQuadrant(const Angle &angle) {
   Value turns = make<math::FloorOp>(multiply(angle.quarters, number(0.25f)));
   Value quadrant = multiplyAdd(turns, number(-4), angle.quarters);
   Value isOdd =
@@ -231,11 +185,17 @@ template <typename Op> struct Expand : OpRewritePattern<Op> {
     Type type = op.getType();
     if (!getElementTypeOrSelf(type).isF32())
       return rewriter.notifyMatchFailure(op, "not f32");
-    FormulaWriter writer(rewriter, op.getLoc(), type);
+    AngleWriter writer(rewriter, op.getLoc(), type);
     Angle angle = writer.reduce(op.getOperand());
     if (std::is_same_v<Op, math::CosOp>)
       angle.quarters = writer.add(angle.quarters, writer.number(1));
-    rewriter.replaceOp(op, writer.inQuadrant(angle));
+    Value result = writer.inQuadrant(angle);
+    // The reduction loses the sign of a zero.
+    if (std::is_same_v<Op, math::SinOp>)
+      result = writer.select(
+          writer.compare(arith::CmpFPredicate::OEQ, op.getOperand(), 0),
+          op.getOperand(), result);
+    rewriter.replaceOp(op, result);
     return success();
   }
 };

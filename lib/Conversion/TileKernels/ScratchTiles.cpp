@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ScratchTiles.h"
+#include "ExpandFunctions.h"
 
 #include "dialects/Tile/IR/KernelAnalysis.h"
 
@@ -14,8 +15,7 @@ constexpr double costOfFunction = 25, costOfDivision = 8;
 static double ownCost(Operation *op) {
   if (isa<BroadcastOp, ReshapeOp, TransOp>(op))
     return 0;
-  if (isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::PowFOp,
-          math::SinOp, math::CosOp>(op))
+  if (isLibraryFunction(op))
     return costOfFunction;
   if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp, arith::DivSIOp,
           arith::RemSIOp, arith::RemFOp>(op))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MathLibraryCalls.h"
+#include "lib/Conversion/TileKernels/ExpandFunctions.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -52,8 +53,7 @@ static void callLibrary(ModuleOp module, Operation *op) {
 void tessera::callMathLibrary(ModuleOp module) {
   SmallVector<Operation *> ops;
   module.walk([&](Operation *op) {
-    if (isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::SinOp,
-            math::CosOp, math::PowFOp>(op))
+    if (isLibraryFunction(op))
       ops.push_back(op);
   });
   for (Operation *op : ops)

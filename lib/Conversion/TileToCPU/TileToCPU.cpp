@@ -3,6 +3,7 @@
 #include "MathLibraryCalls.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
+#include "lib/Conversion/TileKernels/ExpandFunctions.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/ABI/KernelABI.h"
 #include "tessera/Conversion/Passes.h"
@@ -76,6 +77,7 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel,
 /// calls of the C library.
 LogicalResult expandMath(ModuleOp module) {
   RewritePatternSet patterns(module.getContext());
+  populateExpandFunctionsPatterns(patterns);
   populateExpandTrigonometryPatterns(patterns);
   populateMathPolynomialApproximationPatterns(patterns);
   populateBF16Patterns(patterns);

@@ -3,6 +3,7 @@
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "lib/Conversion/TileKernels/BF16Patterns.h"
+#include "lib/Conversion/TileKernels/ExpandFunctions.h"
 #include "lib/Conversion/TileKernels/ExpandTrigonometry.h"
 #include "tessera/Conversion/Passes.h"
 
@@ -130,6 +131,7 @@ LogicalResult emitKernel(OpBuilder &builder, tile::KernelOp kernel) {
 /// Functions without an instruction of their own become polynomials.
 LogicalResult expandMath(gpu::GPUModuleOp module) {
   RewritePatternSet patterns(module.getContext());
+  populateExpandFunctionsPatterns(patterns);
   populateExpandTrigonometryPatterns(patterns);
   populateMathPolynomialApproximationPatterns(patterns);
   populateBF16Patterns(patterns);
@@ -149,7 +151,7 @@ struct ExpandRsqrt : OpRewritePattern<math::RsqrtOp> {
   }
 };
 
-/// x^y = e^(y log x) for f32; exact for whole y only within rounding.
+/// x^y = 2^(y log2 x) for f32, off by up to |y log2 x| units in the last place.
 struct ExpandPow : OpRewritePattern<math::PowFOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(math::PowFOp op,
@@ -161,8 +163,8 @@ struct ExpandPow : OpRewritePattern<math::PowFOp> {
           rewriter, loc, rewriter.getFloatAttr(op.getType(), value));
     };
     Value magnitude = math::AbsFOp::create(rewriter, loc, base);
-    Value log = math::LogOp::create(rewriter, loc, magnitude);
-    Value power = math::ExpOp::create(
+    Value log = math::Log2Op::create(rewriter, loc, magnitude);
+    Value power = math::Exp2Op::create(
         rewriter, loc, arith::MulFOp::create(rewriter, loc, exponent, log));
     // Infinity times log 1 is NaN.
     auto isEqual = [&](Value value, double to) -> Value {
@@ -186,12 +188,16 @@ struct ExpandPow : OpRewritePattern<math::PowFOp> {
     Value nan = number(std::numeric_limits<double>::quiet_NaN());
     Value isInfinite =
         isEqual(magnitude, std::numeric_limits<double>::infinity());
+    Value hasPower =
+        arith::OrIOp::create(rewriter, loc, isInfinite, isEqual(magnitude, 0));
     Value ofBroken =
-        arith::SelectOp::create(rewriter, loc, isInfinite, power, nan);
+        arith::SelectOp::create(rewriter, loc, hasPower, power, nan);
     Value ofNegative =
         arith::SelectOp::create(rewriter, loc, isWhole, ofWhole, ofBroken);
+    // By the sign, which a zero has, too.
+    Value sign = math::CopySignOp::create(rewriter, loc, number(1), base);
     Value isNegative = arith::CmpFOp::create(
-        rewriter, loc, arith::CmpFPredicate::OLT, base, number(0));
+        rewriter, loc, arith::CmpFPredicate::OLT, sign, number(0));
     Value result =
         arith::SelectOp::create(rewriter, loc, isNegative, ofNegative, power);
     Value isZeroExponent = arith::CmpFOp::create(
@@ -213,8 +219,7 @@ LogicalResult lowerToLLVM(gpu::GPUModuleOp module) {
   }
   LogicalResult status = success();
   module.walk([&](Operation *op) {
-    if (isa<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::SinOp,
-            math::CosOp>(op)) {
+    if (isLibraryFunction(op)) {
       status = op->emitError("no GPU implementation for element type ")
                << op->getResult(0).getType()
                << "; compute it in f32 (tessera.convert)";

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from conftest import needs_runtime
+from elementwise_table import TABLE
 from programs import mesh_tensor, run
 from tessera._src.core import dtypes
 from tessera._src.core.errors import CompileError
@@ -53,6 +54,19 @@ def _unary(op: str, types: Sequence[str], values: str = "any") -> list[Case]:
 def _binary(op: str, types: Sequence[str], values: str = "any", right: str = "any") -> list[Case]:
     return [Case((f"{s}E {values}", f"{s}E {right}"), f"{op} $0, $1 : T({s}E)", f"{s}E", tuple(types))
             for s in SHAPES]
+
+
+def _of_table(op: str) -> list[Case]:
+    row = TABLE[op]
+    if row.arity == 1:
+        return _unary(op, row.types)
+    if op == "pow":
+        return _binary(op, FLOATS, "any", "tame") + _binary(op, INTEGERS, "near one", "tame")
+    if op in ("div", "rem"):
+        return _binary(op, row.types, right="divisor")
+    if op in ("shift_left", "shift_right"):
+        return _binary(op, row.types, right="tame") + _binary(op, row.types)
+    return _binary(op, row.types)
 
 
 def _convert() -> list[Case]:
@@ -99,14 +113,7 @@ def _one(arguments: str, line: str, result: str, types: Sequence[str] = EVERY) -
 
 
 CASES: dict[str, list[Case]] = {
-    **{op: _unary(op, NUMBERS) for op in ("neg", "abs", "sign")},
-    **{op: _unary(op, FLOATS) for op in ("exp", "log", "sqrt", "rsqrt", "tanh", "erf", "logistic",
-                                         "silu", "sin", "cos", "floor")},
-    "not": _unary("not", INTEGERS + ("i1",)),
-    **{op: _binary(op, NUMBERS) for op in ("add", "sub", "mul", "max", "min")},
-    **{op: _binary(op, NUMBERS, right="divisor") for op in ("div", "rem")},
-    "pow": _binary("pow", FLOATS, "any", "tame"),
-    **{op: _binary(op, INTEGERS + ("i1",)) for op in ("and", "or", "xor")},
+    **{op: _of_table(op) for op in TABLE},
     "compare": [Case((f"{s}E any", f"{s}E any"),
                      f"compare {way} $0, $1 : T({s}E), T({s}E) -> T({s}i1)", f"{s}i1", EVERY)
                 for way in ("eq", "ne", "lt", "le", "gt", "ge") for s in SHAPES[:3]],
@@ -210,8 +217,8 @@ CASES: dict[str, list[Case]] = {
 
 
 # Built on functions that GPUs approximate in f32; the compiler says so.
-NOT_IN_F64_ON_GPUS = {"exp", "log", "tanh", "erf", "logistic", "silu", "sin", "cos", "pow", "gelu",
-                      "softmax", "attention", "rng"}
+_APPROXIMATED = {op for op, row in TABLE.items() if row.types == FLOATS and not row.exact} - {"sqrt", "rsqrt"}
+NOT_IN_F64_ON_GPUS = _APPROXIMATED | {"pow", "gelu", "softmax", "attention", "rng"}
 # Ops that no program begins with: what makes them, and so tests them.
 MADE_BY_PASSES = {"reshard": "tessera-insert-reshards, as for the case of constrain"}
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Traced functions mean what NumPy means."""
 
-import math
-
 import ml_dtypes
 import numpy as np
 import pytest
 
 import tessera as ts
+from elementwise_table import TABLE
 from evaluate import run
+from references import REFERENCES, erf
 
 pytestmark = pytest.mark.quick
 
@@ -19,7 +19,6 @@ I = RNG.integers(-9, 9, (2, 3)).astype(np.int32)
 J = RNG.integers(1, 5, (2, 3)).astype(np.int32)
 B = RNG.integers(0, 2, (2, 3)).astype(bool)
 
-erf = np.vectorize(math.erf)
 # Name: (traced function, NumPy function, arguments).
 CASES = {
     "arithmetic broadcasts": (lambda x, y: (x + y) * y - x / 2, None, (X, Y)),
@@ -95,6 +94,20 @@ CASES = {
     "isnan": (lambda x: ts.isnan(ts.log(x)), lambda x: np.isnan(np.log(x)), (X,)),
     "astype truncates": (lambda x: (3 * x).astype(ts.i32), lambda x: (3 * x).astype("i4"), (X,)),
 }
+
+# The functions of one op: what they are called with, by the domain of their row.
+_IN_DOMAIN = {"any": X, "unit": X / 8, "bounded": X / 8, "positive": abs(X) + 1, "above one": abs(X) + 2}
+
+
+def _case_of(op: str) -> tuple:
+    row = TABLE[op]
+    if row.types[0] != "f32":
+        return getattr(ts, row.python), REFERENCES[op], (I, J)[: row.arity]
+    args = tuple(_IN_DOMAIN[domain].astype(np.float32)[:: 1 - 2 * i] for i, domain in enumerate(row.domain))
+    return getattr(ts, row.python), lambda *x: REFERENCES[op](*x).astype(np.float32), args
+
+
+CASES |= {f"tessera.{op}": _case_of(op) for op, row in TABLE.items() if row.python}
 
 
 @pytest.mark.parametrize("name", CASES)

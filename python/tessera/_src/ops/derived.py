@@ -3,23 +3,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
-import numpy as np
 
 from tessera._src.core import dtypes
-from tessera._src.core.errors import TraceError
 from tessera._src.ops.elementwise import (
     abs,
     add,
     as_bool,
     as_float,
     as_number,
-    as_whole,
     binary_op,
     bitwise_xor,
+    copysign,
     cos,
     divide,
     equal,
@@ -78,7 +78,7 @@ def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
     rest = subtract(value, low)  # Exact: it has no more digits than x.
     odd = as_bool(remainder(low, 2))
     up = where(equal(rest, 0.5), odd, greater(rest, 0.5))
-    return where(up, add(low, 1), low)
+    return copysign(where(up, add(low, 1), low), value)
 
 
 def _round_whole(value: Tracer, decimals: int) -> Tracer:
@@ -144,43 +144,48 @@ def reciprocal(x: Any) -> Tracer:
     return divide(1.0, x)
 
 
-def log2(x: Any) -> Tracer:
-    """Logarithm to base 2."""
-    value = as_float(lift(x))
-    return convert(multiply(log(widened(value)), 1 / math.log(2)), value.dtype)
+def signbit(x: Any) -> Tracer:
+    """Whether the sign of x is minus, be it that of a zero or NaN."""
+    value = as_number(lift(x))
+    return less(copysign(1.0, value) if dtypes.is_float(value.dtype) else value, 0)
 
 
-def exp2(x: Any) -> Tracer:
-    """2 to the power x."""
-    value = as_float(lift(x))
-    return convert(exp(multiply(widened(value), math.log(2))), value.dtype)
+def _in_wide(function: Callable) -> Callable:
+    """The function computed in f32 where operands are of 16 bits, and rounded once."""
+
+    @functools.wraps(function)
+    def computed(*operands: Any) -> Tracer:
+        values = [as_float(value) for value in promote_operands(list(operands))]
+        return convert(function(*[widened(value) for value in values]), values[0].dtype)
+
+    computed.__code__ = computed.__code__.replace(co_name=function.__name__)
+    return computed
 
 
+@_in_wide
 def log1p(x: Any) -> Tracer:
     """log(1 + x), accurate where x is near 0."""
-    value = as_float(lift(x))
-    up = add(value, 1.0)
+    up = add(x, 1.0)
     # Kahan: the rounding of 1 + x cancels in log(u) / (u - 1).
-    scaled = multiply(log(up), divide(value, subtract(up, 1.0)))
-    return where(equal(up, 1.0), value, where(equal(up, math.inf), up, scaled))
+    scaled = multiply(log(up), divide(x, subtract(up, 1.0)))
+    return where(equal(up, 1.0), x, where(equal(up, math.inf), up, scaled))
 
 
+@_in_wide
 def expm1(x: Any) -> Tracer:
     """exp(x) - 1, accurate where x is near 0."""
-    value = as_float(lift(x))
-    up = exp(value)
-    near = multiply(subtract(up, 1.0), divide(value, log(up)))  # Kahan, as in log1p.
-    near = where(equal(up, 1.0), value, near)
-    return where(less(abs(value), 0.5), near, subtract(up, 1.0))
+    up = exp(x)
+    near = multiply(subtract(up, 1.0), divide(x, log(up)))  # Kahan, as in log1p.
+    near = where(equal(up, 1.0), x, near)
+    return where(less(abs(x), 0.5), near, subtract(up, 1.0))
 
 
+@_in_wide
 def logaddexp(x: Any, y: Any) -> Tracer:
     """log(exp(x) + exp(y)) without overflow."""
-    a, b = (as_float(v) for v in promote_operands([x, y]))
-    top = maximum(a, b)
-    off = negative(abs(subtract(a, b)))
+    off = negative(abs(subtract(x, y)))
     # Equal infinities have no difference.
-    return where(logical_and(equal(a, b), isinf(a)), a, add(top, log1p(exp(off))))
+    return where(logical_and(equal(x, y), isinf(x)), x, add(maximum(x, y), log1p(exp(off))))
 
 
 def softplus(x: Any) -> Tracer:
@@ -188,42 +193,46 @@ def softplus(x: Any) -> Tracer:
     return logaddexp(x, 0.0)
 
 
+def _half_of_exponential(a: Tracer) -> Tracer:
+    """exp(a) / 2 without overflow where that does not; 1 / exp(a) is nothing beside it above 20."""
+    root = exp(multiply(a, 0.5))
+    return multiply(multiply(root, 0.5), root)
+
+
+@_in_wide
 def sinh(x: Any) -> Tracer:
     """Hyperbolic sine."""
-    value = as_float(lift(x))
-    grown = expm1(abs(value))
-    fading = where(equal(grown, math.inf), 1.0, divide(grown, add(grown, 1.0)))
-    return multiply(multiply(add(grown, fading), 0.5), sign(value))
+    a = abs(x)
+    grown = expm1(minimum(a, 20.0))
+    small = multiply(add(grown, divide(grown, add(grown, 1.0))), 0.5)
+    return copysign(where(greater(a, 20.0), _half_of_exponential(a), small), x)
 
 
+@_in_wide
 def cosh(x: Any) -> Tracer:
     """Hyperbolic cosine."""
-    grown = exp(x)
-    return multiply(add(grown, reciprocal(grown)), 0.5)
+    a = abs(x)
+    grown = exp(minimum(a, 20.0))
+    small = multiply(add(grown, reciprocal(grown)), 0.5)
+    return where(greater(a, 20.0), _half_of_exponential(a), small)
 
 
+@_in_wide
 def tan(x: Any) -> Tracer:
     """Tangent of x in radians."""
     return divide(sin(x), cos(x))
 
 
+@_in_wide
 def hypot(x: Any, y: Any) -> Tracer:
-    """sqrt(x*x + y*y) without overflow."""
-    a, b = (abs(as_float(v)) for v in promote_operands([x, y]))
+    """sqrt(x*x + y*y) without overflow; infinity where either is infinite, even beside NaN."""
+    a, b = abs(x), abs(y)
     top = maximum(a, b)
     scale = where(logical_and(greater(top, 0), isfinite(top)), top, 1.0)
-    return multiply(sqrt(add(square(divide(a, scale)), square(divide(b, scale)))), scale)
+    result = multiply(sqrt(add(square(divide(a, scale)), square(divide(b, scale)))), scale)
+    return where(logical_or(isinf(a), isinf(b)), math.inf, result)
 
 
 def fmod(x: Any, y: Any) -> Tracer:
     """x modulo y with the sign of x, as C's fmod."""
     return binary_op("rem", *[as_number(v) for v in promote_operands([x, y])])
-
-
-def shifted(x: Any, count: Any, left: bool) -> Tracer:
-    """x << count or x >> count for a static count."""
-    value = as_whole(x, "a shift")
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 0 <= count < 31:
-        raise TraceError("TS1030", "shifts are by static integers of 0 to 30", got=repr(count),
-                         hint="multiply or floor-divide by powers of two")
-    return multiply(value, 1 << int(count)) if left else floor_divide(value, 1 << int(count))

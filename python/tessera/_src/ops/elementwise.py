@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Elementwise functions: arithmetic, comparisons, logic, activations, selection."""
+"""Elementwise functions that are not one op alone: comparisons, logic, powers, selection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import TraceError
+from tessera._src.ops.elementwise_forms import (
+    as_float,
+    as_number,
+    as_whole,
+    binary_op,
+    named,
+    unary_op,
+    widened,
+)
+from tessera._src.ops.elementwise_functions import *  # noqa: F403 (one function for each op of the table)
+from tessera._src.ops.elementwise_functions import add, maximum, minimum, multiply, sqrt, subtract
 from tessera._src.tracing.named_dims import like
 from tessera._src.tracing.operands import (
     broadcast,
@@ -24,125 +34,10 @@ from tessera._src.tracing.operands import (
 from tessera._src.tracing.tracer import Tracer
 
 
-def _named(name: str, document: str, function: Callable) -> Callable:
-    function.__name__ = function.__qualname__ = name
-    function.__code__ = function.__code__.replace(co_name=name)
-    function.__doc__ = document
-    return function
-
-
-def as_float(value: Tracer) -> Tracer:
-    """A value of a floating-point type: integers and booleans become f32."""
-    return value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
-
-
-def as_number(value: Tracer) -> Tracer:
-    """A value that has arithmetic: booleans become i32."""
-    return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
-
-
-def lift_like(number: bool | int | float, value: Tracer) -> Tracer:
-    """A number in the shape and type of a value."""
-    return lift(number, value.dtype, value.shape)
-
-
-def widened(value: Tracer) -> Tracer:
-    """The value in what sums and quotients of its type are computed in: f32 for 16-bit floats."""
-    return convert(value, dtypes.f32) if value.dtype in (dtypes.f16, dtypes.bf16) else value
-
-
-def _no_bools(value: Tracer) -> Tracer:
-    if value.dtype == dtypes.bool_:
-        raise TraceError("TS1031", "booleans have no difference and no negative",
-                         hint="use ~x or x ^ y, or convert with .astype(ts.i32)")
-    return value
-
-
-def unary_op(name: str, value: Tracer) -> Tracer:
-    """One elementwise op of one operand."""
-    open_type = value.type == value.program.type_of(value.shape, value.dtype)
-    types = "" if open_type else f"({value.type}) -> "
-    result = emit(f"tessera.{name} {value.value} : {types}", value.shape, value.dtype, [value])
-    return like(result, value)
-
-
-def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
-    """One elementwise op on operands of one shape and dtype."""
-    open_type = lhs.type == rhs.type == lhs.program.type_of(lhs.shape, lhs.dtype)
-    types = "" if open_type else f"({lhs.type}, {rhs.type}) -> "
-    text = f"tessera.{name} {lhs.value}, {rhs.value} : {types}"
-    return like(emit(text, lhs.shape, lhs.dtype, [lhs, rhs]), lhs, rhs)
-
-
-def _unary(name: str, document: str, op: str | None = None, prepare: Callable = as_float):
-    op = op or name
-
-    def function(x: Any) -> Tracer:
-        return unary_op(op, prepare(lift(x)))
-
-    return _named(name, document, function)
-
-
-def _binary(name: str, document: str, op: str, prepare: Callable = as_number,
-            of_bools: str | None = None):
-    def function(x: Any, y: Any) -> Tracer:
-        a, b = promote_operands([x, y])
-        if of_bools is not None and a.dtype == dtypes.bool_:
-            return binary_op(of_bools, a, b)
-        return binary_op(op, prepare(a), prepare(b))
-
-    return _named(name, document, function)
-
-
-exp = _unary("exp", "e to the power x.")
-log = _unary("log", "Natural logarithm.")
-sqrt = _unary("sqrt", "Square root.")
-rsqrt = _unary("rsqrt", "1 / sqrt(x).")
-tanh = _unary("tanh", "Hyperbolic tangent.")
-erf = _unary("erf", "Error function.")
-sin = _unary("sin", "Sine of x in radians.")
-cos = _unary("cos", "Cosine of x in radians.")
-sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)).", "logistic")
-silu = _unary("silu", "x * sigmoid(x).")
-negative = _unary("negative", "-x.", "neg", _no_bools)
-abs = _unary("abs", "|x|.", prepare=as_number)  # noqa: A001
-sign = _unary("sign", "-1, 0 or 1 by the sign of x.", prepare=as_number)
-
-add = _binary("add", "x + y; of booleans, x or y.", "add", of_bools="or")
-subtract = _binary("subtract", "x - y.", "sub", _no_bools)
-multiply = _binary("multiply", "x * y; of booleans, x and y.", "mul", of_bools="and")
-divide = _binary("divide", "x / y in floating point.", "div", as_float)
-maximum = _binary("maximum", "The larger of x and y, element by element; NaN wins.", "max",
-                  of_bools="or")
-minimum = _binary("minimum", "The smaller of x and y, element by element; NaN wins.", "min",
-                  of_bools="and")
-
-
 def floor(x: Any) -> Tracer:
     """Largest whole number not above x, in the type of x."""
     value = as_number(lift(x))
     return unary_op("floor", value) if dtypes.is_float(value.dtype) else value
-
-
-def as_whole(x: Any, op: str) -> Tracer:
-    """x, which `op` needs to be of integers or booleans."""
-    value = lift(x)
-    if dtypes.is_float(value.dtype):
-        raise TraceError("TS1015", f"{op} works on integers and booleans",
-                         got=dtypes.name_of(value.dtype), hint="compare first, such as x > 0")
-    return value
-
-
-def _logical(name: str, document: str, op: str):
-    def function(x: Any, y: Any) -> Tracer:
-        return binary_op(op, *[as_whole(v, name) for v in promote_operands([x, y])])
-
-    return _named(name, document, function)
-
-
-bitwise_and = _logical("bitwise_and", "x and y, bit by bit.", "and")
-bitwise_or = _logical("bitwise_or", "x or y, bit by bit.", "or")
-bitwise_xor = _logical("bitwise_xor", "x xor y, bit by bit.", "xor")
 
 
 def bitwise_not(x: Any) -> Tracer:
@@ -176,7 +71,7 @@ def _compare(name: str, direction: str, document: str):
         text = f"tessera.compare {direction} {a.value}, {b.value} : {a.type}, {b.type} -> "
         return like(emit(text, a.shape, dtypes.bool_, [a, b]), a, b)
 
-    return _named(name, document, function)
+    return named(name, document, function)
 
 
 equal = _compare("equal", "eq", "x == y.")
@@ -247,7 +142,7 @@ def _rest(a: Tracer, b: Tracer) -> tuple[Tracer, Tracer]:
 
 
 def power(x: Any, y: Any) -> Tracer:
-    """x to the power y; small static integer powers become products."""
+    """x to the power y; small static integer powers become products, and powers of integers wrap."""
     if isinstance(x, Tracer) and isinstance(y, (int, float)) and not isinstance(y, bool):
         if y == 0.5 and dtypes.is_float(x.dtype):
             return sqrt(x)
@@ -259,13 +154,7 @@ def power(x: Any, y: Any) -> Tracer:
         if isinstance(y, int) and y < 0 and not dtypes.is_float(x.dtype):
             raise TraceError("TS1016", "an integer to a negative power is not an integer",
                              hint="convert with .astype(ts.f32) first")
-    a, b = promote_operands([x, y])
-    if not dtypes.is_float(a.dtype):
-        raise TraceError(
-            "TS1016", "powers of integers need a static exponent of 0 to 16",
-            got=f"{dtypes.name_of(a.dtype)} ** {y!r}", hint="convert with .astype(ts.f32) first",
-        )
-    return binary_op("pow", a, b)
+    return binary_op("pow", *(as_number(v) for v in promote_operands([x, y])))
 
 
 def _integer_power(x: Tracer, exponent: int) -> Tracer:

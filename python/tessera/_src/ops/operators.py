@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from tessera._src.core.errors import TraceError
-from tessera._src.ops import derived, elementwise, indexing, products, reductions, shaping
+from tessera._src.ops import (
+    derived,
+    elementwise,
+    elementwise_functions,
+    indexing,
+    products,
+    reductions,
+    shaping,
+)
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -41,6 +49,8 @@ _operators(
         "and": elementwise.bitwise_and,
         "or": elementwise.bitwise_or,
         "xor": elementwise.bitwise_xor,
+        "lshift": elementwise.bitwise_left_shift,
+        "rshift": elementwise.bitwise_right_shift,
     },
     reflected=True,
 )
@@ -52,8 +62,6 @@ _operators(
         "le": elementwise.less_equal,
         "gt": elementwise.greater,
         "ge": elementwise.greater_equal,
-        "lshift": lambda x, count: derived.shifted(x, count, left=True),
-        "rshift": lambda x, count: derived.shifted(x, count, left=False),
         "getitem": indexing.getitem,
     },
     reflected=False,
@@ -95,21 +103,16 @@ Tracer.transpose = _transpose
 
 # NumPy's ufuncs under their names there; operators of NumPy arrays call them, too.
 _UFUNCS = {
-    "add": elementwise.add, "subtract": elementwise.subtract, "multiply": elementwise.multiply,
-    "divide": elementwise.divide, "floor_divide": elementwise.floor_divide,
+    **{_name: getattr(elementwise_functions, _name) for _name in elementwise_functions.__all__},
+    "floor_divide": elementwise.floor_divide,
     "remainder": elementwise.remainder, "power": elementwise.power, "matmul": products.matmul,
-    "bitwise_and": elementwise.bitwise_and, "bitwise_or": elementwise.bitwise_or,
-    "bitwise_xor": elementwise.bitwise_xor, "invert": elementwise.bitwise_not,
-    "absolute": elementwise.abs, "fabs": elementwise.abs, "rint": derived.round,
-    "left_shift": lambda x, count: derived.shifted(x, count, left=True),
-    "right_shift": lambda x, count: derived.shifted(x, count, left=False),
+    "invert": elementwise.bitwise_not, "fabs": elementwise.abs, "rint": derived.round,
 }
 for _module, _names in {
-    elementwise: ("exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "negative", "sign", "maximum",
-                  "minimum", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+    elementwise: ("floor", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
                   "logical_and", "logical_or", "logical_not", "square", "isnan"),
-    derived: ("ceil", "trunc", "isfinite", "isinf", "logical_xor", "reciprocal", "log2", "exp2",
-              "log1p", "expm1", "logaddexp", "sinh", "cosh", "tan", "hypot", "fmod"),
+    derived: ("ceil", "trunc", "isfinite", "isinf", "signbit", "logical_xor", "reciprocal", "log1p",
+              "expm1", "logaddexp", "sinh", "cosh", "tan", "hypot", "fmod"),
 }.items():
     _UFUNCS.update({_name: getattr(_module, _name) for _name in _names})
 

@@ -99,6 +99,48 @@ TEST(Binary, ResultsAreRoundedToTheElementType) {
   EXPECT_EQ(binary(Binary::Add, big, one).floats, (Floats{256}));
 }
 
+TEST(Unary, InverseErfUndoesErf) {
+  for (double x : {1e-12, 1e-5, 0.01, 0.3, 0.5, 0.9, 0.999, 1 - 1e-9}) {
+    double y = unary(Unary::Erfinv, f64({x})).floats[0];
+    EXPECT_NEAR(std::erf(y), x, 2e-16) << x;
+  }
+  EXPECT_EQ(unary(Unary::Erfinv, f64({1, -1, 0})).floats,
+            (Floats{infinity, -infinity, 0}));
+  EXPECT_TRUE(std::isnan(unary(Unary::Erfinv, f64({1.5})).floats[0]));
+}
+
+TEST(Binary, NextafterStepsInTheElementType) {
+  auto next = [](ElementKind kind, double x, double y) {
+    return binary(Binary::Nextafter, Tensor::fromFloats({1}, kind, {x}),
+                  Tensor::fromFloats({1}, kind, {y}))
+        .floats[0];
+  };
+  double bf16 = next(ElementKind::BF16, 1, 2);
+  EXPECT_EQ(bf16, 1 + std::ldexp(1, -7));
+  EXPECT_EQ(next(ElementKind::BF16, 1, 0), 1 - std::ldexp(1, -8));
+  EXPECT_EQ(next(ElementKind::F16, 65504, infinity), infinity);
+  EXPECT_EQ(next(ElementKind::F16, infinity, 0), 65504);
+  EXPECT_EQ(next(ElementKind::F16, 0, -1), -std::ldexp(1, -24));
+  EXPECT_EQ(next(ElementKind::F16, std::ldexp(1, -14), 0),
+            std::ldexp(1, -14) - std::ldexp(1, -24));
+  EXPECT_EQ(next(ElementKind::F32, 1, 2), 1 + std::ldexp(1, -23));
+}
+
+TEST(Binary, ShiftsByTheWidthOrMoreLeaveTheSign) {
+  Tensor x = i32({5, -5, 5, -5, 5, -5}), y = i32({1, 1, 32, 32, -1, -1});
+  EXPECT_EQ(binary(Binary::ShiftLeft, x, y).ints, (Ints{10, -10, 0, 0, 0, 0}));
+  EXPECT_EQ(binary(Binary::ShiftRight, x, y).ints, (Ints{2, -3, 0, -1, 0, -1}));
+  EXPECT_EQ(binary(Binary::ShiftRight, ui32({4294967295}), ui32({31})).ints,
+            (Ints{1}));
+}
+
+TEST(Binary, PowersOfIntegersWrap) {
+  EXPECT_EQ(binary(Binary::Pow, i32({3, -2, 7, 2, -1, 1}),
+                   i32({21, 3, 0, 32, -3, -9}))
+                .ints,
+            (Ints{1870418611, -8, 1, 0, -1, 1}));
+}
+
 TEST(Compare, WithNaNIsFalseButForNe) {
   Tensor x = f64({notANumber, 1, 2}), y = f64({notANumber, 2, 2});
   EXPECT_EQ(compare(Comparison::Eq, x, y).ints, (Ints{0, 0, 1}));

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""How elementwise ops are traced: what becomes of their operands, and functions of one op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import TraceError
+from tessera._src.tracing.named_dims import like
+from tessera._src.tracing.operands import convert, emit, lift, promote_operands
+from tessera._src.tracing.tracer import Tracer
+
+
+def named(name: str, document: str, function: Callable) -> Callable:
+    """The function under the name and with the docstring of a public one."""
+    function.__name__ = function.__qualname__ = name
+    function.__code__ = function.__code__.replace(co_name=name)
+    function.__doc__ = document
+    return function
+
+
+# What becomes of an operand of the function `name`.
+
+
+def as_float(value: Tracer, name: str = "") -> Tracer:
+    """A value of a floating-point type: integers and booleans become f32."""
+    return value if dtypes.is_float(value.dtype) else convert(value, dtypes.f32)
+
+
+def as_number(value: Tracer, name: str = "") -> Tracer:
+    """A value that has arithmetic: booleans become i32."""
+    return convert(value, dtypes.i32) if value.dtype == dtypes.bool_ else value
+
+
+def widened(value: Tracer) -> Tracer:
+    """The value in what sums and quotients of its type are computed in: f32 for 16-bit floats."""
+    return convert(value, dtypes.f32) if value.dtype in (dtypes.f16, dtypes.bf16) else value
+
+
+def no_bools(value: Tracer, name: str = "") -> Tracer:
+    """A value that has differences, which booleans have not."""
+    if value.dtype == dtypes.bool_:
+        raise TraceError("TS1031", "booleans have no difference and no negative",
+                         hint="use ~x or x ^ y, or convert with .astype(ts.i32)")
+    return value
+
+
+def as_whole(x: Any, name: str) -> Tracer:
+    """x, which `name` needs to be of integers or booleans."""
+    value = lift(x)
+    if dtypes.is_float(value.dtype):
+        raise TraceError("TS1015", f"{name} works on integers and booleans",
+                         got=dtypes.name_of(value.dtype), hint="compare first, such as x > 0")
+    return value
+
+
+def as_shiftable(x: Any, name: str) -> Tracer:
+    """x, which `name` needs to be of integers; booleans become i32."""
+    value = lift(x)
+    if dtypes.is_float(value.dtype):
+        raise TraceError("TS1030", f"{name} shifts the bits of integers",
+                         got=dtypes.name_of(value.dtype),
+                         hint="multiply by a power of two, or convert with .astype(ts.i32)")
+    return as_number(value)
+
+
+def unary_op(name: str, value: Tracer) -> Tracer:
+    """One elementwise op of one operand."""
+    open_type = value.type == value.program.type_of(value.shape, value.dtype)
+    types = "" if open_type else f"({value.type}) -> "
+    result = emit(f"tessera.{name} {value.value} : {types}", value.shape, value.dtype, [value])
+    return like(result, value)
+
+
+def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
+    """One elementwise op on operands of one shape and dtype."""
+    open_type = lhs.type == rhs.type == lhs.program.type_of(lhs.shape, lhs.dtype)
+    types = "" if open_type else f"({lhs.type}, {rhs.type}) -> "
+    text = f"tessera.{name} {lhs.value}, {rhs.value} : {types}"
+    return like(emit(text, lhs.shape, lhs.dtype, [lhs, rhs]), lhs, rhs)
+
+
+def unary(name: str, op: str, document: str, prepare: Callable) -> Callable:
+    """The function `name` that is one op."""
+
+    def function(x: Any) -> Tracer:
+        return unary_op(op, prepare(lift(x), name))
+
+    return named(name, document, function)
+
+
+def binary(name: str, op: str, document: str, prepare: Callable,
+           of_booleans: str | None = None) -> Callable:
+    """The function `name` of two operands, promoted to one type, that is one op."""
+
+    def function(x: Any, y: Any) -> Tracer:
+        a, b = promote_operands([x, y])
+        if of_booleans is not None and a.dtype == dtypes.bool_:
+            return binary_op(of_booleans, a, b)
+        return binary_op(op, prepare(a, name), prepare(b, name))
+
+    return named(name, document, function)

@@ -64,6 +64,9 @@ struct ChooseExpansionsPass : impl::ChooseExpansionsBase<ChooseExpansionsPass> {
   using ChooseExpansionsBase::ChooseExpansionsBase;
 
   void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (failed(verifyRegionsAreKnown(function, getArgument())))
+        return signalPassFailure();
     for (int round = 0; round < maxRounds; ++round) {
       FailureOr<bool> changed = expandOnce();
       if (failed(changed))

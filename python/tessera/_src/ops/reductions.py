@@ -133,7 +133,7 @@ def mean(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False
     count = math.prod(value.shape[a] for a in normalise_axes(axis, value.ndim))
     if dtype is not None and dtypes.is_int(value.dtype):
         total = _reduce("sum", value, axis, keepdims)
-        return elementwise.binary_op("div", total, elementwise.lift_like(count, total))
+        return elementwise.binary_op("div", total, lift(count, total.dtype, total.shape))
     value = elementwise.as_float(value)
     total = _reduce("sum", elementwise.widened(value), axis, keepdims)
     return convert(elementwise.divide(total, float(count)), value.dtype)

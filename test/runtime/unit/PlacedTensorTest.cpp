@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 namespace tessera {
 using namespace test;
 namespace {
@@ -205,6 +207,66 @@ TEST(PlacedTensorTest, ATensorOutlivesItsProgram) {
   tesseraRtUnload(program);
   EXPECT_EQ(join(result)[47], x[47] + 1);
   tesseraRtReleasePlaced(result);
+}
+
+TEST(PlacedTensorTest, ReadersOfADonatedTensorSeeItWholeOrNotAtAll) {
+  TesseraRtExecutable *program = loadAddOne(2, 1, 1);
+  std::vector<float> x = countUp<float>(48);
+  for (int round = 0; round < 50; ++round) {
+    TesseraRtPlaced *placed = tesseraRtPlace(program, 0, x.data(), bytes);
+    std::thread reader([&] {
+      for (int i = 0; i < 20; ++i) {
+        std::vector<float> whole(48);
+        if (tesseraRtJoin(placed, whole.data(), bytes) == 0)
+          EXPECT_EQ(whole, x);
+      }
+    });
+    TesseraRtPlaced *next = execute(program, placed, /*donated=*/true);
+    reader.join();
+    ASSERT_TRUE(next) << tesseraRtLastError();
+    EXPECT_EQ(join(next)[0], x[0] + 1);
+    for (TesseraRtPlaced *each : {placed, next})
+      tesseraRtReleasePlaced(each);
+  }
+  tesseraRtUnload(program);
+}
+
+TEST(PlacedTensorTest, ATiedResultTakesTheMemoryOfADonatedInput) {
+  PlanBuilder builder(2);
+  int32_t x = builder.addInput(abi::DType::F32, {6, 8}, 1);
+  builder.addOutput(abi::DType::F32, {6, 8}, 1);
+  builder.plan.inputs[0].donated = true;
+  builder.plan.outputs[0].tied = 0;
+  builder.plan.outputs[0].buffer = x;
+  builder.plan.buffers.pop_back(); // The output's own.
+  builder.launchAddOne(x, x, 24);
+  std::string artefact = abi::encodeArtefact(builder.artefact);
+  TesseraRtExecutable *program =
+      tesseraRtLoad(artefact.data(), artefact.size(), nullptr);
+  ASSERT_TRUE(program) << tesseraRtLastError();
+  std::vector<float> values = countUp<float>(48);
+  TesseraRtPlaced *state = tesseraRtPlace(program, 0, values.data(), bytes);
+  tesseraRtResetPeak();
+  int64_t before = tesseraRtMemory().inUse;
+  for (int i = 0; i < 5; ++i) {
+    TesseraRtShard old, now;
+    ASSERT_EQ(tesseraRtGetShard(state, 1, &old), 0);
+    TesseraRtPlaced *next = execute(program, state, /*donated=*/true);
+    ASSERT_TRUE(next) << tesseraRtLastError();
+    ASSERT_EQ(tesseraRtGetShard(next, 1, &now), 0);
+    EXPECT_EQ(old.address, now.address);
+    tesseraRtReleasePlaced(state);
+    state = next;
+  }
+  EXPECT_EQ(tesseraRtMemory().peak, before); // One state.
+  // Not donated, it is copied.
+  TesseraRtPlaced *other = execute(program, state, /*donated=*/false);
+  ASSERT_TRUE(other) << tesseraRtLastError();
+  EXPECT_EQ(join(state)[47], values[47] + 5);
+  EXPECT_EQ(join(other)[47], values[47] + 6);
+  for (TesseraRtPlaced *each : {state, other})
+    tesseraRtReleasePlaced(each);
+  tesseraRtUnload(program);
 }
 
 } // namespace

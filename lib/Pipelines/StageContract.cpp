@@ -259,10 +259,9 @@ Problem ContractVerifier::checkKernels(Operation *op) {
     return std::nullopt;
   if (Problem problem = checkLocal(op))
     return problem;
-  // Loops and conditionals, and what runs between kernels.
+  // Loops, conditionals and effects, and what runs between kernels.
   auto role = dyn_cast<KernelInterface>(op);
-  bool isOnHost = isa<DataFlowInterface>(op) ||
-                  op->hasTrait<OpTrait::IsTerminator>() ||
+  bool isOnHost = isa<DataFlowInterface>(op) || op->getNumResults() == 0 ||
                   (role && role.getKernelRole() == KernelRole::Host);
   if (isa<TesseraDialect>(op->getDialect()) && !isOnHost &&
       !isa<tessera::ConstantOp>(op))

@@ -14,8 +14,9 @@ static KernelRole roleOf(Operation *op) {
 }
 
 bool tessera::isHostOp(Operation *op) {
-  return op->getNumRegions() > 0 || op->hasTrait<OpTrait::IsTerminator>() ||
-         isa<func::CallOp>(op) ||
+  // Loops, conditionals and barriers; effects, which have no result.
+  return isa<DataFlowInterface, func::CallOp>(op) || op->getNumRegions() > 0 ||
+         op->getNumResults() == 0 ||
          isa_and_nonnull<dist::DistDialect>(op->getDialect()) ||
          roleOf(op) == KernelRole::Host;
 }

@@ -56,3 +56,42 @@ func.func @booleans(%x: tensor<2x3xf32>) -> tensor<2x3xi1> {
   %1 = tessera.compare gt %x, %0 : tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xi1>
   return %1 : tensor<2x3xi1>
 }
+
+// What is returned besides is a second result of the kernel that computes it.
+// CHECK: tile.kernel @update_pointwise_sub grid [1] inputs 2
+// CHECK-COUNT-2: tile.store
+// CHECK-NOT: tile.kernel @update
+// CHECK-LABEL: func.func @update
+// CHECK-NEXT: %[[R:.*]]:2 = tile.launch @update_pointwise_sub(%{{.*}}, %{{.*}}) : (tensor<2x3xf32>, tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>)
+// CHECK-NEXT: return %[[R]]#1, %[[R]]#0
+func.func @update(%p: tensor<2x3xf32>, %m: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>) {
+  %0 = tessera.add %m, %p : tensor<2x3xf32>
+  %1 = tessera.sub %p, %0 : tensor<2x3xf32>
+  return %1, %0 : tensor<2x3xf32>, tensor<2x3xf32>
+}
+
+// Each step of a chain of shifts is a kernel, the same for all steps: shifts are
+// not computed again for each shift that reads them.
+// CHECK: tile.kernel @shifts_pointwise_add grid
+// CHECK-NOT: tile.kernel @shifts
+// CHECK-LABEL: func.func @shifts
+// CHECK-NEXT: %[[A:.*]] = tile.launch @shifts_pointwise_add(%{{.*}})
+// CHECK-NEXT: %[[B:.*]] = tile.launch @shifts_pointwise_add(%[[A]])
+// CHECK-NEXT: return %[[B]]
+func.func @shifts(%x: tensor<900x900xf32>) -> tensor<900x900xf32> {
+  %0 = tessera.slice %x [0, 1] to [900, 900] by [1, 1] : tensor<900x900xf32> -> tensor<900x899xf32>
+  %1 = tessera.pad %0 low [0, 0] high [0, 1] value 0.0 : f32 : tensor<900x899xf32> -> tensor<900x900xf32>
+  %2 = tessera.slice %x [1, 0] to [900, 900] by [1, 1] : tensor<900x900xf32> -> tensor<899x900xf32>
+  %3 = tessera.pad %2 low [0, 0] high [1, 0] value 0.0 : f32 : tensor<899x900xf32> -> tensor<900x900xf32>
+  %4 = tessera.exp %1 : tensor<900x900xf32>
+  %5 = tessera.exp %3 : tensor<900x900xf32>
+  %6 = tessera.add %4, %5 : tensor<900x900xf32>
+  %7 = tessera.slice %6 [0, 1] to [900, 900] by [1, 1] : tensor<900x900xf32> -> tensor<900x899xf32>
+  %8 = tessera.pad %7 low [0, 0] high [0, 1] value 0.0 : f32 : tensor<900x899xf32> -> tensor<900x900xf32>
+  %9 = tessera.slice %6 [1, 0] to [900, 900] by [1, 1] : tensor<900x900xf32> -> tensor<899x900xf32>
+  %10 = tessera.pad %9 low [0, 0] high [1, 0] value 0.0 : f32 : tensor<899x900xf32> -> tensor<900x900xf32>
+  %11 = tessera.exp %8 : tensor<900x900xf32>
+  %12 = tessera.exp %10 : tensor<900x900xf32>
+  %13 = tessera.add %11, %12 : tensor<900x900xf32>
+  return %13 : tensor<900x900xf32>
+}

@@ -36,3 +36,23 @@ tile.kernel @ragged grid [2] inputs 1 {
   %t = tile.load %x[%m] : memref<70xf32> -> tensor<64xf32>
   tile.store %t, %o[%m] : tensor<64xf32>, memref<70xf32>
 }
+
+// Stores of one box are one nest: both elements are computed before one is
+// stored. An input that a result may overwrite is not noalias; another is.
+// CHECK-LABEL: llvm.func @in_place
+// CHECK-SAME: (%{{[^:]*}}: !llvm.ptr {llvm.align = 16 : i64}, %{{[^:]*}}: !llvm.ptr {llvm.align = 16 : i64, llvm.noalias, llvm.readonly}
+// CHECK: %[[A:.*]] = llvm.fadd
+// CHECK: %[[B:.*]] = llvm.fmul %[[A]]
+// CHECK: llvm.store %[[A]]
+// CHECK: llvm.store %[[B]]
+tile.kernel @in_place grid [1] inputs 2 {
+^bb0(%x: memref<32xf32>, %w: memref<1xf32>, %o: memref<32xf32>, %p: memref<32xf32>):
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0] : memref<32xf32> -> tensor<32xf32>
+  %u = tile.load %w[%c0] : memref<1xf32> -> tensor<1xf32>
+  %b = tile.broadcast %u : tensor<1xf32> -> tensor<32xf32>
+  %0 = arith.addf %t, %b : tensor<32xf32>
+  %1 = arith.mulf %0, %t : tensor<32xf32>
+  tile.store %0, %o[%c0] : tensor<32xf32>, memref<32xf32>
+  tile.store %1, %p[%c0] : tensor<32xf32>, memref<32xf32>
+}

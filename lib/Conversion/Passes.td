@@ -88,18 +88,36 @@ def ConvertHostToPlan : Pass<"convert-host-to-plan", "::mlir::ModuleOp"> {
     Input: stage `kernels`. The entry function becomes a `plan.program` of the
     same name; other functions are removed, kernels and meshes stay.
 
-    A result is written where it will be returned: into an output's buffer, where
-    one value is returned once; inputs and constants that are returned are
-    copied. An all_reduce whose operand has no later use works in place. Reshapes
-    name the same bytes. Large splats are filled, other constants are stored.
+    Tensors that are one and the same, or become one another, share memory where
+    no two of them hold values at once (include/tessera/Analysis/BufferSharing.h);
+    elsewhere they are copied:
+
+    * A result is written where it will be returned: into an output's buffer,
+      where one value is returned once. An argument with `tessera.tied = k` is
+      donated: result k is computed in its memory, where every read of the
+      argument is before the result is written or is by the kernel that writes it,
+      at the same index. Otherwise the result is copied there in the end.
+    * A carried value of a loop is updated in place if the step that computes the
+      next one allows it, else it has two buffers that are exchanged. What it
+      begins with is in the same memory where nothing reads that later.
+    * Slices of sequences and entries of stacked results are windows of the whole
+      buffer. What a branch yields is written where the result is.
+    * An all_reduce whose operand has no later use works in place. Reshapes name
+      the same bytes. Large splats are filled, other constants are stored.
 
     Errors: an op that is not part of stage `kernels`; an argument or result of
-    the entry without `dist.layout` and `dist.global_type`.
+    the entry without `dist.layout` and `dist.global_type`; a tie to a result that
+    does not exist. A tie to a result of another type or layout is dropped with a
+    remark.
   }];
   let options = [
     Option<"entry", "entry", "std::string", /*default=*/"",
            "Name of the entry function; by default what the module's "
-           "tessera.entry says, else main">];
+           "tessera.entry says, else main">,
+    Option<"windowAlignment", "window-alignment", "int64_t", /*default=*/"0",
+           "Bytes at whose multiples kernels need their arguments to begin; "
+           "slices that do not are copied; 0: what the module's tile.target "
+           "needs">];
   let dependentDialects = ["::tessera::plan::PlanDialect"];
 }
 

@@ -93,3 +93,21 @@ def test_what_cannot_be_donated(options, fragments):
 def test_a_function_inside_another_donates_nothing():
     inner = ts.jit(lambda x: x * 2, donate_argnums=0)
     assert ties(ts.jit(lambda x: inner(x) + x), A) == {}
+
+
+@needs_compiler
+def test_an_update_of_a_donated_argument_needs_no_second_buffer():
+    report = ts.jit(lambda p, g: p - 0.25 * g, donate_argnums=0).lower(A, A)._report("plan")
+    assert report["arenaBytes"] == 0
+    assert [(tie["argument"], tie["inPlace"]) for tie in report["ties"]] == [("p", True)]
+
+
+@needs_compiler
+def test_a_result_that_cannot_be_in_the_memory_of_its_argument_is_copied_there():
+    step = ts.jit(lambda p: p[::-1] + 1, donate_argnums=0)
+    report = step.lower(A)._report("plan")
+    assert [(tie["argument"], tie["inPlace"]) for tie in report["ties"]] == [("p", False)]
+    assert "copied" in step.lower(A).explain()
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    state = step(step(ts.array(x)))
+    np.testing.assert_array_equal(state, x + 2)

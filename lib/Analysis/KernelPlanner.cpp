@@ -105,6 +105,8 @@ private:
       return visitFree(node);
     if (demands[node].empty() && !isOnHost(node))
       return; // Dead.
+    if (kind == KernelOpClass::Update)
+      return start(node);
     // The users that run first are the ones that can bring it to the others.
     Demand *first = nullptr;
     for (Demand &demand : demands[node])
@@ -173,6 +175,7 @@ private:
   bool canBeRoot(int node, const Demand &demand) const {
     const Group &group = groups[demand.group];
     return demand.hasBox(0) && nodes[node].shape == group.shape &&
+           group.plan.kind != KernelOpClass::Update &&
            group.plan.roots.size() < static_cast<size_t>(limits.maxResults) &&
            othersRunLater(node, demand.group);
   }
@@ -201,6 +204,8 @@ private:
     int index = static_cast<int>(groups.size());
     Group &group = groups.emplace_back();
     group.plan.roots.push_back(node);
+    if (op.kind == KernelOpClass::Update)
+      group.plan.kind = op.kind;
     group.shape = op.shape;
     group.inputs = 1;
     join(node, rootDemand(node, index));

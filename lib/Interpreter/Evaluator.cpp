@@ -84,6 +84,35 @@ static Tensor padElement(PadOp op, ElementKind kind) {
                                                     : number.getSExtValue())});
 }
 
+static Update updateOf(ScatterKind kind) {
+  switch (kind) {
+  case ScatterKind::set:
+    return Update::Set;
+  case ScatterKind::add:
+    return Update::Add;
+  case ScatterKind::max:
+    return Update::Max;
+  case ScatterKind::min:
+    return Update::Min;
+  }
+  llvm_unreachable("unknown scatter");
+}
+
+std::vector<const Tensor *> Evaluator::tensorsOf(ValueRange list,
+                                                 int64_t device) {
+  std::vector<const Tensor *> tensors;
+  for (Value value : list)
+    tensors.push_back(&get(value, device));
+  return tensors;
+}
+
+std::vector<int64_t> Evaluator::scalarsOf(ValueRange scalars, int64_t device) {
+  std::vector<int64_t> numbers;
+  for (Value scalar : scalars)
+    numbers.push_back(get(scalar, device).ints[0]);
+  return numbers;
+}
+
 FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
   auto in = [&](unsigned i) -> const Tensor & {
     return get(op->getOperand(i), device);
@@ -140,7 +169,26 @@ FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
         return pad(in(0), op.getLow().vec(), op.getHigh().vec(),
                    padElement(op, resultKind(op)));
       })
-      .Case([&](GatherOp op) { return gather(in(0), in(1), op.getDim()); })
+      .Case([&](DynamicSliceOp op) {
+        return dynamicSlice(in(0), scalarsOf(op.getStarts(), device),
+                            resultShape(op));
+      })
+      .Case([&](DynamicUpdateSliceOp op) {
+        return dynamicUpdateSlice(in(0), scalarsOf(op.getStarts(), device),
+                                  get(op.getUpdate(), device));
+      })
+      .Case([&](GatherOp op) {
+        return gather(in(0), tensorsOf(op.getIndices(), device),
+                      op.getIndexedDims(), resultShape(op));
+      })
+      .Case([&](ScatterOp op) {
+        return scatter(updateOf(op.getKind()), in(0),
+                       tensorsOf(op.getIndices(), device),
+                       get(op.getUpdates(), device), op.getIndexedDims());
+      })
+      .Case([&](ArgsortOp op) {
+        return argsort(in(0), op.getDim(), op.getDescending());
+      })
       .Case([&](ConstantOp op) -> FailureOr<Tensor> {
         FailureOr<Tensor> value = tensorOf(op.getValue(), resultShape(op));
         if (failed(value))

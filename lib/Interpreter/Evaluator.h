@@ -50,6 +50,9 @@ private:
   std::vector<PerDevice> valuesOf(mlir::ValueRange range);
   /// Gives each value of `range` what devices hold of it.
   void bind(mlir::ValueRange range, std::vector<PerDevice> all);
+  std::vector<const Tensor *> tensorsOf(mlir::ValueRange list, int64_t device);
+  /// The numbers that `scalars`, i32 without dimensions, hold.
+  std::vector<int64_t> scalarsOf(mlir::ValueRange scalars, int64_t device);
   void countCollective(mlir::Operation *op);
 
   const Mesh *mesh;

@@ -7,15 +7,28 @@
 using namespace mlir;
 using namespace tessera;
 
-/// Integers below this are sensible values of `argument`: it may index a
-/// gather.
+/// The size of the dimension that `argument` indexes as operand of `op`; 0
+/// where it does not.
+template <typename OpTy>
+static int64_t indexedSize(OpTy op, Value source, BlockArgument argument) {
+  for (auto [indices, dim] : llvm::zip(op.getIndices(), op.getDims()))
+    if (indices == argument)
+      return shapeOf(source)[dim];
+  return 0;
+}
+
+/// Integers below this are sensible values of `argument`: it may be an index.
 static uint32_t integerBound(BlockArgument argument) {
   constexpr uint32_t defaultBound = 8;
-  for (Operation *user : argument.getUsers())
+  for (Operation *user : argument.getUsers()) {
+    int64_t size = 0;
     if (auto gather = dyn_cast<GatherOp>(user))
-      if (gather.getIndices() == argument)
-        return std::max<uint32_t>(1, static_cast<uint32_t>(shapeOf(
-                                         gather.getSource())[gather.getDim()]));
+      size = indexedSize(gather, gather.getSource(), argument);
+    else if (auto scatter = dyn_cast<ScatterOp>(user))
+      size = indexedSize(scatter, scatter.getInput(), argument);
+    if (size > 0)
+      return static_cast<uint32_t>(size);
+  }
   return defaultBound;
 }
 

@@ -8,8 +8,7 @@
 using namespace tessera;
 using namespace tessera::interpreter;
 
-/// Steps `index` to the next one in row-major order.
-static void advance(Shape &index, const Shape &shape) {
+void interpreter::advance(Shape &index, const Shape &shape) {
   for (size_t d = shape.size(); d-- > 0;) {
     if (++index[d] < shape[d])
       return;
@@ -114,29 +113,6 @@ Tensor interpreter::pad(const Tensor &x, const std::vector<int64_t> &low,
     shape[d] += low[d] + high[d];
   Tensor result = readStrided(value, shape, 0, Shape(shape.size(), 0));
   copyBox(x, Shape(shape.size(), 0), result, low, x.shape);
-  return result;
-}
-
-Tensor interpreter::gather(const Tensor &source, const Tensor &indices,
-                           int64_t dim) {
-  const Shape &from = source.shape;
-  Shape outerShape(from.begin(), from.begin() + dim);
-  Shape innerShape(from.begin() + dim + 1, from.end());
-  int64_t outer = countElements(outerShape), inner = countElements(innerShape);
-  int64_t count = indices.size(), size = from[dim];
-  Shape shape = outerShape;
-  shape.insert(shape.end(), indices.shape.begin(), indices.shape.end());
-  shape.insert(shape.end(), innerShape.begin(), innerShape.end());
-  Tensor result(shape, source.kind);
-  for (int64_t a = 0; a < outer; ++a)
-    for (int64_t i = 0; i < count; ++i) {
-      int64_t index = indices.ints[i];
-      if (index < 0 || index >= size)
-        continue;
-      for (int64_t b = 0; b < inner; ++b)
-        result.copyElement((a * count + i) * inner + b, source,
-                           (a * size + index) * inner + b);
-    }
   return result;
 }
 

@@ -5,6 +5,7 @@
 #ifndef TESSERA_LIB_INTERPRETER_TENSOROPS_H
 #define TESSERA_LIB_INTERPRETER_TENSOROPS_H
 
+#include "tessera/Analysis/IndexedDims.h"
 #include "tessera/Analysis/Layout.h"
 #include "tessera/Interpreter/Tensor.h"
 
@@ -67,15 +68,29 @@ Tensor broadcast(const Tensor &x, const std::vector<int64_t> &dims,
 Tensor slice(const Tensor &x, const std::vector<int64_t> &starts,
              const std::vector<int64_t> &limits,
              const std::vector<int64_t> &strides);
+/// The box of `shape` at `starts`, which are clamped so that it fits.
+Tensor dynamicSlice(const Tensor &x, const std::vector<int64_t> &starts,
+                    Shape shape);
+/// `x` with `update` in the box at `starts`, clamped in the same way.
+Tensor dynamicUpdateSlice(const Tensor &x, const std::vector<int64_t> &starts,
+                          const Tensor &update);
 Tensor concatenate(const std::vector<const Tensor *> &inputs, int64_t dim);
 /// `value` holds the one element that surrounds `x`.
 Tensor pad(const Tensor &x, const std::vector<int64_t> &low,
            const std::vector<int64_t> &high, const Tensor &value);
-Tensor gather(const Tensor &source, const Tensor &indices, int64_t dim);
 /// Entry `i` of the leading dimension, without that dimension.
 Tensor leadingSlice(const Tensor &x, int64_t i);
 /// Makes `slice` entry `i` of the leading dimension of `target`.
 void setLeadingSlice(Tensor &target, int64_t i, const Tensor &slice);
+/// One tensor of indices per indexed dimension.
+Tensor gather(const Tensor &source, const std::vector<const Tensor *> &indices,
+              const IndexedDims &dims, Shape shape);
+enum class Update { Set, Add, Max, Min };
+Tensor scatter(Update kind, const Tensor &input,
+               const std::vector<const Tensor *> &indices,
+               const Tensor &updates, const IndexedDims &dims);
+/// The stable permutation that sorts along `dim`, i32.
+Tensor argsort(const Tensor &x, int64_t dim, bool descending);
 Tensor iota(Shape shape, ElementKind kind, int64_t dim, int64_t offset);
 
 enum class Distribution { Uniform, Normal, Bits };
@@ -83,6 +98,9 @@ enum class Distribution { Uniform, Normal, Bits };
 Tensor random(Distribution distribution, const Tensor &key,
               const Shape &globalShape, const std::vector<int64_t> &offsets,
               Shape shape, ElementKind kind);
+
+/// Steps `index` to the next one of `shape` in row-major order.
+void advance(Shape &index, const Shape &shape);
 
 /// Copies the box of `size` elements at `from` in `source` to the box at `to`
 /// in `target`.

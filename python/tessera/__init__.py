@@ -123,7 +123,19 @@ from tessera._src.ops.elementwise import (
 )
 from tessera._src.ops.effects import optimization_barrier
 from tessera._src.ops.elementwise_functions import *  # noqa: F403 (one function for each op of the table)
-from tessera._src.ops.indexing import diagonal, embedding, flip, take, take_along_axis
+from tessera._src.ops.indexing import diagonal, flip
+from tessera._src.ops.lookups import (
+    dynamic_index_in_dim,
+    dynamic_slice,
+    dynamic_slice_in_dim,
+    dynamic_update_index_in_dim,
+    dynamic_update_slice,
+    dynamic_update_slice_in_dim,
+    embedding,
+    put_along_axis,
+    take,
+    take_along_axis,
+)
 from tessera._src.ops.neural import attention, layer_norm, rms_norm
 from tessera._src.ops.products import (
     dot,
@@ -170,7 +182,6 @@ from tessera._src.ops.shaping import (
     moveaxis,
     pad,
     ravel,
-    repeat,
     reshape,
     roll,
     split,
@@ -182,6 +193,8 @@ from tessera._src.ops.shaping import (
     unstack,
     vstack,
 )
+from tessera._src.ops.sorting import argsort, repeat, searchsorted, sort, top_k
+from tessera._src.ops.updates import bincount, segment_max, segment_min, segment_sum
 from tessera._src.ops.types import can_cast, isdtype, result_type
 
 _make_eager(globals())

@@ -8,7 +8,7 @@ from tessera._src.functions.eager import make_eager as _make_eager
 from tessera._src.ops.creation import one_hot
 from tessera._src.ops.derived import elu, leaky_relu, softplus
 from tessera._src.ops.elementwise import gelu, relu, sigmoid, silu
-from tessera._src.ops.indexing import embedding
+from tessera._src.ops.lookups import embedding
 from tessera._src.ops.neural import attention, check_heads, dense, layer_norm, linear, norm, rms_norm
 from tessera._src.ops.reductions import log_softmax, logsumexp, softmax
 

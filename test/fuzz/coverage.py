@@ -18,8 +18,9 @@ ELEMENTS = ["f64", "f32", "bf16", "f16", "i32", "i64", "ui32", "i1"]
 LAYOUT_KINDS = ["split", "sub-axis", "uneven", "empty", "partial"]
 
 # Ops that take partial operands, by their factor rules and without growing what is to be combined.
-LINEAR = {"add", "attention", "barrier", "concatenate", "contract", "div", "gather", "max", "min", "mul",
-          "neg", "reduce", "reshape", "scan", "select", "slice", "sub", "transpose", "yield"}  # fmt: skip
+LINEAR = {"add", "attention", "barrier", "concatenate", "contract", "div", "dynamic_slice", "gather", "max",
+          "min", "mul", "neg", "reduce", "reshape", "scan", "scatter", "select", "slice", "sub", "transpose",
+          "yield"}  # fmt: skip
 # Ops that are gone at stage `reshards`.
 RESOLVED = {"constrain"}
 # Ops whose operands are whole, whatever layouts their values had.

@@ -64,6 +64,66 @@ def _softmax(x, axis):
     return e / e.sum(axis, keepdims=True)
 
 
+def _box(shape, starts, sizes):
+    firsts = [min(max(int(s), 0), n - k) for s, n, k in zip(starts, shape, sizes)]
+    return tuple(slice(s, s + k) for s, k in zip(firsts, sizes))
+
+
+def _dims_and_batch(head):
+    dims, *batch = _lists(re.search(r"dims (.*)", head).group(1))
+    return dims, list(zip(*batch))
+
+
+def _points(shape, at, dims, batch):
+    """Index arrays of all dimensions, of the shape of the slices, and which points exist."""
+    paired = {b: a for a, b in batch}
+    # What each dimension of the slices is: ("s", of the source) or ("i", of the indices).
+    labels = []
+    for d in range(len(shape)):
+        if d == dims[0]:
+            labels += [("i", i) for i in range(at[0].ndim) if i not in paired]
+        if d not in dims:
+            labels.append(("s", d))
+    sizes = [shape[d] if kind == "s" else at[0].shape[d] for kind, d in labels]
+    grid = dict(zip(labels, np.indices(sizes)))
+    where = tuple(grid[("s", paired[i]) if i in paired else ("i", i)] for i in range(at[0].ndim))
+    points, exist = [], np.ones(sizes, bool)
+    for d in range(len(shape)):
+        if d in dims:
+            index = np.broadcast_to(at[dims.index(d)].astype(np.int64)[where], sizes)
+            exist &= (index >= 0) & (index < shape[d])
+            points.append(np.clip(index, 0, shape[d] - 1))
+        else:
+            points.append(grid["s", d])
+    return tuple(points), exist
+
+
+def _gather(table, at, dims, batch):
+    points, exist = _points(table.shape, at, dims, batch)
+    return np.where(exist, table[points], np.zeros((), table.dtype))
+
+
+_UPDATES = {"add": np.add, "max": np.maximum, "min": np.minimum}
+
+
+def _scatter(kind, table, at, new, dims, batch):
+    points, exist = _points(table.shape, at, dims, batch)
+    points, new = tuple(p[exist] for p in points), new[exist]
+    result = table.copy()
+    if kind == "set":
+        result[points] = new
+    else:
+        _UPDATES[kind].at(result, points, new)
+    return result
+
+
+def _argsort(x, dim, descending):
+    if not descending:
+        return np.argsort(x, dim, kind="stable")
+    # Equal elements keep their order.
+    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), dim, kind="stable"), dim)
+
+
 def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
     head = rest.split(" : ")[0]
     wide = [o.astype(np.float64) if o.dtype.kind in "fV" and o.dtype != np.float64 else o
@@ -110,12 +170,21 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
                       constant_values={"true": True, "false": False}.get(value) if dtype == np.bool_
                       else float(value))
     if op == "gather":
-        dim = int(re.search(r"dim (\d+)", head).group(1))
-        table, at = operands
-        taken = np.take(table, np.clip(at, 0, table.shape[dim] - 1), axis=dim)
-        inside = ((at >= 0) & (at < table.shape[dim])).reshape(
-            (1,) * dim + at.shape + (1,) * (table.ndim - dim - 1))
-        return np.where(inside, taken, np.zeros((), taken.dtype))
+        table, *at = operands
+        return _gather(table, at, *_dims_and_batch(head))
+    if op == "scatter":
+        table, *at, new = operands
+        return _scatter(head.split()[0], table, at, new, *_dims_and_batch(head))
+    if op == "argsort":
+        return _argsort(operands[0], int(re.search(r"dim (\d+)", head).group(1)), "descending" in head)
+    if op == "dynamic_slice":
+        x, *starts = operands
+        return x[_box(x.shape, starts, shape)]
+    if op == "dynamic_update_slice":
+        x, *starts, new = operands
+        result = x.copy()
+        result[_box(x.shape, starts, new.shape)] = new
+        return result
     if op == "gelu":
         x = wide[0]
         if "tanh" in head:

@@ -20,6 +20,11 @@ enum class KernelRole {
   Movement,
   /// An element is read, or computed, at indices known when running.
   Indexed,
+  /// A part of the first operand is written, in a kernel whose output begins
+  /// as that operand and takes its memory where it is dead.
+  Update,
+  /// Whole operands are read from memory, in a kernel of its own.
+  Alone,
   /// Rows of the input are combined.
   Rows,
   /// Products are summed.

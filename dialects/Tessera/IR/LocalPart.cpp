@@ -75,6 +75,28 @@ Value LocalPart::localIndices(Location loc, Value indices,
   return SelectOp::create(builder, loc, type, exists, local, none);
 }
 
+Value LocalPart::onFirstDevice(Value value, const std::vector<AxisRef> &axes) {
+  Location loc = value.getLoc();
+  auto type = cast<RankedTensorType>(value.getType());
+  MLIRContext *context = builder.getContext();
+  auto zero = cast<TypedAttr>(builder.getZeroAttr(type.getElementType()));
+  auto zeros = SplatElementsAttr::get(type, zero);
+  if (auto constant = value.getDefiningOp<ConstantOp>())
+    if (constant.getValue() == zeros)
+      return value;
+  Value index = dist::AxisIndexOp::create(
+      builder, loc, RankedTensorType::get({}, builder.getI32Type()),
+      FlatSymbolRefAttr::get(context, mesh.name),
+      dist::AxesAttr::get(context, axes));
+  auto indexType = RankedTensorType::get(type.getShape(), builder.getI32Type());
+  auto one = builder.getI32IntegerAttr(1);
+  Value ones = ConstantOp::create(builder, loc, indexType,
+                                  SplatElementsAttr::get(indexType, one));
+  Value isFirst = isBelow(loc, broadcast(loc, index, indexType), ones);
+  Value none = ConstantOp::create(builder, loc, type, zeros);
+  return SelectOp::create(builder, loc, type, isFirst, value, none);
+}
+
 //===----------------------------------------------------------------------===//
 // LocalValues
 //===----------------------------------------------------------------------===//

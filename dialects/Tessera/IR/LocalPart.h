@@ -33,6 +33,9 @@ public:
   /// other devices.
   mlir::Value localIndices(mlir::Location loc, mlir::Value indices,
                            const std::vector<AxisRef> &axes, int64_t size);
+  /// `value` on the device whose index along `axes` is 0, zeros on the others.
+  mlir::Value onFirstDevice(mlir::Value value,
+                            const std::vector<AxisRef> &axes);
 
 protected:
   mlir::OpBuilder &builder;

@@ -76,41 +76,46 @@ struct PickOfBroadcast : OpRewritePattern<ReduceOp> {
   }
 };
 
-/// gather of one constant index -> broadcast(slice). Of local tensors alone: in
-/// a whole program the source may come to be split along the dimension, where
-/// devices look up what they hold and a slice would collect the source first.
+/// gather of constant indices -> broadcast(slice), or reshape(slice) where the
+/// indices have no dimension. Of local tensors alone: in a whole program the
+/// source may come to be split along the dimension, where devices look up what
+/// they hold and a slice would collect the source first.
 struct GatherOfConstant : OpRewritePattern<GatherOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(GatherOp op,
                                 PatternRewriter &rewriter) const override {
-    SplatElementsAttr splat;
-    if (layoutOf(op.getType()) ||
-        !matchPattern(op.getIndices(), m_Constant(&splat)))
-      return rewriter.notifyMatchFailure(op, "its index is not known");
-    int64_t dim = op.getDim();
+    int64_t indexRank = shapeOf(op.getIndices().front()).size();
+    if (layoutOf(op.getType()) || !op.getSourceBatch().empty() ||
+        (op.getDims().size() != 1 && indexRank != 0))
+      return rewriter.notifyMatchFailure(op, "it is no slice");
     ArrayRef<int64_t> source = shapeOf(op.getSource());
-    APInt index = splat.getSplatValue<APInt>();
-    // Without dimensions the index takes one from the source: that is a
-    // reshape, which ends a kernel as a gather does not.
-    int64_t indexRank = shapeOf(op.getIndices()).size();
-    if (indexRank == 0)
-      return rewriter.notifyMatchFailure(op, "the index has no dimension");
-    // An index outside reads zeros.
-    bool isUnsigned = splat.getElementType().isUnsignedInteger();
-    if ((!isUnsigned && index.isNegative()) || index.uge(source[dim]))
-      return rewriter.notifyMatchFailure(op, "the index is outside");
     SmallVector<int64_t> starts(source.size(), 0), limits(source),
         strides(source.size(), 1), shape(source), dims;
-    starts[dim] = index.getZExtValue();
-    limits[dim] = starts[dim] + 1;
-    shape[dim] = 1;
-    for (int64_t d = 0, rank = source.size(); d < rank; ++d)
-      dims.push_back(d < dim ? d : d + indexRank - 1);
+    for (auto [indices, dim] : llvm::zip_equal(op.getIndices(), op.getDims())) {
+      SplatElementsAttr splat;
+      if (!matchPattern(indices, m_Constant(&splat)))
+        return rewriter.notifyMatchFailure(op, "its index is not known");
+      // An index outside reads zeros.
+      APInt index = splat.getSplatValue<APInt>();
+      bool isUnsigned = splat.getElementType().isUnsignedInteger();
+      if ((!isUnsigned && index.isNegative()) || index.uge(source[dim]))
+        return rewriter.notifyMatchFailure(op, "the index is outside");
+      starts[dim] = index.getZExtValue();
+      limits[dim] = starts[dim] + 1;
+      shape[dim] = 1;
+    }
     Value row = SliceOp::create(
         rewriter, op.getLoc(), withShape(op.getSource().getType(), shape),
         op.getSource(), rewriter.getDenseI64ArrayAttr(starts),
         rewriter.getDenseI64ArrayAttr(limits),
         rewriter.getDenseI64ArrayAttr(strides));
+    if (indexRank == 0) {
+      rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), row);
+      return success();
+    }
+    int64_t dim = op.getDims().front();
+    for (int64_t d = 0, rank = source.size(); d < rank; ++d)
+      dims.push_back(d < dim ? d : d + indexRank - 1);
     rewriter.replaceOpWithNewOp<BroadcastOp>(op, op.getType(), row, dims);
     return success();
   }

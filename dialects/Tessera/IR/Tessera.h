@@ -6,6 +6,7 @@
 #include "dialects/Dist/IR/Dist.h"
 #include "dialects/Tessera/IR/DataFlow.h"
 #include "tessera/Analysis/FactorRule.h"
+#include "tessera/Analysis/IndexedDims.h"
 #include "tessera/Analysis/LayoutPropagation.h"
 
 #include "mlir/IR/BuiltinTypeInterfaces.h"
@@ -74,6 +75,8 @@ bool isNeutralSplat(mlir::Value value, ReduceKind kind);
 #include "dialects/Tessera/IR/ShapeOps.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/IndexingOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tessera/IR/DynamicSliceOps.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/CreationOps.h.inc"
 #define GET_OP_CLASSES

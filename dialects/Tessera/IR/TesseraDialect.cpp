@@ -48,6 +48,10 @@ void TesseraDialect::initialize() {
       >();
   addOperations<
 #define GET_OP_LIST
+#include "dialects/Tessera/IR/DynamicSliceOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
 #include "dialects/Tessera/IR/CreationOps.cpp.inc"
       >();
   addOperations<

@@ -26,6 +26,13 @@ def Tessera_GeluApproximationAttr
   let assemblyFormat = "$value";
 }
 
+def Tessera_ScatterKind : Tessera_Enum<"ScatterKind",
+    "How a scatter combines elements.", ["set", "add", "max", "min"]>;
+def Tessera_ScatterKindAttr
+    : EnumAttr<Tessera_Dialect, Tessera_ScatterKind, "scatter"> {
+  let assemblyFormat = "$value";
+}
+
 def Tessera_RngDistribution : Tessera_Enum<"RngDistribution",
     "What random numbers follow.", ["uniform", "normal", "bits"]>;
 def Tessera_RngDistributionAttr

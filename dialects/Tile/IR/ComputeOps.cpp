@@ -200,3 +200,28 @@ OpFoldResult SplatOp::fold(FoldAdaptor adaptor) {
   return SplatElementsAttr::get(cast<ShapedType>(getType()),
                                 adaptor.getInput());
 }
+
+//===----------------------------------------------------------------------===//
+// extract
+//===----------------------------------------------------------------------===//
+
+LogicalResult ExtractOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getInput());
+  if (ShapedType::getNumElements(shape) != 1) {
+    InFlightDiagnostic error = emitOpError()
+                               << "takes the only element of a tile, got shape "
+                               << shapeToString(shape);
+    error.attachNote(getInput().getLoc())
+        << "the tile has type " << getInput().getType();
+    error.attachNote() << "combine its elements by tile.reduce, or load one";
+    return error;
+  }
+  return verifyElementType(*this, getInput(), "a tile", getType());
+}
+
+OpFoldResult ExtractOp::fold(FoldAdaptor adaptor) {
+  if (auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getInput()))
+    return splat.getSplatValue<Attribute>();
+  auto source = getInput().getDefiningOp<SplatOp>();
+  return source ? source.getInput() : Value();
+}

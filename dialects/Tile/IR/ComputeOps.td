@@ -129,4 +129,20 @@ def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
   let hasFolder = 1;
 }
 
+def Tile_ExtractOp : Tile_Op<"extract", [Pure]> {
+  let summary = "Gives the element of a tile of one element as a scalar.";
+  let description = [{
+    Brings a computed index to the offsets of memory: the start of a slice, say.
+
+    ```mlir
+    %1 = tile.extract %0 : tensor<1xi32> -> i32
+    ```
+  }];
+  let arguments = (ins Arg<Tile_Tile, "a tile of one element">:$input);
+  let results = (outs Res<AnyTypeOf<[AnyFloat, AnySignlessInteger]>, "its element">:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
 #endif // TESSERA_TILE_IR_COMPUTEOPS_TD

@@ -39,6 +39,14 @@ static std::optional<IndexRange> overCorners(IndexRange a, IndexRange b,
                     *std::max_element(corners, corners + 4)};
 }
 
+/// What an index that was computed at run time may be: any number of its type.
+static std::optional<IndexRange> rangeOfCast(arith::IndexCastOp cast) {
+  if (!cast.getIn().getType().isInteger(32))
+    return std::nullopt;
+  return IndexRange{std::numeric_limits<int32_t>::min(),
+                    std::numeric_limits<int32_t>::max()};
+}
+
 static std::optional<IndexRange> rangeOfArith(Operation *op) {
   if (op->getNumOperands() != 2)
     return std::nullopt;
@@ -91,6 +99,8 @@ std::optional<IndexRange> tessera::tile::getIndexRange(Value index) {
     int64_t size = dim < static_cast<int64_t>(grid.size()) ? grid[dim] : 1;
     return IndexRange{0, size - 1};
   }
+  if (auto cast = dyn_cast<arith::IndexCastOp>(op))
+    return rangeOfCast(cast);
   return rangeOfArith(op);
 }
 

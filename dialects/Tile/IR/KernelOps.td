@@ -18,6 +18,11 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
     an output. `memref.reinterpret_cast` of static shape gives another view of
     an argument, inside its bounds. Constant tiles are splats.
 
+    An output may begin as a copy of an input: `initial` has the number of that
+    input for each output, or -1. Then blocks write only what changes. The
+    kernel does not read such an input by itself, so that the output may take
+    its memory; where it cannot, the input is copied before the launch.
+
     ```mlir
     tile.kernel @double grid [2] inputs 1 {
     ^bb0(%x: memref<2x5xf32>, %y: memref<2x5xf32>):
@@ -32,9 +37,10 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
   let arguments = (ins
     Arg<SymbolNameAttr, "the kernel's name">:$sym_name,
     Arg<DenseI64ArrayAttr, "blocks per grid dimension, 1 to 3 of them; the first varies fastest">:$grid,
-    Arg<I64Attr, "how many leading arguments are only read">:$num_inputs);
+    Arg<I64Attr, "how many leading arguments are only read">:$num_inputs,
+    Arg<OptionalAttr<DenseI64ArrayAttr>, "the input that each output begins as a copy of, or -1">:$initial);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `grid` $grid `inputs` $num_inputs attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name `grid` $grid `inputs` $num_inputs (`initial` $initial^)? attr-dict-with-keyword $body";
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
@@ -44,6 +50,12 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
       for (int64_t size : getGrid())
         count *= size;
       return count;
+    }
+    /// The input that output `output` begins as a copy of, if there is one.
+    std::optional<unsigned> getInitialInput(unsigned output) {
+      if (!getInitial() || (*getInitial())[output] < 0)
+        return std::nullopt;
+      return static_cast<unsigned>((*getInitial())[output]);
     }
   }];
 }

@@ -81,6 +81,22 @@ static LogicalResult verifyAccess(KernelOp kernel, Operation *op, Value memory,
   return error;
 }
 
+/// Rows are combined with what an output begins with.
+static LogicalResult verifyScatter(KernelOp kernel, ScatterOp op) {
+  if (failed(verifyAccess(kernel, op, op.getMemory(), /*writes=*/true)))
+    return failure();
+  BlockArgument root = rootOf(kernel, op.getMemory());
+  if (kernel.getInitialInput(root.getArgNumber() - kernel.getNumInputs()))
+    return success();
+  InFlightDiagnostic error = op.emitOpError()
+                             << "updates output "
+                             << root.getArgNumber() - kernel.getNumInputs()
+                             << ", whose elements have no value before";
+  error.attachNote(kernel.getLoc())
+      << "name the input that it begins as a copy of: initial [...]";
+  return error;
+}
+
 /// A view has a fixed place inside of what it views.
 static LogicalResult verifyView(memref::ReinterpretCastOp view) {
   auto from = dyn_cast<MemRefType>(view.getSource().getType());
@@ -138,6 +154,44 @@ static LogicalResult verifyConstant(arith::ConstantOp constant) {
   return error;
 }
 
+/// Each output has an entry in `initial`: an input of its type, which nothing
+/// else uses.
+static LogicalResult verifyInitial(KernelOp kernel) {
+  if (!kernel.getInitial())
+    return success();
+  ArrayRef<int64_t> initial = *kernel.getInitial();
+  Block &block = kernel.getBlock();
+  auto inputs = static_cast<int64_t>(kernel.getNumInputs());
+  size_t outputs = block.getNumArguments() - inputs;
+  if (initial.size() != outputs)
+    return kernel.emitOpError()
+           << "says of " << initial.size()
+           << " outputs how they begin, but has " << outputs;
+  for (auto [i, input] : llvm::enumerate(initial)) {
+    if (input == -1)
+      continue;
+    if (input < 0 || input >= inputs)
+      return kernel.emitOpError()
+             << "output " << i << " begins as a copy of argument " << input
+             << "; expected an input, 0 to " << inputs - 1 << ", or -1";
+    BlockArgument from = block.getArgument(input);
+    Type type = block.getArgument(inputs + i).getType();
+    if (from.getType() != type)
+      return kernel.emitOpError() << "output " << i << " of type " << type
+                                  << " cannot begin as a copy of input "
+                                  << input << " of type " << from.getType();
+    if (from.use_empty() && llvm::count(initial, input) == 1)
+      continue;
+    InFlightDiagnostic error = kernel.emitOpError()
+                               << "input " << input << ", which output " << i
+                               << " begins as a copy of, is used";
+    error.attachNote() << "the output may lie in its memory; pass what is read "
+                          "as another input";
+    return error;
+  }
+  return success();
+}
+
 LogicalResult KernelOp::verifyRegions() {
   auto count = static_cast<int64_t>(getBlock().getNumArguments());
   auto inputs = static_cast<int64_t>(getNumInputs());
@@ -147,6 +201,8 @@ LogicalResult KernelOp::verifyRegions() {
   for (BlockArgument argument : getBlock().getArguments())
     if (failed(verifyArgument(argument)))
       return failure();
+  if (failed(verifyInitial(*this)))
+    return failure();
   auto verify = [&](Operation *op) -> LogicalResult {
     if (auto load = dyn_cast<LoadOp>(op))
       return verifyAccess(*this, op, load.getMemory(), /*writes=*/false);
@@ -154,6 +210,15 @@ LogicalResult KernelOp::verifyRegions() {
       return verifyAccess(*this, op, gather.getMemory(), /*writes=*/false);
     if (auto store = dyn_cast<StoreOp>(op))
       return verifyAccess(*this, op, store.getMemory(), /*writes=*/true);
+    if (auto scatter = dyn_cast<ScatterOp>(op))
+      return verifyScatter(*this, scatter);
+    if (auto sort = dyn_cast<ArgsortOp>(op)) {
+      for (Value memory : {sort.getMemory(), sort.getKeys0(), sort.getKeys1(),
+                           sort.getOrder0(), sort.getOrder1()})
+        if (failed(verifyAccess(*this, op, memory, /*writes=*/true)))
+          return failure();
+      return success();
+    }
     if (auto view = dyn_cast<memref::ReinterpretCastOp>(op))
       return verifyView(view);
     if (auto constant = dyn_cast<arith::ConstantOp>(op))

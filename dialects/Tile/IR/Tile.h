@@ -39,5 +39,7 @@ bool isMemoryType(mlir::Type type);
 #include "dialects/Tile/IR/KernelOps.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Tile/IR/ComputeOps.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Tile/IR/UpdateOps.h.inc"
 
 #endif // TESSERA_DIALECTS_TILE_IR_TILE_H

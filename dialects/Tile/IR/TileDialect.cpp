@@ -108,4 +108,8 @@ void TileDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Tile/IR/ComputeOps.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Tile/IR/UpdateOps.cpp.inc"
+      >();
 }

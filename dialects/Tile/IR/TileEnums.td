@@ -15,4 +15,11 @@ def Tile_TargetKind : I32EnumAttr<"TargetKind", "What kernels run on.", [
   let cppNamespace = "::tessera::tile";
 }
 
+def Tile_ScatterKind : I32EnumAttr<"ScatterKind", "How a row is combined with what it is written to.", [
+    I32EnumAttrCase<"set", 0>, I32EnumAttrCase<"add", 1>,
+    I32EnumAttrCase<"max", 2>, I32EnumAttrCase<"min", 3>,
+    I32EnumAttrCase<"umax", 4>, I32EnumAttrCase<"umin", 5>]> {
+  let cppNamespace = "::tessera::tile";
+}
+
 #endif // TESSERA_TILE_IR_TILEENUMS_TD

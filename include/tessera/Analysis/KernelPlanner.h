@@ -19,6 +19,7 @@ enum class KernelOpClass {
   Rows,        ///< Works on whole rows: reductions, softmax, norms.
   Product,
   Attention,
+  Update, ///< Writes a part of an operand: the only root of its kernel.
 };
 
 /// How an op reads an operand.

@@ -70,8 +70,12 @@ LogicalResult ProgramBuilder::addLaunch(tile::LaunchOp op) {
   SmallVector<Value> inputs, results;
   for (Value input : op.getInputs())
     inputs.push_back(bufferOf(input, op.getLoc()));
-  for (Value output : op.getOutputs())
+  for (auto [i, output] : llvm::enumerate(op.getOutputs())) {
     results.push_back(bufferOf(output, op.getLoc()));
+    std::optional<unsigned> from = kernel.getInitialInput(i);
+    if (from && inputs[*from] != results.back())
+      plan::CopyOp::create(builder, op.getLoc(), inputs[*from], results.back());
+  }
   plan::LaunchOp::create(builder, op.getLoc(), op.getKernelAttr(),
                          kernel.getGridAttr(), inputs, results);
   return success();

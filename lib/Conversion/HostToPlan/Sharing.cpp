@@ -48,15 +48,20 @@ void Storage::allowInPlace(Operation *op) {
   if (!kernel)
     return; // Reported where the launch is converted.
   int64_t numInputs = launch.getInputs().size();
-  for (tile::AliasablePair pair : tile::getAliasablePairs(kernel)) {
-    Value input = launch.getInputs()[pair.input];
+  auto allow = [&](Value input, Value output) {
     // No other input may be there.
     if (llvm::count_if(launch.getInputs(), [&](Value other) {
           return idOf(other) == idOf(input);
         }) == 1)
-      sharing.allowInPlace(idOf(input),
-                           idOf(launch.getOutputs()[pair.output - numInputs]));
-  }
+      sharing.allowInPlace(idOf(input), idOf(output));
+  };
+  for (tile::AliasablePair pair : tile::getAliasablePairs(kernel))
+    allow(launch.getInputs()[pair.input],
+          launch.getOutputs()[pair.output - numInputs]);
+  // The kernel does not read what an output begins as a copy of.
+  for (auto [i, output] : llvm::enumerate(launch.getOutputs()))
+    if (std::optional<unsigned> from = kernel.getInitialInput(i))
+      allow(launch.getInputs()[*from], output);
 }
 
 /// Puts both into one memory, unless that is wrong or they are in different
@@ -109,9 +114,22 @@ void Storage::bindResults() {
   }
 }
 
+/// An output that begins as a copy of an input takes its memory where it can,
+/// so that nothing is copied.
+void Storage::shareUpdated(tile::LaunchOp launch) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(
+      launch, launch.getKernelAttr());
+  if (!kernel)
+    return; // Reported where the launch is converted.
+  for (auto [i, output] : llvm::enumerate(launch.getOutputs()))
+    if (std::optional<unsigned> from = kernel.getInitialInput(i))
+      join(launch.getInputs()[*from], output);
+}
+
 void Storage::shareIn(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case([&](dist::AllReduceOp op) { join(op.getInput(), op.getResult()); })
+      .Case([&](tile::LaunchOp op) { shareUpdated(op); })
       .Case([&](ScanOp op) { shareScan(op); })
       .Case([&](tessera::WhileOp op) { shareWhile(op); })
       .Case([&](CondOp op) { shareCond(op); });

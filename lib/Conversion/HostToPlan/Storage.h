@@ -5,6 +5,7 @@
 
 #include "dialects/Tessera/IR/Effects.h"
 #include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tile/IR/Tile.h"
 #include "tessera/Analysis/BufferSharing.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -103,6 +104,7 @@ private:
   bool exchange(CarriedValue &carry, mlir::Operation *loop, mlir::Block *body,
                 std::optional<int64_t> trips);
   bool isAligned(mlir::Type entry) const;
+  void shareUpdated(tile::LaunchOp launch);
   void shareScan(ScanOp op);
   void shareWhile(WhileOp op);
   void shareCond(CondOp op);

@@ -44,6 +44,14 @@ Value BlockEmitter::addIndex(Value a, int64_t b) {
   return known;
 }
 
+Value BlockEmitter::addIndices(Value a, Value b) {
+  if (matchPattern(a, m_Zero()))
+    return b;
+  if (matchPattern(b, m_Zero()))
+    return a;
+  return arith::AddIOp::create(builder, loc, a, b);
+}
+
 Value BlockEmitter::emit(Value value, const BlockBox &box) {
   Key key{value.getAsOpaquePointer(), {}};
   for (auto [offset, size] : llvm::zip(box.offsets, box.sizes))
@@ -90,6 +98,7 @@ Value BlockEmitter::compute(Value value, const BlockBox &box) {
       .Case([&](PadOp op) { return emitPad(op, box); })
       .Case([&](ConcatenateOp op) { return emitConcatenate(op, box); })
       .Case([&](GatherOp op) { return emitGather(op, box); })
+      .Case([&](DynamicSliceOp op) { return emitDynamicSlice(op, box); })
       .Case([&](IotaOp op) { return emitIota(op, box); })
       .Case([&](ConstantOp op) { return emitConstant(op, box); })
       .Case([&](ReduceOp op) { return emitReduce(op, box); })
@@ -250,10 +259,15 @@ SmallVector<Value> BlockEmitter::forLoop(
   auto outsideSums = sums;
   {
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToEnd(loop.getBody());
+    // A loop that carries nothing already ends in a yield.
+    if (inits.empty())
+      builder.setInsertionPoint(loop.getBody()->getTerminator());
+    else
+      builder.setInsertionPointToEnd(loop.getBody());
     SmallVector<Value> results =
         body(loop.getInductionVar(), loop.getRegionIterArgs());
-    scf::YieldOp::create(builder, loc, results);
+    if (!inits.empty())
+      scf::YieldOp::create(builder, loc, results);
   }
   memo = std::move(outside);
   sums = std::move(outsideSums);

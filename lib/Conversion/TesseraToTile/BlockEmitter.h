@@ -20,6 +20,13 @@ struct BlockBox {
   llvm::SmallVector<int64_t> sizes;
 };
 
+/// Unsigned numbers in the order of the elements that they stand for.
+struct SortKeys {
+  mlir::Value tile;
+  /// The bits, end exclusive, that decide which of two keys is less.
+  int64_t lowBit = 0, highBit = 0;
+};
+
 class BlockEmitter {
 public:
   /// `memories` maps the values that lie in memory to the kernel's arguments.
@@ -34,6 +41,18 @@ public:
 
   mlir::Value constantIndex(int64_t value);
   mlir::Value addIndex(mlir::Value a, int64_t b);
+  mlir::Value addIndices(mlir::Value a, mlir::Value b);
+  /// The scalar `start` as an index, clamped to [0, last]. Null, with a
+  /// diagnostic, when it cannot be emitted.
+  mlir::Value emitStart(mlir::Value start, int64_t last);
+  /// Updates memory `output` with the updates of `box`, which has some of the
+  /// positions along the first dimension of the indices and takes all of them,
+  /// chunk by chunk. False, with a diagnostic, when something cannot be
+  /// emitted.
+  bool scatter(ScatterOp op, mlir::Value output, BlockBox box);
+  /// The keys of the elements in `box`. Null, with a diagnostic, when the input
+  /// cannot be emitted.
+  SortKeys emitSortKeys(ArgsortOp op, const BlockBox &box);
 
   /// Shape of a value, scalars as [1].
   static llvm::SmallVector<int64_t> shapeOf1(mlir::Value value);
@@ -91,10 +110,22 @@ private:
   mlir::Value emitSlice(SliceOp op, const BlockBox &box);
   mlir::Value emitPad(PadOp op, const BlockBox &box);
   mlir::Value emitConcatenate(ConcatenateOp op, const BlockBox &box);
-  mlir::Value emitGather(GatherOp op, const BlockBox &box);
-  mlir::Value gatheredMemory(GatherOp op);
   mlir::Value emitIota(IotaOp op, const BlockBox &box);
   mlir::Value emitConstant(ConstantOp op, const BlockBox &box);
+
+  // IndexingBlocks.cpp
+  struct RowView;
+  struct RowBox;
+  mlir::Value emitDynamicSlice(DynamicSliceOp op, const BlockBox &box);
+  mlir::Value emitGather(GatherOp op, const BlockBox &box);
+  RowView viewAsRows(mlir::Value memory, const IndexedDims &dims);
+  static RowBox cutIntoRows(const IndexedDims &dims, const BlockBox &box);
+  /// The numbers of the rows of `view` that a box of slices of `source` reads
+  /// or writes: a tile of rank 1. -1 where an index lies outside.
+  mlir::Value emitRowNumbers(const IndexedDims &dims, mlir::ValueRange indices,
+                             mlir::Value source, const RowView &view,
+                             const RowBox &rows, const BlockBox &box);
+  bool scatterRows(ScatterOp op, mlir::Value output, BlockBox box);
 
   // RowBlocks.cpp
   mlir::Value emitReduce(ReduceOp op, const BlockBox &box);

@@ -18,7 +18,7 @@ bool tessera::isHostOp(Operation *op) {
   return isa<DataFlowInterface, func::CallOp>(op) || op->getNumRegions() > 0 ||
          op->getNumResults() == 0 ||
          isa_and_nonnull<dist::DistDialect>(op->getDialect()) ||
-         roleOf(op) == KernelRole::Host;
+         roleOf(op) == KernelRole::Host || roleOf(op) == KernelRole::Alone;
 }
 
 bool tessera::isFreeOp(Operation *op) {
@@ -33,6 +33,12 @@ bool tessera::isElementwise(Operation *op) {
 bool tessera::readsFromMemory(Operation *user, Value value) {
   if (auto gather = dyn_cast<GatherOp>(user))
     return gather.getSource() == value;
+  // Every block of a scatter reads all indices.
+  if (auto scatter = dyn_cast<ScatterOp>(user))
+    if (llvm::is_contained(scatter.getIndices(), value))
+      return true;
+  if (roleOf(user) == KernelRole::Update)
+    return user->getOperand(0) == value;
   auto slice = dyn_cast<SliceOp>(user);
   return slice && llvm::any_of(slice.getStrides(),
                                [](int64_t stride) { return stride != 1; });
@@ -78,6 +84,8 @@ static KernelOpClass classOf(Operation *op) {
     return KernelOpClass::Product;
   case KernelRole::Attention:
     return KernelOpClass::Attention;
+  case KernelRole::Update:
+    return KernelOpClass::Update;
   default:
     return KernelOpClass::Moving;
   }
@@ -258,7 +266,25 @@ void KernelGroups::describeOperands(Operation *op, KernelNode &node) {
       })
       .Case([&](GatherOp op) {
         read(op.getSource(), KernelAccess::Memory, 0);
-        readAlone(op.getIndices(), KernelAccess::Element);
+        for (Value indices : op.getIndices())
+          readAlone(indices, KernelAccess::Element);
+      })
+      .Case([&](DynamicSliceOp op) {
+        readBox(op.getInput(), {Other, static_cast<int64_t>(ops.size()), 0});
+        for (Value start : op.getStarts())
+          readAlone(start, KernelAccess::Repeated);
+      })
+      .Case([&](DynamicUpdateSliceOp op) {
+        read(op.getInput(), KernelAccess::Memory, 0);
+        for (Value start : op.getStarts())
+          readAlone(start, KernelAccess::Repeated);
+        readAlone(op.getUpdate(), KernelAccess::Element);
+      })
+      .Case([&](ScatterOp op) {
+        read(op.getInput(), KernelAccess::Memory, 0);
+        for (Value indices : op.getIndices())
+          read(indices, KernelAccess::Memory, 0);
+        readAlone(op.getUpdates(), KernelAccess::Element);
       })
       .Case([&](ReduceOp op) {
         rows(shapeOf(op.getInput()), op.getDims());

@@ -27,14 +27,15 @@ struct KernelGroup {
 };
 
 /// Ops that stay on the host: collectives, renamings of bytes, constants that
-/// are not splat, ops with regions, and the block's end.
+/// are not splat, ops with regions, sorts, and the block's end.
 bool isHostOp(mlir::Operation *op);
 
 /// Ops that every kernel that uses them makes anew: splats, iota, broadcasts.
 bool isFreeOp(mlir::Operation *op);
 
-/// Whether `user` reads `value` at places that only memory has: the source of a
-/// gather, and what a strided slice takes a view of.
+/// Whether `user` needs `value` in memory: the source of a gather, which is
+/// read anywhere, what a strided slice takes a view of, and what an update
+/// writes a part of.
 bool readsFromMemory(mlir::Operation *user, mlir::Value value);
 
 /// Whether elements of the result come one by one from elements at the same

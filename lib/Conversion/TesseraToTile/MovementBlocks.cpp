@@ -136,63 +136,6 @@ Value BlockEmitter::emitConcatenate(ConcatenateOp op, const BlockBox &box) {
   return result;
 }
 
-/// The source of a gather with the indexed dimension first.
-Value BlockEmitter::gatheredMemory(GatherOp op) {
-  Value memory = memories.lookup(op.getSource());
-  size_t dim = op.getDim();
-  if (dim == 0)
-    return memory;
-  auto type = cast<MemRefType>(memory.getType());
-  SmallVector<int64_t> shape(type.getShape()), strides;
-  int64_t offset;
-  (void)type.getStridesAndOffset(strides, offset);
-  auto moveToFront = [&](SmallVector<int64_t> &values) {
-    std::rotate(values.begin(), values.begin() + dim, values.begin() + dim + 1);
-  };
-  moveToFront(shape);
-  moveToFront(strides);
-  return viewOf(memory, offset, shape, strides);
-}
-
-Value BlockEmitter::emitGather(GatherOp op, const BlockBox &box) {
-  size_t dim = op.getDim(), rank = shapeOf1(op.getSource()).size();
-  size_t numIndices = shapeOf(op.getIndices()).size();
-  // The result's dimensions are a..., those of the indices, b.... The box of a
-  // scalar index is that of an index tensor of shape [1].
-  BlockBox indexBox, rest;
-  int64_t numRows = 1;
-  for (size_t d = 0; d < box.sizes.size(); ++d) {
-    bool isIndex = d >= dim && d < dim + numIndices;
-    // A scalar result counts as one element of shape [1].
-    if (!isIndex && rank == 1)
-      continue;
-    BlockBox &part = isIndex ? indexBox : rest;
-    part.offsets.push_back(box.offsets[d]);
-    part.sizes.push_back(box.sizes[d]);
-    if (isIndex)
-      numRows *= box.sizes[d];
-  }
-  if (numIndices == 0)
-    indexBox = {{constantIndex(0)}, {1}};
-  Value indices = emit(op.getIndices(), indexBox);
-  if (!indices)
-    return {};
-  Value memory = gatheredMemory(op);
-  SmallVector<int64_t> shape = {numRows};
-  llvm::append_range(shape, rest.sizes);
-  Type stored = cast<MemRefType>(memory.getType()).getElementType();
-  Value rows =
-      tile::GatherOp::create(builder, loc, tileType(shape, stored), memory,
-                             reshape(indices, {numRows}), rest.offsets);
-  rows = fromMemory(rows, getElementTypeOrSelf(op.getType()));
-
-  // [indices, a..., b...] -> [a..., indices, b...]
-  auto permutation = llvm::to_vector(llvm::seq<int64_t>(rank));
-  std::rotate(permutation.begin(), permutation.begin() + 1,
-              permutation.begin() + dim + 1);
-  return reshape(transpose(rows, permutation), box.sizes);
-}
-
 Value BlockEmitter::emitIota(IotaOp op, const BlockBox &box) {
   Type type = getElementTypeOrSelf(op.getType());
   Value index = indicesAlong(box.sizes, op.getDim(), box.offsets[op.getDim()]);

@@ -90,3 +90,13 @@ BlockBox tessera::blockOfProgram(OpBuilder &builder, Location loc,
   }
   return box;
 }
+
+MemRefType tessera::memoryTypeOf(Value value) {
+  Type type = getElementTypeOrSelf(value.getType());
+  MLIRContext *context = type.getContext();
+  if (type.isInteger(1))
+    type = IntegerType::get(context, 8);
+  else if (auto integer = dyn_cast<IntegerType>(type))
+    type = IntegerType::get(context, integer.getWidth());
+  return MemRefType::get(BlockEmitter::shapeOf1(value), type);
+}

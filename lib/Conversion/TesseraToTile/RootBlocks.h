@@ -19,6 +19,10 @@ BlockBox blockOfProgram(mlir::OpBuilder &builder, mlir::Location loc,
                         BlockEmitter &emitter, llvm::ArrayRef<int64_t> block,
                         llvm::ArrayRef<int64_t> counts);
 
+/// Memory of a kernel argument: i8 for booleans, signless integers, shape [1]
+/// for scalars.
+mlir::MemRefType memoryTypeOf(mlir::Value value);
+
 } // namespace tessera
 
 #endif // TESSERA_LIB_CONVERSION_TESSERATOTILE_ROOTBLOCKS_H

@@ -3,6 +3,8 @@
 #include "KernelGroups.h"
 #include "PrepareBlocks.h"
 #include "RootBlocks.h"
+#include "SortKernels.h"
+#include "UpdateKernels.h"
 #include "lib/Conversion/TileKernels/ScratchTiles.h"
 #include "tessera/Conversion/Passes.h"
 
@@ -17,18 +19,6 @@ namespace tessera {
 #include "lib/Conversion/Passes.h.inc"
 
 namespace {
-
-/// Memory of a kernel argument: i8 for booleans, signless integers, shape [1]
-/// for scalars.
-MemRefType memoryType(Value value) {
-  Type type = getElementTypeOrSelf(value.getType());
-  MLIRContext *context = type.getContext();
-  if (type.isInteger(1))
-    type = IntegerType::get(context, 8);
-  else if (auto integer = dyn_cast<IntegerType>(type))
-    type = IntegerType::get(context, integer.getWidth());
-  return MemRefType::get(BlockEmitter::shapeOf1(value), type);
-}
 
 StringRef kindName(KernelOpClass kind) {
   switch (kind) {
@@ -99,6 +89,9 @@ public:
     std::vector<KernelGroup> formed = groups.form();
     if (failed(convert(groups, formed)))
       return failure();
+    for (ArgsortOp op : llvm::to_vector(block.getOps<ArgsortOp>()))
+      if (failed(convert(op)))
+        return failure();
     eraseDead(block);
     return success();
   }
@@ -113,7 +106,11 @@ private:
       Operation *op = worklist.pop_back_val();
       if (!seen.insert(op).second)
         continue;
-      for (Value operand : op->getOperands()) {
+      // What an update writes a part of is not read.
+      ValueRange operands = op->getOperands();
+      if (group.kind == KernelOpClass::Update && op == group.last())
+        operands = operands.drop_front();
+      for (Value operand : operands) {
         Operation *def = operand.getDefiningOp();
         bool inside = def && (group.members.contains(def) ||
                               (isFreeOp(def) && !roots.contains(def) &&
@@ -136,6 +133,8 @@ private:
       FailureOr<tile::KernelOp> kernel = buildFitting(group, inputs);
       if (failed(kernel))
         return failure();
+      if (group.kind == KernelOpClass::Update)
+        inputs.insert(inputs.begin(), group.last()->getOperand(0));
       if (*kernel) {
         launch(group, *kernel, inputs);
         continue;
@@ -153,6 +152,8 @@ private:
                                          ArrayRef<Value> inputs) {
     OpBuilder builder(function.getContext());
     TileSizes chosen = sizes;
+    if (group.kind == KernelOpClass::Update)
+      return buildFittingUpdate(builder, group, inputs);
     for (SmallVector<int64_t> block = chooseRootBlock(group, chosen);;) {
       builder.setInsertionPoint(function);
       auto kernel = buildKernel(builder, group, inputs, block);
@@ -175,6 +176,41 @@ private:
         return tile::KernelOp();
       block = smaller;
     }
+  }
+
+  FailureOr<tile::KernelOp> buildFittingUpdate(OpBuilder &builder,
+                                               const KernelGroup &group,
+                                               ArrayRef<Value> inputs) {
+    TileSizes chosen = sizes;
+    for (;; chosen.pointwiseElements /= 2) {
+      builder.setInsertionPoint(function);
+      auto kernel = buildUpdateKernel(builder, group.last(), inputs, chosen);
+      if (!kernel)
+        return failure();
+      if (chosen.pointwiseElements == 1 ||
+          estimateScratchBytes(kernel) <= sizes.scratchBytes)
+        return kernel;
+      kernel.erase();
+    }
+  }
+
+  /// Launches the kernel of a sort in its place.
+  LogicalResult convert(ArgsortOp op) {
+    OpBuilder builder(function.getContext());
+    builder.setInsertionPoint(function);
+    tile::KernelOp kernel = buildSortKernel(builder, op, sizes);
+    if (!kernel)
+      return failure();
+    kernel = kernels.share(kernel, function.getSymName() + "_argsort");
+    builder.setInsertionPoint(op);
+    SmallVector<Type> types = {op.getType()};
+    llvm::append_range(types, sortScratchTypes(op));
+    auto launch = tile::LaunchOp::create(
+        builder, op.getLoc(), types,
+        FlatSymbolRefAttr::get(kernel.getSymNameAttr()), op.getInput());
+    op.getResult().replaceAllUsesWith(launch.getResult(0));
+    op.erase();
+    return success();
   }
 
   /// Launches `kernel` in place of the roots.
@@ -209,11 +245,12 @@ private:
     auto kernel = tile::KernelOp::create(
         builder, loc, builder.getStringAttr("kernel"),
         builder.getDenseI64ArrayAttr({std::max<int64_t>(1, total)}),
-        builder.getI64IntegerAttr(inputs.size()));
+        builder.getI64IntegerAttr(inputs.size()),
+        /*initial=*/DenseI64ArrayAttr());
     Block *body = builder.createBlock(&kernel.getBody());
     llvm::DenseMap<Value, Value> memories;
     for (Value input : inputs)
-      memories[input] = body->addArgument(memoryType(input), loc);
+      memories[input] = body->addArgument(memoryTypeOf(input), loc);
     builder.setInsertionPointToEnd(body);
     BlockEmitter emitter(builder, sizes, memories);
     BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
@@ -226,7 +263,7 @@ private:
         kernel.erase();
         return {};
       }
-      MemRefType type = memoryType(root->getResult(0));
+      MemRefType type = memoryTypeOf(root->getResult(0));
       auto tileType = cast<RankedTensorType>(tile.getType());
       if (tileType.getElementType().isInteger(1))
         tile = arith::ExtUIOp::create(

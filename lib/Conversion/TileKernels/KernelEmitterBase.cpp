@@ -57,6 +57,12 @@ LogicalResult KernelEmitterBase::emitOp(Operation *op) {
     return emitReduce(reduce), success();
   if (auto dot = dyn_cast<DotOp>(op))
     return emitDot(dot), success();
+  if (auto scatter = dyn_cast<ScatterOp>(op))
+    return emitScatter(scatter), success();
+  if (auto argsort = dyn_cast<ArgsortOp>(op))
+    return emitArgsort(argsort), success();
+  if (auto extract = dyn_cast<ExtractOp>(op))
+    return scalars.map(extract.getResult(), extractElement(extract)), success();
   if (auto id = dyn_cast<ProgramIdOp>(op))
     return scalars.map(id.getResult(), programId(id.getDim())), success();
   if (auto cast = dyn_cast<memref::ReinterpretCastOp>(op))
@@ -147,4 +153,33 @@ Value KernelEmitterBase::number(Type type, double value) {
   if (isa<FloatType>(type))
     return constantOf(builder.getFloatAttr(type, value));
   return constantOf(builder.getIntegerAttr(type, static_cast<int64_t>(value)));
+}
+
+Value KernelEmitterBase::combine(ScatterKind kind, Value old, Value row) {
+  Type type = getElementTypeOrSelf(old.getType());
+  // Narrow floats are combined in f32 and rounded.
+  if (isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 32 &&
+      kind != ScatterKind::set) {
+    Type narrow = old.getType(), wide = builder.getF32Type();
+    if (auto vector = dyn_cast<VectorType>(narrow))
+      wide = vector.clone(wide);
+    Value sum = combine(kind, arith::ExtFOp::create(builder, loc, wide, old),
+                        arith::ExtFOp::create(builder, loc, wide, row));
+    return arith::TruncFOp::create(builder, loc, narrow, sum);
+  }
+  switch (kind) {
+  case ScatterKind::set:
+    return row;
+  case ScatterKind::add:
+    return combine(ReductionKind::sum, old, row);
+  case ScatterKind::max:
+    return combine(ReductionKind::max, old, row);
+  case ScatterKind::min:
+    return combine(ReductionKind::min, old, row);
+  case ScatterKind::umax:
+    return arith::MaxUIOp::create(builder, loc, old, row);
+  case ScatterKind::umin:
+    return arith::MinUIOp::create(builder, loc, old, row);
+  }
+  return row;
 }

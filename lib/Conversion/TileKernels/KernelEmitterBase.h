@@ -46,6 +46,10 @@ protected:
   virtual void emitStores(llvm::ArrayRef<tile::StoreOp> ops) = 0;
   virtual void emitReduce(tile::ReduceOp op) = 0;
   virtual void emitDot(tile::DotOp op) = 0;
+  virtual void emitScatter(tile::ScatterOp op) = 0;
+  virtual void emitArgsort(tile::ArgsortOp op) = 0;
+  /// The element of a tile of one element, as every thread needs it.
+  virtual mlir::Value extractElement(tile::ExtractOp op) = 0;
   /// An op whose elements may be computed where they are used.
   virtual void emitVirtual(mlir::Operation *op) {}
 
@@ -65,6 +69,9 @@ protected:
   mlir::Value combine(tile::ReductionKind kind, mlir::Value a, mlir::Value b) {
     return tile::combine(builder, loc, kind, a, b);
   }
+
+  /// What a scatter leaves of `old` and `row`: scalars or vectors.
+  mlir::Value combine(tile::ScatterKind kind, mlir::Value old, mlir::Value row);
 
   tile::KernelOp kernel;
   mlir::OpBuilder &builder;

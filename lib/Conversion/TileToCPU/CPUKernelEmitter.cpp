@@ -36,6 +36,11 @@ void CPUKernelEmitter::emitVirtual(Operation *op) {
   buffers[tile] = buffer;
 }
 
+Value CPUKernelEmitter::extractElement(ExtractOp op) {
+  auto type = cast<RankedTensorType>(op.getInput().getType());
+  return element(op.getInput(), Indices(type.getRank(), constant(0)), Lanes());
+}
+
 //===----------------------------------------------------------------------===//
 // Loops of the kernel
 //===----------------------------------------------------------------------===//

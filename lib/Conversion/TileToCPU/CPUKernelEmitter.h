@@ -69,12 +69,18 @@ private:
   mlir::Value programId(unsigned dim) override;
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
   void emitVirtual(mlir::Operation *op) override;
+  mlir::Value extractElement(tile::ExtractOp op) override;
 
   // CPUReductions.cpp
   void emitReduce(tile::ReduceOp op) override;
   mlir::Value reduceAcrossRows(tile::ReduceOp op, const Indices &indices,
                                Lanes lanes);
   mlir::Value reduceRow(tile::ReduceOp op, const Indices &indices);
+
+  // CPUUpdates.cpp
+  void emitScatter(tile::ScatterOp op) override;
+  void emitArgsort(tile::ArgsortOp op) override;
+  class RowSorter;
 
   // CPULoops.cpp
   /// Visits `shape` in row-major order, vectors along its last long dimension.

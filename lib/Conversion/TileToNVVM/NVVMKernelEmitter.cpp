@@ -134,6 +134,16 @@ void NVVMKernelEmitter::emitStores(ArrayRef<StoreOp> ops) {
   endNest(reads, /*writesShared=*/false);
 }
 
+/// Every thread computes it for itself.
+Value NVVMKernelEmitter::extractElement(ExtractOp op) {
+  auto type = cast<RankedTensorType>(op.getInput().getType());
+  bool reads = readsShared(op.getInput());
+  beginNest(reads, /*writesShared=*/false);
+  Value value = element(op.getInput(), Indices(type.getRank(), constant(0)));
+  endNest(reads, /*writesShared=*/false);
+  return value;
+}
+
 /// Combines the lanes' 32-bit values so that every lane holds the result.
 Value NVVMKernelEmitter::warpReduce(ReductionKind kind, Value value) {
   Value all = constantI32(-1), clamp = constantI32(31);

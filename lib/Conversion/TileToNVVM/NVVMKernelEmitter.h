@@ -39,7 +39,11 @@ private:
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
   void emitYield(mlir::scf::ForOp loop, llvm::ArrayRef<SharedBuffer *> carried);
   void emitStores(llvm::ArrayRef<tile::StoreOp> ops) override;
+  mlir::Value extractElement(tile::ExtractOp op) override;
   void emitReduce(tile::ReduceOp op) override;
+  void emitScatter(tile::ScatterOp op) override;
+  void emitArgsort(tile::ArgsortOp op) override;
+  class RowSorter;
   void reduceByWarps(tile::ReduceOp op, SharedBuffer *result);
   mlir::Value reduceEvery(tile::ReduceOp op, Indices outer, mlir::Value first,
                           int64_t by);

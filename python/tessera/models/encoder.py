@@ -28,7 +28,7 @@ from tessera._src.meshes import mesh as meshes
 from tessera._src.meshes.mesh import PartitionSpec as P
 from tessera._src.models import checkpoint
 from tessera._src.models.sentences import SentenceSettings, read_settings
-from tessera._src.ops import elementwise, indexing, neural
+from tessera._src.ops import elementwise, lookups, neural
 
 ENCODER_SPECS: dict[str, P] = {
     "encoder.layer.*.attention.self.query.weight": P("tp", None),
@@ -166,9 +166,9 @@ def expand_specs(specs: Mapping[str, P], config: EncoderConfig, mesh: meshes.Mes
 def embed(params: Mapping[str, Any], input_ids: Any, token_type_ids: Any,
           config: EncoderConfig) -> Any:
     """The sum of word, position and type embeddings, normalised."""
-    word = indexing.embedding(params["embeddings.word_embeddings.weight"], input_ids)
+    word = lookups.embedding(params["embeddings.word_embeddings.weight"], input_ids)
     position = params["embeddings.position_embeddings.weight"][: input_ids.shape[1]]
-    kind = indexing.embedding(params["embeddings.token_type_embeddings.weight"], token_type_ids)
+    kind = lookups.embedding(params["embeddings.token_type_embeddings.weight"], token_type_ids)
     return neural.norm(params, "embeddings.LayerNorm", word + position + kind,
                        config.layer_norm_eps)
 

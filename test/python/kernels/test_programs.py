@@ -46,18 +46,50 @@ PROGRAMS = {
         "5xf32"),
     "embedding_split_by_rows": (
         ["table: 7x6xf32 [{tp}, {}]", "ids: 2x5xi32"],
-        ["%0 = tessera.gather %table [%ids] dim 0 : A(table), T(2x5xi32) -> T(2x5x6xf32)"],
+        ["%0 = tessera.gather %table [%ids] dims [0] : (A(table), T(2x5xi32)) -> T(2x5x6xf32)"],
         "2x5x6xf32"),
     "embedding_split_by_columns": (
         ["table: 7x6xf32 [{}, {tp}]", "ids: 2x5xi32"],
-        ["%0 = tessera.gather %table [%ids] dim 0 : A(table), T(2x5xi32) -> T(2x5x6xf32)"],
+        ["%0 = tessera.gather %table [%ids] dims [0] : (A(table), T(2x5xi32)) -> T(2x5x6xf32)"],
         "2x5x6xf32"),
+    "points_of_a_value_split_both_ways": (
+        ["t: 7x5xf32 [{tp}, {}]", "i: 9xi32 [{tp}]", "j: 9xi32"],
+        ["%0 = tessera.gather %t [%i, %j] dims [0, 1] : (A(t), A(i), A(j)) -> T(9xf32)"],
+        "9xf32"),
+    "lookups_along_an_axis_of_a_split_batch": (
+        ["t: 5x7x3xf32 [{tp}, {}, {}]", "i: 5x4xi32"],
+        ["%0 = tessera.gather %t [%i] dims [1] batch [0] = [0] : (A(t), A(i)) -> T(5x4x3xf32)"],
+        "5x4x3xf32"),
+    "updates_of_split_rows": (
+        ["t: 7x3xf32 [{tp}, {}]", "i: 5xi32", "u: 5x3xf32 [{tp}, {}]"],
+        ["%0 = tessera.scatter set %t [%i] = %u dims [0] : (A(t), A(i), A(u)) -> T(7x3xf32)",
+         "%1 = tessera.scatter add %0 [%i] = %u dims [0] : (T(7x3xf32), A(i), A(u)) -> T(7x3xf32)"],
+        "7x3xf32"),
+    "sums_of_split_updates": (
+        ["t: 7x3xf32", "i: 6xi32 [{tp}]", "u: 6x3xf32 [{tp}, {}]"],
+        ["%0 = tessera.scatter add %t [%i] = %u dims [0] : (A(t), A(i), A(u)) -> T(7x3xf32)",
+         "%1 = tessera.scatter max %0 [%i] = %u dims [0] : (T(7x3xf32), A(i), A(u)) -> T(7x3xf32)"],
+        "7x3xf32"),
+    "sorted_rows_of_a_split_batch": (
+        ["x: 5x40xf32 [{tp}, {}]"],
+        ["%0 = tessera.argsort %x dim 1 descending : A(x) -> T(5x40xi32)",
+         "%1 = tessera.gather %x [%0] dims [1] batch [0] = [0] : (A(x), T(5x40xi32)) -> T(5x40xf32)"],
+        "5x40xf32"),
+    "a_cache_that_grows": (
+        ["c: 7x15xf32 [{}, {tp}]", "k: 1x15xf32", "i: i32"],
+        ["%z = tessera.constant dense<0> : tensor<i32> : T(i32)",
+         "%0 = tessera.dynamic_update_slice %c [%i, %z] = %k : (A(c), A(i), T(i32), A(k)) -> T(7x15xf32)",
+         "%1 = tessera.dynamic_slice %0 [%i, %z] : (T(7x15xf32), A(i), T(i32)) -> T(2x15xf32)",
+         "%2 = tessera.neg %1 : T(2x15xf32)",
+         "%3 = tessera.dynamic_update_slice %0 [%z, %z] = %2 : (T(7x15xf32), T(i32), T(i32), T(2x15xf32)) "
+         "-> T(7x15xf32)"],
+        "7x15xf32"),
     "lookups_in_what_kernels_would_make_anew": (
         ["ids: 2x5xi32 [{}, {tp}]"],
         ["%0 = tessera.constant dense<0.75> : tensor<7xf32> : T(7xf32)",
-         "%1 = tessera.gather %0 [%ids] dim 0 : T(7xf32), A(ids) -> T(2x5xf32)",
+         "%1 = tessera.gather %0 [%ids] dims [0] : (T(7xf32), A(ids)) -> T(2x5xf32)",
          "%2 = tessera.iota dim 0 : T(7xf32)",
-         "%3 = tessera.gather %2 [%ids] dim 0 : T(7xf32), A(ids) -> T(2x5xf32)",
+         "%3 = tessera.gather %2 [%ids] dims [0] : (T(7xf32), A(ids)) -> T(2x5xf32)",
          "%4 = tessera.iota dim 1 : T(2x10xf32)",
          "%5 = tessera.slice %4 [0, 1] to [2, 10] by [1, 2] : T(2x10xf32) -> T(2x5xf32)",
          "%6 = tessera.add %1, %3 : T(2x5xf32)",

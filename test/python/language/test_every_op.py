@@ -101,11 +101,42 @@ def _norm(op: str, shape: str, columns: str) -> Case:
                 f"{shape}E", FLOATS)
 
 
-def _gather(source: str, indices: str, index_type: str, dim: int, out: str) -> Case:
-    extent = source.split("x")[dim]
-    return Case((f"{source}E any", f"{indices}{index_type} index {extent}"),
-                f"gather $0 [$1] dim {dim} : T({source}E), T({indices}{index_type}) -> T({out}E)",
-                f"{out}E", EVERY)
+def _gather(source: str, indices: str, index_type: str, dims: Sequence[int], out: str,
+            batch: str = "") -> Case:
+    extents = [source.split("x")[dim] for dim in dims]
+    names = ", ".join(f"${i + 1}" for i in range(len(dims)))
+    types = ", ".join([f"T({source}E)"] + [f"T({indices}{index_type})"] * len(dims))
+    return Case((f"{source}E any", *(f"{indices}{index_type} index {n}" for n in extents)),
+                f"gather $0 [{names}] dims {list(dims)}{batch} : ({types}) -> T({out}E)", f"{out}E", EVERY)
+
+
+def _scatter(kind: str, source: str, indices: str, index_type: str, dims: Sequence[int], updates: str,
+             batch: str = "") -> Case:
+    extents = [source.split("x")[dim] for dim in dims]
+    count = len(dims)
+    names = ", ".join(f"${i + 1}" for i in range(count))
+    types = ", ".join([f"T({source}E)"] + [f"T({indices}{index_type})"] * count + [f"T({updates}E)"])
+    return Case((f"{source}E any", *(f"{indices}{index_type} index {n}" for n in extents), f"{updates}E any"),
+                f"scatter {kind} $0 [{names}] = ${count + 1} dims {list(dims)}{batch} : ({types}) "
+                f"-> T({source}E)", f"{source}E", NUMBERS if kind == "add" else EVERY)
+
+
+def _box_case(line: str, shape: str, box: str) -> Case:
+    rank = shape.count("x")
+    types = ", ".join([f"T({shape}E)"] + ["T(i32)"] * rank)
+    line = line.format(names=", ".join(f"${i + 1}" for i in range(rank)), types=types, box=box, shape=shape,
+                       update=f"${rank + 1}")
+    updates = "update" in line
+    return Case((f"{shape}E any", *["i32 index 9"] * rank, *[f"{box}E any"] * updates), line,
+                f"{shape if updates else box}E", EVERY)
+
+
+_SCATTERS = [("7x5x", "13x", "i32", [0], "13x5x"), ("7x5x", "13x", "i64", [1], "7x13x"),
+             ("7x", "129x", "i32", [0], "129x"), ("7x", "", "i32", [0], ""),
+             ("3x5x2x", "7x", "i32", [0, 2], "7x5x"), ("129x33x", "5x", "i32", [0], "5x33x"),
+             ("3x7x5x", "3x4x", "i32", [1], "3x4x5x", " batch [0] = [0]"),
+             ("4x3000x", "2x3x", "i32", [0], "2x3x3000x"),
+             ("5x6x", "300x6x", "i32", [0], "300x6x", " batch [1] = [1]")]
 
 
 def _one(arguments: str, line: str, result: str, types: Sequence[str] = EVERY) -> Case:
@@ -175,11 +206,28 @@ CASES: dict[str, list[Case]] = {
                  "3x7xE", types)
             for value, types in (("1.5 : E", FLOATS), ("7 : E", INTEGERS), ("true", ("i1",)))]
     + [_one("E any", "pad $0 low [] high [] value 1.5 : E : T(E) -> T(E)", "E", FLOATS)],
-    "gather": [_gather("7x5x", "2x3x", "i32", 0, "2x3x5x"), _gather("7x5x", "3x", "i64", 1, "7x3x"),
-               _gather("129x33x", "7x", "i32", 0, "7x33x"), _gather("7x", "", "i32", 0, ""),
-               _gather("7x5x", "", "i64", 1, "7x"),
-               _gather("5x3x7x3x", "7x", "i32", 2, "5x3x7x3x"),
-               _gather("5x3000x", "3x", "i32", 0, "3x3000x")],
+    "gather": [_gather("7x5x", "2x3x", "i32", [0], "2x3x5x"), _gather("7x5x", "3x", "i64", [1], "7x3x"),
+               _gather("129x33x", "7x", "i32", [0], "7x33x"), _gather("7x", "", "i32", [0], ""),
+               _gather("7x5x", "", "i64", [1], "7x"),
+               _gather("5x3x7x3x", "7x", "i32", [2], "5x3x7x3x"),
+               _gather("5x3000x", "3x", "i32", [0], "3x3000x"),
+               _gather("7x5x", "9x", "i32", [0, 1], "9x"), _gather("7x5x3x", "9x", "i64", [0, 2], "9x5x"),
+               _gather("3x5x7x", "3x5x4x", "i32", [2], "3x5x4x", " batch [0, 1] = [0, 1]"),
+               _gather("33x129x", "5x129x", "i32", [0], "5x129x", " batch [1] = [1]"),
+               _gather("3x7x5x", "4x3x", "i64", [1], "3x4x5x", " batch [0] = [1]")],
+    "scatter": [_scatter(kind, *case) for kind in ("set", "add", "max", "min") for case in _SCATTERS],
+    "argsort": [_one(f"{shape}E any", f"argsort $0 dim {dim}{way} : T({shape}E) -> T({shape}i32)",
+                     f"{shape}i32", EVERY)
+                for shape, dim in (("7x", 0), ("1x", 0), ("3x33x", 1), ("129x3x", 0), ("2x3x5x", 1),
+                                   ("300x", 0))
+                for way in ("", " descending")],
+    "dynamic_slice": [_box_case("dynamic_slice $0 [{names}] : ({types}) -> T({box}E)", shape, box)
+                      for shape, box in (("7x", "2x"), ("7x5x", "1x5x"), ("129x33x", "7x13x"),
+                                         ("3x2000x", "3x1500x"))],
+    "dynamic_update_slice": [
+        _box_case("dynamic_update_slice $0 [{names}] = {update} : ({types}, T({box}E)) -> T({shape}E)", shape,
+                  box)
+        for shape, box in (("7x", "2x"), ("7x5x", "1x5x"), ("129x33x", "7x13x"), ("3x9001x", "3x8191x"))],
     "iota": [_one("", f"iota dim {d} : T(7x129x3xE)", "7x129x3xE", NUMBERS) for d in range(3)],
     "rng": [
         *[_one("2xi32 any", f"rng {kind} $0 [7, 129] : T(2xi32) -> T(7x129xE)", "7x129xE", FLOATS)

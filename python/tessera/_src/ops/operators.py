@@ -13,9 +13,12 @@ from tessera._src.ops import (
     elementwise,
     elementwise_functions,
     indexing,
+    lookups,
     products,
     reductions,
     shaping,
+    sorting,
+    updates,
 )
 from tessera._src.tracing.tracer import Tracer
 
@@ -78,16 +81,20 @@ Tracer.mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="A transpo
 _METHODS = {
     elementwise: ("astype", "clip"),
     derived: ("round",),
-    indexing: ("take", "diagonal"),
+    indexing: ("diagonal",),
+    lookups: ("take",),
+    sorting: ("sort", "argsort", "repeat"),
     products: ("dot",),
     reductions: ("sum", "mean", "max", "min", "prod", "var", "std", "argmax", "argmin", "all", "any",
                  "cumsum", "trace"),
-    shaping: ("reshape", "swapaxes", "squeeze", "ravel", "repeat"),
+    shaping: ("reshape", "swapaxes", "squeeze", "ravel"),
 }
 for _module, _names in _METHODS.items():
     for _name in _names:
         setattr(Tracer, _name, getattr(_module, _name))
 Tracer.flatten = shaping.ravel
+Tracer.at = property(
+    updates.IndexUpdates, doc="x.at[index].set(values) and the like: copies with changed elements.")
 Tracer.copy = lambda self: self
 
 

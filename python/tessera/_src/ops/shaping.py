@@ -189,28 +189,6 @@ def tile(x: Any, counts: int | Sequence[int]) -> Tracer:
     return reshape(spread, [n * size for n, size in zip(times, value.shape)])
 
 
-def repeat(x: Any, count: int | Sequence[int], axis: int | None = None) -> Tracer:
-    """Each slice along a dimension so many times in a row; elements of the flat x without axis.
-
-    Args:
-        count: one for all, or one per slice, known while tracing.
-    """
-    value = lift(x)
-    if axis is None:
-        value, axis = ravel(value), 0
-    dim = normalise_axis(axis, value.ndim)
-    counts = as_shape(count.tolist() if isinstance(count, np.ndarray) else count)
-    if len(counts) > 1:
-        if len(counts) != value.shape[dim]:
-            raise ShapeError("TS3022", f"repeat has {len(counts)} counts for {value.shape[dim]} slices")
-        before = (slice(None),) * dim
-        return value[(*before, np.repeat(np.arange(len(counts), dtype=np.int32), counts))]
-    (count,) = counts
-    head, size, tail = value.shape[:dim], value.shape[dim], value.shape[dim + 1 :]
-    spread = broadcast(reshape(value, head + (size, 1) + tail), head + (size, count) + tail)
-    return reshape(spread, head + (size * count,) + tail)
-
-
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tracer:
     """Elements moved by `shift` along a dimension (of the flat x by default), around its end.
 

@@ -117,7 +117,7 @@ class Tracer:
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TraceError(
             "TS1026", "traced values do not change", got=f"{self!r}[...] = ...",
-            hint="make a new value: ts.where(mask, new, x), or ts.concatenate of the parts",
+            hint="make a new value: x = x.at[index].set(new), or ts.where(mask, new, x)",
         )
 
     def __getattr__(self, name: str) -> Any:

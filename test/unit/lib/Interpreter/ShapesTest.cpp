@@ -56,15 +56,6 @@ TEST(Shapes, PadSurrounds) {
   EXPECT_EQ(t.ints, (Ints{9, 9, 9, 1, 2, 9}));
 }
 
-TEST(Shapes, GatherTakesSlicesAndReadsZerosOutside) {
-  Tensor t = gather(x23, make({2, 2}, {1, 0, -1, 2}), 0);
-  EXPECT_EQ(t.shape, (Shape{2, 2, 3}));
-  EXPECT_EQ(t.ints, (Ints{4, 5, 6, 1, 2, 3, 0, 0, 0, 0, 0, 0}));
-  Tensor u = gather(x23, make({2}, {2, 0}), 1);
-  EXPECT_EQ(u.shape, (Shape{2, 2}));
-  EXPECT_EQ(u.ints, (Ints{3, 1, 6, 4}));
-}
-
 TEST(Shapes, IotaCountsFromItsOffset) {
   EXPECT_EQ(iota({2, 3}, ElementKind::I32, 1, 0).ints,
             (Ints{0, 1, 2, 0, 1, 2}));

@@ -95,12 +95,40 @@ func.func @shape_ops_keep_whole_what_they_cut(%l3: tensor<2x3x5xf32>, %o: tensor
 }
 
 func.func @gather_sums_lookups_in_a_split_source(%s: tensor<7x2x5xf32>, %i: tensor<2x3xi32>, %k: tensor<2xi32>, %sb: tensor<7x2xi1>) {
-  // expected-remark @below {{([n,s1,s2],[i0,i1])->([i0,i1,s1,s2]) {n=7,i0=2,i1=3,s1=2,s2=5} reduce={n} linear={0:sum} flops=0}}
-  %0 = tessera.gather %s [%i] dim 0 : tensor<7x2x5xf32>, tensor<2x3xi32> -> tensor<2x3x2x5xf32>
-  // expected-remark @below {{([s0,n,s2],[i0])->([s0,i0,s2]) {s0=7,n=2,i0=2,s2=5} reduce={n} linear={0:sum} flops=0}}
-  %1 = tessera.gather %s [%k] dim 1 : tensor<7x2x5xf32>, tensor<2xi32> -> tensor<7x2x5xf32>
-  // expected-remark @below {{([n,s1],[i0])->([i0,s1]) {n=7,i0=2,s1=2} replicate={n} linear={0:sum} flops=0}}
-  %2 = tessera.gather %sb [%k] dim 0 : tensor<7x2xi1>, tensor<2xi32> -> tensor<2x2xi1>
+  // expected-remark @below {{([n0,s1,s2],[i0,i1])->([i0,i1,s1,s2]) {n0=7,s1=2,s2=5,i0=2,i1=3} reduce={n0} linear={0:sum} flops=0}}
+  %0 = tessera.gather %s [%i] dims [0] : (tensor<7x2x5xf32>, tensor<2x3xi32>) -> tensor<2x3x2x5xf32>
+  // expected-remark @below {{([s0,n1,s2],[i0])->([s0,i0,s2]) {s0=7,n1=2,s2=5,i0=2} reduce={n1} linear={0:sum} flops=0}}
+  %1 = tessera.gather %s [%k] dims [1] : (tensor<7x2x5xf32>, tensor<2xi32>) -> tensor<7x2x5xf32>
+  // expected-remark @below {{([n0,s1],[i0])->([i0,s1]) {n0=7,s1=2,i0=2} replicate={n0} linear={0:sum} flops=0}}
+  %2 = tessera.gather %sb [%k] dims [0] : (tensor<7x2xi1>, tensor<2xi32>) -> tensor<2x2xi1>
+  // expected-remark @below {{([n0,s1,n2],[i0],[i0])->([i0,s1]) {n0=7,s1=2,n2=5,i0=2} reduce={n0,n2} linear={0:sum} flops=0}}
+  %3 = tessera.gather %s [%k, %k] dims [0, 2] : (tensor<7x2x5xf32>, tensor<2xi32>, tensor<2xi32>) -> tensor<2x2xf32>
+  // expected-remark @below {{([n0,s1,s2],[s1,i1])->([i1,s1,s2]) {n0=7,s1=2,s2=5,i1=3} reduce={n0} linear={0:sum} flops=0}}
+  %4 = tessera.gather %s [%i] dims [0] batch [1] = [0] : (tensor<7x2x5xf32>, tensor<2x3xi32>) -> tensor<3x2x5xf32>
+  return
+}
+
+func.func @scatter_keeps_what_a_device_has(%s: tensor<7x2xf32>, %i: tensor<3xi32>, %j: tensor<2x3xi32>, %u: tensor<3x2xf32>) {
+  // expected-remark @below {{([n0,s1],[i0],[i0,s1])->([n0,s1]) {n0=7,s1=2,i0=3} replicate={i0} linear={0,2:sum} flops=0}}
+  %0 = tessera.scatter set %s [%i] = %u dims [0] : (tensor<7x2xf32>, tensor<3xi32>, tensor<3x2xf32>) -> tensor<7x2xf32>
+  // expected-remark @below {{([n0,s1],[i0],[i0,s1])->([n0,s1]) {n0=7,s1=2,i0=3} reduce={i0} linear={0,2:sum} flops=6}}
+  %1 = tessera.scatter add %s [%i] = %u dims [0] : (tensor<7x2xf32>, tensor<3xi32>, tensor<3x2xf32>) -> tensor<7x2xf32>
+  // expected-remark @below {{([n0,s1],[s1,i1],[i1,s1])->([n0,s1]) {n0=7,s1=2,i1=3} reduce={i1} linear={0,2:max} flops=6}}
+  %2 = tessera.scatter max %s [%j] = %u dims [0] batch [1] = [0] : (tensor<7x2xf32>, tensor<2x3xi32>, tensor<3x2xf32>) -> tensor<7x2xf32>
+  return
+}
+
+func.func @a_sorted_dimension_stays_whole(%x: tensor<2x3xf32>) {
+  // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} replicate={d1} flops=12}}
+  %0 = tessera.argsort %x dim 1 : tensor<2x3xf32> -> tensor<2x3xi32>
+  return
+}
+
+func.func @boxes_of_whole_dimensions_split(%x: tensor<2x3xf32>, %i: tensor<i32>, %u: tensor<2x1xf32>) {
+  // expected-remark @below {{([d0,i1],[],[])->([d0,o1]) {d0=2,i1=3,o1=1} replicate={i1,o1} linear={0:sum} flops=0}}
+  %0 = tessera.dynamic_slice %x [%i, %i] : (tensor<2x3xf32>, tensor<i32>, tensor<i32>) -> tensor<2x1xf32>
+  // expected-remark @below {{([d0,i1],[],[],[d0,o1])->([d0,i1]) {d0=2,i1=3,o1=1} replicate={i1,o1} linear={0,3:sum} flops=0}}
+  %1 = tessera.dynamic_update_slice %x [%i, %i] = %u : (tensor<2x3xf32>, tensor<i32>, tensor<i32>, tensor<2x1xf32>) -> tensor<2x3xf32>
   return
 }
 

@@ -30,7 +30,7 @@ func.func @a_lookup_in_split_rows_is_a_sum(
   // CHECK: dist.local_offset
   // CHECK: tessera.gather
   // CHECK: dist.all_reduce sum
-  %0 = tessera.gather %table [%i] dim 0 : !tessera.mesh_tensor<7x3xf32, @mesh, [{x}, {}]>, !tessera.mesh_tensor<2xi32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  %0 = tessera.gather %table [%i] dims [0] : (!tessera.mesh_tensor<7x3xf32, @mesh, [{x}, {}]>, !tessera.mesh_tensor<2xi32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
 }
 
@@ -110,6 +110,6 @@ func.func @wide_indices_look_up_in_split_rows(
     %i: !tessera.mesh_tensor<2xi64, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
   // CHECK: tessera.convert {{.*}} : tensor<i32> -> tensor<i64>
   // CHECK: tessera.gather
-  %0 = tessera.gather %table [%i] dim 0 : !tessera.mesh_tensor<7x3xf32, @mesh, [{x}, {}]>, !tessera.mesh_tensor<2xi64, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  %0 = tessera.gather %table [%i] dims [0] : (!tessera.mesh_tensor<7x3xf32, @mesh, [{x}, {}]>, !tessera.mesh_tensor<2xi64, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
 }

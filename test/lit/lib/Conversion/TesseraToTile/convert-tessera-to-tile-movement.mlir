@@ -56,7 +56,7 @@ func.func @joined(%x: tensor<2x3xf32>, %y: tensor<2x5xf32>) -> tensor<2x8xf32> {
 // CHECK: tile.gather {{.*}} -> tensor<3x7xf32>
 // CHECK: tile.trans {{.*}} [1, 0]
 func.func @looked_up(%t: tensor<7x5xf32>, %at: tensor<3xi32>) -> tensor<7x3xf32> {
-  %0 = tessera.gather %t [%at] dim 1 : tensor<7x5xf32>, tensor<3xi32> -> tensor<7x3xf32>
+  %0 = tessera.gather %t [%at] dims [1] : (tensor<7x5xf32>, tensor<3xi32>) -> tensor<7x3xf32>
   return %0 : tensor<7x3xf32>
 }
 
@@ -66,7 +66,7 @@ func.func @looked_up(%t: tensor<7x5xf32>, %at: tensor<3xi32>) -> tensor<7x3xf32>
 // CHECK: tile.gather
 func.func @in_a_made_table(%at: tensor<3xi32>) -> tensor<3xf32> {
   %t = tessera.iota dim 0 : tensor<7xf32>
-  %0 = tessera.gather %t [%at] dim 0 : tensor<7xf32>, tensor<3xi32> -> tensor<3xf32>
+  %0 = tessera.gather %t [%at] dims [0] : (tensor<7xf32>, tensor<3xi32>) -> tensor<3xf32>
   return %0 : tensor<3xf32>
 }
 

@@ -135,6 +135,10 @@ FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
       .Case([&](ReduceOp op) {
         return reduce(toReduceKind(op.getKind()), in(0), op.getDims().vec());
       })
+      .Case([&](CumulativeOp op) {
+        return cumulative(toReduceKind(op.getKind()), in(0), op.getDim(),
+                          op.getExclusive(), op.getReverse());
+      })
       .Case([&](SoftmaxOp op) { return softmax(in(0), op.getDim()); })
       .Case([&](LayerNormOp op) {
         return layerNorm(in(0), in(1), in(2),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Ops that sum over indices: contract, reduce, softmax, norms, attention.
+// Ops that sum over indices: contract, reduce, cumulative, softmax, norms,
+// attention.
 #include "lib/Interpreter/TensorOps.h"
 
 #include <algorithm>
@@ -168,6 +169,44 @@ Tensor interpreter::reduce(ReduceKind kind, const Tensor &x,
     for (int64_t i = 0; i < length; ++i)
       sum = combine(kind, ElementKind::F64, sum, rows.floats[row * length + i]);
     result.floats[row] = roundTo(x.kind, sum);
+  }
+  return result;
+}
+
+Tensor interpreter::cumulative(ReduceKind kind, const Tensor &x, int64_t dim,
+                               bool isExclusive, bool isReverse) {
+  Tensor result(x.shape, x.kind);
+  int64_t length = x.shape[dim], stride = 1;
+  for (size_t d = dim + 1; d < x.shape.size(); ++d)
+    stride *= x.shape[d];
+  // Along each row: `from` holds elements, `to` takes what is combined.
+  auto scan = [&](auto from, auto to, auto sum, auto step, auto round) {
+    for (int64_t i = 0; i < length; ++i) {
+      int64_t at = (isReverse ? length - 1 - i : i) * stride;
+      auto next = step(sum, from(at));
+      to(at) = round(isExclusive ? sum : next);
+      sum = next;
+    }
+  };
+  for (int64_t first = 0, n = x.size(); first < n; ++first) {
+    if (first / stride % length != 0)
+      continue;
+    if (isFloat(x.kind))
+      scan([&](int64_t at) { return x.floats[first + at]; },
+           [&](int64_t at) -> double & { return result.floats[first + at]; },
+           neutralFloat(kind),
+           [&](double sum, double value) {
+             return combine(kind, ElementKind::F64, sum, value);
+           },
+           [&](double value) { return roundTo(x.kind, value); });
+    else
+      scan([&](int64_t at) { return x.ints[first + at]; },
+           [&](int64_t at) -> int64_t & { return result.ints[first + at]; },
+           neutralInt(kind, x.kind),
+           [&](int64_t sum, int64_t value) {
+             return combine(kind, x.kind, sum, value);
+           },
+           [](int64_t value) { return value; });
   }
   return result;
 }

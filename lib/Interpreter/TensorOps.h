@@ -49,6 +49,9 @@ Tensor contract(const Tensor &lhs, const Tensor &rhs,
                 const std::string &outIndices, ElementKind kind);
 Tensor reduce(ReduceKind kind, const Tensor &x,
               const std::vector<int64_t> &dims);
+/// Combines the elements up to each one along `dim`.
+Tensor cumulative(ReduceKind kind, const Tensor &x, int64_t dim,
+                  bool isExclusive, bool isReverse);
 Tensor softmax(const Tensor &x, int64_t dim);
 Tensor layerNorm(const Tensor &x, const Tensor &scale, const Tensor &bias,
                  double epsilon);

@@ -332,6 +332,19 @@ class Generator(ControlSteps):
         self.emit(f"reduce {kind} <0> dims {dims} : <t0>", out, x.element, x,
                   trust=Trust.EXACT if exact else Trust.SUMMED)  # fmt: skip
 
+    def cumulative(self) -> None:
+        x = self.pick(1, of=lambda v: v.element != "i1")
+        if x.element == self.wide or not self.is_float(x):
+            kind = self.rng.choice(["sum", "sum", "max", "min", "prod"])
+        else:
+            kind = self.rng.choice(["max", "min"])
+        exact = kind in ("max", "min") or not self.is_float(x)
+        flags = self.rng.choice(["", "", " exclusive"]) + self.rng.choice(["", " reverse"])
+        if kind in ("max", "min"):
+            flags = flags.replace(" exclusive", "")  # Infinities would spread.
+        self.emit(f"cumulative {kind} <0> dim {self.rng.randrange(len(x.shape))}{flags} : <t0>", x.shape,
+                  x.element, x, trust=Trust.EXACT if exact else Trust.SUMMED)  # fmt: skip
+
     def softmax(self) -> None:
         x = self.pick_wide(1)
         self.emit(f"softmax <0> dim {self.rng.randrange(len(x.shape))} : <t0>", x.shape, x.element, x,
@@ -554,7 +567,7 @@ class Generator(ControlSteps):
             (self.unary, 5), (self.binary, 6), (self.pair, 3), (self.logic, 1),
             (self.scaled, 2), (self.convert, 1),
             (self.constant, 1), (self.iota, 1), (self.random_numbers, 1),
-            (self.contract, 7), (self.reduce, 3),
+            (self.contract, 7), (self.reduce, 3), (self.cumulative, 1),
             (self.joint, 1),
             (self.reshape, 3), (self.transpose, 2), (self.broadcast, 2), (self.slice, 1), (self.pad, 1),
             (self.concatenate, 1), (self.softmax, 2), (self.layer_norm, 1), (self.rms_norm, 1),

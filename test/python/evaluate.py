@@ -59,6 +59,22 @@ def _attention(values, head, causal):
     return np.einsum("bhst,bthe->bshe", _softmax(score, -1), v)
 
 
+_CUMULATIVE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+
+
+def _cumulative(head, x, dim):
+    x = np.flip(x, dim) if "reverse" in head else x
+    result = _CUMULATIVE[head.split()[0]].accumulate(x, axis=dim)
+    if "exclusive" in head:
+        first = {"sum": 0, "prod": 1, "max": -np.inf, "min": np.inf}[head.split()[0]]
+        if x.dtype.kind != "f" and head.split()[0] in ("max", "min"):
+            bounds = np.iinfo(x.dtype)
+            first = bounds.min if head.startswith("max") else bounds.max
+        result = np.roll(result, 1, dim)
+        result[(slice(None),) * dim + (0,)] = first
+    return np.flip(result, dim) if "reverse" in head else result
+
+
 def _softmax(x, axis):
     e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
@@ -151,6 +167,8 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
         return np.einsum(re.search(r'"(.*?)"', head).group(1), *wide)
     if op == "reduce":
         return _REDUCE[head.split()[0]](wide[0], axis=tuple(lists[-1]))
+    if op == "cumulative":
+        return _cumulative(head, wide[0], int(re.search(r"dim (\d+)", head).group(1)))
     if op == "reshape":
         return operands[0].reshape(shape)
     if op == "transpose":

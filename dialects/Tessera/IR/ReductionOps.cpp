@@ -84,3 +84,56 @@ OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {
   setDims(dims);
   return getResult();
 }
+
+//===----------------------------------------------------------------------===//
+// cumulative
+//===----------------------------------------------------------------------===//
+
+LogicalResult CumulativeOp::verify() {
+  if (failed(verifyOneMesh(*this)) ||
+      failed(verifyShape(*this, getResult(), "a result", shapeOf(getInput()),
+                         "it has an element for each of the input")) ||
+      failed(verifyElementType(*this, getResult(), "a result",
+                               getElementTypeOrSelf(getInput()))))
+    return failure();
+  return verifyDim(*this, getDim(), {getInput(), "the input"});
+}
+
+InferredType CumulativeOp::inferResultType() { return likeOperand(*this); }
+
+FactorRule CumulativeOp::getFactorRuleFor(const OpShapes &shapes) {
+  FactorRule rule;
+  TensorFactors factors;
+  for (auto [dim, size] : llvm::enumerate(shapes.operands[0])) {
+    bool isCombined = dim == getDim();
+    factors.push_back({rule.addFactor("d" + std::to_string(dim), size,
+                                      isCombined ? FactorKind::Replicate
+                                                 : FactorKind::Pass)});
+  }
+  rule.operands = {factors};
+  rule.results = {factors};
+  // Combining terms and combining along the dimension may change places.
+  rule.linear = {{{0}, dist::toReduceKind(getKind())}};
+  return rule;
+}
+
+PropagationRound CumulativeOp::getPropagationRound() {
+  return PropagationRound::Compute;
+}
+
+/// The dimension is whole, so no padding is combined into an element.
+void CumulativeOp::localiseOperands(const FactorRule &, LocalValues &) {}
+
+KernelRole CumulativeOp::getKernelRole() { return KernelRole::Rows; }
+
+int64_t CumulativeOp::getElementCost() { return 8; }
+
+OpFoldResult CumulativeOp::fold(FoldAdaptor adaptor) {
+  if (getExclusive())
+    return {};
+  if (shapeOf(getInput())[getDim()] == 1 && getInput().getType() == getType())
+    return getInput();
+  bool isPick = getKind() == dist::ReductionKind::max ||
+                getKind() == dist::ReductionKind::min;
+  return isPick ? reshapeSplat(adaptor.getInput(), getType()) : Attribute();
+}

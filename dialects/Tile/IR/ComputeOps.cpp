@@ -73,6 +73,22 @@ OpFoldResult ReduceOp::fold(FoldAdaptor adaptor) {
 }
 
 //===----------------------------------------------------------------------===//
+// scan
+//===----------------------------------------------------------------------===//
+
+LogicalResult ScanOp::verify() {
+  SmallVector<int64_t> shape(shapeOf(getInput()));
+  auto dim = static_cast<int64_t>(getDim());
+  if (failed(verifyDim(*this, dim, shape.size())))
+    return failure();
+  shape[dim] = 1;
+  if (failed(verifyShape(*this, getCarry(), "the carry", shape)))
+    return failure();
+  return verifyElementType(*this, getCarry(), "the carry",
+                           getElementTypeOrSelf(getInput()));
+}
+
+//===----------------------------------------------------------------------===//
 // broadcast
 //===----------------------------------------------------------------------===//
 

@@ -45,6 +45,34 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
   let hasFolder = 1;
 }
 
+def Tile_ScanOp : Tile_Op<"scan", [Pure, AllTypesMatch<["input", "result"]>, AllTypesMatch<["carry", "next"]>]> {
+  let summary = "Combines the elements up to each one along a dimension.";
+  let description = [{
+    For `dim` 1, result[i, j] = carry[i, 0] + input[i, 0] + ... + input[i, j], and
+    next[i, 0] = result[i, last]: the carry of a tile that continues the row.
+    `exclusive` leaves input[i, j] out of result[i, j], not of `next`. `reverse`
+    begins at the last element. Kinds and element types are those of
+    `tile.reduce`; the order is the target's choice.
+
+    ```mlir
+    %2:2 = tile.scan sum %0 dim 1 carry %1 : tensor<4x5xf32>, tensor<4x1xf32>
+    ```
+  }];
+  let arguments = (ins Arg<Tile_ReductionKind, "how elements are combined">:$kind,
+                       Arg<Tile_NumberTile, "the elements">:$input,
+                       Arg<Tile_NumberTile, "what came before them">:$carry,
+                       Arg<I64Attr, "the dimension">:$dim,
+                       Arg<UnitAttr, "whether each element is left out of its own result">:$exclusive,
+                       Arg<UnitAttr, "whether to begin at the last element">:$reverse);
+  let results = (outs Res<Tile_NumberTile, "what is combined up to each element">:$result,
+                      Res<Tile_NumberTile, "what is combined of all">:$next);
+  let assemblyFormat = [{
+    $kind $input `dim` $dim (`exclusive` $exclusive^)? (`reverse` $reverse^)?
+    `carry` $carry attr-dict `:` type($input) `,` type($carry)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
   let summary = "Repeats a tile along its dimensions of size 1.";
   let description = [{

@@ -18,6 +18,9 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
     an output. `memref.reinterpret_cast` of static shape gives another view of
     an argument, inside its bounds. Constant tiles are splats.
 
+    An output may lie in the memory of an input where `getAliasablePairs`
+    (KernelAnalysis.h) says so: the last stores of a kernel that write one box
+    compute an element of each result before they store any.
     An output may begin as a copy of an input: `initial` has the number of that
     input for each output, or -1. Then blocks write only what changes. The
     kernel does not read such an input by itself, so that the output may take

@@ -102,6 +102,7 @@ Value BlockEmitter::compute(Value value, const BlockBox &box) {
       .Case([&](IotaOp op) { return emitIota(op, box); })
       .Case([&](ConstantOp op) { return emitConstant(op, box); })
       .Case([&](ReduceOp op) { return emitReduce(op, box); })
+      .Case([&](CumulativeOp op) { return emitCumulative(op, box); })
       .Case([&](SoftmaxOp op) { return emitSoftmax(op, box); })
       .Case([&](LayerNormOp op) { return emitLayerNorm(op, box); })
       .Case([&](RmsNormOp op) { return emitRmsNorm(op, box); })

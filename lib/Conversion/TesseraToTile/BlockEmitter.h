@@ -54,6 +54,12 @@ public:
   /// cannot be emitted.
   SortKeys emitSortKeys(ArgsortOp op, const BlockBox &box);
 
+  /// Visits `box` in pieces along the dimension of `op`, which is whole in it,
+  /// in the order in which `op` combines; `body` emits what is to be done with
+  /// a piece, and may emit `op` itself. CumulativeBlocks.cpp.
+  void forEachPiece(CumulativeOp op, const BlockBox &box,
+                    llvm::function_ref<void(const BlockBox &)> body);
+
   /// Shape of a value, scalars as [1].
   static llvm::SmallVector<int64_t> shapeOf1(mlir::Value value);
   /// Columns of the widest of an attention's queries, keys and values.
@@ -130,12 +136,16 @@ private:
   // RowBlocks.cpp
   mlir::Value emitReduce(ReduceOp op, const BlockBox &box);
   BlockBox reducedBox(ReduceOp op, const BlockBox &box);
-  mlir::Value flipForOrder(ReduceOp op, mlir::Value tile);
+  mlir::Value flipForOrder(mlir::Operation *op, tile::ReductionKind kind,
+                           mlir::Value tile);
   mlir::Value reduceTile(ReduceOp op, mlir::Value tile);
   mlir::Value reduceInChunks(ReduceOp op, BlockBox source);
   mlir::Value emitSoftmax(SoftmaxOp op, const BlockBox &box);
   mlir::Value emitLayerNorm(LayerNormOp op, const BlockBox &box);
   mlir::Value emitRmsNorm(RmsNormOp op, const BlockBox &box);
+
+  // CumulativeBlocks.cpp
+  mlir::Value emitCumulative(CumulativeOp op, const BlockBox &box);
 
   // ProductBlocks.cpp
   class ContractBlock;
@@ -184,6 +194,8 @@ private:
   mlir::Location loc = builder.getUnknownLoc();
   TileSizes sizes;
   llvm::DenseMap<mlir::Value, mlir::Value> memories;
+  /// What a cumulative op has come to before this piece, and after it.
+  mlir::Value carry, nextCarry;
   using Key = std::pair<void *, std::vector<std::pair<void *, int64_t>>>;
   /// Blocks already computed at this point of the program.
   std::map<Key, mlir::Value> memo;

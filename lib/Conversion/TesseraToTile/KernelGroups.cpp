@@ -293,6 +293,11 @@ void KernelGroups::describeOperands(Operation *op, KernelNode &node) {
         read(op.getInput(), KernelAccess::Element,
              op.getDims().empty() ? 0 : numberOf(key));
       })
+      .Case([&](CumulativeOp op) {
+        // Rows that it carries on from piece to piece are its own.
+        rows(shapeOf(op.getResult()), {-1, static_cast<int64_t>(ops.size())});
+        read(op.getInput(), KernelAccess::Element, 0);
+      })
       .Case([&](SoftmaxOp op) {
         auto dim = static_cast<int64_t>(op.getDim());
         rows(shapeOf(op.getResult()), dim);

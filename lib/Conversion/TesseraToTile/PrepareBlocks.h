@@ -3,6 +3,8 @@
 #ifndef TESSERA_LIB_CONVERSION_TESSERATOTILE_PREPAREBLOCKS_H
 #define TESSERA_LIB_CONVERSION_TESSERATOTILE_PREPAREBLOCKS_H
 
+#include "TileSizes.h"
+
 #include "mlir/IR/Block.h"
 
 namespace tessera {
@@ -14,6 +16,15 @@ void sinkFreeOps(mlir::Block &block);
 /// Splits concatenations of many values into some of fewer: a kernel decides
 /// for each element which of its inputs it comes from.
 void splitConcatenations(mlir::Block &block);
+
+/// Makes two steps of reductions of several dimensions to few values, of which
+/// the first has a result for each element of the outermost: work for many
+/// threads.
+void splitReductions(mlir::Block &block);
+
+/// Makes of cumulative ops along few long rows: sums of pieces, what they come
+/// to one after the other, and the same op on all pieces at once.
+void splitLongRows(mlir::Block &block, const TileSizes &sizes);
 
 } // namespace tessera
 

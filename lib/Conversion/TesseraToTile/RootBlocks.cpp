@@ -6,6 +6,40 @@
 using namespace mlir;
 using namespace tessera;
 
+/// Whether neighbours in memory are combined.
+static bool reducesInnermost(ReduceOp op) {
+  ArrayRef<int64_t> shape = shapeOf(op.getInput());
+  for (auto d = static_cast<int64_t>(shape.size()); d-- > 0;)
+    if (shape[d] != 1)
+      return llvm::is_contained(op.getDims(), d);
+  return true;
+}
+
+/// A square of the two dimensions that a transposition of the group's results
+/// reads and writes along, so that all of a cache line is used while it is
+/// there; nothing where there is none.
+static std::optional<SmallVector<int64_t>>
+chooseTransposedBlock(const KernelGroup &group, ArrayRef<int64_t> shape,
+                      int64_t side) {
+  for (Operation *member : group.members) {
+    auto transpose = dyn_cast<TransposeOp>(member);
+    if (!transpose || shapeOf(transpose.getResult()) != shape)
+      continue;
+    ArrayRef<int64_t> permutation = transpose.getPermutation();
+    size_t last = shape.size() - 1;
+    auto read = static_cast<size_t>(
+        llvm::find(permutation, static_cast<int64_t>(last)) -
+        permutation.begin());
+    if (read == last || shape[read] <= side || shape[last] <= side)
+      continue;
+    SmallVector<int64_t> block(shape.size(), 1);
+    block[read] = chooseChunk(shape[read], side);
+    block[last] = chooseChunk(shape[last], side);
+    return block;
+  }
+  return std::nullopt;
+}
+
 SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
                                               const TileSizes &sizes) {
   Value root = group.last()->getResult(0);
@@ -39,6 +73,24 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
       block.push_back(rowBlock[d] * columnBlock[d]);
     return block;
   }
+  if (auto cumulative = dyn_cast_or_null<CumulativeOp>(group.heavy)) {
+    // Whole rows, of which a block holds a piece at a time; as many as fill
+    // vectors where they lie side by side.
+    auto dim = static_cast<size_t>(cumulative.getDim());
+    int64_t length = shape[dim];
+    bool isInner = llvm::all_of(llvm::drop_begin(shape, dim + 1),
+                                [](int64_t size) { return size == 1; });
+    int64_t rows = std::max<int64_t>(1, sizes.rowElements / length);
+    if (!isInner)
+      rows = std::max<int64_t>(rows, sizes.cumulativeRows);
+    plain[dim] = 1;
+    std::vector<int64_t> block = chooseBlock(plain, whole, rows);
+    block[dim] = length;
+    return SmallVector<int64_t>(block.begin(), block.end());
+  }
+  if (group.kind == KernelOpClass::Elementwise)
+    if (auto block = chooseTransposedBlock(group, shape, sizes.transposeSide))
+      return *block;
   int64_t most = sizes.pointwiseElements;
   if (group.kind == KernelOpClass::Rows) {
     most = sizes.rowElements;
@@ -52,6 +104,9 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
       for (int64_t size : plain)
         out *= size;
       most = std::max<int64_t>(1, most / std::max<int64_t>(1, in / out));
+      // Columns are read side by side, a piece of their rows at a time.
+      if (!reducesInnermost(reduce))
+        most = std::max(most, sizes.reduceColumns);
     } else {
       whole.back() = true;
     }

@@ -34,11 +34,12 @@ BlockBox BlockEmitter::reducedBox(ReduceOp op, const BlockBox &box) {
 
 /// Tiles compare as signed numbers; with the upper bit flipped that is the
 /// order of unsigned ones.
-Value BlockEmitter::flipForOrder(ReduceOp op, Value tile) {
-  tile::ReductionKind kind = kindOf(op);
+Value BlockEmitter::flipForOrder(Operation *op, tile::ReductionKind kind,
+                                 Value tile) {
   bool compares =
       kind == tile::ReductionKind::max || kind == tile::ReductionKind::min;
-  if (!compares || !getElementTypeOrSelf(op.getType()).isUnsignedInteger())
+  if (!compares ||
+      !getElementTypeOrSelf(op->getResult(0).getType()).isUnsignedInteger())
     return tile;
   auto type = cast<RankedTensorType>(tile.getType());
   APInt bit = APInt::getSignMask(type.getElementTypeBitWidth());
@@ -58,13 +59,13 @@ Value BlockEmitter::emitReduce(ReduceOp op, const BlockBox &box) {
   if (elements <= sizes.reduceElements) {
     Value tile = emit(op.getInput(), source);
     if (tile)
-      result = reduceTile(op, flipForOrder(op, toF32(tile)));
+      result = reduceTile(op, flipForOrder(op, kindOf(op), toF32(tile)));
   } else {
     result = reduceInChunks(op, source);
   }
   if (!result)
     return {};
-  result = flipForOrder(op, result);
+  result = flipForOrder(op, kindOf(op), result);
   Type type = getElementTypeOrSelf(op.getType());
   if (isa<FloatType>(type))
     result = fromF32(result, type);
@@ -104,7 +105,7 @@ Value BlockEmitter::reduceInChunks(ReduceOp op, BlockBox source) {
       failedInside = true;
       return {carried[0]};
     }
-    tile = flipForOrder(op, toF32(tile));
+    tile = flipForOrder(op, kindOf(op), toF32(tile));
     if (length % chunk != 0) {
       Value inside = insideAlong(source.sizes, dim, position, length);
       tile = arith::SelectOp::create(builder, loc, inside, tile,

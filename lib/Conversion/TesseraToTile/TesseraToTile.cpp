@@ -79,6 +79,8 @@ public:
   LogicalResult run(Block &block) {
     sinkFreeOps(block);
     splitConcatenations(block);
+    splitReductions(block);
+    splitLongRows(block, sizes);
     // Inner blocks first: what they capture is then what their kernels read.
     for (Operation &op : block)
       for (Region &region : op.getRegions())
@@ -253,27 +255,48 @@ private:
       memories[input] = body->addArgument(memoryTypeOf(input), loc);
     builder.setInsertionPointToEnd(body);
     BlockEmitter emitter(builder, sizes, memories);
+    SmallVector<Value> outputs;
+    for (Operation *root : group.roots)
+      outputs.push_back(body->addArgument(memoryTypeOf(root->getResult(0)), loc));
+    builder.setInsertionPointToEnd(body);
     BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
-    // All results are computed before any is stored, so that a target can store
-    // them in one loop.
-    SmallVector<std::pair<Value, Value>> stores;
-    for (Operation *root : group.roots) {
-      Value tile = emitter.emit(root->getResult(0), box);
-      if (!tile) {
-        kernel.erase();
-        return {};
-      }
-      MemRefType type = memoryTypeOf(root->getResult(0));
-      auto tileType = cast<RankedTensorType>(tile.getType());
-      if (tileType.getElementType().isInteger(1))
-        tile = arith::ExtUIOp::create(
-            builder, loc, tileType.clone(type.getElementType()), tile);
-      stores.emplace_back(tile, body->addArgument(type, loc));
+    bool isComplete = true;
+    auto store = [&](const BlockBox &part) {
+      isComplete &= storeRoots(builder, emitter, group, part, outputs);
+    };
+    if (auto cumulative = dyn_cast_or_null<CumulativeOp>(group.heavy))
+      emitter.forEachPiece(cumulative, box, store);
+    else
+      store(box);
+    if (!isComplete) {
+      kernel.erase();
+      return {};
     }
-    for (auto [tile, output] : stores)
-      tile::StoreOp::create(builder, loc, tile, output, box.offsets);
     tile::ReturnOp::create(builder, loc);
     return kernel;
+  }
+
+  /// Computes `box` of all results before any is stored, so that a target can
+  /// store them in one loop. False, with a diagnostic, where one cannot be.
+  bool storeRoots(OpBuilder &builder, BlockEmitter &emitter,
+                  const KernelGroup &group, const BlockBox &box,
+                  ArrayRef<Value> outputs) {
+    Location loc = group.last()->getLoc();
+    SmallVector<Value> tiles;
+    for (auto [root, output] : llvm::zip_equal(group.roots, outputs)) {
+      Value tile = emitter.emit(root->getResult(0), box);
+      if (!tile)
+        return false;
+      auto type = cast<RankedTensorType>(tile.getType());
+      if (type.getElementType().isInteger(1))
+        tile = arith::ExtUIOp::create(
+            builder, loc, type.clone(getElementTypeOrSelf(output.getType())),
+            tile);
+      tiles.push_back(tile);
+    }
+    for (auto [tile, output] : llvm::zip_equal(tiles, outputs))
+      tile::StoreOp::create(builder, loc, tile, output, box.offsets);
+    return true;
   }
 
   static void eraseDead(Block &block) {

@@ -19,6 +19,9 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 8192;
     sizes.reduceElements = 16384;
+    sizes.reduceColumns = 128;
+    sizes.transposeSide = 64;
+    sizes.cumulativeRows = 64;
     sizes.scratchBytes = abi::maxKernelScratch / 2;
   } else {
     sizes.productRows = 64;
@@ -30,6 +33,9 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 1024;
     sizes.reduceElements = 4096;
+    sizes.reduceColumns = 64;
+    sizes.transposeSide = 32;
+    sizes.cumulativeRows = 32;
     // Tiles that are not needed at one time share memory.
     sizes.scratchBytes = 2 * target.getSharedBytes();
   }

@@ -55,6 +55,8 @@ LogicalResult KernelEmitterBase::emitOp(Operation *op) {
     return emitFor(loop);
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return emitReduce(reduce), success();
+  if (auto scan = dyn_cast<ScanOp>(op))
+    return emitScan(scan), success();
   if (auto dot = dyn_cast<DotOp>(op))
     return emitDot(dot), success();
   if (auto scatter = dyn_cast<ScatterOp>(op))

@@ -45,6 +45,7 @@ protected:
   /// before it stores any, as outputs may share memory with inputs.
   virtual void emitStores(llvm::ArrayRef<tile::StoreOp> ops) = 0;
   virtual void emitReduce(tile::ReduceOp op) = 0;
+  virtual void emitScan(tile::ScanOp op) = 0;
   virtual void emitDot(tile::DotOp op) = 0;
   virtual void emitScatter(tile::ScatterOp op) = 0;
   virtual void emitArgsort(tile::ArgsortOp op) = 0;

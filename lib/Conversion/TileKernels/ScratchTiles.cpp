@@ -76,8 +76,9 @@ int64_t tessera::estimateScratchBytes(KernelOp kernel) {
   for (Value tile : getKeptTiles(kernel))
     bytes += paddedBytes(tile.getType());
   kernel.walk([&](Operation *op) {
-    if (isa<ReduceOp>(op))
-      bytes += paddedBytes(op->getResult(0).getType());
+    if (isa<ReduceOp, ScanOp>(op))
+      for (Type type : op->getResultTypes())
+        bytes += paddedBytes(type);
     // A carried tile and its next value.
     if (isa<scf::ForOp>(op))
       for (Value result : op->getResults())

@@ -14,7 +14,7 @@ namespace tessera {
 llvm::DenseSet<mlir::Value> getKeptTiles(tile::KernelOp kernel);
 
 /// Bytes of all buffers of a kernel without products: kept tiles, results of
-/// reductions, and tiles that loops carry. Targets may need less.
+/// reductions and scans, and tiles that loops carry. Targets may need less.
 int64_t estimateScratchBytes(tile::KernelOp kernel);
 
 } // namespace tessera

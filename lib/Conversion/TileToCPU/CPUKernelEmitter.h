@@ -73,10 +73,15 @@ private:
 
   // CPUReductions.cpp
   void emitReduce(tile::ReduceOp op) override;
-  mlir::Value reduceAcrossRows(tile::ReduceOp op, const Indices &indices,
-                               Lanes lanes);
+  void reduceAcrossRows(tile::ReduceOp op, Buffer *result);
   mlir::Value reduceRow(tile::ReduceOp op, const Indices &indices);
 
+  // CPUScans.cpp
+  void emitScan(tile::ScanOp op) override;
+  void scanRow(tile::ScanOp op, Buffer *result, Buffer *next, Indices indices);
+  mlir::Value scanLanes(tile::ScanOp op, mlir::Value vector, int64_t count);
+  void scanAcrossRows(tile::ScanOp op, Buffer *result, Buffer *next,
+                      const Indices &indices, Lanes lanes);
   // CPUUpdates.cpp
   void emitScatter(tile::ScatterOp op) override;
   void emitArgsort(tile::ArgsortOp op) override;

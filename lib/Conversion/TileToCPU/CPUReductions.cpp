@@ -16,26 +16,61 @@ void CPUKernelEmitter::emitReduce(tile::ReduceOp op) {
       storeBuffer(result, indices, Lanes(), reduceRow(op, indices));
     });
   else
-    forEachVector(outType.getShape(), [&](Indices indices, Lanes lanes) {
-      storeBuffer(result, indices, lanes, reduceAcrossRows(op, indices, lanes));
-    });
+    reduceAcrossRows(op, result);
   buffers[op.getResult()] = result;
 }
 
-/// Vectors along an inner dimension, one step of the reduced one at a time.
-Value CPUKernelEmitter::reduceAcrossRows(tile::ReduceOp op,
-                                         const Indices &indices, Lanes lanes) {
+/// Vectors along an inner dimension, several side by side, one step of the
+/// reduced one at a time.
+void CPUKernelEmitter::reduceAcrossRows(tile::ReduceOp op, Buffer *result) {
   auto type = cast<RankedTensorType>(op.getInput().getType());
-  Value start = spread(
-      constantOf(tile::neutralElement(op.getKind(), type.getElementType())),
-      lanes);
-  auto step = [&](Value position, ValueRange carried) {
-    Indices at = indices;
-    at[op.getDim()] = position;
-    Value next = spread(element(op.getInput(), at, lanes), lanes);
-    return SmallVector<Value>{combine(op.getKind(), carried[0], next)};
+  ArrayRef<int64_t> shape = result->shape;
+  size_t vectorDim = shape.size() - 1;
+  while (shape[vectorDim] == 1)
+    --vectorDim;
+  Value neutral =
+      constantOf(tile::neutralElement(op.getKind(), type.getElementType()));
+  auto visit = [&](Indices indices, Value position, ArrayRef<int64_t> counts) {
+    auto laneOf = [&](size_t i) {
+      return Lanes{static_cast<int>(vectorDim), counts[i]};
+    };
+    auto columnsAt = [&](size_t i) {
+      Indices at = indices;
+      at[vectorDim] = add(position, static_cast<int64_t>(i) * lanes);
+      return at;
+    };
+    SmallVector<Value> inits;
+    for (size_t i = 0; i < counts.size(); ++i)
+      inits.push_back(spread(neutral, laneOf(i)));
+    auto step = [&](Value row, ValueRange carried) {
+      SmallVector<Value> next;
+      for (size_t i = 0; i < counts.size(); ++i) {
+        Indices at = columnsAt(i);
+        at[op.getDim()] = row;
+        Value value = spread(element(op.getInput(), at, laneOf(i)), laneOf(i));
+        next.push_back(combine(op.getKind(), carried[i], value));
+      }
+      return next;
+    };
+    SmallVector<Value> sums =
+        forLoop(type.getDimSize(op.getDim()), 1, inits, step);
+    for (auto [i, sum] : llvm::enumerate(sums))
+      storeBuffer(result, columnsAt(i), laneOf(i), sum);
   };
-  return forLoop(type.getDimSize(op.getDim()), 1, start, step)[0];
+  constexpr int64_t together = 4;
+  int64_t size = shape[vectorDim], stride = together * lanes;
+  int64_t whole = size / stride * stride;
+  forEachElement(shape.take_front(vectorDim), [&](Indices indices) {
+    indices.resize(shape.size(), constant(0));
+    if (whole > 0)
+      forLoop(whole, stride, [&](Value position) {
+        visit(indices, position, SmallVector<int64_t>(together, lanes));
+      });
+    for (int64_t position = whole; position < size; position += lanes) {
+      FreshElements fresh(*this);
+      visit(indices, constant(position), std::min(lanes, size - position));
+    }
+  });
 }
 
 /// One row to a scalar. Several vectors in flight hide the latency of one.

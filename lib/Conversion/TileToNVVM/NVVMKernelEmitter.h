@@ -41,6 +41,7 @@ private:
   void emitStores(llvm::ArrayRef<tile::StoreOp> ops) override;
   mlir::Value extractElement(tile::ExtractOp op) override;
   void emitReduce(tile::ReduceOp op) override;
+  void emitScan(tile::ScanOp op) override;
   void emitScatter(tile::ScatterOp op) override;
   void emitArgsort(tile::ArgsortOp op) override;
   class RowSorter;

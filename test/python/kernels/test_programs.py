@@ -44,6 +44,11 @@ PROGRAMS = {
         ["x: 7x5xf32 [{tp}, {}]"],
         ["%0 = tessera.reduce max %x dims [0] : A(x) -> T(5xf32)"],
         "5xf32"),
+    "cumulative_sum_of_a_split_tensor": (
+        ["x: 7x5xf32 [{}, {tp}]"],
+        ["%0 = tessera.cumulative sum %x dim 0 : A(x) -> T(7x5xf32)",
+         "%1 = tessera.cumulative max %0 dim 1 reverse : T(7x5xf32) -> T(7x5xf32)"],
+        "7x5xf32"),
     "embedding_split_by_rows": (
         ["table: 7x6xf32 [{tp}, {}]", "ids: 2x5xi32"],
         ["%0 = tessera.gather %table [%ids] dims [0] : (A(table), T(2x5xi32)) -> T(2x5x6xf32)"],

@@ -85,6 +85,13 @@ def _reduce(shape: str, dims: str, out: str) -> list[Case]:
             for kind in ("sum", "max", "min", "prod")]
 
 
+def _cumulative(shape: str, dim: int) -> list[Case]:
+    return [Case((f"{shape}E {'near one' if kind == 'prod' else 'tame'}",),
+                 f"cumulative {kind} $0 dim {dim}{flags} : T({shape}E) -> T({shape}E)", f"{shape}E", NUMBERS)
+            for kind, flags in (("sum", ""), ("sum", " exclusive reverse"), ("prod", " reverse"),
+                                ("max", ""), ("min", " exclusive"))]
+
+
 def _attention(q: str, k: str, v: str, out: str, extra: str = "", bias: str = "") -> Case:
     arguments = tuple(f"{s}E tame" for s in (q, k, v, bias) if s)
     head = f"attention $0, $1, $2 {'bias $3 ' if bias else ''}scale 0.5{extra}"
@@ -172,6 +179,8 @@ CASES: dict[str, list[Case]] = {
                *_reduce("7x33x", "[0, 1]", ""), *_reduce("", "[]", ""), *_reduce("1x", "[0]", ""),
                *_reduce("3x9001x", "[1]", "3x"), *_reduce("129x33x", "[0]", "33x"),
                *_reduce("5x7x3x33x1x", "[1, 2, 3]", "5x1x")],
+    "cumulative": [*_cumulative("2x3x5x", 1), *_cumulative("2x37x", 1), *_cumulative("33x40x", 0),
+                   *_cumulative("3x9001x", 1), *_cumulative("1x", 0)],
     "reshape": [_one("2x3x5xE any", "reshape $0 : T(2x3x5xE) -> T(5x6xE)", "5x6xE"),
                 _one("1xE any", "reshape $0 : T(1xE) -> T(E)", "E"),
                 _one("E any", "reshape $0 : T(E) -> T(1x1xE)", "1x1xE")],

@@ -80,6 +80,9 @@ CASES = {
     "einsum of one": (lambda x: ts.einsum("abc->ca", x), lambda x: np.einsum("abc->ca", x), (X,)),
     "einsum of three": (lambda x, y: ts.einsum("bsk,nk,bn->sb", x, y, x[:, :, 0]),
                         lambda x, y: np.einsum("bsk,nk,bn->sb", x, y, x[:, :, 0]), (X, Y)),
+    "cumulative": (lambda x: ts.cumsum(x, 1) + ts.cummax(x, -1, reverse=True) * ts.cumprod(x, 0),
+                   lambda x: np.cumsum(x, 1)
+                   + np.flip(np.maximum.accumulate(np.flip(x, -1), -1), -1) * np.cumprod(x, 0), (X,)),
     "softmax": (lambda x: ts.softmax(x, 1),
                 lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True), (X,)),
     "clip": (lambda x: ts.clip(x, -0.5, 0.5), lambda x: np.clip(x, -0.5, 0.5), (X,)),

@@ -12,7 +12,7 @@ import numpy as np
 from tessera._src.arrays.kinds import Kind, kind_of
 from tessera._src.arrays.numpy_protocol import NumpyProtocol
 from tessera._src.core import dtypes
-from tessera._src.core.errors import ConfigError, ShapeError
+from tessera._src.core.errors import CompileError, ConfigError, ShapeError
 from tessera._src.meshes.devices import Device
 from tessera._src.meshes.mesh import NamedSharding, PartitionSpec, layout_text
 from tessera._src.programs.dispatch import TensorBase
@@ -120,16 +120,16 @@ class Array(TensorBase, NumpyProtocol):
     @property
     def addressable_shards(self) -> list[Shard]:
         """What each device of this process holds."""
-        self._check()
-        if self._placed is None:
+        placed = self._on_devices()
+        if placed is None:
             whole = tuple(slice(0, size) for size in self.shape)
             return [Shard(self, 0, Device("cpu", 0), whole, 0)]
         seen: dict[str, int] = {}
         result = []
-        for number, (device, index, _) in enumerate(self._placed.shards()):
+        for number, (device, index, _) in enumerate(placed.shards()):
             key = repr(index)
             seen[key] = replica = seen.get(key, -1) + 1
-            result.append(Shard(self, number, Device(self._placed.device, device), index, replica))
+            result.append(Shard(self, number, Device(placed.device, device), index, replica))
         return result
 
     def block_until_ready(self) -> Array:
@@ -169,19 +169,28 @@ class Array(TensorBase, NumpyProtocol):
     def _read(self) -> np.ndarray:
         """The whole tensor on the host, read-only."""
         host = self._host
-        if host is None:
-            self._check()
-            host = self._placed.whole(self.shape, self.dtype)
-            if host is None:
-                host = self._placed.join(self.shape, self.dtype)
-                host.flags.writeable = False
-            elif self.size <= _COPIED:
-                host = host.copy()
+        if host is not None:
+            return host
+        placed = self._on_devices()
+        try:
+            host = placed.whole(self.shape, self.dtype)
+            if host is None or self.size <= _COPIED:
+                host = placed.join(self.shape, self.dtype) if host is None else host.copy()
                 host.flags.writeable = False
             else:
                 self._view = weakref.ref(_root(host))
-            self._host = host
+        except CompileError:
+            self._check()
+            raise
+        self._check()  # Another thread may have donated it before it could see the view.
+        self._host = host
         return host
+
+    def _on_devices(self) -> Placed:
+        """What lies on the devices, of an array that is not on the host."""
+        placed = self._placed
+        self._check()
+        return placed
 
     def _forget(self) -> None:
         self._placed = self._host = self._others = None
@@ -244,8 +253,7 @@ class Shard:
     @property
     def data(self) -> Array:
         """The part's elements, copied."""
-        self._array._check()
-        placed = self._array._placed
+        placed = self._array._on_devices()
         if placed is None:
             return self._array
         shape = tuple(part.stop - part.start for part in self.index)

@@ -14,7 +14,7 @@ _ALIASES = {
     "sub": "subtract", "div": "divide", "neg": "negative", "select": "where",
     "masked_fill": "where", "expand": "broadcast_to", "view": "reshape", "bmm": "matmul", "mm": "matmul",
     "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
-    "arccosh": "acosh", "arctanh": "atanh", "amax": "max", "amin": "min", "cumulative_sum": "cumsum",
+    "arccosh": "acosh", "arctanh": "atanh", "amax": "max", "amin": "min",
     "topk": "top_k", "gather": "take_along_axis", "index_select": "take",
     "tree_map": "tree.map", "tree_flatten": "tree.flatten", "tree_unflatten": "tree.unflatten",
     "tensor": "array", "Tensor": "Array", "ndarray": "Array", "for_loop": "fori_loop", "ifelse": "cond",

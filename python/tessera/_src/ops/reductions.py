@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Union
 
 from tessera._src.core import dtypes
-from tessera._src.core.errors import TraceError
+from tessera._src.core.errors import ShapeError, TraceError
 from tessera._src.ops import elementwise, shaping
 from tessera._src.ops.creation import iota
 from tessera._src.ops.derived import isclose
@@ -256,23 +256,91 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
     return sum(diagonal(x, offset, axis1, axis2), -1)
 
 
-def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tracer:
-    """Sums of the elements up to each one along a dimension, or of the flattened x; in `dtype`.
-
-    Booleans are summed in i32.
-    """
+def _cumulative(kind: str, x: Any, axis: int | None, dtype: Any, reverse: bool) -> Tracer:
     value = _number(_typed(x, dtype))
-    dtype, value = value.dtype, elementwise.widened(value)
     if axis is None:
         value, axis = shaping.ravel(value), 0
     dim = normalise_axis(axis, value.ndim)
-    size, reach = value.shape[dim], 1
-    while reach < size:  # Hillis and Steele: each element has the sum of `reach` elements so far.
-        head = value[(slice(None),) * dim + (slice(0, size - reach),)]
-        low = [(reach if i == dim else 0, 0) for i in range(value.ndim)]
-        value = elementwise.add(value, shaping.pad(head, low))
-        reach *= 2
-    return convert(value, dtype)
+    text = f"tessera.cumulative {kind} {value.value} dim {dim}{' reverse' if reverse else ''} : {value.type} -> "
+    result = emit(text, value.shape, value.dtype, [value])
+    with_names(result, dims_of(value))
+    return result
+
+
+def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None, reverse: bool = False) -> Tracer:
+    """Sums of the elements up to each one along a dimension, or of the flattened x; in `dtype`.
+
+    Booleans are summed in i32.
+
+    Args:
+        reverse: sum from the last element down to each one.
+    """
+    return _cumulative("sum", x, axis, dtype, reverse)
+
+
+def cumprod(x: Any, axis: int | None = None, *, dtype: Any = None, reverse: bool = False) -> Tracer:
+    """Products of the elements up to each one along a dimension, or of the flattened x; in `dtype`.
+
+    Args:
+        reverse: multiply from the last element down to each one.
+    """
+    return _cumulative("prod", x, axis, dtype, reverse)
+
+
+def cummax(x: Any, axis: int | None = None, *, reverse: bool = False) -> Tracer:
+    """Largest of the elements up to each one along a dimension, or of the flattened x; NaN wins.
+
+    Args:
+        reverse: begin at the last element.
+    """
+    value = lift(x)
+    return convert(_cumulative("max", value, axis, None, reverse), value.dtype)
+
+
+def cummin(x: Any, axis: int | None = None, *, reverse: bool = False) -> Tracer:
+    """Smallest of the elements up to each one along a dimension, or of the flattened x; NaN wins.
+
+    Args:
+        reverse: begin at the last element.
+    """
+    value = lift(x)
+    return convert(_cumulative("min", value, axis, None, reverse), value.dtype)
+
+
+def _with_initial(kind: str, initial: int, x: Any, axis: int | None, dtype: Any, include: bool) -> Tracer:
+    value = lift(x)
+    if axis is None and value.ndim != 1:
+        raise ShapeError("TS3021", f"cumulative_{kind} needs an axis for {value.ndim} dimensions",
+                         got=value.shape, expected="an axis, or an array of one dimension",
+                         hint="pass axis=0")
+    result = _cumulative(kind, value, 0 if axis is None else axis, dtype, False)
+    if not include:
+        return result
+    dim = normalise_axis(0 if axis is None else axis, value.ndim)
+    first = [1 if i == dim else size for i, size in enumerate(value.shape)]
+    return shaping.concatenate([shaping.broadcast_to(lift(initial, result.dtype), first), result], dim)
+
+
+def cumulative_sum(x: Any, *, axis: int | None = None, dtype: Any = None,
+                   include_initial: bool = False) -> Tracer:
+    """Sums of the elements up to each one along a dimension, as the array API standard has it.
+
+    Args:
+        axis: the dimension; an array of one dimension may leave it out.
+        include_initial: put the sum of no elements, 0, before the others.
+    """
+    return _with_initial("sum", 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(x: Any, *, axis: int | None = None, dtype: Any = None,
+                    include_initial: bool = False) -> Tracer:
+    """Products of the elements up to each one along a dimension, as the array API standard has it.
+
+    Args:
+        axis: the dimension; an array of one dimension may leave it out.
+        include_initial: put the product of no elements, 1, before the others.
+    """
+    return _with_initial("prod", 1, x, axis, dtype, include_initial)
 
 
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tracer:

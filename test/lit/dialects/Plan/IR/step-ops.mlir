@@ -42,6 +42,6 @@ plan.program @collectives on @mesh {
   plan.collective all_to_all %a to %b over {tp} {concat_dim = 1 : i64, dim = 0 : i64} : tensor<3x2xf32> -> tensor<1x6xf32>, !plan.buffer<24>, !plan.buffer<24>
   // CHECK: plan.collective permute %{{.*}} to %{{.*}} over {} {targets = array<i64: 1, 2, 3, 4, 5, 0>}
   plan.collective permute %a to %b over {} {targets = array<i64: 1, 2, 3, 4, 5, 0>} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
-  // CHECK: plan.collective permute %{{.*}} to %{{.*}} over {dp, tp} {to = #dist.axes{tp, dp}}
-  plan.collective permute %a to %b over {dp, tp} {to = #dist.axes{tp, dp}} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+  // CHECK: plan.collective permute %{{.*}} to %{{.*}} over {dp, tp} {to = #dist<axes{tp, dp}>}
+  plan.collective permute %a to %b over {dp, tp} {to = #dist<axes{tp, dp}>} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
 }

@@ -65,6 +65,8 @@ func.func @reduced_dimensions_reduce_by_their_kind(%l3: tensor<2x3x5xf32>) {
   %0 = tessera.reduce sum %l3 dims [1] : tensor<2x3x5xf32> -> tensor<2x5xf32>
   // expected-remark @below {{([d0,d1,d2])->([d1]) {d0=2,d1=3,d2=5} reduce={d0,d2} linear={0:max} flops=30}}
   %1 = tessera.reduce max %l3 dims [0, 2] : tensor<2x3x5xf32> -> tensor<3xf32>
+  // expected-remark @below {{([d0,d1,d2])->([d0,d1,d2]) {d0=2,d1=3,d2=5} replicate={d1} linear={0:sum} flops=30}}
+  %2 = tessera.cumulative sum %l3 dim 1 exclusive : tensor<2x3x5xf32> -> tensor<2x3x5xf32>
   return
 }
 

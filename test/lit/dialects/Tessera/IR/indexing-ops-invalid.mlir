@@ -21,7 +21,7 @@ func.func @the_shape_of_the_indices_replaces_the_dimension(%x: tensor<7x5xf32>, 
 // -----
 
 func.func @indices_are_integers(%x: tensor<7x5xf32>, %i: tensor<2x3xf32>) -> tensor<2x3x5xf32> {
-  // expected-error @below {{operand #1 must be mesh tensor or statically shaped tensor of i32, ui32 or i64}}
+  // expected-error @below {{operand #1 must be variadic of mesh tensor or statically shaped tensor of i32, ui32 or i64}}
   %0 = tessera.gather %x [%i] dims [0] : (tensor<7x5xf32>, tensor<2x3xf32>) -> tensor<2x3x5xf32>
   return %0 : tensor<2x3x5xf32>
 }

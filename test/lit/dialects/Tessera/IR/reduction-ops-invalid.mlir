@@ -35,3 +35,23 @@ func.func @the_element_type_stays(%x: tensor<2x3xbf16>) -> tensor<2xf32> {
   %0 = tessera.reduce sum %x dims [1] : tensor<2x3xbf16> -> tensor<2xf32>
   return %0 : tensor<2xf32>
 }
+
+// -----
+
+// expected-note @below {{the input has type 'tensor<2x3xf32>'}}
+func.func @a_combined_dimension_exists(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error @below {{has dimension 2, but the tensor has rank 2; dimensions count from 0}}
+  // expected-note @below {{the input has dimensions 0 to 1}}
+  %0 = tessera.cumulative sum %x dim 2 : tensor<2x3xf32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+// expected-note @below {{the first operand has type 'tensor<2x3xf32>'}}
+func.func @a_cumulative_op_keeps_the_shape(%x: tensor<2x3xf32>) -> tensor<2xf32> {
+  // expected-error @below {{expects a result of shape [2, 3], got [2]}}
+  // expected-note @below {{it has an element for each of the input}}
+  %0 = tessera.cumulative sum %x dim 1 : tensor<2x3xf32> -> tensor<2xf32>
+  return %0 : tensor<2xf32>
+}

@@ -167,3 +167,20 @@ func.func @tiles_have_a_dimension(%s: f32) {
   %0 = tile.splat %s : f32 -> tensor<f32>
   return
 }
+
+// -----
+
+func.func @a_scanned_dimension_exists(%x: tensor<2x3xf32>, %c: tensor<2x1xf32>) {
+  // expected-error @below {{names dimension 2 of a tile of rank 2; dimensions count from 0 to 1}}
+  %0:2 = tile.scan sum %x dim 2 carry %c : tensor<2x3xf32>, tensor<2x1xf32>
+  return
+}
+
+// -----
+
+// expected-note @below {{the carry has type 'tensor<1x3xf32>'}}
+func.func @a_carry_has_one_element_a_row(%x: tensor<2x3xf32>, %c: tensor<1x3xf32>) {
+  // expected-error @below {{expects the carry of shape [2, 1], got [1, 3]}}
+  %0:2 = tile.scan sum %x dim 1 carry %c : tensor<2x3xf32>, tensor<1x3xf32>
+  return
+}

@@ -41,3 +41,44 @@ func.func @normalised(%x: tensor<2x5xf32>, %s: tensor<5xf32>) -> tensor<2x5xf32>
   %0 = tessera.rms_norm %x, %s epsilon 1.0e-5 : tensor<2x5xf32>, tensor<5xf32> -> tensor<2x5xf32>
   return %0 : tensor<2x5xf32>
 }
+
+// A row that fits is scanned at once, with what is computed before and after.
+// CHECK: tile.kernel @short_cumulative_exp grid [1] inputs 1
+// CHECK-NOT: scf.for
+// CHECK: %[[X:.*]] = tile.load
+// CHECK: %[[TWICE:.*]] = arith.addf %[[X]], %[[X]]
+// CHECK: tile.scan sum %[[TWICE]] dim 1 exclusive carry %{{.*}} : tensor<2x3xf32>, tensor<2x1xf32>
+// CHECK: math.exp
+// CHECK: tile.store
+// CHECK-LABEL: func.func @short
+func.func @short(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  %0 = tessera.add %x, %x : tensor<2x3xf32>
+  %1 = tessera.cumulative sum %0 dim 1 exclusive : tensor<2x3xf32> -> tensor<2x3xf32>
+  %2 = tessera.exp %1 : tensor<2x3xf32>
+  return %2 : tensor<2x3xf32>
+}
+
+// A longer one piece by piece, from the last on in reverse.
+// CHECK: tile.kernel @long_rows_cumulative grid [100] inputs 1
+// CHECK: scf.for {{.*}} iter_args
+// CHECK: arith.subi
+// CHECK: tile.load {{.*}} -> tensor<1x3000xf32>
+// CHECK: tile.scan max {{.*}} reverse carry
+// CHECK: tile.store
+// CHECK: scf.yield
+// CHECK-LABEL: func.func @long_rows
+func.func @long_rows(%x: tensor<100x9000xf32>) -> tensor<100x9000xf32> {
+  %0 = tessera.cumulative max %x dim 1 reverse : tensor<100x9000xf32> -> tensor<100x9000xf32>
+  return %0 : tensor<100x9000xf32>
+}
+
+// One row is shared by all threads: totals of its pieces first.
+// CHECK-LABEL: func.func @one_row
+// CHECK: %[[CUT:.*]] = tessera.reshape %{{.*}} : tensor<40000xf32> -> tensor<10x4000xf32>
+// CHECK: %[[TOTALS:.*]] = tile.launch @one_row_reduce{{.*}}(%[[CUT]])
+// CHECK: %[[BEFORE:.*]] = tile.launch @one_row_cumulative{{.*}}(%[[TOTALS]])
+// CHECK: tile.launch @one_row_cumulative_add{{.*}} -> tensor<10x4000xf32>
+func.func @one_row(%x: tensor<40000xf32>) -> tensor<40000xf32> {
+  %0 = tessera.cumulative sum %x dim 0 : tensor<40000xf32> -> tensor<40000xf32>
+  return %0 : tensor<40000xf32>
+}

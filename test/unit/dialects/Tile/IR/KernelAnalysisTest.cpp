@@ -96,4 +96,100 @@ TEST_F(KernelAnalysisTest, WhatElementsNeedAloneIsVirtual) {
   });
 }
 
+//===----------------------------------------------------------------------===//
+// Stores and aliasing
+//===----------------------------------------------------------------------===//
+
+class AliasingTest : public testing::Test {
+protected:
+  AliasingTest() { context.loadDialect<TileDialect>(); }
+
+  /// A kernel of inputs %a and %b and outputs %y and %z, whose tiles %s and %t
+  /// are loaded from %a and %b at the block's box.
+  KernelOp kernelOf(StringRef body) {
+    std::string text =
+        ("tile.kernel @k grid [2] inputs 2 {\n"
+         "^bb0(%a: memref<4x5xf32>, %b: memref<4x5xf32>, %y: memref<4x5xf32>, "
+         "%z: memref<4x5xf32>):\n"
+         "%c0 = arith.constant 0 : index\n%c2 = arith.constant 2 : index\n"
+         "%p = tile.program_id 0\n%i = arith.muli %p, %c2 : index\n"
+         "%s = tile.load %a[%i, %c0] : memref<4x5xf32> -> tensor<2x5xf32>\n"
+         "%t = tile.load %b[%i, %c0] : memref<4x5xf32> -> tensor<2x5xf32>\n" +
+         body + "\n}\n")
+            .str();
+    module = parseSourceString<ModuleOp>(text, &context);
+    EXPECT_TRUE(module) << text;
+    return *module->getOps<KernelOp>().begin();
+  }
+
+  std::string pairsOf(StringRef body) {
+    std::string text;
+    for (AliasablePair pair : getAliasablePairs(kernelOf(body)))
+      text +=
+          std::to_string(pair.input) + ">" + std::to_string(pair.output) + " ";
+    return text;
+  }
+
+  static constexpr const char *storeY =
+      "\ntile.store %u, %y[%i, %c0] : tensor<2x5xf32>, memref<4x5xf32>";
+  static constexpr const char *storeZ =
+      "\ntile.store %v, %z[%i, %c0] : tensor<2x5xf32>, memref<4x5xf32>";
+
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+};
+
+TEST_F(AliasingTest, ElementwiseResultsMayOverwriteOperands) {
+  EXPECT_EQ(pairsOf(std::string("%u = arith.addf %s, %t : tensor<2x5xf32>\n"
+                                "%v = arith.mulf %u, %t : tensor<2x5xf32>") +
+                    storeY + storeZ),
+            "0>2 1>2 0>3 1>3 ");
+}
+
+TEST_F(AliasingTest, ReductionsReadBeforeAnythingIsStored) {
+  EXPECT_EQ(
+      pairsOf(std::string("%r = tile.reduce sum %s dim 1 : tensor<2x5xf32> -> "
+                          "tensor<2x1xf32>\n"
+                          "%q = tile.broadcast %r : tensor<2x1xf32> -> "
+                          "tensor<2x5xf32>\n"
+                          "%u = arith.subf %s, %q : tensor<2x5xf32>") +
+              storeY),
+      "0>2 1>2 ");
+}
+
+TEST_F(AliasingTest, ElementsReadElsewhereMayNotBeOverwritten) {
+  EXPECT_EQ(
+      pairsOf(std::string("%w = tile.load %a[%c0, %c0] : memref<4x5xf32> -> "
+                          "tensor<2x5xf32>\n"
+                          "%u = arith.addf %w, %t : tensor<2x5xf32>") +
+              storeY),
+      "1>2 ");
+  EXPECT_EQ(
+      pairsOf(std::string("%w = tile.load %a[%i, %c0] : memref<4x5xf32> -> "
+                          "tensor<2x1xf32>\n"
+                          "%q = tile.broadcast %w : tensor<2x1xf32> -> "
+                          "tensor<2x5xf32>\n"
+                          "%u = arith.addf %q, %t : tensor<2x5xf32>") +
+              storeY),
+      "1>2 ");
+}
+
+TEST_F(AliasingTest, WhatIsReadAfterAStoreMayNotBeOverwritten) {
+  EXPECT_EQ(pairsOf(std::string("%u = arith.negf %s : tensor<2x5xf32>") +
+                    storeY + "\n%v = arith.negf %t : tensor<2x5xf32>" + storeZ),
+            "");
+}
+
+TEST_F(AliasingTest, StoresOfOneBoxAreTogether) {
+  KernelOp kernel =
+      kernelOf(std::string("%u = arith.negf %s : tensor<2x5xf32>\n"
+                           "%v = arith.negf %u : tensor<2x5xf32>") +
+               storeY + storeZ);
+  auto stores = llvm::to_vector(kernel.getBlock().getOps<StoreOp>());
+  EXPECT_EQ(storesTogether(stores[0]).size(), 2u);
+  EXPECT_EQ(storesTogether(stores[1]).size(), 1u);
+  // %t is dead; %s, %u and %v are only stored.
+  EXPECT_EQ(getOnlyStoredTiles(kernel).size(), 4u);
+}
+
 } // namespace

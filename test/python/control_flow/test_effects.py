@@ -81,6 +81,7 @@ def test_prints_and_checks_happen_when_the_program_is_interpreted(capfd):
         assert capfd.readouterr().out == "step 0: 3\nstep 1: 6\n"
         with pytest.raises(ts.CompileError, match="too large after 7"):
             jitted.lower(X, 7).interpret(X, 7, stage=stage)
+        capfd.readouterr()
 
 
 @needs_compiler

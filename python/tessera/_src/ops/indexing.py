@@ -101,6 +101,7 @@ def getitem(value: Tracer, index: Any) -> Tracer:
     Boolean masks are arrays of the host: how many elements they select must be known. So must be
     integers that are checked: those in traced arrays read zeros where they are out of range.
     """
+    lift(value)  # Outside of the trace that made it, the error names the value.
     items = expand_index(value, index)
     arrays = [k for k, i in enumerate(items) if is_array(i)]
     if not arrays:

@@ -40,7 +40,8 @@ def main() -> None:
             "speed_relative_to_openblas": round(gflops["tessera"] / gflops["openblas"], 3),
             "largest_difference": difference,
         }
-    harness.write("gemm_cpu", {"peer": f"{harness.blas_kernels()} (NumPy {np.__version__})", "threads": 2, "dtype": "f32", "sizes": rows},
+    peer = f"{harness.blas_kernels()} (NumPy {np.__version__})"
+    harness.write("gemm_cpu", {"peer": peer, "threads": 2, "dtype": "f32", "sizes": rows},
                   bars=[harness.bar(f"speed relative to OpenBLAS, size {size}",
                                     row["speed_relative_to_openblas"], at_least=0.8)
                         for size, row in rows.items()])

@@ -122,7 +122,7 @@ from tessera._src.ops.elementwise import (
     where,
 )
 from tessera._src.ops.effects import optimization_barrier
-from tessera._src.ops.elementwise_functions import *  # noqa: F403 (one function for each op of the table)
+from tessera._src.ops.elementwise_functions import *  # noqa: F403
 from tessera._src.ops.indexing import diagonal, flip
 from tessera._src.ops.lookups import (
     dynamic_index_in_dim,

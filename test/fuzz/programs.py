@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+INTEGERS = ("i32", "i64")
+UNSIGNED = "ui32"
+
 
 class Trust(IntEnum):
     """How far two evaluations of a value agree; an op's result is at most as trusted as its operands."""

@@ -257,7 +257,8 @@ private:
     BlockEmitter emitter(builder, sizes, memories);
     SmallVector<Value> outputs;
     for (Operation *root : group.roots)
-      outputs.push_back(body->addArgument(memoryTypeOf(root->getResult(0)), loc));
+      outputs.push_back(
+          body->addArgument(memoryTypeOf(root->getResult(0)), loc));
     builder.setInsertionPointToEnd(body);
     BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
     bool isComplete = true;

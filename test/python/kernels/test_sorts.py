@@ -23,13 +23,15 @@ def _keys(dtype: type, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @needs_runtime
-@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float16, np.float64, np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float16, np.float64, np.int32,
+                                   np.int64])
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 1000])
 def test_sorts_are_numpys(dtype, length):
     x = _keys(dtype, (length, 3))
     order = np.argsort(x.astype(np.float64) if dtype not in (np.int32, np.int64) else x, 0, kind="stable")
     np.testing.assert_array_equal(ts.jit(lambda x: ts.argsort(x, 0))(x), order)
-    np.testing.assert_array_equal(np.asarray(ts.jit(lambda x: ts.sort(x, 0))(x)), np.take_along_axis(x, order, 0))
+    got = np.asarray(ts.jit(lambda x: ts.sort(x, 0))(x))
+    np.testing.assert_array_equal(got, np.take_along_axis(x, order, 0))
 
 
 @needs_runtime

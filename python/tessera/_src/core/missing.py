@@ -47,7 +47,8 @@ def _hint(module: ModuleType, here: str, name: str) -> str | None:
     public = sys.modules["tessera"]
     if name in _ABSENT:
         return _ABSENT[name]
-    places = {"ts": public, **{f"ts.{n}": getattr(public, n) for n in ("nn", "random", "tree", "models", "debug")}}
+    modules = ("nn", "random", "tree", "models", "debug")
+    places = {"ts": public, **{f"ts.{n}": getattr(public, n) for n in modules}}
     alias = _ALIASES.get(name, name)
     for place, other in places.items():
         inner = alias.partition(".")[2] if place == "ts." + alias.partition(".")[0] else alias

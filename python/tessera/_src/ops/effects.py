@@ -134,7 +134,8 @@ def _parse(format: Any, args: tuple, kwargs: dict) -> tuple[str, list[Tracer]]: 
             text += "{}"
             values.append(lift(value))
         elif tree.flatten(value)[1] == tree.LEAF or is_scalar(value):
-            text += _braces(_plain(f"{{{'!' + conversion if conversion else ''}:{spec or ''}}}", (value,), {}))
+            form = f"{{{'!' + conversion if conversion else ''}:{spec or ''}}}"
+            text += _braces(_plain(form, (value,), {}))
         else:
             raise TraceError("TS1044", f"the field '{field}' is a {type(value).__name__}",
                              hint="print its leaves one by one")

@@ -261,7 +261,8 @@ def _cumulative(kind: str, x: Any, axis: int | None, dtype: Any, reverse: bool) 
     if axis is None:
         value, axis = shaping.ravel(value), 0
     dim = normalise_axis(axis, value.ndim)
-    text = f"tessera.cumulative {kind} {value.value} dim {dim}{' reverse' if reverse else ''} : {value.type} -> "
+    direction = " reverse" if reverse else ""
+    text = f"tessera.cumulative {kind} {value.value} dim {dim}{direction} : {value.type} -> "
     result = emit(text, value.shape, value.dtype, [value])
     with_names(result, dims_of(value))
     return result

@@ -18,10 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Some machines hold OpenBLAS to older kernels by these; a peer is measured at its best. The script
 # that imports this module does so before NumPy, which loads OpenBLAS.
-if "numpy" in sys.modules:
-    raise ImportError("import harness before numpy: OpenBLAS reads its settings when it is loaded")
 for _name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    os.environ.pop(_name, None)
+    if os.environ.pop(_name, None) and "numpy" in sys.modules:
+        raise ImportError(f"import harness before numpy: OpenBLAS read {_name} when it was loaded")
 
 
 def interleave(candidates: dict[str, Callable[[], Any]], rounds: int, warmup: int = 2,

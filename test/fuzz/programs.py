@@ -159,23 +159,24 @@ class Program:
     def without_dead_code(self) -> Program:
         """The same results and effects; ops and arguments that nothing uses are gone."""
         live = {r.name for r in self.results}
-
-        def needed(ops: Sequence[Op]) -> list[Op]:
-            kept = []
-            for op in reversed(ops):
-                # What gives no value has an effect.
-                if op.results and not any(r.name in live for r in op.results):
-                    continue
-                live.update(v.name for v in op.operands)
-                blocks = []
-                for block in reversed(op.regions):
-                    live.update(v.name for v in block.yields)
-                    blocks.append(replace(block, ops=tuple(needed(block.ops))))
-                kept.append(replace(op, regions=tuple(blocks[::-1])))
-            return kept[::-1]
-
-        ops = needed(self.ops)
+        ops = needed_ops(self.ops, live)
         return replace(self, arguments=[a for a in self.arguments if a.name in live], ops=ops)
+
+
+def needed_ops(ops: Sequence[Op], live: set[str]) -> list[Op]:
+    """The ops that values named in `live` need, or that have an effect; adds what these need to `live`."""
+    kept = []
+    for op in reversed(ops):
+        # What gives no value has an effect.
+        if op.results and not any(r.name in live for r in op.results):
+            continue
+        live.update(v.name for v in op.operands)
+        blocks = []
+        for block in reversed(op.regions):
+            live.update(v.name for v in block.yields)
+            blocks.append(replace(block, ops=tuple(needed_ops(block.ops, live))))
+        kept.append(replace(op, regions=tuple(blocks[::-1])))
+    return kept[::-1]
 
 
 def without_op(ops: Sequence[Op], op: Op) -> list[Op]:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ReshardSteps.h"
+#include "Provenance.h"
 
 #include "tessera/Analysis/CollectiveAlternatives.h"
 
@@ -19,10 +20,16 @@ static dist::WhyAttr whyOf(ReshardOp op, const ReshardStep &step, bool isCut,
   if (isCut)
     rule += "; the search for its plan met its bound, there may be a cheaper "
             "one";
-  return dist::WhyAttr::get(
-      context, StringAttr::get(context, rule),
-      why ? why.getOrigins() : ArrayAttr::get(context, {}), step.bytes,
-      static_cast<int64_t>(step.nanoseconds), alternatives);
+  ArrayAttr origins = why ? why.getOrigins() : ArrayAttr();
+  if (!origins)
+    // The operand is local by now, so that getInput() would not do.
+    origins = ArrayAttr::get(
+        context,
+        StringAttr::get(context, "annotated: the program reshards " +
+                                     describeValue(op->getOperand(0))));
+  return dist::WhyAttr::get(context, StringAttr::get(context, rule), origins,
+                            step.bytes, static_cast<int64_t>(step.nanoseconds),
+                            alternatives);
 }
 
 const ReshardSteps::Known &ReshardSteps::planFor(MeshTensorType from,

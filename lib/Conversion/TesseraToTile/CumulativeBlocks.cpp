@@ -73,6 +73,7 @@ Value BlockEmitter::emitCumulative(CumulativeOp op, const BlockBox &box) {
       builder, loc, tile.getType(), carry.getType(), kind, tile, carry,
       static_cast<uint64_t>(dim), op.getExclusive(), op.getReverse());
   nextCarry = scan.getNext();
-  return fromF32(flipForOrder(op, kind, scan.getResult()),
-                 getElementTypeOrSelf(op.getType()));
+  Value result = flipForOrder(op, kind, scan.getResult());
+  Type element = getElementTypeOrSelf(op.getType());
+  return isa<FloatType>(element) ? fromF32(result, element) : result;
 }

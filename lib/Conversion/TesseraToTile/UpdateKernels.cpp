@@ -38,6 +38,12 @@ void UpdateKernelBuilder::chooseBlocks(DynamicUpdateSliceOp update) {
   std::vector<int64_t> chosen =
       chooseBlock(plain, whole, sizes.pointwiseElements);
   block.assign(chosen.begin(), chosen.end());
+  // On a GPU no two blocks may write one element, be it with the same value.
+  tile::TargetAttr target = tile::TargetAttr::of(op);
+  if (target && target.isGPU())
+    for (auto [extent, size] : llvm::zip_equal(shape, block))
+      while (extent % size != 0)
+        --size;
   for (auto [extent, size] : llvm::zip_equal(shape, block))
     counts.push_back(llvm::divideCeil(extent, size));
 }
@@ -88,7 +94,7 @@ bool UpdateKernelBuilder::fill(DynamicUpdateSliceOp update,
   Location loc = op->getLoc();
   SmallVector<int64_t> shape = BlockEmitter::shapeOf1(update.getUpdate());
   // What lies past the end of the update must not be written: the last blocks
-  // begin earlier instead, and write some elements again.
+  // begin earlier instead, and write some elements again (on a CPU).
   for (auto [d, offset] : llvm::enumerate(box.offsets))
     if (shape[d] % block[d] != 0)
       offset = arith::MinSIOp::create(

@@ -118,10 +118,10 @@ FLOATS = {
 SPECIALS = ("ceil", "trunc", "round", "isfinite", "isinf", "log1p", "expm1", "log2", "exp2", "sinh",
             "cosh", "reciprocal", "absolute", "sign", "exp", "tanh", "sqrt", "nan_to_num", "cumsum")
 FLOATS |= {f"{name} of special values":
-           (lambda n, x, y, f=name: getattr(n, f)(SPECIAL[:, None] + 0 * x[0, 0, 0]))
+           (lambda n, x, y, f=name: getattr(n, f)(SPECIAL[:, None] * (1 + 0 * x[0, 0, 0])))
            for name in SPECIALS}
 FLOATS |= {f"{name} of special pairs": (
-    lambda n, x, y, f=name: getattr(n, f)(SPECIAL + 0 * x[0, 0, 0], SPECIAL[::-1].copy()))
+    lambda n, x, y, f=name: getattr(n, f)(SPECIAL * (1 + 0 * x[0, 0, 0]), SPECIAL[::-1].copy()))
     for name in ("logaddexp", "hypot", "fmod", "maximum", "logical_xor")}
 INTEGERS = {
     "x ** 0": lambda n, x, y: x**0,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from programs import Block, Op, Trust, Value, needed_ops
+from programs import Block, Op, Trust, Value
 
 MAX_DEPTH = 3
 MAX_LENGTH = 4
@@ -28,8 +28,7 @@ class ControlSteps:
             self.values = [v for v in self.values if v.size <= self.elements] or self.values
             step()
         yields = finish()
-        ops = needed_ops(self.ops, {v.name for v in yields})
-        block = Block(tuple(arguments), tuple(ops), tuple(yields))
+        block = Block(tuple(arguments), tuple(self.ops), tuple(yields))
         self.depth -= 1
         # What the region captured as a new argument of the function is there outside too.
         made = {v.name for v in self.program.arguments}

@@ -3,6 +3,7 @@
 // decides which one runs must be the same on all of them.
 #include "dialects/Tessera/IR/Effects.h"
 #include "lib/Interpreter/Evaluator.h"
+#include "tessera/ABI/Format.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -168,7 +169,7 @@ LogicalResult Evaluator::evaluateCond(CondOp op) {
 /// `format` with the values that device 0 holds in its places.
 static std::string formatted(StringRef format, ArrayRef<PerDevice> values) {
   // The verifier counted the places.
-  SmallVector<std::string> parts = *splitFormat(format);
+  std::vector<std::string> parts = *abi::splitFormat(format);
   std::string text = parts.front();
   for (auto [value, part] :
        llvm::zip_equal(values, ArrayRef(parts).drop_front()))

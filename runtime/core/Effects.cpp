@@ -2,6 +2,7 @@
 // Steps that a user sees: prints and checks.
 #include "tessera-rt/Elements.h"
 #include "tessera-rt/Executable.h"
+#include "tessera/ABI/Format.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -15,20 +16,18 @@ constexpr int64_t maxShown = 64;
 /// `step.format` with its operands from `first` on in the places of {}.
 Result<std::string> Executable::formatEffect(const abi::Step &step,
                                              size_t first) {
-  std::string text;
-  size_t from = 0;
+  std::vector<std::string> parts = *abi::splitFormat(step.format);
+  std::string text = parts.front();
   for (size_t i = first; i < step.operands.size(); ++i) {
     const abi::Tensor &tensor = step.operands[i];
     std::string bytes(
         abi::numElements(tensor.shape) * abi::sizeOf(tensor.dtype), '\0');
     if (Status status = readWhole(tensor, bytes.data()); !status.ok())
       return status;
-    size_t place = step.format.find("{}", from);
-    text += step.format.substr(from, place - from);
     text += tensorText(tensor.dtype, bytes.data(), tensor.shape, maxShown);
-    from = place + 2;
+    text += parts[i - first + 1];
   }
-  return text + step.format.substr(from);
+  return text;
 }
 
 Status Executable::runEffect(const abi::Step &step) {

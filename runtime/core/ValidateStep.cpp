@@ -2,6 +2,8 @@
 // What a plan does: each of its steps.
 #include "PlanChecks.h"
 
+#include "tessera/ABI/Format.h"
+
 #include <map>
 
 using namespace tessera;
@@ -9,10 +11,10 @@ using namespace tessera::rt;
 using namespace tessera::abi;
 
 static Status checkOperands(const StepContext &context, const Step &step) {
-  size_t placeholders = 0;
-  for (size_t at = step.format.find("{}"); at != std::string::npos;
-       at = step.format.find("{}", at + 2))
-    ++placeholders;
+  std::optional<std::vector<std::string>> parts = splitFormat(step.format);
+  if (!parts)
+    return Status::error("has a single brace in its format");
+  size_t placeholders = parts->size() - 1;
   size_t printed = step.operands.size();
   if (step.kind == StepKind::Check) {
     if (step.operands.empty() || step.operands[0].dtype != DType::I1)

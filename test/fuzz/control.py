@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from programs import Block, Op, Trust, Value
+from random_program import Block, Op, Trust, Value
 
 MAX_DEPTH = 3
 MAX_LENGTH = 4

@@ -11,7 +11,7 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from programs import Program
+from random_program import Program
 
 MESH_KINDS = ["1 axis", "2 axes", "3 axes", "unit"]
 ELEMENTS = ["f64", "f32", "bf16", "f16", "i32", "i64", "ui32", "i1"]

@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from coverage import ELEMENTS, LAYOUT_KINDS, MESH_KINDS, Coverage, ops_of_dialect  # noqa: E402
 from generator import generate  # noqa: E402
-from programs import Program, shrink  # noqa: E402
+from random_program import Program, shrink  # noqa: E402
 
 
 @dataclass(frozen=True)

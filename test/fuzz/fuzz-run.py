@@ -28,7 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from coverage import ELEMENTS, MESH_KINDS, Coverage  # noqa: E402
 from generator import LARGE, SMALL, generate  # noqa: E402
-from programs import Program, shrink  # noqa: E402
+from random_program import Program, shrink  # noqa: E402
 
 from tessera._src.core import dtypes  # noqa: E402
 from tessera._src.core.errors import CompileError, TesseraError  # noqa: E402

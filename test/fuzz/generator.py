@@ -11,7 +11,7 @@ from pathlib import Path
 
 from control import ControlSteps
 from indexing import IndexingSteps
-from programs import INTEGERS, UNSIGNED, Op, Program, Trust, Value
+from random_program import INTEGERS, UNSIGNED, Op, Program, Trust, Value
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
 from elementwise_table import TABLE  # noqa: E402

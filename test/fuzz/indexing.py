@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from programs import INTEGERS, UNSIGNED, Trust, Value
+from random_program import INTEGERS, UNSIGNED, Trust, Value
 
 
 class IndexingSteps:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Plan/IR/Plan.h"
 
+#include "tessera/ABI/Format.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
 
@@ -118,5 +120,51 @@ LogicalResult CollectiveOp::verify() {
     if (dim && (dim.getInt() < 0 || dim.getInt() >= rank))
       return emitOpError() << "names dimension " << dim.getInt() << " of "
                            << getInputType() << "; dimensions count from 0";
+  return success();
+}
+
+/// Each operand holds a tensor of its type, and each place {} of the format
+/// stands for one of the last `places` operands.
+static LogicalResult verifyEffect(Operation *op, StringRef format,
+                                  ArrayAttr types, size_t places) {
+  std::optional<std::vector<std::string>> parts =
+      tessera::abi::splitFormat(format);
+  if (!parts)
+    return op->emitOpError() << "has a single brace in \"" << format
+                             << "\"; {} stands for a value, {{ and }} for "
+                                "braces";
+  if (parts->size() - 1 != places)
+    return op->emitOpError()
+           << "has " << parts->size() - 1 << " places {} in \"" << format
+           << "\", but " << places << " values";
+  if (types.size() != op->getNumOperands())
+    return op->emitOpError() << "has " << op->getNumOperands()
+                             << " operands, but " << types.size() << " types";
+  for (auto [buffer, type] :
+       llvm::zip_equal(op->getOperands(), types.getAsValueRange<TypeAttr>())) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor || !tensor.hasStaticShape())
+      return op->emitOpError()
+             << "expects a tensor of static shape, got " << type;
+    int64_t bytes = cast<BufferType>(buffer.getType()).getBytes();
+    if (byteSizeOf(tensor) != bytes)
+      return explain(op->emitOpError()
+                         << "reads " << tensor << " of " << byteSizeOf(tensor)
+                         << " bytes in a buffer of " << bytes,
+                     buffer);
+  }
+  return success();
+}
+
+LogicalResult PrintOp::verify() {
+  return verifyEffect(*this, getFormat(), getTypes(), getValues().size());
+}
+
+LogicalResult CheckOp::verify() {
+  if (failed(verifyEffect(*this, getMessage(), getTypes(), getValues().size())))
+    return failure();
+  auto type = cast<TypeAttr>(getTypes()[0]).getValue();
+  if (!cast<RankedTensorType>(type).getElementType().isInteger(1))
+    return emitOpError() << "expects a predicate of i1, got " << type;
   return success();
 }

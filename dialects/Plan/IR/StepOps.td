@@ -100,4 +100,46 @@ def Plan_CollectiveOp : Plan_Op<"collective"> {
   let hasVerifier = 1;
 }
 
+def Plan_PrintOp : Plan_Op<"print", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Prints values.";
+  let description = [{
+    As tessera.debug_print, on buffers that hold whole tensors of the given types
+    on every device; the first device prints for all.
+
+    ```mlir
+    plan.print "loss {}" (%0) of [tensor<2x3xf32>] : !plan.buffer<24>
+    ```
+  }];
+  let arguments = (ins Arg<StrAttr, "the text">:$format,
+                       Arg<Variadic<Plan_BufferType>, "what stands for each {}", [MemRead]>:$values,
+                       Arg<TypeArrayAttr, "tensors in `values`">:$types,
+                       Arg<UnitAttr, "in the order of the program">:$ordered);
+  let assemblyFormat = [{
+    $format ` ` `(` $values `)` (`ordered` $ordered^)? `of` $types attr-dict (`:` type($values)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_CheckOp : Plan_Op<"check", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Ends the run with an error where a predicate does not hold.";
+  let description = [{
+    As tessera.debug_check. The first of the types is that of the predicate, whose
+    elements are bytes.
+
+    ```mlir
+    plan.check %0 "loss is {}" (%1) of [tensor<i1>, tensor<f32>] : !plan.buffer<1>, !plan.buffer<4>
+    ```
+  }];
+  let arguments = (ins Arg<Plan_BufferType, "what must be true, every element", [MemRead]>:$predicate,
+                       Arg<StrAttr, "the text">:$message,
+                       Arg<Variadic<Plan_BufferType>, "what stands for each {}", [MemRead]>:$values,
+                       Arg<TypeArrayAttr, "tensors in `predicate` and `values`">:$types,
+                       Arg<UnitAttr, "in the order of the program">:$ordered);
+  let assemblyFormat = [{
+    $predicate $message ` ` `(` $values `)` (`ordered` $ordered^)? `of` $types attr-dict
+    `:` type($predicate) (`,` type($values)^)?
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // TESSERA_PLAN_IR_STEPOPS_TD

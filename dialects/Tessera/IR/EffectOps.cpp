@@ -2,6 +2,7 @@
 #include "dialects/Tessera/IR/Effects.h"
 
 #include "Verification.h"
+#include "tessera/ABI/Format.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -38,30 +39,11 @@ SmallVector<DataFlowEdge> BarrierOp::getDataFlowEdges() {
 // debug_print, debug_check
 //===----------------------------------------------------------------------===//
 
-FailureOr<SmallVector<std::string>> tessera::splitFormat(StringRef format) {
-  SmallVector<std::string> parts(1);
-  while (!format.empty()) {
-    if (format.consume_front("{{"))
-      parts.back() += '{';
-    else if (format.consume_front("}}"))
-      parts.back() += '}';
-    else if (format.consume_front("{}"))
-      parts.emplace_back();
-    else if (format.front() == '{' || format.front() == '}')
-      return failure();
-    else {
-      parts.back() += format.front();
-      format = format.drop_front();
-    }
-  }
-  return parts;
-}
-
 /// Every {} has a value, and every value one.
 static LogicalResult verifyFormat(Operation *op, StringRef format,
                                   size_t count) {
-  auto parts = splitFormat(format);
-  if (failed(parts))
+  auto parts = abi::splitFormat(format);
+  if (!parts)
     return explain(op->emitOpError()
                        << "has a single brace in \"" << format << "\"",
                    op, {}, "{} stands for a value, {{ and }} for braces");

@@ -15,11 +15,6 @@ struct DebugResource : public mlir::SideEffects::Resource::Base<DebugResource> {
   llvm::StringRef getName() final { return "DebugResource"; }
 };
 
-/// The pieces of a format between its places {}, with {{ and }} as braces;
-/// failure where a brace is single.
-mlir::FailureOr<llvm::SmallVector<std::string>>
-splitFormat(llvm::StringRef format);
-
 } // namespace tessera
 
 #define GET_OP_CLASSES

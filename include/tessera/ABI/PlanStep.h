@@ -203,7 +203,8 @@ struct Step {
   std::vector<Window> windows; ///< Loop.
   std::vector<Carry> carries;  ///< Loop, While.
 
-  /// Print, Check: text in which each {} stands for an operand in turn.
+  /// Print, Check: text in which each {} stands for an operand in turn, and
+  /// {{ and }} for braces (Format.h).
   std::string format;
   uint8_t ordered = 0;          ///< Print: after the prints before it.
   std::vector<Tensor> operands; ///< Print, Check; `buffer` has the memory.

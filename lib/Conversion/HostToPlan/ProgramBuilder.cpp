@@ -35,6 +35,11 @@ Value ProgramBuilder::bufferOf(Value value, Location loc) {
   return buffer;
 }
 
+SmallVector<Value> ProgramBuilder::buffersOf(ValueRange values, Location loc) {
+  return llvm::map_to_vector(values,
+                             [&](Value value) { return bufferOf(value, loc); });
+}
+
 //===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
@@ -61,15 +66,28 @@ void ProgramBuilder::addDeviceValue(Operation *op, plan::DeviceQuery query,
       bufferOf(op->getResult(0), op->getLoc()));
 }
 
+void ProgramBuilder::addPrint(DebugPrintOp op) {
+  plan::PrintOp::create(builder, op.getLoc(), op.getFormatAttr(),
+                        buffersOf(op.getValues(), op.getLoc()),
+                        builder.getTypeArrayAttr(op->getOperandTypes()),
+                        op.getOrderedAttr());
+}
+
+void ProgramBuilder::addCheck(DebugCheckOp op) {
+  plan::CheckOp::create(
+      builder, op.getLoc(), bufferOf(op.getPredicate(), op.getLoc()),
+      op.getMessageAttr(), buffersOf(op.getValues(), op.getLoc()),
+      builder.getTypeArrayAttr(op->getOperandTypes()), op.getOrderedAttr());
+}
+
 LogicalResult ProgramBuilder::addLaunch(tile::LaunchOp op) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(
       op, op.getKernelAttr());
   if (!kernel)
     return op.emitOpError() << "refers to kernel " << op.getKernelAttr()
                             << ", which does not exist";
-  SmallVector<Value> inputs, results;
-  for (Value input : op.getInputs())
-    inputs.push_back(bufferOf(input, op.getLoc()));
+  SmallVector<Value> inputs = buffersOf(op.getInputs(), op.getLoc());
+  SmallVector<Value> results;
   for (auto [i, output] : llvm::enumerate(op.getOutputs())) {
     results.push_back(bufferOf(output, op.getLoc()));
     std::optional<unsigned> from = kernel.getInitialInput(i);
@@ -108,6 +126,8 @@ LogicalResult ProgramBuilder::addStep(Operation &step) {
       .Case([&](ScanOp op) { return addScan(op); })
       .Case([&](tessera::WhileOp op) { return addWhile(op); })
       .Case([&](CondOp op) { return addCond(op); })
+      .Case([&](DebugPrintOp op) { return addPrint(op), success(); })
+      .Case([&](DebugCheckOp op) { return addCheck(op), success(); })
       .Case([&](dist::AxisIndexOp op) {
         addDeviceValue(op, Query::axis_index, op.getAxes(), 0);
         return success();
@@ -124,8 +144,9 @@ LogicalResult ProgramBuilder::addStep(Operation &step) {
         InFlightDiagnostic error = op->emitOpError()
                                    << "is not part of stage 'kernels'";
         error.attachNote() << "the host function holds tile.launch, dist ops, "
-                              "tessera.reshape, tessera.constant, and loops "
-                              "and conditionals around them; run "
+                              "tessera.reshape, tessera.constant, prints and "
+                              "checks, and loops and conditionals around "
+                              "them; run "
                               "convert-tessera-to-tile first";
         return failure();
       });

@@ -57,6 +57,8 @@ private:
   void addCollective(mlir::Operation *op, const Collective &collective);
   void addDeviceValue(mlir::Operation *op, plan::DeviceQuery query,
                       dist::AxesAttr axes, int64_t size);
+  void addPrint(DebugPrintOp op);
+  void addCheck(DebugCheckOp op);
 
   // RegionSteps.cpp
   mlir::LogicalResult addScan(ScanOp op);
@@ -77,6 +79,9 @@ private:
     return plan::BufferType::get(builder.getContext(),
                                  plan::byteSizeOf(tensor));
   }
+  /// The buffers of several values.
+  llvm::SmallVector<mlir::Value> buffersOf(mlir::ValueRange values,
+                                           mlir::Location loc);
   /// A piece of the arena, defined before the step that is written now in
   /// `scope` or around it.
   mlir::Value allocate(plan::BufferType type, mlir::Block *scope,

@@ -35,6 +35,9 @@ private:
   mlir::LogicalResult addLaunch(plan::LaunchOp op);
   mlir::LogicalResult addCollective(plan::CollectiveOp op);
   void addDeviceValue(plan::DeviceValueOp op);
+  mlir::LogicalResult addEffect(mlir::Operation *op, abi::StepKind kind,
+                                llvm::StringRef format, mlir::ArrayAttr types,
+                                bool isOrdered);
   mlir::LogicalResult addLoop(plan::LoopOp op);
   mlir::LogicalResult addWhile(plan::WhileOp op);
   mlir::LogicalResult addIf(plan::IfOp op);

@@ -150,6 +150,36 @@ void ArtefactBuilder::addDeviceValue(plan::DeviceValueOp op) {
   step.digits = digitsOf(op.getAxes().getValue(), mesh);
 }
 
+/// "example.py:12" for messages.
+static std::string placeOf(Location loc) {
+  auto file = loc->findInstanceOf<FileLineColLoc>();
+  return file ? file.getFilename().str() + ":" + std::to_string(file.getLine())
+              : "";
+}
+
+LogicalResult ArtefactBuilder::addEffect(Operation *op, abi::StepKind kind,
+                                         StringRef format, ArrayAttr types,
+                                         bool isOrdered) {
+  abi::Step &step = addStep(kind, {});
+  step.format = format.str();
+  step.ordered = isOrdered;
+  step.what = placeOf(op->getLoc());
+  for (auto [buffer, type] :
+       llvm::zip_equal(op->getOperands(), types.getAsValueRange<TypeAttr>())) {
+    auto whole = cast<RankedTensorType>(type);
+    std::optional<abi::DType> dtype = dtypeOf(whole.getElementType());
+    if (!dtype)
+      return op->emitOpError() << "has element type " << whole.getElementType()
+                               << ", which the runtime does not have";
+    abi::Tensor &tensor = step.operands.emplace_back();
+    tensor.dtype = *dtype;
+    tensor.shape = tensor.localShape = whole.getShape().vec();
+    tensor.splits.resize(whole.getRank());
+    tensor.buffer = buffers.lookup(buffer);
+  }
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Loops and conditionals
 //===----------------------------------------------------------------------===//

@@ -161,6 +161,14 @@ LogicalResult ArtefactBuilder::addOp(Operation &operation) {
             bytesOf(op.getValue());
         return success();
       })
+      .Case([&](plan::PrintOp op) {
+        return addEffect(op, abi::StepKind::Print, op.getFormat(),
+                         op.getTypes(), op.getOrdered());
+      })
+      .Case([&](plan::CheckOp op) {
+        return addEffect(op, abi::StepKind::Check, op.getMessage(),
+                         op.getTypes(), op.getOrdered());
+      })
       .Case([&](plan::LoopOp op) { return addLoop(op); })
       .Case([&](plan::WhileOp op) { return addWhile(op); })
       .Case([&](plan::IfOp op) { return addIf(op); })

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Printing, checking and barriers in traced programs."""
 
+import re
+
 import numpy as np
 import pytest
 from conftest import needs_compiler
@@ -92,12 +94,60 @@ def test_a_barrier_gives_the_values_on():
     np.testing.assert_array_equal(b, X * 2)
 
 
-@pytest.mark.parametrize("function, name", [
-    (lambda x: ts.debug.print("{}", x) or x, "ts.debug.print"),
-    (lambda x: ts.debug.check(x < 1, "large") or x, "ts.debug.check"),
-    (lambda x: ts.optimization_barrier(x), "ts.optimization_barrier"),
-])
-def test_what_is_not_compiled_yet_says_so_at_its_line(function, name):
+def loop_with_effects(x, n):
+    def body(i, c):
+        ts.debug.print("step {} {{}}: {}", i, c.sum(), ordered=True)
+        return c * 2
+
+    x = ts.fori_loop(0, n, body, x)
+    ts.debug.check(x < 100, "too large after {}", n)
+    return x
+
+
+@needs_compiler
+@pytest.mark.parametrize("device", ["cpu", "emulated"])
+def test_prints_and_checks_happen_when_the_program_runs(capfd, device):
+    jitted = ts.jit(loop_with_effects, mesh=ts.make_mesh({"tp": 3}, device=device),
+                    in_shardings=(ts.P("tp"), None))
+    np.testing.assert_array_equal(jitted(X, 2), X * 4)
+    assert capfd.readouterr().out == "step 0 {}: 3\nstep 1 {}: 6\n"
     with pytest.raises(ts.CompileError) as caught:
-        ts.jit(function)(X)
-    check(caught, "TS5006", f"{name} is not compiled yet", ".interpret(...)")
+        jitted(X, 7)
+    place = r"the run failed: step \d+ \(check: \S*test_effects.py:\d+\): too large after 7"
+    assert caught.value.code == "TS5004"
+    assert re.search(place, str(caught.value)), str(caught.value)
+    # The failure leaves nothing behind.
+    np.testing.assert_array_equal(jitted(X, 1), X * 2)
+
+
+@needs_compiler
+def test_a_print_in_a_branch_happens_only_there(capfd):
+    @ts.jit(mesh=ts.make_mesh({"tp": 2}))
+    def f(x, big):
+        return ts.cond(big, lambda: ts.debug.print("{}", x.astype(ts.i32) // 2) or x * 2, lambda: x)
+
+    f(np.float32(3), True)
+    assert capfd.readouterr().out == "1\n"
+    f(np.float32(3), False)
+    assert capfd.readouterr().out == ""
+
+
+@needs_compiler
+def test_a_finite_check_names_the_leaf(capfd):
+    @ts.jit
+    def f(x):
+        y = 1 / x
+        ts.debug.check_finite({"y": y}, "state")
+        return y
+
+    np.testing.assert_array_equal(f(X + 1), 1 / (X + 1))
+    with pytest.raises(ts.CompileError, match="state at 'y' has 1 elements that are not finite"):
+        f(X)
+
+
+@needs_compiler
+def test_a_barrier_is_compiled():
+    function = ts.jit(lambda x: ts.optimization_barrier((x + 1, x * 2)), mesh=ts.make_mesh({"tp": 2}))
+    a, b = function(X)
+    np.testing.assert_array_equal(a, X + 1)
+    np.testing.assert_array_equal(b, X * 2)

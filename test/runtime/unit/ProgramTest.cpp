@@ -179,6 +179,8 @@ const Mistake regionMistakes[] = {
      "waits for token 8, which no step before it in its block has"},
     {"OperandMissing", [](abi::Plan &p) { steps(p)[5].operands.clear(); },
      "has 1 places for 0 operands"},
+    {"SingleBrace", [](abi::Plan &p) { steps(p)[5].format = "{}}"; },
+     "has a single brace in its format"},
     {"TiedToNothingDonated", [](abi::Plan &p) { p.inputs[1].donated = 0; },
      "output 1 is tied to input 1, which is not donated"},
     {"TiedToAnotherShape", [](abi::Plan &p) { p.outputs[1].shape = {3}; },

@@ -10,15 +10,12 @@ import numpy as np
 
 from tessera._src.arrays.array import Array
 from tessera._src.core import dtypes, tree
-from tessera._src.core.errors import CompileError
 from tessera._src.functions import donation
 from tessera._src.functions.compiled import Compiled, check_arguments, host_value
 from tessera._src.functions.trace import Program
 from tessera._src.programs import cache, native, reports, targets
 from tessera._src.programs.reports import Table
 
-# Stages that the interpreter evaluates.
-_OF_TENSORS = ("tessera", "layouts", "reshards", "local")
 _LOCATION = re.compile(r' loc\((?:"(?:[^"\\]|\\.)*":\d+:\d+|unknown)\)')
 
 
@@ -43,10 +40,6 @@ class Lowered:
         return text if locations else _LOCATION.sub("", text)
 
     def _compile(self, emit: str) -> tuple[bytes, dict]:
-        if self.program.effects and emit not in _OF_TENSORS:
-            name, place = self.program.effects[0]
-            raise CompileError("TS5006", f"{name} is not compiled yet", location=place,
-                               hint="evaluate the program with .lower(...).interpret(...), or leave it out")
         data, _, report = native.compile_text(
             self.program.text, target=self.target, emit=emit, **self.options
         )
@@ -70,8 +63,7 @@ class Lowered:
         """Why each collective is there, what else was possible, and which donations have no effect."""
         head = f"{self.program.mesh!r}, target {self.target}"
         # Whether a tie is kept is known once memory is assigned.
-        whole = self.program.ties.results and not self.program.effects
-        report = self._report("plan" if whole else "local")
+        report = self._report("plan" if self.program.ties.results else "local")
         return "\n".join([head, *reports.explain(report), *donation.explain(self.program.ties, report)])
 
     def interpret(self, *args: Any, stage: str = "tessera", **kwargs: Any) -> Any:

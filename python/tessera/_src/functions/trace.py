@@ -68,8 +68,6 @@ class Program:
     # Values of further arguments, which follow those of the caller: host arrays from outside.
     captured: tuple[Array, ...] = ()
     name: str = "the function"
-    # Functions that do something beside computing, with the user's places.
-    effects: tuple[tuple[str, source.Location | None], ...] = ()
 
 
 def is_spec(value: Any) -> bool:
@@ -163,7 +161,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     captured = tuple(elements if is_resident(elements) else Array(elements)
                      for _, elements, _ in owner.captured.values())
     return Program(text, mesh, list(leaves), results, structure, location, ties, captured,
-                   getattr(function, "__name__", type(function).__name__), tuple(owner.effects))
+                   getattr(function, "__name__", type(function).__name__))
 
 
 def _as_result(value: Any, path: str, location: source.Location | None) -> Tracer:

@@ -20,8 +20,6 @@ from tessera._src.tracing.tracer import Tracer
 def print(format: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:  # noqa: A001, A002
     """Prints a line when the program gets there, on standard output, once for all devices.
 
-    So far the interpreter does, f.lower(...).interpret(...); compiling refuses it.
-
         ts.debug.print("step {}: loss {loss}", step, loss=loss)
 
     Args:
@@ -36,13 +34,11 @@ def print(format: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None
     names, types = ", ".join(v.value for v in values), ", ".join(v.type for v in values)
     order = " ordered" if ordered else ""
     typed = f" : {types}" if types else ""
-    current().emit_effect(f"tessera.debug_print {quoted(text)} ({names}){order}{typed}", "ts.debug.print")
+    current().emit_effect(f"tessera.debug_print {quoted(text)} ({names}){order}{typed}")
 
 
 def check(predicate: Any, message: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
     """Ends the run with an error where an element of the predicate is false.
-
-    So far the interpreter does, f.lower(...).interpret(...); compiling refuses it.
 
         ts.debug.check(ts.isfinite(loss), "loss is {}", loss)
 
@@ -62,7 +58,7 @@ def check(predicate: Any, message: str, *args: Any, ordered: bool = False, **kwa
     names, types = ", ".join(v.value for v in values), ", ".join(v.type for v in values)
     order = " ordered" if ordered else ""
     current().emit_effect(f"tessera.debug_check {holds.value} {quoted(text)} ({names}){order} : "
-                          f"{holds.type}, ({types})", "ts.debug.check")
+                          f"{holds.type}, ({types})")
 
 
 def check_finite(value: Any, name: str = "a value") -> None:
@@ -84,8 +80,7 @@ def check_finite(value: Any, name: str = "a value") -> None:
 def optimization_barrier(values: Any) -> Any:
     """The values unchanged, as others than those it takes: nothing is merged or moved across it.
 
-    A tree of arrays. What is computed from its results is computed, even if it was before. Compiling
-    refuses it so far.
+    A tree of arrays. What is computed from its results is computed, even if it was before.
     """
     leaves, structure = tree.flatten(values)
     if not leaves:
@@ -93,8 +88,7 @@ def optimization_barrier(values: Any) -> Any:
     traced = [lift(leaf) for leaf in leaves]
     program = current()
     names, types = ", ".join(v.value for v in traced), ", ".join(v.type for v in traced)
-    results = program.emit_several(f"tessera.barrier {names} : ({types}) -> ({types})", len(traced),
-                                   "ts.optimization_barrier")
+    results = program.emit_several(f"tessera.barrier {names} : ({types}) -> ({types})", len(traced))
     return tree.unflatten(structure, [Tracer(program, name, v.type, v.shape, v.dtype)
                                       for name, v in zip(results, traced)])
 

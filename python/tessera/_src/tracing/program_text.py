@@ -141,8 +141,6 @@ class ProgramText:
         # Host arrays that the function uses from outside, which follow the arguments: the object that
         # was used, its elements at that time, and the traced value, by the object's identity.
         self.captured: dict[int, tuple[Any, Any, Any]] = {}
-        # Functions that do something beside computing, with the user's places.
-        self.effects: list[tuple[str, source.Location | None]] = []
         self._types: dict[tuple, str] = {}
         self._locations: dict[source.Location | None, str] = {}
 
@@ -182,16 +180,14 @@ class ProgramText:
         block.lines.append(f"{block.indent}{value} = {text} {self.location_text()}")
         return value
 
-    def emit_effect(self, text: str, name: str) -> None:
-        """Adds an op without results at the user's place, for a function called `name`."""
-        self.effects.append((name, source.user_location()))
+    def emit_effect(self, text: str) -> None:
+        """Adds an op without results at the user's place."""
         self.block.lines.append(f"{self.block.indent}{text} {self.location_text()}")
 
-    def emit_several(self, text: str, count: int, name: str) -> list[str]:
-        """Adds an op of `count` results at the user's place, as emit_effect; returns their names."""
+    def emit_several(self, text: str, count: int) -> list[str]:
+        """Adds an op of `count` results at the user's place; returns their names."""
         value = self.new_name()
-        results = value if count == 1 else f"{value}:{count}"
-        self.emit_effect(f"{results} = {text}", name)
+        self.emit_effect(f"{value if count == 1 else f'{value}:{count}'} = {text}")
         return [value] if count == 1 else [f"{value}#{i}" for i in range(count)]
 
     def new_name(self) -> str:

@@ -115,3 +115,42 @@ plan.program @dimensions_count_from_0 on @mesh {
   // expected-error @below {{names dimension -1 of 'tensor<2x3xf32>'; dimensions count from 0}}
   plan.collective all_gather %0 to %0 over {tp} {dim = -1 : i64} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
 }
+
+// -----
+
+plan.program @each_place_of_a_print_has_a_value on @mesh {
+  // expected-error @below {{has 1 places {} in "a {}", but 0 values}}
+  plan.print "a {}" () of []
+}
+
+// -----
+
+plan.program @a_format_has_no_single_brace on @mesh {
+  // expected-error @below {{has a single brace in "a {"; {} stands for a value, {{ and }} for braces}}
+  plan.print "a {" () of []
+}
+
+// -----
+
+plan.program @each_operand_of_a_check_has_a_type on @mesh {
+  %0 = plan.allocate -> !plan.buffer<1>
+  // expected-error @below {{has 1 operands, but 0 types}}
+  plan.check %0 "no" () of [] : !plan.buffer<1>
+}
+
+// -----
+
+plan.program @a_printed_tensor_has_the_size_of_its_buffer on @mesh {
+  // expected-note @below {{this buffer has 8 bytes}}
+  %0 = plan.allocate -> !plan.buffer<8>
+  // expected-error @below {{reads 'tensor<2x3xf32>' of 24 bytes in a buffer of 8}}
+  plan.print "a {}" (%0) of [tensor<2x3xf32>] : !plan.buffer<8>
+}
+
+// -----
+
+plan.program @a_check_is_of_booleans on @mesh {
+  %0 = plan.allocate -> !plan.buffer<4>
+  // expected-error @below {{expects a predicate of i1, got 'tensor<f32>'}}
+  plan.check %0 "no" () of [tensor<f32>] : !plan.buffer<4>
+}

@@ -45,3 +45,17 @@ plan.program @collectives on @mesh {
   // CHECK: plan.collective permute %{{.*}} to %{{.*}} over {dp, tp} {to = #dist<axes{tp, dp}>}
   plan.collective permute %a to %b over {dp, tp} {to = #dist<axes{tp, dp}>} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
 }
+
+// CHECK-LABEL: plan.program @effects
+plan.program @effects on @mesh {
+  %p = plan.allocate -> !plan.buffer<1>
+  %a = plan.allocate -> !plan.buffer<24>
+  // CHECK: plan.print "done" () of []
+  plan.print "done" () of []
+  // CHECK: plan.print "a {{[{]}}} {{[{][{]}}" (%{{.*}}) ordered of [tensor<2x3xf32>] : !plan.buffer<24>
+  plan.print "a {} {{" (%a) ordered of [tensor<2x3xf32>] : !plan.buffer<24>
+  // CHECK: plan.check %{{.*}} "a is {{[{]}}}" (%{{.*}}) of [tensor<i1>, tensor<2x3xf32>] : <1>, !plan.buffer<24>
+  plan.check %p "a is {}" (%a) of [tensor<i1>, tensor<2x3xf32>] : !plan.buffer<1>, !plan.buffer<24>
+  // CHECK: plan.check %{{.*}} "no" () ordered of [tensor<i1>] : <1>
+  plan.check %p "no" () ordered of [tensor<i1>] : !plan.buffer<1>
+}

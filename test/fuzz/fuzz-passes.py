@@ -4,7 +4,7 @@
 
 A pass may refuse a program by a diagnostic, whatever stage it is of; it must not end by a signal or
 take longer than a minute. The programs are the modules of test/lit, those of invalid tests included,
-and random graphs (programs.py). First each registered pass and named pipeline runs alone; then, per
+and random graphs (random_program.py). First each registered pass and named pipeline runs alone; then, per
 seed, the pipelines up to a random stage with random passes between and behind them, in turn on the
 programs as they are and on damaged ones: a number, a word or a line of each is another.
 

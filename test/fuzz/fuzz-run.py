@@ -19,9 +19,12 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,6 +37,7 @@ from tessera._src.core import dtypes  # noqa: E402
 from tessera._src.core.errors import CompileError, TesseraError  # noqa: E402
 from tessera._src.programs import native, runtime  # noqa: E402
 
+T = TypeVar("T")
 PROGRAMS_PER_SEED = 2
 WIDES = ["f32", "f32", "f32", "bf16", "f16"]
 # Of the largest magnitude: what one operation of each type rounds away, a few times over.
@@ -45,8 +49,7 @@ SECONDS_PER_PROGRAM = 60
 def programs_of(seed: int) -> tuple[str, list[Program]]:
     """The mesh and the programs of a seed; artefacts take whole arguments, not partial ones."""
     sizes = LARGE if seed % 3 == 0 else SMALL
-    head, programs = generate(seed, PROGRAMS_PER_SEED, WIDES[seed % len(WIDES)], sizes=sizes,
-                              regions=False)  # fmt: skip
+    head, programs = generate(seed, PROGRAMS_PER_SEED, WIDES[seed % len(WIDES)], sizes=sizes)
     for program in programs:
         program.layouts = {name: text.split(", partial")[0] for name, text in program.layouts.items()}
     return head, programs
@@ -68,43 +71,83 @@ def inputs_of(program: Program, seed: int) -> list[np.ndarray]:
     return arrays
 
 
+def lines_of(run: Callable[[], T]) -> tuple[T, int]:
+    """What `run` gives, and how many lines it and the libraries that it calls print."""
+    with tempfile.TemporaryFile() as file:
+        before = os.dup(1)
+        os.dup2(file.fileno(), 1)
+        try:
+            result = run()
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+        file.seek(0)
+        return result, file.read().count(b"\n")
+
+
 def interpreted(head: str, program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
     outputs = [np.zeros(r.shape, dtypes.BY_NAME[r.element]) for r in program.results]
     native.interpret(head + program.text(), inputs, outputs, entry=program.name)
     return outputs
 
 
-def executed(head: str, program: Program, inputs: list[np.ndarray], target: str) -> list[np.ndarray]:
+def executed(head: str, program: Program, inputs: list[np.ndarray],
+             target: str) -> tuple[list[np.ndarray], int]:
+    """The results of the compiled program, and how many runs it took to see that all ways agree."""
     artefact, _, _ = native.compile_text(head + program.text(), entry=program.name, target=target)
     executable = runtime.Executable(artefact, threads=2)
     words = [word for array in inputs for word in (array.ctypes.data, 0)]
     whole = executable.run(words)
-    check_placed(executable, words, inputs, whole)
-    return whole
+    check_kept(executable, inputs, whole)
+    ties = program.tied_results()
+    if ties:
+        check_donated(executable, inputs, whole, ties)
+    return whole, 3 if ties else 2
 
 
-def check_placed(executable: runtime.Executable, words: list[int], inputs: list[np.ndarray],
-                 whole: list[np.ndarray]) -> None:
-    """Raises unless tensors that stay on the devices are those that a run cuts and joins itself."""
-    placed = [executable.place(i, array) for i, array in enumerate(inputs)]
+def check_equal(got: runtime.Placed, want: np.ndarray, what: str) -> None:
+    if got.join(want.shape, want.dtype).tobytes() != want.tobytes():
+        raise CompileError("TS5004", what)
+
+
+def check_kept(executable: runtime.Executable, inputs: list[np.ndarray], whole: list[np.ndarray]) -> None:
+    """Raises unless tensors that stay on the devices are those that a run cuts and joins itself, and
+    inputs that are not donated stay as they are."""
+    placed = [executable.place(i, array.copy()) for i, array in enumerate(inputs)]
     stay = executable.execute([word for tensor in placed for word in (0, tensor.handle)])
     for number, (tensor, want) in enumerate(zip(stay, whole)):
+        what = f"result {number} differs where it stays on the devices"
+        check_equal(tensor, want, what)
         in_place = tensor.whole(want.shape, want.dtype)
-        for got in [tensor.join(want.shape, want.dtype), *([] if in_place is None else [in_place])]:
-            if got.tobytes() != want.tobytes():
-                raise CompileError("TS5004", f"result {number} differs where it stays on the devices")
+        if in_place is not None and in_place.tobytes() != want.tobytes():
+            raise CompileError("TS5004", what)
         for i, (_, part, _) in enumerate(tensor.shards()):
             shape = want[part].shape
             if tensor.copy_shard(i, shape, want.dtype).tobytes() != want[part].tobytes():
                 raise CompileError("TS5004", f"shard {i} of result {number} is not its part")
+    for i, (tensor, array) in enumerate(zip(placed, inputs)):
+        check_equal(tensor, array, f"input {i}, which is not donated, was overwritten")
     # Every input from the layout of every other one of its shape and type.
     for i, array in enumerate(inputs):
         for j, other in enumerate(inputs):
             if array.shape == other.shape and array.dtype == other.dtype:
                 moved = executable.reshard(i, placed[j])
-                if moved.placement != placed[i].placement or \
-                        moved.join(array.shape, array.dtype).tobytes() != other.tobytes():
-                    raise CompileError("TS5004", f"input {j} as input {i} is another tensor")
+                check_equal(moved, other, f"input {j} as input {i} is another tensor")
+                if moved.placement != placed[i].placement:
+                    raise CompileError("TS5004", f"input {j} is not placed as input {i}")
+
+
+def check_donated(executable: runtime.Executable, inputs: list[np.ndarray], whole: list[np.ndarray],
+                  ties: dict[int, int]) -> None:
+    """Raises unless a run that consumes the donated inputs gives the results that a copy of them gives."""
+    placed = [executable.place(i, array.copy()) for i, array in enumerate(inputs)]
+    donated = bytes(i in ties for i in range(len(inputs)))
+    results = executable.execute([word for tensor in placed for word in (0, tensor.handle)], donated)
+    for number, (tensor, want) in enumerate(zip(results, whole)):
+        check_equal(tensor, want, f"result {number} differs where inputs are donated")
+    for i, (tensor, array) in enumerate(zip(placed, inputs)):
+        if not donated[i]:
+            check_equal(tensor, array, f"input {i}, which is not donated, was overwritten")
 
 
 def in_doubles(program: Program) -> Program:
@@ -142,16 +185,18 @@ def check(head: str, program: Program, seed: int, target: str) -> Failure | None
     """Why the compiled program is wrong, or nothing."""
     inputs = inputs_of(program, seed)
     try:
-        expected = interpreted(head, program, inputs)
+        expected, printed = lines_of(lambda: interpreted(head, program, inputs))
         doubles = [a.astype(np.float64) if p.element[0] != "i" else a
                    for a, p in zip(inputs, program.arguments)]
-        precise = interpreted(head, in_doubles(program), doubles)
+        precise, _ = lines_of(lambda: interpreted(head, in_doubles(program), doubles))
     except TesseraError as error:
         return Failure("interpreter", str(error))
     try:
-        actual = executed(head, program, inputs, target)
+        (actual, runs), lines = lines_of(lambda: executed(head, program, inputs, target))
     except TesseraError as error:
         return Failure("compile", str(error))
+    if lines != printed * runs:
+        return Failure("prints", f"{runs} runs print {lines} lines, but one should print {printed}")
     for i, (value, want, exact, got) in enumerate(zip(program.results, expected, precise, actual)):
         if value.element[0] == "i":
             different = np.asarray(want != got)

@@ -17,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
 from elementwise_table import TABLE  # noqa: E402
 
 MESHES = [
-    [1], [2], [3], [4], [6], [8], [12], [2, 2], [2, 3], [4, 2], [3, 2], [2, 4], [1, 4], [2, 6],
-    [2, 1, 2], [2, 2, 2], [3, 2, 2], [1, 2, 3], [2, 3, 1],
+    [[1], [2], [3], [4], [6], [8], [12]],
+    [[2, 2], [2, 3], [4, 2], [3, 2], [2, 4], [1, 4], [2, 6], [4, 3], [2, 1, 2], [1, 2, 3], [2, 3, 1],
+     [4, 1, 2]],
+    [[2, 2, 2], [3, 2, 2], [4, 2, 2], [2, 2, 4]],
 ]  # fmt: skip
 LINKS = ["nvlink", "pcie", "ib"]
 
@@ -36,6 +38,7 @@ SMALL = Sizes((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13), 600)
 LARGE = Sizes((1, 3, 8, 17, 33, 70), 10000)
 NARROW = ("f32", "bf16", "f16")
 FLOATS = (*NARROW, "f64")
+UNARY = [op for op, row in TABLE.items() if row.arity == 1]
 ARITHMETIC = ("add", "sub", "mul", "max", "min", "div")
 
 
@@ -44,7 +47,7 @@ def sub_axes(rng: random.Random, name: str, size: int) -> list[str]:
     parts, pre, left = [], 1, size
     while left > 1:
         divisors = [k for k in range(2, left + 1) if left % k == 0]
-        k = left if rng.random() < 0.4 else rng.choice(divisors)
+        k = left if rng.random() < 0.25 else rng.choice(divisors)
         parts.append(name if k == size else f"{name}:({pre}){k}")
         pre, left = pre * k, left // k
     return parts or [name]
@@ -53,14 +56,15 @@ def sub_axes(rng: random.Random, name: str, size: int) -> list[str]:
 class Generator(ControlSteps, IndexingSteps):
     """Builds one program op by op.
 
-    `wide` is the float type of sums and products. A `closed` program is one of stage `layouts`: each
-    value has a closed layout, whatever its neighbours have.
+    `wide` is the float type of sums and products, `favoured` a unary op that is used often. A `closed`
+    program is one of stage `layouts`: each value has a closed layout, whatever its neighbours have.
     """
 
     def __init__(self, rng: random.Random, mesh: list[int], name: str, wide: str, closed: bool,
-                 sizes: Sizes, regions: bool) -> None:  # fmt: skip
-        self.rng, self.wide, self.closed, self.regions = rng, wide, closed, regions
+                 sizes: Sizes, favoured: str) -> None:  # fmt: skip
+        self.rng, self.wide, self.closed = rng, wide, closed
         self.sizes, self.elements = sizes.sizes, sizes.elements
+        self.favoured = favoured
         self.mesh = list(zip("xyz", mesh))
         self.program = Program(name)
         self.ops = self.program.ops  # Where the next op goes.
@@ -212,7 +216,12 @@ class Generator(ControlSteps, IndexingSteps):
             kind = self.rng.choice(["none", "tanh"])
             self.emit(f"gelu <0> approximation {kind} : <t0>", x.shape, x.element, x, trust=Trust.LOCAL)
             return
-        self.of_table(self.rng.choice([op for op, row in TABLE.items() if row.arity == 1]))
+        if self.rng.random() < 0.5:
+            self.of_table(self.rng.choice(UNARY))
+            return
+        self.of_table(self.favoured)
+        if self.values[-1].shape and self.rng.random() < 0.4:
+            self.constrain(self.values[-1])
 
     def pair(self) -> None:
         """The ops of two operands that are not plain arithmetic."""
@@ -463,8 +472,8 @@ class Generator(ControlSteps, IndexingSteps):
         types = ", ".join(f"<t{i}>" for i in range(len(operands)))
         self.emit(f"concatenate {names} dim {d} : ({types})", tuple(out), x.element, *operands)
 
-    def constrain(self) -> None:
-        x = self.pick(1)
+    def constrain(self, x: Value | None = None) -> None:
+        x = x or self.pick(1)
         if self.closed or self.rng.random() < 0.4:
             value = self.emit("reshard <0> : <t0>", x.shape, x.element, x)
             self.program.layouts[value.name] = self.layout(len(x.shape))
@@ -484,10 +493,19 @@ class Generator(ControlSteps, IndexingSteps):
         if self.rng.random() < 0.1:
             self.program.results.append(self.program.results[0])
 
+    def choose_ties(self) -> None:
+        """Donates some of the arguments of which a result has the type."""
+        free = {r.name: r for r in self.program.results}
+        for argument in self.program.arguments:
+            fitting = [r for r in free.values()
+                       if (r.shape, r.element) == (argument.shape, argument.element)]
+            if fitting and self.rng.random() < 0.6:
+                self.program.ties[argument.name] = free.pop(self.rng.choice(fitting).name).name
+
     def choose_steps(self, count: int) -> list[Callable[[], object]]:
         """Random steps, each adding an op or a few."""
         steps = [
-            (self.unary, 5), (self.binary, 6), (self.pair, 3), (self.logic, 1),
+            (self.unary, 6), (self.binary, 6), (self.pair, 3), (self.logic, 1),
             (self.scaled, 2), (self.convert, 1),
             (self.constant, 1), (self.iota, 1), (self.random_numbers, 1),
             (self.contract, 7), (self.reduce, 3), (self.cumulative, 1),
@@ -496,10 +514,8 @@ class Generator(ControlSteps, IndexingSteps):
             (self.concatenate, 1), (self.softmax, 2), (self.layer_norm, 1), (self.rms_norm, 1),
             (self.attention, 1), (self.gather, 2), (self.scatter, 2), (self.argsort, 1),
             (self.dynamic_slice, 1), (self.dynamic_update_slice, 1), (self.select, 1), (self.constrain, 3),
+            (self.scan, 3), (self.while_loop, 2), (self.cond, 2), (self.barrier, 1), (self.debug, 1),
         ]  # fmt: skip
-        if self.regions:
-            steps += [(self.scan, 3), (self.while_loop, 2), (self.cond, 2), (self.barrier, 1),
-                      (self.debug, 1)]  # fmt: skip
         return self.rng.choices([s for s, _ in steps], [w for _, w in steps], k=count)
 
     def build(self) -> Program:
@@ -513,16 +529,27 @@ class Generator(ControlSteps, IndexingSteps):
             self.values = [v for v in self.values if v.size <= self.elements] or self.values
             step()
         self.choose_results()
+        self.choose_ties()
         return self.program
 
 
-def generate(seed: int, count: int, wide: str, closed: bool = False, sizes: Sizes = SMALL,
-             regions: bool = True) -> tuple[str, list[Program]]:  # fmt: skip
-    """The mesh declaration and `count` programs, f0, f1 and so on, of a seed; with `regions`, also of
-    loops and conditionals."""
+def balanced(seed: int) -> tuple[str, list[list[int]]]:
+    """The unary op that the programs of a seed have often, and the meshes that they may be on: all ops in
+    turn, in random order, and each of them on one, two and three axes in turn, so that few seeds reach
+    every op on every kind of mesh and layout."""
+    turn, place = divmod(seed, len(UNARY))
+    op = random.Random(turn).sample(UNARY, len(UNARY))[place]
+    return op, MESHES[(UNARY.index(op) + turn) % len(MESHES)]
+
+
+def generate(seed: int, count: int, wide: str, closed: bool = False,
+             sizes: Sizes = SMALL) -> tuple[str, list[Program]]:  # fmt: skip
+    """The mesh declaration and `count` programs, f0, f1 and so on, of a seed."""
+    favoured, meshes = balanced(seed)
     rng = random.Random(seed)
-    mesh = rng.choice(MESHES)
+    mesh = rng.choice(meshes)
     links = [f" : {rng.choice(LINKS)}" if rng.random() < 0.3 else "" for _ in mesh]
     axes = ", ".join(f"{name} = {size}{link}" for name, size, link in zip("xyz", mesh, links))
-    programs = [Generator(rng, mesh, f"f{i}", wide, closed, sizes, regions).build() for i in range(count)]
+    programs = [Generator(rng, mesh, f"f{i}", wide, closed, sizes, favoured).build()
+                for i in range(count)]
     return f"dist.mesh @mesh <[{axes}]>\n", programs

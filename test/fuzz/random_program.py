@@ -100,6 +100,7 @@ class Program:
     ops: list[Op] = field(default_factory=list)
     results: list[Value] = field(default_factory=list)
     layouts: dict[str, str] = field(default_factory=dict)
+    ties: dict[str, str] = field(default_factory=dict)  # Names of donated arguments and of their results.
 
     def walk(self) -> Iterator[Op]:
         for op in self.ops:
@@ -137,12 +138,21 @@ class Program:
 
     def text(self) -> str:
         """The function in MLIR."""
-        arguments = ", ".join(f"{a.name}: {self.type_of(a)}" for a in self.arguments)
+        tied = self.tied_results()
+        arguments = ", ".join(
+            f"{a.name}: {self.type_of(a)}" + (f" {{tessera.tied = {tied[i]} : i64}}" if i in tied else "")
+            for i, a in enumerate(self.arguments))
         types = self.types_of(self.results)
         names = ", ".join(r.name for r in self.results)
         return "\n".join([f"func.func @{self.name}({arguments}) -> ({types}) {{",
                           *(self.op_text(op, "  ") for op in self.ops),
                           f"  return {names} : {types}", "}"])  # fmt: skip
+
+    def tied_results(self) -> dict[int, int]:
+        """Numbers of donated arguments and of the results that they are tied to."""
+        names = [r.name for r in self.results]
+        return {i: names.index(self.ties[a.name]) for i, a in enumerate(self.arguments)
+                if self.ties.get(a.name) in names}  # fmt: skip
 
     def mapped(self, element: Callable[[str], str], text: Callable[[str], str]) -> Program:
         """The program with other element types, which ops' texts name too."""
@@ -162,6 +172,11 @@ class Program:
         ops = needed_ops(self.ops, live)
         return replace(self, arguments=[a for a in self.arguments if a.name in live], ops=ops)
 
+    def without_dead_arguments(self) -> Program:
+        """The same ops; arguments that nothing uses are gone."""
+        used = {r.name for r in self.results}.union(*(op.uses() for op in self.ops))
+        return replace(self, arguments=[a for a in self.arguments if a.name in used])
+
 
 def needed_ops(ops: Sequence[Op], live: set[str]) -> list[Op]:
     """The ops that values named in `live` need, or that have an effect; adds what these need to `live`."""
@@ -179,51 +194,75 @@ def needed_ops(ops: Sequence[Op], live: set[str]) -> list[Op]:
     return kept[::-1]
 
 
-def without_op(ops: Sequence[Op], op: Op) -> list[Op]:
-    """`ops` without one of them, or of those inside of them."""
-    return [replace(o, regions=tuple(replace(b, ops=tuple(without_op(b.ops, op))) for b in o.regions))
-            for o in ops if o is not op]  # fmt: skip
+def replaced(ops: Sequence[Op], op: Op, by: Sequence[Op]) -> list[Op]:
+    """`ops` with others instead of one of them, or of those inside of them."""
+    result: list[Op] = []
+    for o in ops:
+        if o is op:
+            result += by
+        else:
+            blocks = tuple(replace(b, ops=tuple(replaced(b.ops, op, by))) for b in o.regions)
+            result.append(replace(o, regions=blocks))
+    return result
 
 
 def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
     """A smaller program that still fails: one result, few ops, few annotations."""
-
-    def without(p: Program, op: Op) -> Program:
-        """The op's values become arguments."""
-        given = {v.name: replace(v, name=f"%b{v.name[1:]}") for v in op.results}
-        rest = [o.where_used(lambda v: given.get(v.name, v)) for o in without_op(p.ops, op)]
-        return replace(p, arguments=[*p.arguments, *given.values()], ops=rest)
-
-    def candidates(p: Program):
-        if len(p.results) > 1:
-            yield from (replace(p, results=[r]) for r in p.results)
-        for i in reversed(range(len(p.ops))):
-            # Results that lead here, not further.
-            for result in p.ops[i].results:
-                if result != p.results[0]:
-                    yield replace(p, results=[result], ops=p.ops[: i + 1])
-        for op in p.walk():
-            if not any(v in p.results for v in op.results):
-                yield without(p, op)
-            # A region gives back what it was given.
-            for block in op.regions:
-                for i, value in enumerate(block.yields):
-                    like = (value.shape, value.element)
-                    same = [a for a in block.arguments if (a.shape, a.element) == like and a != value]
-                    for argument in same[:1]:
-                        yields = (*block.yields[:i], argument, *block.yields[i + 1 :])
-                        yield replace(p, ops=[_with_yields(o, block, yields) for o in p.ops])
-        for name in p.layouts:
-            yield replace(p, layouts={k: v for k, v in p.layouts.items() if k != name})
-
+    # What fails may be an op that nothing uses.
+    is_live = fails(program.without_dead_code())
+    clean = Program.without_dead_code if is_live else Program.without_dead_arguments
+    program = clean(program)
     changed = True
     while changed:
         changed = False
-        for candidate in map(Program.without_dead_code, candidates(program)):
+        for candidate in map(clean, _smaller(program)):
             if fails(candidate):
                 program, changed = candidate, True
                 break
     return program
+
+
+def _smaller(p: Program) -> Iterator[Program]:
+    """Programs with a little less in them, those with the least first."""
+    if len(p.results) > 1:
+        yield from (replace(p, results=[r]) for r in p.results)
+    for i in reversed(range(len(p.ops))):
+        # Results that lead here, not further. The last op gives the result if it did not before.
+        leads_on = i + 1 < len(p.ops) or p.results[0] not in p.ops[i].results
+        for result in p.ops[i].results if leads_on else ():
+            if result != p.results[0] and result.element != UNSIGNED:
+                yield replace(p, results=[result], ops=p.ops[: i + 1])
+    for op in p.walk():
+        if not any(v in p.results for v in op.results):
+            yield _with_given(p, op, ())
+    for op in p.ops:
+        # A region's ops without the loop or the branch around them.
+        for block in op.regions:
+            given = [v for o in block.ops for v in o.results if v.element != UNSIGNED]
+            if not any(v in p.results for v in op.results):
+                given = p.results
+            if block.ops and given:
+                yield replace(_with_given(p, op, block.ops, block.arguments), results=given[-1:])
+    for op in p.walk():
+        # A region gives back what it was given.
+        for block in op.regions:
+            for i, value in enumerate(block.yields):
+                like = (value.shape, value.element)
+                same = [a for a in block.arguments if (a.shape, a.element) == like]
+                for argument in same[:1] if value not in block.arguments else ():
+                    yields = (*block.yields[:i], argument, *block.yields[i + 1 :])
+                    yield replace(p, ops=[_with_yields(o, block, yields) for o in p.ops])
+    for name in p.layouts:
+        yield replace(p, layouts={k: v for k, v in p.layouts.items() if k != name})
+    for name in p.ties:
+        yield replace(p, ties={k: v for k, v in p.ties.items() if k != name})
+
+
+def _with_given(p: Program, op: Op, ops: Sequence[Op], arguments: Sequence[Value] = ()) -> Program:
+    """The program with `ops` instead of an op; its results and `arguments` become the program's."""
+    given = {v.name: replace(v, name=f"%b{v.name[1:]}") for v in (*op.results, *arguments)}
+    rest = [o.where_used(lambda v: given.get(v.name, v)) for o in replaced(p.ops, op, ops)]
+    return replace(p, arguments=[*p.arguments, *given.values()], ops=rest)
 
 
 def _with_yields(op: Op, block: Block, yields: tuple[Value, ...]) -> Op:

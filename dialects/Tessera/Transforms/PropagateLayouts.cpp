@@ -246,19 +246,25 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
   }
 
   /// Where two annotations keep a tied result from its argument's layout, it is
-  /// brought there.
+  /// brought there; to its splits alone if the argument is partial, since no
+  /// value is taken apart into terms.
   void layOutTiedResults(func::FuncOp function, Operation *exit) {
     OpBuilder builder(exit);
     // Held by name: what a range-for iterates over must outlive the loop.
     FailureOr<SmallVector<Tie>> ties = findTies(function);
     for (const Tie &tie : *ties) {
-      Type wanted = function.getArgument(tie.argument).getType();
+      auto wanted =
+          cast<MeshTensorType>(function.getArgument(tie.argument).getType());
       OpOperand &returned = exit->getOpOperand(tie.result);
+      if (returned.get().getType() == wanted)
+        continue;
+      Layout layout = wanted.getLayout();
+      layout.partial.clear();
+      wanted = wanted.withLayout(layout);
       if (returned.get().getType() != wanted)
         returned.set(ReshardOp::create(
             builder, exit->getLoc(), wanted, returned.get(),
-            explainReshard(returned.get(),
-                           cast<MeshTensorType>(wanted).getLayout(),
+            explainReshard(returned.get(), layout,
                            "result " + std::to_string(tie.result) +
                                " takes the memory of argument " +
                                std::to_string(tie.argument))));

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).parents[2] / "fuzz"
-# Gets every softmax outside of regions wrong; inside of one it may be dead, and be what no result shows.
+# Gets every softmax wrong, also one in a loop that nothing uses.
 BROKEN = f"""#!{sys.executable}
-import re
 import sys
 text = sys.stdin.read()
-if re.search("^  %v[0-9]+ = tessera.softmax", text, re.M) and "check-equivalence" in " ".join(sys.argv):
+if "tessera.softmax" in text and "check-equivalence" in " ".join(sys.argv):
     sys.exit("x:1:1: error: result 0 element 3 is 1.0, expected 2.0")
 """
 

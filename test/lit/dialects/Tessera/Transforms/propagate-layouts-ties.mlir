@@ -27,3 +27,12 @@ func.func @annotations_that_differ(%p: !tessera.mesh_tensor<4x6xf32, @mesh, [{tp
   %0 = tessera.exp %x : !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {tp}]>
   return %0 : !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {tp}]>
 }
+
+// A whole result is not taken apart into the terms that its argument is of.
+// CHECK-LABEL: @partial_argument
+// CHECK-SAME: -> !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {}]>
+// CHECK-NOT: tessera.reshard
+func.func @partial_argument(%p: !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {}], partial = sum{tp}> {tessera.tied = 0 : i64}, %x: !tessera.mesh_tensor<4x6xf32, @mesh>) -> !tessera.mesh_tensor<4x6xf32, @mesh> {
+  %0 = tessera.exp %x : !tessera.mesh_tensor<4x6xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<4x6xf32, @mesh>
+}

@@ -59,7 +59,7 @@ Layout AxisDigits::split(const Layout &layout) const {
     dim.axes = split(dim.axes);
   result.partial = split(layout.partial);
   std::sort(result.partial.begin(), result.partial.end());
-  result.varying.clear();
+  result.reduced.clear();
   return result;
 }
 

@@ -65,7 +65,7 @@ bool Layout::isReplicated() const {
 }
 
 bool Layout::isFullyOpen() const {
-  return partial.empty() && varying.empty() &&
+  return partial.empty() && reduced.empty() &&
          std::all_of(dims.begin(), dims.end(), [](const DimLayout &dim) {
            return dim.open && dim.axes.empty() && !dim.priority;
          });
@@ -93,7 +93,7 @@ Layout Layout::withWholeAxes(const Mesh &mesh) const {
   for (DimLayout &dim : layout.dims)
     makeWhole(dim.axes, mesh);
   makeWhole(layout.partial, mesh);
-  makeWhole(layout.varying, mesh);
+  makeWhole(layout.reduced, mesh);
   return layout;
 }
 
@@ -260,8 +260,8 @@ std::optional<std::string> findLayoutError(const Layout &layout,
   for (const AxisRef &axis : layout.partial)
     if (auto error = use(axis, "partial"))
       return error;
-  for (const AxisRef &axis : layout.varying)
-    if (auto error = use(axis, "varying"))
+  for (const AxisRef &axis : layout.reduced)
+    if (auto error = use(axis, "reduced"))
       return error;
   return std::nullopt;
 }
@@ -298,8 +298,8 @@ std::string Layout::str() const {
   if (!partial.empty())
     text += std::string(", partial = ") + toString(partialKind) + "{" +
             joinAxes(partial) + "}";
-  if (!varying.empty())
-    text += ", varying = {" + joinAxes(varying) + "}";
+  if (!reduced.empty())
+    text += ", reduced = {" + joinAxes(reduced) + "}";
   return text;
 }
 

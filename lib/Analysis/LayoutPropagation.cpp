@@ -266,7 +266,7 @@ private:
         return true;
     return std::any_of(layout.partial.begin(), layout.partial.end(),
                        overlaps) ||
-           std::any_of(layout.varying.begin(), layout.varying.end(), overlaps);
+           std::any_of(layout.reduced.begin(), layout.reduced.end(), overlaps);
   }
 
   PropagationGraph &graph;

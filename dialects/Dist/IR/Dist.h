@@ -37,7 +37,7 @@ llvm::hash_code hash_value(const Layout &layout);
 
 namespace tessera::dist {
 
-/// Reads `[{tp}, {?}p1], partial = sum{dp}, varying = {x}`; the mesh's name is
+/// Reads `[{tp}, {?}p1], partial = sum{dp}, reduced = {x}`; the mesh's name is
 /// left as it is in `layout`.
 mlir::ParseResult parseLayoutBody(mlir::AsmParser &parser, Layout &layout);
 void printLayoutBody(mlir::AsmPrinter &printer, const Layout &layout);

@@ -33,7 +33,7 @@ llvm::hash_code tessera::hash_value(const Layout &layout) {
     hash = llvm::hash_combine(hash, hash_value(dim.axes), dim.open,
                               dim.priority.value_or(-1));
   return llvm::hash_combine(hash, hash_value(layout.partial),
-                            hash_value(layout.varying));
+                            hash_value(layout.reduced));
 }
 
 //===----------------------------------------------------------------------===//
@@ -159,11 +159,11 @@ ParseResult tessera::dist::parseLayoutBody(AsmParser &parser, Layout &layout) {
       if (failed(kind) || parseAxes(parser, layout.partial))
         return failure();
       layout.partialKind = *kind;
-    } else if (keyword == "varying") {
-      if (parseAxes(parser, layout.varying))
+    } else if (keyword == "reduced") {
+      if (parseAxes(parser, layout.reduced))
         return failure();
     } else {
-      return parser.emitError(loc, "expected 'partial' or 'varying'");
+      return parser.emitError(loc, "expected 'partial' or 'reduced'");
     }
   }
   return success();
@@ -178,9 +178,9 @@ void tessera::dist::printLayoutBody(AsmPrinter &printer, const Layout &layout) {
     printer << ", partial = " << toString(layout.partialKind);
     printAxes(printer, layout.partial);
   }
-  if (!layout.varying.empty()) {
-    printer << ", varying = ";
-    printAxes(printer, layout.varying);
+  if (!layout.reduced.empty()) {
+    printer << ", reduced = ";
+    printAxes(printer, layout.reduced);
   }
 }
 

@@ -33,11 +33,11 @@ def Dist_AxesAttr : Dist_Attr<"Axes", "axes"> {
 def Dist_LayoutAttr : Dist_Attr<"Layout", "layout"> {
   let summary = "How a logical tensor lies on a mesh.";
   let description = [{
-    `<@mesh, [{dp}, {?}, {tp, ?}p1], partial = sum{x}, varying = {y}>`: one
+    `<@mesh, [{dp}, {?}, {tp, ?}p1], partial = sum{x}, reduced = {y}>`: one
     list of axes per dimension, major to minor; `?` leaves the dimension open to
     propagation; `pN` is the round a user's annotation takes part in. Along a
     `partial` axis each device holds a term still to be combined; along a
-    `varying` axis the value is replicated and its cotangent is partial, which
+    `reduced` axis the value is replicated and its cotangent is partial, which
     differentiation needs to know and nothing else does: the axis splits nothing,
     ops give values without it, and to or from it nothing is communicated.
   }];

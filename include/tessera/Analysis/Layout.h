@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // How a logical tensor is laid out on a mesh, as plain data: axis references
 // (whole axes and sub-axes), one list of them per dimension, and the axes along
-// which the value is partial or varying.
+// which the value is partial or reduced.
 #ifndef TESSERA_ANALYSIS_LAYOUT_H
 #define TESSERA_ANALYSIS_LAYOUT_H
 
@@ -57,13 +57,13 @@ enum class ReduceKind { Sum, Max, Min, Prod };
 
 /// Layout of a tensor on a mesh. Along an axis that appears nowhere, the value
 /// is replicated. `partial` axes: each device holds a term still to be combined
-/// by `partialKind`. `varying` axes: replicated, but the cotangent is partial.
+/// by `partialKind`. `reduced` axes: replicated, but the cotangent is partial.
 struct Layout {
   std::string mesh;
   std::vector<DimLayout> dims;
   ReduceKind partialKind = ReduceKind::Sum;
   std::vector<AxisRef> partial;
-  std::vector<AxisRef> varying;
+  std::vector<AxisRef> reduced;
 
   static Layout replicated(std::string mesh, size_t rank);
   static Layout open(std::string mesh, size_t rank);
@@ -76,7 +76,7 @@ struct Layout {
   /// Sub-axes that span their axis are written as the whole axis: {x:(1)2} is
   /// {x} where x has 2 devices. Means the same and compares as equal.
   Layout withWholeAxes(const Mesh &mesh) const;
-  /// Splits, partial and varying equal, whether open or closed.
+  /// Splits, partial and reduced equal, whether open or closed.
   bool sameSharding(const Layout &other) const;
 
   /// Number of parts dimension `dim` is cut into.
@@ -93,7 +93,7 @@ struct Layout {
 
   bool operator==(const Layout &o) const {
     return mesh == o.mesh && dims == o.dims && partial == o.partial &&
-           varying == o.varying &&
+           reduced == o.reduced &&
            (partial.empty() || partialKind == o.partialKind);
   }
   bool operator!=(const Layout &o) const { return !(*this == o); }

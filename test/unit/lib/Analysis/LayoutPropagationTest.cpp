@@ -332,10 +332,10 @@ TEST(LayoutPropagation, NoAxisSplitsAndVariesAlong) {
   Graph g;
   int x = g.value({8, 8}), y = g.value({8, 8});
   g.annotate(x, 0, {tp});
-  g.graph.values[y].layout.varying = {tp};
+  g.graph.values[y].layout.reduced = {tp};
   g.elementwise({x, y});
   propagateLayouts(g.graph);
-  EXPECT_EQ(g.text(y), "[{}, {}], varying = {tp}");
+  EXPECT_EQ(g.text(y), "[{}, {}], reduced = {tp}");
 }
 
 TEST(LayoutPropagation, ElementwiseOpsDecideBeforeProducts) {

@@ -15,7 +15,7 @@ func.func private @f() attributes {layout = #dist.layout<@mesh, [{}], partial = 
 
 // -----
 
-// expected-error @below {{expected 'partial' or 'varying'}}
+// expected-error @below {{expected 'partial' or 'reduced'}}
 func.func private @f() attributes {layout = #dist.layout<@mesh, [{}], split = {dp}>}
 
 // -----

@@ -16,10 +16,10 @@ func.func private @a_user_may_give_a_priority() attributes {
 
 // -----
 
-// CHECK-LABEL: @partial_and_varying_axes
-// CHECK-SAME: #dist.layout<@mesh, [{}], partial = max{dp, tp}, varying = {x}>
-func.func private @partial_and_varying_axes() attributes {
-  layout = #dist.layout<@mesh, [{}], partial = max{dp, tp}, varying = {x}>
+// CHECK-LABEL: @partial_and_reduced_axes
+// CHECK-SAME: #dist.layout<@mesh, [{}], partial = max{dp, tp}, reduced = {x}>
+func.func private @partial_and_reduced_axes() attributes {
+  layout = #dist.layout<@mesh, [{}], partial = max{dp, tp}, reduced = {x}>
 }
 
 // -----

@@ -262,9 +262,9 @@ func.func @moving_a_dimension_of_one_element_stays_a_transposition(%x: tensor<1x
 }
 
 // CHECK-LABEL: @a_padded_scalar_is_cut_once
-func.func @a_padded_scalar_is_cut_once(%x: !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>) -> !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}> {
+func.func @a_padded_scalar_is_cut_once(%x: !tessera.mesh_tensor<f32, @mesh, [], reduced = {tp}>) -> !tessera.mesh_tensor<f32, @mesh, [], reduced = {tp}> {
   // CHECK-NEXT: return %arg0
-  %0 = tessera.pad %x low [] high [] value 0.0 : f32 : !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}> -> !tessera.mesh_tensor<f32, @mesh>
-  %1 = tessera.slice %0 [] to [] by [] : !tessera.mesh_tensor<f32, @mesh> -> !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>
-  return %1 : !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>
+  %0 = tessera.pad %x low [] high [] value 0.0 : f32 : !tessera.mesh_tensor<f32, @mesh, [], reduced = {tp}> -> !tessera.mesh_tensor<f32, @mesh>
+  %1 = tessera.slice %0 [] to [] by [] : !tessera.mesh_tensor<f32, @mesh> -> !tessera.mesh_tensor<f32, @mesh, [], reduced = {tp}>
+  return %1 : !tessera.mesh_tensor<f32, @mesh, [], reduced = {tp}>
 }

@@ -60,6 +60,7 @@ Layout AxisDigits::split(const Layout &layout) const {
   result.partial = split(layout.partial);
   std::sort(result.partial.begin(), result.partial.end());
   result.reduced.clear();
+  result.varying.clear();
   return result;
 }
 

@@ -26,7 +26,7 @@ public:
   bool refineToPrimes(const std::string &axis);
 
   std::vector<AxisRef> split(const std::vector<AxisRef> &axes) const;
-  /// The same layout in digits, partial axes sorted, reduced axes left out.
+  /// The same layout in digits, partial axes sorted, other states left out.
   Layout split(const Layout &layout) const;
 
 private:

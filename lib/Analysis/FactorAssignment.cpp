@@ -82,7 +82,8 @@ static void dropUnrepresentable(const FactorRule &rule, FactorAssignment &axes,
 
 FactorAssignment assignFactors(const FactorRule &rule,
                                const std::vector<FactorVote> &votes,
-                               const Mesh &mesh) {
+                               const Mesh &mesh,
+                               const std::vector<AxisRef> &excluded) {
   std::map<std::pair<int, AxisList>, double> weights;
   for (const FactorVote &vote : votes) {
     std::optional<FactorAxes> known =
@@ -99,7 +100,7 @@ FactorAssignment assignFactors(const FactorRule &rule,
     order.emplace_back(-weight, choice);
   std::sort(order.begin(), order.end());
   FactorAssignment result(rule.factors.size());
-  AxisList taken;
+  AxisList taken = excluded;
   auto isTaken = [&](const AxisRef &axis) {
     return std::any_of(taken.begin(), taken.end(), [&](const AxisRef &other) {
       return other.overlaps(axis, mesh);

@@ -59,13 +59,13 @@ Layout Layout::open(std::string mesh, size_t rank) {
 }
 
 bool Layout::isReplicated() const {
-  return partial.empty() &&
+  return partial.empty() && varying.empty() &&
          std::all_of(dims.begin(), dims.end(),
                      [](const DimLayout &dim) { return dim.axes.empty(); });
 }
 
 bool Layout::isFullyOpen() const {
-  return partial.empty() && reduced.empty() &&
+  return partial.empty() && reduced.empty() && varying.empty() &&
          std::all_of(dims.begin(), dims.end(), [](const DimLayout &dim) {
            return dim.open && dim.axes.empty() && !dim.priority;
          });
@@ -94,6 +94,7 @@ Layout Layout::withWholeAxes(const Mesh &mesh) const {
     makeWhole(dim.axes, mesh);
   makeWhole(layout.partial, mesh);
   makeWhole(layout.reduced, mesh);
+  makeWhole(layout.varying, mesh);
   return layout;
 }
 
@@ -162,6 +163,14 @@ std::vector<AxisRef> normalise(std::vector<AxisRef> axes, const Mesh &mesh) {
   }
   makeWhole(result, mesh);
   return result;
+}
+
+std::vector<AxisRef> withoutUnits(std::vector<AxisRef> axes, const Mesh &mesh) {
+  axes.erase(std::remove_if(
+                 axes.begin(), axes.end(),
+                 [&](const AxisRef &axis) { return axis.sizeOn(mesh) == 1; }),
+             axes.end());
+  return axes;
 }
 
 static std::optional<std::string> findAxisError(const AxisRef &axis,
@@ -263,6 +272,9 @@ std::optional<std::string> findLayoutError(const Layout &layout,
   for (const AxisRef &axis : layout.reduced)
     if (auto error = use(axis, "reduced"))
       return error;
+  for (const AxisRef &axis : layout.varying)
+    if (auto error = use(axis, "varying"))
+      return error;
   return std::nullopt;
 }
 
@@ -300,6 +312,8 @@ std::string Layout::str() const {
             joinAxes(partial) + "}";
   if (!reduced.empty())
     text += ", reduced = {" + joinAxes(reduced) + "}";
+  if (!varying.empty())
+    text += ", varying = {" + joinAxes(varying) + "}";
   return text;
 }
 

@@ -264,9 +264,11 @@ private:
     for (const DimLayout &dim : layout.dims)
       if (std::any_of(dim.axes.begin(), dim.axes.end(), overlaps))
         return true;
-    return std::any_of(layout.partial.begin(), layout.partial.end(),
-                       overlaps) ||
-           std::any_of(layout.reduced.begin(), layout.reduced.end(), overlaps);
+    for (const AxisList *state :
+         {&layout.partial, &layout.reduced, &layout.varying})
+      if (std::any_of(state->begin(), state->end(), overlaps))
+        return true;
+    return false;
   }
 
   PropagationGraph &graph;

@@ -2,9 +2,11 @@
 #include "tessera/Analysis/ReshardPlanner.h"
 
 #include "ReshardSearch.h"
+#include "tessera/Analysis/ValueStates.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace tessera {
 
@@ -236,6 +238,11 @@ ReshardPlan planReshard(const Layout &from, const Layout &to,
                         std::vector<ReshardPlan> *others) {
   if (from.sameSharding(to))
     return {};
+  if (findLostVarying(from, to)) {
+    ReshardPlan none;
+    none.nanoseconds = std::numeric_limits<double>::infinity();
+    return none;
+  }
   return Planner(from, to, shape, bytesPerElement, mesh).find(others);
 }
 

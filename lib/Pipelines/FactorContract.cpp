@@ -2,6 +2,7 @@
 #include "FactorContract.h"
 
 #include "tessera/Analysis/FactorAssignment.h"
+#include "tessera/Analysis/ValueStates.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -22,6 +23,7 @@ public:
 private:
   Problem verifySplits(Value value, const TensorFactors &dims,
                        const std::string &what);
+  Problem verifyVarying();
   Problem verifyPartialOperands();
   Problem verifyPartialResult();
 
@@ -34,14 +36,6 @@ private:
   std::map<AxisRef, ReduceKind> partial;
 };
 } // namespace
-
-/// An axis of one device splits nothing, and which of the factors of one
-/// dimension it belongs to cannot be told.
-static AxisList withoutUnits(AxisList axes, const Mesh &mesh) {
-  llvm::erase_if(axes,
-                 [&](const AxisRef &axis) { return axis.sizeOn(mesh) == 1; });
-  return axes;
-}
 
 static std::string listAxes(const AxisList &axes) {
   return toString(DimLayout{axes, /*open=*/false, std::nullopt});
@@ -75,6 +69,32 @@ Problem FactorVerifier::verifySplits(Value value, const TensorFactors &dims,
              listAxes(list) + ", another tensor by " + listAxes(*axes[index]) +
              "; the rule is " + rule.str();
   }
+  return std::nullopt;
+}
+
+/// Axes along which operands vary split no factor, are partial nowhere, and are
+/// those along which the results vary.
+Problem FactorVerifier::verifyVarying() {
+  AxisList varying = varyingOfOperands(op, mesh);
+  auto overlapsVarying = [&](const AxisRef &axis) {
+    return llvm::any_of(varying, [&](const AxisRef &other) {
+      return other.overlaps(axis, mesh);
+    });
+  };
+  for (auto [factor, list] : llvm::zip(rule.factors, axes))
+    if (list && llvm::any_of(*list, overlapsVarying))
+      return "splits factor '" + factor.name + "' by " + listAxes(*list) +
+             ", but has operands that vary along " + listAxes(varying);
+  for (Type type : op->getOperandTypes())
+    if (const Layout *layout = layoutOf(type))
+      if (llvm::any_of(layout->partial, overlapsVarying))
+        return "has an operand of layout " + layout->str() +
+               ", but others vary along " + listAxes(varying);
+  for (Type type : op->getResultTypes())
+    if (const Layout *layout = layoutOf(type))
+      if (!isSameVarying(layout->varying, varying, mesh))
+        return "has a result of layout " + layout->str() +
+               ", but operands that vary along " + listAxes(varying);
   return std::nullopt;
 }
 
@@ -145,6 +165,8 @@ Problem FactorVerifier::verify() {
   for (auto [i, dims] : llvm::enumerate(rule.results))
     if (Problem problem = verifySplits(op->getResult(i), dims, "has a result"))
       return problem;
+  if (Problem problem = verifyVarying())
+    return problem;
   if (Problem problem = verifyPartialOperands())
     return problem;
   return verifyPartialResult();

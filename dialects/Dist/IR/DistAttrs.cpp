@@ -33,7 +33,8 @@ llvm::hash_code tessera::hash_value(const Layout &layout) {
     hash = llvm::hash_combine(hash, hash_value(dim.axes), dim.open,
                               dim.priority.value_or(-1));
   return llvm::hash_combine(hash, hash_value(layout.partial),
-                            hash_value(layout.reduced));
+                            hash_value(layout.reduced),
+                            hash_value(layout.varying));
 }
 
 //===----------------------------------------------------------------------===//
@@ -162,8 +163,13 @@ ParseResult tessera::dist::parseLayoutBody(AsmParser &parser, Layout &layout) {
     } else if (keyword == "reduced") {
       if (parseAxes(parser, layout.reduced))
         return failure();
+    } else if (keyword == "varying") {
+      if (parseAxes(parser, layout.varying))
+        return failure();
     } else {
-      return parser.emitError(loc, "expected 'partial' or 'reduced'");
+      return parser.emitError(loc)
+             << "expected 'partial', 'reduced' or 'varying', got '" << keyword
+             << "'";
     }
   }
   return success();
@@ -181,6 +187,10 @@ void tessera::dist::printLayoutBody(AsmPrinter &printer, const Layout &layout) {
   if (!layout.reduced.empty()) {
     printer << ", reduced = ";
     printAxes(printer, layout.reduced);
+  }
+  if (!layout.varying.empty()) {
+    printer << ", varying = ";
+    printAxes(printer, layout.varying);
   }
 }
 

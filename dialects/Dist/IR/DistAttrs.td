@@ -33,13 +33,19 @@ def Dist_AxesAttr : Dist_Attr<"Axes", "axes"> {
 def Dist_LayoutAttr : Dist_Attr<"Layout", "layout"> {
   let summary = "How a logical tensor lies on a mesh.";
   let description = [{
-    `<@mesh, [{dp}, {?}, {tp, ?}p1], partial = sum{x}, reduced = {y}>`: one
-    list of axes per dimension, major to minor; `?` leaves the dimension open to
-    propagation; `pN` is the round a user's annotation takes part in. Along a
-    `partial` axis each device holds a term still to be combined; along a
-    `reduced` axis the value is replicated and its cotangent is partial, which
-    differentiation needs to know and nothing else does: the axis splits nothing,
-    ops give values without it, and to or from it nothing is communicated.
+    `<@mesh, [{dp}, {?}, {tp, ?}p1], partial = sum{x}, reduced = {y},
+    varying = {z}>`: one list of axes per dimension, major to minor; `?` leaves
+    the dimension open to propagation; `pN` is the round in which a user's
+    annotation takes part. A tensor uses each axis at most once: a dimension is
+    split along it, or the value has one of these states along it:
+
+    * `partial`: each device holds a term still to be combined;
+    * `reduced`: the value is replicated and its cotangent is partial. Only
+      differentiation uses it: results of ops do not have the state, and
+      entering or leaving it communicates nothing;
+    * `varying`: each device has a value of its own, unrelated to the others.
+      The result of an op varies along the axes along which an operand does, and
+      its type says so. No layout without the axis can be made of the value.
   }];
   let parameters = (ins Dist_PlainParameter<"::tessera::Layout", "">:$value);
   let hasCustomAssemblyFormat = 1;

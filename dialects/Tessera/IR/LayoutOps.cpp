@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Folding.h"
 #include "Verification.h"
+#include "tessera/Analysis/ValueStates.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -35,15 +36,21 @@ LogicalResult ConstrainOp::verify() {
                                  << getInput().getType().getLayout().mesh,
                    *this, NamedValue{getInput(), "the value"},
                    "a value stays on its mesh");
+  if (!layout.varying.empty())
+    return explain(emitOpError() << "layout " << layout.str()
+                                 << " is varying, which a constraint cannot "
+                                    "request",
+                   *this, {},
+                   "a constraint states how dimensions are split; "
+                   "tessera.reshard makes a value vary");
   if (layout.partial.empty())
     return success();
   return explain(emitOpError()
                      << "layout " << layout.str()
-                     << " is partial, which no constraint can ask for",
+                     << " is partial, which a constraint cannot request",
                  *this, {},
-                 "a value is partial where an op leaves terms to be combined, "
-                 "and stays so as long as its users allow; state how its "
-                 "dimensions are split");
+                 "values become partial where an op leaves terms to be "
+                 "combined; state how the dimensions are split");
 }
 
 InferredType ConstrainOp::inferResultType() { return likeOperand(*this); }
@@ -65,7 +72,24 @@ OpFoldResult ConstrainOp::fold(FoldAdaptor) {
   return {};
 }
 
-LogicalResult ReshardOp::verify() { return verifySameTensor(*this); }
+LogicalResult ReshardOp::verify() {
+  if (failed(verifySameTensor(*this)))
+    return failure();
+  // Operands are local, and results are not yet, while an op is partitioned.
+  const Layout *from = layoutOf(getOperand().getType());
+  const Layout *to = layoutOf(getResult().getType());
+  std::optional<AxisRef> lost =
+      from && to ? findLostVarying(*from, *to) : std::nullopt;
+  if (!lost)
+    return success();
+  return explain(
+      emitOpError() << "the input varies along '" << toString(*lost)
+                    << "', the result of layout " << to->str() << " does not",
+      *this, NamedValue{getOperand(), "the input"},
+      "no collective makes one value of unrelated ones; keep the axis in the "
+      "result's varying axes, or hold the values as one tensor with a "
+      "dimension that is split along the axis");
+}
 
 OpFoldResult ReshardOp::fold(FoldAdaptor adaptor) {
   if (getInput().getType() == getType())
@@ -73,7 +97,7 @@ OpFoldResult ReshardOp::fold(FoldAdaptor adaptor) {
   // A constant can be made in any layout.
   if (adaptor.getInput() && canBeConstant(getType()))
     return adaptor.getInput();
-  // The way through another layout is no shorter than the direct one.
+  // A plan through another layout never costs less than the direct one.
   if (auto inner = getInput().getDefiningOp<ReshardOp>()) {
     setOperand(inner.getInput());
     return getResult();

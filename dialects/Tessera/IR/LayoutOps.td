@@ -36,7 +36,8 @@ def Tessera_ReshardOp : Tessera_Op<"reshard"> {
     producer and consumer disagree; a user's program may hold it where a value
     shall change its layout, as neither side's layout spreads over it (that of
     `tessera.constrain` spreads to both sides). tessera-partition turns it into
-    collectives along the cheapest path.
+    collectives along the cheapest path. It may make a value vary along an axis,
+    for which every device keeps its copy; a value that varies stays so.
 
     ```mlir
     dist.mesh @mesh <[tp = 2]>

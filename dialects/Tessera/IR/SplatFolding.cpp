@@ -16,7 +16,7 @@ bool tessera::isDroppable(Type type) {
 
 bool tessera::canBeConstant(Type type) {
   const Layout *layout = layoutOf(type);
-  return !layout || layout->partial.empty();
+  return !layout || (layout->partial.empty() && layout->varying.empty());
 }
 
 static RankedTensorType attrType(Type type) {

@@ -35,6 +35,8 @@ llvm::ArrayRef<int64_t> shapeOf(mlir::Value value);
 std::vector<int64_t> shapeVector(mlir::Type type);
 /// Layout of a mesh tensor, or null for a builtin tensor.
 const Layout *layoutOf(mlir::Type type);
+/// The axes along which some operand of `op` varies, and so its results.
+std::vector<AxisRef> varyingOfOperands(mlir::Operation *op, const Mesh &mesh);
 /// Shapes of the types of `op`'s operands and results.
 OpShapes opShapesOf(mlir::Operation *op);
 

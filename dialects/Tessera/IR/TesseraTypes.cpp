@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Tessera/IR/Tessera.h"
+#include "tessera/Analysis/ValueStates.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -38,7 +39,7 @@ bool tessera::isFreeInAnyLayout(Value value) {
   auto op = value.getDefiningOp<KernelInterface>();
   auto isWhole = [](Type type) {
     const Layout *layout = layoutOf(type);
-    return !layout || layout->partial.empty();
+    return !layout || (layout->partial.empty() && layout->varying.empty());
   };
   return op && op.isCheapToClone() && isWhole(value.getType()) &&
          llvm::all_of(op->getOperandTypes(), [&](Type type) {
@@ -49,6 +50,16 @@ bool tessera::isFreeInAnyLayout(Value value) {
 const Layout *tessera::layoutOf(Type type) {
   auto meshTensor = dyn_cast<MeshTensorType>(type);
   return meshTensor ? &meshTensor.getLayout() : nullptr;
+}
+
+std::vector<AxisRef> tessera::varyingOfOperands(Operation *op,
+                                                const Mesh &mesh) {
+  std::vector<AxisRef> varying;
+  for (Type type : op->getOperandTypes())
+    if (const Layout *layout = layoutOf(type))
+      if (!layout->varying.empty())
+        varying = joinVarying(varying, layout->varying, mesh);
+  return varying;
 }
 
 /// mesh_tensor ::= `<` shape element `,` @mesh (`,` layout-body)? `>`

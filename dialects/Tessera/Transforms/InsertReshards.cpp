@@ -61,6 +61,7 @@ void Resharder::makeConsistent(Operation *op, const FactorRule &rule) {
       if (llvm::is_contained(passed, axis))
         wanted.partial.push_back(axis);
     wanted.partialKind = now.partialKind;
+    wanted.varying = now.varying;
     if (!wanted.sameSharding(now))
       op->setOperand(
           i, reshard(operand, wanted, op, describeNeed(op, rule, now, wanted)));
@@ -78,20 +79,21 @@ FactorAssignment Resharder::assign(Operation *op, const FactorRule &rule) {
     vote(value, dims);
   for (auto [value, dims] : llvm::zip(op->getResults(), rule.results))
     vote(value, dims);
-  return assignFactors(rule, votes, mesh);
+  return assignFactors(rule, votes, mesh, varyingOfOperands(op, mesh));
 }
 
 std::vector<AxisRef> Resharder::passedPartials(Operation *op,
                                                const FactorRule &rule,
                                                const FactorAssignment &axes) {
   std::vector<AxisRef> candidates, passed;
+  std::vector<AxisRef> varying = varyingOfOperands(op, mesh);
   for (Value operand : op->getOperands())
     if (isa<MeshTensorType>(operand.getType()))
       llvm::append_range(candidates, layoutOfValue(operand).partial);
   for (const AxisRef &axis : candidates) {
     bool splits = llvm::any_of(
         axes, [&](const auto &list) { return overlaps(list, axis); });
-    if (splits || llvm::is_contained(passed, axis))
+    if (splits || overlaps(varying, axis) || llvm::is_contained(passed, axis))
       continue;
     bool fits = llvm::any_of(rule.linear, [&](const LinearGroup &group) {
       return passesThrough(op, group, axis);
@@ -167,6 +169,7 @@ void Resharder::setResults(Operation *op, const FactorRule &rule,
       layout.partialKind = kindOfPartial(op, axis);
     }
     llvm::sort(layout.partial);
+    layout.varying = varyingOfOperands(op, mesh);
     result.setType(cast<MeshTensorType>(result.getType()).withLayout(layout));
   }
 }
@@ -198,6 +201,7 @@ void Resharder::resolve(ConstrainOp op) {
   Layout wanted = layoutOfValue(op.getResult()).closed();
   wanted.partial.clear();
   Value value = op.getInput();
+  wanted.varying = layoutOfValue(value).varying;
   if (!wanted.sameSharding(layoutOfValue(value)))
     value = reshard(value, wanted, op,
                     "constrained by the user" +

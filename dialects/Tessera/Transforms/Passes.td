@@ -11,8 +11,10 @@ def VerifyProgram : Pass<"tessera-verify-program", "::mlir::ModuleOp"> {
     checked, and it holds up to `tessera-partition`. Every value of a function is
     a mesh tensor with an element at least. Every mesh that a type or a constraint names exists, and every
     layout is well formed on it: known axes, each used at most once, sub-axes
-    that divide their axis. Errors stand at the value, with a note at the mesh;
-    a type is reported once per function.
+    that divide their axis. Varying axes are stated: a result varies along what
+    the operands do, the ends of a data-flow edge agree, and predicates do not
+    vary. Errors stand at the value, with a note at the mesh; a type is reported
+    once per function.
 
     Changes nothing. One walk over the module.
   }];

@@ -2,6 +2,7 @@
 // Ops with data-flow edges: one layout for all ends of an edge.
 #include "Provenance.h"
 #include "Resharder.h"
+#include "tessera/Analysis/ValueStates.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -39,10 +40,23 @@ Layout Resharder::chooseSplits(const DataFlowEdge &edge) {
     vote(source->get(), dims);
   for (auto [target, dims] : llvm::zip_equal(edge.targets, rule.results))
     vote(target, dims);
-  FactorAssignment axes = assignFactors(rule, votes, mesh);
-  return layoutUnder(
+  std::vector<AxisRef> varying = varyingOfEnds(edge);
+  FactorAssignment axes = assignFactors(rule, votes, mesh, varying);
+  Layout layout = layoutUnder(
       axes, edge.hasLeadingTarget() ? rule.operands[0] : rule.results[0],
       mesh);
+  layout.varying = std::move(varying);
+  return layout;
+}
+
+std::vector<AxisRef> Resharder::varyingOfEnds(const DataFlowEdge &edge) {
+  std::vector<AxisRef> varying;
+  for (OpOperand *source : edge.sources)
+    varying =
+        joinVarying(varying, layoutOfValue(source->get()).varying, mesh);
+  for (Value target : edge.targets)
+    varying = joinVarying(varying, layoutOfValue(target).varying, mesh);
+  return varying;
 }
 
 LogicalResult Resharder::apply(DataFlowInterface op, SmallVector<Layout> layouts,
@@ -116,6 +130,8 @@ void Resharder::keepCommonPartial(const DataFlowEdge &edge, Layout &layout) {
       return;
   }
   for (const AxisRef &axis : common.partial) {
+    if (overlaps(layout.varying, axis))
+      return;
     for (const DimLayout &dim : layout.dims)
       if (overlaps(dim.axes, axis))
         return;
@@ -184,7 +200,7 @@ void Resharder::choosePartial(Value init, const Trial &whole, Layout &layout) {
                         [&](const DimLayout &dim) {
                           return overlaps(dim.axes, axis);
                         }) &&
-          !overlaps(layout.partial, axis))
+          !overlaps(layout.partial, axis) && !overlaps(layout.varying, axis))
         layout.partial.push_back(axis);
     llvm::sort(layout.partial);
   };

@@ -33,7 +33,8 @@ private:
   mlir::LogicalResult visit(mlir::Block &block);
   void makeConsistent(mlir::Operation *op, const FactorRule &rule);
   /// How the op is split, by how what it takes and gives is laid out. What is
-  /// free in any layout has no vote.
+  /// free in any layout has no vote, and axes along which operands vary split
+  /// nothing: along them each device computes on values of its own.
   FactorAssignment assign(mlir::Operation *op, const FactorRule &rule);
   /// Axes along which the operands stay partial: those of a linear group whose
   /// operands are all partial there with the group's kind, and which no
@@ -81,6 +82,7 @@ private:
   mlir::LogicalResult makeConsistent(DataFlowInterface op);
   /// How most bytes of the edge's ends are split; without leading dimension.
   Layout chooseSplits(const DataFlowEdge &edge);
+  std::vector<AxisRef> varyingOfEnds(const DataFlowEdge &edge);
   /// Gives all ends the layouts of their edges, and resolves the regions in
   /// between. `trial`, if any, is told what they yield.
   mlir::LogicalResult apply(DataFlowInterface op, llvm::SmallVector<Layout> layouts,

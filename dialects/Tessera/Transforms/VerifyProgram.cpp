@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Ties.h"
+#include "VaryingValues.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -24,6 +25,8 @@ public:
 
 private:
   void checkType(Type type, Location loc, const llvm::Twine &what);
+  /// Of values whose layouts fit their meshes.
+  void verifyStates();
   void checkLayout(const Layout &layout, size_t rank, Location loc,
                    const llvm::Twine &what);
 
@@ -85,6 +88,21 @@ void FunctionVerifier::checkType(Type type, Location loc,
                         "are the local values after tessera-partition";
 }
 
+void FunctionVerifier::verifyStates() {
+  function->walk([&](Operation *op) {
+    SmallVector<Type> types(op->getOperandTypes());
+    llvm::append_range(types, op->getResultTypes());
+    for (Type type : types) {
+      const Layout *layout = layoutOf(type);
+      if (!layout)
+        continue;
+      dist::MeshOp mesh = meshes.find(layout->mesh)->second;
+      isValid &= succeeded(verifyVarying(op, mesh.getPlainMesh()));
+      return;
+    }
+  });
+}
+
 LogicalResult FunctionVerifier::verify() {
   if (failed(verifyRegionsAreKnown(function, pass)))
     return failure();
@@ -110,6 +128,8 @@ LogicalResult FunctionVerifier::verify() {
                   shapeOf(constrain.getInput()).size(), op->getLoc(),
                   "constraint");
   });
+  if (isValid)
+    verifyStates();
   // Types that are checked are those of tensors.
   auto plain = dyn_cast<func::FuncOp>(function.getOperation());
   return success(isValid && (!plain || succeeded(findTies(plain))));

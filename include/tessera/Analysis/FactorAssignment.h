@@ -32,10 +32,12 @@ factorAxes(const FactorRule &rule, const TensorFactors &dims,
 /// Every factor takes the axes that most bytes already have, in order of those
 /// bytes, and no axis that another factor took; ties go to the earlier factor.
 /// What a dimension of several factors cannot hold is left out: a minor factor
-/// is split only where the major ones are split completely.
+/// is split only where the major ones are split completely. No factor takes an
+/// axis that overlaps one of `excluded`.
 FactorAssignment assignFactors(const FactorRule &rule,
                                const std::vector<FactorVote> &votes,
-                               const Mesh &mesh);
+                               const Mesh &mesh,
+                               const std::vector<AxisRef> &excluded = {});
 
 /// The layout of a tensor under an assignment.
 Layout layoutUnder(const FactorAssignment &axes, const TensorFactors &dims,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // How a logical tensor is laid out on a mesh, as plain data: axis references
 // (whole axes and sub-axes), one list of them per dimension, and the axes along
-// which the value is partial or reduced.
+// which the value is partial, reduced or varying.
 #ifndef TESSERA_ANALYSIS_LAYOUT_H
 #define TESSERA_ANALYSIS_LAYOUT_H
 
@@ -58,17 +58,19 @@ enum class ReduceKind { Sum, Max, Min, Prod };
 /// Layout of a tensor on a mesh. Along an axis that appears nowhere, the value
 /// is replicated. `partial` axes: each device holds a term still to be combined
 /// by `partialKind`. `reduced` axes: replicated, but the cotangent is partial.
+/// `varying` axes: each device has a value of its own, unrelated to the others.
 struct Layout {
   std::string mesh;
   std::vector<DimLayout> dims;
   ReduceKind partialKind = ReduceKind::Sum;
   std::vector<AxisRef> partial;
   std::vector<AxisRef> reduced;
+  std::vector<AxisRef> varying;
 
   static Layout replicated(std::string mesh, size_t rank);
   static Layout open(std::string mesh, size_t rank);
 
-  /// No dimension is split and nothing is partial.
+  /// No dimension is split and nothing is partial or varying.
   bool isReplicated() const;
   bool isFullyOpen() const;
   /// All dimensions closed, nothing else changed.
@@ -76,7 +78,7 @@ struct Layout {
   /// Sub-axes that span their axis are written as the whole axis: {x:(1)2} is
   /// {x} where x has 2 devices. Means the same and compares as equal.
   Layout withWholeAxes(const Mesh &mesh) const;
-  /// Splits, partial and reduced equal, whether open or closed.
+  /// Splits and value states equal, whether open or closed.
   bool sameSharding(const Layout &other) const;
 
   /// Number of parts dimension `dim` is cut into.
@@ -93,7 +95,7 @@ struct Layout {
 
   bool operator==(const Layout &o) const {
     return mesh == o.mesh && dims == o.dims && partial == o.partial &&
-           reduced == o.reduced &&
+           reduced == o.reduced && varying == o.varying &&
            (partial.empty() || partialKind == o.partialKind);
   }
   bool operator!=(const Layout &o) const { return !(*this == o); }
@@ -125,6 +127,9 @@ std::optional<std::string> findAxesError(const std::vector<AxisRef> &axes,
 /// their axis into whole axes. Of a size that does not divide, the parts may
 /// change: 2 cut in 4 gives 1, 1, 0, 0 elements, cut in 2 twice 1, 0, 1, 0.
 std::vector<AxisRef> normalise(std::vector<AxisRef> axes, const Mesh &mesh);
+
+/// The axes of several devices: one of a single device splits nothing.
+std::vector<AxisRef> withoutUnits(std::vector<AxisRef> axes, const Mesh &mesh);
 
 std::string toString(const AxisRef &axis);
 std::string toString(const DimLayout &dim);

@@ -33,8 +33,9 @@ struct ReshardPlan {
 
 /// The cheapest plan from `from` to `to`, both closed and of one mesh, for a
 /// tensor of logical `shape`. `to` may be partial only along axes along which
-/// `from` is: a partial value is never made of a whole one, and asking for it
-/// gives an empty plan of infinite time. `others` gets what else was possible,
+/// `from` is: a partial value is never made of a whole one. `to` varies along
+/// all axes along which `from` does. Asking for anything else gives an empty
+/// plan of infinite time. `others` gets what else was possible,
 /// cheapest first: the best plan that begins differently, and the plain one.
 ReshardPlan planReshard(const Layout &from, const Layout &to,
                         const std::vector<int64_t> &shape,

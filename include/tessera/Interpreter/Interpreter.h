@@ -50,8 +50,10 @@ mlir::FailureOr<std::vector<TensorSpec>> resultSpecs(mlir::func::FuncOp);
 
 /// Evaluates `function` on whole tensors: cuts the inputs by their
 /// `dist.layout`, runs all devices, joins the results by theirs, and checks
-/// that devices that hold the same part agree bit for bit. An argument or a
-/// result without layout is whole on each device.
+/// that devices that hold the same part agree bit for bit. Every device gets
+/// the same value of a varying argument; of a varying result that of the first
+/// devices is returned. An argument or a result without layout is whole on each
+/// device.
 mlir::FailureOr<std::vector<Tensor>> interpret(mlir::func::FuncOp function,
                                                llvm::ArrayRef<Tensor> inputs,
                                                InterpretStats *stats = nullptr);

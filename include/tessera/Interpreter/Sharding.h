@@ -26,7 +26,8 @@ struct Joined {
 };
 /// The tensor of `shape` whose parts are `parts`: partial terms are combined in
 /// the order of the devices, padding is dropped. Devices that hold the same
-/// part must agree bit for bit.
+/// part must agree bit for bit. Of a value that varies, the result is that of
+/// the first devices along the varying axes; the others are not looked at.
 Joined join(const PerDevice &parts, const Layout &layout, const Mesh &mesh,
             const Shape &shape);
 

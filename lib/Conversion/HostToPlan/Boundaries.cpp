@@ -28,8 +28,14 @@ ProgramBuilder::readBoundary(DictionaryAttr attributes, const Twine &what,
   if (!boundary.layout.getValue().partial.empty())
     return function.emitError()
            << what << " is partial (" << boundary.layout.getValue().str()
-           << "); what enters and leaves a program is whole tensors or pieces "
-              "of them: combine the terms within it, with tessera.reshard";
+           << "); the arguments and results of a program are whole tensors or "
+              "parts of them: combine the terms with tessera.reshard";
+  if (!boundary.layout.getValue().varying.empty())
+    return function.emitError()
+           << what << " varies by device (" << boundary.layout.getValue().str()
+           << "); the arguments and results of a program are whole tensors or "
+              "parts of them: give it a dimension that is split along the "
+              "varying axes";
   if (!boundary.name)
     boundary.name = builder.getStringAttr(name);
   if (mesh.empty())

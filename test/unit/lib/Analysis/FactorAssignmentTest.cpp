@@ -130,3 +130,13 @@ TEST(FactorAssignment, AnAxisThatCrossesFactorsHasNoSay) {
                             mesh);
   EXPECT_EQ(text(axes, rule.operands[0]), "[{x}, {}]");
 }
+
+TEST(FactorAssignment, ExcludedAxesSplitNothing) {
+  FactorRule rule = product();
+  auto axes = assignFactors(rule, {vote(rule.operands[0], {{x, y}, {}}, 100)},
+                            mesh, {y});
+  EXPECT_EQ(text(axes, rule.results[0]), "[{x}, {}]");
+  axes = assignFactors(rule, {vote(rule.operands[0], {{yMinor}, {x}}, 100)},
+                       mesh, {y});
+  EXPECT_EQ(text(axes, rule.operands[0]), "[{}, {x}]");
+}

@@ -328,14 +328,25 @@ TEST(LayoutPropagation, NoAxisSplitsAndIsPartialAlong) {
   EXPECT_EQ(g.text(y), "[{}, {}], partial = sum{tp}");
 }
 
-TEST(LayoutPropagation, NoAxisSplitsAndVariesAlong) {
+TEST(LayoutPropagation, AnAxisOfAStateDoesNotSplit) {
   Graph g;
-  int x = g.value({8, 8}), y = g.value({8, 8});
+  int x = g.value({8, 8}), y = g.value({8, 8}), z = g.value({8, 8});
   g.annotate(x, 0, {tp});
   g.graph.values[y].layout.reduced = {tp};
-  g.elementwise({x, y});
+  g.graph.values[z].layout.varying = {tp};
+  g.elementwise({x, y, z});
   propagateLayouts(g.graph);
   EXPECT_EQ(g.text(y), "[{}, {}], reduced = {tp}");
+  EXPECT_EQ(g.text(z), "[{}, {}], varying = {tp}");
+}
+
+TEST(LayoutPropagation, StatesDoNotSpread) {
+  Graph g;
+  int x = g.value({8, 8}), y = g.value({8, 8});
+  g.graph.values[x].layout.varying = {tp};
+  g.elementwise({x, y});
+  propagateLayouts(g.graph);
+  EXPECT_EQ(g.text(y), "[{}, {}]");
 }
 
 TEST(LayoutPropagation, ElementwiseOpsDecideBeforeProducts) {

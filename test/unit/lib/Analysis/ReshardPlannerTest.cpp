@@ -249,3 +249,23 @@ TEST(ReshardPlanner, LeavesIdleAxesAlone) {
   ASSERT_EQ(plan.steps.size(), 1u) << describe(plan);
   EXPECT_EQ(plan.steps[0].kind, CollectiveKind::AllReduce);
 }
+
+TEST(ReshardPlanner, AValueThatVariesIsMovedAlongOtherAxesOnly) {
+  Mesh mesh = makeMesh({2, 4});
+  Layout whole = Layout::replicated("mesh", 2), from = whole, to = whole;
+  from.varying = to.varying = {xy[0]};
+  from.dims[0].axes = {xy[1]};
+  ReshardPlan plan = planReshard(from, to, {8, 8}, 4, mesh);
+  ASSERT_EQ(plan.steps.size(), 1u) << describe(plan);
+  EXPECT_EQ(plan.steps[0].kind, CollectiveKind::AllGather);
+  EXPECT_EQ(plan.steps[0].axes, std::vector<AxisRef>{xy[1]});
+  // To begin to vary costs what the replicated value costs.
+  from = whole;
+  from.dims[0].axes = {xy[0]};
+  EXPECT_EQ(planReshard(from, to, {8, 8}, 4, mesh).nanoseconds,
+            planReshard(from, whole, {8, 8}, 4, mesh).nanoseconds);
+  EXPECT_TRUE(planReshard(whole, to, {8, 8}, 4, mesh).steps.empty());
+  for (const Layout &other : {whole, from})
+    EXPECT_TRUE(
+        std::isinf(planReshard(to, other, {8, 8}, 4, mesh).nanoseconds));
+}

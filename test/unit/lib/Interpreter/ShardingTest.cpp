@@ -98,6 +98,18 @@ TEST(Join, NamesTheReplicaThatDiffers) {
             "element 0 is 3.000000, expected 2.000000");
 }
 
+TEST(Join, DevicesMayDifferAlongVaryingAxes) {
+  Layout layout = Layout::replicated("m", 1);
+  layout.varying = {axis("x")};
+  PerDevice parts = {make({1}), make({1}), make({2}), make({2})};
+  Joined joined = join(parts, layout, square, {1});
+  EXPECT_EQ(joined.error, "");
+  EXPECT_EQ(text(joined.whole), "1");
+  // Along y they are replicas.
+  parts[1] = make({3});
+  EXPECT_NE(join(parts, layout, square, {1}).error, "");
+}
+
 TEST(Join, IgnoresPaddingThatDiffers) {
   Layout layout = split({axis("x")});
   PerDevice parts = {make({1, 2}), make({1, 2}), make({3, 8}), make({3, 9})};

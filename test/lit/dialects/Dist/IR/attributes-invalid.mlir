@@ -15,7 +15,7 @@ func.func private @f() attributes {layout = #dist.layout<@mesh, [{}], partial = 
 
 // -----
 
-// expected-error @below {{expected 'partial' or 'reduced'}}
+// expected-error @below {{expected 'partial', 'reduced' or 'varying', got 'split'}}
 func.func private @f() attributes {layout = #dist.layout<@mesh, [{}], split = {dp}>}
 
 // -----

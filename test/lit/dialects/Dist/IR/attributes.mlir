@@ -24,6 +24,14 @@ func.func private @partial_and_reduced_axes() attributes {
 
 // -----
 
+// CHECK-LABEL: @varying_axes
+// CHECK-SAME: #dist.layout<@mesh, [{}], reduced = {x}, varying = {dp, tp:(1)2}>
+func.func private @varying_axes() attributes {
+  layout = #dist.layout<@mesh, [{}], varying = {dp, tp:(1)2}, reduced = {x}>
+}
+
+// -----
+
 // CHECK-LABEL: @a_scalar_has_no_dimensions
 // CHECK-SAME: #dist.layout<@mesh, []>
 func.func private @a_scalar_has_no_dimensions() attributes {

@@ -21,10 +21,29 @@ func.func @a_constraint_is_on_the_mesh_of_the_value(%x: !tessera.mesh_tensor<2x3
 // -----
 
 func.func @a_constraint_does_not_take_a_value_apart(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
-  // expected-error @below {{layout [{}, {}], partial = sum{tp} is partial, which no constraint can ask for}}
-  // expected-note @below {{state how its dimensions are split}}
+  // expected-error @below {{layout [{}, {}], partial = sum{tp} is partial, which a constraint cannot request}}
+  // expected-note @below {{state how the dimensions are split}}
   %0 = tessera.constrain %x to <@mesh, [{}, {}], partial = sum{tp}> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
   return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
+}
+
+// -----
+
+func.func @a_constraint_does_not_make_a_value_vary(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
+  // expected-error @below {{layout [{}, {}], varying = {tp} is varying, which a constraint cannot request}}
+  // expected-note @below {{tessera.reshard makes a value vary}}
+  %0 = tessera.constrain %x to <@mesh, [{}, {}], varying = {tp}> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
+}
+
+// -----
+
+// expected-note @below {{the input has type}}
+func.func @a_value_that_varies_stays_so(%x: !tessera.mesh_tensor<2x3xf32, @mesh, [{}, {}], varying = {tp}>) -> !tessera.mesh_tensor<2x3xf32, @mesh, [{tp}, {}]> {
+  // expected-error @below {{the input varies along 'tp', the result of layout [{tp}, {}] does not}}
+  // expected-note @below {{keep the axis in the result's varying axes, or hold the values as one tensor with a dimension that is split along the axis}}
+  %0 = tessera.reshard %x : !tessera.mesh_tensor<2x3xf32, @mesh, [{}, {}], varying = {tp}> -> !tessera.mesh_tensor<2x3xf32, @mesh, [{tp}, {}]>
+  return %0 : !tessera.mesh_tensor<2x3xf32, @mesh, [{tp}, {}]>
 }
 
 // -----

@@ -19,9 +19,18 @@ func.func @main(%x: tensor<2x3xf32>) {
 // -----
 
 dist.mesh @mesh <[tp = 2]>
-// expected-error @below {{result 0 is partial ([{}], partial = sum{tp}); what enters and leaves a program is whole tensors or pieces of them}}
+// expected-error @below {{result 0 is partial ([{}], partial = sum{tp}); the arguments and results of a program are whole tensors or parts of them}}
 func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = tensor<2xf32>})
     -> (tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}], partial = sum{tp}>, dist.global_type = tensor<2xf32>}) {
+  return %x : tensor<2xf32>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+// expected-error @below {{result 0 varies by device ([{}], varying = {tp}); the arguments and results of a program are whole tensors or parts of them: give it a dimension that is split along the varying axes}}
+func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = tensor<2xf32>})
+    -> (tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}], varying = {tp}>, dist.global_type = tensor<2xf32>}) {
   return %x : tensor<2xf32>
 }
 
@@ -45,7 +54,7 @@ func.func @main(%x: tensor<2xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist
 
 // -----
 
-// expected-error @below {{@main is the program of no mesh}}
+// expected-error @below {{@main does not say which mesh it runs on}}
 // expected-note @below {{declare the devices in the module, such as: dist.mesh @mesh <[tp = 1]>}}
 func.func @main() {
   return

@@ -2,7 +2,6 @@
 #include "tessera/Pipelines/Registration.h"
 
 #include "dialects/Dist/IR/Dist.h"
-#include "dialects/Dist/Transforms/Passes.h"
 #include "dialects/Plan/IR/Plan.h"
 #include "dialects/Plan/Transforms/Passes.h"
 #include "dialects/Tessera/IR/Tessera.h"
@@ -13,6 +12,7 @@
 #include "tessera/Pipelines/Passes.h"
 #include "tessera/Pipelines/Stages.h"
 #include "tessera/Target/Passes.h"
+#include "tessera/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
@@ -70,7 +70,7 @@ void tessera::registerTesseraPasses() {
     registerTargetPasses();
     registerInterpreterPasses();
     registerTesseraTransformsPasses();
-    dist::registerDistTransformsPasses();
+    registerCrossDialectPasses();
     registerPlanTransformsPasses();
     registerPipelinesPasses();
     registerStagePipelines();

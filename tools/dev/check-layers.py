@@ -37,23 +37,37 @@ def read_rules(root: Path, name: str) -> list[tuple[re.Pattern, list[re.Pattern]
     return rules
 
 
-def folder_of_header(path: str) -> str:
+def home_of_headers(root: Path, name: str) -> str:
+    """What include/tessera/<name> counts as: lib/<name>, or itself where only headers are."""
+    return f"lib/{name}" if (root / "lib" / name).is_dir() else f"include/tessera/{name}"
+
+
+def folder_of_header(root: Path, path: str) -> str:
     """Folder of ours that an include path belongs to."""
     parts = path.split("/")
     if parts[0] == "tessera":
-        return "lib/" + parts[1]
+        return home_of_headers(root, parts[1])
     if parts[0] == "tessera-rt":
         return "runtime/include"
     return "/".join(parts[:-1])
 
 
-def folder_of_source(path: Path) -> str:
+def folder_of_source(root: Path, path: Path) -> str:
     parts = path.parts
     if parts[0] == "include":
-        return "lib/" + parts[2]
+        return home_of_headers(root, parts[2])
     if parts[:2] == ("runtime", "include"):
         return "runtime/include"
     return "/".join(parts[:-1])
+
+
+def check_rows(root: Path) -> list[str]:
+    """Every row of the table is about a folder."""
+    page = (root / "docs/architecture.md").read_text()
+    table = re.search(r"^```layers\n(.*?)^```", page, re.M | re.S)
+    names = [row.partition("->")[0].strip() for row in table.group(1).splitlines()] if table else []
+    return [f"docs/architecture.md: the table of layers has a row '{name}', which is not a folder"
+            for name in names if not any(path.is_dir() for path in root.glob(name))]
 
 
 def check_cxx(root: Path) -> list[str]:
@@ -64,7 +78,7 @@ def check_cxx(root: Path) -> list[str]:
             if file.suffix not in (".h", ".cpp", ".inc"):
                 continue
             relative = file.relative_to(root)
-            folder = folder_of_source(relative)
+            folder = folder_of_source(root, relative)
             allowed = next((a for p, a in rules if p.fullmatch(folder)), None)
             if allowed is None:
                 errors.append(f"{relative}: folder '{folder}' has no row in the table")
@@ -73,7 +87,7 @@ def check_cxx(root: Path) -> list[str]:
                 match = OWN_INCLUDE.match(line)
                 if not match:
                     continue
-                target = folder_of_header(match.group(1))
+                target = folder_of_header(root, match.group(1))
                 if target == folder or any(p.fullmatch(target) for p in allowed):
                     continue
                 errors.append(
@@ -84,7 +98,7 @@ def check_cxx(root: Path) -> list[str]:
 
 
 def check_no_mlir(root: Path) -> list[str]:
-    """lib/Analysis and the runtime know nothing of MLIR and LLVM."""
+    """lib/Analysis and the runtime do not include MLIR or LLVM."""
     errors = []
     for top in ("lib/Analysis", "include/tessera/Analysis", "include/tessera/ABI", "runtime"):
         for file in sorted((root / top).rglob("*")):
@@ -136,7 +150,7 @@ def check_python(root: Path) -> list[str]:
 
 def main() -> int:
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parents[2])
-    errors = check_cxx(root) + check_no_mlir(root) + check_python(root)
+    errors = check_rows(root) + check_cxx(root) + check_no_mlir(root) + check_python(root)
     print("\n".join(errors) or "layers: ok")
     return bool(errors)
 

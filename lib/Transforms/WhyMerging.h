@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // How the reasons of collectives are joined when a rewrite merges them.
-#ifndef TESSERA_DIALECTS_DIST_TRANSFORMS_WHYMERGING_H
-#define TESSERA_DIALECTS_DIST_TRANSFORMS_WHYMERGING_H
+#ifndef TESSERA_LIB_TRANSFORMS_WHYMERGING_H
+#define TESSERA_LIB_TRANSFORMS_WHYMERGING_H
 
 #include "dialects/Dist/IR/Dist.h"
 #include "tessera/Analysis/ReshardPlanner.h"
@@ -19,4 +19,4 @@ WhyAttr mergeWhys(WhyAttr a, WhyAttr b);
 
 } // namespace tessera::dist
 
-#endif // TESSERA_DIALECTS_DIST_TRANSFORMS_WHYMERGING_H
+#endif // TESSERA_LIB_TRANSFORMS_WHYMERGING_H

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "WhyMerging.h"
-#include "dialects/Dist/Transforms/Passes.h"
-#include "dialects/Tessera/IR/Tessera.h"
+#include "tessera/Transforms/Passes.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 
-namespace tessera::dist {
+namespace tessera {
 #define GEN_PASS_DEF_SIMPLIFYCOLLECTIVES
-#include "dialects/Dist/Transforms/Passes.h.inc"
+#include "lib/Transforms/Passes.h.inc"
+
+using namespace dist;
 
 namespace {
 
@@ -28,12 +29,6 @@ bool runsAsOften(Operation *op, Operation *user) {
 
 bool isPartOf(const AxisRef &axis, AxesAttr axes) {
   return llvm::is_contained(axes.getValue(), axis);
-}
-
-std::vector<AxisRef> withoutUnits(std::vector<AxisRef> axes, const Mesh &mesh) {
-  llvm::erase_if(axes,
-                 [&](const AxisRef &axis) { return axis.sizeOn(mesh) == 1; });
-  return axes;
 }
 
 /// Drops axes of size 1; a collective without axes left is its input.
@@ -297,4 +292,4 @@ struct SimplifyCollectivesPass
 };
 
 } // namespace
-} // namespace tessera::dist
+} // namespace tessera

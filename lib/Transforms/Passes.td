@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef TESSERA_DIST_TRANSFORMS_PASSES_TD
-#define TESSERA_DIST_TRANSFORMS_PASSES_TD
+#ifndef TESSERA_TRANSFORMS_PASSES_TD
+#define TESSERA_TRANSFORMS_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -25,4 +25,4 @@ def SimplifyCollectives : Pass<"dist-simplify-collectives", "::mlir::ModuleOp"> 
   let dependentDialects = ["::tessera::dist::DistDialect", "::tessera::TesseraDialect"];
 }
 
-#endif // TESSERA_DIST_TRANSFORMS_PASSES_TD
+#endif // TESSERA_TRANSFORMS_PASSES_TD

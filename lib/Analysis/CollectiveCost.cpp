@@ -8,21 +8,11 @@
 namespace tessera {
 
 const char *toString(CollectiveKind kind) {
-  switch (kind) {
-  case CollectiveKind::AllSlice:
-    return "all_slice";
-  case CollectiveKind::AllGather:
-    return "all_gather";
-  case CollectiveKind::AllReduce:
-    return "all_reduce";
-  case CollectiveKind::ReduceScatter:
-    return "reduce_scatter";
-  case CollectiveKind::AllToAll:
-    return "all_to_all";
-  case CollectiveKind::Permute:
-    return "permute";
-  }
-  return "all_slice";
+  constexpr const char *names[] = {
+#define TESSERA_COLLECTIVE(NAME, TEXT, ...) #TEXT,
+#include "tessera/ABI/CollectiveKinds.inc"
+  };
+  return names[static_cast<int>(kind)];
 }
 
 LinkCost linkCost(LinkClass link) {

@@ -22,23 +22,19 @@ std::pair<std::string, int64_t> tessera::sourceOf(Location loc) {
   return source;
 }
 
-/// A slice moves nothing between devices: it is not reported.
-static constexpr CollectiveKind reportedKinds[] = {
-    CollectiveKind::AllReduce, CollectiveKind::AllGather,
-    CollectiveKind::ReduceScatter, CollectiveKind::AllToAll,
-    CollectiveKind::Permute};
-
 SmallVector<StringRef> tessera::getCollectiveNames() {
-  return llvm::map_to_vector(
-      reportedKinds,
-      [](CollectiveKind kind) -> StringRef { return toString(kind); });
+  SmallVector<StringRef> names;
+#define TESSERA_COLLECTIVE(NAME, TEXT, COMMUNICATES)                           \
+  if (COMMUNICATES)                                                            \
+    names.push_back(#TEXT);
+#include "tessera/ABI/CollectiveKinds.inc"
+  return names;
 }
 
 StringRef tessera::collectiveName(Operation *op) {
   std::optional<CollectiveKind> kind = dist::getCollectiveKind(op);
-  if (!kind || !llvm::is_contained(reportedKinds, *kind))
-    return "";
-  return toString(*kind);
+  StringRef name = kind ? toString(*kind) : "";
+  return llvm::is_contained(getCollectiveNames(), name) ? name : "";
 }
 
 static json::Array toJSON(ArrayRef<int64_t> values) {

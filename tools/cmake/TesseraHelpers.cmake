@@ -1,5 +1,5 @@
-# The few verbs the build is written in: tessera_tablegen, tessera_add_library,
-# tessera_add_plain_library and tessera_add_tool.
+# The few verbs the build is written in: tessera_tablegen, tessera_op_families,
+# tessera_add_library, tessera_add_plain_library and tessera_add_tool.
 
 # Flags and libraries of everything that uses MLIR. Only the shared libraries
 # MLIR and LLVM are ever named: one static MLIR target more and the linker
@@ -62,6 +62,21 @@ function(tessera_tablegen file kind)
   string(MD5 hash ${CMAKE_CURRENT_SOURCE_DIR}/${stem})
   add_custom_target(tessera-inc-${stem}-${hash} DEPENDS ${TABLEGEN_OUTPUT})
   add_dependencies(tessera-headers tessera-inc-${stem}-${hash})
+endfunction()
+
+# tessera_op_families(DIALECT FAMILIES...): runs mlir-tblgen on FAMILY.td of each
+# family of ops, and writes DIALECTOps.inc, which adds all of them to the dialect
+# in its initialize().
+function(tessera_op_families dialect)
+  file(RELATIVE_PATH folder ${PROJECT_BINARY_DIR} ${CMAKE_CURRENT_BINARY_DIR})
+  set(lines "")
+  foreach(family ${ARGN})
+    tessera_tablegen(${family}.td Ops)
+    string(APPEND lines "addOperations<\n#define GET_OP_LIST\n"
+                        "#include \"${folder}/${family}.cpp.inc\"\n>();\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${dialect}Ops.inc
+       CONTENT "${lines}" @ONLY)
 endfunction()
 
 # tessera_add_library(NAME SOURCES... [PCH core|lowering|none] [DEPENDS LIBS...]):

@@ -15,12 +15,9 @@ using namespace tessera::dist;
 std::optional<CollectiveKind> tessera::dist::getCollectiveKind(Operation *op) {
   using Kind = std::optional<CollectiveKind>;
   return llvm::TypeSwitch<Operation *, Kind>(op)
-      .Case([](AllSliceOp) { return CollectiveKind::AllSlice; })
-      .Case([](AllGatherOp) { return CollectiveKind::AllGather; })
-      .Case([](AllReduceOp) { return CollectiveKind::AllReduce; })
-      .Case([](ReduceScatterOp) { return CollectiveKind::ReduceScatter; })
-      .Case([](AllToAllOp) { return CollectiveKind::AllToAll; })
-      .Case([](PermuteOp) { return CollectiveKind::Permute; })
+#define TESSERA_COLLECTIVE(NAME, ...)                                          \
+  .Case([](NAME##Op) { return CollectiveKind::NAME; })
+#include "tessera/ABI/CollectiveKinds.inc"
       .Default(Kind());
 }
 

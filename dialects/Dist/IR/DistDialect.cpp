@@ -18,12 +18,5 @@ void DistDialect::initialize() {
 #define GET_ATTRDEF_LIST
 #include "dialects/Dist/IR/DistAttrs.cpp.inc"
       >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Dist/IR/MeshOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Dist/IR/CollectiveOps.cpp.inc"
-      >();
+#include "dialects/Dist/IR/DistOps.inc"
 }

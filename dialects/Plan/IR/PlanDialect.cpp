@@ -14,23 +14,25 @@ using namespace tessera::plan;
 #define GET_TYPEDEF_CLASSES
 #include "dialects/Plan/IR/PlanTypes.cpp.inc"
 
+/// CollectiveKinds.inc and the cases of Plan_CollectiveKind are one list.
+enum class KindOfABI {
+#define TESSERA_COLLECTIVE(NAME, TEXT, ...) TEXT,
+#include "tessera/ABI/CollectiveKinds.inc"
+  end
+};
+static_assert(getMaxEnumValForCollectiveKind() + 1 ==
+              static_cast<unsigned>(KindOfABI::end));
+#define TESSERA_COLLECTIVE(NAME, TEXT, ...)                                    \
+  static_assert(static_cast<int>(CollectiveKind::TEXT) ==                      \
+                static_cast<int>(KindOfABI::TEXT));
+#include "tessera/ABI/CollectiveKinds.inc"
+
 void PlanDialect::initialize() {
   addTypes<
 #define GET_TYPEDEF_LIST
 #include "dialects/Plan/IR/PlanTypes.cpp.inc"
       >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Plan/IR/ProgramOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Plan/IR/StepOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Plan/IR/RegionOps.cpp.inc"
-      >();
+#include "dialects/Plan/IR/PlanOps.inc"
 }
 
 LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,

@@ -4,6 +4,8 @@
 
 include "mlir/IR/EnumAttr.td"
 
+// The cases are those of include/tessera/ABI/CollectiveKinds.inc, in its order;
+// PlanDialect.cpp checks that.
 def Plan_CollectiveKind : I32EnumAttr<"CollectiveKind", "Which collective.", [
     I32EnumAttrCase<"all_reduce", 0>, I32EnumAttrCase<"all_gather", 1>,
     I32EnumAttrCase<"all_slice", 2>, I32EnumAttrCase<"reduce_scatter", 3>,

@@ -26,50 +26,7 @@ void TesseraDialect::initialize() {
 #define GET_TYPEDEF_LIST
 #include "dialects/Tessera/IR/TesseraTypes.cpp.inc"
       >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/ElementwiseOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/ContractionOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/ReductionOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/ShapeOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/IndexingOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/DynamicSliceOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/CreationOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/NNOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/LayoutOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/ControlOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tessera/IR/EffectOps.cpp.inc"
-      >();
+#include "dialects/Tessera/IR/TesseraOps.inc"
 }
 
 StringRef TesseraDialect::getEntry(Operation *module) {

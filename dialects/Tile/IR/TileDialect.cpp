@@ -100,16 +100,5 @@ void TileDialect::initialize() {
 #define GET_ATTRDEF_LIST
 #include "dialects/Tile/IR/TileAttrs.cpp.inc"
       >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tile/IR/KernelOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tile/IR/ComputeOps.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/Tile/IR/UpdateOps.cpp.inc"
-      >();
+#include "dialects/Tile/IR/TileOps.inc"
 }

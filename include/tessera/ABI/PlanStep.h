@@ -93,17 +93,16 @@ struct Tensor {
 };
 
 enum class StepKind : uint8_t {
-  Launch,        ///< Runs `kernel` on `buffers` (inputs, then outputs).
-  Copy,          ///< buffers[1] = buffers[0], of equal size.
-  Fill,          ///< buffers[0] = the bytes `pattern` over and over.
-  DeviceValue,   ///< buffers[0], one i32, = `query` of `digits`.
-  AllReduce,     ///< The collectives read buffers[0] and write buffers[1].
-  AllGather,     ///< Joins along `dim`.
-  AllSlice,      ///< Cuts along `dim`.
-  ReduceScatter, ///< Combines, then cuts along `dim`.
-  AllToAll,      ///< Cuts along `dim`, joins along `joinDim`.
-  Permute,       ///< Every device sends to one device.
-  Loop,          ///< Runs blocks[0] `count` times.
+  Launch,      ///< Runs `kernel` on `buffers` (inputs, then outputs).
+  Copy,        ///< buffers[1] = buffers[0], of equal size.
+  Fill,        ///< buffers[0] = the bytes `pattern` over and over.
+  DeviceValue, ///< buffers[0], one i32, = `query` of `digits`.
+// The collectives read buffers[0] and write buffers[1]. AllGather joins along
+// `dim`, AllSlice and ReduceScatter cut along it; AllToAll cuts along `dim` and
+// joins along `joinDim`; in Permute every device sends to one device.
+#define TESSERA_COLLECTIVE(NAME, ...) NAME,
+#include "tessera/ABI/CollectiveKinds.inc"
+  Loop,  ///< Runs blocks[0] `count` times.
   While, ///< Runs blocks[0], then, while buffers[0] (i1) is set, blocks[1] and
          ///< blocks[0] again.
   If,    ///< Runs the block that buffers[0] selects: 0 or 1 by an i1, else an
@@ -113,11 +112,11 @@ enum class StepKind : uint8_t {
   Check, ///< Ends the run with `format` unless operands[0] (i1) is all set.
 };
 inline const char *toString(StepKind kind) {
-  constexpr const char *names[] = {
-      "launch",     "copy",       "fill",      "device_value",
-      "all_reduce", "all_gather", "all_slice", "reduce_scatter",
-      "all_to_all", "permute",    "loop",      "while",
-      "if",         "await",      "print",     "check"};
+  constexpr const char *names[] = {"launch", "copy",  "fill", "device_value",
+#define TESSERA_COLLECTIVE(NAME, TEXT, ...) #TEXT,
+#include "tessera/ABI/CollectiveKinds.inc"
+                                   "loop",   "while", "if",   "await",
+                                   "print",  "check"};
   return names[static_cast<int>(kind)];
 }
 

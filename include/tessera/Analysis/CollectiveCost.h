@@ -10,12 +10,8 @@
 namespace tessera {
 
 enum class CollectiveKind {
-  AllSlice,
-  AllGather,
-  AllReduce,
-  ReduceScatter,
-  AllToAll,
-  Permute,
+#define TESSERA_COLLECTIVE(NAME, ...) NAME,
+#include "tessera/ABI/CollectiveKinds.inc"
 };
 const char *toString(CollectiveKind kind);
 

@@ -22,18 +22,10 @@ abi::Step &ArtefactBuilder::addStep(abi::StepKind kind, ValueRange operands) {
 
 static abi::StepKind stepKindOf(plan::CollectiveKind kind) {
   switch (kind) {
-  case plan::CollectiveKind::all_reduce:
-    return abi::StepKind::AllReduce;
-  case plan::CollectiveKind::all_gather:
-    return abi::StepKind::AllGather;
-  case plan::CollectiveKind::all_slice:
-    return abi::StepKind::AllSlice;
-  case plan::CollectiveKind::reduce_scatter:
-    return abi::StepKind::ReduceScatter;
-  case plan::CollectiveKind::all_to_all:
-    return abi::StepKind::AllToAll;
-  case plan::CollectiveKind::permute:
-    return abi::StepKind::Permute;
+#define TESSERA_COLLECTIVE(NAME, TEXT, ...)                                    \
+  case plan::CollectiveKind::TEXT:                                             \
+    return abi::StepKind::NAME;
+#include "tessera/ABI/CollectiveKinds.inc"
   }
   llvm_unreachable("unknown collective");
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <queue>
 #include <tuple>
 #include <unordered_map>
@@ -35,11 +36,28 @@ private:
     int previous = -1;
     ReshardMove move; ///< That led here.
   };
+  /// States on paths from the start, by the least cost known to reach them.
+  struct Tree {
+    explicit Tree(const ReshardState &start) : nodes(1), reached{{start, 0}} {
+      nodes[0].move.after = start;
+    }
+    std::vector<Node> nodes;
+    std::unordered_map<ReshardState, double> reached;
+  };
+  /// A node, and the least cost of a plan through it.
+  struct Entry {
+    double estimate;
+    int node;
+    bool operator>(const Entry &o) const {
+      return std::tie(estimate, node) > std::tie(o.estimate, o.node);
+    }
+  };
 
   void consider(const std::vector<ReshardMove> &moves);
   void searchGreedily();
   void searchBeam();
   bool searchAll();
+  std::optional<Entry> extend(Tree &tree, int from, ReshardMove move) const;
   bool isAvoided(const ReshardState &from, const ReshardState &to) const {
     return avoid && from == space.start() && to == *avoid;
   }
@@ -72,8 +90,8 @@ std::vector<ReshardMove> Search::movesTo(const std::vector<Node> &nodes,
 }
 
 /// One move after the other: cuts, reductions and exchanges until each
-/// dimension has as many parts as in the goal, then the permute that brings
-/// them to their devices. Gathers where nothing else does.
+/// dimension has the number of parts that it has in the goal, then the permute
+/// that brings them to their devices. Gathers where no other move applies.
 void Search::searchGreedily() {
   std::vector<ReshardMove> moves;
   ReshardState at = space.start();
@@ -118,35 +136,42 @@ void Search::searchGreedily() {
     consider(moves);
 }
 
+/// Adds the node that `move` leads to, unless no plan through it is better than
+/// the best one, or its state was reached at no higher cost.
+std::optional<Search::Entry> Search::extend(Tree &tree, int from,
+                                            ReshardMove move) const {
+  double total = tree.nodes[from].cost + move.nanoseconds;
+  double estimate = total + space.lowerBound(move.after);
+  if (estimate >= best.nanoseconds ||
+      isAvoided(tree.nodes[from].move.after, move.after))
+    return std::nullopt;
+  auto [known, isNew] = tree.reached.try_emplace(move.after, total);
+  if (!isNew && known->second <= total)
+    return std::nullopt;
+  known->second = total;
+  tree.nodes.push_back({total, from, std::move(move)});
+  return Entry{estimate, static_cast<int>(tree.nodes.size()) - 1};
+}
+
 /// A quick way to a good plan, whose cost lets the whole search leave out what
 /// cannot be better.
 void Search::searchBeam() {
-  std::vector<Node> nodes(1);
-  nodes[0].move.after = space.start();
-  std::unordered_map<ReshardState, double> reached = {{space.start(), 0}};
+  Tree tree(space.start());
   std::vector<int> beam = {0};
   for (int step = 0; step < maxBeamSteps && !beam.empty(); ++step) {
     std::vector<std::pair<double, int>> next;
     for (int index : beam) {
-      ReshardState at = nodes[index].move.after;
-      double cost = nodes[index].cost;
+      ReshardState at = tree.nodes[index].move.after;
       space.forEachMove(at, [&](ReshardMove move) {
-        double total = cost + move.nanoseconds;
-        double estimate = total + space.lowerBound(move.after);
-        if (estimate >= best.nanoseconds || isAvoided(at, move.after))
+        std::optional<Entry> entry = extend(tree, index, std::move(move));
+        if (!entry)
           return;
-        auto [known, isNew] = reached.try_emplace(move.after, total);
-        if (!isNew && known->second <= total)
-          return;
-        known->second = total;
-        bool isGoal = move.after == space.goal();
-        nodes.push_back({total, index, std::move(move)});
-        int number = static_cast<int>(nodes.size()) - 1;
-        if (isGoal)
-          consider(movesTo(nodes, number));
+        const Node &node = tree.nodes[entry->node];
+        if (node.move.after == space.goal())
+          consider(movesTo(tree.nodes, entry->node));
         else
-          next.emplace_back(total + space.estimate(nodes[number].move.after),
-                            number);
+          next.emplace_back(node.cost + space.estimate(node.move.after),
+                            entry->node);
       });
     }
     std::sort(next.begin(), next.end());
@@ -159,44 +184,26 @@ void Search::searchBeam() {
 /// A*: the first time that the goal is taken out of the queue, its plan is the
 /// cheapest. False when the bound was met before.
 bool Search::searchAll() {
-  struct Entry {
-    double estimate;
-    int node;
-    bool operator>(const Entry &o) const {
-      return std::tie(estimate, node) > std::tie(o.estimate, o.node);
-    }
-  };
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;
-  std::vector<Node> nodes(1);
-  nodes[0].move.after = space.start();
-  std::unordered_map<ReshardState, double> reached = {{space.start(), 0}};
+  Tree tree(space.start());
   queue.push({0, 0});
   int looked = 0;
   while (!queue.empty()) {
     int index = queue.top().node;
     queue.pop();
-    ReshardState at = nodes[index].move.after;
-    double cost = nodes[index].cost;
-    if (cost > reached[at])
+    ReshardState at = tree.nodes[index].move.after;
+    if (tree.nodes[index].cost > tree.reached[at])
       continue;
     if (at == space.goal()) {
-      consider(movesTo(nodes, index));
+      consider(movesTo(tree.nodes, index));
       return true;
     }
     if (looked > maxMoves)
       return false;
     space.forEachMove(at, [&](ReshardMove move) {
       ++looked;
-      double total = cost + move.nanoseconds;
-      double estimate = total + space.lowerBound(move.after);
-      if (estimate >= best.nanoseconds || isAvoided(at, move.after))
-        return;
-      auto [known, isNew] = reached.try_emplace(move.after, total);
-      if (!isNew && known->second <= total)
-        return;
-      known->second = total;
-      nodes.push_back({total, index, std::move(move)});
-      queue.push({estimate, static_cast<int>(nodes.size()) - 1});
+      if (std::optional<Entry> entry = extend(tree, index, std::move(move)))
+        queue.push(*entry);
     });
   }
   return true;

@@ -83,6 +83,41 @@ static SmallVector<Value> atTheirPlaces(ValueRange kept,
 }
 
 //===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A carried value that every iteration passes on is the initial one.
+template <typename LoopOp> struct CaptureUnchanged : OpRewritePattern<LoopOp> {
+  using OpRewritePattern<LoopOp>::OpRewritePattern;
+  LogicalResult matchAndRewrite(LoopOp op,
+                                PatternRewriter &rewriter) const override {
+    bool changed = false;
+    for (const DataFlowEdge &edge : op.getDataFlowEdges()) {
+      if (edge.kind != DataFlowEdge::Kind::Carried || !isUnchanged(edge))
+        continue;
+      for (Value target : edge.targets)
+        rewriter.replaceAllUsesWith(target, edge.sources.front()->get());
+      changed = true;
+    }
+    return success(changed);
+  }
+
+private:
+  /// Whether all ends have one type, and what is yielded is what came in.
+  static bool isUnchanged(const DataFlowEdge &edge) {
+    Value init = edge.sources.front()->get();
+    Value yielded = edge.sources.back()->get();
+    auto isSame = [&](Value end) { return end.getType() == init.getType(); };
+    auto isUsed = [](Value end) { return !end.use_empty(); };
+    return llvm::all_of(edge.targets, isSame) &&
+           llvm::any_of(edge.targets, isUsed) &&
+           (yielded == init || llvm::is_contained(edge.targets, yielded));
+  }
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
 // scan
 //===----------------------------------------------------------------------===//
 
@@ -147,41 +182,11 @@ struct DropUnusedOfScan : OpRewritePattern<ScanOp> {
 };
 } // namespace
 
-/// Whether all ends of a carried value have one type, and what is yielded is
-/// what came in: `arguments` are its block arguments.
-static bool isUnchanged(Value init, ArrayRef<BlockArgument> arguments,
-                        Value yielded, Value result) {
-  auto isSame = [&](Value value) { return value.getType() == init.getType(); };
-  return isSame(result) && llvm::all_of(arguments, isSame) &&
-         (yielded == init || llvm::is_contained(arguments, yielded));
-}
-
-namespace {
-/// A carried value that every iteration passes on is the initial one.
-struct CaptureUnchangedOfScan : OpRewritePattern<ScanOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ScanOp op,
-                                PatternRewriter &rewriter) const override {
-    bool changed = false;
-    for (unsigned i = 0; i < op.getNumCarried(); ++i) {
-      Value init = op.getInits()[i];
-      BlockArgument argument = op.getCarried(i);
-      if (!isUnchanged(init, argument, op.getYield()->getOperand(i),
-                       op.getResult(i)) ||
-          (argument.use_empty() && op.getResult(i).use_empty()))
-        continue;
-      rewriter.replaceAllUsesWith(argument, init);
-      rewriter.replaceAllUsesWith(op.getResult(i), init);
-      changed = true;
-    }
-    return success(changed);
-  }
-};
-
 //===----------------------------------------------------------------------===//
 // while
 //===----------------------------------------------------------------------===//
 
+namespace {
 /// A condition that is constantly false: the loop gives its initial values.
 struct FoldWhileWithoutIterations : OpRewritePattern<WhileOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -237,32 +242,6 @@ struct DropUnusedOfWhile : OpRewritePattern<WhileOp> {
     }
     rewriter.replaceOp(op, atTheirPlaces(made.getResults(), carried));
     return success();
-  }
-};
-
-struct CaptureUnchangedOfWhile : OpRewritePattern<WhileOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(WhileOp op,
-                                PatternRewriter &rewriter) const override {
-    bool changed = false;
-    for (unsigned i = 0; i < op.getNumResults(); ++i) {
-      Value init = op.getInits()[i];
-      BlockArgument arguments[] = {op.getCondition().getArgument(i),
-                                   op.getBody().getArgument(i)};
-      bool isUsed = !op.getResult(i).use_empty() ||
-                    llvm::any_of(arguments, [](BlockArgument argument) {
-                      return !argument.use_empty();
-                    });
-      if (!isUsed ||
-          !isUnchanged(init, arguments, op.getBodyYield()->getOperand(i),
-                       op.getResult(i)))
-        continue;
-      for (BlockArgument argument : arguments)
-        rewriter.replaceAllUsesWith(argument, init);
-      rewriter.replaceAllUsesWith(op.getResult(i), init);
-      changed = true;
-    }
-    return success(changed);
   }
 };
 
@@ -349,8 +328,8 @@ struct DropUnusedOfCond : OpRewritePattern<CondOp> {
 } // namespace
 
 void tessera::addControlCanonicalizations(RewritePatternSet &patterns) {
-  patterns.add<FoldScanWithoutIterations, CaptureUnchangedOfScan,
+  patterns.add<FoldScanWithoutIterations, CaptureUnchanged<ScanOp>,
                DropUnusedOfScan, FoldWhileWithoutIterations,
-               CaptureUnchangedOfWhile, DropUnusedOfWhile, InlineKnownBranch,
+               CaptureUnchanged<WhileOp>, DropUnusedOfWhile, InlineKnownBranch,
                ForwardCommonResult, DropUnusedOfCond>(patterns.getContext());
 }

@@ -2,9 +2,24 @@
 #include "BlockEmitter.h"
 #include "KernelGroups.h"
 #include "dialects/Tile/IR/IndexRange.h"
+#include "lib/Conversion/TileKernels/ForLoop.h"
 
 using namespace mlir;
 using namespace tessera;
+
+tile::ReductionKind tessera::toTileKind(dist::ReductionKind kind) {
+  switch (kind) {
+  case dist::ReductionKind::sum:
+    return tile::ReductionKind::sum;
+  case dist::ReductionKind::max:
+    return tile::ReductionKind::max;
+  case dist::ReductionKind::min:
+    return tile::ReductionKind::min;
+  case dist::ReductionKind::prod:
+    return tile::ReductionKind::prod;
+  }
+  llvm_unreachable("unknown reduction");
+}
 
 SmallVector<int64_t> BlockEmitter::shapeOf1(Value value) {
   SmallVector<int64_t> shape(shapeOf(value));
@@ -223,7 +238,7 @@ Value BlockEmitter::insideAlong(ArrayRef<int64_t> shape, int64_t dim,
   Value limit =
       splat(shape,
             builder.getIntegerAttr(getElementTypeOrSelf(index.getType()), end));
-  // Unsigned: what lies before 0 is large.
+  // Unsigned: negative indices become large.
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, index,
                                limit);
 }
@@ -252,25 +267,12 @@ Value BlockEmitter::fromF32(Value tile, Type elementType) {
 SmallVector<Value> BlockEmitter::forLoop(
     int64_t end, int64_t step, ValueRange inits,
     function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-  auto loop =
-      scf::ForOp::create(builder, loc, constantIndex(0), constantIndex(end),
-                         constantIndex(step), inits);
+  LoopRange range = {constantIndex(0), constantIndex(end), constantIndex(step)};
   // What is computed inside is not known outside.
   auto outside = memo;
   auto outsideSums = sums;
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    // A loop that carries nothing already ends in a yield.
-    if (inits.empty())
-      builder.setInsertionPoint(loop.getBody()->getTerminator());
-    else
-      builder.setInsertionPointToEnd(loop.getBody());
-    SmallVector<Value> results =
-        body(loop.getInductionVar(), loop.getRegionIterArgs());
-    if (!inits.empty())
-      scf::YieldOp::create(builder, loc, results);
-  }
+  SmallVector<Value> results = emitForLoop(builder, loc, range, inits, body);
   memo = std::move(outside);
   sums = std::move(outsideSums);
-  return llvm::to_vector_of<Value>(loop.getResults());
+  return results;
 }

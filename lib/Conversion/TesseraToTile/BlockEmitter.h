@@ -20,6 +20,9 @@ struct BlockBox {
   llvm::SmallVector<int64_t> sizes;
 };
 
+/// The same kind in the tile dialect, which does not know dist.
+tile::ReductionKind toTileKind(dist::ReductionKind kind);
+
 /// Unsigned numbers in the order of the elements that they stand for.
 struct SortKeys {
   mlir::Value tile;

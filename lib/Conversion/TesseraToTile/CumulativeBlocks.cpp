@@ -8,20 +8,6 @@
 using namespace mlir;
 using namespace tessera;
 
-static tile::ReductionKind kindOf(CumulativeOp op) {
-  switch (op.getKind()) {
-  case dist::ReductionKind::sum:
-    return tile::ReductionKind::sum;
-  case dist::ReductionKind::max:
-    return tile::ReductionKind::max;
-  case dist::ReductionKind::min:
-    return tile::ReductionKind::min;
-  case dist::ReductionKind::prod:
-    return tile::ReductionKind::prod;
-  }
-  llvm_unreachable("unknown reduction");
-}
-
 void BlockEmitter::forEachPiece(CumulativeOp op, const BlockBox &box,
                                 function_ref<void(const BlockBox &)> body) {
   auto dim = static_cast<size_t>(op.getDim());
@@ -33,7 +19,8 @@ void BlockEmitter::forEachPiece(CumulativeOp op, const BlockBox &box,
   SmallVector<int64_t> carryShape(box.sizes);
   carryShape[dim] = 1;
   Type type = accumulatorType(getElementTypeOrSelf(op.getType()));
-  Value start = splat(carryShape, tile::neutralElement(kindOf(op), type));
+  Value start =
+      splat(carryShape, tile::neutralElement(toTileKind(op.getKind()), type));
   int64_t last = (llvm::divideCeil(length, piece) - 1) * piece;
   BlockBox part = box;
   part.sizes[dim] = piece;
@@ -62,9 +49,9 @@ Value BlockEmitter::emitCumulative(CumulativeOp op, const BlockBox &box) {
   Type type = getElementTypeOrSelf(tile.getType());
   auto dim = static_cast<int64_t>(op.getDim());
   int64_t length = shapeOf(op.getInput())[dim];
-  tile::ReductionKind kind = kindOf(op);
+  tile::ReductionKind kind = toTileKind(op.getKind());
   tile = flipForOrder(op, kind, tile);
-  // What lies past the end of a row comes first in reverse.
+  // In reverse, the padding behind the end of a row comes first.
   if (op.getReverse() && length % box.sizes[dim] != 0)
     tile = arith::SelectOp::create(
         builder, loc, insideAlong(box.sizes, dim, box.offsets[dim], length),

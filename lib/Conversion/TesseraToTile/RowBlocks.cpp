@@ -5,20 +5,6 @@
 using namespace mlir;
 using namespace tessera;
 
-static tile::ReductionKind kindOf(ReduceOp op) {
-  switch (op.getKind()) {
-  case dist::ReductionKind::sum:
-    return tile::ReductionKind::sum;
-  case dist::ReductionKind::max:
-    return tile::ReductionKind::max;
-  case dist::ReductionKind::min:
-    return tile::ReductionKind::min;
-  case dist::ReductionKind::prod:
-    return tile::ReductionKind::prod;
-  }
-  llvm_unreachable("unknown reduction");
-}
-
 /// The elements of the input that a block of the result takes: whole along the
 /// reduced dimensions.
 BlockBox BlockEmitter::reducedBox(ReduceOp op, const BlockBox &box) {
@@ -59,13 +45,14 @@ Value BlockEmitter::emitReduce(ReduceOp op, const BlockBox &box) {
   if (elements <= sizes.reduceElements) {
     Value tile = emit(op.getInput(), source);
     if (tile)
-      result = reduceTile(op, flipForOrder(op, kindOf(op), toF32(tile)));
+      result = reduceTile(
+          op, flipForOrder(op, toTileKind(op.getKind()), toF32(tile)));
   } else {
     result = reduceInChunks(op, source);
   }
   if (!result)
     return {};
-  result = flipForOrder(op, kindOf(op), result);
+  result = flipForOrder(op, toTileKind(op.getKind()), result);
   Type type = getElementTypeOrSelf(op.getType());
   if (isa<FloatType>(type))
     result = fromF32(result, type);
@@ -75,7 +62,7 @@ Value BlockEmitter::emitReduce(ReduceOp op, const BlockBox &box) {
 /// Over all reduced dimensions of one tile.
 Value BlockEmitter::reduceTile(ReduceOp op, Value tile) {
   for (int64_t dim : llvm::reverse(op.getDims()))
-    tile = reduce(kindOf(op), tile, dim);
+    tile = reduce(toTileKind(op.getKind()), tile, dim);
   return tile;
 }
 
@@ -95,8 +82,9 @@ Value BlockEmitter::reduceInChunks(ReduceOp op, BlockBox source) {
   for (int64_t d : op.getDims())
     partialShape[d] = 1;
   source.sizes[dim] = chunk;
-  TypedAttr neutral = tile::neutralElement(
-      kindOf(op), accumulatorType(getElementTypeOrSelf(op.getType())));
+  TypedAttr neutral =
+      tile::neutralElement(toTileKind(op.getKind()),
+                           accumulatorType(getElementTypeOrSelf(op.getType())));
   bool failedInside = false;
   auto step = [&](Value position, ValueRange carried) -> SmallVector<Value> {
     source.offsets[dim] = position;
@@ -105,13 +93,13 @@ Value BlockEmitter::reduceInChunks(ReduceOp op, BlockBox source) {
       failedInside = true;
       return {carried[0]};
     }
-    tile = flipForOrder(op, kindOf(op), toF32(tile));
+    tile = flipForOrder(op, toTileKind(op.getKind()), toF32(tile));
     if (length % chunk != 0) {
       Value inside = insideAlong(source.sizes, dim, position, length);
       tile = arith::SelectOp::create(builder, loc, inside, tile,
                                      splat(source.sizes, neutral));
     }
-    return {tile::combine(builder, loc, kindOf(op), carried[0],
+    return {tile::combine(builder, loc, toTileKind(op.getKind()), carried[0],
                           reduceTile(op, tile))};
   };
   Value total = forLoop(length, chunk, splat(partialShape, neutral), step)[0];

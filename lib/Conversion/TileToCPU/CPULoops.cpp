@@ -2,6 +2,8 @@
 // The loops over a tile's elements.
 #include "CPUKernelEmitter.h"
 
+#include "lib/Conversion/TileKernels/ForLoop.h"
+
 using namespace mlir;
 using namespace tessera;
 
@@ -9,19 +11,8 @@ SmallVector<Value> CPUKernelEmitter::forLoop(
     int64_t end, int64_t step, ValueRange inits,
     function_ref<SmallVector<Value>(Value, ValueRange)> body) {
   FreshElements fresh(*this);
-  auto loop = scf::ForOp::create(builder, loc, constant(0), constant(end),
-                                 constant(step), inits);
-  OpBuilder::InsertionGuard guard(builder);
-  // A loop that carries nothing already ends in a yield.
-  if (inits.empty())
-    builder.setInsertionPoint(loop.getBody()->getTerminator());
-  else
-    builder.setInsertionPointToEnd(loop.getBody());
-  SmallVector<Value> results =
-      body(loop.getInductionVar(), loop.getRegionIterArgs());
-  if (!inits.empty())
-    scf::YieldOp::create(builder, loc, results);
-  return llvm::to_vector_of<Value>(loop.getResults());
+  return emitForLoop(builder, loc, {constant(0), constant(end), constant(step)},
+                     inits, body);
 }
 
 void CPUKernelEmitter::forLoop(int64_t end, int64_t step,

@@ -5,6 +5,7 @@
 #include "NVVMKernelEmitter.h"
 
 #include "dialects/Tile/IR/KernelAnalysis.h"
+#include "lib/Conversion/TileKernels/ForLoop.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 #include <numeric>
@@ -50,18 +51,10 @@ SmallVector<Value> NVVMKernelEmitter::forLoop(
     Value first, int64_t end, Value by, ValueRange inits,
     function_ref<SmallVector<Value>(Value, ValueRange)> body) {
   memo.clear();
-  auto loop = scf::ForOp::create(builder, loc, first, constant(end), by, inits);
-  OpBuilder::InsertionGuard guard(builder);
-  if (inits.empty())
-    builder.setInsertionPoint(loop.getBody()->getTerminator());
-  else
-    builder.setInsertionPointToEnd(loop.getBody());
   SmallVector<Value> results =
-      body(loop.getInductionVar(), loop.getRegionIterArgs());
-  if (!inits.empty())
-    scf::YieldOp::create(builder, loc, results);
+      emitForLoop(builder, loc, {first, constant(end), by}, inits, body);
   memo.clear();
-  return llvm::to_vector_of<Value>(loop.getResults());
+  return results;
 }
 
 void NVVMKernelEmitter::forEachElement(ArrayRef<int64_t> shape,

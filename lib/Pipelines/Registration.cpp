@@ -44,19 +44,11 @@ static void registerStagePipelines() {
       continue;
     std::string name =
         ("tessera-" + getStageInfo(info.from).name + "-to-" + info.name).str();
-    std::string pipeline = verifiedPipeline(info.pipeline, info.stage);
     registerPassPipeline(
         name, info.summary,
-        [pipeline](OpPassManager &manager, StringRef options,
-                   function_ref<LogicalResult(const Twine &)> error) {
-          // Options are those of the first pass, such as target=cuda.
-          std::string text = pipeline, problem;
-          if (!options.empty())
-            text.insert(text.find_first_of(",{"), ("{" + options + "}").str());
-          llvm::raw_string_ostream os(problem);
-          if (failed(parsePassPipeline(text, manager, os)))
-            return error(problem);
-          return success();
+        [stage = info.stage](OpPassManager &manager, StringRef options,
+                             function_ref<LogicalResult(const Twine &)> error) {
+          return addStagePasses(manager, stage, options, error);
         },
         [](function_ref<void(const mlir::detail::PassOptions &)>) {});
   }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Pipelines/Stages.h"
+#include "tessera/Pipelines/Passes.h"
 
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -68,8 +71,21 @@ std::string tessera::listStages() {
       ", ");
 }
 
-std::string tessera::verifiedPipeline(StringRef passes, Stage stage) {
-  return (passes + ",tessera-verify-stage{stage=" + getStageInfo(stage).name +
-          "}")
-      .str();
+llvm::LogicalResult tessera::addStagePasses(
+    mlir::OpPassManager &manager, Stage stage, StringRef firstOptions,
+    llvm::function_ref<llvm::LogicalResult(const llvm::Twine &)> error) {
+  const StageInfo &info = getStageInfo(stage);
+  size_t before = manager.size();
+  std::string problem;
+  llvm::raw_string_ostream os(problem);
+  if (failed(mlir::parsePassPipeline(info.pipeline, manager, os)))
+    return error(problem);
+  mlir::Pass &first = *std::next(manager.begin(), before);
+  if (!firstOptions.empty() &&
+      failed(first.initializeOptions(firstOptions, error)))
+    return llvm::failure();
+  VerifyStageOptions options;
+  options.stage = info.name.str();
+  manager.addPass(createVerifyStage(options));
+  return llvm::success();
 }

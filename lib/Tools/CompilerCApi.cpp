@@ -8,9 +8,10 @@
 #include "tessera/Pipelines/Version.h"
 
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/Parser/Parser.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <mutex>
 
 using namespace mlir;
 using namespace tessera;
@@ -92,93 +93,102 @@ static std::string describeError(StringRef message) {
 }
 
 //===----------------------------------------------------------------------===//
-// Options
+// Compilations
 //===----------------------------------------------------------------------===//
 
-/// Fills `options` from JSON text; returns what is wrong with it, or "". The
-/// interpreter's "stage" is the stage to emit.
-static std::string readOptions(const char *text, CompileOptions &options) {
-  if (!text || !*text)
+struct TesseraCompilation {
+  /// Why it is none, or "".
+  std::string problem;
+  std::mutex mutex; ///< Calls take turns: they share the context.
+  std::unique_ptr<MLIRContext> context;
+  std::unique_ptr<Compilation> compilation;
+  std::string entry;
+};
+
+/// Fills `options`; returns what is wrong with what is given, or "".
+static std::string readOptions(const TesseraCompileOptions *given,
+                               CompileOptions &options) {
+  if (!given)
     return "";
-  llvm::Expected<json::Value> value = json::parse(text);
-  if (!value)
-    return "options are not JSON: " + llvm::toString(value.takeError());
-  json::Object *object = value->getAsObject();
-  if (!object)
-    return "options are not a JSON object";
-  for (auto &[key, entry] : *object) {
-    StringRef name = key;
-    if (name == "forbidImplicit") {
-      if (json::Array *kinds = entry.getAsArray())
-        for (json::Value &kind : *kinds)
-          if (std::optional<StringRef> text = kind.getAsString())
-            options.forbidImplicit.push_back(text->str());
-      continue;
-    }
-    if (name == "jobs") {
-      std::optional<int64_t> jobs = entry.getAsInteger();
-      if (!jobs || *jobs < 0 || *jobs > 1024)
-        return "option 'jobs' is not a number from 0 to 1024";
-      options.jobs = static_cast<unsigned>(*jobs);
-      continue;
-    }
-    std::optional<StringRef> string = entry.getAsString();
-    if (!string)
-      return "option '" + name.str() + "' is not a string";
-    if (name == "target") {
-      std::string problem;
-      std::optional<Target> target = Target::parse(*string, problem);
-      if (!target)
-        return problem;
-      options.target = *target;
-    } else if (name == "emit" || name == "stage") {
-      std::optional<Stage> stage = symbolizeStage(*string);
-      if (!stage)
-        return "unknown stage '" + string->str() + "'; expected one of " +
-               listStages();
-      options.emit = *stage;
-    } else if (name == "entry") {
-      options.entry = string->str();
-    } else if (name == "sourceName") {
-      options.sourceName = string->str();
-    } else {
-      return "unknown option '" + name.str() +
-             "'; expected target, emit, stage, entry, sourceName, jobs "
-             "or forbidImplicit";
-    }
+  if (given->target) {
+    std::string problem;
+    std::optional<Target> target = Target::parse(given->target, problem);
+    if (!target)
+      return problem;
+    options.target = *target;
   }
+  if (given->entry)
+    options.entry = given->entry;
+  if (given->sourceName)
+    options.sourceName = given->sourceName;
+  for (int64_t i = 0; i < given->numForbidden; ++i)
+    options.forbidImplicit.push_back(given->forbidImplicit[i]);
+  if (given->jobs < 0 || given->jobs > 1024)
+    return "jobs is " + std::to_string(given->jobs) +
+           "; expected 0 (one per core) to 1024";
+  options.jobs = static_cast<unsigned>(given->jobs);
+  options.keepsStages = given->keepsStages;
   return "";
 }
 
-//===----------------------------------------------------------------------===//
-// The interface
-//===----------------------------------------------------------------------===//
-
 const char *tesseraCompilerVersion(void) { return getVersionOnHost(); }
 
-TesseraResult *tesseraCompile(const char *source, size_t sourceSize,
-                              const char *optionsJson) {
-  auto *result = new TesseraResult;
+TesseraCompilation *
+tesseraCompilationCreate(const char *source, size_t sourceSize,
+                         const TesseraCompileOptions *given) {
+  auto *made = new TesseraCompilation;
   CompileOptions options;
-  std::string problem = readOptions(optionsJson, options);
+  made->problem = readOptions(given, options);
+  if (!made->problem.empty())
+    return made;
+  made->context = createCompilerContext();
+  made->entry = options.entry;
+  made->compilation = std::make_unique<Compilation>(
+      *made->context, StringRef(source, sourceSize), std::move(options));
+  return made;
+}
+
+void tesseraCompilationDestroy(TesseraCompilation *compilation) {
+  delete compilation;
+}
+
+/// A result of `run`, which is told the stage, with what it reports.
+static TesseraResult *
+withStage(TesseraCompilation *compilation, const char *name,
+          llvm::function_ref<LogicalResult(Stage, TesseraResult &)> run) {
+  auto *result = new TesseraResult;
+  std::optional<Stage> stage = symbolizeStage(name);
+  std::string problem = compilation->problem;
+  if (problem.empty() && !stage)
+    problem = "unknown stage '" + std::string(name) + "'; expected one of " +
+              listStages();
   if (!problem.empty()) {
     result->diagnostics = describeError(problem);
     return result;
   }
-  std::unique_ptr<MLIRContext> context = createCompilerContext();
-  DiagnosticCollector collector(*context);
-  CompileOutput output;
-  result->ok = succeeded(
-      compile(*context, StringRef(source, sourceSize), options, output));
-  if (result->ok)
-    result->data = std::move(output.data);
+  std::lock_guard<std::mutex> lock(compilation->mutex);
+  DiagnosticCollector collector(*compilation->context);
+  result->ok = succeeded(run(*stage, *result));
+  if (!result->ok)
+    result->data.clear();
   result->diagnostics =
       !result->ok && collector.diagnostics.empty()
           ? describeError("the compiler failed without a reason")
           : toText(std::move(collector.diagnostics));
-  result->report = toText(std::move(output.report));
+  result->report = toText(compilation->compilation->getReport());
   return result;
 }
+
+TesseraResult *tesseraCompilationEmit(TesseraCompilation *compilation,
+                                      const char *stage) {
+  return withStage(compilation, stage, [&](Stage stage, TesseraResult &result) {
+    return compilation->compilation->emit(stage, result.data);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// The interpreter
+//===----------------------------------------------------------------------===//
 
 /// `tensor` has the shape and type that the program states; else an error that
 /// calls it `what`.
@@ -217,52 +227,48 @@ static LogicalResult collectMemory(func::FuncOp function, StringRef side,
   return success();
 }
 
-TesseraResult *tesseraInterpret(const char *source, size_t sourceSize,
-                                const char *optionsJson,
-                                const TesseraHostTensor *inputs,
-                                int64_t inputCount, TesseraHostTensor *outputs,
-                                int64_t outputCount) {
-  auto *result = new TesseraResult;
-  CompileOptions options;
-  options.emit = Stage::Tessera;
-  std::string problem = readOptions(optionsJson, options);
-  if (problem.empty() && options.emit > Stage::Local)
-    problem = "the interpreter evaluates the stages tessera, layouts, reshards "
-              "and local";
-  if (!problem.empty()) {
-    result->diagnostics = describeError(problem);
-    return result;
-  }
-  std::unique_ptr<MLIRContext> context = createCompilerContext();
-  DiagnosticCollector collector(*context);
-  std::string text(source, sourceSize);
-  CompileOutput output;
-  bool isLowered = true;
-  if (options.emit != Stage::Tessera) {
-    isLowered = succeeded(compile(*context, text, options, output));
-    text = std::move(output.data);
-  }
-  if (isLowered) {
-    ParserConfig config(context.get());
-    OwningOpRef<ModuleOp> module =
-        parseSourceString<ModuleOp>(text, config, options.sourceName);
-    func::FuncOp entry =
-        module ? module->lookupSymbol<func::FuncOp>(options.entry) : nullptr;
-    if (module && !entry)
-      module->emitError() << "there is no function @" << options.entry;
-    SmallVector<const void *> from;
-    SmallVector<void *> to;
-    result->ok = entry &&
-                 succeeded(collectMemory(entry, "input", inputs, inputCount,
-                                         inputSpecs(entry), from)) &&
-                 succeeded(collectMemory(entry, "output", outputs, outputCount,
-                                         resultSpecs(entry), to)) &&
-                 succeeded(interpretToBuffers(entry, from, to));
-  }
-  result->diagnostics = toText(std::move(collector.diagnostics));
-  result->report = toText(std::move(output.report));
-  return result;
+/// The outputs of `module`, of a stage that the interpreter evaluates.
+static LogicalResult interpretModule(ModuleOp module, StringRef name,
+                                     const TesseraHostTensor *inputs,
+                                     int64_t inputCount,
+                                     const TesseraHostTensor *outputs,
+                                     int64_t outputCount) {
+  auto entry = module.lookupSymbol<func::FuncOp>(name);
+  if (!entry)
+    return module.emitError() << "there is no function @" << name;
+  SmallVector<const void *> from;
+  SmallVector<void *> to;
+  if (failed(collectMemory(entry, "input", inputs, inputCount,
+                           inputSpecs(entry), from)) ||
+      failed(collectMemory(entry, "output", outputs, outputCount,
+                           resultSpecs(entry), to)))
+    return failure();
+  return interpretToBuffers(entry, from, to);
 }
+
+TesseraResult *
+tesseraCompilationInterpret(TesseraCompilation *compilation, const char *stage,
+                            const TesseraHostTensor *inputs, int64_t inputCount,
+                            TesseraHostTensor *outputs, int64_t outputCount) {
+  return withStage(
+      compilation, stage,
+      [&](Stage stage, TesseraResult &result) -> LogicalResult {
+        if (stage > Stage::Local)
+          return emitError(UnknownLoc::get(compilation->context.get()))
+                 << "the interpreter evaluates the stages tessera, layouts, "
+                    "reshards and local, not '"
+                 << getStageInfo(stage).name << "'";
+        FailureOr<ModuleOp> module = compilation->compilation->reach(stage);
+        if (failed(module))
+          return failure();
+        return interpretModule(*module, compilation->entry, inputs, inputCount,
+                               outputs, outputCount);
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Artefacts and results
+//===----------------------------------------------------------------------===//
 
 TesseraResult *tesseraCapture(const char *artefact, size_t artefactSize,
                               const int64_t *inputs, const void *const *data,

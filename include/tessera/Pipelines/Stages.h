@@ -4,8 +4,16 @@
 #define TESSERA_PIPELINES_STAGES_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/LogicalResult.h"
+
 #include <optional>
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
 
 namespace tessera {
 
@@ -45,8 +53,12 @@ const StageInfo &getStageInfo(Stage stage);
 std::optional<Stage> symbolizeStage(llvm::StringRef name);
 /// "tessera, layouts, ...".
 std::string listStages();
-/// `passes`, then the check that they lead to `stage`.
-std::string verifiedPipeline(llvm::StringRef passes, Stage stage);
+/// Adds the passes that lead to `stage`, one that passes make, and the check
+/// that they do. The first of them has the options `firstOptions`, such as
+/// "target=cuda". What is wrong with them is told to `error`.
+llvm::LogicalResult addStagePasses(
+    mlir::OpPassManager &manager, Stage stage, llvm::StringRef firstOptions,
+    llvm::function_ref<llvm::LogicalResult(const llvm::Twine &)> error);
 
 } // namespace tessera
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The compiler as a C library (libtessera_compiler.so): program text and
-// options as JSON in; text or bytes, diagnostics and a report as JSON out. The
-// Python package calls it through ctypes. Every call may come from any thread.
+// The compiler as a C library (libtessera_compiler.so): program text in; text
+// or bytes, diagnostics and a report as JSON out. The Python package calls it
+// through ctypes. Every call may come from any thread.
 #ifndef TESSERA_TOOLS_COMPILERCAPI_H
 #define TESSERA_TOOLS_COMPILERCAPI_H
 
@@ -37,31 +37,49 @@ typedef struct TesseraHostTensor {
 /// equal programs alike.
 TESSERA_COMPILER_API const char *tesseraCompilerVersion(void);
 
-/// Compiles `source`, a module of any stage. Options, all
-/// optional: {
-///   "target": "cpu" (this machine's) | "cpu:x86-64-v3" and so on |
-///             "emulated[:sm_NN]" | "cuda:sm_80" | "cuda:sm_90a" |
-///             "cuda:sm_100a" (default "cpu"),
-///   "emit": a stage's name (see include/tessera/Pipelines/Stages.h) or
-///   "artefact"
-///           (default "artefact"),
-///   "entry": name of the entry function (default "main"),
-///   "sourceName": what diagnostics call the text (default "<input>"),
-///   "forbidImplicit": kinds of collectives that are an error, ["all_gather"],
-///   "jobs": kernels compiled at once; 0 (default): one per usable core.
-///           The result does not depend on it.
-/// }
-TESSERA_COMPILER_API TesseraResult *
-tesseraCompile(const char *source, size_t sourceSize, const char *optionsJson);
+/// All members may be 0: their defaults.
+typedef struct TesseraCompileOptions {
+  /// "cpu" (this machine's, the default) | "cpu:x86-64-v3" and so on |
+  /// "emulated[:sm_NN]" | "cuda:sm_80" | "cuda:sm_90a" | "cuda:sm_100a".
+  const char *target;
+  const char *entry;      ///< Name of the entry function, by default "main".
+  const char *sourceName; ///< Of the text in diagnostics, by default "<input>".
+  /// Kinds of collectives that are an error, such as "all_gather".
+  const char *const *forbidImplicit;
+  int64_t numForbidden;
+  /// Kernels compiled at once; 0: one per usable core. The result does not
+  /// depend on it.
+  int64_t jobs;
+  /// Whether each stage is kept, so that calls for several of them make each
+  /// once. It takes the memory of the modules.
+  int32_t keepsStages;
+} TesseraCompileOptions;
 
-/// Evaluates `source` (stage tessera, layouts, reshards or local; "stage" in
-/// the options lowers to that stage first) by the reference interpreter on
-/// simulated devices. Inputs are whole tensors; the interpreter cuts them.
-/// The outputs' `data` must hold the entry's results; they are filled whole.
+/// A program in the compiler. Calls on one from several threads take turns.
+typedef struct TesseraCompilation TesseraCompilation;
+
+/// Begins with `source`, a module of any stage. `options` may be NULL. Never
+/// NULL; what is wrong with the options or the source is told by the calls.
+TESSERA_COMPILER_API TesseraCompilation *
+tesseraCompilationCreate(const char *source, size_t sourceSize,
+                         const TesseraCompileOptions *options);
+
+TESSERA_COMPILER_API void
+tesseraCompilationDestroy(TesseraCompilation *compilation);
+
+/// Compiles to a stage, named as in include/tessera/Pipelines/Stages.h;
+/// "artefact" is what a runtime executes.
 TESSERA_COMPILER_API TesseraResult *
-tesseraInterpret(const char *source, size_t sourceSize, const char *optionsJson,
-                 const TesseraHostTensor *inputs, int64_t inputCount,
-                 TesseraHostTensor *outputs, int64_t outputCount);
+tesseraCompilationEmit(TesseraCompilation *compilation, const char *stage);
+
+/// Evaluates the program at stage "tessera", "layouts", "reshards" or "local"
+/// by the reference interpreter on simulated devices. Inputs are whole tensors;
+/// the interpreter cuts them. The outputs' `data` must hold the entry's
+/// results; they are filled whole.
+TESSERA_COMPILER_API TesseraResult *
+tesseraCompilationInterpret(TesseraCompilation *compilation, const char *stage,
+                            const TesseraHostTensor *inputs, int64_t inputCount,
+                            TesseraHostTensor *outputs, int64_t outputCount);
 
 /// Appends values for inputs to an artefact: inputs[i] gets the whole,
 /// row-major tensor `data[i]` of `sizes[i]` bytes, and runs give it none. So
@@ -85,7 +103,8 @@ TESSERA_COMPILER_API const char *tesseraResultData(const TesseraResult *result,
 TESSERA_COMPILER_API const char *
 tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
 
-/// A JSON object; members the call did not get as far as are absent: {
+/// A JSON object of what the compilation has found so far; members of stages
+/// that it has not reached are absent: {
 ///   "collectives": [{"kind": "all_reduce", "reduction": "sum",
 ///     "axes": ["tp"], "groupSize": 4, "shape": [2, 3], "dtype": "f32",
 ///     "bytes": 0, "estimatedNs": 0, "rule": "", "origins": [""],

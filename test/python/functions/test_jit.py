@@ -31,7 +31,16 @@ class Machine:
     def __init__(self):
         self.compiled, self.placed = 0, []
 
-    def compile_text(self, text, **options):
+    def compilation(machine, text, **options):
+        """A class would do; a closure keeps `machine`."""
+
+        class Compilation:
+            def emit(self, stage):
+                return machine.emit(text)
+
+        return Compilation()
+
+    def emit(self, text):
         self.compiled += 1
         return text.encode(), [], {"arguments": [], "collectives": [
             {"kind": "all_reduce", "axes": ["tp"], "shape": [2, 3], "dtype": "f32", "bytes": 24,
@@ -105,7 +114,7 @@ def _parse(line):
 @pytest.fixture
 def machine(monkeypatch):
     made = Machine()
-    monkeypatch.setattr(native, "compile_text", made.compile_text)
+    monkeypatch.setattr(native, "Compilation", made.compilation)
     monkeypatch.setattr(native, "compiler_version", lambda: "test")
     monkeypatch.setattr(runtime, "Executable", made.executable)
     return made

@@ -24,6 +24,7 @@ class Lowered:
 
     def __init__(self, program: Program, in_tree: tree.TreeDef, target: str, options: dict):
         self.program, self.in_tree, self.target, self.options = program, in_tree, target, options
+        self._compilation: native.Compilation | None = None
         self._reports: dict[str, dict] = {}
 
     def __repr__(self) -> str:
@@ -39,10 +40,15 @@ class Lowered:
             text = self._compile(stage)[0].decode()
         return text if locations else _LOCATION.sub("", text)
 
+    @property
+    def _compiler(self) -> native.Compilation:
+        """Keeps the stages that were made: each is made once, whatever this object is asked."""
+        if self._compilation is None:
+            self._compilation = native.Compilation(self.program.text, target=self.target, **self.options)
+        return self._compilation
+
     def _compile(self, emit: str) -> tuple[bytes, dict]:
-        data, _, report = native.compile_text(
-            self.program.text, target=self.target, emit=emit, **self.options
-        )
+        data, _, report = self._compiler.emit(emit)
         self._reports[emit] = report
         return data, report
 
@@ -78,7 +84,7 @@ class Lowered:
                   for leaf, argument in zip(leaves, self.program.arguments)]
         inputs += [np.ascontiguousarray(value) for value in self.program.captured]
         outputs = [np.zeros(shape, dtype) for shape, dtype in self.program.results]
-        native.interpret(self.program.text, inputs, outputs, stage=stage)
+        self._compiler.interpret(stage, inputs, outputs)
         return tree.unflatten(self.program.result_tree, [Array(o) for o in outputs])
 
     def compile(self, device: str | None = None, threads: int | None = None) -> Compiled:

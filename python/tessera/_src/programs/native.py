@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The C libraries, opened when first needed, and what the compiler's does; see runtime.py."""
+"""Opens the C libraries when first needed, and wraps the compiler's; runtime.py wraps the other."""
 
 from __future__ import annotations
 
 import ctypes
 import json
 import os
+import weakref
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,20 @@ from tessera._src.programs.build_id import build_id
 
 # Not resolved: the package of a build tree is made of links to the sources.
 _PACKAGE = Path(os.path.abspath(__file__)).parents[2] / "_native"
+
+
+class _CompileOptions(ctypes.Structure):
+    """Of CompilerCApi.h."""
+
+    _fields_ = [
+        ("target", ctypes.c_char_p),
+        ("entry", ctypes.c_char_p),
+        ("sourceName", ctypes.c_char_p),
+        ("forbidImplicit", ctypes.POINTER(ctypes.c_char_p)),
+        ("numForbidden", ctypes.c_int64),
+        ("jobs", ctypes.c_int64),
+        ("keepsStages", ctypes.c_int32),
+    ]
 
 
 class _HostTensor(ctypes.Structure):
@@ -68,13 +83,17 @@ def open_library(name: str) -> ctypes.CDLL:
 def _compiler() -> ctypes.CDLL:
     library = open_library("libtessera_compiler.so")
     library.tesseraCompilerVersion.restype = ctypes.c_char_p
-    library.tesseraCompile.restype = ctypes.c_void_p
-    library.tesseraCompile.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
+    library.tesseraCompilationCreate.restype = ctypes.c_void_p
+    library.tesseraCompilationCreate.argtypes = [ctypes.c_char_p, ctypes.c_size_t,
+                                                 ctypes.POINTER(_CompileOptions)]
+    library.tesseraCompilationDestroy.restype = None
+    library.tesseraCompilationDestroy.argtypes = [ctypes.c_void_p]
+    library.tesseraCompilationEmit.restype = ctypes.c_void_p
+    library.tesseraCompilationEmit.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     tensors = ctypes.POINTER(_HostTensor)
-    library.tesseraInterpret.restype = ctypes.c_void_p
-    library.tesseraInterpret.argtypes = [
-        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
-        tensors, ctypes.c_int64, tensors, ctypes.c_int64,
+    library.tesseraCompilationInterpret.restype = ctypes.c_void_p
+    library.tesseraCompilationInterpret.argtypes = [
+        ctypes.c_void_p, ctypes.c_char_p, tensors, ctypes.c_int64, tensors, ctypes.c_int64,
     ]
     library.tesseraCapture.restype = ctypes.c_void_p
     library.tesseraCapture.argtypes = [
@@ -119,12 +138,47 @@ def _finish(handle: int, summary: str) -> tuple[bytes, list[dict], dict]:
         library.tesseraResultDestroy(handle)
 
 
-def compile_text(text: str, **options: Any) -> tuple[bytes, list[dict], dict]:
-    """Compiles a module: stage text or artefact bytes, diagnostics, report."""
-    data = text.encode()
-    options = {name: value for name, value in options.items() if value is not None}
-    handle = _compiler().tesseraCompile(data, len(data), json.dumps(options).encode())
-    return _finish(handle, "the program does not compile")
+class Compilation:
+    """A program in the compiler, which makes each stage once, whatever is asked and in which order.
+
+    Args:
+        text: a module of any stage.
+        target: as `ts.jit` takes it.
+        entry: the name of the entry function.
+        forbidImplicit: kinds of collectives that are an error.
+        jobs: kernels compiled at once; 0: one per core.
+        keeps_stages: whether later questions reuse the stages that were made.
+    """
+
+    def __init__(self, text: str, *, target: str = "cpu", entry: str = "main",
+                 forbidImplicit: Sequence[str] = (), jobs: int = 0, keeps_stages: bool = True):
+        kinds = [kind.encode() for kind in forbidImplicit]
+        options = _CompileOptions(
+            target=target.encode(), entry=entry.encode(), jobs=jobs, keepsStages=keeps_stages,
+            forbidImplicit=(ctypes.c_char_p * max(len(kinds), 1))(*kinds), numForbidden=len(kinds))
+        data = text.encode()
+        library = _compiler()
+        self._handle = library.tesseraCompilationCreate(data, len(data), ctypes.byref(options))
+        self._release = weakref.finalize(self, library.tesseraCompilationDestroy, self._handle)
+
+    def emit(self, stage: str) -> tuple[bytes, list[dict], dict]:
+        """Stage text, or the bytes of an object or artefact; diagnostics; the report so far."""
+        handle = _compiler().tesseraCompilationEmit(self._handle, stage.encode())
+        return _finish(handle, "the program does not compile")
+
+    def interpret(self, stage: str, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Evaluates the program at a stage by the reference interpreter; fills `outputs`."""
+        given, keep_given = _host_tensors(inputs)
+        wanted, keep_wanted = _host_tensors(outputs)
+        handle = _compiler().tesseraCompilationInterpret(
+            self._handle, stage.encode(), given, len(inputs), wanted, len(outputs))
+        del keep_given, keep_wanted
+        _finish(handle, "the interpreter refused the program")
+
+
+def compile_text(text: str, *, emit: str = "artefact", **options: Any) -> tuple[bytes, list[dict], dict]:
+    """Compiles a module once: stage text or artefact bytes, diagnostics, report."""
+    return Compilation(text, keeps_stages=False, **options).emit(emit)
 
 
 def capture(artefact: bytes, first: int, values: Sequence[np.ndarray]) -> bytes:
@@ -152,16 +206,9 @@ def _host_tensors(arrays: Sequence[np.ndarray]):
 
 
 def interpret(text: str, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray],
-              **options: Any) -> None:
+              *, stage: str = "tessera", entry: str = "main") -> None:
     """Evaluates a module by the reference interpreter; fills `outputs`."""
-    data = text.encode()
-    given, keep_given = _host_tensors(inputs)
-    wanted, keep_wanted = _host_tensors(outputs)
-    handle = _compiler().tesseraInterpret(
-        data, len(data), json.dumps(options).encode(), given, len(inputs), wanted, len(outputs)
-    )
-    del keep_given, keep_wanted
-    _finish(handle, "the interpreter refused the program")
+    Compilation(text, entry=entry, keeps_stages=False).interpret(stage, inputs, outputs)
 
 
 def pointer_of(array: np.ndarray) -> int:

@@ -13,7 +13,7 @@
 // ABSENT: cannot read
 // RUN: not tessera-compile %s --emit=local --forbid-implicit=all_reduce 2>&1 | FileCheck %s --check-prefix=FORBID
 // RUN: not tessera-compile %s --emit=plan --forbid-implicit=all_reduce 2>&1 | FileCheck %s --check-prefix=FORBID
-// FORBID: error: the layouts ask for an all_reduce, which is forbidden here
+// FORBID: error: these layouts require an all_reduce, which forbidImplicit disallows
 // FORBID-NOT: see current operation
 // RUN: not tessera-compile %s --forbid-implicit=all_gahter 2>&1 | FileCheck %s --check-prefix=KIND
 // KIND: error: cannot forbid 'all_gahter'; collectives are all_reduce, all_gather, reduce_scatter, all_to_all, permute

@@ -29,7 +29,7 @@ int BufferSharing::setOf(int value) const {
   return value;
 }
 
-/// Whether both live at some step, of which none writes one over the other.
+/// Whether both are live at a step that does not write one over the other.
 bool BufferSharing::meet(int a, int b) const {
   const LiveRange &x = ranges[a], &y = ranges[b];
   if (x.end < y.begin || y.end < x.begin)

@@ -41,8 +41,8 @@ void ReshardSpace::forEachMove(
   addPermutes(builder);
 }
 
-/// Reduces one digit or all; scatters one digit into any dimension, or as many
-/// as the goal has next in a dimension that is in place so far.
+/// Reduces one digit or all; scatters one digit into any dimension, or
+/// all that the goal has next in a dimension that is in place so far.
 void ReshardSpace::addReductions(MoveBuilder &builder) const {
   uint64_t toReduce = builder.partial & ~partialOf(goalState);
   if (!toReduce)
@@ -99,8 +99,8 @@ void ReshardSpace::addReductions(MoveBuilder &builder) const {
   }
 }
 
-/// A cut that is in place makes all that follows smaller and costs next to
-/// nothing: where there is one, no other move is looked at.
+/// A cut that is in place makes all later moves smaller and costs almost
+/// nothing: where there is one, no other move is considered.
 bool ReshardSpace::addCutInPlace(MoveBuilder &builder) const {
   for (size_t d = 0; d < rank(); ++d) {
     size_t n = builder.dims[d].size();
@@ -171,8 +171,8 @@ void ReshardSpace::addGathers(MoveBuilder &builder) const {
   }
 }
 
-/// Each dimension begins with as many digits of the goal as the number of its
-/// parts allows, the rest is made up of what is left over.
+/// Each dimension begins with the digits of the goal that fit the number of its
+/// parts; the rest is filled with digits that no dimension has taken.
 std::optional<std::vector<DigitList>>
 ReshardSpace::alignWithGoal(const ReshardState &state) const {
   std::vector<DigitList> dims(rank());

@@ -52,9 +52,8 @@ bool isSameVarying(const std::vector<AxisRef> &a, const std::vector<AxisRef> &b,
 
 std::optional<AxisRef> findLostVarying(const Layout &from, const Layout &to) {
   for (const AxisRef &axis : from.varying)
-    if (std::none_of(
-            to.varying.begin(), to.varying.end(),
-            [&](const AxisRef &kept) { return contains(kept, axis); }))
+    if (std::none_of(to.varying.begin(), to.varying.end(),
+                     [&](const AxisRef &kept) { return contains(kept, axis); }))
       return axis;
   return std::nullopt;
 }

@@ -159,7 +159,7 @@ static double nextAfter(ElementKind kind, double x, double y) {
     return std::copysign(largest, x);
   int exponent;
   double fraction = std::frexp(std::fabs(x), &exponent);
-  // Below a power of two the numbers lie twice as close.
+  // Below a power of two the spacing of the numbers is half as large.
   if (fraction == 0.5 && !grows)
     --exponent;
   double step = std::ldexp(1, std::max(exponent - digits, least));

@@ -51,7 +51,7 @@ public:
         dims(dims), slices(dims.slices()) {}
 
   /// The source's element for element `at` of the slices; -1 where an index
-  /// lies outside.
+  /// is out of range.
   int64_t find(const Shape &at) const {
     int64_t element = 0, position = 0;
     for (size_t d = 0; d < slices.size(); ++d) {

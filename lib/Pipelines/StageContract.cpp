@@ -214,7 +214,7 @@ static Problem checkBoundary(Operation *function, DictionaryAttr attributes,
   auto whole = dyn_cast<RankedTensorType>(global.getValue());
   if (!whole || !whole.hasStaticShape())
     return text("has a dist.global_type on ", what,
-                " that is no tensor of static shape");
+                ", which is not a tensor of static shape");
   if (Problem error = findLayoutError(plain, *mesh, whole.getRank()))
     return text("has ", what, " of layout ", plain.str(), ": ", *error);
   std::vector<int64_t> shape = plain.localShape(whole.getShape().vec(), *mesh);
@@ -247,7 +247,7 @@ Problem ContractVerifier::checkLocal(Operation *op) {
     return checkBoundaries(function);
   StringRef dialect = op->getName().getDialectNamespace();
   if (!llvm::is_contained({"tessera", "dist", "func"}, dialect))
-    return "is no op of the dialects tessera, dist and func";
+    return "does not belong to the dialects tessera, dist and func";
   return std::nullopt;
 }
 
@@ -280,11 +280,11 @@ static Problem checkLaunch(plan::LaunchOp op) {
   if (!kernel)
     return text("launches @", op.getKernel(), ", which does not exist");
   if (kernel.getGrid() != op.getGrid())
-    return text("launches another grid than that of @", op.getKernel());
+    return text("launches a grid that differs from that of @", op.getKernel());
   Block &block = kernel.getBlock();
   if (kernel.getNumInputs() != op.getInputs().size() ||
       block.getNumArguments() != op->getNumOperands())
-    return text("has other operands than @", op.getKernel());
+    return text("has operands that differ from those of @", op.getKernel());
   for (auto [i, buffer] : llvm::enumerate(op->getOperandTypes())) {
     auto memory = cast<MemRefType>(block.getArgument(i).getType());
     int64_t bytes = plan::byteSizeOf(memory);
@@ -304,7 +304,8 @@ struct LivePiece {
 };
 } // namespace
 
-/// Pieces lie in the arena; those that hold values at one time lie apart.
+/// Pieces are within the arena; those that hold values at one time are
+/// disjoint.
 static Problem checkArena(plan::ProgramOp program) {
   if (!program.getArena())
     return "has no size of its arena";
@@ -343,7 +344,7 @@ Problem ContractVerifier::checkPlan(Operation *op) {
       op->getParentOfType<tile::KernelOp>())
     return std::nullopt;
   if (!isa<plan::PlanDialect>(op->getDialect()))
-    return "is no part of a plan";
+    return "does not belong to a plan";
   if (auto program = dyn_cast<plan::ProgramOp>(op))
     return checkArena(program);
   if (auto launch = dyn_cast<plan::LaunchOp>(op))
@@ -358,7 +359,7 @@ Problem ContractVerifier::checkPlan(Operation *op) {
 static Problem checkLLVM(Operation *op) {
   if (isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()))
     return std::nullopt;
-  return "is no op of the LLVM dialect";
+  return "does not belong to the LLVM dialect";
 }
 
 static Problem checkNVVM(Operation *op) {
@@ -366,7 +367,7 @@ static Problem checkNVVM(Operation *op) {
       (op->getParentOfType<gpu::GPUModuleOp>() &&
        isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect())))
     return std::nullopt;
-  return "is no op of the dialects llvm and nvvm in a gpu.module";
+  return "does not belong to the dialects llvm and nvvm in a gpu.module";
 }
 
 //===----------------------------------------------------------------------===//

@@ -23,7 +23,7 @@ struct VerifyStagePass : tessera::impl::VerifyStageBase<VerifyStagePass> {
         if (hasContract(info.stage))
           names.push_back(info.name);
       emitError(getOperation().getLoc())
-          << getArgument() << ": there are no passes to a stage '" << stage
+          << getArgument() << ": no passes lead to a stage '" << stage
           << "'; expected " << llvm::join(names, ", ");
       return signalPassFailure();
     }

@@ -48,7 +48,7 @@ std::string tessera::checkWritable(StringRef path) {
     return cannotWrite(path, "it is a folder; name a file in it");
   StringRef folder = folderOf(path);
   if (!fs::is_directory(folder))
-    return cannotWrite(path, "there is no folder '" + folder + "'");
+    return cannotWrite(path, "folder '" + folder + "' does not exist");
   if (std::error_code error = fs::access(folder, fs::AccessMode::Write))
     return cannotWrite(path, "folder '" + folder + "': " + error.message());
   return "";

@@ -34,7 +34,7 @@ sys.exit(main())
 /// How an interpreter ends that was asked to end so; nothing else does.
 static constexpr int pythonStatus = 86;
 
-/// Why `python` is no Python interpreter, or "".
+/// Why `python` is not a Python interpreter, or "".
 static std::string checkPython(StringRef python, StringRef name) {
   std::string status = std::to_string(pythonStatus), problem;
   std::string code = "raise SystemExit(" + status + ")";
@@ -46,9 +46,9 @@ static std::string checkPython(StringRef python, StringRef name) {
   if (got == pythonStatus)
     return "";
   problem = problem.empty() ? "" : " (" + problem + ")";
-  return ("'" + name + "' is no Python interpreter" + problem + ": '" + python +
-          " -c \"" + code + "\"' ends with " + Twine(got) + ", not " + status +
-          "; name another with --python")
+  return ("'" + name + "' is not a Python interpreter" + problem + ": '" +
+          python + " -c \"" + code + "\"' ends with " + Twine(got) + ", not " +
+          status + "; name another with --python")
       .str();
 }
 

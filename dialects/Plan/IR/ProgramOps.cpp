@@ -88,6 +88,6 @@ LogicalResult AllocateOp::verify() {
   std::optional<uint64_t> offset = getOffset();
   if (!offset || *offset % 64 == 0)
     return success();
-  return emitOpError() << "lies at " << *offset
+  return emitOpError() << "is at offset " << *offset
                        << "; offsets are multiples of 64";
 }

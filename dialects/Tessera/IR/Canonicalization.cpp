@@ -30,7 +30,7 @@ struct AbsorbNot : OpRewritePattern<SelectOp> {
                                 PatternRewriter &rewriter) const override {
     auto inverse = op.getPredicate().getDefiningOp<NotOp>();
     if (!inverse || !isDroppable(inverse.getType()))
-      return rewriter.notifyMatchFailure(op, "its predicate is no inverse");
+      return rewriter.notifyMatchFailure(op, "its predicate is not a negation");
     rewriter.replaceOpWithNewOp<SelectOp>(op, op.getType(), inverse.getInput(),
                                           op.getOnFalse(), op.getOnTrue());
     return success();
@@ -85,7 +85,7 @@ struct InvertComparison : OpRewritePattern<NotOp> {
 template <typename Op> struct JoinConstants : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
 
-  /// The operand that is no constant, and the constant.
+  /// The operand that is not a constant, and the constant.
   static std::optional<std::pair<Value, Value>> splitOperands(Op op) {
     for (auto [x, c] : {std::pair(op.getLhs(), op.getRhs()),
                         std::pair(op.getRhs(), op.getLhs())})
@@ -108,7 +108,7 @@ template <typename Op> struct JoinConstants : OpRewritePattern<Op> {
     matchPattern(terms->second, m_Constant(&constants[0]));
     matchPattern(outer->second, m_Constant(&constants[1]));
     if (!foldSplats(op, constants))
-      return rewriter.notifyMatchFailure(op, "its constants are no splats");
+      return rewriter.notifyMatchFailure(op, "its constants are not splats");
     Value joined = rewriter.createOrFold<Op>(
         op.getLoc(), outer->second.getType(), terms->second, outer->second);
     rewriter.modifyOpInPlace(op, [&] {

@@ -36,7 +36,7 @@ static LogicalResult verifyLetters(ContractOp op, StringRef name,
       return explain(op.emitOpError() << "repeats index '" << letter << "' in "
                                       << name << " '" << letters << "'",
                      op, {},
-                     "there are no diagonals: give each dimension of one "
+                     "diagonals are not supported: give each dimension of one "
                      "tensor a letter of its own");
   }
   return success();

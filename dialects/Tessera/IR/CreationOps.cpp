@@ -71,7 +71,7 @@ bool tessera::isNeutralSplat(Value value, ReduceKind kind) {
 // constant
 //===----------------------------------------------------------------------===//
 
-/// A resource lies outside of the op: nothing else checks its size.
+/// A resource is stored outside of the op: nothing else checks its size.
 static LogicalResult verifyResource(ConstantOp op, ShapedType type) {
   auto resource = dyn_cast<DenseResourceElementsAttr>(op.getValue());
   if (!resource)

@@ -33,12 +33,12 @@ static LogicalResult verifyBox(Operation *op, Value input, OperandRange starts,
                    "tessera.reshape to drop or add dimensions of size 1");
   for (auto [d, size] : llvm::enumerate(shape))
     if (sizes[d] > size)
-      return explain(op->emitOpError()
-                         << "has a box of size " << sizes[d] << " in dimension "
-                         << d << " of size " << size,
-                     op, NamedValue{input, "the input"},
-                     "a box lies within the input; make it smaller, or extend "
-                     "the input with tessera.pad");
+      return explain(
+          op->emitOpError() << "has a box of size " << sizes[d]
+                            << " in dimension " << d << " of size " << size,
+          op, NamedValue{input, "the input"},
+          "a box must be within the input; make it smaller, or extend "
+          "the input with tessera.pad");
   return success();
 }
 

@@ -75,8 +75,8 @@ LogicalResult Indexing::verifyBatch() const {
       return explain(
           op->emitOpError() << "pairs dimension " << ours << " of "
                             << sourceName << " with dimension " << theirs
-                            << " of the indices, of which one is indexed or "
-                               "paired already",
+                            << " of the indices, but one of the two is already "
+                               "indexed or paired",
           op, {}, "a dimension is indexed, or one of a batch, or neither");
     ofIndices.push_back(theirs);
     int64_t size = shapeOf(source)[ours],

@@ -87,7 +87,7 @@ struct GatherOfConstant : OpRewritePattern<GatherOp> {
     int64_t indexRank = shapeOf(op.getIndices().front()).size();
     if (layoutOf(op.getType()) || !op.getSourceBatch().empty() ||
         (op.getDims().size() != 1 && indexRank != 0))
-      return rewriter.notifyMatchFailure(op, "it is no slice");
+      return rewriter.notifyMatchFailure(op, "it does not read a slice");
     ArrayRef<int64_t> source = shapeOf(op.getSource());
     SmallVector<int64_t> starts(source.size(), 0), limits(source),
         strides(source.size(), 1), shape(source), dims;

@@ -100,7 +100,7 @@ static void cutInstead(SliceOp op, Value source, int64_t dim, int64_t begin) {
   op.setLimits(limits);
 }
 
-/// slice(concatenate(x, y)) is slice(x) where it takes nothing of y.
+/// slice(concatenate(x, y)) is slice(x) where it reads no element of y.
 static bool absorbConcatenate(SliceOp op, ConcatenateOp inner) {
   int64_t dim = inner.getDim(), begin = 0;
   auto [first, last] = rangeOf(op, dim);

@@ -75,8 +75,8 @@ LogicalResult tessera::verifyShape(Operation *op, Value value, StringRef name,
                              << "expects " << name << " of shape "
                              << shapeToString(shape) << ", got "
                              << shapeToString(shapeOf(value));
-  // What is wrong with a result follows from the operands, of which the first
-  // says most; the others have been compared with it.
+  // A wrong result type follows from the operands. The first is the most
+  // informative; the others have been compared with it.
   NamedValue cause = {value, name};
   if (isResult && op->getNumOperands() != 0)
     cause = {op->getOperand(0), "the first operand"};

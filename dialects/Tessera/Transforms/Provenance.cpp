@@ -113,8 +113,7 @@ std::string tessera::describeNeed(Operation *user, const FactorRule &rule,
                                   const Layout &now, const Layout &wanted) {
   std::string consumer = describeOp(user);
   if (now.partial.size() > wanted.partial.size())
-    return consumer +
-           " needs the whole value, of which each device holds a term of a " +
+    return consumer + " needs the whole value; each device holds a term of a " +
            toString(now.partialKind);
   return consumer + " needs the value in another layout: " + rule.str();
 }

@@ -43,8 +43,7 @@ Layout Resharder::chooseSplits(const DataFlowEdge &edge) {
   std::vector<AxisRef> varying = varyingOfEnds(edge);
   FactorAssignment axes = assignFactors(rule, votes, mesh, varying);
   Layout layout = layoutUnder(
-      axes, edge.hasLeadingTarget() ? rule.operands[0] : rule.results[0],
-      mesh);
+      axes, edge.hasLeadingTarget() ? rule.operands[0] : rule.results[0], mesh);
   layout.varying = std::move(varying);
   return layout;
 }
@@ -52,15 +51,14 @@ Layout Resharder::chooseSplits(const DataFlowEdge &edge) {
 std::vector<AxisRef> Resharder::varyingOfEnds(const DataFlowEdge &edge) {
   std::vector<AxisRef> varying;
   for (OpOperand *source : edge.sources)
-    varying =
-        joinVarying(varying, layoutOfValue(source->get()).varying, mesh);
+    varying = joinVarying(varying, layoutOfValue(source->get()).varying, mesh);
   for (Value target : edge.targets)
     varying = joinVarying(varying, layoutOfValue(target).varying, mesh);
   return varying;
 }
 
-LogicalResult Resharder::apply(DataFlowInterface op, SmallVector<Layout> layouts,
-                    Trial *trial) {
+LogicalResult Resharder::apply(DataFlowInterface op,
+                               SmallVector<Layout> layouts, Trial *trial) {
   SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
   for (auto [edge, layout] : llvm::zip_equal(edges, layouts)) {
     if (edge.kind == DataFlowEdge::Kind::Identity)
@@ -103,7 +101,7 @@ LogicalResult Resharder::apply(DataFlowInterface op, SmallVector<Layout> layouts
 }
 
 void Resharder::resolve(DataFlowInterface op, const DataFlowEdge &edge,
-             OpOperand &source, const Layout &layout) {
+                        OpOperand &source, const Layout &layout) {
   Layout wanted = withLeading(layout, edge.hasLeadingSource());
   Value value = source.get();
   if (!wanted.sameSharding(layoutOfValue(value)))
@@ -141,7 +139,7 @@ void Resharder::keepCommonPartial(const DataFlowEdge &edge, Layout &layout) {
 }
 
 LogicalResult Resharder::choosePartials(DataFlowInterface op,
-                             SmallVector<Layout> &layouts) {
+                                        SmallVector<Layout> &layouts) {
   SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
   SmallVector<size_t> candidates;
   for (auto [i, edge] : llvm::enumerate(edges))
@@ -196,10 +194,9 @@ void Resharder::choosePartial(Value init, const Trial &whole, Layout &layout) {
   auto take = [&](const std::vector<AxisRef> &axes, ReduceKind kind) {
     layout.partialKind = kind;
     for (const AxisRef &axis : axes)
-      if (llvm::none_of(layout.dims,
-                        [&](const DimLayout &dim) {
-                          return overlaps(dim.axes, axis);
-                        }) &&
+      if (llvm::none_of(
+              layout.dims,
+              [&](const DimLayout &dim) { return overlaps(dim.axes, axis); }) &&
           !overlaps(layout.partial, axis) && !overlaps(layout.varying, axis))
         layout.partial.push_back(axis);
     llvm::sort(layout.partial);
@@ -211,8 +208,9 @@ void Resharder::choosePartial(Value init, const Trial &whole, Layout &layout) {
       take(axes, kind);
 }
 
-LogicalResult Resharder::tryOut(DataFlowInterface op, const SmallVector<Layout> &layouts,
-                     Trial &trial) {
+LogicalResult Resharder::tryOut(DataFlowInterface op,
+                                const SmallVector<Layout> &layouts,
+                                Trial &trial) {
   auto savedCache = cache;
   size_t numCreated = created.size();
   builder.setInsertionPoint(op);

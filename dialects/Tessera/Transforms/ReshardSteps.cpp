@@ -102,9 +102,9 @@ FailureOr<Value> ReshardSteps::create(ReshardOp op, Value value,
     InFlightDiagnostic error = op.emitOpError()
                                << "has no plan from " << from.getLayout().str()
                                << " to " << wanted.str();
-    error.attachNote() << "a whole value is never made partial: that would "
-                          "take it apart into terms; ask for a layout that is "
-                          "partial along the same axes or fewer";
+    error.attachNote() << "a replicated value is never split into partial "
+                          "terms; request a layout that is partial along the "
+                          "same axes or a subset of them";
     return failure();
   }
   for (auto [step, alternatives] :

@@ -39,7 +39,8 @@ private:
   /// Axes along which the operands stay partial: those of a linear group whose
   /// operands are all partial there with the group's kind, and which no
   /// other part of the op uses, in whole or in part: x uses x:(1)2.
-  std::vector<AxisRef> passedPartials(mlir::Operation *op, const FactorRule &rule,
+  std::vector<AxisRef> passedPartials(mlir::Operation *op,
+                                      const FactorRule &rule,
                                       const FactorAssignment &axes);
   bool overlaps(const std::vector<AxisRef> &list, const AxisRef &axis);
   /// Whether exactly the operands of `group` are partial along `axis`. Only
@@ -57,8 +58,8 @@ private:
                   const std::vector<AxisRef> &passed);
   /// `value` laid out as `wanted`, made once for all users of a phase: what the
   /// forward pass gathers need not live until the backward pass.
-  mlir::Value reshard(mlir::Value value, const Layout &wanted, mlir::Operation *user,
-                const std::string &rule);
+  mlir::Value reshard(mlir::Value value, const Layout &wanted,
+                      mlir::Operation *user, const std::string &rule);
   void resolve(ConstrainOp op);
   void resolve(mlir::func::ReturnOp op);
   /// The layout of a function's result that no user annotated: that of what
@@ -85,8 +86,9 @@ private:
   std::vector<AxisRef> varyingOfEnds(const DataFlowEdge &edge);
   /// Gives all ends the layouts of their edges, and resolves the regions in
   /// between. `trial`, if any, is told what they yield.
-  mlir::LogicalResult apply(DataFlowInterface op, llvm::SmallVector<Layout> layouts,
-                      Trial *trial = nullptr);
+  mlir::LogicalResult apply(DataFlowInterface op,
+                            llvm::SmallVector<Layout> layouts,
+                            Trial *trial = nullptr);
   void resolve(DataFlowInterface op, const DataFlowEdge &edge,
                mlir::OpOperand &source, const Layout &layout);
   /// What all sources of an edge are partial along stays so behind the op,
@@ -97,7 +99,7 @@ private:
   /// regions yield just that. It starts from all that may be and takes away
   /// what a trial of the regions does not yield, until nothing changes.
   mlir::LogicalResult choosePartials(DataFlowInterface op,
-                               llvm::SmallVector<Layout> &layouts);
+                                     llvm::SmallVector<Layout> &layouts);
   /// Whether a carried value can begin as partial at no cost, and is used by no
   /// region but the one that yields it.
   bool mayStayPartial(DataFlowInterface op, const DataFlowEdge &edge);
@@ -105,17 +107,22 @@ private:
   /// at most.
   void choosePartial(mlir::Value init, const Trial &whole, Layout &layout);
   /// Resolves the regions of a copy of `op`, which then is gone.
-  mlir::LogicalResult tryOut(DataFlowInterface op, const llvm::SmallVector<Layout> &layouts,
-                       Trial &trial);
+  mlir::LogicalResult tryOut(DataFlowInterface op,
+                             const llvm::SmallVector<Layout> &layouts,
+                             Trial &trial);
   /// Whether a copy stands for the op that `user` is in.
   bool isShadowed(mlir::Operation *user);
 
   mlir::func::FuncOp function;
   const Mesh &mesh;
   mlir::OpBuilder builder;
-  llvm::DenseMap<std::pair<mlir::Value, std::pair<mlir::Type, mlir::Attribute>>, mlir::Value> cache;
-  llvm::SmallVector<mlir::Operation *> created; ///< In this order, to be taken back.
-  llvm::SmallVector<mlir::Operation *> shadows; ///< Ops that are being tried out.
+  llvm::DenseMap<std::pair<mlir::Value, std::pair<mlir::Type, mlir::Attribute>>,
+                 mlir::Value>
+      cache;
+  llvm::SmallVector<mlir::Operation *>
+      created; ///< In this order, to be taken back.
+  llvm::SmallVector<mlir::Operation *>
+      shadows; ///< Ops that are being tried out.
 };
 
 } // namespace tessera

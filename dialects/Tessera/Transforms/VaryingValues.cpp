@@ -36,9 +36,9 @@ static LogicalResult verifyResults(Operation *op, const Mesh &mesh) {
         isSameVarying(varyingOf(result), expected, mesh))
       continue;
     InFlightDiagnostic error =
-        op->emitOpError() << "has a result with "
-                          << describe(varyingOf(result))
-                          << ", but its operands make it " << describe(expected);
+        op->emitOpError() << "has a result with " << describe(varyingOf(result))
+                          << ", but its operands make it "
+                          << describe(expected);
     noteOperands(error, op);
     error.attachNote() << (expected.empty()
                                ? "tessera.reshard makes a value vary"
@@ -97,10 +97,10 @@ static LogicalResult verifyEdges(DataFlowInterface op, const Mesh &mesh) {
   for (OpOperand *operand : op.getControlOperands()) {
     if (varyingOf(operand->get()).empty())
       continue;
-    InFlightDiagnostic error =
-        op->emitOpError()
-        << "decides by a value with " << describe(varyingOf(operand->get()))
-        << "; all devices must take the same path";
+    InFlightDiagnostic error = op->emitOpError()
+                               << "decides by a value with "
+                               << describe(varyingOf(operand->get()))
+                               << "; all devices must take the same path";
     error.attachNote(operand->get().getLoc())
         << "it is computed here; decide by a value that does not vary";
     return failure();

@@ -104,7 +104,7 @@ static SmallVector<StoreOp> lastStores(KernelOp kernel) {
   return stores;
 }
 
-/// The tiles of which every use is one of `stores`, an elementwise op whose
+/// The tiles whose every use is one of `stores`, an elementwise op whose
 /// result is such a tile, or a reduction if `orReduced`.
 static llvm::DenseSet<Value>
 usedInPlace(KernelOp kernel, ArrayRef<StoreOp> stores, bool orReduced) {

@@ -62,7 +62,7 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
                                << type << ", the kernel's memory is " << memory;
     error.attachNote(kernel.getLoc()) << "@" << getKernel() << " is here";
     error.attachNote() << "both have the same number of elements of one type; "
-                          "booleans lie in memory as i8";
+                          "booleans are stored as i8";
     return error;
   }
   return success();

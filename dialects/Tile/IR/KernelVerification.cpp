@@ -35,12 +35,12 @@ static LogicalResult verifyArgument(BlockArgument argument) {
   if (!type || !isMemoryType(type))
     return fail() << "expected a memref of static shape, rank 1 or more, and "
                      "elements of f64, f32, bf16, f16, i8, i32 or i64; "
-                     "booleans lie in memory as i8, scalars as 1 element";
+                     "booleans are stored as i8, scalars as 1 element";
   if (!type.getLayout().isIdentity())
-    return fail() << "arguments lie in row-major order without gaps; take a "
+    return fail() << "arguments are row-major and contiguous; take a "
                      "view of one with memref.reinterpret_cast";
   if (type.getMemorySpace())
-    return fail() << "arguments lie in global memory, which has no memory "
+    return fail() << "arguments are in global memory, which has no memory "
                      "space attribute";
   return success();
 }
@@ -59,8 +59,8 @@ static LogicalResult verifyAccess(KernelOp kernel, Operation *op, Value memory,
                                   bool writes) {
   BlockArgument root = rootOf(kernel, memory);
   if (!root) {
-    InFlightDiagnostic error =
-        op->emitOpError("works on memory that is no argument of the kernel");
+    InFlightDiagnostic error = op->emitOpError(
+        "works on memory that is not an argument of the kernel");
     error.attachNote(memory.getLoc()) << "the memory is defined here";
     error.attachNote() << "kernels see memory through their arguments, and "
                           "views of them by memref.reinterpret_cast";
@@ -185,8 +185,9 @@ static LogicalResult verifyInitial(KernelOp kernel) {
     InFlightDiagnostic error = kernel.emitOpError()
                                << "input " << input << ", which output " << i
                                << " begins as a copy of, is used";
-    error.attachNote() << "the output may lie in its memory; pass what is read "
-                          "as another input";
+    error.attachNote()
+        << "the output may share its memory; pass the value that is read "
+           "as another input";
     return error;
   }
   return success();

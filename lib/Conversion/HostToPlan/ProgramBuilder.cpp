@@ -171,7 +171,7 @@ LogicalResult ProgramBuilder::build() {
   if (mesh.empty()) {
     InFlightDiagnostic error = function.emitError()
                                << "@" << function.getSymName()
-                               << " is the program of no mesh";
+                               << " does not say which mesh it runs on";
     error.attachNote() << "declare the devices in the module, such as: "
                           "dist.mesh @mesh <[tp = 1]>";
     return failure();

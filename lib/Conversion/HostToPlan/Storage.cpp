@@ -150,7 +150,7 @@ int64_t Storage::lastUseOf(Value value) const {
   return last;
 }
 
-/// The op of which `value` is a carried value, as an argument.
+/// The loop that carries `value`, one of its block arguments.
 static Operation *carryingLoop(Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
   if (!argument)

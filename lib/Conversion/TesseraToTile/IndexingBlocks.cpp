@@ -178,7 +178,7 @@ Value BlockEmitter::emitRowNumbers(const IndexedDims &dims, ValueRange indices,
         getElementTypeOrSelf(indices[k].getType()).isUnsignedInteger();
     Value index = widened(tiles[k], isUnsigned);
     Value size = splat(shape, builder.getIntegerAttr(type, sizes[dim]));
-    // Unsigned: what lies before 0 is large.
+    // Unsigned: negative indices become large.
     Value fits = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult,
                                        index, size);
     inside = inside

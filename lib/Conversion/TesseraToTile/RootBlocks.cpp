@@ -74,8 +74,8 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
     return block;
   }
   if (auto cumulative = dyn_cast_or_null<CumulativeOp>(group.heavy)) {
-    // Whole rows, of which a block holds a piece at a time; as many as fill
-    // vectors where they lie side by side.
+    // Whole rows, held piece by piece; enough of them to fill vectors where
+    // they are contiguous.
     auto dim = static_cast<size_t>(cumulative.getDim());
     int64_t length = shape[dim];
     bool isInner = llvm::all_of(llvm::drop_begin(shape, dim + 1),

@@ -38,7 +38,7 @@ void UpdateKernelBuilder::chooseBlocks(DynamicUpdateSliceOp update) {
   std::vector<int64_t> chosen =
       chooseBlock(plain, whole, sizes.pointwiseElements);
   block.assign(chosen.begin(), chosen.end());
-  // On a GPU no two blocks may write one element, be it with the same value.
+  // On a GPU no two blocks may write one element, not even with the same value.
   tile::TargetAttr target = tile::TargetAttr::of(op);
   if (target && target.isGPU())
     for (auto [extent, size] : llvm::zip_equal(shape, block))
@@ -93,7 +93,7 @@ bool UpdateKernelBuilder::fill(DynamicUpdateSliceOp update,
                                BlockEmitter &emitter, BlockBox box) {
   Location loc = op->getLoc();
   SmallVector<int64_t> shape = BlockEmitter::shapeOf1(update.getUpdate());
-  // What lies past the end of the update must not be written: the last blocks
+  // Elements past the end of the update must not be written: the last blocks
   // begin earlier instead, and write some elements again (on a CPU).
   for (auto [d, offset] : llvm::enumerate(box.offsets))
     if (shape[d] % block[d] != 0)

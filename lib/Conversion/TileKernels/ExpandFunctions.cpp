@@ -75,7 +75,7 @@ private:
 };
 
 /// 2^n 2^r for the whole n nearest to x. The power of two is multiplied in two
-/// steps, since it may lie outside of what f32 holds.
+/// steps, since it may be outside of the range of f32.
 Value FunctionWriter::exp2(Value x) {
   Value clamped = select(compare(Predicate::OLT, x, -160.0f), number(-160), x);
   clamped = select(compare(Predicate::OLT, clamped, 136.0f), clamped,

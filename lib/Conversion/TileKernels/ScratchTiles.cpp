@@ -35,7 +35,7 @@ llvm::DenseSet<Value> tessera::getKeptTiles(KernelOp kernel) {
     Operation *op = tile.getDefiningOp();
     if (op && isa<arith::ConstantOp, SplatOp, IotaOp>(op))
       return 0.0;
-    // What is no virtual tile is in a buffer.
+    // A tile that is not virtual is in a buffer.
     auto known = costs.find(tile);
     return known == costs.end() || kept.contains(tile) ? 1.0 : known->second;
   };

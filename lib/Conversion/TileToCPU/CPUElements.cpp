@@ -66,7 +66,7 @@ Value CPUKernelEmitter::elementwise(Operation *op, const Indices &indices,
   return builder.create(state)->getResult(0);
 }
 
-/// Lane by lane, where lanes do not lie along a dimension of the source.
+/// Lane by lane, where lanes do not run along a dimension of the source.
 Value CPUKernelEmitter::elementByElement(Value tile, const Indices &indices,
                                          Lanes lanes) {
   SmallVector<Value> elements;

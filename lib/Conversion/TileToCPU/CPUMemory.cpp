@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Elements of the kernel's memrefs: where they lie, which of them exist, and
+// Elements of the kernel's memrefs: their addresses, which of them exist, and
 // how they are read and written.
 #include "CPUKernelEmitter.h"
 

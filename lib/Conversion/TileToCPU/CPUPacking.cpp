@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// How the factors of a product come to lie as its inner loop reads them: the
+// Brings the factors of a product into the order in which its inner loop reads
+// them: the
 // left one row by row, in place if possible; the right one in panels of a few
 // vectors' width.
 #include "CPUKernelEmitter.h"
@@ -36,7 +37,7 @@ CPUKernelEmitter::LeftFactor CPUKernelEmitter::prepareLeft(Value tile,
   return {buffer->base, buffer->strides[0]};
 }
 
-/// The left factor read where it lies: a buffer, or a load that stays in
+/// The left factor, read in place: a buffer, or a load that stays in
 /// bounds, of the right type, whose rows are evenly spaced and contiguous.
 std::optional<CPUKernelEmitter::LeftFactor>
 CPUKernelEmitter::leftInMemory(Value tile, Type type) {

@@ -18,8 +18,8 @@ using namespace tessera::tile;
 static constexpr int warpSize = 32;
 
 int NVVMKernelEmitter::chooseThreads(KernelOp kernel) {
-  // Four elements a thread in the largest tile, or as many sums of the largest
-  // product as a thread keeps in registers; whole warps.
+  // Four elements a thread in the largest tile, or the number of sums of the
+  // largest product that a thread keeps in registers; whole warps.
   int64_t largest = 1, product = 0;
   kernel.walk([&](Operation *op) {
     for (Type type : op->getResultTypes())

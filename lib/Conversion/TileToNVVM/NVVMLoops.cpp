@@ -44,7 +44,7 @@ void NVVMKernelEmitter::carryInRegisters(DotOp op, Value init, Value argument) {
 SharedBuffer *NVVMKernelEmitter::spill(const Registers &carried,
                                        RankedTensorType type) {
   beginNest(/*readsShared=*/false, /*writesShared=*/true);
-  // Born in this nest: it may lie where the factors were.
+  // It is first live in this nest, and may reuse the memory of the factors.
   SharedBuffer *buffer =
       shared.create(loc, type.getShape(), type.getElementType());
   {

@@ -60,7 +60,7 @@ NVVMKernelEmitter::chooseRectangle(DotOp op) const {
 }
 
 /// Neighbouring threads read neighbouring vectors: of adjacent elements where
-/// those lie side by side, else from rows a whole stride apart.
+/// those are contiguous, else from rows a whole stride apart.
 void NVVMKernelEmitter::locate(Rectangle &rectangle, Value owner) {
   if (rectangle.ofWarp)
     return locateInWarp(rectangle, owner);

@@ -149,7 +149,7 @@ func.func @no_mesh(%x: tensor<3xf32> {dist.layout = #dist.layout<@mesh, [{}]>, d
 // -----
 
 dist.mesh @mesh <[tp = 2]>
-// expected-error @below {{left 'func.func', which has a dist.global_type on argument 0 that is no tensor of static shape}}
+// expected-error @below {{left 'func.func', which has a dist.global_type on argument 0, which is not a tensor of static shape}}
 // expected-note @below {{docs/architecture.md}}
 func.func @a_boundary_of_no_tensor(%x: tensor<3xf32> {dist.layout = #dist.layout<@mesh, [{}]>, dist.global_type = f32}) {
   return
@@ -167,7 +167,7 @@ func.func @a_boundary_of_another_mesh(%x: tensor<3xf32> {dist.layout = #dist.lay
 // -----
 
 func.func @an_op_of_another_dialect(%x: tensor<3xf32>) -> tensor<3xf32> {
-  // expected-error @below {{left 'arith.addf', which is no op of the dialects tessera, dist and func}}
+  // expected-error @below {{left 'arith.addf', which does not belong to the dialects tessera, dist and func}}
   // expected-note @below {{docs/architecture.md}}
   %0 = arith.addf %x, %x : tensor<3xf32>
   return %0 : tensor<3xf32>
@@ -182,7 +182,7 @@ func.func @computation_on_the_host(%x: tensor<3xf32>) -> tensor<3xf32> {
 }
 
 //--- plan.mlir
-// expected-error @below {{the passes to stage 'plan' left 'func.func', which is no part of a plan}}
+// expected-error @below {{the passes to stage 'plan' left 'func.func', which does not belong to a plan}}
 // expected-note @below {{where the input was a program of stage 'kernels', this is a defect of Tessera}}
 func.func @a_function() {
   return
@@ -238,7 +238,7 @@ tile.kernel @k grid [3] inputs 0 {
 }
 plan.program @main on @mesh arena 64 {
   %0 = plan.allocate at 0 -> !plan.buffer<24>
-  // expected-error @below {{left 'plan.launch', which launches another grid than that of @k}}
+  // expected-error @below {{left 'plan.launch', which launches a grid that differs from that of @k}}
   // expected-note @below {{docs/architecture.md}}
   plan.launch @k grid [2] () to (%0) : () -> !plan.buffer<24>
 }
@@ -250,7 +250,7 @@ tile.kernel @k grid [2] inputs 1 {
 }
 plan.program @main on @mesh arena 64 {
   %0 = plan.allocate at 0 -> !plan.buffer<24>
-  // expected-error @below {{left 'plan.launch', which has other operands than @k}}
+  // expected-error @below {{left 'plan.launch', which has operands that differ from those of @k}}
   // expected-note @below {{docs/architecture.md}}
   plan.launch @k grid [2] () to (%0) : () -> !plan.buffer<24>
 }
@@ -268,7 +268,7 @@ plan.program @main on @mesh arena 64 {
 }
 
 //--- llvm.mlir
-// expected-error @below {{the passes to stage 'llvm' left 'func.func', which is no op of the LLVM dialect}}
+// expected-error @below {{the passes to stage 'llvm' left 'func.func', which does not belong to the LLVM dialect}}
 // expected-note @below {{where the input was a program of stage 'kernels', this is a defect of Tessera}}
 func.func @a_function() {
   return
@@ -276,7 +276,7 @@ func.func @a_function() {
 
 //--- nvvm.mlir
 gpu.module @kernels {
-  // expected-error @below {{the passes to stage 'nvvm' left 'gpu.func', which is no op of the dialects llvm and nvvm in a gpu.module}}
+  // expected-error @below {{the passes to stage 'nvvm' left 'gpu.func', which does not belong to the dialects llvm and nvvm in a gpu.module}}
   // expected-note @below {{where the input was a program of stage 'kernels', this is a defect of Tessera}}
   gpu.func @k() kernel {
     gpu.return

@@ -15,10 +15,10 @@
 // CPU: tessera-verify-stage{stage=llvm}
 // GPU: tessera-verify-stage{stage=nvvm}
 
-// BROKEN: [[@LINE+6]]:{{[0-9]+}}: error: internal error: the passes to stage 'local' left 'test.holder', which is no op of the dialects tessera, dist and func
+// BROKEN: [[@LINE+6]]:{{[0-9]+}}: error: internal error: the passes to stage 'local' left 'test.holder', which does not belong to the dialects tessera, dist and func
 // BROKEN: note: docs/architecture.md says what a stage holds; where the input was a program of stage 'reshards', this is a defect of Tessera
-// UNKNOWN: error: tessera-verify-stage: there are no passes to a stage 'locl'; expected layouts, reshards, local, kernels, plan, llvm, nvvm
-// UNCHECKED: error: tessera-verify-stage: there are no passes to a stage 'cubin'
+// UNKNOWN: error: tessera-verify-stage: no passes lead to a stage 'locl'; expected layouts, reshards, local, kernels, plan, llvm, nvvm
+// UNCHECKED: error: tessera-verify-stage: no passes lead to a stage 'cubin'
 dist.mesh @mesh <[tp = 2]>
 
 "test.holder"() : () -> ()

@@ -5,7 +5,7 @@
 // FOLDER: cannot write '{{.*}}/folder': it is a folder; name a file in it
 // RUN: not tessera-compile %s -o %t/absent/f 2>&1 | FileCheck %s --check-prefix=ABSENT
 // RUN: not tessera-compile %s --report=%t/absent/f -o %t/f 2>&1 | FileCheck %s --check-prefix=ABSENT
-// ABSENT: cannot write '{{.*}}/absent/f': there is no folder '{{.*}}/absent'
+// ABSENT: cannot write '{{.*}}/absent/f': folder '{{.*}}/absent' does not exist
 // RUN: not test -e %t/f
 // RUN: not tessera-compile %s --emit=local --shapes=B=4 2>&1 | FileCheck %s --check-prefix=SHAPES
 // SHAPES: --shapes is for module.py:function

@@ -22,7 +22,7 @@ plan.program @a_layout_has_the_rank_of_the_tensor on @mesh {
 // -----
 
 plan.program @pieces_are_aligned on @mesh {
-  // expected-error @below {{lies at 40; offsets are multiples of 64}}
+  // expected-error @below {{is at offset 40; offsets are multiples of 64}}
   %0 = plan.allocate at 40 -> !plan.buffer<24>
 }
 

@@ -30,7 +30,7 @@ func.func @indices_are_letters(%x: tensor<2x3xf32>, %y: tensor<3x5xf32>) -> tens
 
 func.func @a_letter_occurs_once_in_a_factor(%x: tensor<3x3xf32>, %y: tensor<3x5xf32>) -> tensor<3x5xf32> {
   // expected-error @below {{repeats index 'k' in the left factor 'kk'}}
-  // expected-note @below {{there are no diagonals: give each dimension of one tensor a letter of its own}}
+  // expected-note @below {{diagonals are not supported: give each dimension of one tensor a letter of its own}}
   %0 = tessera.contract %x, %y "kk,kn->kn" : tensor<3x3xf32>, tensor<3x5xf32> -> tensor<3x5xf32>
   return %0 : tensor<3x5xf32>
 }

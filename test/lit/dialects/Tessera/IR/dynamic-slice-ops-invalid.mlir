@@ -21,7 +21,7 @@ func.func @starts_are_i32(%x: tensor<7xf32>, %i: tensor<i64>) -> tensor<1xf32> {
 // expected-note @below {{the input has type 'tensor<7x5xf32>'}}
 func.func @a_box_lies_within_its_input(%x: tensor<7x5xf32>, %i: tensor<i32>) -> tensor<8x5xf32> {
   // expected-error @below {{has a box of size 8 in dimension 0 of size 7}}
-  // expected-note @below {{a box lies within the input; make it smaller, or extend the input with tessera.pad}}
+  // expected-note @below {{a box must be within the input; make it smaller, or extend the input with tessera.pad}}
   %0 = tessera.dynamic_slice %x [%i, %i] : (tensor<7x5xf32>, tensor<i32>, tensor<i32>) -> tensor<8x5xf32>
   return %0 : tensor<8x5xf32>
 }

@@ -59,7 +59,7 @@ func.func @batch_dimensions_have_one_size(%x: tensor<7x5xf32>, %i: tensor<4x3xi3
 // -----
 
 func.func @an_indexed_dimension_is_none_of_the_batch(%x: tensor<7x5xf32>, %i: tensor<5x3xi32>) -> tensor<7x3xf32> {
-  // expected-error @below {{pairs dimension 1 of the source with dimension 0 of the indices, of which one is indexed or paired already}}
+  // expected-error @below {{pairs dimension 1 of the source with dimension 0 of the indices, but one of the two is already indexed or paired}}
   // expected-note @below {{a dimension is indexed, or one of a batch, or neither}}
   %0 = tessera.gather %x [%i] dims [1] batch [1] = [0] : (tensor<7x5xf32>, tensor<5x3xi32>) -> tensor<7x3xf32>
   return %0 : tensor<7x3xf32>

@@ -3,7 +3,7 @@
 dist.mesh @mesh <[tp = 2]>
 func.func @a_whole_value_is_not_taken_apart(%x: !tessera.mesh_tensor<2xf32, @mesh, [{}]>) -> !tessera.mesh_tensor<2xf32, @mesh, [{}], partial = sum{tp}> {
   // expected-error @below {{'tessera.reshard' op has no plan from [{}] to [{}], partial = sum{tp}}}
-  // expected-note @below {{a whole value is never made partial}}
+  // expected-note @below {{a replicated value is never split into partial terms}}
   %0 = tessera.reshard %x : !tessera.mesh_tensor<2xf32, @mesh, [{}]> -> !tessera.mesh_tensor<2xf32, @mesh, [{}], partial = sum{tp}>
   return %0 : !tessera.mesh_tensor<2xf32, @mesh, [{}], partial = sum{tp}>
 }

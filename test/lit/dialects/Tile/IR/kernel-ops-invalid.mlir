@@ -33,7 +33,7 @@ tile.kernel @scalars_have_a_dimension_in_memory grid [1] inputs 1 {
 
 // -----
 
-// expected-error @below {{argument 1 has type 'memref<5xi1>'; expected a memref of static shape, rank 1 or more, and elements of f64, f32, bf16, f16, i8, i32 or i64; booleans lie in memory as i8}}
+// expected-error @below {{argument 1 has type 'memref<5xi1>'; expected a memref of static shape, rank 1 or more, and elements of f64, f32, bf16, f16, i8, i32 or i64; booleans are stored as i8}}
 tile.kernel @booleans_are_bytes_in_memory grid [1] inputs 1 {
 ^bb0(%x: memref<5xi32>, %y: memref<5xi1>):
 }
@@ -47,14 +47,14 @@ tile.kernel @arguments_have_static_shapes grid [1] inputs 1 {
 
 // -----
 
-// expected-error @below {{arguments lie in row-major order without gaps; take a view of one with memref.reinterpret_cast}}
+// expected-error @below {{arguments are row-major and contiguous; take a view of one with memref.reinterpret_cast}}
 tile.kernel @arguments_are_row_major grid [1] inputs 1 {
 ^bb0(%x: memref<2x3xf32, strided<[4, 1]>>):
 }
 
 // -----
 
-// expected-error @below {{arguments lie in global memory, which has no memory space attribute}}
+// expected-error @below {{arguments are in global memory, which has no memory space attribute}}
 tile.kernel @arguments_are_in_global_memory grid [1] inputs 1 {
 ^bb0(%x: memref<2x3xf32, 3>):
 }
@@ -90,7 +90,7 @@ tile.kernel @memory_comes_from_arguments grid [1] inputs 0 {
   %c0 = arith.constant 0 : index
   // expected-note @below {{the memory is defined here}}
   %m = memref.alloc() : memref<5xf32>
-  // expected-error @below {{works on memory that is no argument of the kernel}}
+  // expected-error @below {{works on memory that is not an argument of the kernel}}
   // expected-note @below {{kernels see memory through their arguments, and views of them by memref.reinterpret_cast}}
   %0 = tile.load %m[%c0] : memref<5xf32> -> tensor<5xf32>
 }
@@ -165,7 +165,7 @@ tile.kernel @k grid [1] inputs 1 {
 }
 func.func @tensors_have_the_size_of_their_memory(%x: tensor<5xf32>) {
   // expected-error @below {{result 0 has type 'tensor<6xf32>', the kernel's memory is 'memref<5xf32>'}}
-  // expected-note @below {{both have the same number of elements of one type; booleans lie in memory as i8}}
+  // expected-note @below {{both have the same number of elements of one type; booleans are stored as i8}}
   %0 = tile.launch @k(%x) : (tensor<5xf32>) -> tensor<6xf32>
   return
 }
@@ -178,7 +178,7 @@ tile.kernel @k grid [1] inputs 1 {
 }
 func.func @tensors_have_the_elements_of_their_memory(%x: tensor<5xi1>) {
   // expected-error @below {{operand 0 has type 'tensor<5xi1>', the kernel's memory is 'memref<5xf32>'}}
-  // expected-note @below {{both have the same number of elements of one type; booleans lie in memory as i8}}
+  // expected-note @below {{both have the same number of elements of one type; booleans are stored as i8}}
   %0 = tile.launch @k(%x) : (tensor<5xi1>) -> tensor<5xf32>
   return
 }

@@ -22,7 +22,7 @@ tile.kernel @copies_have_one_type grid [1] inputs 1 initial [0] {
 // -----
 
 // expected-error @below {{input 0, which output 0 begins as a copy of, is used}}
-// expected-note @below {{the output may lie in its memory; pass what is read as another input}}
+// expected-note @below {{the output may share its memory; pass the value that is read as another input}}
 tile.kernel @the_copied_input_is_not_read grid [1] inputs 1 initial [0] {
 ^bb0(%x: memref<5xf32>, %y: memref<5xf32>):
   %c0 = arith.constant 0 : index

@@ -222,7 +222,7 @@ Status Executable::readWhole(const abi::Tensor &tensor, void *whole) {
       communicator->localDevices());
   if (!placement->isComplete)
     return Status::error("'" + tensor.name +
-                         "' has parts in other processes, of which this one "
+                         "' has parts in other processes, and this one "
                          "cannot read the value");
   if (Status status = device->synchronize(); !status.ok())
     return status;

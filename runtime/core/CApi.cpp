@@ -89,7 +89,8 @@ static Status checkIndex(const Executable &program, int64_t index) {
   if (index >= 0 && index < count)
     return Status::success();
   return Status::error("the program has " + std::to_string(count) +
-                       " inputs, there is no input " + std::to_string(index));
+                       " inputs; it does not have input " +
+                       std::to_string(index));
 }
 
 /// A handle for a tensor that an executable has made.

@@ -69,7 +69,7 @@ static Status checkShard(const TesseraRtPlaced *placed, int64_t index) {
   const std::vector<Shard> &shards = placed->placement->shards;
   return check(isIndexOf(shards, index),
                "the tensor has " + str(static_cast<int64_t>(shards.size())) +
-                   " shards here, there is no shard " + str(index));
+                   " shards here; it does not have shard " + str(index));
 }
 
 int tesseraRtGetShard(const TesseraRtPlaced *placed, int64_t index,

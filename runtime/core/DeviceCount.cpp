@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Whether there are as many devices as a mesh has.
+// Whether the machine has the devices that a mesh needs.
 #include "tessera-rt/Registry.h"
 
 #include <algorithm>
@@ -27,9 +27,10 @@ Status tessera::rt::checkDeviceCount(const std::string &kind,
   if (kind != "cuda" && text && *text) {
     if (std::strspn(text, "0123456789") != std::strlen(text) ||
         std::strspn(text, "0") == std::strlen(text))
-      return Status::error("TESSERA_DEVICE_COUNT is no number of devices: '" +
-                           std::string(text) + "'; expected 1 to " +
-                           std::to_string(abi::maxDevices));
+      return Status::error(
+          "TESSERA_DEVICE_COUNT is not a number of devices: '" +
+          std::string(text) + "'; expected 1 to " +
+          std::to_string(abi::maxDevices));
     available = static_cast<int64_t>(
         std::min<uint64_t>(std::strtoull(text, nullptr, 10), abi::maxDevices));
   }

@@ -10,7 +10,7 @@
 using namespace tessera;
 using namespace tessera::rt;
 
-/// Elements of a row that are printed, as many as tessera-run --print shows.
+/// Elements of a row that are printed, the same number as tessera-run --print.
 constexpr int64_t maxShown = 64;
 
 /// `step.format` with its operands from `first` on in the places of {}.

@@ -16,7 +16,7 @@ using Shape = std::vector<int64_t>;
 static int64_t wholeOffset(const abi::Tensor &tensor, const abi::Box &box) {
   if (box.valid != tensor.localShape)
     return -1;
-  // Nothing lies anywhere; `begin` may be past the end.
+  // No part exists; `begin` may be past the end.
   if (abi::numElements(box.valid) == 0)
     return 0;
   int64_t rank = static_cast<int64_t>(tensor.shape.size());

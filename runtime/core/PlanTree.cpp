@@ -50,7 +50,7 @@ Status PlanMemory::addWindows() {
     for (const Step &step : block.steps)
       for (const Window &window : step.windows) {
         if (step.kind != StepKind::Loop)
-          return Status::error("a step that is no loop has windows");
+          return Status::error("a step that is not a loop has windows");
         if (!isIndexOf(plan.buffers, window.buffer) ||
             plan.buffers[window.buffer].kind != BufferKind::Window)
           return Status::error("a loop has buffer " + str(window.buffer) +

@@ -50,7 +50,7 @@ Status Validator::checkMesh() {
 /// Every device runs exactly one program.
 Status Validator::checkPrograms() const {
   if (plan.programs.empty() || plan.programs[0].block != 0)
-    return Status::error("there is no program whose entry is block 0");
+    return Status::error("no program has block 0 as its entry");
   const std::vector<Digit> &digits = plan.programs[0].digits;
   std::set<std::vector<int64_t>> seen;
   for (const Program &program : plan.programs) {

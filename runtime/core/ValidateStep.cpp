@@ -114,10 +114,10 @@ Status tessera::rt::checkStep(const StepContext &context, const Step &step) {
                      plan.buffers[step.buffers[0]].bytes,
                  "copies between buffers of different size");
   case StepKind::Fill:
-    return check(!step.pattern.empty() && plan.buffers[step.buffers[0]].bytes %
-                                                  step.pattern.size() ==
-                                              0,
-                 "fills a buffer that is no multiple of the pattern");
+    return check(
+        !step.pattern.empty() &&
+            plan.buffers[step.buffers[0]].bytes % step.pattern.size() == 0,
+        "fills a buffer whose size is not a multiple of the pattern's");
   case StepKind::DeviceValue:
     return checkDeviceValue(context, step);
   case StepKind::Loop:

@@ -73,7 +73,7 @@ def check_mentions(root: Path, sources: list[Path]) -> list[str]:
     debugging = (root / "docs/debugging.md").read_text()
     decisions = (root / "docs/decisions/README.md").read_text()
     errors = [
-        f"docs/architecture.md: nothing of stage '{name}'"
+        f"docs/architecture.md: stage '{name}' is not described"
         for name in STAGE.findall((root / "lib/Pipelines/Stages.cpp").read_text())
         if not re.search(rf"\b{name}\b", architecture)
     ]
@@ -83,7 +83,7 @@ def check_mentions(root: Path, sources: list[Path]) -> list[str]:
             continue
         for name in VARIABLE.findall(file.read_text(errors="replace")):
             if f"`{name}`" not in debugging:
-                errors.append(f"docs/debugging.md: nothing of {name}, which {file.name} reads")
+                errors.append(f"docs/debugging.md: does not describe {name}, which {file.name} reads")
     for page in sorted((root / "docs/decisions").glob("0*.md")):
         if f"({page.name})" not in decisions:
             errors.append(f"docs/decisions/README.md: does not list {page.name}")

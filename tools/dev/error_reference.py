@@ -68,7 +68,7 @@ def page(package: Path) -> str:
     for file in sorted(package.rglob("*.py")):
         for code, kind, text in raised(file):
             if classes.get(code[2], ("",))[0] != local.get(kind, kind):
-                sys.exit(f"{file}: {code} is no code of {kind}")
+                sys.exit(f"{file}: {code} is not a code of {kind}")
             messages[code][text] = None
     parts = [HEAD]
     for digit, (name, document) in sorted(classes.items()):

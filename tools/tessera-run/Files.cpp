@@ -56,7 +56,7 @@ Status run::checkWritable(const std::string &path) {
   if (folder.empty())
     folder = ".";
   if (!fs::is_directory(folder, ignored))
-    return cannotWrite(path, "there is no folder '" + folder.string() + "'");
+    return cannotWrite(path, "folder '" + folder.string() + "' does not exist");
   if (access(folder.c_str(), W_OK) != 0)
     return cannotWrite(path,
                        "folder '" + folder.string() + "': " + strerror(errno));

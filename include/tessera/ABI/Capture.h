@@ -15,7 +15,7 @@ inline std::string captureInput(Artefact &artefact, int64_t input,
   std::vector<Tensor> &inputs = artefact.plan.inputs;
   if (input < 0 || input >= static_cast<int64_t>(inputs.size()))
     return "the program has " + std::to_string(inputs.size()) +
-           " inputs, there is no input " + std::to_string(input);
+           " inputs; it does not have input " + std::to_string(input);
   Tensor &tensor = inputs[input];
   std::string name =
       "input " + std::to_string(input) + " ('" + tensor.name + "')";

@@ -174,7 +174,7 @@ TEST(CApiTest, AnArtefactMayHaveTheValueOfAnInput) {
   ASSERT_EQ(abi::decodeArtefact(bytes.data(), bytes.size(), artefact), "");
   std::vector<float> x = countUp<float>(24), y(24);
   EXPECT_EQ(abi::captureInput(artefact, 1, x.data(), 96),
-            "the program has 1 inputs, there is no input 1");
+            "the program has 1 inputs; it does not have input 1");
   EXPECT_EQ(abi::captureInput(artefact, 0, x.data(), 92),
             "input 0 ('x') has 96 bytes, got 92");
   ASSERT_EQ(abi::captureInput(artefact, 0, x.data(), 96), "");

@@ -48,7 +48,7 @@ TEST_F(DeviceCountTest, WhatIsNoNumberIsRefused) {
   for (std::string count : {"-1", "0", "00"}) {
     say(count.c_str());
     EXPECT_EQ(refusal("cpu", {{"tp", 1}}),
-              "TESSERA_DEVICE_COUNT is no number of devices: '" + count +
+              "TESSERA_DEVICE_COUNT is not a number of devices: '" + count +
                   "'; expected 1 to 256");
   }
 }

@@ -112,7 +112,7 @@ TEST(PlacedTensorTest, ShardsTellTheirDeviceBoxAndAddress) {
   TesseraRtShard none;
   EXPECT_NE(tesseraRtGetShard(placed, 2, &none), 0);
   EXPECT_STREQ(tesseraRtLastError(),
-               "the tensor has 2 shards here, there is no shard 2");
+               "the tensor has 2 shards here; it does not have shard 2");
   tesseraRtReleasePlaced(placed);
   tesseraRtUnload(program);
 }

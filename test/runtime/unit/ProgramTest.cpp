@@ -233,7 +233,7 @@ const Mistake mistakes[] = {
     {"UnknownDigit", [](abi::Plan &p) { steps(p)[1].digits[0].stride = 2; },
      "step 1 (device_value) has digits that device numbers do not have"},
     {"EmptyPattern", [](abi::Plan &p) { steps(p)[2].pattern.clear(); },
-     "no multiple of the pattern"},
+     "size is not a multiple of the pattern's"},
     {"WrongPart", [](abi::Plan &p) { p.inputs[0].splits[0] = {}; },
      "input 0 has 2 elements of dimension 0 on a device, but its splits make "
      "4"},

@@ -220,9 +220,11 @@ TEST_F(TesseraRunTest, ADeviceThatDoesNotRunAnArtefactSaysWhatItRuns) {
 TEST_F(TesseraRunTest, UnwritableOutputsAreFoundBeforeRunning) {
   std::string text = run("model.tsr --outputs=absent/y");
   EXPECT_EQ(status, 1);
-  expectIn(text, "cannot write 'absent/y0.npy': there is no folder 'absent'");
+  expectIn(text,
+           "cannot write 'absent/y0.npy': folder 'absent' does not exist");
   EXPECT_EQ(text.find("output 0: ["), std::string::npos) << text;
-  expectIn(run("model.tsr --outputs=/dev/full/y"), "no folder '/dev/full'");
+  expectIn(run("model.tsr --outputs=/dev/full/y"),
+           "folder '/dev/full' does not exist");
 }
 
 TEST_F(TesseraRunTest, OutputsReplaceFilesThroughLinksAndLeaveNothingElse) {

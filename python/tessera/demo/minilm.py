@@ -230,7 +230,7 @@ def folder(text: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = "it is no folder" if path.exists() else error.strerror
+        why = "it is not a folder" if path.exists() else error.strerror
         raise argparse.ArgumentTypeError(f"'{text}' cannot be made a folder: {why}") from None
     if not os.access(path, os.W_OK):
         raise argparse.ArgumentTypeError(f"folder '{text}' is not writable")

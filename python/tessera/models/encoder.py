@@ -306,8 +306,8 @@ class Encoder:
             raise errors.CheckpointError("TS6001", "the model's folder has no tokenizer.json")
         listed = [] if isinstance(sentences, str) or sentences is None else list(sentences)
         if not listed:
-            raise errors.ShapeError("TS3020", "there are no sentences", got=repr(sentences),
-                                    expected="a list of at least one")
+            raise errors.ShapeError("TS3020", "the list of sentences is empty", got=repr(sentences),
+                                    expected="a list of at least one sentence")
         for number, sentence in enumerate(listed):
             if not isinstance(sentence, str):
                 raise errors.TraceError("TS1043", f"sentence {number} is a {type(sentence).__name__}, "

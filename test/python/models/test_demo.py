@@ -28,7 +28,7 @@ def test_unknown_targets_are_refused_first(tmp_path):
 @pytest.mark.parametrize("arguments, said", [
     (["--threads", "-1"], "argument --threads: expected 0 (all cores) to 1024, got -1"),
     (["--threads", "1025"], "argument --threads: expected 0 (all cores) to 1024, got 1025"),
-    (["--output", "/dev/full"], "'/dev/full' cannot be made a folder: it is no folder"),
+    (["--output", "/dev/full"], "'/dev/full' cannot be made a folder: it is not a folder"),
     (["--output", "/dev/full/x"], "'/dev/full/x' cannot be made a folder: Not a directory"),
 ])
 def test_numbers_and_folders_that_cannot_be_are_refused_first(arguments, said, capsys):

@@ -104,7 +104,7 @@ def test_a_function_that_ends_python_is_no_success(tool, tmp_path):
 
 
 @pytest.mark.parametrize("python, said", [
-    ("/bin/true", "'/bin/true' is no Python interpreter"),
+    ("/bin/true", "'/bin/true' is not a Python interpreter"),
     ("/nonexist", "cannot find '/nonexist'"),
     ("/etc", "cannot find '/etc'"),
     ("nopython", "cannot find 'nopython'"),

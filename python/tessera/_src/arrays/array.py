@@ -28,7 +28,7 @@ _COPIED = 8
 class Array(TensorBase, NumpyProtocol):
     """An immutable tensor that stays where it was computed.
 
-    The result of a compiled function lies on the devices of its mesh, cut as `sharding` says. It
+    The result of a compiled function stays on the devices of its mesh, cut as `sharding` says. It
     feeds the next call without being joined or cut where that takes its layout: an argument
     without a layout of its own takes the array's, one with a layout gets a copy in it, which the
     array keeps. Reading it (np.asarray, printing, float) joins it once, without a copy where the
@@ -98,7 +98,7 @@ class Array(TensorBase, NumpyProtocol):
 
     @property
     def sharding(self) -> NamedSharding | None:
-        """How it lies on its mesh; None for an array on the host that has no layout yet.
+        """How it is laid out on its mesh; None for an array on the host that has no layout yet.
 
         A layout that cuts by a factor of an axis has it in the compiler's spelling, "tp:(2)4".
         """
@@ -187,7 +187,7 @@ class Array(TensorBase, NumpyProtocol):
         return host
 
     def _on_devices(self) -> Placed:
-        """What lies on the devices, of an array that is not on the host."""
+        """The shards on the devices, of an array that is not on the host."""
         placed = self._placed
         self._check()
         return placed

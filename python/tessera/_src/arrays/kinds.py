@@ -42,7 +42,7 @@ class Kind:
 
 def kind_of(shape: tuple[int, ...], dtype: np.dtype, mesh: Mesh | None = None,
             layout: str | None = None, is_asked: bool = False) -> Kind:
-    """The one Kind that says this."""
+    """The Kind that is shared by all arguments like this."""
     key = (shape, dtype, mesh, layout, is_asked)
     kind = _known.get(key)
     if kind is not None:

@@ -69,7 +69,7 @@ def device_put(x: Any, sharding: NamedSharding | PartitionSpec | None = None, *,
                                 "`with mesh:`")
         sharding = NamedSharding(mesh or SINGLE, sharding)
     if sharding is not None and not isinstance(sharding, NamedSharding):
-        raise ConfigError("TS4007", "the sharding is no layout", got=repr(sharding),
+        raise ConfigError("TS4007", "the sharding must be a layout", got=repr(sharding),
                           choices=["a NamedSharding", "a PartitionSpec", "None"])
 
     def put(leaf: Any) -> Any:

@@ -72,7 +72,7 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
 
 
 def _is_true(pred: Any) -> bool:
-    """The truth of a predicate with elements, of which there is one."""
+    """The truth of a predicate that has exactly one element."""
     if not isinstance(pred, (bool, int, float, np.generic)) and not hasattr(pred, "__array__"):
         raise TraceError("TS1039", f"the predicate of ts.cond is a {type(pred).__name__}",
                          expected="a scalar boolean")
@@ -102,7 +102,7 @@ def _call(what: str, function: Callable, operands: tuple) -> Any:
 
 def _choose(what: str, selector: Tracer, functions: list[Callable], names: list[str],
             operands: tuple) -> Any:
-    """A cond op: the branches in the order of what selects them."""
+    """A cond op: the branches in the order of the selector."""
     program = current()
     given = bodies.lifted(operands, f"an operand of {what}").tree
     blocks, results = [], []

@@ -42,7 +42,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, reve
             A Python number takes the type that f gives it.
         xs: a tree of arrays with one leading dimension, over which the loop runs, or None.
         length: the number of iterations, where xs is None; otherwise it must agree with xs.
-        reverse: from the last slice to the first; the ys lie in the order of xs.
+        reverse: from the last slice to the first; the ys have the order of xs.
         unroll: how many iterations one turn of the loop runs; True for all, without a loop.
 
     Raises:
@@ -249,7 +249,7 @@ def _inline(what: str, body: Callable, step: Step, carry: Values, carried: list[
 
 def _loop(what: str, body: Callable, step: Step, carry: Values, sequences: list[Tracer], count: int,
           reverse: bool, turns: int, begin: int) -> tuple[list[Tracer], list[Tracer], tree.TreeDef]:
-    """A scan op of `count` iterations of `turns` steps each, the first of which has number `begin`."""
+    """A scan op of `count` iterations of `turns` steps each; the first step has number `begin`."""
     program = current()
     if turns > 1:
         sequences = [shaping.reshape(value, (count, turns, *value.shape[1:])) for value in sequences]

@@ -79,7 +79,7 @@ def _led(layout: Any) -> Any:
 
 
 def unstack(stacked: Any) -> list[Any]:
-    """The trees along the leading dimension that all leaves share: what ts.tree.stack made one of."""
+    """The trees along the leading dimension that all leaves share; the inverse of ts.tree.stack."""
     leaves, structure = tree.flatten(stacked)
     paths = tree.paths(structure)
     for leaf, path in zip(leaves, paths):

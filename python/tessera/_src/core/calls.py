@@ -86,7 +86,7 @@ def _api_name(entry: TracebackType) -> str:
 
 
 def _arguments(entry: TracebackType) -> str | None:
-    """The arguments of a call, as far as they are still what they were."""
+    """The arguments of a call with their present values, as text."""
     code, values = entry.tb_frame.f_code, entry.tb_frame.f_locals
     count = code.co_argcount + code.co_kwonlyargcount
     names = code.co_varnames[: count + bool(code.co_flags & inspect.CO_VARARGS)]

@@ -41,7 +41,7 @@ def name_of(dtype: np.dtype) -> str:
 
 
 def canonical(dtype: Any, what: str = "") -> np.dtype:
-    """The supported dtype that `dtype` (a dtype, type or name) means, for messages that of `what`."""
+    """The supported dtype for `dtype` (a dtype, type or name); messages call it that of `what`."""
     try:
         result = BY_NAME.get(dtype) if isinstance(dtype, str) else None
         result = result if result is not None else np.dtype(dtype)

@@ -66,7 +66,7 @@ class ShapeError(TesseraError, ValueError):
 
 
 class ShardingError(TesseraError, ValueError):
-    """A mesh, an axis or a layout that cannot be (TS2xxx)."""
+    """An invalid mesh, axis or layout (TS2xxx)."""
 
 
 class TraceError(TesseraError, TypeError):

@@ -11,7 +11,7 @@ from pathlib import Path
 def is_same_file(a: str, b: str) -> bool:
     """Whether two paths are one file, now or once it is written, however they are spelt.
 
-    "", "-" and devices are no files.
+    "", "-" and devices do not count as files.
     """
     if a in ("", "-") or b in ("", "-"):
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Names that a public module lacks: where what is meant is found."""
+"""Names that a public module lacks, and where to find their equivalent."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # tessera/_
 _PACKAGE = os.path.dirname(_HERE) + os.sep
 _INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
              os.path.join(_PACKAGE, "compile.py"))
-# Whoever calls the command is no user's program.
+# The caller of the command is not a user's program.
 _COMMAND = os.path.join(_HERE, "tools", "command.py")
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 # Libraries whose functions call methods of arrays (__dlpack__, __array__).
@@ -116,7 +116,7 @@ class Place(NamedTuple):
 
 
 def caller_place() -> Place | None:
-    """The innermost place outside of the whole package, for messages that may never be made."""
+    """The innermost location outside of the package, for messages that may never be needed."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back

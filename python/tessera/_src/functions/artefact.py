@@ -117,7 +117,7 @@ def load_artefact(path: str | os.PathLike, device: str | None = None,
     try:
         return LoadedArtefact(data, device, threads)
     except CheckpointError as error:
-        # A whole artefact that another device runs is no better for being written again.
+        # A whole artefact that another device runs does not get better by writing it again.
         is_unreadable = any(word in error.message for word in ("damaged", "not a Tessera", "format version"))
         raise CheckpointError(
             "TS6004", f"{path}: {error.message}",

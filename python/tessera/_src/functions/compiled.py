@@ -176,7 +176,7 @@ class Compiled:
         """What runs the program for arguments of these kinds with little overhead; None if nothing does.
 
         Args:
-            kind_of_leaf: the kind of an argument that is no ts.Array.
+            kind_of_leaf: the kind of an argument that is not a ts.Array.
         """
         arguments = self.program.arguments
         make = getattr(self.executable, "make_call", None)
@@ -230,7 +230,7 @@ class Compiled:
                     continue
                 array._check()
                 own = placed = array._placed
-                # A view of what lies on the devices must not be held here: it would count as used.
+                # A view of memory on the devices must not be held here: it would count as used.
                 host = array._host if own is None else None
                 if own is None or own.placement != executable.placements[index]:
                     placed = self._copied(array, index)

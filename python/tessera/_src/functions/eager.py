@@ -83,7 +83,7 @@ def run(function: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Any:
 
 
 def mesh_of(arrays: Sequence[Any]) -> Mesh | None:
-    """The mesh of several devices that one of the arrays lies on, or None."""
+    """The mesh of several devices that one of the arrays is on, or None."""
     layouts = [getattr(array, "sharding", None) for array in arrays]
     return next((layout.mesh for layout in layouts
                  if isinstance(layout, NamedSharding) and layout.mesh != SINGLE), None)

@@ -112,7 +112,7 @@ class Signature:
         return tuple(v for _, v in positional[:count]), named, tuple(statics)
 
     def check_call(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple) -> None:
-        """Raises unless the function takes as many arguments, of these names."""
+        """Raises unless the function takes this number of arguments, with these names."""
         args, kwargs = tree.unflatten(structure, list(leaves))
         try:
             self.parameters.bind(*args, **kwargs, **dict(statics))
@@ -173,7 +173,7 @@ class Signature:
             for name, annotation in self.annotations.items() if name != "return")
 
     def _positional_names(self, count: int) -> list[str]:
-        """Names of so many traced positional arguments; those of *args as "args.0", "args.1"."""
+        """Names of the first traced positional arguments; those of *args as "args.0", "args.1"."""
         kinds = {name: p.kind for name, p in self.parameters.parameters.items()}
         names = [n for n, kind in kinds.items() if n not in self.statics and kind in _POSITIONAL]
         rest = [n for n, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL]

@@ -45,8 +45,8 @@ def cuda_device_count() -> int:
 def device_count(device: str = "cpu") -> int:
     """How many devices of a kind a mesh may have.
 
-    Of "cuda" as many as there are GPUs; a mesh that names no device may have more, which share the
-    GPUs in turn. Of the others 256, or TESSERA_DEVICE_COUNT if that is less.
+    Of "cuda" the number of GPUs; a mesh that names no device may have more, which share the GPUs in
+    turn. Of the others 256, or TESSERA_DEVICE_COUNT if that is less.
     """
     if device not in DEVICES:
         raise ShardingError("TS2003", f"unknown kind of device {device!r}", choices=DEVICES,

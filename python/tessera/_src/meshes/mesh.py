@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Meshes of devices, and how a tensor lies on one."""
+"""Meshes of devices, and how a tensor is laid out on one."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def make_mesh(
     Args:
         links: how the devices along an axis are joined: "shm" (default), "nvlink", "pcie", "ib".
         device: the kind of device that is to run programs on the mesh, "cpu", "emulated", "null" or
-            "cuda", of which there must be enough. By default, and without TESSERA_DEVICE_COUNT, a
+            "cuda"; there must be enough of them. By default, and without TESSERA_DEVICE_COUNT, a
             mesh may have up to 2^30 devices: programs are compiled and priced for any number, and
             a process refuses to run more than 256.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What the files of a sentence-transformers folder say beside weights, configuration and tokenizer."""
+"""Settings in a sentence-transformers folder, besides weights, configuration and tokenizer."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def trunc(x: Any) -> Tracer:
 
 
 def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
-    """x rounded to so many decimals, halves to the even neighbour."""
+    """x rounded to a number of decimals, halves to the even neighbour."""
     value = lift(x)
     if decimals and not dtypes.is_float(value.dtype):
         return _round_whole(as_number(value), decimals)
@@ -145,7 +145,7 @@ def reciprocal(x: Any) -> Tracer:
 
 
 def signbit(x: Any) -> Tracer:
-    """Whether the sign of x is minus, be it that of a zero or NaN."""
+    """Whether the sign bit of x is set, also of a zero and of NaN."""
     value = as_number(lift(x))
     return less(copysign(1.0, value) if dtypes.is_float(value.dtype) else value, 0)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What programs do beside computing: printing, checking; and barriers for what rewrites may move."""
+"""Effects of programs: printing and checking; and barriers that rewrites do not move values across."""
 
 from __future__ import annotations
 

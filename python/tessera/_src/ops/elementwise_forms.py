@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""How elementwise ops are traced: what becomes of their operands, and functions of one op."""
+"""How elementwise ops are traced: conversion of their operands, and functions that are a single op."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def as_number(value: Tracer, name: str = "") -> Tracer:
 
 
 def widened(value: Tracer) -> Tracer:
-    """The value in what sums and quotients of its type are computed in: f32 for 16-bit floats."""
+    """The value in the type in which sums and quotients are computed: f32 for 16-bit floats."""
     return convert(value, dtypes.f32) if value.dtype in (dtypes.f16, dtypes.bf16) else value
 
 
@@ -48,7 +48,7 @@ def no_bools(value: Tracer, name: str = "") -> Tracer:
 
 
 def as_whole(x: Any, name: str) -> Tracer:
-    """x, which `name` needs to be of integers or booleans."""
+    """x, after checking that its elements are integers or booleans, as `name` requires."""
     value = lift(x)
     if dtypes.is_float(value.dtype):
         raise TraceError("TS1015", f"{name} works on integers and booleans",
@@ -57,7 +57,7 @@ def as_whole(x: Any, name: str) -> Tracer:
 
 
 def as_shiftable(x: Any, name: str) -> Tracer:
-    """x, which `name` needs to be of integers; booleans become i32."""
+    """x as integers, as `name` requires; booleans become i32."""
     value = lift(x)
     if dtypes.is_float(value.dtype):
         raise TraceError("TS1030", f"{name} shifts the bits of integers",

@@ -54,7 +54,7 @@ def _is_mask(item: Any) -> bool:
 
 
 def _without_masks(items: tuple, shape: tuple[int, ...]) -> tuple:
-    """Masks on the host as the indices of what they select."""
+    """Masks on the host as the indices of the elements that they select."""
     result, dim = [], 0
     for item in items:
         if _is_mask(item):

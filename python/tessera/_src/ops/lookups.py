@@ -43,7 +43,7 @@ def as_indices(indices: Any) -> Tracer:
 
 
 def wrapped(indices: Any, size: int) -> Tracer:
-    """Indices of which negative ones count from the end; those known now must be in range."""
+    """Indices, where negative ones count from the end; those known while tracing must be in range."""
     if isinstance(indices, Tracer):
         value = as_indices(indices)
         return elementwise.where(elementwise.less(value, 0), elementwise.add(value, size), value)
@@ -51,7 +51,7 @@ def wrapped(indices: Any, size: int) -> Tracer:
     if _holds_tracers(indices):
         value = as_indices(indices)
         return elementwise.where(elementwise.less(value, 0), elementwise.add(value, size), value)
-    as_indices(indices)  # What is no integer is refused.
+    as_indices(indices)  # Refuses what is not an integer.
     array = np.asarray(indices)
     return lift(np.where(array < 0, array + size, array).astype(
         np.int32 if size <= np.iinfo(np.int32).max else np.int64))
@@ -153,14 +153,14 @@ def embedding(table: Any, indices: Any) -> Tracer:
 
 
 def _along_axis(x: Any, indices: Any, axis: int | None, name: str) -> tuple[Tracer, Tracer, int]:
-    """A value, indices of as many dimensions, and the axis that they index."""
+    """A value, indices of the same rank, and the axis that they index."""
     source = lift(x)
     if axis is None:
         source, axis = reshape(source, -1), 0
     dim = normalise_axis(axis, source.ndim)
     at = wrapped(indices, source.shape[dim])
     if at.ndim != source.ndim:
-        raise ShapeError("TS3012", f"{name} needs indices of as many dimensions as x",
+        raise ShapeError("TS3012", f"{name} needs indices of the same rank as x",
                          expected=source.ndim, got=at.ndim)
     others = [1 if i == dim else size for i, size in enumerate(source.shape)]
     broadcast_shapes([tuple(others), tuple(1 if i == dim else n for i, n in enumerate(at.shape))])
@@ -175,7 +175,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None) -> Tracer:
 
     Args:
         x: any shape.
-        indices: i32 or i64 of as many dimensions, which broadcast except for `axis`.
+        indices: i32 or i64 of the same rank as x, which broadcast except for `axis`.
         axis: the dimension; None for the flat x.
     """
     source, at, dim = _along_axis(x, indices, axis, "take_along_axis")
@@ -195,7 +195,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Tra
     dropped.
 
     Args:
-        indices: i32 or i64 of as many dimensions as arr, which broadcast except for `axis`.
+        indices: i32 or i64 of the same rank as arr, which broadcast except for `axis`.
         values: broadcast to the shape of what take_along_axis reads.
     """
     source, at, dim = _along_axis(arr, indices, axis, "put_along_axis")
@@ -267,14 +267,14 @@ def dynamic_update_slice(operand: Any, update: Any, start_indices: Sequence[Any]
     not used afterwards (or is donated) only the box is written.
 
     Args:
-        update: as many dimensions as operand, of at most its sizes.
+        update: of the same rank as operand, no dimension larger.
         start_indices: an integer, traced or not, per dimension.
     """
     value = lift(operand)
     box = lift_as(update, value.dtype)
     if box.ndim != value.ndim or any(k > n for k, n in zip(box.shape, value.shape)):
         raise ShapeError("TS3012", f"an update of shape {box.shape} does not fit a value of shape "
-                         f"{value.shape}", expected="as many dimensions, none of them larger")
+                         f"{value.shape}", expected="the same rank, no dimension larger")
     starts = _starts(value, start_indices, "dynamic_update_slice")
     operands = [value, *starts, box]
     names, types = ", ".join(s.value for s in starts), ", ".join(o.type for o in operands)

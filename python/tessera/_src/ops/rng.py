@@ -21,7 +21,7 @@ def key(seed: int) -> Any:
         raise TraceError("TS1020", "a seed is an integer", got=repr(seed))
     seed = int(seed)  # NumPy's narrow integers have no room for the masks.
     if not np.iinfo(np.int64).min <= seed <= np.iinfo(np.int64).max:
-        raise TraceError("TS1013", f"{shown(seed)} does not fit ts.i64, of which seeds are",
+        raise TraceError("TS1013", f"{shown(seed)} does not fit ts.i64, the type of seeds",
                          hint="seed % 2**63 is in range")
     words = np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], np.uint32).view(np.int32)
     return constant(words) if program_text.is_tracing() else words

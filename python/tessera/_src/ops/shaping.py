@@ -103,7 +103,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
         pairs.append([normalise_axis(a, value.ndim) for a in listed])
     if len(pairs[0]) != len(pairs[1]) or any(len(set(p)) != len(p) for p in pairs):
         raise ShapeError("TS3008", f"moveaxis from {tuple(pairs[0])} to {tuple(pairs[1])}",
-                         expected="as many distinct positions as dimensions")
+                         expected="one distinct position per dimension")
     order = [i for i in range(value.ndim) if i not in pairs[0]]
     for to, at in sorted(zip(pairs[1], pairs[0])):
         order.insert(to, at)
@@ -179,7 +179,7 @@ def vstack(values: Sequence[Any]) -> Tracer:
 
 
 def tile(x: Any, counts: int | Sequence[int]) -> Tracer:
-    """x repeated as a whole, so many times along each of the last dimensions."""
+    """x repeated as a whole, a number of times along each of the last dimensions."""
     value, times = lift(x), as_shape(counts)
     rank = max(value.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
@@ -250,7 +250,7 @@ def array_split(x: Any, parts: int | Sequence[int], axis: int = 0) -> list[Trace
 
 
 def unstack(x: Any, axis: int = 0) -> list[Tracer]:
-    """The slices along a dimension, each without it; what `stack` makes one of."""
+    """The slices along a dimension, without that dimension; the inverse of `stack`."""
     value = lift(x)
     dim = normalise_axis(axis, value.ndim)
     return [value[(slice(None),) * dim + (i,)] for i in range(value.shape[dim])]

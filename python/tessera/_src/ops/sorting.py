@@ -110,7 +110,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Trac
 
 
 def repeat(x: Any, count: Any, axis: int | None = None, *, total_repeat_length: int | None = None) -> Tracer:
-    """Each slice along a dimension so many times in a row; elements of the flat x without axis.
+    """Each slice along a dimension repeated a number of times; elements of the flat x without axis.
 
     Args:
         count: an integer, or one per slice.

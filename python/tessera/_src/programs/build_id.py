@@ -16,7 +16,7 @@ _PT_NOTE, _NT_GNU_BUILD_ID = 4, 3
 
 
 def build_id(path: Path) -> str:
-    """The build ID as hexadecimal digits; "" where the file is no such library or has none."""
+    """The build ID as hexadecimal digits; "" where the file is not an ELF library or has none."""
     try:
         with open(path, "rb") as file:
             found = [data for kind, name, data in _notes(file)

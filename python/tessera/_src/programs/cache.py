@@ -52,7 +52,7 @@ def key_of(*parts: Any) -> str:
 
 @lru_cache(maxsize=None)
 def machine() -> str:
-    """What host code is compiled for: a folder of entries may be shared by several machines."""
+    """The machine that host code is compiled for: several machines may share a folder of entries."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The extension that makes calls cheap, and what stands in for it where it was not built."""
+"""The extension that makes calls cheap, and its replacement in Python where it was not built."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def _split_values(items: Sequence[dict], kind: str) -> list[str]:
 
 
 def explain(report: dict) -> list[str]:
-    """What is split, then why each collective is there and what else was possible; as lines."""
+    """Lines that say what is split, then why each collective is there, and its alternatives."""
     lines = _split_values(report.get("arguments", []), "argument")
     lines += _split_values(report.get("results", []), "result")
     items = report.get("collectives", [])

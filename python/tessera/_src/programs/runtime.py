@@ -119,7 +119,7 @@ class Placed(dispatch.PlacedBase):
         return bool(_runtime().tesseraRtIsConsumed(self.handle))
 
     def whole(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
-        """The whole tensor where it lies so in host memory, as a read-only view that keeps it alive."""
+        """The whole tensor as a read-only view that keeps it alive, if it is contiguous in host memory."""
         address = _runtime().tesseraRtWhole(self.handle)
         if not address:
             return None
@@ -189,7 +189,7 @@ def memory() -> dict[str, int]:
 
 
 def reset_peak_memory() -> None:
-    """The peak starts again from what is in use."""
+    """Resets the peak to what is in use."""
     _runtime().tesseraRtResetPeak()
 
 
@@ -227,7 +227,7 @@ class Executable:
         return Placed(handle, self.device, array)
 
     def bind(self, index: int, array: np.ndarray) -> None:
-        """Makes a whole tensor the value of an input, to which runs give none; keeps it alive."""
+        """Makes a whole tensor the fixed value of an input, which runs then omit; keeps it alive."""
         self._bound.append(array)
         if _runtime().tesseraRtBind(self.handle, index, pointer_of(array), array.nbytes):
             raise CompileError("TS5003", f"placing a captured array failed: {_last_error()}")
@@ -252,7 +252,7 @@ class Executable:
         return [Placed(handle, self.device) for handle in results[:len(self.outputs)]]
 
     def fail(self) -> None:
-        """Raises what the last run in this thread failed with."""
+        """Raises the error of the last run in this thread."""
         raise CompileError("TS5004", f"the run failed: {_last_error()}")
 
     def make_call(self, array: type, **parts: Any) -> Any:

@@ -23,7 +23,7 @@ MAX_THREADS = 1024
 
 
 def check_target(target: Any) -> str:
-    """A target's name, or an error that lists them. Which CPU models there are, the compiler knows."""
+    """A target's name, or an error that lists them. The compiler checks the names of CPU models."""
     is_model = isinstance(target, str) and target.startswith("cpu:") and "<" not in target
     if not is_model and (target not in TARGETS or target == "cpu:<model>"):
         raise ConfigError("TS4002", f"unknown target {target!r}", choices=TARGETS,

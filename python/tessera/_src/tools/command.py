@@ -57,7 +57,7 @@ def load_function(where: str) -> JittedFunction:
     spec = importlib.util.spec_from_file_location(
         f"{stem}_program" if stem in sys.modules else stem, path)
     if spec is None or spec.loader is None:
-        raise ConfigError("TS4009", f"{path} is no Python file", location=NOWHERE)
+        raise ConfigError("TS4009", f"{path} is not a Python file", location=NOWHERE)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.path.insert(0, str(Path(path).resolve().parent))
@@ -187,7 +187,7 @@ def _write(path: str, data: bytes) -> None:
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
-    """Raises where results cannot go or would be written over each other or the program."""
+    """Raises where results cannot be written, or would overwrite each other or the program."""
     if options.output == "-" and sys.stdout is None:
         raise ConfigError("TS4009", "standard output is closed", hint="name a file with -o",
                           location=NOWHERE)
@@ -209,7 +209,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    """Does what the options ask for; 0 if the output is there."""
+    """Carries out the options; 0 if the output was written."""
     if options.emit not in EMITTED:
         raise ConfigError("TS4004", f"unknown stage '{options.emit}'", choices=EMITTED,
                           hint=did_you_mean(options.emit, EMITTED), location=NOWHERE)
@@ -217,7 +217,7 @@ def _compile(options: argparse.Namespace) -> int:
     if options.emit in STAGES:
         check_stage(options.emit, options.target)
     _check_outputs(options)
-    with contextlib.redirect_stdout(sys.stderr):  # What the user's program prints is no output.
+    with contextlib.redirect_stdout(sys.stderr):  # What the user's program prints is not part of the output.
         function = load_function(options.function)
         function.target = options.target
         if options.forbid_implicit:

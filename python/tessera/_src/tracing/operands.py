@@ -141,7 +141,7 @@ def _captured(owner: program_text.ProgramText, value: np.ndarray, origin: Any) -
 
 
 def is_scalar(value: Any) -> bool:
-    """A weak Python scalar. np.float64 is one of Python's floats, so it is weak too."""
+    """A weak Python scalar. np.float64 is a subclass of Python's float, so it is weak too."""
     return isinstance(value, (bool, int, float)) and not isinstance(value, np.bool_)
 
 
@@ -222,7 +222,7 @@ def refuse_lossy_cast(array: np.ndarray) -> None:
 
 
 def refuse_masked(value: Any, what: str) -> None:
-    """Raises where elements are masked: the mask would be lost, and what lies under it be used."""
+    """Raises where elements are masked: the mask would be lost, and the masked elements used."""
     if isinstance(value, np.ma.MaskedArray):
         raise TraceError("TS1034", f"{what} is a masked array, and tensors have no masks",
                          hint="pass x.filled(value), or x.data and np.ma.getmaskarray(x)")
@@ -249,7 +249,7 @@ def _identity(value: Any) -> Any:
 
 
 def is_resident(value: Any) -> bool:
-    """Whether a value is a ts.Array: it does not change, and keeps what devices have of it."""
+    """Whether a value is a ts.Array: it is immutable and keeps its shards on the devices."""
     return getattr(type(value), "is_resident", False)
 
 

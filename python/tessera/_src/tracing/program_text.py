@@ -33,8 +33,8 @@ def quoted(text: str) -> str:
     return '"' + _ESCAPED.sub(_escape, text) + '"'
 
 
-# What a literal cannot hold: quotes, control characters, and halves of characters, of which names of
-# files that are no UTF-8 consist in Python.
+# What a literal cannot hold: quotes, control characters, and lone surrogates, by which Python represents
+# bytes of file names that are not UTF-8.
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f\ud800-\udfff]')
 
 

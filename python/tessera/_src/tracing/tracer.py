@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Traced values: arrays of which the shape is known and the elements are not."""
+"""Traced values: arrays whose shape is known and whose elements are not."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <random>
 
 using namespace tessera;
@@ -29,6 +30,18 @@ TEST(ArenaPlanner, SmallBuffersFillGaps) {
 
 TEST(ArenaPlanner, NoRequestsTakeNoMemory) {
   EXPECT_EQ(planArena({}, 64).bytes, 0);
+}
+
+TEST(ArenaPlanner, LongChainsArePlannedInTimeLinearInTheirLength) {
+  // Comparing all pairs would take minutes.
+  std::vector<ArenaRequest> requests(400000);
+  for (size_t i = 0; i < requests.size(); ++i)
+    requests[i] = {64 * (1 + int64_t(i) % 7), int64_t(i), int64_t(i) + 1};
+  std::clock_t begin = std::clock();
+  ArenaPlan plan = planArena(requests, 64);
+  double seconds = double(std::clock() - begin) / CLOCKS_PER_SEC;
+  EXPECT_LT(seconds, 10);
+  EXPECT_LE(plan.bytes, 64 * 14);
 }
 
 TEST(ArenaPlanner, BuffersThatMeetNeverOverlap) {

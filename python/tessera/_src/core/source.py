@@ -69,7 +69,20 @@ def user_location() -> Location | None:
         frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
     if frame is None:
         return None
-    return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
+    code, instruction = frame.f_code, frame.f_lasti
+    # By identity: every op asks, and hashing code takes longer than all else here.
+    key = (id(code), instruction)
+    known = _LOCATIONS.get(key)
+    if known is None:
+        if len(_LOCATIONS) >= 65536:
+            _LOCATIONS.clear()
+        place = _location(code, code.co_filename, instruction, frame.f_lineno)
+        known = _LOCATIONS[key] = (code, place)
+    return known[1]
+
+
+# Places of instructions; each entry keeps its code, whose identity is in the key, alive.
+_LOCATIONS: dict[tuple[int, int], tuple[CodeType, Location]] = {}
 
 
 @lru_cache(maxsize=None)

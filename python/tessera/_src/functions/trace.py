@@ -130,14 +130,18 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     location = source.function_location(inspect.unwrap(function))
     owner = program_text.ProgramText(mesh)
     tracers = []
+    layouts: dict[tuple, str] = {}  # Of what arguments have in common.
     for leaf in leaves:
         if 0 in leaf.shape:
             raise ShapeError("TS3020", f"argument '{leaf.name}' is a zero-size tensor", got=leaf.shape,
                              expected="sizes of at least 1", hint=NO_ELEMENTS_HINT)
         layout = None
         if leaf.spec is not None:
-            check_spec(leaf.spec, mesh, leaf.shape, f"argument '{leaf.name}'")
-            layout = layout_text(leaf.spec, len(leaf.shape))
+            key = (leaf.spec, len(leaf.shape))
+            layout = layouts.get(key)
+            if layout is None:
+                check_spec(leaf.spec, mesh, leaf.shape, f"argument '{leaf.name}'")
+                layout = layouts[key] = layout_text(leaf.spec, len(leaf.shape))
         value, text = owner.add_argument(leaf.name, leaf.shape, leaf.dtype, layout, location)
         tracer = Tracer(owner, value, text, leaf.shape, leaf.dtype)
         tracer.is_weak = leaf.is_weak

@@ -14,15 +14,19 @@ from tessera._src.tracing.operands import broadcast_values, convert, emit, lift
 from tessera._src.tracing.tracer import Tracer
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Those that are not of a product's own dimensions.
+_BATCH_LETTERS = [c for c in _LETTERS if c not in "kmn"]
 
 
 def _contract(a: Tracer, b: Tracer, spec: str, dtype: Any) -> Tracer:
     left, rest = spec.split(",")
     right, out = rest.split("->")
-    sizes = {**dict(zip(left, a.shape)), **dict(zip(right, b.shape))}
+    sizes = dict(zip(left, a.shape)) | dict(zip(right, b.shape))
     text = f'tessera.contract {a.value}, {b.value} "{spec}" : {a.type}, {b.type} -> '
     result = emit(text, [sizes[c] for c in out], dtype, [a, b])
-    names = {**dict(zip(right, dims_of(b))), **dict(zip(left, dims_of(a)))}
+    if not a._dims and not b._dims:
+        return result
+    names = dict(zip(right, dims_of(b))) | dict(zip(left, dims_of(a)))
     return with_names(result, [names[c] for c in out])
 
 
@@ -60,7 +64,9 @@ def matmul(x: Any, y: Any, *, preferred_element_type: Any = None) -> Tracer:
         )
     rows, columns = "m" if a.ndim > 1 else "", "n" if b.ndim > 1 else ""
     rank = max(a.ndim, b.ndim, 2) - 2
-    batch = [c for c in _LETTERS if c not in "kmn"][:rank]
+    if not rank:
+        return _contract(a, b, f"{rows}k,k{columns}->{rows}{columns}", dtype)
+    batch = _BATCH_LETTERS[:rank]
     broadcast_values([a, b], inner=2)
     a, left = _batch(a, batch, max(a.ndim - 2, 0))
     b, right = _batch(b, batch, max(b.ndim - 2, 0))
@@ -76,6 +82,8 @@ def matmul(x: Any, y: Any, *, preferred_element_type: Any = None) -> Tracer:
 
 def _batch(value: Tracer, batch: list[str], own: int) -> tuple[Tracer, str]:
     """Letters of the batch dimensions, without those of size 1, which are dropped."""
+    if not own:
+        return value, ""
     letters = batch[len(batch) - own :]
     kept = [i for i in range(own) if value.shape[i] != 1]
     shape = [value.shape[i] for i in kept] + list(value.shape[own:])

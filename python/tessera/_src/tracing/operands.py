@@ -60,6 +60,14 @@ def _leaked(value: Tracer) -> TraceError:
     )
 
 
+def _program_of(operand: Tracer) -> program_text.ProgramText:
+    """The program of the function being traced, in which the operand is used."""
+    program = program_text.innermost()
+    if program is None:
+        raise _leaked(operand)
+    return program
+
+
 def check_in_scope(value: Tracer, program: program_text.ProgramText) -> None:
     """Raises for a value of another function, or of a body of control flow that has ended."""
     if value.program is not program or not value.block.is_open:
@@ -68,9 +76,7 @@ def check_in_scope(value: Tracer, program: program_text.ProgramText) -> None:
 
 def emit(text: str, shape: Sequence[int], dtype: np.dtype, operands: Sequence[Tracer] = ()) -> Tracer:
     """Adds an op; `text` ends before the result type, which is appended."""
-    if operands and not program_text.is_tracing():
-        raise _leaked(operands[0])
-    owner = program_text.current()
+    owner = _program_of(operands[0]) if operands else program_text.current()
     for operand in operands:
         check_in_scope(operand, owner)
     shape = tuple(shape)
@@ -231,9 +237,7 @@ def refuse_masked(value: Any, what: str) -> None:
 def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
     """Any operand as a traced value; a weak scalar takes its type from `beside`."""
     if isinstance(value, Tracer):
-        if not program_text.is_tracing():
-            raise _leaked(value)
-        check_in_scope(value, program_text.current())
+        check_in_scope(value, _program_of(value))
         return value
     if is_scalar(value):
         dtype = weak_scalar_dtype(value, beside)
@@ -322,6 +326,8 @@ def convert(value: Tracer, dtype: Any) -> Tracer:
 
 def broadcast_shapes(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The common shape by NumPy's rule: align at the right, sizes of 1 repeat."""
+    if shapes and shapes.count(shapes[0]) == len(shapes):
+        return shapes[0]
     rank = max(map(len, shapes), default=0)
     result = [1] * rank
     for shape in shapes:
@@ -373,6 +379,11 @@ def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
 def promote_operands(values: Sequence[Any]) -> list[Tracer]:
     """Operands in one dtype and one shape: what NumPy does silently, as explicit ops."""
     values = [v if is_scalar(v) else lift(v) for v in values]
+    first = values[0]
+    if isinstance(first, Tracer) and all(
+            [isinstance(v, Tracer) and not v.is_weak and v.dtype == first.dtype and v.shape == first.shape
+             for v in values]):
+        return values
     weak = [value for value in values if is_scalar(value) or value.is_weak]
     common = None
     for value in values:

@@ -141,20 +141,22 @@ class ProgramText:
         # Host arrays that the function uses from outside, which follow the arguments: the object that
         # was used, its elements at that time, and the traced value, by the object's identity.
         self.captured: dict[int, tuple[Any, Any, Any]] = {}
-        self._types: dict[tuple, str] = {}
+        self._types: dict[tuple, str] = {}  # By shape, element type and layout.
         self._locations: dict[source.Location | None, str] = {}
 
-    def type_of(self, shape: tuple[int, ...], dtype: np.dtype) -> str:
-        """The type with its layout open."""
-        key = (shape, dtype)
+    def type_of(self, shape: tuple[int, ...], dtype: np.dtype, layout: str | None = None) -> str:
+        """The type; its layout is open unless one is given."""
+        key = (shape, dtype, layout)
         text = self._types.get(key)
         if text is None:
-            text = self._types[key] = type_text(shape, dtype)
+            text = self._types[key] = type_text(shape, dtype, layout)
         return text
 
     def location_text(self) -> str:
         """The user's place now, as MLIR writes it."""
-        place = source.user_location()
+        return self._text_of(source.user_location())
+
+    def _text_of(self, place: source.Location | None) -> str:
         text = self._locations.get(place)
         if text is None:
             text = self._locations[place] = location_text(place)
@@ -164,9 +166,9 @@ class ProgramText:
                      layout: str | None, location: source.Location | None) -> tuple[str, str]:
         """A new argument's value and type."""
         value = f"%arg{len(self.arguments)}"
-        text = type_text(shape, dtype, layout)
+        text = self.type_of(shape, dtype, layout)
         self.arguments.append(
-            [f"{value}: {text}", f"tessera.name = {quoted(name)}", location_text(location)])
+            [f"{value}: {text}", f"tessera.name = {quoted(name)}", self._text_of(location)])
         return value, text
 
     def tie_argument(self, argument: int, result: int) -> None:
@@ -254,19 +256,25 @@ class ProgramText:
 
 def current() -> ProgramText:
     """The program of the function being traced by this thread."""
-    stack = getattr(_state, "stack", None)
-    if not stack:
+    program = innermost()
+    if program is None:
         raise TraceError(
             "TS1007",
             f"{source.api_name()} works on traced values only",
             hint="call it inside a function decorated with ts.jit, or use NumPy on host values",
         )
-    return stack[-1]
+    return program
+
+
+def innermost() -> ProgramText | None:
+    """As `current`, but None if this thread traces no function."""
+    stack = getattr(_state, "stack", None)
+    return stack[-1] if stack else None
 
 
 def is_tracing() -> bool:
     """Whether this thread is tracing a function."""
-    return bool(getattr(_state, "stack", None))
+    return innermost() is not None
 
 
 class tracing:  # noqa: N801 (a context manager used like a function)

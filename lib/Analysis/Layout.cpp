@@ -99,7 +99,14 @@ Layout Layout::withWholeAxes(const Mesh &mesh) const {
 }
 
 bool Layout::sameSharding(const Layout &other) const {
-  return closed() == other.closed();
+  auto isSplitAlike = [](const DimLayout &a, const DimLayout &b) {
+    return a.axes == b.axes;
+  };
+  return mesh == other.mesh && partial == other.partial &&
+         varying == other.varying &&
+         (partial.empty() || partialKind == other.partialKind) &&
+         std::equal(dims.begin(), dims.end(), other.dims.begin(),
+                    other.dims.end(), isSplitAlike);
 }
 
 int64_t Layout::partsOf(size_t dim, const Mesh &mesh) const {

@@ -30,7 +30,10 @@ public:
     opsOf.resize(graph.values.size());
     for (size_t i = 0; i < graph.ops.size(); ++i)
       forEachTensor(graph.ops[i], [&](int value, const TensorFactors &) {
-        opsOf[value].insert(static_cast<int>(i));
+        // Ops come in order, so a tensor that one has twice is its last.
+        std::vector<int> &ops = opsOf[value];
+        if (ops.empty() || ops.back() != static_cast<int>(i))
+          ops.push_back(static_cast<int>(i));
       });
     std::set<int> rounds = {0};
     for (const PropagationValue &value : graph.values)
@@ -54,10 +57,10 @@ private:
   /// the result is the same however the program is written down.
   void runToFixpoint(int userRound, PropagationRound opRound) {
     // Ops of an earlier round have said all that they have to.
-    std::set<int> active;
+    std::vector<int> active;
     for (size_t i = 0; i < graph.ops.size(); ++i)
       if (graph.ops[i].round == opRound)
-        active.insert(static_cast<int>(i));
+        active.push_back(static_cast<int>(i));
     while (!active.empty()) {
       std::vector<Extension> wishes;
       for (int op : active)
@@ -68,7 +71,10 @@ private:
       // What an op wants changes with the layouts of its tensors only.
       for (const Extension &wish : wishes)
         if (grant(wish))
-          active.insert(opsOf[wish.value].begin(), opsOf[wish.value].end());
+          active.insert(active.end(), opsOf[wish.value].begin(),
+                        opsOf[wish.value].end());
+      std::sort(active.begin(), active.end());
+      active.erase(std::unique(active.begin(), active.end()), active.end());
     }
   }
 
@@ -272,7 +278,7 @@ private:
   }
 
   PropagationGraph &graph;
-  std::vector<std::set<int>> opsOf; ///< That each value is a tensor of.
+  std::vector<std::vector<int>> opsOf; ///< That each value is a tensor of.
   AxisGrants grants;
 };
 

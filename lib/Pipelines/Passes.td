@@ -7,7 +7,8 @@ include "mlir/Pass/PassBase.td"
 def VerifyStage : Pass<"tessera-verify-stage", "::mlir::ModuleOp"> {
   let summary = "Checks that a module is of a stage.";
   let description = [{
-    Input contract: none; it is the contract of `stage` that is checked, as
+    Input contract: none; ops are verified first, as between the passes of
+    `tessera-opt`. Then it is the contract of `stage` that is checked, as
     docs/architecture.md states it: for `layouts` that every layout is closed and
     well formed, for `reshards` that every op agrees with its factor rule, for
     `local` that no mesh tensor is left and boundaries have their parts' types,
@@ -18,8 +19,8 @@ def VerifyStage : Pass<"tessera-verify-stage", "::mlir::ModuleOp"> {
     Every pipeline between stages ends with it, and `tessera-compile` with it: a
     violation is an internal error that names the stage and the op. The module
     then says which stage it has reached, in the attribute `tessera.stage`, from
-    which compiling goes on when its text is read again. One walk over the module,
-    well below 1 % of a compilation.
+    which compiling goes on when its text is read again. Two walks over the module;
+    `tessera-compile` verifies ops here alone, `tessera-opt` after every pass.
   }];
   let options = [
     Option<"stage", "stage", "std::string", /*default=*/"",

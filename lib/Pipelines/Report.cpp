@@ -163,6 +163,9 @@ void tessera::reportLocalProgram(func::FuncOp entry, json::Object &report) {
     for (Type type : op->getResultTypes())
       bytes += double(bytesOf(type)) * runs.count;
   });
+  // Growing would copy what the arrays hold.
+  arguments.reserve(entry.getNumArguments());
+  results.reserve(entry.getNumResults());
   for (auto [i, type] : llvm::enumerate(entry.getArgumentTypes()))
     arguments.push_back(
         describeBoundary(type, entry.getArgAttrDict(i), "arg" + Twine(i)));

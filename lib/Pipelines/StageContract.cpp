@@ -47,6 +47,9 @@ private:
   ModuleOp module;
   Stage stage;
   ContractParty party;
+  /// Types whose layouts are in order. Many values have one, and a mesh's name
+  /// means the same all over the module.
+  llvm::DenseSet<Type> checked;
 };
 } // namespace
 
@@ -161,7 +164,7 @@ Problem ContractVerifier::checkLayouts(Operation *op) {
     return problem;
   for (Type type : definedTypes(op)) {
     const Layout *layout = layoutOf(type);
-    if (!layout)
+    if (!layout || !checked.insert(type).second)
       continue;
     std::optional<Mesh> mesh = dist::lookupMesh(op, layout->mesh);
     if (!mesh)

@@ -3,6 +3,8 @@
 #include "dialects/Tessera/IR/Tessera.h"
 #include "tessera/Pipelines/Passes.h"
 
+#include "mlir/IR/Verifier.h"
+
 namespace tessera {
 #define GEN_PASS_DEF_VERIFYSTAGE
 #include "lib/Pipelines/Passes.h.inc"
@@ -27,7 +29,9 @@ struct VerifyStagePass : tessera::impl::VerifyStageBase<VerifyStagePass> {
           << "'; expected " << llvm::join(names, ", ");
       return signalPassFailure();
     }
-    if (failed(verifyRegionsAreKnown(getOperation(), getArgument())))
+    // The contract is stated for ops that are well formed.
+    if (failed(verify(getOperation())) ||
+        failed(verifyRegionsAreKnown(getOperation(), getArgument())))
       return signalPassFailure();
     if (failed(verifyStage(getOperation(), *known, ContractParty::Passes)))
       return signalPassFailure();

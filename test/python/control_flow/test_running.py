@@ -67,6 +67,24 @@ def test_heat_spreads_in_a_loop(mesh):
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
+@needs_runtime
+@pytest.mark.parametrize("shape", [(64, 64), (512, 512)])
+def test_50_steps_of_heat_without_a_loop_compile_in_5_seconds(shape, monkeypatch):
+    monkeypatch.setenv("TESSERA_CACHE", "0")
+    u = RNG.standard_normal(shape).astype(np.float32)
+
+    def steps(n, u):
+        for _ in range(50):
+            near = n.roll(u, 1, 0) + n.roll(u, -1, 0) + n.roll(u, 1, 1) + n.roll(u, -1, 1)
+            u = u + 0.1 * (near - 4 * u)
+        return u
+
+    begin = time.process_time()
+    got = ts.jit(lambda u: steps(ts, u))(u)
+    assert time.process_time() - begin < 5
+    np.testing.assert_allclose(got, steps(np, u.astype(np.float64)), rtol=1e-4, atol=1e-5)
+
+
 def nest(x, n):
     """Loops in loops in conditionals, with trip counts of 0, and values of every depth in use."""
     def outer(carry, row):

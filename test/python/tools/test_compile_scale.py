@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiling takes time and memory linear in the program.
 
-The bars are those of benchmarks/compile_scale.py, in CPU seconds and with room for a loaded machine.
+The bars are those of benchmarks/compile_scale.py, in CPU seconds of the best of some runs, which other
+work on the machine makes up to twice as many.
 """
 
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+LOADED = 2
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +24,22 @@ def benchmark():
     return compile_scale
 
 
-def test_time_and_memory_are_linear_in_the_number_of_layers(benchmark):
-    few = benchmark.compile_tessera("layers", 384, "local")
-    many = benchmark.compile_tessera("layers", 1536, "local")
-    assert many["cpu_seconds"] < 6 * few["cpu_seconds"]
-    assert many["cpu_seconds"] < 20
-    assert many["peak_mb"] < 1024
+def best(benchmark, kind: str, count: int, bar: float) -> dict:
+    """The fastest of up to four runs to stage `local`; the first that keeps the bar is the last."""
+    found = None
+    for _ in range(4):
+        run = benchmark.compile_tessera(kind, count, "local")
+        if found is None or run["cpu_seconds"] < found["cpu_seconds"]:
+            found = run
+        if found["cpu_seconds"] < bar:
+            break
+    return found
 
 
-def test_time_is_linear_in_the_number_of_arguments(benchmark):
-    few = benchmark.compile_tessera("arguments", 1000, "local")
-    many = benchmark.compile_tessera("arguments", 4000, "local")
-    assert many["cpu_seconds"] < 6 * few["cpu_seconds"]
-    assert many["cpu_seconds"] < 5
+@pytest.mark.parametrize("kind, few, many, seconds",
+                         [("layers", 384, 1536, 2), ("arguments", 1000, 4000, 0.5)])
+def test_time_and_memory_are_linear(benchmark, kind, few, many, seconds):
+    small, large = best(benchmark, kind, few, seconds / 4), best(benchmark, kind, many, seconds)
+    assert large["cpu_seconds"] < seconds * LOADED, (small, large)
+    assert large["cpu_seconds"] < 6 * small["cpu_seconds"], (small, large)
+    assert large["peak_mb"] < 1024

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHMARKS = ("encoder_cpu", "gemm_cpu", "startup", "build_time")
+BENCHMARKS = ("encoder_cpu", "gemm_cpu", "startup", "compile_scale", "dispatch", "build_time")
 BEGIN, END = "<!-- benchmarks/table.py writes this table -->\n", "<!-- end of the table -->\n"
 
 
@@ -29,7 +29,7 @@ def limits(name: str) -> list[str]:
 
 def rows() -> list[tuple[str, str, str, str]]:
     """What, Tessera's figure, its peers', the bar."""
-    encoder, gemm, startup, build = map(load, BENCHMARKS)
+    encoder, gemm, startup, scale, dispatch, build = map(load, BENCHMARKS)
     peers = {"torch_eager": "PyTorch", "torch_compile": "torch.compile", "jax_jit": "JAX"}
     times = encoder["times"]
     measured_peers = ", ".join(f"{label} {times[name]['median_ms']:.0f} ms"
@@ -47,8 +47,46 @@ def rows() -> list[tuple[str, str, str, str]]:
          f"{listed(startup['cold_compile_seconds'], '.2f')} s", "", f"{cold_bar} s"),
         ("the same from the cache", f"{cached * 1e3:.0f} ms", "", f"{float(cached_bar) * 1e3:g} ms"),
         ("`import tessera`", f"{listed(startup['import_seconds'], '.2f')} s", "", f"{import_bar} s"),
+        *scale_rows(scale),
         ("a call with nothing to compute", f"{startup['call_microseconds']:.0f} us", "", ""),
+        (f"a call with {', '.join(map(in_thousands, dispatch['arrays']))} donated arrays",
+         *(", ".join(f"{row[peer]:.0f}" for row in dispatch["arrays"].values()) + " us"
+           for peer in ("tessera", "jax")), "JAX's time"),
         ("clean build", f"{build['clean_seconds']:.0f} s", "", f"{limits('build_time')[0]} s"),
+    ]
+
+
+def in_thousands(number: str) -> str:
+    return f"{int(number):,}"
+
+
+def jax_seconds(figures: dict | None) -> str:
+    """What JAX took for a program, if it was there."""
+    if figures is None:
+        return "-"
+    limit = figures.get("seconds_more_than")
+    return f"over {limit:g}" if limit else format(figures["seconds"], ".2f")
+
+
+def scale_rows(scale: dict) -> list[tuple[str, str, str, str]]:
+    """How compiling grows; JAX's compiles to the end, which is more than to stage `local`."""
+    layers, arguments = scale["layers"], scale["arguments"]
+    count, many = max(layers, key=int), next(iter(arguments))
+    seconds_bar, memory_bar, ratio_bar, _, arguments_bar = limits("compile_scale")
+    largest, few = layers[count]["tessera"], min(layers, key=int)
+    programs = [layers[count], arguments[many]]
+    scanned = [layers[n]["tessera_scanned"]["seconds"] for n in (few, count)]
+    return [
+        (f"{in_thousands(count)} layers, {in_thousands(many)} arguments to stage `local`",
+         f"{largest['to_local_seconds']:.2f}, {arguments[many]['to_local_seconds']:.2f} s",
+         f"JAX's whole {', '.join(jax_seconds(p.get('jax_lower_and_compile')) for p in programs)} s",
+         f"{seconds_bar}, {arguments_bar} s"),
+        (f"memory for these {in_thousands(count)} layers",
+         f"{largest['peak_mb_after_import']['local']:.0f} MB", "", f"{memory_bar} MB"),
+        (f"compiling {few}, {in_thousands(count)} layers in a loop",
+         f"{scanned[0]:.2f}, {scanned[1]:.2f} s",
+         "JAX " + ", ".join(jax_seconds(layers[n].get("jax_scanned_lower_and_compile"))
+                            for n in (few, count)) + " s", f"{ratio_bar} x 2 layers, of 96"),
     ]
 
 

@@ -8,6 +8,10 @@ and random graphs (random_program.py). First each registered pass and named pipe
 seed, the pipelines up to a random stage with random passes between and behind them, in turn on the
 programs as they are and on damaged ones: a number, a word or a line of each is another.
 
+Reading the programs takes longer than most passes, so one process runs all rows on its share of the
+undamaged ones (the pass test-run-each), and as many processes as there are cores take turns. Where one
+of them crashes, each row runs by itself.
+
 The same runs everywhere. Default: 12 seeds. Longer: --seeds 1000 or TESSERA_FUZZ_SEEDS=1000. A crash
 is shrunk to one module and the passes that it takes, and written to --out with its command.
 """
@@ -20,8 +24,10 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -40,7 +46,8 @@ STAGES = [
 ]
 ENDS = [["tessera-kernels-to-plan"], ["tessera-kernels-to-llvm"], ["tessera-kernels-to-nvvm", "emulate-nvvm"]]
 # Passes of MLIR that are not for every program: they write files or run a pipeline of their own.
-NOT_RUN = {"snapshot-op-locations", "composite-fixed-point-pass", "view-op-graph", "print-ir"}
+NOT_RUN = {"snapshot-op-locations", "composite-fixed-point-pass", "view-op-graph", "print-ir",
+           "test-run-each"}
 # What a damaged program may hold for a number: sizes that divide and that do not, none, and too many.
 NUMBERS = ["0", "1", "2", "3", "5", "7", "-1", "16", "4294967296", "9223372036854775807"]
 # What passes are also tried with.
@@ -112,17 +119,18 @@ def damaged_modules(opt: str, rng: random.Random, modules: Sequence[str]) -> lis
     return [module for module in process.stdout.split("// -----") if module.strip()]
 
 
-def crash_of(opt: str, modules: Sequence[str], flags: Sequence[str]) -> str:
+def crash_of(opt: str, modules: Sequence[str], flags: Sequence[str], limit: int = TIMEOUT) -> str:
     """How tessera-opt ends on the modules, if neither by success nor by a diagnostic; else nothing."""
     command = [opt, "-", "--split-input-file", "--allow-unregistered-dialect", "-o", os.devnull, *flags]
     try:
         process = subprocess.run(
-            command, input=SPLIT.join(modules), text=True, capture_output=True, timeout=TIMEOUT
+            command, input=SPLIT.join(modules), text=True, capture_output=True, timeout=limit
         )
     except subprocess.TimeoutExpired:
-        return f"takes more than {TIMEOUT} seconds"
+        return f"takes more than {limit} seconds"
     if process.returncode in (0, 1):
         silent = process.returncode == 1 and "error:" not in process.stderr
+        silent = silent or "fails without a diagnostic" in process.stderr
         return "fails without a diagnostic" if silent else ""
     return f"exit {process.returncode}\n{process.stderr[-3000:]}"
 
@@ -169,6 +177,22 @@ def sequence_of(seed: int, flags: list[str]) -> list[str]:
     return sequence + rng.sample(flags, rng.randint(1, 4))
 
 
+def as_pipeline(flags: Sequence[str]) -> str:
+    """The flags as the text of a pipeline."""
+    parts = [flag.removeprefix("--").partition("=") for flag in flags]
+    return ",".join(f"{name}{{{text}}}" if text else name for name, _, text in parts)
+
+
+def crashes_among(opt: str, modules: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> list[str]:
+    """The names of the rows that crash on the modules; all run in one process unless one does."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("".join(as_pipeline(flags) + "\n" for _, flags in rows))
+        file.flush()
+        if not crash_of(opt, modules, [f"--test-run-each=file={file.name}"], 4 * TIMEOUT):
+            return []
+    return [name for name, flags in rows if crash_of(opt, modules, flags)] or ["test-run-each"]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tessera-opt", required=True)
@@ -183,18 +207,34 @@ def main() -> int:
     if crash_of(opt, modules, []).startswith("exit"):
         report(opt, options.out, "parse", modules, [])
         return 1
+    rows = [(flag.strip("-").partition("=")[0], [flag]) for flag in flags]
     seeds = range(options.seed, options.seed + options.seeds)
-    runs = [(flag.strip("-").partition("=")[0], modules, [flag]) for flag in flags]
-    for seed in seeds:
-        rng = random.Random(seed)
-        given = damaged_modules(opt, rng, modules) if seed % 2 else modules
-        runs.append((f"passes-seed{seed}", given, sequence_of(seed, flags)))
-    failures = 0
-    for name, given, sequence in runs:
-        if failures < options.max_failures and crash_of(opt, given, sequence):
-            failures += 1
-            report(opt, options.out, name, given, sequence)
-    print(f"{len(modules)} modules, {len(runs)} runs from seed {options.seed}, {failures} failures, "
+    sequences = {seed: (f"passes-seed{seed}", sequence_of(seed, flags)) for seed in seeds}
+    rows += [sequences[seed] for seed in seeds if seed % 2 == 0]
+
+    def run_damaged(seed: int) -> tuple[list[str], list[str]]:
+        given = damaged_modules(opt, random.Random(seed), modules)
+        name, sequence = sequences[seed]
+        return given, [name] if crash_of(opt, given, sequence) else []
+
+    cores = os.cpu_count() or 1
+    shares = [modules[i :: 2 * cores] for i in range(2 * cores)]
+    with ThreadPoolExecutor(cores) as pool:
+        whole = pool.map(lambda share: (share, crashes_among(opt, share, rows)), shares)
+        damaged = pool.map(run_damaged, [seed for seed in seeds if seed % 2])
+        found = [*whole, *damaged]
+    known = {name: flags for name, flags in [*rows, *sequences.values()]}
+    crashes: dict[str, list[str]] = {}
+    for given, names in found:
+        for name in names:
+            crashes.setdefault(name, given)
+    for name, given in list(crashes.items())[: options.max_failures]:
+        if name in known:
+            report(opt, options.out, name, given, known[name])
+        else:
+            print(f"{name} crashes on rows none of which crashes by itself", flush=True)
+    failures, runs = len(crashes), len(sequences) + len(flags)
+    print(f"{len(modules)} modules, {runs} runs from seed {options.seed}, {failures} failures, "
           f"{time.monotonic() - begin:.0f} seconds")  # fmt: skip
     return 1 if failures else 0
 

@@ -21,10 +21,14 @@ void registerTestDropSelectsPass();
 /// `test-list-ops`: prints the names of a dialect's ops.
 void registerTestListOpsPass();
 
+/// `test-run-each`: each pipeline of a file on a copy of the module.
+void registerTestRunEachPass();
+
 inline void registerTestPasses() {
   registerTestFactorRulesPass();
   registerTestDropSelectsPass();
   registerTestListOpsPass();
+  registerTestRunEachPass();
 }
 
 } // namespace tessera::test

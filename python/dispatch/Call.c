@@ -18,10 +18,12 @@ typedef struct {
   const void **placements;               ///< One per leaf.
   uint8_t *donated;                      ///< One per input.
   int hasDonated;
-  /// From Python: the address and owner of a leaf that is no array; an array in
-  /// the layout of an input; the error of a run that failed; parts of trees.
+  /// From Python: the address and owner of a leaf that is no array, or its
+  /// bytes; an array in the layout of an input; the error of a run that failed;
+  /// parts of trees.
   PyObject *prepare, *convert, *fail, *children, *build;
   PyObject *function, *device;
+  void *spare; ///< Memory for the work of a call, while none uses it.
 } Call;
 
 /// What a call works on; all references are owned.
@@ -34,15 +36,18 @@ typedef struct {
   PyObject **results;
 } Work;
 
-static int makeWork(const Call *call, Work *work) {
+static int makeWork(Call *call, Work *work) {
   size_t inputs = call->numInputs + 1, results = call->numResults + 1;
   size_t bytes = inputs * (2 * sizeof(PyObject *) + sizeof(Input) + 1) +
                  results * (sizeof(void *) + sizeof(PyObject *));
-  char *memory = PyMem_Calloc(1, bytes);
+  // Large allocations are slow, and make the small ones after them slow.
+  char *memory = call->spare ? call->spare : PyMem_Malloc(bytes);
+  call->spare = NULL;
   if (!memory) {
     PyErr_NoMemory();
     return -1;
   }
+  memset(memory, 0, bytes);
   work->count = 0;
   work->leaves = (PyObject **)memory;
   work->keep = work->leaves + inputs;
@@ -53,7 +58,7 @@ static int makeWork(const Call *call, Work *work) {
   return 0;
 }
 
-static void clearWork(const Call *call, Work *work) {
+static void clearWork(Call *call, Work *work) {
   for (Py_ssize_t i = 0; i < work->count; ++i) {
     Py_XDECREF(work->keep[i]);
     Py_DECREF(work->leaves[i]);
@@ -63,7 +68,10 @@ static void clearWork(const Call *call, Work *work) {
     if (work->handles[i])
       runtime.release(work->handles[i]);
   }
-  PyMem_Free(work->leaves);
+  if (call->spare) // That of another thread, or of a call inside this one.
+    PyMem_Free(work->leaves);
+  else
+    call->spare = work->leaves;
 }
 
 static int isSet(PyObject *field) { return field && field != Py_None; }
@@ -89,8 +97,10 @@ static int bindLeaf(const Call *call, Work *work, Py_ssize_t i) {
       Py_DECREF(found);
       return 0;
     }
-    work->inputs[i].data = PyLong_AsVoidPtr(PyTuple_GetItem(found, 0));
     work->keep[i] = found;
+    work->inputs[i].data = PyBytes_Check(found)
+                               ? PyBytes_AsString(found)
+                               : PyLong_AsVoidPtr(PyTuple_GetItem(found, 0));
     return PyErr_Occurred() ? -1 : 1;
   }
   Tensor *tensor = (Tensor *)leaf;
@@ -246,6 +256,7 @@ static void deallocCall(PyObject *self) {
   Call *call = (Call *)self;
   clearNode(&call->arguments);
   clearNode(&call->results);
+  PyMem_Free(call->spare);
   PyMem_Free(call->placements);
   PyMem_Free(call->donated);
   PyObject **fields[] = {&call->owner,       &call->kinds,    &call->names,

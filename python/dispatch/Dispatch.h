@@ -44,6 +44,7 @@ typedef struct Node {
   NodeKind kind;
   PyObject *treedef; ///< Of Other nodes: the TreeDef.
   PyObject *keys;    ///< Of Dict nodes: a tuple.
+  PyObject *form;    ///< Of Dict nodes: a dict of the keys, to be copied.
   Py_ssize_t count;
   struct Node *children;
 } Node;

@@ -40,7 +40,16 @@ int makeNode(Node *node, PyObject *treedef) {
   Py_INCREF(treedef);
   node->treedef = treedef;
   node->keys = PyObject_GetAttrString(treedef, "keys");
-  return node->keys ? makeChildren(node, treedef) : -1;
+  if (!node->keys || makeChildren(node, treedef))
+    return -1;
+  if (node->kind != Dict)
+    return 0;
+  // A copy has room for all keys from the start.
+  node->form = PyDict_New();
+  for (Py_ssize_t i = 0; node->form && i < node->count; ++i)
+    if (PyDict_SetItem(node->form, PyTuple_GetItem(node->keys, i), Py_None))
+      return -1;
+  return node->form ? 0 : -1;
 }
 
 void clearNode(Node *node) {
@@ -49,6 +58,7 @@ void clearNode(Node *node) {
   PyMem_Free(node->children);
   Py_CLEAR(node->treedef);
   Py_CLEAR(node->keys);
+  Py_CLEAR(node->form);
   node->children = NULL;
   node->count = 0;
 }
@@ -143,7 +153,7 @@ PyObject *unflattenAs(const Node *node, PyObject *build, PyObject **leaves,
     return Py_None;
   }
   if (node->kind == Dict) {
-    PyObject *dict = PyDict_New();
+    PyObject *dict = PyDict_Copy(node->form);
     for (Py_ssize_t i = 0; dict && i < node->count; ++i) {
       PyObject *value = unflattenAs(&node->children[i], build, leaves, next);
       if (!value || PyDict_SetItem(dict, PyTuple_GetItem(node->keys, i), value))

@@ -99,7 +99,7 @@ Status Executable::checkInput(size_t index, const Input &input) const {
 Result<PlacedTensor *> Executable::writableInput(size_t index,
                                                  const Input &input) {
   inputStaging[index].reset();
-  if (input.placed && input.donated && input.placed->ownsMemory())
+  if (isWritable(input))
     return input.placed;
   auto copy = allocateResult(inputPlacements[index]);
   if (!copy.ok())

@@ -95,7 +95,7 @@ static Status checkIndex(const Executable &program, int64_t index) {
 
 /// A handle for a tensor that an executable has made.
 static TesseraRtPlaced *wrap(const TesseraRtExecutable &executable,
-                             std::unique_ptr<PlacedTensor> tensor) {
+                             TesseraRtPlaced::Tensor tensor) {
   bool isShared = executable.executable->getDevice().usesHostMemory();
   return new TesseraRtPlaced(std::move(tensor),
                              isShared ? nullptr : executable.mutex);
@@ -154,24 +154,38 @@ TesseraRtPlaced *tesseraRtReshard(TesseraRtExecutable *executable,
 
 namespace {
 
-/// The inputs of a run, held while it lasts.
+/// The inputs of a run, held while it lasts. Like the outputs, in memory that
+/// the executable keeps: large allocations are slow, and make small ones slow.
 class HeldInputs {
 public:
-  HeldInputs(const TesseraRtInput *given, const uint8_t *donated, int64_t count)
-      : given(given), donated(donated), bound(count), held(count) {}
+  HeldInputs(TesseraRtExecutable &executable, const TesseraRtInput *given,
+             const uint8_t *donated, int64_t count)
+      : given(given), donated(donated), bound(executable.inputs),
+        held(executable.held) {
+    bound.assign(count, Executable::Input());
+    held.assign(count, nullptr);
+  }
+  ~HeldInputs() {
+    bound.clear();
+    held.clear();
+  }
 
   Status take();
   /// After a failure: what was not consumed goes back to where it came from.
   void giveBack();
   const Executable::Input *data() const { return bound.data(); }
+  /// An input that has become a result.
+  TesseraRtPlaced::Tensor giveUp(size_t index) {
+    return std::move(held[index]);
+  }
 
 private:
   bool isDonated(size_t i) const { return donated && donated[i]; }
 
   const TesseraRtInput *given;
   const uint8_t *donated;
-  std::vector<Executable::Input> bound;
-  std::vector<TesseraRtPlaced::Tensor> held;
+  std::vector<Executable::Input> &bound;
+  std::vector<TesseraRtPlaced::Tensor> &held;
 };
 
 } // namespace
@@ -205,11 +219,9 @@ void HeldInputs::giveBack() {
 }
 
 /// The caller holds the executable's lock.
-static Status runProgram(TesseraRtExecutable *executable,
-                         const TesseraRtInput *inputs, const uint8_t *donated,
+static Status runProgram(Executable &program, HeldInputs &held,
                          int64_t inputCount,
                          std::vector<Executable::Output> &outputs) {
-  Executable &program = *executable->executable;
   const tessera::abi::Plan &plan = program.plan();
   if (Status status = checkCount("inputs", plan.inputs.size(), inputCount);
       !status.ok())
@@ -218,7 +230,6 @@ static Status runProgram(TesseraRtExecutable *executable,
           checkCount("outputs", plan.outputs.size(), outputs.size());
       !status.ok())
     return status;
-  HeldInputs held(inputs, donated, inputCount);
   if (Status status = held.take(); !status.ok())
     return status;
   Status status = program.run(held.data(), outputs.data());
@@ -234,7 +245,8 @@ int tesseraRtRun(TesseraRtExecutable *executable, const TesseraRtInput *inputs,
   std::vector<Executable::Output> wanted(outputCount);
   for (int64_t i = 0; i < outputCount; ++i)
     wanted[i].data = outputs[i];
-  Status status = runProgram(executable, inputs, nullptr, inputCount, wanted);
+  HeldInputs held(*executable, inputs, nullptr, inputCount);
+  Status status = runProgram(*executable->executable, held, inputCount, wanted);
   return status.ok() ? 0 : failCall(status);
 }
 
@@ -243,13 +255,20 @@ int tesseraRtExecute(TesseraRtExecutable *executable,
                      int64_t inputCount, TesseraRtPlaced **results,
                      int64_t resultCount) {
   std::lock_guard<std::mutex> lock(*executable->mutex);
-  std::vector<Executable::Output> outputs(resultCount);
-  Status status = runProgram(executable, inputs, donated, inputCount, outputs);
-  if (!status.ok())
-    return failCall(status);
-  for (int64_t i = 0; i < resultCount; ++i)
-    results[i] = wrap(*executable, std::move(outputs[i].placed));
-  return 0;
+  std::vector<Executable::Output> &outputs = executable->outputs;
+  outputs.clear();
+  outputs.resize(resultCount);
+  Executable &program = *executable->executable;
+  HeldInputs held(*executable, inputs, donated, inputCount);
+  Status status = runProgram(program, held, inputCount, outputs);
+  for (int64_t i = 0; i < resultCount && status.ok(); ++i)
+    results[i] =
+        wrap(*executable,
+             outputs[i].isInput
+                 ? held.giveUp(program.plan().outputs[i].tied)
+                 : TesseraRtPlaced::Tensor(std::move(outputs[i].placed)));
+  outputs.clear();
+  return status.ok() ? 0 : failCall(status);
 }
 
 TesseraRtTransfers tesseraRtTransfers(const TesseraRtExecutable *executable) {

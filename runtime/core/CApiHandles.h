@@ -13,6 +13,10 @@ struct TesseraRtExecutable {
   std::shared_ptr<std::mutex> mutex = std::make_shared<std::mutex>();
   std::unique_ptr<tessera::rt::Executable> executable;
   std::string description, report;
+  /// What a run works on, kept for the next one; empty between runs.
+  std::vector<tessera::rt::Executable::Input> inputs;
+  std::vector<std::shared_ptr<tessera::rt::PlacedTensor>> held;
+  std::vector<tessera::rt::Executable::Output> outputs;
 };
 
 /// A tensor is held by its handle, and by each call that reads it. A call that

@@ -43,14 +43,6 @@ PlacedTensor::borrow(std::shared_ptr<const Placement> placement,
   return tensor;
 }
 
-std::unique_ptr<PlacedTensor> PlacedTensor::take() {
-  std::unique_ptr<PlacedTensor> result(
-      new PlacedTensor(placement, device, transfers));
-  result->addresses.swap(addresses);
-  result->owned.swap(owned);
-  return result;
-}
-
 void PlacedTensor::release() {
   addresses.clear();
   owned.clear();

@@ -36,14 +36,19 @@ Status Executable::run(const Input *inputs, Output *outputs) {
       return status;
 
   Status status = runSteps();
-  for (size_t i = 0; i < plan.outputs.size() && status.ok(); ++i)
+  becomesResult.assign(plan.inputs.size(), false);
+  for (size_t i = 0; i < plan.outputs.size() && status.ok(); ++i) {
+    int32_t input = plan.outputs[i].tied;
     if (outputs[i].data)
       status = joinOutput(i, outputs[i].data);
-    else if (int32_t input = plan.outputs[i].tied; input >= 0)
-      outputs[i].placed = inputStaging[input] ? std::move(inputStaging[input])
-                                              : inputs[input].placed->take();
+    else if (input >= 0 && isWritable(inputs[input]))
+      outputs[i].isInput = becomesResult[input] = true;
+    else if (input >= 0)
+      outputs[i].placed = std::move(inputStaging[input]);
+  }
   for (size_t i = 0; i < plan.inputs.size(); ++i)
-    if (inputs[i].donated && inputs[i].placed)
+    if (inputs[i].donated && inputs[i].placed &&
+        !(status.ok() && becomesResult[i]))
       inputs[i].placed->release();
   lastReport.nanoseconds = now() - begin;
   lastReport.bytesCut = transfers->cut - cutBefore;

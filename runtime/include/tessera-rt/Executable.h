@@ -87,10 +87,12 @@ public:
     bool donated = false;
   };
   /// An output is joined into the memory at `data`, or where that is null stays
-  /// on the devices as `placed`.
+  /// on the devices: as `placed`, or where `isInput` is set as the donated
+  /// input that it is tied to, which then is not consumed.
   struct Output {
     void *data = nullptr;
     std::unique_ptr<PlacedTensor> placed;
+    bool isInput = false;
   };
   /// Both have the plan's counts. Donated inputs are consumed even when the run
   /// fails, unless no step was begun.
@@ -129,6 +131,10 @@ private:
   Status bindOutput(size_t index, Output &output);
   Result<PlacedTensor *> writableInput(size_t index, const Input &input);
   Status joinOutput(size_t index, void *whole);
+  /// Whether the plan writes the very memory of the input.
+  static bool isWritable(const Input &input) {
+    return input.placed && input.donated && input.placed->ownsMemory();
+  }
   /// What is read of the devices' parts of a tensor while the program runs.
   Status readWhole(const abi::Tensor &tensor, void *whole);
   Result<std::unique_ptr<PlacedTensor>>
@@ -183,6 +189,7 @@ private:
   std::vector<size_t> firstUse;
   std::vector<void *> streams;                    ///< One per local device.
   std::vector<std::vector<char>> hostIn, hostOut; ///< Of staged collectives.
+  std::vector<bool> becomesResult;                ///< Inputs, in a run.
   RunReport lastReport;
 };
 

@@ -73,8 +73,6 @@ public:
   /// A program has taken the memory; nothing can be read any more.
   bool isConsumed() const { return addresses.empty(); }
   bool ownsMemory() const { return !owned.empty(); }
-  /// The memory for another tensor of the same placement.
-  std::unique_ptr<PlacedTensor> take();
   void release();
 
   /// Writes one shard from a whole tensor in host memory, padding as zeros.

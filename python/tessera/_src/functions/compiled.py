@@ -183,7 +183,12 @@ class Compiled:
         if make is None:
             return None
 
-        def prepare(index: int, leaf: Any) -> tuple[int, np.ndarray] | None:
+        # Scalars of NumPy whose bytes are those of the argument.
+        scalars = [a.dtype.type if not a.shape else None for a in arguments]
+
+        def prepare(index: int, leaf: Any) -> tuple[int, np.ndarray] | bytes | None:
+            if type(leaf) is scalars[index] and kinds[index] == ((), leaf.dtype):
+                return leaf.tobytes()
             if kind_of_leaf(leaf) != kinds[index]:
                 return None
             host = leaf if type(leaf) is np.ndarray else host_value(leaf, arguments[index])

@@ -64,8 +64,8 @@ def make_call(executable: Executable, array: type, placed: type, **parts: Any) -
 
     Args:
         parts: in_tree, out_tree, kinds, names, donated (per argument), results (their kinds), function
-            (its name), prepare(index, leaf) -> (address, owner) or None, convert(array, index) -> Placed
-            and fail(), which raises the error of the last run.
+            (its name), prepare(index, leaf) -> (address, owner), or the bytes, or None, convert(array,
+            index) -> Placed and fail(), which raises the error of the last run.
     """
     if _dispatch is None:
         return None

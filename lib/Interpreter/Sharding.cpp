@@ -38,6 +38,10 @@ static Box boxOf(const Shape &shape, const Layout &layout, const Mesh &mesh,
 static Tensor neutral(ReduceKind kind, const Tensor &like) {
   Tensor empty({0}, like.kind);
   Tensor element = reduce(kind, empty, {0});
+  // A sum of nothing is 0.0, which would change a term of -0.0.
+  if (kind == ReduceKind::Sum)
+    for (double &number : element.floats)
+      number = -0.0;
   return broadcast(element, {}, like.shape);
 }
 

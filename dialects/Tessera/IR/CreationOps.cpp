@@ -26,7 +26,8 @@ TypedAttr tessera::neutralElement(ReduceKind kind, Type type) {
   if (auto floatType = dyn_cast<FloatType>(type)) {
     switch (kind) {
     case ReduceKind::Sum:
-      return FloatAttr::get(type, 0.0);
+      // 0.0 would change -0.0, which is a sum of nothing else.
+      return FloatAttr::get(type, -0.0);
     case ReduceKind::Prod:
       return FloatAttr::get(type, 1.0);
     case ReduceKind::Max:
@@ -60,7 +61,7 @@ bool tessera::isNeutralSplat(Value value, ReduceKind kind) {
   if (!splat || splat.getElementType().isInteger(1))
     return false;
   TypedAttr neutral = neutralElement(kind, splat.getElementType());
-  // -0 + x is x too.
+  // Zeros of either sign add up to themselves.
   if (auto number = dyn_cast<FloatAttr>(neutral))
     return splat.getSplatValue<APFloat>().compare(number.getValue()) ==
            APFloat::cmpEqual;

@@ -199,8 +199,8 @@ InferredType GatherOp::inferResultType() {
 
 FactorRule GatherOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
-  // Rows that another device holds read as zero here, so lookups in a split
-  // source are summed; truth values have no sum.
+  // Of rows that another device holds this one adds nothing, so lookups in a
+  // split source are summed; truth values have no sum.
   FactorKind indexed = getElementTypeOrSelf(getSource()).isInteger(1)
                            ? FactorKind::Replicate
                            : FactorKind::Reduce;
@@ -221,8 +221,70 @@ PropagationRound GatherOp::getPropagationRound() {
 
 KernelRole GatherOp::getKernelRole() { return KernelRole::Indexed; }
 
+/// Where elements of the slices lie in parts of `op`'s source that other
+/// devices hold, by its logical indices: an i1 for each element of the indices.
+/// Null where each device has all, and for integers, of which there is one
+/// zero.
+static Value findElsewhere(GatherOp op, LocalValues &parts) {
+  MeshTensorType source = parts.logicalType(op.getSource());
+  Value result;
+  if (!isa<FloatType>(source.getElementType()))
+    return result;
+  for (auto [dim, indices] : llvm::zip_equal(op.getDims(), op.getIndices())) {
+    const std::vector<AxisRef> &axes = source.getLayout().dims[dim].axes;
+    if (axes.empty())
+      continue;
+    Value elsewhere =
+        parts.isElsewhere(op.getLoc(), indices, axes, source.getDimSize(dim));
+    result = result ? OrOp::create(parts.getBuilder(), op.getLoc(),
+                                   elsewhere.getType(), result, elsewhere)
+                    : elsewhere;
+  }
+  return result;
+}
+
+/// `mask`, of the shape of the indices, for each element of slices of `shape`.
+static Value spreadOverSlices(OpBuilder &builder, Location loc, Value mask,
+                              const IndexedDims &dims,
+                              ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> order, places;
+  for (auto [d, slice] : llvm::enumerate(dims.slices()))
+    if (slice.indices >= 0) {
+      order.push_back(slice.indices);
+      places.push_back(d);
+    }
+  SmallVector<int64_t> permuted;
+  for (int64_t d : order)
+    permuted.push_back(shapeOf(mask)[d]);
+  Type flag = builder.getI1Type();
+  if (!llvm::is_sorted(order))
+    mask = TransposeOp::create(
+        builder, loc, RankedTensorType::get(permuted, flag), mask, order);
+  if (ArrayRef<int64_t>(permuted) == shape)
+    return mask;
+  return BroadcastOp::create(builder, loc, RankedTensorType::get(shape, flag),
+                             mask, places);
+}
+
+/// Lookups in a split source are summed: what another device reads is here the
+/// neutral element, -0.0, where the op itself would read 0.0.
 void GatherOp::localiseOperands(const FactorRule &, LocalValues &parts) {
+  OpBuilder &builder = parts.getBuilder();
+  Value mask = findElsewhere(*this, parts);
   shiftIndices(parts, getSource(), getDims(), getIndicesMutable());
+  if (!mask)
+    return;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointAfter(*this);
+  auto logical = cast<MeshTensorType>(getType());
+  RankedTensorType type = logical.getLocalType(parts.getMesh());
+  mask = spreadOverSlices(builder, getLoc(), mask, getIndexedDims(),
+                          type.getShape());
+  Value neutral = parts.neutralLike(getLoc(), type, ReduceKind::Sum);
+  auto masked =
+      SelectOp::create(builder, getLoc(), type, mask, neutral, getResult());
+  getResult().replaceAllUsesExcept(masked, masked);
+  parts.setLogicalType(masked, logical);
 }
 
 //===----------------------------------------------------------------------===//

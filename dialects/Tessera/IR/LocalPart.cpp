@@ -42,6 +42,13 @@ Value LocalPart::isBelow(Location loc, Value lhs, Value rhs) {
   return CompareOp::create(builder, loc, type, CompareDirection::lt, lhs, rhs);
 }
 
+Value LocalPart::neutralLike(Location loc, RankedTensorType type,
+                             ReduceKind kind) {
+  TypedAttr element = neutralElement(kind, type.getElementType());
+  return ConstantOp::create(builder, loc, type,
+                            SplatElementsAttr::get(type, element));
+}
+
 Value LocalPart::maskPadding(Value value, size_t dim, int64_t size,
                              const std::vector<AxisRef> &axes,
                              ReduceKind kind) {
@@ -51,39 +58,62 @@ Value LocalPart::maskPadding(Value value, size_t dim, int64_t size,
   Value index = IotaOp::create(builder, loc, indexType, dim, Value());
   Value exists =
       isBelow(loc, index, broadcast(loc, extent(loc, axes, size), indexType));
-  TypedAttr element = neutralElement(kind, type.getElementType());
-  Value neutral = ConstantOp::create(builder, loc, type,
-                                     SplatElementsAttr::get(type, element));
-  return SelectOp::create(builder, loc, type, exists, value, neutral);
+  return SelectOp::create(builder, loc, type, exists, value,
+                          neutralLike(loc, type, kind));
+}
+
+Value LocalPart::broadcastIndex(Location loc, Value index,
+                                RankedTensorType like) {
+  if (!like.getElementType().isInteger(32)) {
+    auto scalar = RankedTensorType::get({}, like.getElementType());
+    index = ConvertOp::create(builder, loc, scalar, index);
+  }
+  return broadcast(loc, index, like);
 }
 
 Value LocalPart::localIndices(Location loc, Value indices,
                               const std::vector<AxisRef> &axes, int64_t size) {
   auto type = cast<RankedTensorType>(indices.getType());
-  Value first = offset(loc, axes, size), count = extent(loc, axes, size);
-  if (!type.getElementType().isInteger(32)) {
-    auto scalar = RankedTensorType::get({}, type.getElementType());
-    first = ConvertOp::create(builder, loc, scalar, first);
-    count = ConvertOp::create(builder, loc, scalar, count);
-  }
-  Value local =
-      SubOp::create(builder, loc, type, indices, broadcast(loc, first, type));
-  Value exists = isBelow(loc, local, broadcast(loc, count, type));
+  Value first = broadcastIndex(loc, offset(loc, axes, size), type);
+  Value local = SubOp::create(builder, loc, type, indices, first);
+  Value exists =
+      isBelow(loc, local, broadcastIndex(loc, extent(loc, axes, size), type));
   auto minusOne = IntegerAttr::get(type.getElementType(), -1);
   Value none = ConstantOp::create(builder, loc, type,
                                   SplatElementsAttr::get(type, minusOne));
   return SelectOp::create(builder, loc, type, exists, local, none);
 }
 
+Value LocalPart::isElsewhere(Location loc, Value indices,
+                             const std::vector<AxisRef> &axes, int64_t size) {
+  auto type = cast<RankedTensorType>(indices.getType());
+  auto flags = RankedTensorType::get(type.getShape(), builder.getI1Type());
+  auto number = [&](int64_t value) -> Value {
+    auto attr = IntegerAttr::get(type.getElementType(), value);
+    return ConstantOp::create(builder, loc, type,
+                              SplatElementsAttr::get(type, attr));
+  };
+  auto isWithin = [&](Value index, Value count) -> Value {
+    Value isNatural = CompareOp::create(builder, loc, flags,
+                                        CompareDirection::ge, index, number(0));
+    return AndOp::create(builder, loc, flags, isNatural,
+                         isBelow(loc, index, count));
+  };
+  Value first = broadcastIndex(loc, offset(loc, axes, size), type);
+  Value local = SubOp::create(builder, loc, type, indices, first);
+  Value isHere =
+      isWithin(local, broadcastIndex(loc, extent(loc, axes, size), type));
+  Value isNotHere = NotOp::create(builder, loc, flags, isHere);
+  return AndOp::create(builder, loc, flags, isWithin(indices, number(size)),
+                       isNotHere);
+}
+
 Value LocalPart::onFirstDevice(Value value, const std::vector<AxisRef> &axes) {
   Location loc = value.getLoc();
   auto type = cast<RankedTensorType>(value.getType());
   MLIRContext *context = builder.getContext();
-  auto zero = cast<TypedAttr>(builder.getZeroAttr(type.getElementType()));
-  auto zeros = SplatElementsAttr::get(type, zero);
-  if (auto constant = value.getDefiningOp<ConstantOp>())
-    if (constant.getValue() == zeros)
-      return value;
+  if (isNeutralSplat(value, ReduceKind::Sum))
+    return value;
   Value index = dist::AxisIndexOp::create(
       builder, loc, RankedTensorType::get({}, builder.getI32Type()),
       FlatSymbolRefAttr::get(context, mesh.name),
@@ -93,8 +123,8 @@ Value LocalPart::onFirstDevice(Value value, const std::vector<AxisRef> &axes) {
   Value ones = ConstantOp::create(builder, loc, indexType,
                                   SplatElementsAttr::get(indexType, one));
   Value isFirst = isBelow(loc, broadcast(loc, index, indexType), ones);
-  Value none = ConstantOp::create(builder, loc, type, zeros);
-  return SelectOp::create(builder, loc, type, isFirst, value, none);
+  return SelectOp::create(builder, loc, type, isFirst, value,
+                          neutralLike(loc, type, ReduceKind::Sum));
 }
 
 //===----------------------------------------------------------------------===//

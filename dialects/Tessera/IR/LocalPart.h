@@ -25,6 +25,8 @@ public:
   /// Logical index of the first local element: an i32 scalar.
   mlir::Value offset(mlir::Location loc, const std::vector<AxisRef> &axes,
                      int64_t size);
+  mlir::Value broadcast(mlir::Location loc, mlir::Value scalar,
+                        mlir::RankedTensorType like);
   /// `value` with the neutral element of `kind` where dimension `dim` is
   /// padding.
   mlir::Value maskPadding(mlir::Value value, size_t dim, int64_t size,
@@ -33,7 +35,15 @@ public:
   /// other devices.
   mlir::Value localIndices(mlir::Location loc, mlir::Value indices,
                            const std::vector<AxisRef> &axes, int64_t size);
-  /// `value` on the device whose index along `axes` is 0, zeros on the others.
+  /// Where logical `indices` name an element that other devices hold and this
+  /// one does not: an i1 for each.
+  mlir::Value isElsewhere(mlir::Location loc, mlir::Value indices,
+                          const std::vector<AxisRef> &axes, int64_t size);
+  /// A constant of `type`: the neutral element of `kind`.
+  mlir::Value neutralLike(mlir::Location loc, mlir::RankedTensorType type,
+                          ReduceKind kind);
+  /// `value` on the device whose index along `axes` is 0, the neutral element
+  /// of a sum on the others.
   mlir::Value onFirstDevice(mlir::Value value,
                             const std::vector<AxisRef> &axes);
 
@@ -44,8 +54,9 @@ protected:
 private:
   mlir::Value extent(mlir::Location loc, const std::vector<AxisRef> &axes,
                      int64_t size);
-  mlir::Value broadcast(mlir::Location loc, mlir::Value scalar,
-                        mlir::RankedTensorType like);
+  /// The i32 scalar `index` in the shape and element type of `like`.
+  mlir::Value broadcastIndex(mlir::Location loc, mlir::Value index,
+                             mlir::RankedTensorType like);
   mlir::Value isBelow(mlir::Location loc, mlir::Value lhs, mlir::Value rhs);
 };
 

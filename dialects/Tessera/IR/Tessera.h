@@ -59,10 +59,11 @@ namespace tessera {
 /// it is cheap to clone and made of whole scalars at most.
 bool isFreeInAnyLayout(mlir::Value value);
 
-/// The number of element type `type` that changes nothing when it is combined.
+/// The number of element type `type` that changes nothing when it is combined;
+/// of a sum of floats that is -0.0, which keeps the sign of a zero.
 mlir::TypedAttr neutralElement(ReduceKind kind, mlir::Type type);
-/// Whether `value` is a constant of neutral elements. Such a constant may be
-/// partial: each device holds the neutral element, and so do all together.
+/// Whether `value` is a constant of neutral elements, or for a sum of 0.0. Such
+/// a constant may be partial: each device holds it, and so do all together.
 bool isNeutralSplat(mlir::Value value, ReduceKind kind);
 
 } // namespace tessera

@@ -118,10 +118,10 @@ FLOATS = {
 SPECIALS = ("ceil", "trunc", "round", "isfinite", "isinf", "log1p", "expm1", "log2", "exp2", "sinh",
             "cosh", "reciprocal", "absolute", "sign", "exp", "tanh", "sqrt", "nan_to_num", "cumsum")
 FLOATS |= {f"{name} of special values":
-           (lambda n, x, y, f=name: getattr(n, f)(SPECIAL[:, None] * (1 + 0 * x[0, 0, 0])))
+           (lambda n, x, y, f=name: getattr(n, f)(SPECIAL[:, None] + 0 * x[0, 0, 0]))
            for name in SPECIALS}
 FLOATS |= {f"{name} of special pairs": (
-    lambda n, x, y, f=name: getattr(n, f)(SPECIAL * (1 + 0 * x[0, 0, 0]), SPECIAL[::-1].copy()))
+    lambda n, x, y, f=name: getattr(n, f)(SPECIAL + 0 * x[0, 0, 0], SPECIAL[::-1].copy()))
     for name in ("logaddexp", "hypot", "fmod", "maximum", "logical_xor")}
 INTEGERS = {
     "x ** 0": lambda n, x, y: x**0,
@@ -168,6 +168,59 @@ def test_expressions_mean_what_numpy_means(name, specs):
     assert got.dtype == (want.dtype if wide else NARROW.get(want.dtype, want.dtype))
     assert got.shape == want.shape
     np.testing.assert_allclose(got, want, rtol=3e-5, atol=3e-6)
+
+
+# Reads of split dimensions: of each element one device adds the value, and the others what changes nothing.
+LOOKUPS = {
+    "x[1]": lambda n, x: x[1],
+    "x[-1, :, 2]": lambda n, x: x[-1, :, 2],
+    "x[1, 0, 4]": lambda n, x: x[1, 0, 4],
+    "x[array]": lambda n, x: x[np.array([1, 0, -1])],
+    "x[:, array, array]": lambda n, x: x[:, COLUMNS, np.array([4, 4, 0])],
+    "x[:, :, ::-1]": lambda n, x: x[:, :, ::-1],
+    "take": lambda n, x: n.take(x, np.array([[4, 3, 0]]), axis=2),
+    "take_along_axis": lambda n, x: n.take_along_axis(
+        x, n.argmax(n.where(x == 0, n.arange(5, dtype="float32"), -1), axis=2, keepdims=True), 2),
+    "sort": lambda n, x: n.sort(-abs(x), axis=1),
+    "x[mask]": lambda n, x: x[:, :, np.array([True, False, False, False, True])],
+    "roll": lambda n, x: n.roll(x, 1, axis=2),
+    "a slice": lambda n, x: x[1:, :, 3:],
+}
+
+
+@needs_runtime
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("specs", [ts.P("a", "b"), ts.P(None, "a", "b"), ts.P(("a", "b")),
+                                   ts.P(None, None, ("a", "b"))], ids=str)
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_lookups_in_split_dimensions_keep_every_bit(name, specs, dtype):
+    x = np.stack([SPECIAL, -SPECIAL[::-1]]).astype(dtype)
+    want = LOOKUPS[name](np, x)
+    got = np.asarray(ts.jit(lambda x: LOOKUPS[name](ts, x), mesh=MESH, in_shardings=(specs,))(x))
+    np.testing.assert_array_equal(got, want)
+    numbers = ~np.isnan(want)
+    np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(want)[numbers])
+
+
+@needs_runtime
+def test_updates_of_split_positions_keep_the_sign_of_zeros():
+    x, at = np.full((4, 3), -0.0, np.float32), np.array([3, 0, 3], np.int32)
+
+    def f(x, at, updates):
+        return x.at[at].add(updates)
+
+    split = ts.jit(f, mesh=MESH, in_shardings=(None, ts.P("a"), ts.P("a")))
+    got = np.asarray(split(x, at, np.full((3, 3), -0.0, np.float32)))
+    assert np.signbit(got).all()
+
+
+@needs_runtime
+def test_lookups_outside_of_a_split_dimension_read_zero():
+    x = np.full((5, 3), -1.0, np.float32)
+    f = ts.jit(lambda x, at: ts.take(x, at, axis=0), mesh=MESH, in_shardings=(ts.P(("a", "b")), None))
+    got = np.asarray(f(x, np.array([7, -9, 4], np.int32)))
+    np.testing.assert_array_equal(got, [[0] * 3, [0] * 3, [-1] * 3])
+    assert not np.signbit(got[:2]).any()
 
 
 @needs_runtime

@@ -147,7 +147,7 @@ LogicalResult Compilation::describeTarget(ModuleOp module) {
       tile::TargetAttr::attrName,
       tile::TargetAttr::get(&context, kind, options.target.chip, vectorBits));
   module->setAttr(TesseraDialect::entryAttrName,
-                     StringAttr::get(&context, options.entry));
+                  StringAttr::get(&context, options.entry));
   return success();
 }
 

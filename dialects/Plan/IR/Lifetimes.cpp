@@ -34,6 +34,8 @@ FailureOr<std::optional<Lifetime>> Lifetimes::of(AllocateOp piece) const {
       return error;
     }
     Lifetime used = place->second;
+    if (Operation *end = getCompletion(place->first); end && end != user)
+      used.end = std::max(used.end, places.find(end)->second.end);
     // A selector is read before any branch runs.
     if (isa<IfOp>(user) && place->first == user)
       used.end = used.begin;

@@ -16,7 +16,8 @@ struct Lifetime {
   }
 };
 
-/// A piece lives from the first step that uses it to the last. One that is used
+/// A piece lives from the first step that uses it to the last, or to the
+/// plan.await of an asynchronous one. One that is used
 /// inside a loop or conditional and defined outside of it lives through all of
 /// that: it may carry a value from one iteration to the next. One that is
 /// defined inside is free between iterations.

@@ -4,9 +4,11 @@
 #define TESSERA_DIALECTS_PLAN_IR_PLAN_H
 
 #include "dialects/Dist/IR/Dist.h"
+#include "dialects/Plan/IR/AsyncSteps.h"
 
 #include "dialects/Plan/IR/PlanDialect.h.inc"
 #include "dialects/Plan/IR/PlanEnums.h.inc"
+#include "dialects/Plan/IR/PlanInterfaces.h.inc"
 
 #define GET_TYPEDEF_CLASSES
 #include "dialects/Plan/IR/PlanTypes.h.inc"

@@ -10,6 +10,7 @@ using namespace tessera::plan;
 
 #include "dialects/Plan/IR/PlanDialect.cpp.inc"
 #include "dialects/Plan/IR/PlanEnums.cpp.inc"
+#include "dialects/Plan/IR/PlanInterfaces.cpp.inc"
 
 #define GET_TYPEDEF_CLASSES
 #include "dialects/Plan/IR/PlanTypes.cpp.inc"

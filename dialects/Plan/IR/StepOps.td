@@ -6,19 +6,27 @@ include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "dialects/Dist/IR/DistAttrs.td"
 include "dialects/Plan/IR/PlanEnums.td"
+include "dialects/Plan/IR/PlanInterfaces.td"
 include "dialects/Plan/IR/PlanTypes.td"
 
-def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
+// A step that is complete at a plan.await where it has a token.
+class Plan_AsyncStep<string mnemonic, list<Trait> traits = []>
+    : Plan_Op<mnemonic, traits # [Plan_AsyncStepInterface]> {
+  dag async = (ins Arg<OptionalAttr<ConfinedAttr<I32Attr, [IntPositive]>>, "what plan.await names">:$token,
+                   Arg<OptionalAttr<ConfinedAttr<I32Attr, [IntNonNegative]>>, "steps with tokens keep their order in it">:$stream);
+}
+
+def Plan_LaunchOp : Plan_AsyncStep<"launch", [AttrSizedOperandSegments]> {
   let summary = "Runs every block of a kernel.";
   let description = [{
     ```mlir
     plan.launch @kernel grid [2, 3] (%0, %1) to (%2) : (!plan.buffer<24>, !plan.buffer<8>) -> !plan.buffer<24>
     ```
   }];
-  let arguments = (ins Arg<FlatSymbolRefAttr, "the kernel">:$kernel,
+  let arguments = !con((ins Arg<FlatSymbolRefAttr, "the kernel">:$kernel,
                        Arg<DenseI64ArrayAttr, "blocks per dimension, 1 to 3 of them">:$grid,
                        Arg<Variadic<Plan_BufferType>, "read", [MemRead]>:$inputs,
-                       Arg<Variadic<Plan_BufferType>, "written", [MemWrite]>:$outputs);
+                       Arg<Variadic<Plan_BufferType>, "written", [MemWrite]>:$outputs), async);
   let assemblyFormat = [{
     $kernel `grid` $grid `(` $inputs `)` `to` `(` $outputs `)` attr-dict
     `:` functional-type($inputs, $outputs)
@@ -26,15 +34,20 @@ def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
-def Plan_CopyOp : Plan_Op<"copy"> {
+def Plan_CopyOp : Plan_AsyncStep<"copy"> {
   let summary = "Copies a buffer.";
   let description = [{
     ```mlir
     plan.copy %0 to %1 : !plan.buffer<24>, !plan.buffer<24>
     ```
   }];
-  let arguments = (ins Arg<Plan_BufferType, "read", [MemRead]>:$input,
-                       Arg<Plan_BufferType, "written, of the same size", [MemWrite]>:$output);
+  let arguments = !con((ins Arg<Plan_BufferType, "read", [MemRead]>:$input,
+                       Arg<Plan_BufferType, "written, of the same size", [MemWrite]>:$output), async);
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$input, "::mlir::Value":$output), [{
+      build($_builder, $_state, input, output, /*token=*/nullptr, /*stream=*/nullptr);
+    }]>
+  ];
   let assemblyFormat = "$input `to` $output attr-dict `:` type($input) `,` type($output)";
   let hasVerifier = 1;
 }
@@ -69,7 +82,7 @@ def Plan_DeviceValueOp : Plan_Op<"device_value"> {
   let hasVerifier = 1;
 }
 
-def Plan_CollectiveOp : Plan_Op<"collective"> {
+def Plan_CollectiveOp : Plan_AsyncStep<"collective"> {
   let summary = "Communicates between devices.";
   let description = [{
     As the op of the dist dialect with the same name, on buffers that hold the
@@ -81,7 +94,7 @@ def Plan_CollectiveOp : Plan_Op<"collective"> {
     plan.collective all_gather %0 to %1 over {tp} {dim = 1 : i64} : tensor<2x3xf32> -> tensor<2x6xf32>, !plan.buffer<24>, !plan.buffer<48>
     ```
   }];
-  let arguments = (ins Arg<Plan_CollectiveKind, "which">:$kind,
+  let arguments = !con((ins Arg<Plan_CollectiveKind, "which">:$kind,
                        Arg<Plan_BufferType, "read", [MemRead]>:$input,
                        Arg<Plan_BufferType, "written", [MemWrite]>:$output,
                        Arg<Dist_AxesAttr, "axes of the group">:$axes,
@@ -92,11 +105,31 @@ def Plan_CollectiveOp : Plan_Op<"collective"> {
                        Arg<OptionalAttr<I64Attr>, "dimension that all_to_all joins">:$concat_dim,
                        Arg<OptionalAttr<Dist_AxesAttr>, "axes of permute in the order of the receivers">:$to,
                        Arg<OptionalAttr<DenseI64ArrayAttr>, "receivers of permute">:$targets,
-                       OptionalAttr<Dist_WhyAttr>:$why);
+                       OptionalAttr<Dist_WhyAttr>:$why), async);
   let assemblyFormat = [{
     $kind $input `to` $output `over` $axes attr-dict
     `:` $input_type `->` $output_type `,` type($input) `,` type($output)
   }];
+  let hasVerifier = 1;
+}
+
+def Plan_AwaitOp : Plan_Op<"await", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Waits for the step with a token.";
+  let description = [{
+    Behind it, what that step reads may be written, and what it writes may be
+    used. The step stands before it in the same block.
+
+    ```mlir
+    plan.program @overlapped on @mesh {
+      %0 = plan.allocate -> !plan.buffer<24>
+      %1 = plan.allocate -> !plan.buffer<24>
+      plan.collective all_reduce %0 to %1 over {tp} {reduction = #dist<reduction sum>, stream = 1 : i32, token = 7 : i32} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+      plan.await 7
+    }
+    ```
+  }];
+  let arguments = (ins Arg<ConfinedAttr<I32Attr, [IntPositive]>, "of the step">:$token);
+  let assemblyFormat = "$token attr-dict";
   let hasVerifier = 1;
 }
 

@@ -54,7 +54,8 @@ void ProgramBuilder::addCollective(Operation *op,
       plan::CollectiveKindAttr::get(op->getContext(), collective.kind), from,
       to, collective.axes, TypeAttr::get(input.getType()),
       TypeAttr::get(result.getType()), collective.reduction, collective.dim,
-      collective.concatDim, collective.to, collective.targets, collective.why);
+      collective.concatDim, collective.to, collective.targets, collective.why,
+      /*token=*/nullptr, /*stream=*/nullptr);
 }
 
 void ProgramBuilder::addDeviceValue(Operation *op, plan::DeviceQuery query,
@@ -95,7 +96,8 @@ LogicalResult ProgramBuilder::addLaunch(tile::LaunchOp op) {
       plan::CopyOp::create(builder, op.getLoc(), inputs[*from], results.back());
   }
   plan::LaunchOp::create(builder, op.getLoc(), op.getKernelAttr(),
-                         kernel.getGridAttr(), inputs, results);
+                         kernel.getGridAttr(), inputs, results,
+                         /*token=*/nullptr, /*stream=*/nullptr);
   return success();
 }
 

@@ -22,7 +22,9 @@ public:
 
 private:
   // BuildArtefact.cpp
+  /// A step with its token, or a buffer.
   mlir::LogicalResult addOp(mlir::Operation &op);
+  mlir::LogicalResult addStepOf(mlir::Operation &op);
   int32_t addBuffer(mlir::Value value, abi::BufferKind kind, int64_t offset);
   template <typename BoundaryOp>
   mlir::FailureOr<abi::Tensor> describeTensor(BoundaryOp op);

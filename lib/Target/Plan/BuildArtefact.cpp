@@ -128,6 +128,18 @@ LogicalResult ArtefactBuilder::addTiedOutput(plan::TiedOutputOp op) {
 }
 
 LogicalResult ArtefactBuilder::addOp(Operation &operation) {
+  if (failed(addStepOf(operation)))
+    return failure();
+  auto async = dyn_cast<plan::AsyncStepInterface>(operation);
+  if (async && async.getToken()) {
+    abi::Step &step = artefact.plan.blocks[block].steps.back();
+    step.token = static_cast<int32_t>(*async.getToken());
+    step.stream = static_cast<int32_t>(async.getStream().value_or(0));
+  }
+  return success();
+}
+
+LogicalResult ArtefactBuilder::addStepOf(Operation &operation) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&operation)
       .Case([&](plan::InputOp op) { return addInput(op); })
       .Case([&](plan::OutputOp op) { return addOutput(op); })
@@ -159,6 +171,10 @@ LogicalResult ArtefactBuilder::addOp(Operation &operation) {
       .Case([&](plan::FillOp op) {
         addStep(abi::StepKind::Fill, op.getOutput()).pattern =
             bytesOf(op.getValue());
+        return success();
+      })
+      .Case([&](plan::AwaitOp op) {
+        addStep(abi::StepKind::Await, {}).token = op.getToken();
         return success();
       })
       .Case([&](plan::PrintOp op) {

@@ -154,3 +154,69 @@ plan.program @a_check_is_of_booleans on @mesh {
   // expected-error @below {{expects a predicate of i1, got 'tensor<f32>'}}
   plan.check %0 "no" () of [tensor<f32>] : !plan.buffer<4>
 }
+
+// -----
+
+plan.program @a_step_with_a_token_is_waited_for on @mesh {
+  %0 = plan.allocate -> !plan.buffer<8>
+  %1 = plan.allocate -> !plan.buffer<8>
+  // expected-error @below {{has token 3, which no plan.await behind it in its block waits for}}
+  plan.copy %0 to %1 {token = 3 : i32} : !plan.buffer<8>, !plan.buffer<8>
+}
+
+// -----
+
+plan.program @a_stream_is_of_steps_with_tokens on @mesh {
+  %0 = plan.allocate -> !plan.buffer<8>
+  %1 = plan.allocate -> !plan.buffer<8>
+  // expected-error @below {{is in stream 1 but has no token}}
+  plan.copy %0 to %1 {stream = 1 : i32} : !plan.buffer<8>, !plan.buffer<8>
+}
+
+// -----
+
+plan.program @a_token_is_of_a_step_before on @mesh {
+  // expected-error @below {{waits for token 3, which no step before it in its block has}}
+  plan.await 3
+}
+
+// -----
+
+plan.program @a_token_is_of_one_step on @mesh {
+  %0 = plan.allocate -> !plan.buffer<8>
+  %1 = plan.allocate -> !plan.buffer<8>
+  // expected-note @below {{that step is here}}
+  plan.copy %0 to %1 {token = 3 : i32} : !plan.buffer<8>, !plan.buffer<8>
+  // expected-error @below {{has token 3, which a step that is not yet waited for has}}
+  plan.copy %0 to %1 {token = 3 : i32} : !plan.buffer<8>, !plan.buffer<8>
+  plan.await 3
+}
+
+// -----
+
+plan.program @what_an_asynchronous_step_writes_is_not_used on @mesh {
+  %0 = plan.allocate -> !plan.buffer<8>
+  %1 = plan.allocate -> !plan.buffer<8>
+  %2 = plan.allocate -> !plan.buffer<8>
+  // expected-note @below {{that step is here}}
+  plan.copy %0 to %1 {token = 3 : i32} : !plan.buffer<8>, !plan.buffer<8>
+  plan.loop 2 over () carry () to () {
+    // expected-error @below {{uses what the step of token 3 writes, before that step is waited for}}
+    plan.copy %1 to %2 : !plan.buffer<8>, !plan.buffer<8>
+  }
+  // expected-note @below {{it is waited for here}}
+  plan.await 3
+}
+
+// -----
+
+plan.program @what_an_asynchronous_step_reads_is_not_written on @mesh {
+  %0 = plan.allocate -> !plan.buffer<8>
+  %1 = plan.allocate -> !plan.buffer<8>
+  // expected-note @below {{that step is here}}
+  plan.copy %0 to %1 {token = 3 : i32} : !plan.buffer<8>, !plan.buffer<8>
+  // expected-error @below {{writes what the step of token 3 reads, before that step is waited for}}
+  plan.fill %0 with 1.0 : f32 : !plan.buffer<8>
+  // expected-note @below {{it is waited for here}}
+  plan.await 3
+}

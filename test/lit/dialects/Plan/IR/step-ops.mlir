@@ -59,3 +59,20 @@ plan.program @effects on @mesh {
   // CHECK: plan.check %{{.*}} "no" () ordered of [tensor<i1>] : <1>
   plan.check %p "no" () ordered of [tensor<i1>] : !plan.buffer<1>
 }
+
+// CHECK-LABEL: plan.program @asynchronous
+plan.program @asynchronous on @mesh {
+  %a = plan.allocate -> !plan.buffer<24>
+  %b = plan.allocate -> !plan.buffer<24>
+  %c = plan.allocate -> !plan.buffer<24>
+  // CHECK: plan.collective all_reduce %{{.*}} to %{{.*}} over {tp} {reduction = #dist<reduction sum>, stream = 1 : i32, token = 7 : i32}
+  plan.collective all_reduce %a to %b over {tp} {reduction = #dist<reduction sum>, stream = 1 : i32, token = 7 : i32} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+  // What the collective reads may be read.
+  // CHECK-NEXT: plan.copy %{{.*}} to %{{.*}} {token = 8 : i32}
+  plan.copy %a to %c {token = 8 : i32} : !plan.buffer<24>, !plan.buffer<24>
+  // CHECK-NEXT: plan.await 8
+  plan.await 8
+  // CHECK-NEXT: plan.await 7
+  plan.await 7
+  plan.copy %b to %c : !plan.buffer<24>, !plan.buffer<24>
+}

@@ -180,18 +180,24 @@ Tensor interpreter::random(Distribution distribution, const Tensor &key,
                            const std::vector<int64_t> &offsets, Shape shape,
                            ElementKind kind) {
   Tensor result(std::move(shape), kind);
-  Shape strides = rowMajorStrides(globalShape);
+  Shape strides = rowMajorStrides(globalShape),
+        keyStrides = rowMajorStrides(key.shape);
+  size_t batch = key.shape.size() - 1;
   Shape index(result.shape.size(), 0);
   for (int64_t i = 0, n = result.size(); i < n; ++i) {
     // Padding of an uneven split gets numbers too; nobody may read them.
     uint64_t logical = 0;
+    int64_t word = 0;
     for (size_t d = 0; d < index.size(); ++d)
-      logical += (offsets[d] + index[d]) * strides[d];
+      if (d < batch)
+        word += index[d] * keyStrides[d];
+      else
+        logical += (offsets[d] + index[d]) * strides[d];
     uint64_t block = logical / 4;
     auto words = philox4x32({static_cast<uint32_t>(block),
                              static_cast<uint32_t>(block >> 32), 0, 0},
-                            {static_cast<uint32_t>(key.ints[0]),
-                             static_cast<uint32_t>(key.ints[1])});
+                            {static_cast<uint32_t>(key.ints[word]),
+                             static_cast<uint32_t>(key.ints[word + 1])});
     int lane = logical % 4;
     if (distribution == Distribution::Bits)
       result.ints[i] = wrapTo(kind, words[lane]);

@@ -303,7 +303,12 @@ class Generator(ControlSteps, IndexingSteps):
 
     def random_numbers(self) -> None:
         shape = self.shape(self.rng.randint(1, 3))
+        batch = shape[: self.rng.choice([0, 0, 0, 1, 2])]
+        # Keys that differ, and may be split.
         key = self.emit("constant dense<[7, 9]> : tensor<2xi32> :", (2,), "i32")
+        if batch:
+            keys = (*batch, 2)
+            key = self.emit(f"rng bits <0> {list(keys)} : <t0>", keys, "i32", key, trust=Trust.EXACT)
         kind, element, trust = self.rng.choice(
             [("uniform", "f32", Trust.EXACT), ("normal", self.wide, Trust.LOCAL),
              ("bits", "i32", Trust.EXACT)])

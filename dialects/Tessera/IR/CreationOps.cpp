@@ -208,9 +208,23 @@ static LogicalResult verifyWord(RngOp op) {
   return error;
 }
 
+int64_t RngOp::getBatchRank() { return shapeOf(getKey()).size() - 1; }
+
+/// The words of each key, and that the keys number what the result's leading
+/// dimensions do.
+static LogicalResult verifyKeys(RngOp op) {
+  ArrayRef<int64_t> keys = shapeOf(op.getKey()),
+                    shape = shapeOf(op.getResult());
+  SmallVector<int64_t> expected(
+      shape.take_front(keys.empty() ? 0 : keys.size() - 1));
+  expected.push_back(2);
+  return verifyShape(op, op.getKey(), "a key", expected,
+                     "a key is two words, as tessera.random.key makes; a batch "
+                     "of keys has the result's leading dimensions before them");
+}
+
 LogicalResult RngOp::verify() {
-  if (failed(verifyShape(*this, getKey(), "a key", {2},
-                         "a key is two words, as tessera.random.key makes")))
+  if (failed(verifyKeys(*this)))
     return failure();
   size_t rank = shapeOf(getResult()).size();
   if (getGlobalShape().size() != rank)
@@ -250,10 +264,14 @@ InferredType RngOp::inferResultType() {
 FactorRule RngOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   int word = rule.addFactor("key", 2, FactorKind::Replicate);
-  rule.operands = {{{word}}};
+  TensorFactors numbers = addPassFactors(rule, shapes.results[0]);
+  // Each device has the keys of its part of the batch.
+  TensorFactors keys(numbers.begin(), numbers.begin() + getBatchRank());
+  keys.push_back({word});
+  rule.operands = {keys};
   for (size_t i = 0; i < getOffsets().size(); ++i)
     rule.operands.push_back({});
-  rule.results = {addPassFactors(rule, shapes.results[0])};
+  rule.results = {numbers};
   return rule;
 }
 

@@ -56,19 +56,27 @@ def Tessera_RngOp : Tessera_ComputeOp<"rng", [], [], ["localiseResults"], ["getE
     r sin t; bits: the word itself (element type ui32 or i32).
     `offsets` are the logical indices of the local value's first element, one per
     dimension; absent before partitioning.
+    Keys may come in a batch, of shape [b..., 2]: the leading dimensions of the
+    result are those of the batch, and each key gives the numbers of the other
+    dimensions as it would by itself, i being the index into these.
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011.
 
     ```mlir
     %1 = tessera.rng uniform %0 [2, 3] : tensor<2xi32> -> tensor<2x3xf32>
+    %3 = tessera.rng normal %2 [5, 3] : tensor<5x2xi32> -> tensor<5x3xf32>
     ```
   }];
   let arguments = (ins Arg<Tessera_RngDistributionAttr, "what the numbers follow">:$distribution,
-                       Arg<Tessera_IntTensor, "two words">:$key,
-                       Arg<DenseI64ArrayAttr, "logical shape">:$global_shape,
+                       Arg<Tessera_IntTensor, "two words, or a batch of these">:$key,
+                       Arg<DenseI64ArrayAttr, "logical shape, with the batch">:$global_shape,
                        Arg<Variadic<0DTensorOf<[I32]>>, "logical index of the first element per dimension">:$offsets);
   let results = (outs Res<Tessera_NumberTensor, "the numbers">:$result);
   let assemblyFormat = "`` $distribution $key $global_shape (`offsets` $offsets^ `:` type($offsets))? attr-dict `:` type($key) `->` type($result)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Leading dimensions of the result that number keys.
+    int64_t getBatchRank();
+  }];
 }
 
 #endif // TESSERA_TESSERA_IR_CREATIONOPS_TD

@@ -107,10 +107,13 @@ Value BlockEmitter::RngBlock::emit() {
   llvm_unreachable("unknown distribution");
 }
 
-/// The row-major index of each element in the whole tensor.
+/// The row-major index of each element in the whole tensor, of those of a batch
+/// in what belongs to the element's key.
 Value BlockEmitter::RngBlock::logicalIndices() {
   Value linear = number(0);
   for (auto [d, extent] : llvm::enumerate(op.getGlobalShape())) {
+    if (static_cast<int64_t>(d) < op.getBatchRank())
+      continue;
     Value index = emitter.toI64(emitter.indicesAlong(shape, d, box.offsets[d]));
     if (!op.getOffsets().empty()) {
       Value start =
@@ -124,12 +127,19 @@ Value BlockEmitter::RngBlock::logicalIndices() {
   return linear;
 }
 
-/// A word of the key, the same for all elements.
+/// A word of each element's key.
 Value BlockEmitter::RngBlock::keyWord(int64_t index) {
-  Value word = emitter.emit(op.getKey(), {{emitter.constantIndex(index)}, {1}});
+  size_t batch = op.getBatchRank();
+  BlockBox keys{SmallVector<Value>(ArrayRef(box.offsets).take_front(batch)),
+                SmallVector<int64_t>(shape.take_front(batch))};
+  keys.offsets.push_back(emitter.constantIndex(index));
+  keys.sizes.push_back(1);
+  Value word = emitter.emit(op.getKey(), keys);
   if (!word)
     return {};
-  word = everywhere(word);
+  SmallVector<int64_t> sizes(shape.size(), 1);
+  llvm::copy(shape.take_front(batch), sizes.begin());
+  word = emitter.broadcastTo(emitter.reshape(word, sizes), shape);
   if (getElementTypeOrSelf(word.getType()) != i64)
     word = arith::ExtUIOp::create(builder, loc, emitter.tileType(shape, i64),
                                   word);

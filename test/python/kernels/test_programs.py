@@ -156,6 +156,11 @@ PROGRAMS = {
 def _program(name: str, mesh: str) -> tuple[str, list[np.ndarray], np.ndarray]:
     """The program's text on a mesh, its inputs, and memory for its result."""
     arguments, body, result = PROGRAMS[name]
+    "numbers_of_a_batch_of_keys_do_not_depend_on_the_mesh": (
+        ["keys: 5x2xi32", "x: 5x7xf32 [{tp}, {}]"],
+        ["%0 = tessera.rng normal %keys [5, 7] : T(5x2xi32) -> T(5x7xf32)",
+         "%1 = tessera.add %0, %x : (T(5x7xf32), A(x)) -> T(5x7xf32)"],
+        "5x7xf32"),
     types, inputs, parameters = {}, [], []
     for argument in arguments:
         label, text, layout = re.fullmatch(r"(\w+): (\S+)(?: (\[.*\]))?", argument).groups()

@@ -110,6 +110,26 @@ def test_random_numbers_do_not_depend_on_the_mesh():
 
 
 @needs_runtime
+@pytest.mark.parametrize("spec", [None, ts.P("tp"), ts.P(None, "tp")], ids=str)
+def test_each_key_of_a_batch_gives_its_own_numbers(spec):
+    mesh = ts.make_mesh({"tp": 2})
+    keys = np.asarray(ts.random.split(ts.random.key(42), 5))
+
+    def draw(keys):
+        return (ts.random.normal(keys, (3,)), ts.random.uniform(keys, (3,), minval=-1), ts.random.bits(keys),
+                ts.random.split(keys, 3), ts.random.fold_in(keys, np.arange(5)), ts.random.fold_in(keys, 7))
+
+    batch = ts.jit(draw, mesh=mesh, in_shardings=spec)(keys)
+    for n, key in enumerate(keys):
+        alone = (ts.random.normal(key, (3,)), ts.random.uniform(key, (3,), minval=-1), ts.random.bits(key),
+                 ts.random.split(key, 3), ts.random.fold_in(key, n), ts.random.fold_in(key, 7))
+        for got, want in zip(batch, alone, strict=True):
+            np.testing.assert_allclose(np.asarray(got)[n], want, rtol=1e-6)
+    folded = ts.random.fold_in(keys[0], np.arange(4))
+    np.testing.assert_array_equal(folded, np.stack([ts.random.fold_in(keys[0], n) for n in range(4)]))
+
+
+@needs_runtime
 def test_weights_are_cut_once_and_reused():
     w = ts.array(RNG.standard_normal((4, 6)).astype(np.float32))
     f = ts.jit(lambda x, w: x @ w, mesh=ts.make_mesh({"tp": 2}), in_shardings=(None, ts.P(None, "tp")))

@@ -242,6 +242,10 @@ CASES: dict[str, list[Case]] = {
         *[_one("2xi32 any", f"rng {kind} $0 [7, 129] : T(2xi32) -> T(7x129xE)", "7x129xE", FLOATS)
           for kind in ("uniform", "normal")],
         _one("2xi32 any", "rng uniform $0 [] : T(2xi32) -> T(E)", "E", FLOATS),
+        *[_one("5x3x2xi32 any", f"rng {kind} $0 [5, 3, 37] : T(5x3x2xi32) -> T(5x3x37xE)", "5x3x37xE",
+               ("f32",))
+          for kind in ("uniform", "normal")],
+        _one("129x2xi32 any", "rng uniform $0 [129] : T(129x2xi32) -> T(129xE)", "129xE", ("f32",)),
         _one("2xi64 any", "rng bits $0 [3, 5] : T(2xi64) -> T(3x5xE)", "3x5xE", ("i32",))],
     "constant": [
         _one("", "constant dense<[1.5, -2.0, 0.0]> : tensor<3xE> : T(3xE)", "3xE", FLOATS),

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Random numbers: functions of a key and of each element's index, never of mesh or layout."""
+"""Random numbers: functions of a key and of each element's index, never of mesh or layout.
+
+Keys are two i32 words. Of a batch of keys, of shape [..., 2], each gives numbers of the shape that is
+asked for, the ones that it gives by itself: the result has the batch's dimensions before these.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +32,19 @@ def key(seed: int) -> Any:
 
 
 def _rng(kind: str, words: Any, shape: Any, dtype: np.dtype) -> Tracer:
-    sizes = shaping.as_shape(shape)
     source = lift(words)
-    if source.shape != (2,) or source.dtype != dtypes.i32:
-        raise ShapeError("TS3016", "a random key is two i32 words", got=repr(source),
-                         hint="make it with ts.random.key(seed)")
+    if source.shape[-1:] != (2,) or source.dtype != dtypes.i32:
+        raise ShapeError("TS3016", "a random key is two i32 words, and a batch of keys [..., 2]",
+                         got=repr(source),
+                         hint="make one with ts.random.key(seed), more with ts.random.split")
+    sizes = (*source.shape[:-1], *shaping.as_shape(shape))
     text = f"tessera.rng {kind} {source.value} {list(sizes)} : {source.type} -> "
     return emit(text, sizes, dtype, [source])
 
 
 def uniform(key: Any, shape: Any = (), dtype: Any = dtypes.f32, minval: float = 0.0,
             maxval: float = 1.0) -> Tracer:
-    """Numbers in [minval, maxval); the same for every mesh and layout.
+    """Numbers in [minval, maxval), of `shape` for each key; the same for every mesh and layout.
 
     Those of [0, 1) are multiples of 2^-24, in f16 of 2^-11 and in bf16 of 2^-8.
     """
@@ -74,26 +79,29 @@ def _below(limit: float, dtype: np.dtype) -> float:
 
 
 def normal(key: Any, shape: Any = (), dtype: Any = dtypes.f32) -> Tracer:
-    """Numbers of the standard normal distribution; the same for every mesh and layout."""
+    """Standard normal numbers, of `shape` for each key; the same for every mesh and layout."""
     wanted = _float_type(dtype, "normal")
     return convert(_rng("normal", key, shape, dtypes.f32), wanted)
 
 
 def bits(key: Any, shape: Any = ()) -> Tracer:
-    """32 random bits per element, as i32."""
+    """32 random bits per element, as i32, of `shape` for each key."""
     return _rng("bits", key, shape, dtypes.i32)
 
 
 def fold_in(key: Any, data: Any) -> Tracer:
-    """A key of its own for each integer `data`, such as the number of a layer or of a step."""
-    value = lift(data)
-    if value.shape or not dtypes.is_int(value.dtype):
-        raise TraceError("TS1020", "a key is folded with one integer", got=repr(data))
+    """A key of its own for each integer `data`, such as the number of a layer or of a step.
+
+    Keys and integers may both be several, and broadcast: a key of shape [2] and n integers give n keys.
+    """
+    value, source = lift(data), lift(key)
+    if not dtypes.is_int(value.dtype):
+        raise TraceError("TS1020", "a key is folded with integers", got=repr(data))
     low, high = _words(value)
     # Mixed between two rounds, so that no two keys and numbers give the same words; the constant
     # keeps the result apart from keys that `split` gives.
-    mixer = shaping.stack([low, elementwise.bitwise_xor(high, 0x666F6C64)])
-    return bits(elementwise.bitwise_xor(bits(key, (2,)), mixer), (2,))
+    mixer = shaping.stack([low, elementwise.bitwise_xor(high, 0x666F6C64)], axis=-1)
+    return bits(elementwise.bitwise_xor(bits(source, (2,)), mixer), (2,))
 
 
 def _words(value: Tracer) -> tuple[Tracer, Tracer]:
@@ -107,5 +115,5 @@ def _words(value: Tracer) -> tuple[Tracer, Tracer]:
 
 
 def split(key: Any, count: int = 2) -> Tracer:
-    """`count` independent keys, of shape [count, 2]."""
+    """`count` independent keys, of shape [count, 2]; of each key in a batch, [..., count, 2]."""
     return _rng("bits", key, (count, 2), dtypes.i32)

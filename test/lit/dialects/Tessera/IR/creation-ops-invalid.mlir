@@ -37,6 +37,26 @@ func.func @a_key_is_two_words(%k: tensor<3xi32>) -> tensor<2x3xf32> {
 
 // -----
 
+// expected-note @below {{a key has type 'tensor<3x2xi32>'}}
+func.func @a_batch_of_keys_has_the_leading_dimensions(%k: tensor<3x2xi32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects a key of shape [2, 2], got [3, 2]}}
+  // expected-note @below {{a batch of keys has the result's leading dimensions before them}}
+  %0 = tessera.rng uniform %k [2, 3] : tensor<3x2xi32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
+// expected-note @below {{a key has type 'tensor<i32>'}}
+func.func @a_key_has_words(%k: tensor<i32>) -> tensor<2x3xf32> {
+  // expected-error @below {{expects a key of shape [2], got []}}
+  // expected-note @below {{a key is two words}}
+  %0 = tessera.rng uniform %k [2, 3] : tensor<i32> -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}
+
+// -----
+
 func.func @logical_shape_and_result_have_one_rank(%k: tensor<2xi32>) -> tensor<2x3xf32> {
   // expected-error @below {{logical shape [6] has rank 1, the result has 2}}
   // expected-note @below {{the result is this shape, or with offsets a part of it}}

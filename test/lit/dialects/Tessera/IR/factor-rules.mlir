@@ -167,6 +167,9 @@ func.func @created_values_split_every_dimension(%off: tensor<i32>, %k: tensor<2x
   %4 = tessera.rng uniform %k [4, 3] offsets %off, %off : tensor<i32>, tensor<i32> : tensor<2xi32> -> tensor<2x3xf32>
   return
 }
+  %keys = tessera.constant dense<1> : tensor<2x2xi32> : tensor<2x2xi32>  // expected-remark {{flops=0}}
+  // expected-remark @below {{([d0,key])->([d0,d1]) {key=2,d0=2,d1=3} replicate={key} flops=6}}
+  %5 = tessera.rng uniform %keys [2, 3] : tensor<2x2xi32> -> tensor<2x3xf32>
 
 func.func @constrain_splits_every_dimension(%m: !tessera.mesh_tensor<2x3xf32, @mesh>) {
   // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=0}}

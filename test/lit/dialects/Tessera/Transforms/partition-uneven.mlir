@@ -57,6 +57,15 @@ func.func @numbers_by_index_know_where_their_part_begins() -> (!tessera.mesh_ten
   return %1, %3 : !tessera.mesh_tensor<7x3xf32, @mesh>, !tessera.mesh_tensor<7x3xf32, @mesh>
 }
 
+// A device has the keys of its part of the batch.
+// CHECK-LABEL: @keys_are_split_as_what_they_give
+func.func @keys_are_split_as_what_they_give(%keys: !tessera.mesh_tensor<7x2xi32, @mesh, [{x}, {}]>) -> !tessera.mesh_tensor<7x3x5xf32, @mesh, [{x}, {}, {y}]> {
+  // CHECK: tessera.rng normal %arg0 [7, 3, 5] offsets {{.*}} : tensor<2x2xi32> -> tensor<2x3x3xf32>
+  // CHECK-NEXT: return
+  %0 = tessera.rng normal %keys [7, 3, 5] : !tessera.mesh_tensor<7x2xi32, @mesh, [{x}, {}]> -> !tessera.mesh_tensor<7x3x5xf32, @mesh, [{x}, {}, {y}]>
+  return %0 : !tessera.mesh_tensor<7x3x5xf32, @mesh, [{x}, {}, {y}]>
+}
+
 // CHECK-LABEL: @each_reduction_is_masked_with_its_neutral_element
 func.func @each_reduction_is_masked_with_its_neutral_element(
     %x: !tessera.mesh_tensor<5xf32, @mesh, [{x}]>,

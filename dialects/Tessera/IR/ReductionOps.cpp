@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Folding.h"
 #include "Verification.h"
+#include "tessera/Analysis/MeshGroups.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -106,9 +107,10 @@ FactorRule CumulativeOp::getFactorRuleFor(const OpShapes &shapes) {
   TensorFactors factors;
   for (auto [dim, size] : llvm::enumerate(shapes.operands[0])) {
     bool isCombined = dim == getDim();
-    factors.push_back({rule.addFactor("d" + std::to_string(dim), size,
-                                      isCombined ? FactorKind::Replicate
-                                                 : FactorKind::Pass)});
+    factors.push_back(
+        {rule.addFactor("d" + std::to_string(dim), size,
+                        isCombined && !getByParts() ? FactorKind::Replicate
+                                                    : FactorKind::Pass)});
   }
   rule.operands = {factors};
   rule.results = {factors};
@@ -121,8 +123,40 @@ PropagationRound CumulativeOp::getPropagationRound() {
   return PropagationRound::Compute;
 }
 
-/// The dimension is whole, so no padding is combined into an element.
-void CumulativeOp::localiseOperands(const FactorRule &, LocalValues &) {}
+/// The dimension is whole here, so no padding is combined into an element:
+/// tessera-partition writes a split one in other ops.
+void CumulativeOp::localiseOperands(const FactorRule &, LocalValues &) {
+  removeByPartsAttr();
+}
+
+bool CumulativeOp::isExpandable() { return !getByParts(); }
+
+bool CumulativeOp::expandInPlace() {
+  setByParts(true);
+  return true;
+}
+
+std::optional<Exchange> CumulativeOp::getExchange(const Mesh &mesh) {
+  auto type = dyn_cast<MeshTensorType>(getType());
+  if (!type || !getByParts())
+    return std::nullopt;
+  Layout from = type.getLayout().closed(), to = from;
+  int64_t parts = groupSize(from.dims[getDim()].axes, mesh);
+  if (parts == 1)
+    return std::nullopt;
+  to.dims[getDim()].axes.clear();
+  SmallVector<int64_t> shape(type.getShape());
+  shape[getDim()] = parts;
+  // As the sums within a part, those of parts are rounded once.
+  Type element = type.getElementType();
+  bool isPick = getKind() == dist::ReductionKind::max ||
+                getKind() == dist::ReductionKind::min;
+  if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32 &&
+      !isPick)
+    element = Float32Type::get(getContext());
+  return Exchange{MeshTensorType::get(getContext(), shape, element, from),
+                  MeshTensorType::get(getContext(), shape, element, to)};
+}
 
 KernelRole CumulativeOp::getKernelRole() { return KernelRole::Rows; }
 

@@ -49,6 +49,12 @@ struct InferredType {
   mlir::Type elementType;
 };
 
+/// A value that an op moves between the devices by itself, in place of a
+/// reshard of an operand.
+struct Exchange {
+  MeshTensorType from, to;
+};
+
 } // namespace tessera
 
 #include "dialects/Tessera/IR/TesseraInterfaces.h.inc"

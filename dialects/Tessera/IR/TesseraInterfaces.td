@@ -43,14 +43,22 @@ def Tessera_ExpansionInterface : OpInterface<"ExpansionInterface"> {
   let cppNamespace = "::tessera";
   let description = [{
     An op that can be computed in another way: by the simpler ops that
-    `tessera-decompose-ops` writes for it, which have factor rules of their own.
-    Where a dimension that the op needs whole is split,
+    `tessera-decompose-ops` writes for it, which have factor rules of their own,
+    or as itself, by an attribute that changes its rule. Where a dimension that the op needs whole is split,
     `tessera-choose-expansions` compares what the two ways communicate.
   }];
   let methods = [
     InterfaceMethod<[{Whether the expansion may stand for the op at these shapes:
         no value in it is much larger than what the op itself reads.}],
         "bool", "isExpandable", (ins), [{}], [{ return true; }]>,
+    InterfaceMethod<[{Makes the op one that is computed in the other way, and
+        returns true, where that is the op itself with another rule; the default
+        leaves it to tessera-decompose-ops.}],
+        "bool", "expandInPlace", (ins), [{}], [{ return false; }]>,
+    InterfaceMethod<[{What the op, whose layouts are closed, moves between
+        devices by itself; nothing by default.}],
+        "std::optional<::tessera::Exchange>", "getExchange",
+        (ins "const ::tessera::Mesh &":$mesh), [{}], [{ return std::nullopt; }]>,
   ];
 }
 

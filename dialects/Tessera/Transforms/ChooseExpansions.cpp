@@ -121,7 +121,8 @@ private:
                       "~{3:F1} us for gathering what it needs whole",
                       expansionNote, op->getName().getStringRef(),
                       prices.expanded / 1e3, prices.whole / 1e3);
-    op->setAttr(expandAttrName, UnitAttr::get(&getContext()));
+    if (!cast<ExpansionInterface>(op).expandInPlace())
+      op->setAttr(expandAttrName, UnitAttr::get(&getContext()));
     op->setLoc(
         NameLoc::get(StringAttr::get(&getContext(), note), op->getLoc()));
   }
@@ -157,7 +158,7 @@ private:
   }
 
   /// What the expansion of `op` communicates: of a program of its own, whose
-  /// arguments are laid out as the operands, the reshards.
+  /// arguments are laid out as the operands, the reshards and exchanges.
   FailureOr<double> priceOfExpansion(Operation *op, const Mesh &mesh) {
     OpBuilder builder(&getContext());
     Location loc = op->getLoc();
@@ -184,7 +185,8 @@ private:
     func::ReturnOp::create(builder, loc, copy->getResults());
 
     OpPassManager passes(ModuleOp::getOperationName());
-    passes.addNestedPass<func::FuncOp>(createDecomposeOps());
+    if (!cast<ExpansionInterface>(copy).expandInPlace())
+      passes.addNestedPass<func::FuncOp>(createDecomposeOps());
     passes.addPass(createPropagateLayouts());
     passes.addPass(createInsertReshards());
     if (failed(runPipeline(passes, program)))
@@ -193,6 +195,10 @@ private:
     program.walk([&](ReshardOp reshard) {
       price += priceOf(cast<MeshTensorType>(reshard->getOperand(0).getType()),
                        reshard.getType().getLayout(), mesh);
+    });
+    program.walk([&](ExpansionInterface part) {
+      if (std::optional<Exchange> exchange = part.getExchange(mesh))
+        price += priceOf(exchange->from, exchange->to.getLayout(), mesh);
     });
     return price;
   }

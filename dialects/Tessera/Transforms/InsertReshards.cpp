@@ -67,6 +67,19 @@ void Resharder::makeConsistent(Operation *op, const FactorRule &rule) {
           i, reshard(operand, wanted, op, describeNeed(op, rule, now, wanted)));
   }
   setResults(op, rule, axes, passed);
+  explainExchange(op);
+}
+
+void Resharder::explainExchange(Operation *op) {
+  auto parts = dyn_cast<ExpansionInterface>(op);
+  std::optional<Exchange> exchange =
+      parts ? parts.getExchange(mesh) : std::nullopt;
+  if (exchange)
+    op->setAttr(exchangeAttrName,
+                explainReshard(op->getResult(0), exchange->to.getLayout(),
+                               describeOp(op) +
+                                   " combines what the parts of a split "
+                                   "dimension come to on each device"));
 }
 
 FactorAssignment Resharder::assign(Operation *op, const FactorRule &rule) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "FunctionMesh.h"
 #include "ReshardSteps.h"
+#include "SplitScans.h"
 #include "dialects/Dist/IR/Boundary.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 
@@ -125,6 +126,15 @@ private:
       return rewriteRegions(flow);
     if (auto reshard = dyn_cast<ReshardOp>(op))
       return rewriteReshard(reshard);
+    if (auto scan = dyn_cast<CumulativeOp>(op)) {
+      FailureOr<Value> value = writeSplitScan(scan, values, reshards);
+      if (failed(value))
+        return failure();
+      if (*value) {
+        replace(scan, *value);
+        return success();
+      }
+    }
     auto rule = dyn_cast<FactorRuleInterface>(op);
     if (!rule)
       return op->emitOpError("cannot be partitioned: it has no factor rule");
@@ -175,15 +185,21 @@ private:
   //===--------------------------------------------------------------------===//
 
   LogicalResult rewriteReshard(ReshardOp op) {
-    FailureOr<Value> value = reshards.create(
-        op, op->getOperand(0), values.logicalType(op->getOperand(0)));
+    FailureOr<Value> value =
+        reshards.create(ReshardSteps::requestOf(op), op->getOperand(0),
+                        values.logicalType(op->getOperand(0)));
     if (failed(value))
       return failure();
     // Size-1 axes need no step, so the type may have to be told.
     values.setLogicalType(*value, op.getType());
-    op.getResult().replaceAllUsesWith(*value);
-    erased.push_back(op);
+    replace(op, *value);
     return success();
+  }
+
+  /// Types are taken off at the end: ops behind are still to be rewritten.
+  void replace(Operation *op, Value value) {
+    op->replaceAllUsesWith(ValueRange(value));
+    erased.push_back(op);
   }
 
   func::FuncOp function;

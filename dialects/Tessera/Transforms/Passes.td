@@ -50,11 +50,13 @@ def ChooseExpansions : Pass<"tessera-choose-expansions", "::mlir::ModuleOp"> {
     softmax, the norms and attention need some of their dimensions whole. Where the
     layouts would split such a dimension, the operand is gathered, or the op is
     written out (tessera-decompose-ops): its reductions then leave partial maxima
-    and sums, which are far smaller. The layouts are those that propagation gives a
-    copy of the program; both ways are priced by the reshards that
-    tessera-insert-reshards places and the planner's plans for them, and the op is
-    written out where that is cheaper. What is written out can carry splits further,
-    so this is repeated until nothing changes, four times at most.
+    and sums, which are far smaller. A cumulative op gets the attribute `by_parts`
+    instead: each device scans its part, and they exchange one value each. The
+    layouts are those that propagation gives a copy of the program; both ways are
+    priced by the reshards that tessera-insert-reshards places, exchanges, and the
+    planner's plans for them, and the op is written out where that is cheaper. What
+    is written out can carry splits further, so this is repeated until nothing
+    changes, four times at most.
 
     Input and output: stage `tessera`. The locations of what is written out say so,
     and the reasons of its collectives tell both prices. Costs one propagation for

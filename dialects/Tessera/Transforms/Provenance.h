@@ -13,6 +13,9 @@ namespace tessera {
 /// from edge, such as "carried value 0", to such a dictionary.
 inline constexpr llvm::StringLiteral originsAttrName = "tessera.origins";
 /// Unit attribute of function results that no user annotated: they are laid out
+/// Attribute on ops that move values between devices by themselves: why, as
+/// the `#dist.why` of what carries that out.
+inline constexpr llvm::StringLiteral exchangeAttrName = "tessera.exchange";
 /// as what computes them is.
 inline constexpr llvm::StringLiteral unannotatedAttrName =
     "tessera.unannotated";

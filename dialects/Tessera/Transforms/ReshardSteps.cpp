@@ -10,11 +10,16 @@ using namespace tessera;
 /// Other plans that are told of a reshard.
 static constexpr size_t maxAlternatives = 2;
 
-/// The reason of `op`, with the bytes and the time of one step.
-static dist::WhyAttr whyOf(ReshardOp op, const ReshardStep &step, bool isCut,
+ReshardSteps::Request ReshardSteps::requestOf(ReshardOp op) {
+  return {op, op.getType(), op.getWhyAttr()};
+}
+
+/// The request's reason, with the bytes and the time of one step.
+static dist::WhyAttr whyOf(const ReshardSteps::Request &request,
+                           const ReshardStep &step, bool isCut,
                            ArrayAttr alternatives) {
-  dist::WhyAttr why = op.getWhyAttr();
-  MLIRContext *context = op.getContext();
+  dist::WhyAttr why = request.why;
+  MLIRContext *context = request.op->getContext();
   std::string rule =
       why ? why.getRule().getValue().str() : "the program asks for a reshard";
   if (isCut)
@@ -26,7 +31,7 @@ static dist::WhyAttr whyOf(ReshardOp op, const ReshardStep &step, bool isCut,
     origins = ArrayAttr::get(
         context,
         StringAttr::get(context, "annotated: the program reshards " +
-                                     describeValue(op->getOperand(0))));
+                                     describeValue(request.op->getOperand(0))));
   return dist::WhyAttr::get(context, StringAttr::get(context, rule), origins,
                             step.bytes, static_cast<int64_t>(step.nanoseconds),
                             alternatives);
@@ -58,11 +63,11 @@ const ReshardSteps::Known &ReshardSteps::planFor(MeshTensorType from,
   return known;
 }
 
-Value ReshardSteps::createStep(ReshardOp op, const ReshardStep &step,
+Value ReshardSteps::createStep(Operation *op, const ReshardStep &step,
                                dist::WhyAttr why, Value value,
                                RankedTensorType type) {
-  Location loc = op.getLoc();
-  MLIRContext *context = op.getContext();
+  Location loc = op->getLoc();
+  MLIRContext *context = op->getContext();
   auto meshRef = FlatSymbolRefAttr::get(context, mesh.name);
   auto axes = dist::AxesAttr::get(context, step.axes);
   auto kind =
@@ -93,13 +98,13 @@ Value ReshardSteps::createStep(ReshardOp op, const ReshardStep &step,
   llvm_unreachable("unknown collective");
 }
 
-FailureOr<Value> ReshardSteps::create(ReshardOp op, Value value,
+FailureOr<Value> ReshardSteps::create(const Request &request, Value value,
                                       MeshTensorType from) {
-  const Layout &wanted = op.getType().getLayout();
+  const Layout &wanted = request.to.getLayout();
   std::vector<int64_t> shape = from.getShape().vec();
-  const Known &known = planFor(from, op.getType());
+  const Known &known = planFor(from, request.to);
   if (known.plan.nanoseconds == std::numeric_limits<double>::infinity()) {
-    InFlightDiagnostic error = op.emitOpError()
+    InFlightDiagnostic error = request.op->emitOpError()
                                << "has no plan from " << from.getLayout().str()
                                << " to " << wanted.str();
     error.attachNote() << "a replicated value is never split into partial "
@@ -111,8 +116,11 @@ FailureOr<Value> ReshardSteps::create(ReshardOp op, Value value,
        llvm::zip_equal(known.plan.steps, known.alternatives)) {
     auto type = RankedTensorType::get(step.after.localShape(shape, mesh),
                                       from.getElementType());
-    value = createStep(
-        op, step, whyOf(op, step, known.plan.isCut, alternatives), value, type);
+    value = createStep(request.op, step,
+                       whyOf(request, step, known.plan.isCut, alternatives),
+                       value, type);
+    if (Attribute phase = request.op->getAttr(TesseraDialect::phaseAttrName))
+      value.getDefiningOp()->setAttr(TesseraDialect::phaseAttrName, phase);
   }
   return value;
 }

@@ -15,12 +15,20 @@ public:
   ReshardSteps(mlir::OpBuilder &builder, const Mesh &mesh)
       : builder(builder), mesh(mesh) {}
 
+  /// What is asked for, and why.
+  struct Request {
+    mlir::Operation *op; ///< That asks; the builder inserts before it.
+    MeshTensorType to;
+    dist::WhyAttr why; ///< Null where the program itself asks.
+  };
+  static Request requestOf(ReshardOp op);
+
   /// Creates the cheapest collectives that bring `value`, each device's part of
-  /// a tensor of type `from`, into the layout of `op`'s result, and returns
-  /// what the last one gives. Each says why by the reason of `op`, with its own
-  /// bytes and time, and what else was possible. An error at `op` where there
-  /// is no way.
-  mlir::FailureOr<mlir::Value> create(ReshardOp op, mlir::Value value,
+  /// a tensor of type `from`, into the layout that is asked for, and returns
+  /// what the last one gives. Each says why by the request's reason, with its
+  /// own bytes and time, and what else was possible, and belongs to the phase
+  /// of the op. An error at the op where there is no way.
+  mlir::FailureOr<mlir::Value> create(const Request &request, mlir::Value value,
                                       MeshTensorType from);
 
 private:
@@ -30,7 +38,7 @@ private:
     std::vector<mlir::ArrayAttr> alternatives;
   };
   const Known &planFor(MeshTensorType from, MeshTensorType to);
-  mlir::Value createStep(ReshardOp op, const ReshardStep &step,
+  mlir::Value createStep(mlir::Operation *op, const ReshardStep &step,
                          dist::WhyAttr why, mlir::Value value,
                          mlir::RankedTensorType type);
 

@@ -32,6 +32,8 @@ private:
   /// them and are not visited.
   mlir::LogicalResult visit(mlir::Block &block);
   void makeConsistent(mlir::Operation *op, const FactorRule &rule);
+  /// Says of an op that moves a value between devices by itself why it does.
+  void explainExchange(mlir::Operation *op);
   /// How the op is split, by how what it takes and gives is laid out. What is
   /// free in any layout has no vote, and axes along which operands vary split
   /// nothing: along them each device computes on values of its own.

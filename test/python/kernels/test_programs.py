@@ -49,6 +49,12 @@ PROGRAMS = {
         ["%0 = tessera.cumulative sum %x dim 0 : A(x) -> T(7x5xf32)",
          "%1 = tessera.cumulative max %0 dim 1 reverse : T(7x5xf32) -> T(7x5xf32)"],
         "7x5xf32"),
+    "cumulative_sum_along_a_split_dimension": (
+        ["x: 7x5xf32 [{tp}, {}]"],
+        ["%0 = tessera.cumulative sum %x dim 0 by_parts : A(x) -> T(7x5xf32)",
+         "%1 = tessera.cumulative min %0 dim 0 exclusive reverse by_parts : T(7x5xf32) -> T(7x5xf32)",
+         "%2 = tessera.min %1, %x : (T(7x5xf32), A(x)) -> T(7x5xf32)"],
+        "7x5xf32"),
     "embedding_split_by_rows": (
         ["table: 7x6xf32 [{tp}, {}]", "ids: 2x5xi32"],
         ["%0 = tessera.gather %table [%ids] dims [0] : (A(table), T(2x5xi32)) -> T(2x5x6xf32)"],
@@ -150,17 +156,17 @@ PROGRAMS = {
         ["%0 = tessera.rng uniform %key [5, 7] : T(2xi32) -> T(5x7xf32)",
          "%1 = tessera.add %0, %x : (T(5x7xf32), A(x)) -> T(5x7xf32)"],
         "5x7xf32"),
+    "numbers_of_a_batch_of_keys_do_not_depend_on_the_mesh": (
+        ["keys: 5x2xi32", "x: 5x7xf32 [{tp}, {}]"],
+        ["%0 = tessera.rng normal %keys [5, 7] : T(5x2xi32) -> T(5x7xf32)",
+         "%1 = tessera.add %0, %x : (T(5x7xf32), A(x)) -> T(5x7xf32)"],
+        "5x7xf32"),
 }
 
 
 def _program(name: str, mesh: str) -> tuple[str, list[np.ndarray], np.ndarray]:
     """The program's text on a mesh, its inputs, and memory for its result."""
     arguments, body, result = PROGRAMS[name]
-    "numbers_of_a_batch_of_keys_do_not_depend_on_the_mesh": (
-        ["keys: 5x2xi32", "x: 5x7xf32 [{tp}, {}]"],
-        ["%0 = tessera.rng normal %keys [5, 7] : T(5x2xi32) -> T(5x7xf32)",
-         "%1 = tessera.add %0, %x : (T(5x7xf32), A(x)) -> T(5x7xf32)"],
-        "5x7xf32"),
     types, inputs, parameters = {}, [], []
     for argument in arguments:
         label, text, layout = re.fullmatch(r"(\w+): (\S+)(?: (\[.*\]))?", argument).groups()

@@ -202,6 +202,39 @@ def test_lookups_in_split_dimensions_keep_every_bit(name, specs, dtype):
     np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(want)[numbers])
 
 
+SCANS = {
+    "cumsum": (lambda x: ts.cumsum(x, 0), lambda x: np.cumsum(x, 0)),
+    "cumprod": (lambda x: ts.cumprod(x, 0), lambda x: np.cumprod(x, 0)),
+    "cummax": (lambda x: ts.cummax(x, 0), lambda x: np.maximum.accumulate(x, 0)),
+    "cummin from the end": (lambda x: ts.cummin(x, 0, reverse=True),
+                            lambda x: np.minimum.accumulate(x[::-1], 0)[::-1]),
+    "cumsum from the end": (lambda x: ts.cumsum(x, 0, reverse=True), lambda x: np.cumsum(x[::-1], 0)[::-1]),
+}
+
+
+@needs_runtime
+@pytest.mark.parametrize("devices", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("dtype", ["float32", "int32", "int64"])
+@pytest.mark.parametrize("name", SCANS)
+def test_scans_along_a_split_dimension_exchange_a_value_per_device(name, dtype, devices):
+    # 17 on 4 devices: chunks of 5, the last of 2; on 8: chunks of 3, the last two of 2 and 0.
+    traced, plain = SCANS[name]
+    x = RNG.integers(-2, 3, (17, 2)).astype(dtype)
+    f = ts.jit(traced, mesh=ts.make_mesh({"tp": devices}), in_shardings=(ts.P("tp"),))
+    np.testing.assert_array_equal(f(x), plain(x))
+    moved = [(row["kind"], tuple(row["shape"])) for row in f.lower(x).collectives()]
+    assert moved == ([] if devices == 1 else [("all_gather", (1, 2))]), moved
+
+
+@needs_runtime
+def test_scans_of_parts_spread_not_a_number():
+    x = RNG.standard_normal((11, 3)).astype(np.float32)
+    x[4, 1], x[7, 0] = np.nan, np.inf
+    for name, (traced, plain) in SCANS.items():
+        f = ts.jit(traced, mesh=ts.make_mesh({"tp": 3}), in_shardings=(ts.P("tp"),))
+        np.testing.assert_allclose(f(x), plain(x), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 @needs_runtime
 def test_updates_of_split_positions_keep_the_sign_of_zeros():
     x, at = np.full((4, 3), -0.0, np.float32), np.array([3, 0, 3], np.int32)

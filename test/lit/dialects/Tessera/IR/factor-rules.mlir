@@ -67,6 +67,8 @@ func.func @reduced_dimensions_reduce_by_their_kind(%l3: tensor<2x3x5xf32>) {
   %1 = tessera.reduce max %l3 dims [0, 2] : tensor<2x3x5xf32> -> tensor<3xf32>
   // expected-remark @below {{([d0,d1,d2])->([d0,d1,d2]) {d0=2,d1=3,d2=5} replicate={d1} linear={0:sum} flops=30}}
   %2 = tessera.cumulative sum %l3 dim 1 exclusive : tensor<2x3x5xf32> -> tensor<2x3x5xf32>
+  // expected-remark @below {{([d0,d1,d2])->([d0,d1,d2]) {d0=2,d1=3,d2=5} linear={0:sum} flops=30}}
+  %by_parts = tessera.cumulative sum %l3 dim 1 exclusive by_parts : tensor<2x3x5xf32> -> tensor<2x3x5xf32>
   return
 }
 
@@ -165,11 +167,11 @@ func.func @created_values_split_every_dimension(%off: tensor<i32>, %k: tensor<2x
   %3 = tessera.rng uniform %k [2, 3] : tensor<2xi32> -> tensor<2x3xf32>
   // expected-remark @below {{([key],[],[])->([d0,d1]) {key=2,d0=2,d1=3} replicate={key} flops=6}}
   %4 = tessera.rng uniform %k [4, 3] offsets %off, %off : tensor<i32>, tensor<i32> : tensor<2xi32> -> tensor<2x3xf32>
-  return
-}
   %keys = tessera.constant dense<1> : tensor<2x2xi32> : tensor<2x2xi32>  // expected-remark {{flops=0}}
   // expected-remark @below {{([d0,key])->([d0,d1]) {key=2,d0=2,d1=3} replicate={key} flops=6}}
   %5 = tessera.rng uniform %keys [2, 3] : tensor<2x2xi32> -> tensor<2x3xf32>
+  return
+}
 
 func.func @constrain_splits_every_dimension(%m: !tessera.mesh_tensor<2x3xf32, @mesh>) {
   // expected-remark @below {{([d0,d1])->([d0,d1]) {d0=2,d1=3} flops=0}}

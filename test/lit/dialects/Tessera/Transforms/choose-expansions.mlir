@@ -88,3 +88,36 @@ func.func @attention_of_few_queries_to_split_keys_is_computed_by_parts(
   %0 = tessera.attention %q, %k, %v scale 0.25 : !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{}, {}, {}, {}]>, !tessera.mesh_tensor<2x512x2x16xf32, @mesh, [{}, {tp}, {}, {}]>, !tessera.mesh_tensor<2x512x2x16xf32, @mesh, [{}, {tp}, {}, {}]> -> !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{?}, {?}, {?}, {?}]>
   return %0 : !tessera.mesh_tensor<2x1x4x16xf32, @mesh, [{?}, {?}, {?}, {?}]>
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// One value a device and row is moved, instead of all elements.
+// CHECK-LABEL: @a_scan_along_a_split_dimension_is_computed_by_parts
+// CHECK: tessera.cumulative sum {{.*}} by_parts
+// CHECK: tessera.cumulative max {{.*}} by_parts
+// LOCAL-LABEL: @a_scan_along_a_split_dimension_is_computed_by_parts
+// LOCAL: dist.all_gather {{.*}}tessera.cumulative is computed by parts, ~{{[0-9.]+}} us instead of ~{{[0-9.]+}} us{{.*}} : tensor<16x1xf32> -> tensor<16x4xf32>
+// LOCAL: dist.all_gather {{.*}} : tensor<16x1xf32> -> tensor<16x4xf32>
+// LOCAL-NOT: dist.all_gather
+func.func @a_scan_along_a_split_dimension_is_computed_by_parts(
+    %x: !tessera.mesh_tensor<16x8192xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]> {
+  %0 = tessera.cumulative sum %x dim 1 : !tessera.mesh_tensor<16x8192xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+  %1 = tessera.cumulative max %0 dim 1 reverse : !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]> -> !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+  return %1 : !tessera.mesh_tensor<16x8192xf32, @mesh, [{?}, {?}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// As many values as devices: gathering them moves no more.
+// CHECK-LABEL: @a_scan_of_one_element_a_device_is_gathered
+// CHECK-NOT: by_parts
+// LOCAL-LABEL: @a_scan_of_one_element_a_device_is_gathered
+func.func @a_scan_of_one_element_a_device_is_gathered(
+    %x: !tessera.mesh_tensor<4xf32, @mesh, [{tp}]>) -> !tessera.mesh_tensor<4xf32, @mesh, [{}]> {
+  %0 = tessera.cumulative sum %x dim 0 : !tessera.mesh_tensor<4xf32, @mesh, [{tp}]> -> !tessera.mesh_tensor<4xf32, @mesh, [{}]>
+  return %0 : !tessera.mesh_tensor<4xf32, @mesh, [{}]>
+}

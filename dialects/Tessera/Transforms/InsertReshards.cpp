@@ -49,6 +49,24 @@ LogicalResult Resharder::visit(Block &block) {
   return success();
 }
 
+/// Whether operand `index` of `op` is a constant of neutral elements beside
+/// terms that pass through the op partial along `passed`: it becomes a term,
+/// too.
+static bool isNeutralTerm(Operation *op, const FactorRule &rule, size_t index,
+                          const std::vector<AxisRef> &passed) {
+  return !passed.empty() &&
+         llvm::any_of(rule.linear, [&](const LinearGroup &group) {
+           return llvm::is_contained(group.operands, int(index)) &&
+                  isNeutralSplat(op->getOperand(index), group.kind) &&
+                  llvm::any_of(group.operands, [&](int other) {
+                    const Layout *layout =
+                        layoutOf(op->getOperand(other).getType());
+                    return layout && layout->partialKind == group.kind &&
+                           llvm::is_contained(layout->partial, passed.front());
+                  });
+         });
+}
+
 void Resharder::makeConsistent(Operation *op, const FactorRule &rule) {
   FactorAssignment axes = assign(op, rule);
   std::vector<AxisRef> passed = passedPartials(op, rule, axes);
@@ -62,6 +80,10 @@ void Resharder::makeConsistent(Operation *op, const FactorRule &rule) {
         wanted.partial.push_back(axis);
     wanted.partialKind = now.partialKind;
     wanted.varying = now.varying;
+    if (isNeutralTerm(op, rule, i, passed)) {
+      wanted.partial = passed;
+      wanted.partialKind = kindOfPartial(op, passed.front());
+    }
     if (!wanted.sameSharding(now))
       op->setOperand(
           i, reshard(operand, wanted, op, describeNeed(op, rule, now, wanted)));
@@ -144,18 +166,55 @@ bool Resharder::passesThrough(Operation *op, const LinearGroup &group,
         return false;
       continue;
     }
+    if (isNeutralSplat(operand, group.kind))
+      continue;
     if (!llvm::is_contained(layout.partial, axis) ||
         layout.partialKind != group.kind || !belongsTo(operand, op))
       return false;
     partialBytes += bytesOfValue(operand);
   }
-  return bytesOfValue(op->getResult(0)) <= partialBytes;
+  return bytesOfValue(op->getResult(0)) <= partialBytes || mayGrow(op);
+}
+
+bool Resharder::mayGrow(Operation *op) {
+  Operation *user = op;
+  while (user->getNumResults() == 1 && user->hasOneUse()) {
+    user = *user->user_begin();
+    if (!isa<YieldOp>(user))
+      continue;
+    refusedGrowth |= !allowsGrowth;
+    return allowsGrowth;
+  }
+  return false;
+}
+
+/// Whether `a` and `b` are in different branches of one op, of which one runs.
+static bool areExclusive(Operation *a, Operation *b) {
+  for (Region *region = a->getParentRegion(); region;
+       region = region->getParentRegion()) {
+    Operation *parent = region->getParentOp();
+    if (!parent->isProperAncestor(b))
+      continue;
+    return isa<CondOp>(parent) && !region->isAncestor(b->getParentRegion());
+  }
+  return false;
+}
+
+/// Whether `op` runs once at most each time that `block` does: it is there, or
+/// in branches there.
+static bool isInBranchesOf(Block *block, Operation *op) {
+  while (op->getBlock() != block) {
+    op = op->getParentOp();
+    if (!isa_and_nonnull<CondOp>(op))
+      return false;
+  }
+  return true;
 }
 
 bool Resharder::belongsTo(Value value, Operation *op) {
-  return value.getParentBlock() == op->getBlock() &&
+  return isInBranchesOf(value.getParentBlock(), op) &&
          llvm::all_of(value.getUsers(), [&](Operation *user) {
-           return user == op || isShadowed(user);
+           return user == op || areExclusive(user, op) || isShadowed(user);
          });
 }
 

@@ -100,19 +100,22 @@ def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
     already have, each axis for one factor, none for a factor that must be whole.
     Operands that differ are resharded, once per value and layout. A split Reduce
     factor leaves the result partial; a partial value stays so through ops that
-    are linear in it while it has one use, and is reduced where it is needed
-    whole. Constants and iota are made anew in the layout that is wanted. Results
-    of functions arrive in the layout of the function's type; those with
-    `tessera.unannotated` in that of what computes them, and the function's type
-    follows. Of a sum of more than two terms, those that are partial alike are added
-    first.
+    are linear in it while it has one use, or one in each of the branches of which
+    one runs, and is reduced where it is needed whole. Constants and iota are made
+    anew in the layout that is wanted. Results of functions arrive in the layout of
+    the function's type; those with `tessera.unannotated` in that of what computes
+    them, and the function's type follows. Of a sum of more than two terms, those
+    that are partial alike are added first.
 
     All ends of a data-flow edge get one layout; what decides about control is whole.
     A carried value that starts as neutral elements may stay partial from iteration
     to iteration and is reduced once behind the loop, if trials of the body show that
-    it yields just that. The leading dimension of a sequence is whole. A reshard of a
-    value that a loop captures stands where the value is defined, so outside.
-    `tessera.constrain` becomes nothing or a reshard.
+    it yields just that, and terms of more than neutral elements. Terms become
+    larger on the way to what a loop carries, as the first product of (a b) c may
+    be smaller than the second, where all iterations together communicate less so.
+    The leading dimension of a sequence is whole. A reshard of a value that a loop
+    captures stands where the value is defined, so outside. `tessera.constrain`
+    becomes nothing or a reshard.
 
     Each reshard says why in `#dist.why`.
   }];

@@ -144,10 +144,8 @@ static bool isPartialAlong(Value value, const AxisRef &axis) {
          llvm::is_contained(layoutOfValue(value).partial, axis);
 }
 
-/// The values that were first partial along `axis`: those after them, up to
-/// `value`, passed it on.
-static llvm::SetVector<Value> findPartialSources(Value value,
-                                                 const AxisRef &axis) {
+llvm::SetVector<Value> tessera::findPartialSources(Value value,
+                                                   const AxisRef &axis) {
   llvm::SetVector<Value> sources;
   llvm::SetVector<Value> seen;
   seen.insert(value);

@@ -5,6 +5,7 @@
 
 #include "dialects/Tessera/IR/Tessera.h"
 #include "mlir/IR/Location.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace tessera {
 
@@ -12,10 +13,10 @@ namespace tessera {
 /// reasons why it splits the value. On an op with data-flow edges, a dictionary
 /// from edge, such as "carried value 0", to such a dictionary.
 inline constexpr llvm::StringLiteral originsAttrName = "tessera.origins";
-/// Unit attribute of function results that no user annotated: they are laid out
 /// Attribute on ops that move values between devices by themselves: why, as
 /// the `#dist.why` of what carries that out.
 inline constexpr llvm::StringLiteral exchangeAttrName = "tessera.exchange";
+/// Unit attribute of function results that no user annotated: they are laid out
 /// as what computes them is.
 inline constexpr llvm::StringLiteral unannotatedAttrName =
     "tessera.unannotated";
@@ -42,6 +43,11 @@ std::string describeValue(mlir::Value value);
 /// The recorded reasons why `axis` splits `value`; empty when there are none.
 llvm::SmallVector<mlir::Attribute> originsOf(mlir::Value value,
                                              llvm::StringRef axis);
+
+/// The values that were first partial along `axis`: those after them, up to
+/// `value`, passed it on.
+llvm::SetVector<mlir::Value> findPartialSources(mlir::Value value,
+                                                const AxisRef &axis);
 
 /// One sentence: why `user` needs an operand that is laid out as `now` in
 /// layout `wanted`.

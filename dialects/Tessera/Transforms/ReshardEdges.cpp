@@ -2,10 +2,19 @@
 // Ops with data-flow edges: one layout for all ends of an edge.
 #include "Provenance.h"
 #include "Resharder.h"
+#include "tessera/Analysis/ReshardPlanner.h"
 #include "tessera/Analysis/ValueStates.h"
+
+#include "llvm/Support/SaveAndRestore.h"
+
+#include <limits>
+#include <utility>
 
 using namespace mlir;
 using namespace tessera;
+
+/// How often a loop is taken to run of which that depends on values.
+static constexpr int64_t unknownTrips = 16;
 
 static constexpr ReduceKind allReduceKinds[] = {
     ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::Prod};
@@ -22,11 +31,32 @@ static void setLayout(Value value, const Layout &layout) {
 
 LogicalResult Resharder::makeConsistent(DataFlowInterface op) {
   SmallVector<Layout> layouts;
-  for (const DataFlowEdge &edge : op.getDataFlowEdges())
+  SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
+  SmallVector<size_t> candidates;
+  for (auto [i, edge] : llvm::enumerate(edges)) {
     layouts.push_back(chooseSplits(edge));
-  if (failed(choosePartials(op, layouts)))
+    if (edge.kind == DataFlowEdge::Kind::Carried && mayStayPartial(op, edge))
+      candidates.push_back(i);
+  }
+  if (candidates.empty())
+    return apply(op, layouts);
+  llvm::SaveAndRestore growth(allowsGrowth);
+  bool wasRefused = std::exchange(refusedGrowth, false);
+  FailureOr<PartialChoice> choice = choosePartials(op, layouts, candidates);
+  if (failed(choice))
     return failure();
-  return apply(op, layouts);
+  if (refusedGrowth) {
+    allowsGrowth = true;
+    FailureOr<PartialChoice> grown = choosePartials(op, layouts, candidates);
+    if (failed(grown))
+      return failure();
+    allowsGrowth = grown->nanoseconds < choice->nanoseconds;
+    if (allowsGrowth)
+      choice = grown;
+  }
+  // A loop around this one may still do better with all terms larger.
+  refusedGrowth = wasRefused || (refusedGrowth && !allowsGrowth);
+  return apply(op, choice->layouts);
 }
 
 Layout Resharder::chooseSplits(const DataFlowEdge &edge) {
@@ -138,40 +168,38 @@ void Resharder::keepCommonPartial(const DataFlowEdge &edge, Layout &layout) {
   layout.partialKind = common.partialKind;
 }
 
-LogicalResult Resharder::choosePartials(DataFlowInterface op,
-                                        SmallVector<Layout> &layouts) {
-  SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
-  SmallVector<size_t> candidates;
-  for (auto [i, edge] : llvm::enumerate(edges))
-    if (edge.kind == DataFlowEdge::Kind::Carried && mayStayPartial(op, edge))
-      candidates.push_back(i);
-  if (candidates.empty())
-    return success();
-  Trial whole;
-  if (failed(tryOut(op, layouts, whole)))
+FailureOr<Resharder::PartialChoice>
+Resharder::choosePartials(DataFlowInterface op,
+                          const SmallVector<Layout> &layouts,
+                          ArrayRef<size_t> candidates) {
+  PartialChoice choice{layouts};
+  Trial trial;
+  if (failed(tryOut(op, choice.layouts, trial)))
     return failure();
+  SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
   for (size_t i : candidates)
-    choosePartial(edges[i].sources.front()->get(), whole, layouts[i]);
-  bool changed = true;
-  while (changed && llvm::any_of(candidates, [&](size_t i) {
-           return !layouts[i].partial.empty();
-         })) {
+    choosePartial(edges[i].sources.front()->get(), trial, choice.layouts[i]);
+  bool changed = llvm::any_of(
+      candidates, [&](size_t i) { return !choice.layouts[i].partial.empty(); });
+  while (changed) {
     changed = false;
-    Trial trial;
-    if (failed(tryOut(op, layouts, trial)))
+    trial = Trial();
+    if (failed(tryOut(op, choice.layouts, trial)))
       return failure();
     for (size_t i : candidates) {
       const Layout &got = trial.yields[i];
-      std::vector<AxisRef> &partial = layouts[i].partial;
+      std::vector<AxisRef> &partial = choice.layouts[i].partial;
       size_t before = partial.size();
       llvm::erase_if(partial, [&](const AxisRef &axis) {
-        return got.partialKind != layouts[i].partialKind ||
-               !llvm::is_contained(got.partial, axis);
+        return got.partialKind != choice.layouts[i].partialKind ||
+               !llvm::is_contained(got.partial, axis) ||
+               !llvm::is_contained(trial.termsAlong[i], axis);
       });
       changed |= partial.size() != before;
     }
   }
-  return success();
+  choice.nanoseconds = trial.nanoseconds;
+  return choice;
 }
 
 bool Resharder::mayStayPartial(DataFlowInterface op, const DataFlowEdge &edge) {
@@ -214,32 +242,95 @@ LogicalResult Resharder::tryOut(DataFlowInterface op,
   auto savedCache = cache;
   size_t numCreated = created.size();
   builder.setInsertionPoint(op);
-  Operation *copy = builder.clone(*op);
+  auto copy = cast<DataFlowInterface>(builder.clone(*op));
   shadows.push_back(op);
-  if (failed(apply(cast<DataFlowInterface>(copy), layouts, &trial)))
+  if (failed(apply(copy, layouts, &trial)))
     return failure();
   shadows.pop_back();
-  copy->walk([&](Operation *inner) {
-    if (inner != copy)
-      for (Value result : inner->getResults())
-        for (const AxisRef &axis : layoutOfValue(result).partial) {
-          std::vector<AxisRef> &axes =
-              trial.made[layoutOfValue(result).partialKind];
-          if (!llvm::is_contained(axes, axis))
-            axes.push_back(axis);
-        }
-  });
   // Of what the trial made, some stands outside of the copy.
   SmallVector<Operation *> outside;
   for (Operation *made : ArrayRef(created).drop_front(numCreated))
     if (!copy->isAncestor(made))
       outside.push_back(made);
+  inspect(copy, outside, trial);
   copy->erase();
   for (Operation *made : llvm::reverse(outside))
     made->erase();
   created.resize(numCreated);
   cache = std::move(savedCache);
   return success();
+}
+
+/// How often `op` runs for each time that `root` around it does.
+static double countRuns(Operation *op, Operation *root) {
+  double runs = 1;
+  while (op != root) {
+    Region *region = op->getParentRegion();
+    op = region->getParentOp();
+    runs *= static_cast<double>(
+        cast<DataFlowInterface>(op).getTripCount(region).value_or(
+            unknownTrips));
+  }
+  return runs;
+}
+
+/// What the regions of `copy` show, whose ends have their layouts; `outside`
+/// are ops before it that it takes.
+void Resharder::inspect(DataFlowInterface copy, ArrayRef<Operation *> outside,
+                        Trial &trial) {
+  auto priceOfReshard = [&](Operation *op) {
+    auto made = dyn_cast<ReshardOp>(op);
+    return made ? priceOf(cast<MeshTensorType>(made.getInput().getType()),
+                          made.getType())
+                : 0;
+  };
+  for (Operation *op : outside)
+    trial.nanoseconds += priceOfReshard(op);
+  copy->walk([&](Operation *inner) {
+    if (inner == copy)
+      return;
+    if (double price = priceOfReshard(inner); price > 0)
+      trial.nanoseconds += price * countRuns(inner, copy);
+    for (Value result : inner->getResults())
+      for (const AxisRef &axis : layoutOfValue(result).partial) {
+        std::vector<AxisRef> &axes =
+            trial.made[layoutOfValue(result).partialKind];
+        if (!llvm::is_contained(axes, axis))
+          axes.push_back(axis);
+      }
+  });
+  for (const DataFlowEdge &edge : copy.getDataFlowEdges()) {
+    for (Value target : edge.targets)
+      if (isa<OpResult>(target) && !layoutOfValue(target).partial.empty()) {
+        auto type = cast<MeshTensorType>(target.getType());
+        Layout whole = type.getLayout();
+        whole.partial.clear();
+        trial.nanoseconds += priceOf(type, type.withLayout(whole));
+      }
+    // What the region yields: a term made there or brought in, or zeros that
+    // only became terms since the carried value was made one.
+    Value yielded = edge.sources.back()->get();
+    std::vector<AxisRef> &axes = trial.termsAlong.emplace_back();
+    for (const AxisRef &axis : layoutOfValue(yielded).partial)
+      if (llvm::any_of(findPartialSources(yielded, axis), [](Value source) {
+            return !source.getDefiningOp<ConstantOp>();
+          }))
+        axes.push_back(axis);
+  }
+}
+
+double Resharder::priceOf(MeshTensorType from, MeshTensorType to) {
+  // In a trial whose choice is about to be taken back: nothing does that.
+  for (const AxisRef &axis : to.getLayout().partial)
+    if (!overlaps(from.getLayout().partial, axis))
+      return std::numeric_limits<double>::infinity();
+  auto [known, isNew] = prices.try_emplace({from, to}, 0);
+  if (isNew)
+    known->second =
+        planReshard(from.getLayout(), to.getLayout(), from.getShape().vec(),
+                    (from.getElementTypeBitWidth() + 7) / 8, mesh)
+            .nanoseconds;
+  return known->second;
 }
 
 bool Resharder::isShadowed(Operation *user) {

@@ -45,14 +45,19 @@ private:
                                       const FactorRule &rule,
                                       const FactorAssignment &axes);
   bool overlaps(const std::vector<AxisRef> &list, const AxisRef &axis);
-  /// Whether exactly the operands of `group` are partial along `axis`. Only
-  /// values with one use pass: another use would have to reduce the value by
-  /// itself. And only where the op does not increase the bytes that are to be
-  /// reduced.
+  /// Whether exactly the operands of `group` are partial along `axis`, up to
+  /// neutral elements, which are so at no cost. Only values with one use pass:
+  /// another use would have to reduce the value by itself. And only where the
+  /// op does not increase the bytes that are to be reduced, or may.
   bool passesThrough(mlir::Operation *op, const LinearGroup &group,
                      const AxisRef &axis);
+  /// Whether the result of `op` may be partial though it is larger than the
+  /// terms of its operands: where it is only passed on to what a region yields,
+  /// so that a loop may reduce it less often.
+  bool mayGrow(mlir::Operation *op);
   /// Whether `op` is the only user of `value`, each time that it is computed: a
-  /// loop around `op` would reduce it in every iteration.
+  /// loop around `op` would reduce it in every iteration, and of branches only
+  /// one is executed.
   bool belongsTo(mlir::Value value, mlir::Operation *op);
   ReduceKind kindOfPartial(mlir::Operation *op, const AxisRef &axis);
   void setResults(mlir::Operation *op, const FactorRule &rule,
@@ -77,11 +82,23 @@ private:
   struct Trial {
     llvm::SmallVector<Layout> yields; ///< By edge, before they are resharded.
     std::map<ReduceKind, std::vector<AxisRef>> made; ///< Partial anywhere.
+    /// By edge: along which axes the yield has a term of more than neutral
+    /// elements.
+    llvm::SmallVector<std::vector<AxisRef>> termsAlong;
+    /// Modelled time of the reshards, as often as they run, and of reducing
+    /// what stays partial behind the op.
+    double nanoseconds = 0;
+  };
+  /// Layouts of edges, and the modelled time of what they communicate.
+  struct PartialChoice {
+    llvm::SmallVector<Layout> layouts;
+    double nanoseconds = 0;
   };
 
   /// All ends of an edge get one layout. For loops that includes what is left
   /// to be reduced: an accumulator may stay partial from iteration to iteration
-  /// and be reduced once behind the loop.
+  /// and be reduced once behind the loop. Where terms would have to become
+  /// larger for that, it is done if the trials communicate less so.
   mlir::LogicalResult makeConsistent(DataFlowInterface op);
   /// How most bytes of the edge's ends are split; without leading dimension.
   Layout chooseSplits(const DataFlowEdge &edge);
@@ -99,9 +116,11 @@ private:
   void keepCommonPartial(const DataFlowEdge &edge, Layout &layout);
   /// Chooses what carried values are partial along: the most with which the
   /// regions yield just that. It starts from all that may be and takes away
-  /// what a trial of the regions does not yield, until nothing changes.
-  mlir::LogicalResult choosePartials(DataFlowInterface op,
-                                     llvm::SmallVector<Layout> &layouts);
+  /// what a trial of the regions does not yield, or yields of neutral elements
+  /// alone, until nothing changes. `candidates` are the edges that may.
+  mlir::FailureOr<PartialChoice>
+  choosePartials(DataFlowInterface op, const llvm::SmallVector<Layout> &layouts,
+                 llvm::ArrayRef<size_t> candidates);
   /// Whether a carried value can begin as partial at no cost, and is used by no
   /// region but the one that yields it.
   bool mayStayPartial(DataFlowInterface op, const DataFlowEdge &edge);
@@ -112,6 +131,12 @@ private:
   mlir::LogicalResult tryOut(DataFlowInterface op,
                              const llvm::SmallVector<Layout> &layouts,
                              Trial &trial);
+  /// What the regions of `copy` show, whose ends have their layouts; `outside`
+  /// are ops before it that it takes.
+  void inspect(DataFlowInterface copy,
+               llvm::ArrayRef<mlir::Operation *> outside, Trial &trial);
+  /// Modelled time of a reshard.
+  double priceOf(MeshTensorType from, MeshTensorType to);
   /// Whether a copy stands for the op that `user` is in.
   bool isShadowed(mlir::Operation *user);
 
@@ -125,6 +150,10 @@ private:
       created; ///< In this order, to be taken back.
   llvm::SmallVector<mlir::Operation *>
       shadows; ///< Ops that are being tried out.
+  /// Whether terms may become larger on the way to what a loop carries, and
+  /// whether some did not pass an op for that reason.
+  bool allowsGrowth = false, refusedGrowth = false;
+  llvm::DenseMap<std::pair<mlir::Type, mlir::Type>, double> prices;
 };
 
 } // namespace tessera

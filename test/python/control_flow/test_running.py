@@ -139,6 +139,48 @@ def test_partial_sums_over_8_microbatches_are_reduced_once():
     np.testing.assert_allclose(function(x, y), np.einsum("bik,bij->kj", x, y), rtol=1e-4, atol=1e-4)
 
 
+MICROBATCHES = {
+    "only where a predicate holds": (
+        lambda total, a, b, i: ts.cond(i % 2 == 0, lambda t: t + a.T @ b, lambda t: t, total),
+        lambda total, a, b, i: total + a.T @ b if i % 2 == 0 else total),
+    "where elements are chosen": (
+        lambda total, a, b, i: total + ts.where(i % 2 == 0, a.T @ b, 0.0),
+        lambda total, a, b, i: total + a.T @ b * (i % 2 == 0)),
+    "anew from a branch": (
+        lambda total, a, b, i: ts.cond(i == 3, lambda t: ts.zeros((4, 5)), lambda t: t + a.T @ b, total),
+        lambda total, a, b, i: np.zeros((4, 5)) if i == 3 else total + a.T @ b),
+    "a product of three": (
+        lambda total, a, b, i: total + a.T @ a[:, :2] @ b[:2] * 1.0,
+        lambda total, a, b, i: total + a.T @ a[:, :2] @ b[:2]),
+}
+
+
+@needs_runtime
+@pytest.mark.parametrize("name", MICROBATCHES)
+def test_terms_that_a_loop_adds_are_reduced_once(name):
+    mesh = ts.make_mesh({"dp": 2})
+    traced, plain = MICROBATCHES[name]
+    x = RNG.standard_normal((8, 6, 4)).astype(np.float32)
+    y = RNG.standard_normal((8, 6, 5)).astype(np.float32)
+    whole = name == "a product of three"  # b is not split there.
+
+    def total(x, y):
+        def step(carry, batch):
+            (a, b), (total, i) = batch, carry
+            return (traced(total, a, b, i), i + 1), None
+
+        return ts.scan(step, (ts.zeros((4, 5)), 0), (x, y))[0][0]
+
+    function = ts.jit(total, mesh=mesh, out_shardings=ts.P(),
+                      in_shardings=(ts.P(None, "dp"), ts.P() if whole else ts.P(None, "dp")))
+    table = function.lower(x, y).collectives()
+    assert [(row["kind"], row.get("count", 1)) for row in table] == [("all_reduce", 1)], str(table)
+    want = np.zeros((4, 5))
+    for i, (a, b) in enumerate(zip(x, y)):
+        want = plain(want, a, b, i)
+    np.testing.assert_allclose(function(x, y), want, rtol=1e-4, atol=1e-4)
+
+
 @needs_runtime
 def test_loops_run_outside_of_a_trace():
     carry, ys = ts.scan(lambda c, x: (c + x, c), 0.0, X[:, 0])

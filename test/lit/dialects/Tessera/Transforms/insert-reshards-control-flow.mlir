@@ -158,6 +158,169 @@ func.func @captured_value_is_gathered_outside(%x: !tessera.mesh_tensor<5xf32, @m
   return %r : !tessera.mesh_tensor<5xf32, @mesh, [{}]>
 }
 
+// The other branch yields the carried value, which is partial already.
+// CHECK-LABEL: @accumulate_where_a_predicate_holds
+// CHECK: %[[SUM:.*]] = tessera.scan
+// CHECK-NOT: = tessera.reshard
+// CHECK: = tessera.cond
+// CHECK-NOT: = tessera.reshard
+// CHECK: = tessera.reshard %[[SUM]]
+// CHECK-NOT: = tessera.reshard
+// CHECK: return
+func.func @accumulate_where_a_predicate_holds(%xs: !tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> !tessera.mesh_tensor<6x6xf32, @mesh> {
+  %zero = tessera.constant dense<0.0> : tensor<6x6xf32> : !tessera.mesh_tensor<6x6xf32, @mesh>
+  %r = tessera.scan (%zero) over (%xs) length 8 : (!tessera.mesh_tensor<6x6xf32, @mesh>) over (!tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6x6xf32, @mesh>, %x: !tessera.mesh_tensor<5x6xf32, @mesh>):
+    %four = tessera.constant dense<4> : tensor<i32> : !tessera.mesh_tensor<i32, @mesh>
+    %p = tessera.compare lt %i, %four : !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<i32, @mesh> -> !tessera.mesh_tensor<i1, @mesh>
+    %s = tessera.cond %p : !tessera.mesh_tensor<i1, @mesh> -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+      tessera.yield %c : !tessera.mesh_tensor<6x6xf32, @mesh>
+    }, {
+      %0 = tessera.contract %x, %x "bm,bn->mn" : !tessera.mesh_tensor<5x6xf32, @mesh>, !tessera.mesh_tensor<5x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+      %1 = tessera.add %c, %0 : !tessera.mesh_tensor<6x6xf32, @mesh>
+      tessera.yield %1 : !tessera.mesh_tensor<6x6xf32, @mesh>
+    }
+    tessera.yield %s : !tessera.mesh_tensor<6x6xf32, @mesh>
+  }
+  return %r : !tessera.mesh_tensor<6x6xf32, @mesh>
+}
+
+// The term is computed before the branch, and another branch begins anew.
+// CHECK-LABEL: @the_term_comes_from_outside_of_the_branch
+// CHECK: %[[SUM:.*]] = tessera.scan
+// CHECK-NOT: = tessera.reshard
+// CHECK: = tessera.reshard %[[SUM]]
+// CHECK-NOT: = tessera.reshard
+// CHECK: return
+func.func @the_term_comes_from_outside_of_the_branch(%xs: !tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> !tessera.mesh_tensor<6x6xf32, @mesh> {
+  %zero = tessera.constant dense<0.0> : tensor<6x6xf32> : !tessera.mesh_tensor<6x6xf32, @mesh>
+  %r = tessera.scan (%zero) over (%xs) length 8 : (!tessera.mesh_tensor<6x6xf32, @mesh>) over (!tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6x6xf32, @mesh>, %x: !tessera.mesh_tensor<5x6xf32, @mesh>):
+    %four = tessera.constant dense<4> : tensor<i32> : !tessera.mesh_tensor<i32, @mesh>
+    %p = tessera.compare lt %i, %four : !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<i32, @mesh> -> !tessera.mesh_tensor<i1, @mesh>
+    %0 = tessera.contract %x, %x "bm,bn->mn" : !tessera.mesh_tensor<5x6xf32, @mesh>, !tessera.mesh_tensor<5x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+    %s = tessera.cond %p : !tessera.mesh_tensor<i1, @mesh> -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+      %1 = tessera.constant dense<0.0> : tensor<6x6xf32> : !tessera.mesh_tensor<6x6xf32, @mesh>
+      tessera.yield %1 : !tessera.mesh_tensor<6x6xf32, @mesh>
+    }, {
+      %1 = tessera.add %c, %0 : !tessera.mesh_tensor<6x6xf32, @mesh>
+      tessera.yield %1 : !tessera.mesh_tensor<6x6xf32, @mesh>
+    }
+    tessera.yield %s : !tessera.mesh_tensor<6x6xf32, @mesh>
+  }
+  return %r : !tessera.mesh_tensor<6x6xf32, @mesh>
+}
+
+// One branch needs the whole accumulator.
+// CHECK-LABEL: @a_branch_needs_the_whole_sum
+// CHECK: = tessera.scan
+// CHECK: = tessera.contract
+// CHECK: = tessera.reshard
+// CHECK: tessera.yield
+// CHECK-NOT: = tessera.reshard
+// CHECK: return
+func.func @a_branch_needs_the_whole_sum(%xs: !tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> !tessera.mesh_tensor<6x6xf32, @mesh> {
+  %zero = tessera.constant dense<0.0> : tensor<6x6xf32> : !tessera.mesh_tensor<6x6xf32, @mesh>
+  %r = tessera.scan (%zero) over (%xs) length 8 : (!tessera.mesh_tensor<6x6xf32, @mesh>) over (!tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6x6xf32, @mesh>, %x: !tessera.mesh_tensor<5x6xf32, @mesh>):
+    %four = tessera.constant dense<4> : tensor<i32> : !tessera.mesh_tensor<i32, @mesh>
+    %p = tessera.compare lt %i, %four : !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<i32, @mesh> -> !tessera.mesh_tensor<i1, @mesh>
+    %s = tessera.cond %p : !tessera.mesh_tensor<i1, @mesh> -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+      %1 = tessera.tanh %c : !tessera.mesh_tensor<6x6xf32, @mesh>
+      tessera.yield %1 : !tessera.mesh_tensor<6x6xf32, @mesh>
+    }, {
+      %0 = tessera.contract %x, %x "bm,bn->mn" : !tessera.mesh_tensor<5x6xf32, @mesh>, !tessera.mesh_tensor<5x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+      %1 = tessera.add %c, %0 : !tessera.mesh_tensor<6x6xf32, @mesh>
+      tessera.yield %1 : !tessera.mesh_tensor<6x6xf32, @mesh>
+    }
+    tessera.yield %s : !tessera.mesh_tensor<6x6xf32, @mesh>
+  }
+  return %r : !tessera.mesh_tensor<6x6xf32, @mesh>
+}
+
+// Neutral elements that are chosen are terms for nothing.
+// CHECK-LABEL: @zeros_are_terms_where_elements_are_chosen
+// CHECK: %[[SUM:.*]] = tessera.scan
+// CHECK-NOT: = tessera.reshard
+// CHECK: = tessera.reshard %[[SUM]]
+// CHECK-NOT: = tessera.reshard
+// CHECK: return
+func.func @zeros_are_terms_where_elements_are_chosen(%xs: !tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> !tessera.mesh_tensor<6x6xf32, @mesh> {
+  %zero = tessera.constant dense<0.0> : tensor<6x6xf32> : !tessera.mesh_tensor<6x6xf32, @mesh>
+  %r = tessera.scan (%zero) over (%xs) length 8 : (!tessera.mesh_tensor<6x6xf32, @mesh>) over (!tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6x6xf32, @mesh>, %x: !tessera.mesh_tensor<5x6xf32, @mesh>):
+    %four = tessera.constant dense<4> : tensor<i32> : !tessera.mesh_tensor<i32, @mesh>
+    %p = tessera.compare lt %i, %four : !tessera.mesh_tensor<i32, @mesh>, !tessera.mesh_tensor<i32, @mesh> -> !tessera.mesh_tensor<i1, @mesh>
+    %0 = tessera.contract %x, %x "bm,bn->mn" : !tessera.mesh_tensor<5x6xf32, @mesh>, !tessera.mesh_tensor<5x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+    %none = tessera.constant dense<0.0> : tensor<6x6xf32> : !tessera.mesh_tensor<6x6xf32, @mesh>
+    %q = tessera.broadcast %p dims [] : !tessera.mesh_tensor<i1, @mesh> -> !tessera.mesh_tensor<6x6xi1, @mesh>
+    %1 = tessera.select %q, %0, %none : !tessera.mesh_tensor<6x6xi1, @mesh>, !tessera.mesh_tensor<6x6xf32, @mesh>, !tessera.mesh_tensor<6x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+    %2 = tessera.add %c, %1 : !tessera.mesh_tensor<6x6xf32, @mesh>
+    tessera.yield %2 : !tessera.mesh_tensor<6x6xf32, @mesh>
+  }
+  return %r : !tessera.mesh_tensor<6x6xf32, @mesh>
+}
+
+// What is carried is zero on each device all the time; that there are partial
+// values beside it makes it none.
+// CHECK-LABEL: @a_zero_that_is_only_transformed_is_whole
+// CHECK: = tessera.scan
+// CHECK: = tessera.contract
+// CHECK-NEXT: = tessera.reshard
+// CHECK: tessera.yield
+// CHECK-NOT: = tessera.reshard
+// CHECK: return
+func.func @a_zero_that_is_only_transformed_is_whole(%xs: !tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>, %w: !tessera.mesh_tensor<6x6xf32, @mesh>) -> !tessera.mesh_tensor<6x6xf32, @mesh> {
+  %zero = tessera.constant dense<0.0> : tensor<6x6xf32> : !tessera.mesh_tensor<6x6xf32, @mesh>
+  %r = tessera.scan (%zero) over (%xs) length 8 : (!tessera.mesh_tensor<6x6xf32, @mesh>) over (!tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> (!tessera.mesh_tensor<6x6xf32, @mesh>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6x6xf32, @mesh>, %x: !tessera.mesh_tensor<5x6xf32, @mesh>):
+    %0 = tessera.contract %x, %x "bm,bn->mn" : !tessera.mesh_tensor<5x6xf32, @mesh>, !tessera.mesh_tensor<5x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+    tessera.debug_print "gram {}" (%0) : !tessera.mesh_tensor<6x6xf32, @mesh>
+    %1 = tessera.mul %c, %w : !tessera.mesh_tensor<6x6xf32, @mesh>
+    tessera.yield %1 : !tessera.mesh_tensor<6x6xf32, @mesh>
+  }
+  return %r : !tessera.mesh_tensor<6x6xf32, @mesh>
+}
+
+// (x'x)v' is larger than x'x, but is reduced once instead of in each iteration.
+// CHECK-LABEL: @terms_grow_where_they_are_reduced_less_often
+// CHECK: %[[SUM:.*]] = tessera.scan
+// CHECK-NOT: = tessera.reshard
+// CHECK: = tessera.reshard %[[SUM]]
+// CHECK-NOT: = tessera.reshard
+// CHECK: return
+func.func @terms_grow_where_they_are_reduced_less_often(%xs: !tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>, %v: !tessera.mesh_tensor<6x9xf32, @mesh>) -> !tessera.mesh_tensor<6x9xf32, @mesh> {
+  %zero = tessera.constant dense<0.0> : tensor<6x9xf32> : !tessera.mesh_tensor<6x9xf32, @mesh>
+  %r = tessera.scan (%zero) over (%xs) length 8 : (!tessera.mesh_tensor<6x9xf32, @mesh>) over (!tessera.mesh_tensor<8x5x6xf32, @mesh, [{}, {dp}, {}]>) -> (!tessera.mesh_tensor<6x9xf32, @mesh>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6x9xf32, @mesh>, %x: !tessera.mesh_tensor<5x6xf32, @mesh>):
+    %0 = tessera.contract %x, %x "bm,bn->mn" : !tessera.mesh_tensor<5x6xf32, @mesh>, !tessera.mesh_tensor<5x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+    %1 = tessera.contract %0, %v "mn,nk->mk" : !tessera.mesh_tensor<6x6xf32, @mesh>, !tessera.mesh_tensor<6x9xf32, @mesh> -> !tessera.mesh_tensor<6x9xf32, @mesh>
+    %2 = tessera.add %c, %1 : !tessera.mesh_tensor<6x9xf32, @mesh>
+    tessera.yield %2 : !tessera.mesh_tensor<6x9xf32, @mesh>
+  }
+  return %r : !tessera.mesh_tensor<6x9xf32, @mesh>
+}
+
+// A result that is much larger is not worth it for two iterations.
+// CHECK-LABEL: @terms_do_not_grow_where_that_moves_more
+// CHECK: = tessera.scan
+// CHECK: = tessera.contract
+// CHECK-NEXT: = tessera.reshard
+// CHECK: tessera.yield
+// CHECK-NOT: = tessera.reshard
+// CHECK: return
+func.func @terms_do_not_grow_where_that_moves_more(%xs: !tessera.mesh_tensor<2x5x6xf32, @mesh, [{}, {dp}, {}]>, %v: !tessera.mesh_tensor<6x90000xf32, @mesh>) -> !tessera.mesh_tensor<6x90000xf32, @mesh> {
+  %zero = tessera.constant dense<0.0> : tensor<6x90000xf32> : !tessera.mesh_tensor<6x90000xf32, @mesh>
+  %r = tessera.scan (%zero) over (%xs) length 2 : (!tessera.mesh_tensor<6x90000xf32, @mesh>) over (!tessera.mesh_tensor<2x5x6xf32, @mesh, [{}, {dp}, {}]>) -> (!tessera.mesh_tensor<6x90000xf32, @mesh>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6x90000xf32, @mesh>, %x: !tessera.mesh_tensor<5x6xf32, @mesh>):
+    %0 = tessera.contract %x, %x "bm,bn->mn" : !tessera.mesh_tensor<5x6xf32, @mesh>, !tessera.mesh_tensor<5x6xf32, @mesh> -> !tessera.mesh_tensor<6x6xf32, @mesh>
+    %1 = tessera.contract %0, %v "mn,nk->mk" : !tessera.mesh_tensor<6x6xf32, @mesh>, !tessera.mesh_tensor<6x90000xf32, @mesh> -> !tessera.mesh_tensor<6x90000xf32, @mesh>
+    %2 = tessera.add %c, %1 : !tessera.mesh_tensor<6x90000xf32, @mesh>
+    tessera.yield %2 : !tessera.mesh_tensor<6x90000xf32, @mesh>
+  }
+  return %r : !tessera.mesh_tensor<6x90000xf32, @mesh>
+}
+
 // Each phase gathers for itself.
 // CHECK-LABEL: @reshards_of_two_phases
 // CHECK-DAG: tessera.reshard %arg0 {tessera.phase = "forward"

@@ -52,6 +52,19 @@ struct DropUnitAxes : OpRewritePattern<CollectiveOp> {
   }
 };
 
+/// `to` belongs to the phase of what it stands for, if that is of one.
+static void keepPhase(Operation *to, ArrayRef<Operation *> from) {
+  Attribute phase;
+  for (Operation *op : from) {
+    Attribute own = op->getAttr(TesseraDialect::phaseAttrName);
+    if (phase && own && phase != own)
+      return;
+    phase = own ? own : phase;
+  }
+  if (phase)
+    to->setAttr(TesseraDialect::phaseAttrName, phase);
+}
+
 /// all_slice(all_reduce(x)) -> reduce_scatter(x), then an all_reduce over the
 /// axes that are not cut.
 struct SliceOfAllReduce : OpRewritePattern<AllSliceOp> {
@@ -79,6 +92,7 @@ struct SliceOfAllReduce : OpRewritePattern<AllSliceOp> {
         op.getDimAttr(), op.getMeshAttr(), op.getAxes(),
         mergeWhys(whys, CollectiveKind::ReduceScatter, op.getAxes(),
                   reduce.getInput(), *mesh));
+    keepPhase(value.getDefiningOp(), {reduce, op});
     if (!rest.empty()) {
       auto axes = AxesAttr::get(op.getContext(), rest);
       value = AllReduceOp::create(rewriter, loc, op.getType(), value,
@@ -86,6 +100,7 @@ struct SliceOfAllReduce : OpRewritePattern<AllSliceOp> {
                                   mergeWhys(reduce.getWhyAttr(),
                                             CollectiveKind::AllReduce, axes,
                                             value, *mesh));
+      keepPhase(value.getDefiningOp(), {reduce, op});
     }
     rewriter.replaceOp(op, value);
     return success();
@@ -130,14 +145,15 @@ struct CombineAllReduces : OpRewritePattern<CombineOp> {
       return rewriter.notifyMatchFailure(op, "their mesh is unknown");
     Value terms = CombineOp::create(rewriter, op.getLoc(), op.getType(),
                                     lhs.getInput(), rhs.getInput());
+    keepPhase(terms.getDefiningOp(), op.getOperation());
     Location loc = rewriter.getFusedLoc({lhs.getLoc(), rhs.getLoc()});
-    rewriter
-        .replaceOpWithNewOp<AllReduceOp>(
-            op, op.getType(), terms, lhs.getKindAttr(), lhs.getMeshAttr(),
-            lhs.getAxes(),
-            mergeWhys({lhs.getWhyAttr(), rhs.getWhyAttr()},
-                      CollectiveKind::AllReduce, lhs.getAxes(), terms, *mesh))
-        ->setLoc(loc);
+    auto reduced = AllReduceOp::create(
+        rewriter, loc, op.getType(), terms, lhs.getKindAttr(),
+        lhs.getMeshAttr(), lhs.getAxes(),
+        mergeWhys({lhs.getWhyAttr(), rhs.getWhyAttr()},
+                  CollectiveKind::AllReduce, lhs.getAxes(), terms, *mesh));
+    keepPhase(reduced, {lhs, rhs});
+    rewriter.replaceOp(op, reduced);
     return success();
   }
 };

@@ -246,10 +246,21 @@ void Resharder::setResults(Operation *op, const FactorRule &rule,
   }
 }
 
+/// The phase of what asks for `value`: of `user`, or of an op around it.
+/// Returns and what stands in no phase ask for what `value` belongs to.
+static Attribute phaseOf(Operation *user, Value value) {
+  for (Operation *op = user; op; op = op->getParentOp())
+    if (Attribute phase = op->getAttr(TesseraDialect::phaseAttrName))
+      return phase;
+  Operation *producer = value.getDefiningOp();
+  return producer ? producer->getAttr(TesseraDialect::phaseAttrName)
+                  : Attribute();
+}
+
 Value Resharder::reshard(Value value, const Layout &wanted, Operation *user,
                          const std::string &rule) {
   auto type = cast<MeshTensorType>(value.getType()).withLayout(wanted);
-  Attribute phase = user->getAttr(TesseraDialect::phaseAttrName);
+  Attribute phase = phaseOf(user, value);
   Value &made = cache[{value, {type, phase}}];
   if (made)
     return made;

@@ -24,6 +24,31 @@ func.func @slice_of_an_all_reduce_becomes_a_reduce_scatter(
   return %1 : tensor<2x2xf32>
 }
 
+// What stands for collectives of one phase belongs to it.
+// CHECK-LABEL: @phases_are_kept
+func.func @phases_are_kept(
+    %x: tensor<2x8xf32> {dist.layout = #own, dist.global_type = tensor<16x8xf32>}, %y: tensor<2x8xf32> {dist.layout = #own, dist.global_type = tensor<16x8xf32>})
+    -> (tensor<2x2xf32> {dist.layout = #columns, dist.global_type = tensor<2x8xf32>}) {
+  // CHECK-NEXT: %[[TERMS:.*]] = tessera.add %arg0, %arg1 {tessera.phase = "forward"}
+  // CHECK-NEXT: dist.reduce_scatter sum %[[TERMS]] dim 1 over @mesh {tp} {tessera.phase = "backward"}
+  // CHECK-NEXT: dist.all_reduce sum {{.*}} over @mesh {dp} {tessera.phase = "backward"}
+  %0 = dist.all_reduce sum %x over @mesh {dp, tp} {tessera.phase = "backward"} : tensor<2x8xf32>
+  %1 = dist.all_reduce sum %y over @mesh {dp, tp} {tessera.phase = "backward"} : tensor<2x8xf32>
+  %2 = tessera.add %0, %1 {tessera.phase = "forward"} : tensor<2x8xf32>
+  %3 = dist.all_slice %2 dim 1 over @mesh {tp} : tensor<2x8xf32> -> tensor<2x2xf32>
+  return %3 : tensor<2x2xf32>
+}
+
+// CHECK-LABEL: @collectives_of_two_phases_stay_apart
+func.func @collectives_of_two_phases_stay_apart(
+    %x: tensor<2x8xf32> {dist.layout = #own, dist.global_type = tensor<16x8xf32>})
+    -> (tensor<8x8xf32> {dist.layout = #rows, dist.global_type = tensor<16x8xf32>}, tensor<8x8xf32> {dist.layout = #rows, dist.global_type = tensor<16x8xf32>}) {
+  // CHECK-COUNT-2: dist.all_gather
+  %0 = dist.all_gather %x dim 0 over @mesh {tp} {tessera.phase = "forward"} : tensor<2x8xf32> -> tensor<8x8xf32>
+  %1 = dist.all_gather %x dim 0 over @mesh {tp} {tessera.phase = "backward"} : tensor<2x8xf32> -> tensor<8x8xf32>
+  return %0, %1 : tensor<8x8xf32>, tensor<8x8xf32>
+}
+
 // CHECK-LABEL: @axes_that_are_not_cut_are_reduced_after_the_scatter
 func.func @axes_that_are_not_cut_are_reduced_after_the_scatter(
     %x: tensor<2x8xf32> {dist.layout = #own, dist.global_type = tensor<16x8xf32>})

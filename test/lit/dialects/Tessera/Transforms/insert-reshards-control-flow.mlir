@@ -330,3 +330,24 @@ func.func @reshards_of_two_phases(%x: !tessera.mesh_tensor<6xf32, @mesh, [{tp}]>
   %1 = tessera.softmax %x dim 0 {tessera.phase = "backward"} : !tessera.mesh_tensor<6xf32, @mesh, [{tp}]> -> !tessera.mesh_tensor<6xf32, @mesh, [{}]>
   return %0, %1 : !tessera.mesh_tensor<6xf32, @mesh, [{}]>, !tessera.mesh_tensor<6xf32, @mesh, [{}]>
 }
+
+// Users of one phase share a reshard, those in loops of it as well; a result of
+// the function is asked for by what computes it.
+// CHECK-LABEL: @reshards_of_a_phase_are_shared
+// CHECK: %[[WHOLE:.*]] = tessera.reshard %arg0 {tessera.phase = "backward"
+// CHECK-NOT: tessera.reshard %arg0
+// CHECK: tessera.softmax %[[WHOLE]]
+// CHECK: tessera.scan
+// CHECK: tessera.softmax %[[WHOLE]]
+// CHECK: tessera.reshard {{.*}} {tessera.phase = "backward"
+func.func @reshards_of_a_phase_are_shared(%x: !tessera.mesh_tensor<6xf32, @mesh, [{tp}]>) -> (!tessera.mesh_tensor<6xf32, @mesh, [{}]>, !tessera.mesh_tensor<f32, @mesh>) {
+  %0 = tessera.softmax %x dim 0 {tessera.phase = "backward"} : !tessera.mesh_tensor<6xf32, @mesh, [{tp}]> -> !tessera.mesh_tensor<6xf32, @mesh, [{}]>
+  %r = tessera.scan (%0) over () length 3 {tessera.phase = "backward"} : (!tessera.mesh_tensor<6xf32, @mesh, [{}]>) over () -> (!tessera.mesh_tensor<6xf32, @mesh, [{}]>) {
+  ^bb0(%i: !tessera.mesh_tensor<i32, @mesh>, %c: !tessera.mesh_tensor<6xf32, @mesh, [{}]>):
+    %s = tessera.softmax %x dim 0 : !tessera.mesh_tensor<6xf32, @mesh, [{tp}]> -> !tessera.mesh_tensor<6xf32, @mesh, [{}]>
+    %1 = tessera.add %c, %s : !tessera.mesh_tensor<6xf32, @mesh, [{}]>
+    tessera.yield %1 : !tessera.mesh_tensor<6xf32, @mesh, [{}]>
+  }
+  %2 = tessera.reduce sum %x dims [0] {tessera.phase = "backward"} : !tessera.mesh_tensor<6xf32, @mesh, [{tp}]> -> !tessera.mesh_tensor<f32, @mesh>
+  return %r, %2 : !tessera.mesh_tensor<6xf32, @mesh, [{}]>, !tessera.mesh_tensor<f32, @mesh>
+}

@@ -54,6 +54,7 @@ std::string tessera::rt::describeExecutable(const Executable &executable) {
          ", \"target\": " + quoteJson(plan.target) +
          ", \"device\": " + quoteJson(executable.getDevice().name()) +
          ", \"compiler\": " + quoteJson(plan.compiler) +
+         ", \"structure\": " + quoteJson(plan.structure) +
          ", \"arenaBytes\": " + std::to_string(plan.arenaBytes) +
          ", \"steps\": " + std::to_string(numSteps) +
          ", \"inputs\": " + describeTensors(plan.inputs) +

@@ -13,7 +13,11 @@ namespace tessera::abi {
 
 /// Raised with every change of the structs below: their byte form has no
 /// redundancy. A runtime reads its own version only.
-constexpr uint32_t planVersion = 5;
+constexpr uint32_t planVersion = 6;
+
+/// The attribute of functions, and then of their plans, that becomes
+/// `Plan::structure`.
+constexpr char structureAttrName[] = "tessera.structure";
 
 /// Devices that one process drives, at most. Python's MAX_DEVICES is the same
 /// number.
@@ -86,6 +90,9 @@ struct MeshAxis {
 struct Plan {
   std::string compiler; ///< Version of the compiler that wrote it.
   std::string target;   ///< "cpu", "emulated:sm_90a", "cuda:sm_90a", ...
+  /// How the caller's language nests the outputs, in words of that language;
+  /// the runtime hands it on. Empty where nobody said.
+  std::string structure;
   /// What host objects run on: "x86_64" or "aarch64" (empty without host
   /// objects), and the names in CpuFeatures.h of what they use beyond its base.
   std::string architecture;
@@ -110,8 +117,8 @@ struct Plan {
   const std::vector<Step> &entrySteps() const { return blocks[0].steps; }
 
   template <typename V> void visit(V &v) {
-    v(compiler, target, architecture, cpuFeatures, mesh, arenaBytes, buffers,
-      inputs, outputs, kernels, blocks, programs);
+    v(compiler, target, structure, architecture, cpuFeatures, mesh, arenaBytes,
+      buffers, inputs, outputs, kernels, blocks, programs);
   }
 };
 

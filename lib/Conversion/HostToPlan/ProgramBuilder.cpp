@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ProgramBuilder.h"
+#include "tessera/ABI/PlanFormat.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -158,6 +159,8 @@ LogicalResult ProgramBuilder::build() {
   Location loc = function.getLoc();
   auto program = plan::ProgramOp::create(builder, loc, function.getSymName(),
                                          "", IntegerAttr());
+  if (Attribute structure = function->getAttr(abi::structureAttrName))
+    program->setAttr(abi::structureAttrName, structure);
   Block *block = &program.getBody().emplaceBlock();
   blocks[&function.getBody().front()] = block;
   builder.setInsertionPointToStart(block);

@@ -198,6 +198,9 @@ LogicalResult ArtefactBuilder::build() {
   plan.compiler = code.compiler;
   plan.programs[0].name = program.getSymName().str();
   plan.target = code.target;
+  if (auto structure =
+          program->getAttrOfType<StringAttr>(abi::structureAttrName))
+    plan.structure = structure.getValue().str();
   plan.architecture = code.architecture;
   plan.cpuFeatures = code.cpuFeatures;
   for (const MeshAxis &axis : mesh.axes)

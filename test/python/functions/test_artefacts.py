@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """An artefact is called as the function that it was made of."""
 
+import collections
+import dataclasses
+import re
+import sys
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 from conftest import needs_runtime
 from refusals import check
 
 import tessera as ts
+from tessera._src.programs import native
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 PARAMS = {"w": X + 1, "b": np.ones(3, np.float32)}
@@ -30,6 +37,66 @@ def test_trees_names_and_single_leaves_are_taken(loaded):
         assert isinstance(got, tuple) and len(got) == 2
         np.testing.assert_array_equal(got[0], want)
         np.testing.assert_array_equal(got[1], PARAMS["b"])
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+@ts.tree.register_dataclass
+@dataclasses.dataclass
+class State:
+    step: Any
+    weights: Any
+
+
+RESULTS = {
+    "one array": lambda x: x,
+    "a tuple of one": lambda x: (x,),
+    "a dict": lambda x: {"b": x, "a": [x + 1, (x + 2, None)], "c": {}},
+    "integer keys": lambda x: {3: x, 1: x + 1},
+    "an ordered dict": lambda x: collections.OrderedDict(z=x, a=x + 1),
+    "a default dict": lambda x: collections.defaultdict(list, a=x),
+    "a named tuple": lambda x: Pair(x, {"k": x + 1}),
+    "a dataclass": lambda x: State(x, [x + 1]),
+    "names to be quoted": lambda x: {'a "b"\\\n': x, "é": x + 1},
+}
+
+
+@needs_runtime
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_result_has_the_structure_that_the_function_gave(name, tmp_path):
+    function = ts.jit(RESULTS[name])
+    function.lower(X).compile().save(tmp_path / "f")
+    wanted, got = function(X), ts.load_artefact(tmp_path / "f")(X)
+    leaves, structure = ts.tree.flatten(got)
+    if name == "a default dict":
+        wanted = dict(wanted)
+    expected, wanted_structure = ts.tree.flatten(wanted)
+    assert structure == wanted_structure
+    for a, b in zip(leaves, expected):
+        np.testing.assert_array_equal(a, b)
+
+
+@needs_runtime
+def test_a_class_that_is_not_there_becomes_a_named_tuple(tmp_path, monkeypatch):
+    ts.jit(RESULTS["a dataclass"]).lower(X).compile().save(tmp_path / "f")
+    monkeypatch.setattr(sys.modules[__name__], "State", None)
+    got = ts.load_artefact(tmp_path / "f")(X)
+    assert type(got).__name__ == "State"
+    np.testing.assert_array_equal(got.weights[0], X + 1)
+
+
+@needs_runtime
+def test_a_program_that_was_not_traced_gives_a_tuple(tmp_path):
+    text = ts.jit(lambda x: {"y": x + 1}).lower(X).as_text("tessera")
+    plain = re.sub(r" attributes \{tessera\.structure = .*\} \{", " {", text)
+    assert plain != text
+    data, _, _ = native.compile_text(plain, target="cpu", emit="artefact")
+    (tmp_path / "f").write_bytes(data)
+    (got,) = ts.load_artefact(tmp_path / "f")(X)
+    np.testing.assert_array_equal(got, X + 1)
 
 
 @needs_runtime

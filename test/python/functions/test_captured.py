@@ -90,9 +90,9 @@ def test_an_artefact_holds_them(tmp_path):
     compiled.save(path)
     loaded = ts.load_artefact(path)
     assert [item["name"] for item in loaded.inputs] == ["x", "y.b"]
-    product, total = loaded(X, {"b": X})
-    np.testing.assert_allclose(product, X @ W + X, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(total, V.sum(), rtol=1e-4)
+    result = loaded(X, {"b": X})
+    np.testing.assert_allclose(result["r"], X @ W + X, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(result["s"], V.sum(), rtol=1e-4)
 
 
 @needs_runtime
@@ -105,7 +105,7 @@ def test_the_command_writes_them_into_the_artefact(tmp_path):
                       "    return x @ W\n")
     subprocess.run([sys.executable, "-m", "tessera.compile", f"{source}:f", "-o", tmp_path / "f.tsa"],
                    check=True)
-    (got,) = ts.load_artefact(tmp_path / "f.tsa")(X)
+    got = ts.load_artefact(tmp_path / "f.tsa")(X)
     np.testing.assert_allclose(got, X @ np.arange(4096, dtype=np.float32).reshape(64, 64), rtol=1e-5)
 
 

@@ -65,7 +65,7 @@ class Machine:
             def __init__(self):
                 text = artefact.decode()
                 self.text = text
-                header = text[text.index("@main("):text.index(") {\n")]
+                header = text[text.index("@main("):text.index(") attributes {tessera.structure")]
                 arguments, results = header.split("      -> (")
                 self.types = [_parse(line) for line in arguments.split(",\n") if "%arg" in line]
                 types = re.findall(r"!tessera.mesh_tensor<[^>]*", results)

@@ -63,6 +63,11 @@ def register_dataclass(cls: T) -> T:
     return cls
 
 
+def fields_of(kind: type) -> tuple | None:
+    """The keys of a node that is a named tuple or a registered dataclass; None for other kinds."""
+    return _DATACLASSES.get(kind, getattr(kind, "_fields", None) if issubclass(kind, tuple) else None)
+
+
 def _children(tree: Any) -> tuple[Any, tuple, list] | None:
     """Kind, keys and children of an inner node; None for a leaf."""
     kind = type(tree)

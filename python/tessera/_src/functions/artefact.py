@@ -11,7 +11,7 @@ import numpy as np
 
 from tessera._src.arrays.array import Array
 from tessera._src.arrays.conversion import as_numpy
-from tessera._src.core import dtypes, tree
+from tessera._src.core import dtypes, tree, tree_text
 from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
 from tessera._src.programs import native, runtime, targets
 from tessera._src.tracing.operands import is_scalar, weak_scalar_dtype
@@ -23,13 +23,17 @@ _LISTED = 12
 class LoadedArtefact:
     """An artefact read from a file: called as the function was, with trees of arrays.
 
-    What it returns is a tuple of all leaves of the function's result, in order: the result's structure
-    is not part of an artefact. Inputs have the names of the function's arguments and of their leaves
-    ("params.w"); `inputs` lists them in order, so that they can be given one by one as well.
+    What it returns is the tree that the function returned, or of a program that was not traced, the tuple
+    of its results. A named tuple or registered dataclass in it is made of that class where its module has
+    been imported, else it is a named tuple of the same fields. Inputs have the names of the function's
+    arguments and of their leaves ("params.w"); `inputs` lists them in order, so that they can be given
+    one by one as well.
     """
 
     def __init__(self, artefact: bytes, device: str | None, threads: int | None):
         self.executable = runtime.Executable(artefact, device=device, threads=threads)
+        # Of the result; None for a program that was not traced.
+        self.structure = tree_text.from_text(self.executable.description.get("structure", ""))
 
     def __repr__(self) -> str:
         return f"<LoadedArtefact ({', '.join(map(_shown, self.inputs))})>"
@@ -39,14 +43,17 @@ class LoadedArtefact:
         """Name, shape, dtype and layout of each input; arrays that the artefact holds are none."""
         return [item for item in self.executable.description["inputs"] if not item.get("captured")]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Array, ...]:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = self._by_number(args, kwargs)
         keep = [_host(leaf, item) for leaf, item in zip(given, self.inputs)]
         pointers = iter(keep)
         words: list[int] = []
         for item in self.executable.description["inputs"]:
             words += [0, 0] if item.get("captured") else [native.pointer_of(next(pointers)), 0]
-        return tuple(Array(r) for r in self.executable.run(words))
+        results = [Array(r) for r in self.executable.run(words)]
+        if self.structure is None or self.structure.count != len(results):
+            return tuple(results)
+        return tree.unflatten(self.structure, results)
 
     def _by_number(self, args: tuple, kwargs: dict) -> list[Any]:
         """The leaves in the order of the inputs."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from tessera._src.arrays.array import Array
 from tessera._src.arrays.conversion import as_numpy
-from tessera._src.core import dtypes, source, tree
+from tessera._src.core import dtypes, source, tree, tree_text
 from tessera._src.core.calls import raise_misuse
 from tessera._src.core.errors import (
     ConfigError,
@@ -161,7 +161,8 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
     ties = tie(leaves, tree.paths(structure), results)
     for argument, result in ties.results.items():
         owner.tie_argument(argument, result)
-    text = owner.module([r.value for r in flat], [r.type for r in flat], location)
+    text = owner.module([r.value for r in flat], [r.type for r in flat], location,
+                        tree_text.to_text(structure))
     captured = tuple(elements if is_resident(elements) else Array(elements)
                      for _, elements, _ in owner.captured.values())
     return Program(text, mesh, list(leaves), results, structure, location, ties, captured,

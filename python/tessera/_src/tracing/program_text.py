@@ -233,18 +233,23 @@ class ProgramText:
         return [name] if count == 1 else [f"{name}#{i}" for i in range(count)]
 
     def module(self, results: list[str], types: list[str],
-               location: source.Location | None) -> str:
-        """The whole module; `results` are what @main, written at `location`, returns."""
+               location: source.Location | None, structure: str = "") -> str:
+        """The whole module; `results` are what @main, written at `location`, returns.
+
+        Args:
+            structure: of the results, as an artefact holds it; "" if nobody asks.
+        """
+        attributes = f" attributes {{tessera.structure = {quoted(structure)}}}" if structure else ""
         returned = f"return {', '.join(results)} : {', '.join(types)}" if results else "return"
         returned += " " + location_text(location)
-        signature = ",\n      ".join(f"{value} {{{attributes}}} {place}"
-                                    for value, attributes, place in self.arguments)
+        signature = ",\n      ".join(f"{value} {{{noted}}} {place}"
+                                    for value, noted, place in self.arguments)
         return "\n".join(
             [
                 "module {",
                 f"  dist.mesh @mesh {self.mesh.mlir()}",
                 f"  func.func @main({signature})",
-                f"      -> ({', '.join(types)}) {{",
+                f"      -> ({', '.join(types)}){attributes} {{",
                 *self.block.lines,
                 f"    {returned}",
                 "  }",

@@ -233,9 +233,15 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
     AxisGrants grants = propagateLayouts(graph.graph);
 
     markUnannotatedResults(function);
-    for (auto [value, id] : graph.ids)
-      value.setType(cast<MeshTensorType>(value.getType())
-                        .withLayout(graph.graph.values[id].layout));
+    // Many values have one type and get one layout.
+    llvm::DenseMap<Type, MeshTensorType> known;
+    for (auto [value, id] : graph.ids) {
+      const Layout &layout = graph.graph.values[id].layout;
+      MeshTensorType &laidOut = known[value.getType()];
+      if (!laidOut || laidOut.getLayout() != layout)
+        laidOut = cast<MeshTensorType>(value.getType()).withLayout(layout);
+      value.setType(laidOut);
+    }
     recordOrigins(function, graph, grants);
     Operation *terminator = function.getBody().front().getTerminator();
     layOutTiedResults(function, terminator);

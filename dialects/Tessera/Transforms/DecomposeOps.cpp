@@ -167,6 +167,9 @@ template <typename Op> struct Decompose : OpRewritePattern<Op> {
     if (onlyMarked && !op->hasAttr(expandAttrName))
       return rewriter.notifyMatchFailure(op, "not marked");
     int64_t whole = op.getWholeElements();
+    // Blocks compute in f32, or in f64, which takes twice the memory.
+    if (getElementTypeOrSelf(op->getResult(0).getType()).isF64())
+      whole *= 2;
     if (whole != 0 && above > 0 && whole <= above)
       return rewriter.notifyMatchFailure(op, "small enough for one kernel");
     OpFormula formula(op, rewriter);

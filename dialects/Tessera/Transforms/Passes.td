@@ -30,7 +30,8 @@ def DecomposeOps : Pass<"tessera-decompose-ops"> {
     and as their definition in simpler terms: tests compare both.
 
     Input: stage `tessera`, before propagation, since new mesh tensors have open
-    layouts; or stage `local`. No other op changes. Linear.
+    layouts; or stage `local`. No other op changes. Sizes are given in elements
+    of f32; one of f64 counts as two. Linear.
   }];
   let options = [
     ListOption<"ops", "ops", "std::string",

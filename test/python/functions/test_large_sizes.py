@@ -79,3 +79,14 @@ def test_heads_that_no_block_holds_are_computed_in_parts(device):
     scores = q.astype(np.float64) @ k.T / np.sqrt(20_000)
     np.testing.assert_allclose(np.asarray(f(q, k, v))[0, :, 0], _softmax(scores) @ v,
                                rtol=1e-3, atol=1e-4)
+
+
+@needs_runtime
+@pytest.mark.parametrize("size", [512, 600, 1024])
+def test_heads_of_f64_take_twice_the_memory(size):
+    q, k, v = np.random.default_rng(6).standard_normal((3, 1, 129, 1, size))
+    scores = q[0, :, 0] @ k[0, :, 0].T / np.sqrt(size)
+    got = ts.jit(ts.attention)(q, k, v)
+    # Weighted values of both signs cancel, so that errors are those of the largest.
+    np.testing.assert_allclose(np.asarray(got)[0, :, 0], _softmax(scores) @ v[0, :, 0],
+                               rtol=1e-12, atol=1e-13)

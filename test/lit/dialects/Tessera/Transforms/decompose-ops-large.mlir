@@ -23,6 +23,16 @@ func.func @norms(%x: tensor<7x6xf32>, %y: tensor<6x7xf32>, %s: tensor<6xf32>, %t
   return %0, %1 : tensor<7x6xf32>, tensor<6x7xf32>
 }
 
+// An element of f64 counts as two.
+// CHECK-LABEL: func.func @wide_elements
+// CHECK: tessera.softmax %arg0 dim 1
+// CHECK-NOT: tessera.softmax
+func.func @wide_elements(%x: tensor<7x3xf64>, %y: tensor<7x4xf64>) -> (tensor<7x3xf64>, tensor<7x4xf64>) {
+  %0 = tessera.softmax %x dim 1 : tensor<7x3xf64> -> tensor<7x3xf64>
+  %1 = tessera.softmax %y dim 1 : tensor<7x4xf64> -> tensor<7x4xf64>
+  return %0, %1 : tensor<7x3xf64>, tensor<7x4xf64>
+}
+
 // Elementwise ops have no rows.
 // CHECK-LABEL: func.func @silu
 // CHECK-NOT: tessera.silu

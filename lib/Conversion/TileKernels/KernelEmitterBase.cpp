@@ -11,7 +11,7 @@ KernelEmitterBase::KernelEmitterBase(KernelOp kernel, OpBuilder &builder,
                                      ValueRange pointers, Block *entry,
                                      StringRef target)
     : kernel(kernel), builder(builder), loc(kernel.getLoc()), entry(entry),
-      target(target) {
+      constants(builder, loc, entry), target(target) {
   for (auto [memref, pointer] :
        llvm::zip(kernel.getBlock().getArguments(), pointers)) {
     auto type = cast<MemRefType>(memref.getType());
@@ -136,26 +136,6 @@ void KernelEmitterBase::yieldScalars(scf::ForOp loop, ValueRange more) {
 //===----------------------------------------------------------------------===//
 // Small arithmetic
 //===----------------------------------------------------------------------===//
-
-Value KernelEmitterBase::constant(int64_t value) {
-  Value &known = constants[value];
-  if (!known) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(entry);
-    known = arith::ConstantIndexOp::create(builder, kernel.getLoc(), value);
-  }
-  return known;
-}
-
-Value KernelEmitterBase::constantOf(TypedAttr value) {
-  return arith::ConstantOp::create(builder, loc, value);
-}
-
-Value KernelEmitterBase::number(Type type, double value) {
-  if (isa<FloatType>(type))
-    return constantOf(builder.getFloatAttr(type, value));
-  return constantOf(builder.getIntegerAttr(type, static_cast<int64_t>(value)));
-}
 
 Value KernelEmitterBase::combine(ScatterKind kind, Value old, Value row) {
   Type type = getElementTypeOrSelf(old.getType());

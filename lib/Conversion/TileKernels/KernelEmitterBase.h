@@ -6,6 +6,7 @@
 #ifndef TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H
 #define TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H
 
+#include "KernelConstants.h"
 #include "dialects/Tile/IR/Reductions.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -61,11 +62,11 @@ protected:
   /// Yields the scalars of `loop`, then `more`, at the end of the emitted body.
   void yieldScalars(mlir::scf::ForOp loop, mlir::ValueRange more = {});
 
-  /// One op a value, in the entry block, so that equal indices are equal
-  /// values.
-  mlir::Value constant(int64_t value);
-  mlir::Value number(mlir::Type type, double value);
-  mlir::Value constantOf(mlir::TypedAttr value);
+  mlir::Value constant(int64_t value) { return constants.index(value); }
+  mlir::Value number(mlir::Type type, double value) {
+    return constants.number(type, value);
+  }
+  mlir::Value constantOf(mlir::TypedAttr value) { return constants.of(value); }
   /// As tile.reduce does: scalars or vectors.
   mlir::Value combine(tile::ReductionKind kind, mlir::Value a, mlir::Value b) {
     return tile::combine(builder, loc, kind, a, b);
@@ -78,6 +79,7 @@ protected:
   mlir::OpBuilder &builder;
   mlir::Location loc;
   mlir::Block *entry;
+  KernelConstants constants;
   mlir::IRMapping scalars;
   llvm::DenseMap<mlir::Value, Memory> memories;
 
@@ -86,7 +88,6 @@ private:
   mlir::LogicalResult emitCast(mlir::memref::ReinterpretCastOp op);
 
   llvm::StringRef target;
-  llvm::DenseMap<int64_t, mlir::Value> constants;
 };
 
 } // namespace tessera

@@ -23,7 +23,7 @@ Value CPUKernelEmitter::element(Value tile, Indices indices, Lanes lanes) {
     return found->second;
   Value value;
   if (Buffer *buffer = buffers.lookup(tile))
-    value = loadBuffer(buffer, indices, lanes,
+    value = tiles.load(buffer, indices, lanes,
                        getElementTypeOrSelf(tile.getType()));
   else
     value = computeElement(tile, indices, lanes);
@@ -57,11 +57,11 @@ Value CPUKernelEmitter::elementwise(Operation *op, const Indices &indices,
   if (!isVector)
     lanes = Lanes();
   for (Value &operand : operands)
-    operand = spread(operand, lanes);
+    operand = code.spread(operand, lanes);
   OperationState state(op->getLoc(), op->getName());
   state.addOperands(operands);
   for (Type result : op->getResultTypes())
-    state.addTypes(typeOf(getElementTypeOrSelf(result), lanes));
+    state.addTypes(code.typeOf(getElementTypeOrSelf(result), lanes));
   state.addAttributes(op->getAttrs());
   return builder.create(state)->getResult(0);
 }
@@ -72,10 +72,10 @@ Value CPUKernelEmitter::elementByElement(Value tile, const Indices &indices,
   SmallVector<Value> elements;
   for (int64_t i = 0; i < lanes.count; ++i) {
     Indices single = indices;
-    single[lanes.dim] = add(indices[lanes.dim], i);
+    single[lanes.dim] = code.add(indices[lanes.dim], i);
     elements.push_back(element(tile, single, Lanes()));
   }
-  return fromElements(elements);
+  return code.fromElements(elements);
 }
 
 Value CPUKernelEmitter::elementOf(BroadcastOp op, Indices indices,
@@ -108,10 +108,10 @@ Value CPUKernelEmitter::elementOf(IotaOp op, const Indices &indices,
   Value first = indices[op.getDim()];
   if (static_cast<int>(op.getDim()) != lanes.dim)
     return arith::IndexCastOp::create(builder, loc, type, first);
-  Value index = laneIndices(first, lanes.count);
+  Value index = code.laneIndices(first, lanes.count);
   if (type.isInteger(64))
     return index;
-  return arith::TruncIOp::create(builder, loc, typeOf(type, lanes), index);
+  return arith::TruncIOp::create(builder, loc, code.typeOf(type, lanes), index);
 }
 
 //===----------------------------------------------------------------------===//
@@ -163,7 +163,7 @@ Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
   }
   Value linear = constant(0);
   for (auto [d, size] : llvm::enumerate(shape))
-    linear = add(multiply(linear, size), indices[d]);
+    linear = code.add(code.multiply(linear, size), indices[d]);
   SmallVector<int> dims = longDims(from);
   for (int d : llvm::reverse(dims)) {
     if (d == dims.front()) {

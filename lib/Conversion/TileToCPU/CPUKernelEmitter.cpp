@@ -13,7 +13,8 @@ CPUKernelEmitter::CPUKernelEmitter(KernelOp kernel, OpBuilder &builder,
                                    ValueRange pointers, Value block,
                                    Block *entry, int64_t lanes)
     : KernelEmitterBase(kernel, builder, pointers, entry, "CPU"), block(block),
-      lanes(lanes), kept(getKeptTiles(kernel)) {}
+      lanes(lanes), code(builder, loc, constants), tiles(code, entry, lanes),
+      kept(getKeptTiles(kernel)) {}
 
 /// The linear index counts the first grid dimension fastest.
 Value CPUKernelEmitter::programId(unsigned dim) {
@@ -31,7 +32,7 @@ void CPUKernelEmitter::emitVirtual(Operation *op) {
   if (!kept.contains(tile))
     return;
   auto type = cast<RankedTensorType>(tile.getType());
-  Buffer *buffer = createBuffer(type.getShape(), type.getElementType());
+  Buffer *buffer = tiles.create(type.getShape(), type.getElementType());
   fill(buffer, tile);
   buffers[tile] = buffer;
 }
@@ -65,7 +66,7 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
     auto type = cast<RankedTensorType>(init.getType());
     Buffer *buffer = isAccumulator(argument)
                          ? createPanelBuffer(type)
-                         : createBuffer(type.getShape(), type.getElementType());
+                         : tiles.create(type.getShape(), type.getElementType());
     fill(buffer, init);
     carried.push_back(buffer);
     buffers[argument] = buffer;
@@ -85,7 +86,7 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
       continue;
     Buffer *from = buffers.lookup(value);
     if (!from) {
-      from = createBuffer(buffer->shape, getElementTypeOrSelf(value.getType()));
+      from = tiles.create(buffer->shape, getElementTypeOrSelf(value.getType()));
       fill(from, value);
     }
     moves.emplace_back(buffer, from);

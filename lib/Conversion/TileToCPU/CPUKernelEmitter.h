@@ -9,10 +9,10 @@
 #ifndef TESSERA_LIB_CONVERSION_TILETOCPU_CPUKERNELEMITTER_H
 #define TESSERA_LIB_CONVERSION_TILETOCPU_CPUKERNELEMITTER_H
 
+#include "CPUStackTiles.h"
 #include "lib/Conversion/TileKernels/KernelEmitterBase.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include <deque>
 #include <map>
 
 namespace tessera {
@@ -28,21 +28,11 @@ public:
                    mlir::Block *entry, int64_t lanes);
 
   /// Bytes of stack that the buffers take.
-  int64_t stackBytes() const { return totalBytes; }
+  int64_t stackBytes() const { return tiles.totalBytes(); }
 
 private:
-  /// A tile on the stack, row-major, rows padded to whole vectors.
-  struct Buffer {
-    mlir::Type elementType; ///< As stored: i8 for i1.
-    llvm::SmallVector<int64_t> shape, strides;
-    mlir::Value base;
-  };
-  /// Along which dimension of a tile the lanes of a vector lie (-1: one
-  /// element), and how many there are.
-  struct Lanes {
-    int dim = -1;
-    int64_t count = 1;
-  };
+  using Lanes = cpu::Lanes;
+  using Buffer = cpu::Buffer;
   /// An element of a memref, or several along the lanes, and which of them
   /// exist: tiles may reach past the ends of what they are cut from.
   struct Place {
@@ -104,14 +94,8 @@ private:
                                                             mlir::ValueRange)>
               body);
 
-  // CPUBuffers.cpp
-  Buffer *createBuffer(llvm::ArrayRef<int64_t> shape, mlir::Type elementType);
   void fill(Buffer *buffer, mlir::Value tile);
   void copy(Buffer *to, Buffer *from);
-  mlir::Value loadBuffer(Buffer *buffer, const Indices &indices, Lanes lanes,
-                         mlir::Type elementType);
-  void storeBuffer(Buffer *buffer, const Indices &indices, Lanes lanes,
-                   mlir::Value value);
 
   // CPUProducts.cpp
   /// Where the left factor's element (m, k) lies: base + m * rowStride + k.
@@ -180,38 +164,17 @@ private:
   void storeLanes(const Memory &memory, const Place &place, Lanes lanes,
                   mlir::Value value);
   mlir::Value address(const Memory &memory, const Indices &coordinates);
-  mlir::Value address(mlir::Value base, mlir::Type elementType,
-                      llvm::ArrayRef<int64_t> strides, int64_t offset,
-                      const Indices &indices);
-  mlir::Value loadAt(mlir::Value address, mlir::Type elementType,
-                     int64_t count);
-  void storeAt(mlir::Value value, mlir::Value address);
-  /// Into the first level cache. The address may be one of nothing.
-  void prefetch(mlir::Value address);
-
-  // CPUVectors.cpp: small arithmetic.
-  mlir::Value add(mlir::Value a, int64_t b);
-  mlir::Value add(mlir::Value a, mlir::Value b);
-  mlir::Value multiply(mlir::Value a, int64_t b);
-  mlir::Value isBelow(mlir::Value a, mlir::Value b);
-  mlir::Value lane(mlir::Value vector, int64_t index);
-  /// The type of a value with these lanes.
-  mlir::Type typeOf(mlir::Type elementType, Lanes lanes);
-  mlir::Value spread(mlir::Value value, Lanes lanes);
-  mlir::Value fromElements(llvm::ArrayRef<mlir::Value> elements);
-  mlir::Value laneIndices(mlir::Value first, int64_t count);
-  mlir::Value acrossLanes(tile::ReductionKind kind, mlir::Value vector);
 
   mlir::Value block;
-  int64_t lanes;                    ///< Of a full vector.
+  int64_t lanes; ///< Of a full vector.
+  cpu::Code code;
+  cpu::StackTiles tiles;
   llvm::DenseSet<mlir::Value> kept; ///< Virtual tiles worth a buffer.
-  std::deque<Buffer> storage;
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
   /// Tile, dimension and number of the lanes, indices.
   using ElementKey =
       std::tuple<void *, int, int64_t, llvm::SmallVector<void *>>;
   std::map<ElementKey, mlir::Value> known;
-  int64_t totalBytes = 0;
 };
 
 } // namespace tessera

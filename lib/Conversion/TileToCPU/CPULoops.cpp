@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The loops over a tile's elements.
+// The loops over a tile's elements, and those that fill buffers.
 #include "CPUKernelEmitter.h"
 
 #include "lib/Conversion/TileKernels/ForLoop.h"
@@ -66,5 +66,18 @@ void CPUKernelEmitter::forEachVector(ArrayRef<int64_t> shape,
       FreshElements fresh(*this);
       visit(constant(whole), size - whole);
     }
+  });
+}
+
+void CPUKernelEmitter::fill(Buffer *buffer, Value tile) {
+  forEachVector(buffer->shape, [&](Indices indices, Lanes lanes) {
+    tiles.store(buffer, indices, lanes, element(tile, indices, lanes));
+  });
+}
+
+void CPUKernelEmitter::copy(Buffer *to, Buffer *from) {
+  forEachVector(to->shape, [&](Indices indices, Lanes lanes) {
+    tiles.store(to, indices, lanes,
+                tiles.load(from, indices, lanes, from->elementType));
   });
 }

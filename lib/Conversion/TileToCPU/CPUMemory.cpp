@@ -9,49 +9,14 @@ using namespace mlir;
 using namespace tessera;
 using namespace tessera::tile;
 
-static unsigned bytesOf(Type elementType) {
-  return (elementType.getIntOrFloatBitWidth() + 7) / 8;
-}
-
 //===----------------------------------------------------------------------===//
 // Addresses
 //===----------------------------------------------------------------------===//
 
-Value CPUKernelEmitter::address(Value base, Type elementType,
-                                ArrayRef<int64_t> strides, int64_t offset,
-                                const Indices &indices) {
-  Value linear = constant(offset);
-  for (auto [index, stride] : llvm::zip(indices, strides))
-    linear = add(linear, multiply(index, stride));
-  Value at =
-      arith::IndexCastOp::create(builder, loc, builder.getI64Type(), linear);
-  return LLVM::GEPOp::create(builder, loc, base.getType(), elementType, base,
-                             ArrayRef<LLVM::GEPArg>{at});
-}
-
 Value CPUKernelEmitter::address(const Memory &memory,
                                 const Indices &coordinates) {
-  return address(memory.pointer, memory.elementType, memory.strides,
-                 memory.offset, coordinates);
-}
-
-/// A vector of `count` elements, or one element if that is 0.
-Value CPUKernelEmitter::loadAt(Value address, Type elementType, int64_t count) {
-  Type type = elementType;
-  if (count > 0)
-    type = VectorType::get({count}, elementType);
-  return LLVM::LoadOp::create(builder, loc, type, address,
-                              bytesOf(elementType));
-}
-
-void CPUKernelEmitter::storeAt(Value value, Value address) {
-  LLVM::StoreOp::create(builder, loc, value, address,
-                        bytesOf(getElementTypeOrSelf(value.getType())));
-}
-
-void CPUKernelEmitter::prefetch(Value address) {
-  LLVM::Prefetch::create(builder, loc, address, /*rw=*/0, /*hint=*/3,
-                         /*cache=*/1);
+  return code.address(memory.pointer, memory.elementType, memory.strides,
+                      memory.offset, coordinates);
 }
 
 void CPUKernelEmitter::addCoordinates(Place &place, ValueRange offsets,
@@ -60,7 +25,7 @@ void CPUKernelEmitter::addCoordinates(Place &place, ValueRange offsets,
                                       const Memory &memory, Lanes lanes) {
   for (Value offset : offsets) {
     size_t d = place.coordinates.size();
-    Value coordinate = add(scalars.lookupOrDefault(offset), indices[d]);
+    Value coordinate = code.add(scalars.lookupOrDefault(offset), indices[d]);
     place.coordinates.push_back(coordinate);
     int64_t extent = memory.shape[d];
     if (isProvenInBounds(offset, tileShape[d], extent))
@@ -68,10 +33,11 @@ void CPUKernelEmitter::addCoordinates(Place &place, ValueRange offsets,
     if (static_cast<int>(d) == lanes.dim) {
       auto type = VectorType::get({lanes.count}, builder.getI64Type());
       Value extents = constantOf(DenseElementsAttr::get(type, extent));
-      place.mask = isBelow(laneIndices(coordinate, lanes.count), extents);
+      place.mask =
+          code.isBelow(code.laneIndices(coordinate, lanes.count), extents);
       continue;
     }
-    Value fits = isBelow(coordinate, constant(extent));
+    Value fits = code.isBelow(coordinate, constant(extent));
     if (place.condition)
       fits = arith::AndIOp::create(builder, loc, place.condition, fits);
     place.condition = fits;
@@ -88,13 +54,13 @@ Value CPUKernelEmitter::loadMemory(const Memory &memory, const Place &place,
   if (!place.condition)
     return loadLanes(memory, place, lanes, pad);
   auto check =
-      scf::IfOp::create(builder, loc, typeOf(memory.elementType, lanes),
+      scf::IfOp::create(builder, loc, code.typeOf(memory.elementType, lanes),
                         place.condition, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(check.thenBlock());
   scf::YieldOp::create(builder, loc, loadLanes(memory, place, lanes, pad));
   builder.setInsertionPointToEnd(check.elseBlock());
-  scf::YieldOp::create(builder, loc, spread(constantOf(pad), lanes));
+  scf::YieldOp::create(builder, loc, code.spread(constantOf(pad), lanes));
   return check.getResult(0);
 }
 
@@ -102,24 +68,26 @@ Value CPUKernelEmitter::loadMemory(const Memory &memory, const Place &place,
 Value CPUKernelEmitter::loadLanes(const Memory &memory, const Place &place,
                                   Lanes lanes, TypedAttr pad) {
   if (lanes.dim < 0)
-    return loadAt(address(memory, place.coordinates), memory.elementType, 0);
+    return code.loadAt(address(memory, place.coordinates), memory.elementType,
+                       0);
   if (memory.strides[lanes.dim] == 1) {
     Value at = address(memory, place.coordinates);
     if (!place.mask)
-      return loadAt(at, memory.elementType, lanes.count);
+      return code.loadAt(at, memory.elementType, lanes.count);
     return LLVM::MaskedLoadOp::create(
-        builder, loc, typeOf(memory.elementType, lanes), at, place.mask,
-        spread(constantOf(pad), lanes), bytesOf(memory.elementType));
+        builder, loc, code.typeOf(memory.elementType, lanes), at, place.mask,
+        code.spread(constantOf(pad), lanes),
+        cpu::Code::bytesOf(memory.elementType));
   }
   SmallVector<Value> elements;
   for (int64_t i = 0; i < lanes.count; ++i) {
     Place single{place.coordinates, {}, {}};
-    single.coordinates[lanes.dim] = add(single.coordinates[lanes.dim], i);
+    single.coordinates[lanes.dim] = code.add(single.coordinates[lanes.dim], i);
     if (place.mask)
-      single.condition = lane(place.mask, i);
+      single.condition = code.lane(place.mask, i);
     elements.push_back(loadMemory(memory, single, Lanes(), pad));
   }
-  return fromElements(elements);
+  return code.fromElements(elements);
 }
 
 Value CPUKernelEmitter::elementOf(LoadOp op, const Indices &indices,
@@ -141,7 +109,7 @@ Value CPUKernelEmitter::elementOf(GatherOp op, const Indices &indices,
   auto type = cast<RankedTensorType>(op.getType());
   Value row = element(op.getIndices(), {indices[0]}, Lanes());
   row = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), row);
-  Place place{{row}, isBelow(row, constant(memory.shape[0])), {}};
+  Place place{{row}, code.isBelow(row, constant(memory.shape[0])), {}};
   addCoordinates(place, op.getOffsets(), indices, type.getShape(), memory,
                  lanes);
   auto zero = cast<TypedAttr>(builder.getZeroAttr(type.getElementType()));
@@ -162,7 +130,8 @@ void CPUKernelEmitter::emitStores(ArrayRef<StoreOp> ops) {
     auto store = [&] {
       SmallVector<Value> values;
       for (StoreOp op : ops)
-        values.push_back(spread(element(op.getValue(), indices, lanes), lanes));
+        values.push_back(
+            code.spread(element(op.getValue(), indices, lanes), lanes));
       for (size_t i = 0; i < ops.size(); ++i) {
         StoreOp op = ops[i];
         storeLanes(memories.lookup(op.getMemory()), place, lanes, values[i]);
@@ -184,19 +153,20 @@ void CPUKernelEmitter::storeLanes(const Memory &memory, const Place &place,
   if (lanes.dim < 0 || memory.strides[lanes.dim] == 1) {
     Value at = address(memory, place.coordinates);
     if (!place.mask)
-      return storeAt(value, at);
+      return code.storeAt(value, at);
     LLVM::MaskedStoreOp::create(builder, loc, value, at, place.mask,
-                                bytesOf(memory.elementType));
+                                cpu::Code::bytesOf(memory.elementType));
     return;
   }
   for (int64_t i = 0; i < lanes.count; ++i) {
     Indices single = place.coordinates;
-    single[lanes.dim] = add(single[lanes.dim], i);
+    single[lanes.dim] = code.add(single[lanes.dim], i);
     OpBuilder::InsertionGuard guard(builder);
     if (place.mask) {
-      auto check = scf::IfOp::create(builder, loc, lane(place.mask, i), false);
+      auto check =
+          scf::IfOp::create(builder, loc, code.lane(place.mask, i), false);
       builder.setInsertionPoint(check.thenBlock()->getTerminator());
     }
-    storeAt(lane(value, i), address(memory, single));
+    code.storeAt(code.lane(value, i), address(memory, single));
   }
 }

@@ -16,8 +16,8 @@ using namespace tessera::tile;
 Value CPUKernelEmitter::widen(Value value, Type type, Lanes lanes) {
   if (getElementTypeOrSelf(value.getType()) == type)
     return value;
-  return arith::ExtFOp::create(builder, loc, typeOf(type, lanes),
-                               spread(value, lanes));
+  return arith::ExtFOp::create(builder, loc, code.typeOf(type, lanes),
+                               code.spread(value, lanes));
 }
 
 //===----------------------------------------------------------------------===//
@@ -29,9 +29,9 @@ CPUKernelEmitter::LeftFactor CPUKernelEmitter::prepareLeft(Value tile,
   if (auto inPlace = leftInMemory(tile, type))
     return *inPlace;
   auto matrix = cast<RankedTensorType>(tile.getType());
-  Buffer *buffer = createBuffer(matrix.getShape(), type);
+  Buffer *buffer = tiles.create(matrix.getShape(), type);
   forEachVector(matrix.getShape(), [&](Indices indices, Lanes lanes) {
-    storeBuffer(buffer, indices, lanes,
+    tiles.store(buffer, indices, lanes,
                 widen(element(tile, indices, lanes), type, lanes));
   });
   return {buffer->base, buffer->strides[0]};
@@ -90,7 +90,7 @@ Value CPUKernelEmitter::packRight(Value tile, Type type, int64_t panel) {
   auto matrix = cast<RankedTensorType>(tile.getType());
   int64_t depth = matrix.getDimSize(0), columns = matrix.getDimSize(1);
   int64_t panels = (columns + panel - 1) / panel;
-  Buffer *packed = createBuffer({panels, depth, panel}, type);
+  Buffer *packed = tiles.create({panels, depth, panel}, type);
   packed->strides = {depth * panel, panel, 1};
   auto trans = tile.getDefiningOp<TransOp>();
   if (trans && !buffers.contains(trans.getInput()) &&
@@ -100,7 +100,7 @@ Value CPUKernelEmitter::packRight(Value tile, Type type, int64_t panel) {
     return packed->base;
   }
   forLoop(panels, 1, [&](Value p) {
-    Value firstColumn = multiply(p, panel);
+    Value firstColumn = code.multiply(p, panel);
     forLoop(depth, 1, [&](Value k) {
       for (int64_t j = 0; j < panel; j += lanes) {
         auto pack = [&](int64_t count) {
@@ -138,13 +138,13 @@ void CPUKernelEmitter::packVector(Buffer *packed, Value tile,
   Value row = panelAndRow[1];
   Indices to = {panelAndRow[0], row, constant(inPanel)};
   if (count < lanes)
-    storeBuffer(packed, to, Lanes{2, lanes}, number(type, 0));
+    tiles.store(packed, to, Lanes{2, lanes}, number(type, 0));
   if (count == 0)
     return;
   Lanes part{1, count};
-  Value value = element(tile, {row, add(firstColumn, inPanel)}, part);
-  storeBuffer(packed, to, Lanes{2, count},
-              widen(spread(value, part), type, part));
+  Value value = element(tile, {row, code.add(firstColumn, inPanel)}, part);
+  tiles.store(packed, to, Lanes{2, count},
+              widen(code.spread(value, part), type, part));
 }
 
 /// Packs the transpose of `source` [columns, depth] in squares of lanes x lanes
@@ -171,18 +171,19 @@ void CPUKernelEmitter::packTransposed(Value source, Buffer *packed,
     Value width = constant(panel);
     Value p = arith::DivUIOp::create(builder, loc, column, width);
     Value inPanel = arith::RemUIOp::create(builder, loc, column, width);
-    Value start = add(multiply(p, depth * panel), inPanel);
+    Value start = code.add(code.multiply(p, depth * panel), inPanel);
     forLoop(depth, lanes, [&](Value k) {
       Lanes full{1, lanes};
       SmallVector<Value> rows;
       for (int64_t i = 0; i < lanes; ++i)
         rows.push_back(
-            spread(element(source, {add(column, i), k}, full), full));
+            code.spread(element(source, {code.add(column, i), k}, full), full));
       for (int64_t n = lanes; n > 1; n /= 2)
         rows = interleave(rows);
       for (int64_t i = 0; i < lanes; ++i)
-        storeAt(rows[i], address(packed->base, packed->elementType, {panel, 1},
-                                 0, {add(k, i), start}));
+        code.storeAt(rows[i],
+                     code.address(packed->base, packed->elementType, {panel, 1},
+                                  0, {code.add(k, i), start}));
     });
   });
 }

@@ -62,30 +62,32 @@ void CPUKernelEmitter::multiplyPanel(const Product &product, Value firstRow,
   Type type = product.result->elementType;
   Lanes full{1, lanes};
 
-  Value firstColumn = multiply(panelIndex, panel);
+  Value firstColumn = code.multiply(panelIndex, panel);
   Value rightBase =
-      address(product.packedRight, type, {depth * panel}, 0, {panelIndex});
-  Value leftBase = address(left.base, type, {left.rowStride}, 0, {firstRow});
+      code.address(product.packedRight, type, {depth * panel}, 0, {panelIndex});
+  Value leftBase =
+      code.address(left.base, type, {left.rowStride}, 0, {firstRow});
   SmallVector<Value> inits;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j) {
-      Value init =
-          product.accumulates
-              ? element(op.getAcc(),
-                        {add(firstRow, i), add(firstColumn, j * lanes)}, full)
-              : number(type, 0);
-      inits.push_back(spread(init, full));
+      Value init = product.accumulates
+                       ? element(op.getAcc(),
+                                 {code.add(firstRow, i),
+                                  code.add(firstColumn, j * lanes)},
+                                 full)
+                       : number(type, 0);
+      inits.push_back(code.spread(init, full));
     }
   // Adds column k of the left rows times row k of the panel.
   auto addOuterProduct = [&](Value k, SmallVector<Value> &sums) {
     SmallVector<Value> b;
     for (int64_t j = 0; j < vectors; ++j)
-      b.push_back(loadAt(address(rightBase, type, {panel}, j * lanes, {k}),
-                         type, lanes));
+      b.push_back(code.loadAt(
+          code.address(rightBase, type, {panel}, j * lanes, {k}), type, lanes));
     for (int64_t i = 0; i < rows; ++i) {
-      Value a = loadAt(address(leftBase, type, {1}, i * left.rowStride, {k}),
-                       type, 0);
-      a = spread(a, full);
+      Value a = code.loadAt(
+          code.address(leftBase, type, {1}, i * left.rowStride, {k}), type, 0);
+      a = code.spread(a, full);
       for (int64_t j = 0; j < vectors; ++j) {
         Value &sum = sums[i * vectors + j];
         sum = multiplyAdd(a, b[j], sum);
@@ -100,16 +102,16 @@ void CPUKernelEmitter::multiplyPanel(const Product &product, Value firstRow,
           prefetchNextRows(product, leftBase, rows, panelIndex, k);
           SmallVector<Value> next(carried.begin(), carried.end());
           for (int64_t i = 0; i < unrolledDepth; ++i)
-            addOuterProduct(add(k, i), next);
+            addOuterProduct(code.add(k, i), next);
           return next;
         });
   for (int64_t k = whole; k < depth; ++k)
     addOuterProduct(constant(k), sums);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j)
-      storeBuffer(product.result,
-                  {add(firstRow, i), add(firstColumn, j * lanes)}, full,
-                  sums[i * vectors + j]);
+      tiles.store(product.result,
+                  {code.add(firstRow, i), code.add(firstColumn, j * lanes)},
+                  full, sums[i * vectors + j]);
 }
 
 /// Fetches into the first level cache what the panel whose turn it is has to
@@ -123,9 +125,9 @@ void CPUKernelEmitter::prefetchNextRows(const Product &product, Value leftBase,
   int64_t share = (rows + product.panels - 1) / product.panels;
   Type type = product.result->elementType;
   for (int64_t i = 0; i < share; ++i) {
-    Value next = address(leftBase, type, {share * stride, 1},
-                         (rows + i) * stride, {panelIndex, k});
-    prefetch(next);
+    Value next = code.address(leftBase, type, {share * stride, 1},
+                              (rows + i) * stride, {panelIndex, k});
+    code.prefetch(next);
   }
 }
 
@@ -145,7 +147,7 @@ CPUKernelEmitter::Buffer *
 CPUKernelEmitter::createPanelBuffer(RankedTensorType type) {
   int64_t columns = type.getDimSize(1);
   Buffer *buffer =
-      createBuffer({type.getDimSize(0), panelColumns(columns, lanes)},
+      tiles.create({type.getDimSize(0), panelColumns(columns, lanes)},
                    type.getElementType());
   buffer->shape[1] = columns;
   return buffer;

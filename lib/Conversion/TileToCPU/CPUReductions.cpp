@@ -8,12 +8,12 @@ using namespace tessera;
 void CPUKernelEmitter::emitReduce(tile::ReduceOp op) {
   auto inType = cast<RankedTensorType>(op.getInput().getType());
   auto outType = cast<RankedTensorType>(op.getType());
-  Buffer *result = createBuffer(outType.getShape(), outType.getElementType());
+  Buffer *result = tiles.create(outType.getShape(), outType.getElementType());
   bool dimIsInner = llvm::all_of(inType.getShape().drop_front(op.getDim() + 1),
                                  [](int64_t size) { return size == 1; });
   if (dimIsInner)
     forEachElement(outType.getShape(), [&](Indices indices) {
-      storeBuffer(result, indices, Lanes(), reduceRow(op, indices));
+      tiles.store(result, indices, Lanes(), reduceRow(op, indices));
     });
   else
     reduceAcrossRows(op, result);
@@ -36,18 +36,19 @@ void CPUKernelEmitter::reduceAcrossRows(tile::ReduceOp op, Buffer *result) {
     };
     auto columnsAt = [&](size_t i) {
       Indices at = indices;
-      at[vectorDim] = add(position, static_cast<int64_t>(i) * lanes);
+      at[vectorDim] = code.add(position, static_cast<int64_t>(i) * lanes);
       return at;
     };
     SmallVector<Value> inits;
     for (size_t i = 0; i < counts.size(); ++i)
-      inits.push_back(spread(neutral, laneOf(i)));
+      inits.push_back(code.spread(neutral, laneOf(i)));
     auto step = [&](Value row, ValueRange carried) {
       SmallVector<Value> next;
       for (size_t i = 0; i < counts.size(); ++i) {
         Indices at = columnsAt(i);
         at[op.getDim()] = row;
-        Value value = spread(element(op.getInput(), at, laneOf(i)), laneOf(i));
+        Value value =
+            code.spread(element(op.getInput(), at, laneOf(i)), laneOf(i));
         next.push_back(combine(op.getKind(), carried[i], value));
       }
       return next;
@@ -55,7 +56,7 @@ void CPUKernelEmitter::reduceAcrossRows(tile::ReduceOp op, Buffer *result) {
     SmallVector<Value> sums =
         forLoop(type.getDimSize(op.getDim()), 1, inits, step);
     for (auto [i, sum] : llvm::enumerate(sums))
-      storeBuffer(result, columnsAt(i), laneOf(i), sum);
+      tiles.store(result, columnsAt(i), laneOf(i), sum);
   };
   constexpr int64_t together = 4;
   int64_t size = shape[vectorDim], stride = together * lanes;
@@ -83,7 +84,7 @@ Value CPUKernelEmitter::reduceRow(tile::ReduceOp op, const Indices &indices) {
     Indices at = indices;
     at[dim] = position;
     Lanes part{dim, count};
-    return spread(element(op.getInput(), at, part), part);
+    return code.spread(element(op.getInput(), at, part), part);
   };
 
   int64_t vectors = length >= 4 * lanes ? 4 : 1;
@@ -91,28 +92,28 @@ Value CPUKernelEmitter::reduceRow(tile::ReduceOp op, const Indices &indices) {
   int64_t whole = length / stride * stride;
   Value total;
   if (whole > 0) {
-    Value start =
-        spread(constantOf(tile::neutralElement(kind, type.getElementType())),
-               Lanes{dim, lanes});
+    Value start = code.spread(
+        constantOf(tile::neutralElement(kind, type.getElementType())),
+        Lanes{dim, lanes});
     SmallVector<Value> inits(vectors, start);
     SmallVector<Value> parts =
         forLoop(whole, stride, inits, [&](Value position, ValueRange carried) {
           SmallVector<Value> next;
           for (auto [i, part] : llvm::enumerate(carried))
-            next.push_back(
-                combine(kind, part, vectorAt(add(position, i * lanes), lanes)));
+            next.push_back(combine(
+                kind, part, vectorAt(code.add(position, i * lanes), lanes)));
           return next;
         });
     for (; parts.size() > 1; parts.resize(parts.size() / 2))
       for (size_t i = 0; i < parts.size() / 2; ++i)
         parts[i] = combine(kind, parts[2 * i], parts[2 * i + 1]);
-    total = acrossLanes(kind, parts[0]);
+    total = code.acrossLanes(kind, parts[0]);
   }
   for (int64_t position = whole; position < length; position += lanes) {
     FreshElements fresh(*this);
     int64_t count = std::min(lanes, length - position);
     Value tail = vectorAt(constant(position), count);
-    tail = acrossLanes(kind, tail);
+    tail = code.acrossLanes(kind, tail);
     total = total ? combine(kind, total, tail) : tail;
   }
   return total;

@@ -10,8 +10,8 @@ using namespace tessera;
 void CPUKernelEmitter::emitScan(tile::ScanOp op) {
   auto type = cast<RankedTensorType>(op.getInput().getType());
   auto carryType = cast<RankedTensorType>(op.getCarry().getType());
-  Buffer *result = createBuffer(type.getShape(), type.getElementType());
-  Buffer *next = createBuffer(carryType.getShape(), type.getElementType());
+  Buffer *result = tiles.create(type.getShape(), type.getElementType());
+  Buffer *next = tiles.create(carryType.getShape(), type.getElementType());
   bool dimIsInner = llvm::all_of(type.getShape().drop_front(op.getDim() + 1),
                                  [](int64_t size) { return size == 1; });
   if (dimIsInner)
@@ -32,18 +32,18 @@ void CPUKernelEmitter::scanAcrossRows(tile::ScanOp op, Buffer *result,
                                       Lanes lanes) {
   auto dim = static_cast<size_t>(op.getDim());
   int64_t length = cast<RankedTensorType>(op.getType(0)).getDimSize(dim);
-  Value start = spread(element(op.getCarry(), indices, lanes), lanes);
+  Value start = code.spread(element(op.getCarry(), indices, lanes), lanes);
   auto step = [&](Value turn, ValueRange carried) {
     Indices at = indices;
     at[dim] = turn;
     if (op.getReverse())
       at[dim] = arith::SubIOp::create(builder, loc, constant(length - 1), turn);
-    Value value = spread(element(op.getInput(), at, lanes), lanes);
+    Value value = code.spread(element(op.getInput(), at, lanes), lanes);
     Value sum = combine(op.getKind(), carried[0], value);
-    storeBuffer(result, at, lanes, op.getExclusive() ? carried[0] : sum);
+    tiles.store(result, at, lanes, op.getExclusive() ? carried[0] : sum);
     return SmallVector<Value>{sum};
   };
-  storeBuffer(next, indices, lanes, forLoop(length, 1, start, step)[0]);
+  tiles.store(next, indices, lanes, forLoop(length, 1, start, step)[0]);
 }
 
 /// What is combined up to each lane, in steps of doubling distance. Source:
@@ -51,8 +51,8 @@ void CPUKernelEmitter::scanAcrossRows(tile::ScanOp op, Buffer *result,
 Value CPUKernelEmitter::scanLanes(tile::ScanOp op, Value vector,
                                   int64_t count) {
   Type type = getElementTypeOrSelf(vector.getType());
-  Value neutral = spread(constantOf(tile::neutralElement(op.getKind(), type)),
-                         Lanes{0, count});
+  Value neutral = code.spread(
+      constantOf(tile::neutralElement(op.getKind(), type)), Lanes{0, count});
   for (int64_t distance = 1; distance < count; distance *= 2) {
     SmallVector<int64_t> from;
     for (int64_t i = 0; i < count; ++i) {
@@ -80,21 +80,21 @@ void CPUKernelEmitter::scanRow(tile::ScanOp op, Buffer *result, Buffer *next,
     Indices at = indices;
     at[dim] = position;
     Lanes part{dim, count};
-    Value vector = spread(element(op.getInput(), at, part), part);
+    Value vector = code.spread(element(op.getInput(), at, part), part);
     Value scanned = scanLanes(op, vector, count);
-    Value total =
-        combine(op.getKind(), carry, lane(scanned, isReverse ? 0 : count - 1));
-    Value sums = combine(op.getKind(), spread(carry, part), scanned);
+    Value total = combine(op.getKind(), carry,
+                          code.lane(scanned, isReverse ? 0 : count - 1));
+    Value sums = combine(op.getKind(), code.spread(carry, part), scanned);
     if (op.getExclusive()) {
       SmallVector<int64_t> from;
       for (int64_t i = 0; i < count; ++i) {
         int64_t source = isReverse ? i + 1 : i - 1;
         from.push_back(source >= 0 && source < count ? source : count);
       }
-      sums = vector::ShuffleOp::create(builder, loc, sums, spread(carry, part),
-                                       from);
+      sums = vector::ShuffleOp::create(builder, loc, sums,
+                                       code.spread(carry, part), from);
     }
-    storeBuffer(result, at, part, sums);
+    tiles.store(result, at, part, sums);
     return total;
   };
   Value carry = element(op.getCarry(), indices, Lanes());
@@ -116,5 +116,5 @@ void CPUKernelEmitter::scanRow(tile::ScanOp op, Buffer *result, Buffer *next,
     })[0];
   if (!isReverse)
     visitTail();
-  storeBuffer(next, indices, Lanes(), carry);
+  tiles.store(next, indices, Lanes(), carry);
 }

@@ -26,17 +26,17 @@ void CPUKernelEmitter::emitScatter(ScatterOp op) {
     body();
   };
   auto update = [&](const Place &place, const Indices &indices, Lanes lanes) {
-    Value value = spread(element(op.getRows(), indices, lanes), lanes);
+    Value value = code.spread(element(op.getRows(), indices, lanes), lanes);
     if (op.getKind() != ScatterKind::set) {
       Value old = loadLanes(memory, place, lanes, zero);
-      value = combine(op.getKind(), spread(old, lanes), value);
+      value = combine(op.getKind(), code.spread(old, lanes), value);
     }
     storeLanes(memory, place, lanes, value);
   };
   forLoop(shape[0], 1, [&](Value i) {
     Value row = element(op.getIndices(), {i}, Lanes());
     row = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), row);
-    guarded(isBelow(row, constant(memory.shape[0])), [&] {
+    guarded(code.isBelow(row, constant(memory.shape[0])), [&] {
       forEachVector(shape.drop_front(), [&](Indices rest, Lanes lanes) {
         Indices indices = {i};
         indices.append(rest.begin(), rest.end());
@@ -80,7 +80,7 @@ public:
                       [&](Value i) { putResult(i, load(orders[0], i)); });
       return;
     }
-    Buffer *counts = emitter.createBuffer({digits}, builder.getI64Type());
+    Buffer *counts = emitter.tiles.create({digits}, builder.getI64Type());
     int64_t low = op.getLowBit(), high = op.getHighBit();
     for (int from = 0; low < high; low += digitBits, from = 1 - from)
       distribute(counts, low, from, /*isLast=*/low + digitBits >= high);
@@ -88,11 +88,11 @@ public:
 
 private:
   Value load(const Memory &memory, Value at) {
-    return emitter.loadAt(emitter.address(memory, {row, at}),
-                          memory.elementType, 0);
+    return emitter.code.loadAt(emitter.address(memory, {row, at}),
+                               memory.elementType, 0);
   }
   void store(const Memory &memory, Value at, Value value) {
-    emitter.storeAt(value, emitter.address(memory, {row, at}));
+    emitter.code.storeAt(value, emitter.address(memory, {row, at}));
   }
 
   /// The index of the element that comes to place `at`.
@@ -100,10 +100,11 @@ private:
     Indices coordinates;
     for (auto [d, offset] : llvm::enumerate(op.getOffsets())) {
       Value first = emitter.scalars.lookupOrDefault(offset);
-      coordinates.push_back(d == op.getDim() ? emitter.add(first, at) : first);
+      coordinates.push_back(d == op.getDim() ? emitter.code.add(first, at)
+                                             : first);
     }
     Memory memory = emitter.memories.lookup(op.getMemory());
-    emitter.storeAt(index, emitter.address(memory, coordinates));
+    emitter.code.storeAt(index, emitter.address(memory, coordinates));
   }
 
   void fill() {
@@ -137,7 +138,7 @@ private:
         builder.setInsertionPointToEnd(check.thenBlock());
         Value isGreater =
             arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt,
-                                  load(keys[0], emitter.add(at, -1)), key);
+                                  load(keys[0], emitter.code.add(at, -1)), key);
         scf::YieldOp::create(builder, loc, isGreater);
         builder.setInsertionPointToEnd(check.elseBlock());
         scf::YieldOp::create(builder, loc, isInside);
@@ -145,7 +146,7 @@ private:
       scf::ConditionOp::create(builder, loc, check.getResult(0), at);
       Block *after = builder.createBlock(&down.getAfter(), {}, {index}, {loc});
       at = after->getArgument(0);
-      Value below = emitter.add(at, -1);
+      Value below = emitter.code.add(at, -1);
       store(keys[0], at, load(keys[0], below));
       store(orders[0], at, load(orders[0], below));
       scf::YieldOp::create(builder, loc, below);
@@ -156,7 +157,8 @@ private:
   }
 
   Value countAddress(Buffer *counts, Value digit) {
-    return emitter.address(counts->base, counts->elementType, {1}, 0, {digit});
+    return emitter.code.address(counts->base, counts->elementType, {1}, 0,
+                                {digit});
   }
 
   Value digitOf(Value key, int64_t low) {
@@ -176,26 +178,26 @@ private:
     Value zero = emitter.constantOf(builder.getI64IntegerAttr(0));
     Value one = emitter.constantOf(builder.getI64IntegerAttr(1));
     emitter.forLoop(digits, 1, [&](Value d) {
-      emitter.storeAt(zero, countAddress(counts, d));
+      emitter.code.storeAt(zero, countAddress(counts, d));
     });
     emitter.forLoop(length, 1, [&](Value i) {
       Value at = countAddress(counts, digitOf(load(keys[from], i), low));
-      Value count = emitter.loadAt(at, i64, 0);
-      emitter.storeAt(arith::AddIOp::create(builder, loc, count, one), at);
+      Value count = emitter.code.loadAt(at, i64, 0);
+      emitter.code.storeAt(arith::AddIOp::create(builder, loc, count, one), at);
     });
     // Where the elements of each digit begin.
     emitter.forLoop(digits, 1, zero, [&](Value d, ValueRange carried) {
       Value at = countAddress(counts, d);
-      Value count = emitter.loadAt(at, i64, 0);
-      emitter.storeAt(carried[0], at);
+      Value count = emitter.code.loadAt(at, i64, 0);
+      emitter.code.storeAt(carried[0], at);
       return SmallVector<Value>{
           arith::AddIOp::create(builder, loc, carried[0], count)};
     });
     emitter.forLoop(length, 1, [&](Value i) {
       Value key = load(keys[from], i), order = load(orders[from], i);
       Value at = countAddress(counts, digitOf(key, low));
-      Value place = emitter.loadAt(at, i64, 0);
-      emitter.storeAt(arith::AddIOp::create(builder, loc, place, one), at);
+      Value place = emitter.code.loadAt(at, i64, 0);
+      emitter.code.storeAt(arith::AddIOp::create(builder, loc, place, one), at);
       place = arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
                                          place);
       if (isLast)

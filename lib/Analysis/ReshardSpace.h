@@ -62,7 +62,7 @@ public:
   /// each dimension that is not in place.
   double estimate(const ReshardState &state) const;
 
-  /// Whether the goal cuts `dim` into as many parts or a multiple.
+  /// Whether the goal cuts `dim` into the same number of parts or a multiple.
   bool fitsGoal(const ReshardState &state, int dim) const;
 
   /// The plain plan: reduce everything, gather what is not in place, cut.

@@ -66,7 +66,7 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
     a whole loop where it only adds to them, from operands in shared memory: of
     bf16 and f16 on the tensor cores (`mma.sync`) where tiles of 16x8x16 divide
     them, else by multiply-adds; f32 is never rounded to tf32. Other
-    tiles carried by loops lie in shared memory, which the launch gives:
+    tiles carried by loops are in shared memory, which the launch provides:
     `tessera.shared_bytes` of it.
     Transcendental functions become polynomials in f32.
 

@@ -13,7 +13,7 @@ def VerifyStage : Pass<"tessera-verify-stage", "::mlir::ModuleOp"> {
     well formed, for `reshards` that every op agrees with its factor rule, for
     `local` that no mesh tensor is left and boundaries have their parts' types,
     for `kernels` that only kernels compute, for `plan` that launches fit their
-    kernels and the arena's live pieces lie apart, for `llvm` and `nvvm` that no
+    kernels and the arena's live pieces are disjoint, for `llvm` and `nvvm` that no
     op of another dialect is left.
 
     Every pipeline between stages ends with it, and `tessera-compile` with it: a

@@ -8,7 +8,7 @@
 
 namespace tessera {
 
-/// `text` with control characters and bytes that are no UTF-8 as \xNN; lines
+/// `text` with control characters and bytes that are not UTF-8 as \xNN; lines
 /// and tabs stay.
 std::string printable(llvm::StringRef text);
 

@@ -14,7 +14,7 @@ namespace tessera {
 std::string checkWritable(llvm::StringRef path);
 
 /// Whether two paths are one file, now or once it is written: by what they
-/// lead to, not by their spelling. "-" and devices are no files.
+/// lead to, not by their spelling. "-" and devices do not count.
 bool isSameFile(llvm::StringRef a, llvm::StringRef b);
 
 /// Writes `data` to a temporary file beside `path` and renames it; "-" is

@@ -40,7 +40,7 @@ def Dist_AllGatherOp : Dist_Collective<"all_gather"> {
   let summary = "Joins the group's chunks of one dimension on each of its devices.";
   let description = [{
     Concatenates the inputs along `dim` in group order and keeps the first
-    `result.dim(dim)` elements: what lies beyond is padding of an uneven split.
+    `result.dim(dim)` elements: those beyond are padding of an uneven split.
     Chunks that a layout cut axis by axis from a size that does not divide hold
     padding in between: they need one op per axis, minor to major.
 

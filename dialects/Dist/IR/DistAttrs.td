@@ -31,7 +31,7 @@ def Dist_AxesAttr : Dist_Attr<"Axes", "axes"> {
 }
 
 def Dist_LayoutAttr : Dist_Attr<"Layout", "layout"> {
-  let summary = "How a logical tensor lies on a mesh.";
+  let summary = "How a logical tensor is distributed over a mesh.";
   let description = [{
     `<@mesh, [{dp}, {?}, {tp, ?}p1], partial = sum{x}, reduced = {y},
     varying = {z}>`: one list of axes per dimension, major to minor; `?` leaves

@@ -10,8 +10,8 @@ def Dist_Dialect : Dialect {
   let cppNamespace = "::tessera::dist";
   let summary = "Device meshes, layouts on them, and collectives on local tensors.";
   let description = [{
-    `dist.mesh` names the devices. `#dist.layout` says how a logical tensor lies
-    on them. The collectives take and give builtin tensors of *local* shape: a
+    `dist.mesh` names the devices. `#dist.layout` says how a logical tensor is
+    distributed over them. The collectives take and give builtin tensors of *local* shape: a
     function that holds them is the program of one device, and every device of
     the mesh runs the same sequence.
   }];

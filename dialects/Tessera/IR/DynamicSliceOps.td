@@ -14,7 +14,7 @@ def Tessera_DynamicSliceOp : Tessera_ComputeOp<"dynamic_slice", [], ["getFlops"]
   let summary = "Takes a box of fixed size that begins at a computed index.";
   let description = [{
     result[i, j] = input[s + i, t + j], where the starts s and t are clamped to
-    [0, n - k], so that the box of k elements lies within the n elements of its
+    [0, n - k], so that the box of k elements is within the n elements of its
     dimension. The sizes of the box are those of the result. A dimension that is
     taken whole may be split; the others must be whole on each device.
 

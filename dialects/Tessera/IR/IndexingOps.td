@@ -13,8 +13,8 @@ def Tessera_GatherOp : Tessera_ComputeOp<"gather", [], ["getFlops", "getPropagat
     and name the indexed dimensions, one tensor of indices each, all of one
     shape. The dimensions of the indices stand where the first indexed dimension
     was, the other indexed dimensions are gone. An index outside [0, n) reads
-    zeros, which is what makes a source that is split along an indexed dimension
-    a sum of partial lookups.
+    zeros. So the lookup in a source that is split along an indexed dimension is a
+    sum of partial lookups.
 
     ```mlir
     %2 = tessera.gather %0 [%1] dims [0] : (tensor<7x5xf32>, tensor<2x3xi32>) -> tensor<2x3x5xf32>

@@ -22,8 +22,8 @@ mlir::LogicalResult explain(mlir::InFlightDiagnostic error, mlir::Operation *op,
                             llvm::ArrayRef<NamedValue> causes,
                             llvm::StringRef wayOut = "");
 
-/// All mesh tensors among operands and results lie on one mesh, and none stands
-/// beside a builtin tensor (scalar builtin offsets excepted).
+/// All mesh tensors among operands and results are on one mesh, and none is
+/// mixed with a builtin tensor (scalar builtin offsets excepted).
 mlir::LogicalResult verifyOneMesh(mlir::Operation *op);
 
 /// All ends of each edge of `op` are one value up to layouts and leading

@@ -9,7 +9,7 @@ def VerifyProgram : Pass<"tessera-verify-program", "::mlir::ModuleOp"> {
   let description = [{
     Input contract: none; it is the contract of the `tessera` stage that is
     checked, and it holds up to `tessera-partition`. Every value of a function is
-    a mesh tensor with an element at least. Every mesh that a type or a constraint names exists, and every
+    a mesh tensor with at least one element. Every mesh that a type or a constraint names exists, and every
     layout is well formed on it: known axes, each used at most once, sub-axes
     that divide their axis. Varying axes are stated: a result varies along what
     the operands do, the ends of a data-flow edge agree, and predicates do not
@@ -144,7 +144,7 @@ def HoistInvariants : Pass<"tessera-hoist-invariants", "::mlir::ModuleOp"> {
   let summary = "Moves what every iteration computes alike out of loops.";
   let description = [{
     Input and output: stage `local`. Collectives, products and other ops of
-    `tessera.scan` and `tessera.while` that depend on nothing of the iteration
+    `tessera.scan` and `tessera.while` that do not depend on the iteration
     move before the loop, inner loops first. They run then even if the loop does
     not: all ops are pure.
 

@@ -27,7 +27,8 @@ public:
   /// a tensor of type `from`, into the layout that is asked for, and returns
   /// what the last one gives. Each says why by the request's reason, with its
   /// own bytes and time, and what else was possible, and belongs to the phase
-  /// of the op. An error at the op where there is no way.
+  /// of the op. An error at the op where no
+  /// plan exists.
   mlir::FailureOr<mlir::Value> create(const Request &request, mlir::Value value,
                                       MeshTensorType from);
 

@@ -24,7 +24,7 @@ std::optional<IndexRange> getIndexRange(mlir::Value index);
 /// A number that divides `index` whatever its value; 0 when that is always 0.
 int64_t getIndexDivisor(mlir::Value index);
 
-/// Whether elements [offset, offset + size) lie in [0, extent) for every value
+/// Whether elements [offset, offset + size) are in [0, extent) for every value
 /// that `offset` can take.
 bool isProvenInBounds(mlir::Value offset, int64_t size, int64_t extent);
 

@@ -48,7 +48,7 @@ struct AliasablePair {
 /// box that it writes of the output, and has computed an element from what it
 /// read before it stores that element. True of two arguments of one type; of
 /// several inputs that are listed for an output, one may share its memory at a
-/// time, and none of the kernel's other inputs may lie in that memory.
+/// time, and none of the kernel's other inputs may share that memory.
 llvm::SmallVector<AliasablePair> getAliasablePairs(KernelOp kernel);
 
 } // namespace tessera::tile

@@ -12,13 +12,13 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
                                        SingleBlockImplicitTerminator<"ReturnOp">]> {
   let summary = "The program of one block of a grid.";
   let description = [{
-    The block arguments are memrefs, row-major and without gaps: `inputs` that
-    are read, then the outputs, each element of which some block writes. Blocks
+    The block arguments are memrefs, row-major and contiguous: `inputs` that
+    are read, then the outputs; some block writes each element of an output. Blocks
     run in any order and do not communicate: no block writes an input or reads
     an output. `memref.reinterpret_cast` of static shape gives another view of
     an argument, inside its bounds. Constant tiles are splats.
 
-    An output may lie in the memory of an input where `getAliasablePairs`
+    An output may share the memory of an input where `getAliasablePairs`
     (KernelAnalysis.h) says so: the last stores of a kernel that write one box
     compute an element of each result before they store any.
     An output may begin as a copy of an input: `initial` has the number of that

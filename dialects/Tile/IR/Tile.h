@@ -30,7 +30,7 @@ namespace tessera::tile {
 bool isTileType(mlir::Type type);
 
 /// Whether `type` is memory of kernels: as for tiles, but a memref, and without
-/// i1, which lies in memory as i8.
+/// i1, which is stored as i8.
 bool isMemoryType(mlir::Type type);
 
 } // namespace tessera::tile

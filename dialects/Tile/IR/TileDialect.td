@@ -15,7 +15,7 @@ def Tile_Dialect : Dialect {
     are builtin tensors of static shape (tiles), with arith and math ops for the
     elementwise part and scf for loops. There are no layouts, threads, address
     spaces or barriers here: those belong to the targets.
-    Booleans lie in memory as i8 (0 or 1).
+    Booleans are stored as i8 (0 or 1).
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::scf::SCFDialect", "::mlir::math::MathDialect"];

@@ -66,7 +66,7 @@ groupsAlong(const std::vector<Digit> &digits, int64_t numDevices) {
 }
 
 /// The part [begin, begin + valid) of a dimension that a device holds. `begin`
-/// may lie past the end where `valid` is 0. The rest of the `local` elements is
+/// may be past the end where `valid` is 0. The rest of the `local` elements is
 /// padding.
 struct Interval {
   int64_t begin = 0, valid = 0, local = 0;

@@ -83,10 +83,10 @@ struct TesseraEmuTable {
   /// mma.sync.m16n8k16 with f32 sums: waits for the whole warp, then replaces
   /// the sums in `fragments` by theirs plus the product.
   void (*multiply)(int32_t elementType, TesseraEmuFragments *fragments);
-  /// checkAccess for global memory, of which is told besides what the lanes of
-  /// a warp do together. `site` numbers the kernel's accesses: those of one
-  /// basic block follow one another, and a number is left out between blocks.
-  /// `turn` counts the turns of the innermost loop around it.
+  /// checkAccess for global memory, which also records the accesses of the
+  /// lanes of a warp together. `site` numbers the kernel's accesses: those of
+  /// one basic block follow one another, and a number is left out between
+  /// blocks. `turn` counts the turns of the innermost loop around it.
   void (*checkGlobalAccess)(const void *address, int64_t bytes, int32_t flags,
                             int32_t site, int32_t turn);
 };

@@ -22,7 +22,7 @@ enum class DType : uint8_t {
   I8,
   UI16,
   I16,
-  F8E4M3, ///< Finite: 448 is the largest, there is no infinity.
+  F8E4M3, ///< Finite: 448 is the largest, infinities do not exist.
   F8E5M2,
 };
 /// Bytes of one element in memory.
@@ -46,7 +46,7 @@ inline int64_t numElements(const std::vector<int64_t> &shape) {
 }
 
 /// The part of a whole tensor that one device holds: elements
-/// [begin, begin + valid) of each dimension. `begin` may lie past the end where
+/// [begin, begin + valid) of each dimension. `begin` may be past the end where
 /// `valid` is 0. The rest of the local tensor is padding.
 struct Box {
   std::vector<int64_t> begin, valid;

@@ -26,7 +26,7 @@ enum class KernelOpClass {
 enum class KernelAccess {
   Element,  ///< A box of the result reads one box of the operand.
   Repeated, ///< As Element, but elements are read again and again.
-  Blocks,   ///< In blocks, each of which several blocks of the result read.
+  Blocks,   ///< In blocks, each read by several blocks of the result.
   Streamed, ///< As Blocks, and only from memory.
   Memory,   ///< At places that only memory has, such as those of a gather.
 };
@@ -56,7 +56,7 @@ struct KernelNode {
   /// Whether a kernel may compute the result for users on the host. Not so for
   /// constants, which the host has.
   bool isConstant = false;
-  /// Whether the host can do it for nothing if no kernel does: the result is
+  /// Whether the host can do it at no cost if no kernel does: the result has
   /// the operand's bytes.
   bool isRenaming = false;
   std::vector<KernelOperand> operands;

@@ -16,7 +16,7 @@
 namespace tessera {
 
 /// A whole mesh axis, or the sub-axis `name:(pre)size`: an axis of n devices
-/// seen as [pre, size, n / (pre * size)], of which this is the middle digit.
+/// seen as [pre, size, n / (pre * size)]; the sub-axis is the middle digit.
 /// A whole axis has `size == 0`; normalise() turns a sub-axis that spans the
 /// whole axis into that form.
 struct AxisRef {

@@ -27,12 +27,12 @@ int64_t indexAlong(const std::vector<AxisRef> &axes, const Mesh &mesh,
 std::vector<std::vector<int32_t>> groupsAlong(const std::vector<AxisRef> &axes,
                                               const Mesh &mesh);
 
-/// Whether `a` and `b` span the same devices, be it in another order.
+/// Whether `a` and `b` span the same devices, in any order.
 bool spanSameDevices(const std::vector<AxisRef> &a,
                      const std::vector<AxisRef> &b, const Mesh &mesh);
 
 /// The receiver of each device's value where the device of index i along `from`
-/// sends to that of index i along `to`, both of which span the same devices.
+/// sends to that of index i along `to`. Both span the same devices.
 std::vector<int64_t> permuteTargets(const std::vector<AxisRef> &from,
                                     const std::vector<AxisRef> &to,
                                     const Mesh &mesh);

@@ -72,8 +72,8 @@ mlir::LogicalResult interpretToBuffers(mlir::func::FuncOp function,
                                        llvm::ArrayRef<void *> outputs,
                                        InterpretStats *stats = nullptr);
 
-/// Reproducible inputs. Floats lie in [-1, 1). Integers that index a
-/// tessera.gather of n slices lie in [0, n), others in [0, 8).
+/// Reproducible inputs. Floats are in [-1, 1). Integers that index a
+/// tessera.gather of n slices are in [0, n), others in [0, 8).
 mlir::FailureOr<std::vector<Tensor>> randomInputs(mlir::func::FuncOp function,
                                                   uint64_t seed);
 /// Inputs whose element i is i.

@@ -53,8 +53,8 @@ struct StorageOptions {
 /// and layout. Fails where a tie names no result, or one twice.
 mlir::LogicalResult checkTies(mlir::func::FuncOp function);
 
-/// Decides for a whole function. Copies are left where values that had better
-/// be in one memory live at the same time.
+/// Decides for a whole function. Copies are left where values that should
+/// share memory are live at the same time.
 class Storage {
 public:
   Storage(mlir::func::FuncOp function, const StorageOptions &options);

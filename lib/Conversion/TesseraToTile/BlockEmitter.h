@@ -32,7 +32,7 @@ struct SortKeys {
 
 class BlockEmitter {
 public:
-  /// `memories` maps the values that lie in memory to the kernel's arguments.
+  /// `memories` maps the values that are in memory to the kernel's arguments.
   BlockEmitter(mlir::OpBuilder &builder, TileSizes sizes,
                llvm::DenseMap<mlir::Value, mlir::Value> memories)
       : builder(builder), sizes(sizes), memories(std::move(memories)) {}
@@ -130,7 +130,7 @@ private:
   RowView viewAsRows(mlir::Value memory, const IndexedDims &dims);
   static RowBox cutIntoRows(const IndexedDims &dims, const BlockBox &box);
   /// The numbers of the rows of `view` that a box of slices of `source` reads
-  /// or writes: a tile of rank 1. -1 where an index lies outside.
+  /// or writes: a tile of rank 1. -1 where an index is out of range.
   mlir::Value emitRowNumbers(const IndexedDims &dims, mlir::ValueRange indices,
                              mlir::Value source, const RowView &view,
                              const RowBox &rows, const BlockBox &box);

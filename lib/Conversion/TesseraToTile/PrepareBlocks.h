@@ -17,8 +17,8 @@ void sinkFreeOps(mlir::Block &block);
 /// for each element which of its inputs it comes from.
 void splitConcatenations(mlir::Block &block);
 
-/// Makes two steps of reductions of several dimensions to few values, of which
-/// the first has a result for each element of the outermost: work for many
+/// Splits reductions of several dimensions to few values into two steps; the
+/// first has a result for each element of the outermost: work for many
 /// threads.
 void splitReductions(mlir::Block &block);
 

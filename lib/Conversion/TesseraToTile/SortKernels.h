@@ -7,8 +7,8 @@
 
 namespace tessera {
 
-/// The kernel of `op`: one input, and five outputs, of which the first is the
-/// result and the others are scratch of the types `scratchTypes`. Null, with a
+/// The kernel of `op`: one input, and five outputs: the first is the
+/// result, the others are scratch of the types `scratchTypes`. Null, with a
 /// diagnostic, where it cannot be built.
 tile::KernelOp buildSortKernel(mlir::OpBuilder &builder, ArgsortOp op,
                                const TileSizes &sizes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Kernels whose output begins as a copy of an input and of which they write a
-// part: in place, where the input is dead.
+// Kernels whose output begins as a copy of an input and that write a part of
+// it: in place, where the input is dead.
 #ifndef TESSERA_LIB_CONVERSION_TESSERATOTILE_UPDATEKERNELS_H
 #define TESSERA_LIB_CONVERSION_TESSERATOTILE_UPDATEKERNELS_H
 

@@ -98,7 +98,7 @@ private:
   void copy(Buffer *to, Buffer *from);
 
   // CPUProducts.cpp
-  /// Where the left factor's element (m, k) lies: base + m * rowStride + k.
+  /// The left factor, whose element (m, k) is at base + m * rowStride + k.
   struct LeftFactor {
     mlir::Value base;
     int64_t rowStride = 0;

@@ -13,8 +13,8 @@ constexpr int64_t maxAccessBytes = 16;
 /// Bytes of an element in memory.
 int64_t elementBytes(mlir::Type type);
 
-/// The dimension of `tile` along which its elements lie side by side in the
-/// memory it is loaded from; the last one when nothing says otherwise.
+/// The dimension of `tile` along which its elements are contiguous in the
+/// memory that it is loaded from; the last one where that is unknown.
 int64_t contiguousDim(mlir::Value tile);
 
 /// Whether a tile that is used twice is best kept in shared memory: computing

@@ -16,7 +16,7 @@ template <typename Pointer> struct BoxIn {
 };
 
 /// Copies a box of `size` elements, `elementBytes` each, from corner to
-/// corner. The box must lie inside both arrays, which must not overlap.
+/// corner. The box must be inside both arrays, which must not overlap.
 void copyBox(BoxIn<void *> to, BoxIn<const void *> from,
              const std::vector<int64_t> &size, int64_t elementBytes);
 

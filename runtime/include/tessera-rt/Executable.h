@@ -106,7 +106,7 @@ public:
 private:
   Executable() = default;
 
-  /// A step's arguments, resolved to addresses. Those of a collective lie
+  /// A step's arguments, resolved to addresses. Those of a collective are
   /// argument by argument, of all else device by device.
   struct BoundStep {
     std::vector<void *> args;
@@ -167,7 +167,7 @@ private:
   std::unique_ptr<Communicator> communicator;
   int numLocal = 1; ///< Devices that this process drives.
 
-  /// Keeps what results and staging have freed, as much as one run takes.
+  /// Keeps the memory that results and staging freed, up to what one run needs.
   std::shared_ptr<MemoryPool> results;
   std::shared_ptr<TransferCounts> transfers =
       std::make_shared<TransferCounts>();

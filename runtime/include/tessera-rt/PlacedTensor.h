@@ -24,9 +24,9 @@ struct Shard {
   int64_t blockOffset = 0;
 };
 
-/// Where each element of a tensor lies on this process's devices. Equal ones
-/// are one object, so that comparing pointers tells whether a program takes a
-/// tensor as it is; names of mesh axes do not matter.
+/// Where each element of a tensor is stored on this process's devices. Equal
+/// ones are one object, so that comparing pointers tells whether a program
+/// takes a tensor as it is; names of mesh axes do not matter.
 struct Placement {
   abi::DType dtype = abi::DType::F32;
   std::vector<int64_t> shape, localShape;
@@ -101,7 +101,7 @@ private:
   std::shared_ptr<TransferCounts> transfers;
 };
 
-/// Joins one shard that lies at `local` into a whole tensor in host memory.
+/// Joins one shard, stored at `local`, into a whole tensor in host memory.
 Status joinShard(const Placement &placement, size_t index, Device &device,
                  const void *local, void *whole);
 

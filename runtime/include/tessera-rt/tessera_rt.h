@@ -126,7 +126,7 @@ typedef struct TesseraRtTransfers {
 TESSERA_RT_API TesseraRtTransfers
 tesseraRtTransfers(const TesseraRtExecutable *executable);
 
-/// Identifies where the elements of a tensor, of an input or of a result lie:
+/// Identifies where the elements of a tensor, input or result are stored:
 /// a run takes a placed tensor for an input if and only if both are equal. It
 /// stays valid while what it was asked of does.
 TESSERA_RT_API const void *tesseraRtPlacement(const TesseraRtPlaced *placed);
@@ -138,8 +138,8 @@ tesseraRtOutputPlacement(const TesseraRtExecutable *executable, int64_t index);
 /// Joins a tensor into `size` bytes of host memory.
 TESSERA_RT_API int tesseraRtJoin(const TesseraRtPlaced *placed, void *data,
                                  size_t size);
-/// The whole tensor, row-major, where it lies so in host memory, else NULL.
-/// Valid until the tensor is released or donated.
+/// The whole tensor if it is row-major and contiguous in host memory, else
+/// NULL. Valid until the tensor is released or donated.
 TESSERA_RT_API const void *tesseraRtWhole(const TesseraRtPlaced *placed);
 /// Whether the tensor was donated to a run.
 TESSERA_RT_API int tesseraRtIsConsumed(const TesseraRtPlaced *placed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which tiles are kept in buffers, and the loops that carry them.
-#include "CPUKernelEmitter.h"
+#include "CPUProductEmitter.h"
 #include "lib/Conversion/TileKernels/ScratchTiles.h"
 
 #include "dialects/Tile/IR/KernelAnalysis.h"
@@ -65,7 +65,7 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
     }
     auto type = cast<RankedTensorType>(init.getType());
     Buffer *buffer = isAccumulator(argument)
-                         ? createPanelBuffer(type)
+                         ? ProductEmitter(*this).createPanelBuffer(type)
                          : tiles.create(type.getShape(), type.getElementType());
     fill(buffer, init);
     carried.push_back(buffer);

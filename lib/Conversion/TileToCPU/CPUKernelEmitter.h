@@ -97,42 +97,9 @@ private:
   void fill(Buffer *buffer, mlir::Value tile);
   void copy(Buffer *to, Buffer *from);
 
-  // CPUProducts.cpp
-  /// The left factor, whose element (m, k) is at base + m * rowStride + k.
-  struct LeftFactor {
-    mlir::Value base;
-    int64_t rowStride = 0;
-  };
-  /// What the parts of one product have in common.
-  struct Product {
-    tile::DotOp op;
-    LeftFactor left;
-    mlir::Value packedRight;
-    int64_t panel; ///< Columns of a panel, whole vectors.
-    int64_t panels;
-    Buffer *result;
-    bool accumulates; ///< Onto something else than zeros.
-  };
+  // CPUProducts.cpp and CPUPacking.cpp
   void emitDot(tile::DotOp op) override;
-  /// For a product's result: its rows hold whole panels.
-  Buffer *createPanelBuffer(mlir::RankedTensorType type);
-  bool hasPanelRows(Buffer *buffer) const;
-  void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
-                     mlir::Value panelIndex);
-  void prefetchNextRows(const Product &product, mlir::Value leftBase,
-                        int64_t rows, mlir::Value panelIndex, mlir::Value k);
-  mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
-
-  // CPUPacking.cpp
-  LeftFactor prepareLeft(mlir::Value tile, mlir::Type type);
-  std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
-  mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);
-  void packVector(Buffer *packed, mlir::Value tile,
-                  mlir::ValueRange panelAndRow, mlir::Value firstColumn,
-                  int64_t inPanel, int64_t count);
-  void packTransposed(mlir::Value source, Buffer *packed, int64_t depth,
-                      int64_t columns, int64_t panel);
-  mlir::Value widen(mlir::Value value, mlir::Type type, Lanes lanes);
+  class ProductEmitter;
 
   // CPUElements.cpp
   mlir::Value element(mlir::Value tile, Indices indices, Lanes lanes);

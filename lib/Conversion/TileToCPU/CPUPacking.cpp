@@ -3,7 +3,7 @@
 // them: the
 // left one row by row, in place if possible; the right one in panels of a few
 // vectors' width.
-#include "CPUKernelEmitter.h"
+#include "CPUProductEmitter.h"
 
 #include "dialects/Tile/IR/IndexRange.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -13,7 +13,8 @@ using namespace tessera;
 using namespace tessera::tile;
 
 /// Factors of narrow types are multiplied in the type of the result.
-Value CPUKernelEmitter::widen(Value value, Type type, Lanes lanes) {
+Value CPUKernelEmitter::ProductEmitter::widen(Value value, Type type,
+                                              Lanes lanes) {
   if (getElementTypeOrSelf(value.getType()) == type)
     return value;
   return arith::ExtFOp::create(builder, loc, code.typeOf(type, lanes),
@@ -24,28 +25,28 @@ Value CPUKernelEmitter::widen(Value value, Type type, Lanes lanes) {
 // The left factor
 //===----------------------------------------------------------------------===//
 
-CPUKernelEmitter::LeftFactor CPUKernelEmitter::prepareLeft(Value tile,
-                                                           Type type) {
+CPUKernelEmitter::ProductEmitter::LeftFactor
+CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type) {
   if (auto inPlace = leftInMemory(tile, type))
     return *inPlace;
   auto matrix = cast<RankedTensorType>(tile.getType());
   Buffer *buffer = tiles.create(matrix.getShape(), type);
-  forEachVector(matrix.getShape(), [&](Indices indices, Lanes lanes) {
+  emitter.forEachVector(matrix.getShape(), [&](Indices indices, Lanes lanes) {
     tiles.store(buffer, indices, lanes,
-                widen(element(tile, indices, lanes), type, lanes));
+                widen(emitter.element(tile, indices, lanes), type, lanes));
   });
   return {buffer->base, buffer->strides[0]};
 }
 
 /// The left factor, read in place: a buffer, or a load that stays in
 /// bounds, of the right type, whose rows are evenly spaced and contiguous.
-std::optional<CPUKernelEmitter::LeftFactor>
-CPUKernelEmitter::leftInMemory(Value tile, Type type) {
+std::optional<CPUKernelEmitter::ProductEmitter::LeftFactor>
+CPUKernelEmitter::ProductEmitter::leftInMemory(Value tile, Type type) {
   Value source = tile;
   while (auto reshape = source.getDefiningOp<ReshapeOp>())
     source = reshape.getInput();
   auto matrix = cast<RankedTensorType>(tile.getType());
-  if (Buffer *buffer = buffers.lookup(source)) {
+  if (Buffer *buffer = emitter.buffers.lookup(source)) {
     if (source != tile || buffer->elementType != type)
       return std::nullopt;
     return LeftFactor{buffer->base, buffer->strides[0]};
@@ -53,7 +54,7 @@ CPUKernelEmitter::leftInMemory(Value tile, Type type) {
   auto load = source.getDefiningOp<LoadOp>();
   if (!load || getElementTypeOrSelf(load.getType()) != type)
     return std::nullopt;
-  Memory memory = memories.lookup(load.getMemory());
+  Memory memory = emitter.memories.lookup(load.getMemory());
   ArrayRef<int64_t> box = cast<RankedTensorType>(load.getType()).getShape();
   int last = static_cast<int>(box.size()) - 1;
   if (last < 0 || box[last] != matrix.getDimSize(1) ||
@@ -63,7 +64,7 @@ CPUKernelEmitter::leftInMemory(Value tile, Type type) {
   for (auto [d, offset] : llvm::enumerate(load.getOffsets())) {
     if (!isProvenInBounds(offset, box[d], memory.shape[d]))
       return std::nullopt;
-    coordinates.push_back(scalars.lookupOrDefault(offset));
+    coordinates.push_back(emitter.scalars.lookupOrDefault(offset));
   }
   // Rows are the other dimensions together: one of them, or several that follow
   // one another in memory.
@@ -77,7 +78,7 @@ CPUKernelEmitter::leftInMemory(Value tile, Type type) {
       return std::nullopt;
     expected = memory.strides[d] * box[d];
   }
-  return LeftFactor{address(memory, coordinates), stride};
+  return LeftFactor{emitter.address(memory, coordinates), stride};
 }
 
 //===----------------------------------------------------------------------===//
@@ -86,22 +87,23 @@ CPUKernelEmitter::leftInMemory(Value tile, Type type) {
 
 /// Panels of the right factor [depth, columns]: panel p holds columns p * panel
 /// to (p + 1) * panel, row by row; columns past the end are zero.
-Value CPUKernelEmitter::packRight(Value tile, Type type, int64_t panel) {
+Value CPUKernelEmitter::ProductEmitter::packRight(Value tile, Type type,
+                                                  int64_t panel) {
   auto matrix = cast<RankedTensorType>(tile.getType());
   int64_t depth = matrix.getDimSize(0), columns = matrix.getDimSize(1);
   int64_t panels = (columns + panel - 1) / panel;
   Buffer *packed = tiles.create({panels, depth, panel}, type);
   packed->strides = {depth * panel, panel, 1};
   auto trans = tile.getDefiningOp<TransOp>();
-  if (trans && !buffers.contains(trans.getInput()) &&
+  if (trans && !emitter.buffers.contains(trans.getInput()) &&
       matrix.getElementType() == type && type.getIntOrFloatBitWidth() == 32 &&
       depth % lanes == 0 && columns % lanes == 0 && columns % panel == 0) {
     packTransposed(trans.getInput(), packed, depth, columns, panel);
     return packed->base;
   }
-  forLoop(panels, 1, [&](Value p) {
+  emitter.forLoop(panels, 1, [&](Value p) {
     Value firstColumn = code.multiply(p, panel);
-    forLoop(depth, 1, [&](Value k) {
+    emitter.forLoop(depth, 1, [&](Value k) {
       for (int64_t j = 0; j < panel; j += lanes) {
         auto pack = [&](int64_t count) {
           packVector(packed, tile, {p, k}, firstColumn, j, count);
@@ -113,13 +115,14 @@ Value CPUKernelEmitter::packRight(Value tile, Type type, int64_t panel) {
           pack(inLast);
           continue;
         }
-        Value isLast = arith::CmpIOp::create(
-            builder, loc, arith::CmpIPredicate::eq, p, constant(panels - 1));
+        Value isLast =
+            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, p,
+                                  emitter.constant(panels - 1));
         auto check = scf::IfOp::create(builder, loc, isLast, true);
         OpBuilder::InsertionGuard guard(builder);
         for (auto [region, count] : {std::pair(check.thenBlock(), inLast),
                                      {check.elseBlock(), lanes}}) {
-          FreshElements fresh(*this);
+          FreshElements fresh(emitter);
           builder.setInsertionPoint(region->getTerminator());
           pack(count);
         }
@@ -131,18 +134,21 @@ Value CPUKernelEmitter::packRight(Value tile, Type type, int64_t panel) {
 
 /// One vector of a panel's row, from column `inPanel` of the panel on: `count`
 /// columns of the tile, then zeros.
-void CPUKernelEmitter::packVector(Buffer *packed, Value tile,
-                                  ValueRange panelAndRow, Value firstColumn,
-                                  int64_t inPanel, int64_t count) {
+void CPUKernelEmitter::ProductEmitter::packVector(Buffer *packed, Value tile,
+                                                  ValueRange panelAndRow,
+                                                  Value firstColumn,
+                                                  int64_t inPanel,
+                                                  int64_t count) {
   Type type = packed->elementType;
   Value row = panelAndRow[1];
-  Indices to = {panelAndRow[0], row, constant(inPanel)};
+  Indices to = {panelAndRow[0], row, emitter.constant(inPanel)};
   if (count < lanes)
-    tiles.store(packed, to, Lanes{2, lanes}, number(type, 0));
+    tiles.store(packed, to, Lanes{2, lanes}, emitter.number(type, 0));
   if (count == 0)
     return;
   Lanes part{1, count};
-  Value value = element(tile, {row, code.add(firstColumn, inPanel)}, part);
+  Value value =
+      emitter.element(tile, {row, code.add(firstColumn, inPanel)}, part);
   tiles.store(packed, to, Lanes{2, count},
               widen(code.spread(value, part), type, part));
 }
@@ -150,9 +156,11 @@ void CPUKernelEmitter::packVector(Buffer *packed, Value tile,
 /// Packs the transpose of `source` [columns, depth] in squares of lanes x lanes
 /// elements, transposed in registers by rounds of interleaving: row i and row
 /// i + n/2 become rows 2i and 2i + 1, log2(n) times.
-void CPUKernelEmitter::packTransposed(Value source, Buffer *packed,
-                                      int64_t depth, int64_t columns,
-                                      int64_t panel) {
+void CPUKernelEmitter::ProductEmitter::packTransposed(Value source,
+                                                      Buffer *packed,
+                                                      int64_t depth,
+                                                      int64_t columns,
+                                                      int64_t panel) {
   SmallVector<int64_t> low, high;
   for (int64_t i = 0; i < lanes / 2; ++i) {
     low.append({i, i + lanes});
@@ -166,18 +174,18 @@ void CPUKernelEmitter::packTransposed(Value source, Buffer *packed,
                                                  rows[i + lanes / 2], order));
     return next;
   };
-  forLoop(columns, lanes, [&](Value column) {
+  emitter.forLoop(columns, lanes, [&](Value column) {
     // Column c is at (c / panel) * depth * panel + c % panel.
-    Value width = constant(panel);
+    Value width = emitter.constant(panel);
     Value p = arith::DivUIOp::create(builder, loc, column, width);
     Value inPanel = arith::RemUIOp::create(builder, loc, column, width);
     Value start = code.add(code.multiply(p, depth * panel), inPanel);
-    forLoop(depth, lanes, [&](Value k) {
+    emitter.forLoop(depth, lanes, [&](Value k) {
       Lanes full{1, lanes};
       SmallVector<Value> rows;
       for (int64_t i = 0; i < lanes; ++i)
-        rows.push_back(
-            code.spread(element(source, {code.add(column, i), k}, full), full));
+        rows.push_back(code.spread(
+            emitter.element(source, {code.add(column, i), k}, full), full));
       for (int64_t n = lanes; n > 1; n /= 2)
         rows = interleave(rows);
       for (int64_t i = 0; i < lanes; ++i)

@@ -2,7 +2,7 @@
 // Matrix products: a register-blocked outer product over packed panels, after
 // Goto and van de Geijn, Anatomy of high-performance matrix multiplication,
 // TOMS 2008. The left factor is read one element at a time, into all lanes.
-#include "CPUKernelEmitter.h"
+#include "CPUProductEmitter.h"
 
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -53,8 +53,10 @@ static bool isZeroSplat(Value tile) {
 }
 
 /// Rows [firstRow, firstRow + rows) of one panel of the result.
-void CPUKernelEmitter::multiplyPanel(const Product &product, Value firstRow,
-                                     int64_t rows, Value panelIndex) {
+void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
+                                                     Value firstRow,
+                                                     int64_t rows,
+                                                     Value panelIndex) {
   DotOp op = product.op;
   const LeftFactor &left = product.left;
   int64_t panel = product.panel, vectors = panel / lanes;
@@ -71,11 +73,11 @@ void CPUKernelEmitter::multiplyPanel(const Product &product, Value firstRow,
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j) {
       Value init = product.accumulates
-                       ? element(op.getAcc(),
-                                 {code.add(firstRow, i),
-                                  code.add(firstColumn, j * lanes)},
-                                 full)
-                       : number(type, 0);
+                       ? emitter.element(op.getAcc(),
+                                         {code.add(firstRow, i),
+                                          code.add(firstColumn, j * lanes)},
+                                         full)
+                       : emitter.number(type, 0);
       inits.push_back(code.spread(init, full));
     }
   // Adds column k of the left rows times row k of the panel.
@@ -97,8 +99,8 @@ void CPUKernelEmitter::multiplyPanel(const Product &product, Value firstRow,
   int64_t whole = depth / unrolledDepth * unrolledDepth;
   SmallVector<Value> sums = inits;
   if (whole > 0)
-    sums =
-        forLoop(whole, unrolledDepth, inits, [&](Value k, ValueRange carried) {
+    sums = emitter.forLoop(
+        whole, unrolledDepth, inits, [&](Value k, ValueRange carried) {
           prefetchNextRows(product, leftBase, rows, panelIndex, k);
           SmallVector<Value> next(carried.begin(), carried.end());
           for (int64_t i = 0; i < unrolledDepth; ++i)
@@ -106,7 +108,7 @@ void CPUKernelEmitter::multiplyPanel(const Product &product, Value firstRow,
           return next;
         });
   for (int64_t k = whole; k < depth; ++k)
-    addOuterProduct(constant(k), sums);
+    addOuterProduct(emitter.constant(k), sums);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j)
       tiles.store(product.result,
@@ -118,9 +120,11 @@ void CPUKernelEmitter::multiplyPanel(const Product &product, Value firstRow,
 /// fetch of the rows below, near column k, so that all panels together fetch
 /// the rows that are multiplied next: 5% faster. Past the last row there may be
 /// nothing, which a prefetch may ask for.
-void CPUKernelEmitter::prefetchNextRows(const Product &product, Value leftBase,
-                                        int64_t rows, Value panelIndex,
-                                        Value k) {
+void CPUKernelEmitter::ProductEmitter::prefetchNextRows(const Product &product,
+                                                        Value leftBase,
+                                                        int64_t rows,
+                                                        Value panelIndex,
+                                                        Value k) {
   int64_t stride = product.left.rowStride;
   int64_t share = (rows + product.panels - 1) / product.panels;
   Type type = product.result->elementType;
@@ -131,7 +135,8 @@ void CPUKernelEmitter::prefetchNextRows(const Product &product, Value leftBase,
   }
 }
 
-Value CPUKernelEmitter::multiplyAdd(Value a, Value b, Value acc) {
+Value CPUKernelEmitter::ProductEmitter::multiplyAdd(Value a, Value b,
+                                                    Value acc) {
   if (isa<FloatType>(getElementTypeOrSelf(acc.getType())))
     return math::FmaOp::create(builder, loc, a, b, acc);
   Value product = arith::MulIOp::create(builder, loc, a, b);
@@ -144,7 +149,7 @@ static int64_t panelColumns(int64_t columns, int64_t lanes) {
 }
 
 CPUKernelEmitter::Buffer *
-CPUKernelEmitter::createPanelBuffer(RankedTensorType type) {
+CPUKernelEmitter::ProductEmitter::createPanelBuffer(RankedTensorType type) {
   int64_t columns = type.getDimSize(1);
   Buffer *buffer =
       tiles.create({type.getDimSize(0), panelColumns(columns, lanes)},
@@ -153,11 +158,11 @@ CPUKernelEmitter::createPanelBuffer(RankedTensorType type) {
   return buffer;
 }
 
-bool CPUKernelEmitter::hasPanelRows(Buffer *buffer) const {
+bool CPUKernelEmitter::ProductEmitter::hasPanelRows(Buffer *buffer) const {
   return buffer->strides[0] >= panelColumns(buffer->shape[1], lanes);
 }
 
-void CPUKernelEmitter::emitDot(DotOp op) {
+void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
   RegisterBlock block = chooseRegisterBlock(n, lanes);
@@ -170,26 +175,29 @@ void CPUKernelEmitter::emitDot(DotOp op) {
   bool accumulates = !isZeroSplat(op.getAcc());
   Buffer *result;
   if (accumulatesInPlace(op)) {
-    result = buffers.lookup(getAccumulatorSource(op));
+    result = emitter.buffers.lookup(getAccumulatorSource(op));
   } else {
     result = createPanelBuffer(type);
-    Buffer *acc = buffers.lookup(op.getAcc());
+    Buffer *acc = emitter.buffers.lookup(op.getAcc());
     if (accumulates && n % lanes != 0 && !(acc && hasPanelRows(acc))) {
       acc = createPanelBuffer(type);
-      fill(acc, op.getAcc());
-      buffers[op.getAcc()] = acc;
+      emitter.fill(acc, op.getAcc());
+      emitter.buffers[op.getAcc()] = acc;
     }
   }
   // Rows outside: those of a register block stay in the first level cache for
   // all panels, which stream from the second level one.
   Product product{op, left, packed, panel, panels, result, accumulates};
   auto multiplyRows = [&](Value row, int64_t count) {
-    forLoop(panels, 1, [&](Value p) { multiplyPanel(product, row, count, p); });
+    emitter.forLoop(panels, 1,
+                    [&](Value p) { multiplyPanel(product, row, count, p); });
   };
   int64_t rows = std::min(block.rows, m);
   int64_t whole = m / rows * rows;
-  forLoop(whole, rows, [&](Value row) { multiplyRows(row, rows); });
+  emitter.forLoop(whole, rows, [&](Value row) { multiplyRows(row, rows); });
   if (m > whole)
-    multiplyRows(constant(whole), m - whole);
-  buffers[op.getResult()] = result;
+    multiplyRows(emitter.constant(whole), m - whole);
+  emitter.buffers[op.getResult()] = result;
 }
+
+void CPUKernelEmitter::emitDot(DotOp op) { ProductEmitter(*this).emit(op); }

@@ -15,7 +15,7 @@ def ConvertTesseraToTile : Pass<"convert-tessera-to-tile", "::mlir::ModuleOp"> {
     elementwise ops and movements that feed and follow them; a value that several
     kernels or the host need is a kernel's output. A kernel computes one block of
     its output; the blocks of other values that this takes are derived op by op.
-    Booleans are i8 in kernel memory. Kernels that differ in name alone are one.
+    Booleans are i8 in kernel memory. Kernels that differ only in name are merged.
   }];
   let options = [
     Option<"target", "target", "std::string", /*default=*/"",
@@ -31,8 +31,8 @@ def ConvertTileToCPU : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
     Input: stage `kernels`. Output: for each kernel
     `llvm.func @name(args, begin, end)`, which runs blocks [begin, end) of the
     linearised grid (include/tessera/ABI/KernelABI.h), in the LLVM dialect alone.
-    The host functions and meshes are removed: they go another way, through
-    convert-host-to-plan.
+    The host functions and meshes are removed; convert-host-to-plan lowers
+    them.
 
     Tiles are computed vector by vector where they are used, or buffered on the
     stack. Products are register-blocked over packed panels. Transcendental
@@ -57,8 +57,8 @@ def ConvertTileToNVVM : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
   let description = [{
     Input: stage `kernels`. Output: `gpu.module @kernels` with one `llvm.func`
     a kernel (`nvvm.kernel`, `nvvm.reqntid`, and `tessera.shared_bytes`), in the
-    LLVM and NVVM dialects alone. The host functions and meshes are removed: they
-    go another way, through convert-host-to-plan.
+    LLVM and NVVM dialects alone. The host functions and meshes are removed;
+    convert-host-to-plan lowers them.
 
     Elements of stores, reductions, products and buffers are dealt to the block's
     threads; neighbouring threads take neighbouring elements, so global accesses
@@ -115,8 +115,8 @@ def ConvertHostToPlan : Pass<"convert-host-to-plan", "::mlir::ModuleOp"> {
            "Name of the entry function; by default what the module's "
            "tessera.entry says, else main">,
     Option<"windowAlignment", "window-alignment", "int64_t", /*default=*/"0",
-           "Bytes at whose multiples kernels need their arguments to begin; "
-           "slices that do not are copied; 0: what the module's tile.target "
+           "Alignment in bytes that kernels require of their arguments; "
+           "slices with a smaller one are copied; 0: what the module's tile.target "
            "needs">];
   let dependentDialects = ["::tessera::plan::PlanDialect"];
 }

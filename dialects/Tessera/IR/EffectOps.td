@@ -8,11 +8,11 @@ include "dialects/Tessera/IR/TesseraDialect.td"
 // What programs print and check. Two accesses keep their order.
 def Tessera_DebugResource : Resource<"::tessera::DebugResource">;
 
-// Each run of the barrier makes its results anew, as an allocation does: an
-// unused one is dead, two of them are never one, and none leaves a loop.
+// Modelled as an allocation: an unused barrier is dead, two barriers are never
+// merged, and none moves out of a loop.
 def Tessera_BarrierOp : Op<Tessera_Dialect, "barrier",
     [DeclareOpInterfaceMethods<Tessera_DataFlowInterface>]> {
-  let summary = "Gives values on unchanged, as others than those it takes.";
+  let summary = "Returns its operands unchanged, as values that rewrites keep apart from them.";
   let description = [{
     An identity of each value that no rewrite looks through: it is not merged
     with an equal one, does not move, and no kernel computes across it. What is
@@ -51,7 +51,7 @@ def Tessera_DebugPrintOp : Op<Tessera_Dialect, "debug_print",
     ```
   }];
   let arguments = (ins Arg<StrAttr, "the text">:$format,
-                       Arg<Variadic<Tessera_Tensor>, "what stands for each {}">:$values,
+                       Arg<Variadic<Tessera_Tensor>, "the value of each {}, in order">:$values,
                        Arg<UnitAttr, "in the order of the program">:$ordered);
   let assemblyFormat = "$format ` ` `(` $values `)` (`ordered` $ordered^)? attr-dict (`:` type($values)^)?";
   let hasVerifier = 1;
@@ -74,7 +74,7 @@ def Tessera_DebugCheckOp : Op<Tessera_Dialect, "debug_check",
   }];
   let arguments = (ins Arg<Tessera_BoolTensor, "what must be true, every element">:$predicate,
                        Arg<StrAttr, "the text">:$message,
-                       Arg<Variadic<Tessera_Tensor>, "what stands for each {}">:$values,
+                       Arg<Variadic<Tessera_Tensor>, "the value of each {}, in order">:$values,
                        Arg<UnitAttr, "in the order of the program">:$ordered);
   let assemblyFormat = [{
     $predicate $message ` ` `(` $values `)` (`ordered` $ordered^)? attr-dict

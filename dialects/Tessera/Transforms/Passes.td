@@ -9,12 +9,12 @@ def VerifyProgram : Pass<"tessera-verify-program", "::mlir::ModuleOp"> {
   let description = [{
     Input contract: none; it is the contract of the `tessera` stage that is
     checked, and it holds up to `tessera-partition`. Every value of a function is
-    a mesh tensor with at least one element. Every mesh that a type or a constraint names exists, and every
-    layout is well formed on it: known axes, each used at most once, sub-axes
-    that divide their axis. Varying axes are stated: a result varies along what
-    the operands do, the ends of a data-flow edge agree, and predicates do not
-    vary. Errors stand at the value, with a note at the mesh; a type is reported
-    once per function.
+    a mesh tensor with at least one element. Every mesh that a type or a
+    constraint names exists, and every layout is well formed on it: known axes,
+    each used at most once, sub-axes that divide their axis. Varying axes are
+    stated: a result varies along what the operands do, the ends of a data-flow
+    edge agree, and predicates do not vary. Errors are at the value, with a note
+    at the mesh; a type is reported once per function.
 
     Changes nothing. One walk over the module.
   }];
@@ -37,9 +37,9 @@ def DecomposeOps : Pass<"tessera-decompose-ops"> {
     ListOption<"ops", "ops", "std::string",
       "Names of the ops to write out, all of them by default">,
     Option<"rowsAbove", "rows-above", "int64_t", "0",
-      "Of softmax and the norms, write out those over more elements than this; 0: all">,
+      "Write out softmax and norms over more elements than this; 0: all">,
     Option<"headsAbove", "heads-above", "int64_t", "0",
-      "Of attention, write out that with larger heads than this; 0: all">,
+      "Write out attention with larger heads than this; 0: all">,
     Option<"onlyMarked", "only-marked", "bool", "false",
       "Write out only ops that have the attribute tessera.expand">];
   let dependentDialects = ["::tessera::TesseraDialect"];
@@ -65,7 +65,7 @@ def ChooseExpansions : Pass<"tessera-choose-expansions", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"always", "always", "bool", "false",
-      "Write out every op that would be gathered for, whatever that costs: for tests">];
+      "Write out every op whose operands would be gathered, whatever the prices; for tests">];
   let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];
 }
 
@@ -75,8 +75,9 @@ def PropagateLayouts : Pass<"tessera-propagate-layouts", "::mlir::ModuleOp"> {
     Input: stage `tessera`; the values of a function are on one mesh. Starts from
     the layouts of arguments and of `tessera.constrain` and extends open dimensions by the ops' factor rules: user
     priorities first, one-to-one ops before products and reductions before
-    broadcasts, and where two tensors disagree the larger one decides. Constants
-    and iota are seen anew at each use, so that they tie nothing together.
+    broadcasts, and where two tensors disagree the larger one decides. Each use
+    of a constant or iota counts as a value of its own, so that it does not couple
+    the layouts of its users.
 
     Output: stage `layouts`: every dimension closed, function types updated. An
     axis that was carried over leaves, on the value's op or argument, a chain of
@@ -101,14 +102,14 @@ def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
     already have, each axis for one factor, none for a factor that must be whole.
     Operands that differ are resharded, once per value and layout. A split Reduce
     factor leaves the result partial; a partial value stays so through ops that
-    are linear in it while it has one use, or one in each of the branches of which
-    one runs, and is reduced where it is needed whole. Constants and iota are made
-    anew in the layout that is wanted. Results of functions arrive in the layout of
-    the function's type; those with `tessera.unannotated` in that of what computes
-    them, and the function's type follows. Of a sum of more than two terms, those
-    that are partial alike are added first.
+    are linear in it while it has one use, or one in each branch of a conditional,
+    and is reduced where it is needed whole. Constants and iota are rematerialised
+    in the required layout. Results of functions arrive in the layout of the
+    function's type; those with `tessera.unannotated` in that of what computes them,
+    and the function's type follows. In a sum of more than two terms, terms with the
+    same partial axes are added first.
 
-    All ends of a data-flow edge get one layout; what decides about control is whole.
+    All ends of a data-flow edge get one layout; predicates and selectors are whole.
     A carried value that starts as neutral elements may stay partial from iteration
     to iteration and is reduced once behind the loop, if trials of the body show that
     it yields just that, and terms of more than neutral elements. Terms become
@@ -132,8 +133,8 @@ def Partition : Pass<"tessera-partition", "::mlir::ModuleOp"> {
     its modelled bytes and time. Arguments and results of functions get
     `dist.layout` and `dist.global_type`.
 
-    Padding of uneven splits has unspecified value; where an op would let it reach
-    a real element (a reduction or contraction over an unevenly split dimension, a
+    Padding of uneven splits has unspecified contents; where an op would let it
+    reach a valid element (a reduction or contraction over an unevenly split dimension, a
     lookup in an unevenly split table) it is masked first. Splits of iota and
     random numbers get logical offsets; constants that are not splat are cut.
   }];
@@ -141,7 +142,7 @@ def Partition : Pass<"tessera-partition", "::mlir::ModuleOp"> {
 }
 
 def HoistInvariants : Pass<"tessera-hoist-invariants", "::mlir::ModuleOp"> {
-  let summary = "Moves what every iteration computes alike out of loops.";
+  let summary = "Moves computations that do not depend on the iteration out of loops.";
   let description = [{
     Input and output: stage `local`. Collectives, products and other ops of
     `tessera.scan` and `tessera.while` that do not depend on the iteration
@@ -149,8 +150,8 @@ def HoistInvariants : Pass<"tessera-hoist-invariants", "::mlir::ModuleOp"> {
     not: all ops are pure.
 
     Stays inside: constants, iota, broadcasts and what is computed from these and
-    from the device's place in the mesh alone (masks of padding). Kernels make
-    them anew at no cost, where before the loop they would be tensors in memory.
+    from the device's place in the mesh alone (masks of padding). Kernels
+    rematerialise them at no cost; before the loop they would be tensors in memory.
     Branches of `tessera.cond` keep what they have. Linear in ops and uses.
   }];
   let dependentDialects = ["::tessera::TesseraDialect", "::tessera::dist::DistDialect"];

@@ -55,7 +55,8 @@ def test_results_stack_for_any_mesh():
 
 @pytest.mark.parametrize("function, code, fragments", [
     (lambda: ts.tree.stack([]), "TS1005", ["at least one tree"]),
-    (lambda: ts.tree.stack([{"a": 1}, {"b": 1}]), "TS1005", ["tree 1 has another structure", "{'b': array}"]),
+    (lambda: ts.tree.stack([{"a": 1}, {"b": 1}]), "TS1005",
+     ["the structure of tree 1 differs", "{'b': array}"]),
     (lambda: ts.tree.stack([{"a": {"b": 1}}, {"a": {"c": 1}}]), "TS1005", ["at 'a'"]),
     (lambda: ts.tree.stack([{"a": np.ones(2)}, {"a": np.ones(3)}]), "TS3009",
      ["leaf 'a' of tree 1", "expected: f64[2]", "got: f64[3]"]),

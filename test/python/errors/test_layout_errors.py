@@ -68,10 +68,10 @@ def test_layouts_without_a_mesh_say_where_one_goes():
 
 
 @pytest.mark.parametrize("given, said", [
-    ({"x": {"c": ts.P()}}, ["argument 'x': it has 'c', which is not there",
+    ({"x": {"c": ts.P()}}, ["argument 'x': it names 'c', which does not exist",
                                "got: an argument {'a': array, 'b': array}"]),
-    ({"x": [ts.P()]}, ["it has 1 entries for what is {'a': array, 'b': array}"]),
-    ({"x": {"a": "tp"}}, ["it has 'tp' for what is array", 'ts.P("tp")'])], ids=str)
+    ({"x": [ts.P()]}, ["expected 2 entries for {'a': array, 'b': array}, got 1"]),
+    ({"x": {"a": "tp"}}, ["expected a prefix of array, got 'tp'", 'ts.P("tp")'])], ids=str)
 def test_in_shardings_of_another_structure(given, said):
     with pytest.raises(ts.ConfigError) as caught:
         lower(lambda x: x, {"a": X, "b": X}, in_shardings=given)
@@ -79,8 +79,8 @@ def test_in_shardings_of_another_structure(given, said):
 
 
 @pytest.mark.parametrize("given, said", [
-    ((ts.P(), ts.P(), ts.P()), "it has 3 entries for what is (array, array)"),
-    ({"a": ts.P()}, "it has ['a'] for what is (array, array)")], ids=str)
+    ((ts.P(), ts.P(), ts.P()), "expected 2 entries for (array, array), got 3"),
+    ({"a": ts.P()}, "expected a prefix of (array, array), got ['a']")], ids=str)
 def test_out_shardings_of_another_structure(given, said):
     with pytest.raises(ts.ConfigError) as caught:
         lower(lambda x: (x, x), X, out_shardings=given)

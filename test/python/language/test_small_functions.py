@@ -125,7 +125,7 @@ def test_dtypes_are_those_that_were_asked_for():
 
 
 @pytest.mark.parametrize("function, code, fragments", [
-    (lambda: ts.arange(0, 3, 0.5, dtype=ts.i32), "TS1017", ["i32 has whole numbers", "step=0.5"]),
+    (lambda: ts.arange(0, 3, 0.5, dtype=ts.i32), "TS1017", ["i32 needs integer bounds", "step=0.5"]),
     (lambda: ts.arange(2**31 - 2, 2**31 + 2), "TS1013", ["2147483649", "ts.arange", "dtype=ts.i64"]),
     (lambda: ts.arange(-(2**31) - 1, 0, 2**30), "TS1013", ["-2147483649"]),
     (lambda: ts.arange(0, 80000, 1e4, dtype=ts.f16), "TS1013", ["70000", "f16"]),
@@ -136,7 +136,7 @@ def test_dtypes_are_those_that_were_asked_for():
     (lambda: ts.linspace(0, math.inf, 3), "TS1010", ["stop of ts.linspace is not finite"]),
     (lambda: ts.linspace(0, 1, 3, ts.f64), "TS1010", ["endpoint", "dtype=ts.f64"]),
     (lambda: ts.full((2,), np.array([2**40]), ts.i32), "TS1013", ["1099511627776 does not fit i32"]),
-    (lambda: ts.random.normal(ts.random.key(0), (2,), ts.i32), "TS1020", ["normal numbers are floats"]),
+    (lambda: ts.random.normal(ts.random.key(0), (2,), ts.i32), "TS1020", ["normal random numbers need"]),
     (lambda: ts.array_split(X, 9), "TS3010", ["size 3 does not split into 9 parts"]),
     (lambda: ts.meshgrid(X), "TS3021", ["meshgrid takes vectors"]),
     (lambda: ts.repeat(X, [1, 2]), "TS3022", ["2 counts for 15 slices"]),
@@ -146,7 +146,7 @@ def test_dtypes_are_those_that_were_asked_for():
     (lambda: ts.einsum("...j,...j->...", X, Y[:2]), "TS3014", ["a dimension of '...' is 3 of"]),
     (lambda: ts.max(X, where=X > 0), "TS1010", ["max with where= needs initial="]),
     (lambda: ts.einsum("ij,ij->", X, Y[:2]), "TS3014", ["index 'i' is 3 of"]),
-    (lambda: ts.with_sharding_constraint({"w": X}, {"v": ts.P()}), "TS4007", ["it has 'v'"]),
+    (lambda: ts.with_sharding_constraint({"w": X}, {"v": ts.P()}), "TS4007", ["it names 'v'"]),
 ])
 def test_what_is_refused(function, code, fragments):
     with pytest.raises(ts.TesseraError) as caught:

@@ -31,7 +31,7 @@ def stack(trees: Sequence[Any]) -> Any:
     for i, structure in enumerate(structures):
         if structure != structures[0]:
             path = tree.first_difference(structures[0], structure)
-            raise TraceError("TS1005", f"tree {i} has another structure than tree 0"
+            raise TraceError("TS1005", f"the structure of tree {i} differs from that of tree 0"
                              + (f" at '{path}'" if path else ""),
                              expected=tree.describe(structures[0]), got=tree.describe(structure))
     paths = tree.paths(structures[0])

@@ -239,17 +239,18 @@ def broadcast_prefix(prefix: Any, treedef: TreeDef, is_leaf: Callable[[Any], boo
         return [prefix] * treedef.count
     node = _children(prefix)
     if treedef.kind is _LEAF or node is None:
-        raise TraceError("TS1005", f"it has {prefix!r} for what is {describe(treedef)}")
+        raise TraceError("TS1005", f"expected a prefix of {describe(treedef)}, got {prefix!r}")
     given = dict(zip(node[1], node[2]))
     unknown = [key for key in given if key not in treedef.keys]
     if node[0] in (list, tuple) and len(given) != len(treedef.keys):
-        raise TraceError("TS1005", f"it has {len(given)} entries for what is {describe(treedef)}")
+        raise TraceError("TS1005", f"expected {len(treedef.keys)} entries for {describe(treedef)}, "
+                         f"got {len(given)}")
     if unknown and issubclass(node[0], dict) and all(isinstance(key, str) for key in treedef.keys):
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        raise TraceError("TS1005", f"it has '{unknown[0]}'{more}, which is not there",
+        raise TraceError("TS1005", f"it names '{unknown[0]}'{more}, which does not exist",
                          hint=did_you_mean(unknown[0], treedef.keys))
     if unknown or (not issubclass(node[0], dict) and len(given) != len(treedef.keys)):
-        raise TraceError("TS1005", f"it has {unknown or list(given)} for what is {describe(treedef)}")
+        raise TraceError("TS1005", f"expected a prefix of {describe(treedef)}, got {unknown or list(given)}")
     result = []
     for key, child in zip(treedef.keys, treedef.children):
         result += broadcast_prefix(given.get(key), child, is_leaf)

@@ -29,7 +29,7 @@ def check_arguments(program: Program, in_tree: tree.TreeDef, leaves: Sequence[An
                     structure: tree.TreeDef) -> None:
     """Raises unless arguments have the structure, shapes and dtypes that a program is for."""
     if structure != in_tree:
-        raise ConfigError("TS4005", "the arguments have another structure than those lowered",
+        raise ConfigError("TS4005", "the structure of the arguments differs from that of the lowered ones",
                           expected=f"{tree.describe_call(in_tree)}: "
                                    + (", ".join(a.name for a in program.arguments[:_LISTED])
                                       or "no arguments"),

@@ -89,7 +89,7 @@ class Signature:
         for name, value in zip(self.names, args):
             (statics if name in self.statics else positional).append((name, value))
         if len(args) > len(self.names):
-            raise ConfigError("TS4006", "static arguments and *args do not mix")
+            raise ConfigError("TS4006", "static arguments cannot be combined with *args")
         for name, value in kwargs.items():
             if name in self.statics:
                 statics.append((name, value))

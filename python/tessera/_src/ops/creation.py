@@ -103,7 +103,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tr
         wanted = dtypes.canonical(dtype)
     if dtypes.is_int(wanted):
         if not all(float(bound).is_integer() for bound in (start, stop, step) if isinstance(bound, float)):
-            raise TraceError("TS1017", f"ts.arange of {dtypes.name_of(wanted)} has whole numbers",
+            raise TraceError("TS1017", f"ts.arange of {dtypes.name_of(wanted)} needs integer bounds",
                              got=f"start={start}, stop={stop}, step={step}",
                              hint="use a dtype of floats, and round with .astype afterwards")
         start, stop, step = int(start), int(stop), int(step)

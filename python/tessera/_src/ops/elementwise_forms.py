@@ -40,9 +40,9 @@ def widened(value: Tracer) -> Tracer:
 
 
 def no_bools(value: Tracer, name: str = "") -> Tracer:
-    """A value that has differences, which booleans have not."""
+    """A value of a type that has subtraction, so not booleans."""
     if value.dtype == dtypes.bool_:
-        raise TraceError("TS1031", "booleans have no difference and no negative",
+        raise TraceError("TS1031", "subtraction and negation are not defined for booleans",
                          hint="use ~x or x ^ y, or convert with .astype(ts.i32)")
     return value
 
@@ -60,7 +60,7 @@ def as_shiftable(x: Any, name: str) -> Tracer:
     """x as integers, as `name` requires; booleans become i32."""
     value = lift(x)
     if dtypes.is_float(value.dtype):
-        raise TraceError("TS1030", f"{name} shifts the bits of integers",
+        raise TraceError("TS1030", f"{name} needs integers",
                          got=dtypes.name_of(value.dtype),
                          hint="multiply by a power of two, or convert with .astype(ts.i32)")
     return as_number(value)

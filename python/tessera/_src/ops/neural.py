@@ -20,7 +20,7 @@ from tessera._src.tracing.tracer import Tracer
 def _column(value: Any, x: Tracer, what: str) -> Tracer:
     result = convert(lift(value), x.dtype)
     if result.shape != x.shape[-1:]:
-        raise ShapeError("TS3017", f"{what} has another shape than the last dimension of x",
+        raise ShapeError("TS3017", f"{what} does not have the shape of the last dimension of x",
                          expected=x.shape[-1:], got=result.shape)
     return result
 

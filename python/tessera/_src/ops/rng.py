@@ -52,7 +52,7 @@ def uniform(key: Any, shape: Any = (), dtype: Any = dtypes.f32, minval: float = 
     if (minval, maxval) == (0.0, 1.0) and wanted != dtypes.f64:
         return _rng("uniform", key, shape, wanted)
     if not minval < maxval:
-        raise TraceError("TS1020", "uniform numbers are from minval to below maxval",
+        raise TraceError("TS1020", "uniform needs minval < maxval",
                          got=f"minval={minval}, maxval={maxval}")
     wide = _rng("uniform", key, shape, dtypes.f32)
     wide = convert(wide, dtypes.f64) if wanted == dtypes.f64 else wide
@@ -65,8 +65,8 @@ def _float_type(dtype: Any, what: str) -> np.dtype:
     """The dtype of random numbers that are floats."""
     wanted = dtypes.canonical(dtype)
     if not dtypes.is_float(wanted):
-        raise TraceError("TS1020", f"{what} numbers are floats", got=dtypes.name_of(wanted),
-                         choices=["f64", "f32", "f16", "bf16"])
+        raise TraceError("TS1020", f"{what} random numbers need a floating-point dtype",
+                         got=dtypes.name_of(wanted), choices=["f64", "f32", "f16", "bf16"])
     return wanted
 
 

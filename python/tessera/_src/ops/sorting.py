@@ -57,7 +57,7 @@ def top_k(x: Any, k: int, *, axis: int = -1) -> tuple[Tracer, Tracer]:
     value = lift(x)
     dim = normalise_axis(axis, value.ndim)
     if isinstance(k, Tracer) or not isinstance(k, (int, np.integer)) or isinstance(k, bool):
-        raise TraceError("TS1010", "k of top_k is a size, known while tracing", got=repr(k))
+        raise TraceError("TS1010", "k of top_k must be a Python integer: it is a size", got=repr(k))
     if not 1 <= k <= value.shape[dim]:
         raise ShapeError("TS3012", f"top_k takes {k} of {value.shape[dim]} elements",
                          choices=[f"1 to {value.shape[dim]}"])
@@ -126,7 +126,7 @@ def repeat(x: Any, count: Any, axis: int | None = None, *, total_repeat_length: 
     if isinstance(count, Tracer):
         if total_repeat_length is None:
             raise TraceError("TS1010", "the size of the result depends on traced counts",
-                             hint="say how large it is with total_repeat_length=")
+                             hint="give its size with total_repeat_length=")
         counts = broadcast(lift_as(count, dtypes.i32), (size,))
         ends = cumsum(counts, 0)
         at = searchsorted(ends, np.arange(as_shape(total_repeat_length)[0], dtype=np.int32), "right")

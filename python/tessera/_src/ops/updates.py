@@ -243,7 +243,7 @@ def _scatter(kind: str, value: Tracer, items: tuple, new: Tracer) -> Tracer:
 
 def _count(number: Any, name: str) -> int:
     if isinstance(number, Tracer) or not isinstance(number, (int, np.integer)) or number < 1:
-        raise TraceError("TS1010", f"{name} is a size, known while tracing and at least 1",
+        raise TraceError("TS1010", f"{name} must be a Python integer of at least 1: it is a size",
                          got=repr(number))
     return int(number)
 
@@ -305,8 +305,9 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
     if length is None and not isinstance(x, Tracer):
         length = max(int(np.max(x, initial=-1)) + 1, minlength)
     if length is None:
-        raise TraceError("TS1010", "the length of a bincount is known while tracing, and depends on x",
-                         hint="say length=, the number of bins")
+        raise TraceError("TS1010", "the length of a bincount depends on the elements of x, which are "
+                         "not known while tracing",
+                         hint="give length=, the number of bins")
     at = reshape(as_indices(x), -1)
     values = full(at.shape, 1, dtypes.i32) if weights is None else reshape(lift(weights), -1)
     return _segments("add", values, at, _count(length, "length"), 0)

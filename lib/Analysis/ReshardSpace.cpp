@@ -360,8 +360,9 @@ ReshardPlan ReshardSpace::toPlan(const std::vector<ReshardMove> &moves) const {
   return plan;
 }
 
-/// The part that a device holds is told by its index along the digits that cut
-/// the dimensions; digits that are the same before and after stay out of it.
+/// The part that a device holds is determined by its index along the digits
+/// that cut the dimensions; digits that are the same before and after stay out
+/// of it.
 void ReshardSpace::describePermute(ReshardStep &step,
                                    const ReshardState &before,
                                    const ReshardState &after) const {

@@ -22,8 +22,8 @@ using ReshardState = std::string;
 /// Digits by their number, major to minor.
 using DigitList = std::string;
 
-/// One collective, from a state that the reader knows. A permute is told by the
-/// states before and after it.
+/// One collective, from a state that the reader knows. A permute is given by
+/// the states before and after it.
 struct ReshardMove {
   CollectiveKind kind = CollectiveKind::AllSlice;
   int dim = -1;      ///< As in ReshardStep.

@@ -10,9 +10,9 @@
 namespace tessera {
 
 /// The stage that `module` says it has reached (tessera.stage) or else, of a
-/// program written by hand, the latest one it can be by the ops and types in
-/// it; one on mesh tensors then goes through all stages, which leaves what is
-/// decided as it is. An error where the attribute names no stage.
+/// program written by hand, the latest one that its ops and types allow; one on
+/// mesh tensors then goes through all stages, which keep what is decided. An
+/// error where the attribute names no stage.
 llvm::FailureOr<Stage> findStage(mlir::ModuleOp module);
 
 /// Succeeds where `to` is made from `from`, the stage of `module`. A plan has

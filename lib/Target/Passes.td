@@ -14,9 +14,9 @@ def EmulateNVVM : Pass<"emulate-nvvm", "::mlir::ModuleOp"> {
     module: the program of one thread, whose arguments are read from the array
     `args`. Each NVVM op becomes a call through the table of
     include/tessera/ABI/EmulatorABI.h; each access to global or shared memory is
-    preceded by a check, which is told besides, for global memory, what the lanes
-    of a warp do together: the access's number and the turn of the loop around
-    it. Shared memory globals become offsets into the block's
+    preceded by a check. For global memory the check also takes the access's
+    number and the iteration of the loop around it, by which the accesses that
+    the lanes of a warp make together are recognised. Shared memory globals become offsets into the block's
     shared memory. Arithmetic is not touched.
 
     An NVVM op that the emulator does not model is an error at the op.

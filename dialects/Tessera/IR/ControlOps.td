@@ -85,8 +85,8 @@ def Tessera_WhileOp : Tessera_ControlOp<"while",
 
     Both regions have one argument per carried value. The first yields the
     predicate, an i1 scalar, the second the next carried values. The results are
-    the carried values for which the predicate is false. Nothing bounds the
-    number of iterations.
+    the carried values for which the predicate is false. The number of
+    iterations is not bounded.
 
     ```mlir
     func.func @square(%first: tensor<i32>, %limit: tensor<i32>) -> tensor<i32> {

@@ -7,7 +7,7 @@
 using namespace mlir;
 using namespace tessera;
 
-/// Other plans that are told of a reshard.
+/// Alternatives that are reported for a reshard.
 static constexpr size_t maxAlternatives = 2;
 
 ReshardSteps::Request ReshardSteps::requestOf(ReshardOp op) {

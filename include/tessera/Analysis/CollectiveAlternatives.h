@@ -10,8 +10,8 @@ namespace tessera {
 /// "all_gather over x, all_slice over y: 4096 bytes, ~3.2 us".
 std::string describePlan(const ReshardPlan &plan);
 
-/// Another way to do a step by itself, for a local input of `localShape`: a
-/// textbook algorithm on the same group.
+/// Another algorithm for a single step, for a local input of `localShape`: a
+/// textbook one on the same group.
 std::string describeOtherWay(const ReshardStep &step,
                              const std::vector<int64_t> &localShape,
                              int64_t bytesPerElement, const Mesh &mesh);

@@ -55,7 +55,7 @@ std::optional<Stage> symbolizeStage(llvm::StringRef name);
 std::string listStages();
 /// Adds the passes that lead to `stage`, one that passes make, and the check
 /// that they do. The first of them has the options `firstOptions`, such as
-/// "target=cuda". What is wrong with them is told to `error`.
+/// "target=cuda". Problems with them are passed to `error`.
 llvm::LogicalResult addStagePasses(
     mlir::OpPassManager &manager, Stage stage, llvm::StringRef firstOptions,
     llvm::function_ref<llvm::LogicalResult(const llvm::Twine &)> error);

@@ -59,7 +59,7 @@ typedef struct TesseraCompileOptions {
 typedef struct TesseraCompilation TesseraCompilation;
 
 /// Begins with `source`, a module of any stage. `options` may be NULL. Never
-/// NULL; what is wrong with the options or the source is told by the calls.
+/// NULL; the calls on it report what is wrong with the options or the source.
 TESSERA_COMPILER_API TesseraCompilation *
 tesseraCompilationCreate(const char *source, size_t sourceSize,
                          const TesseraCompileOptions *options);

@@ -151,7 +151,7 @@ Value BlockEmitter::emitRowNumbers(const IndexedDims &dims, ValueRange indices,
     isWide |= getElementTypeOrSelf(tile.getType()).isInteger(64);
     tiles.push_back(transpose(tile, order));
   }
-  // Memory tells by itself which of its rows exist.
+  // tile.gather checks rows against the size of the memory.
   if (tiles.size() == 1 && dims.sourceBatch.empty())
     return reshape(tiles.front(), {rows.numRows});
 

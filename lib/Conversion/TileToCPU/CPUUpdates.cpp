@@ -95,7 +95,7 @@ private:
     emitter.code.storeAt(value, emitter.address(memory, {row, at}));
   }
 
-  /// The index of the element that comes to place `at`.
+  /// Stores the index of the element whose place in the order is `at`.
   void putResult(Value at, Value index) {
     Indices coordinates;
     for (auto [d, offset] : llvm::enumerate(op.getOffsets())) {

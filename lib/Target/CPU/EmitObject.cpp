@@ -83,11 +83,10 @@ static LogicalResult translate(ModuleOp kernel, const CPUDescription &cpu,
   if (cpu.architecture == "x86_64" &&
       !llvm::is_contained(cpu.features, "f16c") && computesHalf(*unit.module)) {
     InFlightDiagnostic error = kernel.emitError()
-                               << "the program computes with f16, for which "
-                                  "the CPU '"
-                               << cpu.model << "' has no instructions (f16c)";
-    error.attachNote() << "compile for a later CPU, --target=cpu:x86-64-v3 "
-                          "say, or use f32 or bf16";
+                               << "the program computes with f16, but the CPU '"
+                               << cpu.model << "' does not have f16c";
+    error.attachNote() << "compile for a later CPU, such as "
+                          "--target=cpu:x86-64-v3, or use f32 or bf16";
     return error;
   }
   applyCPU(*unit.module, cpu, machine);

@@ -1,8 +1,8 @@
 // REQUIRES: x86
 // RUN: not tessera-compile %s --target=cpu:x86-64 -o %t 2>&1 | FileCheck %s
 // RUN: tessera-compile %s --target=cpu:x86-64-v3 -o %t
-// CHECK: error: the program computes with f16, for which the CPU 'x86-64' has no instructions (f16c)
-// CHECK: note: compile for a later CPU, --target=cpu:x86-64-v3 say, or use f32 or bf16
+// CHECK: error: the program computes with f16, but the CPU 'x86-64' does not have f16c
+// CHECK: note: compile for a later CPU, such as --target=cpu:x86-64-v3, or use f32 or bf16
 
 dist.mesh @mesh <[tp = 1]>
 

@@ -45,8 +45,8 @@ LogicalResult tessera::plan::verifyAsyncStep(Operation *op) {
   std::optional<uint32_t> token = step.getToken();
   if (!token) {
     if (step.getStream())
-      return op->emitOpError() << "is in stream " << *step.getStream()
-                               << " but has no token";
+      return op->emitOpError()
+             << "is in stream " << *step.getStream() << " but has no token";
     return success();
   }
   Operation *end = getCompletion(op);
@@ -58,10 +58,10 @@ LogicalResult tessera::plan::verifyAsyncStep(Operation *op) {
   for (Operation *other = op->getNextNode(); other != end;
        other = other->getNextNode()) {
     if (tokenOf(other) == token) {
-      InFlightDiagnostic error =
-          other->emitOpError() << "has token " << *token
-                               << ", which a step that is not yet waited for "
-                                  "has";
+      InFlightDiagnostic error = other->emitOpError()
+                                 << "has token " << *token
+                                 << ", which a step that is not yet waited for "
+                                    "has";
       error.attachNote(op->getLoc()) << "that step is here";
       return error;
     }

@@ -6,10 +6,10 @@ The programs are those of fuzz-partition.py with another float type, compiled al
 (kernels, plan, machine code) and run by the runtime, through the two C libraries. On the emulated device
 the kernels are those that go to ptxas. Needs the package `tessera` of a build on PYTHONPATH.
 
-How far a result may be off is measured, not guessed: the interpreter also evaluates the program in
-f64, and the difference is what rounding does to this program. Two programs a seed; default: 40 seeds,
-or TESSERA_FUZZ_SEEDS. A program that differs or fails is shrunk and written to --out as .mlir, with the
-command that repeats it.
+How far a result may be off is measured, not guessed: the interpreter also evaluates the program in f64,
+and the difference is what rounding does to this program. Two programs a seed; default: 40 seeds for the
+cpu, 24 for the emulated device, or TESSERA_FUZZ_SEEDS. A program that differs or fails is shrunk and
+written to --out as .mlir, with the command that repeats it.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ WIDES = ["f32", "f32", "f32", "bf16", "f16"]
 # Of the largest magnitude: what one operation of each type rounds away, a few times over.
 EPSILON = {"f64": 1e-12, "f32": 1e-4, "bf16": 2e-2, "f16": 3e-3}
 ROUNDING_MARGIN = 4.0
+SEEDS = {"cpu": 40, "emulated": 24}
 SECONDS_PER_PROGRAM = 60
 
 
@@ -209,8 +210,8 @@ def check(head: str, program: Program, seed: int, target: str) -> Failure | None
     return None
 
 
-def check_in_child(head: str, program: Program, seed: int, target: str) -> Failure | None:
-    """`check` in a process of its own, so that a crash is a finding too."""
+def start_check(head: str, program: Program, seed: int, target: str) -> tuple[int, int]:
+    """Begins `check` in a process of its own, so that a crash is a finding too; for finish_check."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -220,6 +221,11 @@ def check_in_child(head: str, program: Program, seed: int, target: str) -> Failu
         os.write(writer, json.dumps(failure and [failure.kind, failure.message[:2000]]).encode())
         os._exit(0)
     os.close(writer)
+    return child, reader
+
+
+def finish_check(child: int, reader: int) -> Failure | None:
+    """What a check that was begun has found."""
     with os.fdopen(reader, "rb") as stream:
         text = stream.read()
     _, status = os.waitpid(child, 0)
@@ -230,14 +236,20 @@ def check_in_child(head: str, program: Program, seed: int, target: str) -> Failu
     return found and Failure(*found)
 
 
+def check_in_child(head: str, program: Program, seed: int, target: str) -> Failure | None:
+    return finish_check(*start_check(head, program, seed, target))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", default="cpu", choices=["cpu", "emulated"])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 40)))
+    parser.add_argument("--seeds", type=int)
     parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--max-failures", type=int, default=5)
     options = parser.parse_args()
+    if options.seeds is None:
+        options.seeds = int(os.environ.get("TESSERA_FUZZ_SEEDS", SEEDS[options.target]))
 
     coverage = Coverage(MESH_KINDS + ELEMENTS)
     count, failures, begin = 0, 0, time.monotonic()
@@ -246,9 +258,10 @@ def main() -> int:
             break
         head, programs = programs_of(seed)
         coverage.add_programs(head, programs)
-        for program in programs:
+        # A seed's programs at a time, for machines of more than one core.
+        begun = [start_check(head, program, seed, options.target) for program in programs]
+        for program, failure in zip(programs, [finish_check(*check) for check in begun]):
             count += 1
-            failure = check_in_child(head, program, seed, options.target)
             if not failure:
                 continue
             failures += 1

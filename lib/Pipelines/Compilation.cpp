@@ -177,7 +177,19 @@ OwningOpRef<ModuleOp> Compilation::take(Stage stage) {
   return module;
 }
 
+void Compilation::beginQuestion() {
+  if (options.keepsStages)
+    return;
+  isLoaded = isPrepared = false;
+  modules.clear();
+}
+
 FailureOr<ModuleOp> Compilation::reach(Stage stage) {
+  beginQuestion();
+  return make(stage);
+}
+
+FailureOr<ModuleOp> Compilation::make(Stage stage) {
   if (failed(load()) || failed(prepare()))
     return failure();
   auto known = modules.find(stage);
@@ -186,7 +198,7 @@ FailureOr<ModuleOp> Compilation::reach(Stage stage) {
   if (stage < start)
     return *modules[start];
   const StageInfo &info = getStageInfo(stage);
-  if (failed(reach(info.from)))
+  if (failed(make(info.from)))
     return failure();
   OwningOpRef<ModuleOp> module = take(info.from);
   PassManager manager(&context, ModuleOp::getOperationName());
@@ -224,7 +236,7 @@ LogicalResult Compilation::checkForbidden(ModuleOp local) {
 }
 
 LogicalResult Compilation::emitCode(Stage stage, std::string &data) {
-  FailureOr<ModuleOp> code = reach(isGPU() ? Stage::NVVM : Stage::LLVM);
+  FailureOr<ModuleOp> code = make(isGPU() ? Stage::NVVM : Stage::LLVM);
   if (failed(code))
     return failure();
   if (stage == Stage::PTX) {
@@ -248,17 +260,17 @@ LogicalResult Compilation::emitArtefact(std::string &data) {
   CodeObjects code;
   code.compiler = getCompilerVersion();
   code.target = options.target.str();
-  FailureOr<ModuleOp> kernels = reach(Stage::Kernels);
+  FailureOr<ModuleOp> kernels = make(Stage::Kernels);
   if (failed(kernels))
     return failure();
   if (!kernels->getOps<tile::KernelOp>().empty()) {
-    FailureOr<ModuleOp> module = reach(isGPU() ? Stage::NVVM : Stage::LLVM);
+    FailureOr<ModuleOp> module = make(isGPU() ? Stage::NVVM : Stage::LLVM);
     if (failed(module) || failed(timed("object", [&] {
           return generateCode(*module, options, code, report);
         })))
       return failure();
   }
-  FailureOr<ModuleOp> plan = reach(Stage::Plan);
+  FailureOr<ModuleOp> plan = make(Stage::Plan);
   if (failed(plan))
     return failure();
   FailureOr<abi::Artefact> artefact = buildArtefact(*plan, options.entry, code);
@@ -269,10 +281,7 @@ LogicalResult Compilation::emitArtefact(std::string &data) {
 }
 
 LogicalResult Compilation::emit(Stage stage, std::string &data) {
-  if (!options.keepsStages) {
-    isLoaded = isPrepared = false;
-    modules.clear();
-  }
+  beginQuestion();
   if (failed(checkStage(stage)) || failed(load()) ||
       failed(checkLeadsTo(*modules[start], start, stage, isGPU())) ||
       failed(prepare()))
@@ -285,7 +294,7 @@ LogicalResult Compilation::emit(Stage stage, std::string &data) {
   case Stage::Object:
     return emitCode(stage, data);
   default:
-    FailureOr<ModuleOp> module = reach(stage);
+    FailureOr<ModuleOp> module = make(stage);
     if (failed(module))
       return failure();
     data = textOf(*module);

@@ -12,6 +12,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace tessera;
 
@@ -307,6 +309,36 @@ struct LivePiece {
 };
 } // namespace
 
+/// Those that hold values at one time are disjoint. In the order in which they
+/// begin to: those alive by then are disjoint, so that only neighbours count.
+static Problem checkDisjoint(SmallVectorImpl<LivePiece> &pieces) {
+  llvm::sort(pieces, [](const LivePiece &a, const LivePiece &b) {
+    return std::tuple(a.life.begin, a.begin, a.end) <
+           std::tuple(b.life.begin, b.begin, b.end);
+  });
+  std::map<int64_t, const LivePiece *> alive;           // By first byte.
+  std::multimap<int64_t, const LivePiece *> endsOfLife; // By last place.
+  for (const LivePiece &piece : pieces) {
+    auto firstAlive = endsOfLife.lower_bound(piece.life.begin);
+    for (auto it = endsOfLife.begin(); it != firstAlive; ++it)
+      alive.erase(it->second->begin);
+    endsOfLife.erase(endsOfLife.begin(), firstAlive);
+    auto next = alive.lower_bound(piece.begin);
+    const LivePiece *other = nullptr;
+    if (next != alive.end() && next->first < piece.end)
+      other = next->second;
+    else if (next != alive.begin() &&
+             std::prev(next)->second->end > piece.begin)
+      other = std::prev(next)->second;
+    if (other)
+      return text("has two pieces in use at one time at bytes ", piece.begin,
+                  " to ", piece.end, " and ", other->begin, " to ", other->end);
+    alive[piece.begin] = &piece;
+    endsOfLife.emplace(piece.life.end, &piece);
+  }
+  return std::nullopt;
+}
+
 /// Pieces are within the arena; those that hold values at one time are
 /// disjoint.
 static Problem checkArena(plan::ProgramOp program) {
@@ -330,16 +362,11 @@ static Problem checkArena(plan::ProgramOp program) {
     auto life = lifetimes.of(op);
     if (failed(life))
       return fail("has a piece that is used where it is not defined");
-    if (!*life)
-      return WalkResult::advance();
-    for (const LivePiece &other : pieces)
-      if (begin < other.end && other.begin < end && (*life)->meets(other.life))
-        return fail(text("has two pieces in use at one time at bytes ", begin,
-                         " to ", end, " and ", other.begin, " to ", other.end));
-    pieces.push_back({begin, end, **life});
+    if (*life && begin < end)
+      pieces.push_back({begin, end, **life});
     return WalkResult::advance();
   });
-  return problem;
+  return problem ? problem : checkDisjoint(pieces);
 }
 
 Problem ContractVerifier::checkPlan(Operation *op) {

@@ -102,8 +102,10 @@ Status tessera::rt::checkStep(const StepContext &context, const Step &step) {
     if (!context.memory.isWritable(step.buffers[i]))
       return Status::error("writes a constant, or an input that is not "
                            "donated");
-  if (step.stream < 0 || step.stream > 63 || step.token < 0)
-    return Status::error("has a stream or token that makes no sense");
+  if (step.stream < 0 || step.stream >= maxStreams || step.token < 0)
+    return Status::error("has stream " + str(step.stream) + " and token " +
+                         str(step.token) + "; streams are 0 to " +
+                         str(maxStreams - 1) + ", tokens 0 or more");
 
   switch (step.kind) {
   case StepKind::Launch:
@@ -132,10 +134,43 @@ Status tessera::rt::checkStep(const StepContext &context, const Step &step) {
   }
 }
 
+/// The buffers that a step and those in its blocks read, and that they write.
+static void addAccesses(const StepContext &context, const Step &step,
+                        std::vector<int32_t> &reads,
+                        std::vector<int32_t> &writes) {
+  size_t firstWritten = 0;
+  // The steps of a region are checked before the block around it: see
+  // checkStep.
+  if (!step.isRegion() && !checkCounts(context, step, firstWritten).ok())
+    return;
+  reads.insert(reads.end(), step.buffers.begin(),
+               step.buffers.begin() + firstWritten);
+  writes.insert(writes.end(), step.buffers.begin() + firstWritten,
+                step.buffers.end());
+  for (const Tensor &tensor : step.operands)
+    reads.push_back(tensor.buffer);
+  for (const Carry &carry : step.carries)
+    writes.insert(writes.end(), {carry.current, carry.next});
+  for (int32_t block : step.blocks)
+    for (const Step &inner : context.plan.blocks[block].steps)
+      addAccesses(context, inner, reads, writes);
+}
+
 Status tessera::rt::checkTokens(const StepContext &context,
                                 const Block &block) {
-  // Steps that may be running, by their tokens.
-  std::map<int32_t, const Step *> running;
+  struct Accesses {
+    std::vector<int32_t> reads, writes;
+  };
+  // What steps that may be running access, by their tokens.
+  std::map<int32_t, Accesses> running;
+  auto meet = [&](const std::vector<int32_t> &first,
+                  const std::vector<int32_t> &second) {
+    for (int32_t a : first)
+      for (int32_t b : second)
+        if (context.memory.overlap(a, b))
+          return true;
+    return false;
+  };
   for (size_t i = 0; i < block.steps.size(); ++i) {
     const Step &step = block.steps[i];
     auto fail = [&](const std::string &message) {
@@ -153,12 +188,19 @@ Status tessera::rt::checkTokens(const StepContext &context,
                     step.kind == StepKind::Copy || step.isCollective();
     if (step.token > 0 && !mayRunOn)
       return fail("has a token; launches, copies and collectives may");
-    for (auto [token, other] : running)
-      for (int32_t buffer : step.buffers)
-        if (context.memory.overlap(buffer, other->buffers.back()))
-          return fail("uses what the step of token " + str(token) +
-                      " writes before it is waited for");
-    if (step.token > 0 && !running.emplace(step.token, &step).second)
+    if (running.empty() && step.token == 0)
+      continue;
+    Accesses own;
+    addAccesses(context, step, own.reads, own.writes);
+    for (const auto &[token, other] : running) {
+      if (meet(own.reads, other.writes) || meet(own.writes, other.writes))
+        return fail("uses what the step of token " + str(token) +
+                    " writes before it is waited for");
+      if (meet(own.writes, other.reads))
+        return fail("writes what the step of token " + str(token) +
+                    " reads before it is waited for");
+    }
+    if (step.token > 0 && !running.emplace(step.token, std::move(own)).second)
       return fail("has the token of a step that is not waited for");
   }
   if (running.empty())

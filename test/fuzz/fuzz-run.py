@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -72,8 +73,9 @@ def inputs_of(program: Program, seed: int) -> list[np.ndarray]:
     return arrays
 
 
-def lines_of(run: Callable[[], T]) -> tuple[T, int]:
-    """What `run` gives, and how many lines it and the libraries that it calls print."""
+def lines_of(run: Callable[[], T]) -> tuple[T, list[str]]:
+    """What `run` gives, and the lines that it and the libraries that it calls print, without the spaces
+    that the interpreter and the runtime set differently."""
     with tempfile.TemporaryFile() as file:
         before = os.dup(1)
         os.dup2(file.fileno(), 1)
@@ -83,7 +85,14 @@ def lines_of(run: Callable[[], T]) -> tuple[T, int]:
             os.dup2(before, 1)
             os.close(before)
         file.seek(0)
-        return result, file.read().count(b"\n")
+        return result, file.read().decode().replace(" ", "").splitlines()
+
+
+def is_alike(wanted: str, got: str) -> bool:
+    """Whether two prints are equal: integers to the digit, of floats as many numbers."""
+    if re.search(r"[.einf]", wanted.removeprefix("value") + got.removeprefix("value")):
+        return wanted.count(",") == got.count(",") or "..." in got
+    return wanted == got or "..." in got
 
 
 def interpreted(head: str, program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -196,8 +205,11 @@ def check(head: str, program: Program, seed: int, target: str) -> Failure | None
         (actual, runs), lines = lines_of(lambda: executed(head, program, inputs, target))
     except TesseraError as error:
         return Failure("compile", str(error))
-    if lines != printed * runs:
-        return Failure("prints", f"{runs} runs print {lines} lines, but one should print {printed}")
+    if len(lines) != len(printed) * runs:
+        return Failure("prints", f"{runs} runs print {len(lines)} lines, but one should print {len(printed)}")
+    for number, line in enumerate(lines):
+        if not is_alike(printed[number % len(printed)], line):
+            return Failure("prints", f"'{line}' is printed, expected '{printed[number % len(printed)]}'")
     for i, (value, want, exact, got) in enumerate(zip(program.results, expected, precise, actual)):
         if value.element[0] == "i":
             different = np.asarray(want != got)

@@ -36,6 +36,11 @@ struct TestRunEachPass : PassWrapper<TestRunEachPass, OperationPass<ModuleOp>> {
   }
 
   void runOnOperation() override {
+    if (!llvm::MemoryBuffer::getFile(file)) {
+      getOperation().emitError()
+          << "cannot read the file of rows, '" << file << "'";
+      return signalPassFailure();
+    }
     if (failed(forEachPipeline([&](StringRef text) { return run(text); })))
       signalPassFailure();
   }
@@ -49,7 +54,7 @@ private:
   template <typename Fn> LogicalResult forEachPipeline(Fn fn) const {
     auto buffer = llvm::MemoryBuffer::getFile(file, /*IsText=*/true);
     if (!buffer)
-      return success();
+      return failure();
     SmallVector<StringRef> lines;
     (*buffer)->getBuffer().split(lines, '\n', -1, /*KeepEmpty=*/false);
     LogicalResult result = success();
@@ -65,7 +70,8 @@ private:
     std::string problem;
     llvm::raw_string_ostream os(problem);
     if (failed(parsePassPipeline(text, manager, os)))
-      return getOperation().emitError() << "'" << text << "': " << problem;
+      return getOperation().emitError()
+             << "row '" << text << "' of the file does not parse: " << problem;
     OwningOpRef<ModuleOp> copy(getOperation().clone());
     bool hasSaid = false;
     bool failed = false;

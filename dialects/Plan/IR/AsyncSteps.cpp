@@ -23,19 +23,34 @@ Operation *tessera::plan::getCompletion(Operation *step) {
   return nullptr;
 }
 
-/// Whether `op`, or a step inside of it, reads or writes `buffer`; only
-/// writes count if `writesAlone`.
+/// What `buffer` is part of: the base of a window.
+static Value rootOf(Value buffer) {
+  while (auto window = dyn_cast<BlockArgument>(buffer)) {
+    auto loop = dyn_cast<LoopOp>(window.getOwner()->getParentOp());
+    if (!loop)
+      break;
+    buffer = loop.getBases()[window.getArgNumber()];
+  }
+  return buffer;
+}
+
+/// A step in `op`, or `op` itself, that reads or writes the memory of `buffer`;
+/// only writes count if `writesAlone`.
 static Operation *findAccess(Operation *op, Value buffer, bool writesAlone) {
+  Value root = rootOf(buffer);
   Operation *found = nullptr;
   op->walk([&](Operation *inner) {
-    if (!llvm::is_contained(inner->getOperands(), buffer))
-      return WalkResult::advance();
     auto effects = dyn_cast<MemoryEffectOpInterface>(inner);
-    if (writesAlone && effects &&
-        !effects.getEffectOnValue<MemoryEffects::Write>(buffer))
-      return WalkResult::advance();
-    found = inner;
-    return WalkResult::interrupt();
+    for (Value operand : inner->getOperands()) {
+      if (rootOf(operand) != root)
+        continue;
+      if (writesAlone && effects &&
+          !effects.getEffectOnValue<MemoryEffects::Write>(operand))
+        continue;
+      found = inner;
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
   });
   return found;
 }

@@ -13,7 +13,7 @@ include "dialects/Plan/IR/PlanTypes.td"
 class Plan_AsyncStep<string mnemonic, list<Trait> traits = []>
     : Plan_Op<mnemonic, traits # [Plan_AsyncStepInterface]> {
   dag async = (ins Arg<OptionalAttr<ConfinedAttr<I32Attr, [IntPositive]>>, "what plan.await names">:$token,
-                   Arg<OptionalAttr<ConfinedAttr<I32Attr, [IntNonNegative]>>, "steps with tokens keep their order in it">:$stream);
+                   Arg<OptionalAttr<ConfinedAttr<I32Attr, [IntNonNegative, IntMaxValue<63>]>>, "steps with tokens keep their order in it">:$stream);
 }
 
 def Plan_LaunchOp : Plan_AsyncStep<"launch", [AttrSizedOperandSegments]> {

@@ -108,6 +108,22 @@ static LogicalResult verifyEdges(DataFlowInterface op, const Mesh &mesh) {
   return success();
 }
 
+/// One device reports for all, so all must hold the same.
+static LogicalResult verifyEffect(Operation *op) {
+  for (Value operand : op->getOperands()) {
+    if (varyingOf(operand).empty())
+      continue;
+    InFlightDiagnostic error = op->emitOpError()
+                               << "reports a value with "
+                               << describe(varyingOf(operand))
+                               << "; one device reports for all";
+    error.attachNote(operand.getLoc())
+        << "it is computed here; report a value that does not vary";
+    return failure();
+  }
+  return success();
+}
+
 LogicalResult tessera::verifyVarying(Operation *op, const Mesh &mesh) {
   if (auto constrain = dyn_cast<ConstrainOp>(op))
     if (failed(verifyConstraint(constrain, mesh)))
@@ -115,6 +131,7 @@ LogicalResult tessera::verifyVarying(Operation *op, const Mesh &mesh) {
   if (auto flow = dyn_cast<DataFlowInterface>(op))
     return verifyEdges(flow, mesh);
   if (isa<FactorRuleInterface>(op))
-    return verifyResults(op, mesh);
+    return op->getNumResults() == 0 ? verifyEffect(op)
+                                    : verifyResults(op, mesh);
   return success();
 }

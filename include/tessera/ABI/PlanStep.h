@@ -161,6 +161,9 @@ struct Carry {
   template <typename V> void visit(V &v) { v(current, next); }
 };
 
+/// Streams that steps with tokens may be in, numbered from 0.
+constexpr int32_t maxStreams = 64;
+
 /// One step of a program; every device that runs the program runs all of them.
 /// Buffers of a collective do not overlap, but those of AllReduce may be one
 /// and the same.

@@ -73,7 +73,8 @@ public:
   llvm::LogicalResult emit(Stage stage, std::string &data);
 
   /// The module of a stage that passes make; that of the source where the
-  /// source is of a later stage.
+  /// source is of a later stage. Where stages are not kept, it is valid until
+  /// the next question.
   llvm::FailureOr<mlir::ModuleOp> reach(Stage stage);
 
   /// What is known of the stages made so far; see tesseraResultReport in
@@ -86,6 +87,10 @@ private:
   mlir::Location nowhere() {
     return mlir::FileLineColLoc::get(&context, options.sourceName, 0, 0);
   }
+  /// Forgets what earlier questions made, unless stages are kept.
+  void beginQuestion();
+  /// As `reach`, within a question.
+  llvm::FailureOr<mlir::ModuleOp> make(Stage stage);
   llvm::LogicalResult load();
   llvm::LogicalResult prepare();
   llvm::LogicalResult checkStage(Stage stage);

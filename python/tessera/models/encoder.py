@@ -304,7 +304,10 @@ class Encoder:
         """Token ids, mask and type ids [batch, length], the length padded to a multiple."""
         if self.tokenizer is None:
             raise errors.CheckpointError("TS6001", "the model's folder has no tokenizer.json")
-        listed = [] if isinstance(sentences, str) or sentences is None else list(sentences)
+        if isinstance(sentences, (str, bytes)) or sentences is None:
+            raise errors.TraceError("TS1043", f"sentences is a {type(sentences).__name__}, not a list of "
+                                    "strings", got=repr(sentences)[:80], hint="write [sentence] for one")
+        listed = list(sentences)
         if not listed:
             raise errors.ShapeError("TS3020", "the list of sentences is empty", got=repr(sentences),
                                     expected="a list of at least one sentence")

@@ -212,7 +212,9 @@ def test_a_pipeline_without_a_normalisation_is_not_normalised(tmp_path):
     (["a", 3], "TS1043", ["sentence 1 is a int"]),
     ([b"a"], "TS1043", ["sentence 0 is a bytes"]),
     (np.array([]), "TS3020", ["the list of sentences is empty"]),
-    ("a", "TS3020", ["the list of sentences is empty", "a list of at least one sentence"]),
+    ([], "TS3020", ["the list of sentences is empty", "a list of at least one sentence"]),
+    ("a", "TS1043", ["sentences is a str, not a list of strings", "write [sentence]"]),
+    (None, "TS1043", ["sentences is a NoneType, not a list of strings"]),
 ])
 def test_what_is_no_sentence_is_named(tmp_path, sentences, code, fragments):
     write_weights(tmp_path, lambda tensors: None)

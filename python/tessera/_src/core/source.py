@@ -25,7 +25,7 @@ _MAX_COLUMNS = 120  # The widest source line shown.
 
 
 class Location(NamedTuple):
-    """A place in a source file; line and column count from 1."""
+    """A place in a source file; line and column count from 1, and column 0 is the whole line."""
 
     file: str
     line: int
@@ -180,12 +180,13 @@ def excerpt(location: Location | None) -> list[str]:
     text = linecache.getline(location.file, location.line).rstrip("\n")
     if text.strip():
         # Columns count bytes of UTF-8.
-        before = text.encode()[: location.column - 1].decode(errors="ignore")
+        before = text.encode()[: max(location.column - 1, 0)].decode(errors="ignore")
         caret = len(_printable(before.lstrip()))
         line = _printable(text.strip())
         begin = max(0, min(caret - _MAX_COLUMNS // 2, len(line) - _MAX_COLUMNS))
         head = "..." if begin else ""
         tail = "..." if len(line) > begin + _MAX_COLUMNS else ""
         result.append("    " + head + line[begin : begin + _MAX_COLUMNS] + tail)
-        result.append("    " + " " * (len(head) + caret - begin) + "^")
+        if location.column > 0:
+            result.append("    " + " " * (len(head) + caret - begin) + "^")
     return result

@@ -8,6 +8,8 @@ import json
 import sys
 from typing import Any
 
+import numpy as np
+
 from tessera._src.core import tree
 
 _PLAIN = {"dict": dict, "list": list, "tuple": tuple, "OrderedDict": collections.OrderedDict}
@@ -17,9 +19,17 @@ _NAMES = {kind: name for name, kind in _PLAIN.items()}
 def to_text(treedef: tree.TreeDef) -> str:
     """A structure as JSON: "*" is a leaf, null is None, all else [kind, keys, children].
 
-    Named tuples and dataclasses are named by module and class, which is no part of the text.
+    Named tuples and dataclasses are named by module and class, which is no part of the text. The empty
+    text stands for a structure with keys that JSON cannot hold, such as an enum's.
     """
-    return json.dumps(_encode(treedef), separators=(",", ":"))
+    try:
+        return json.dumps(_encode(treedef), separators=(",", ":"))
+    except _Unwritable:
+        return ""
+
+
+class _Unwritable(Exception):
+    """A key of a dictionary has no text."""
 
 
 def _encode(treedef: tree.TreeDef) -> Any:
@@ -36,8 +46,27 @@ def _encode(treedef: tree.TreeDef) -> Any:
         name = "dict" if issubclass(kind, dict) else f"{kind.__module__}:{kind.__qualname__}"
     else:
         name = _NAMES[kind]
-    return [name, [key if isinstance(key, (str, int, float)) else repr(key) for key in treedef.keys],
-            children]
+    return [name, [_encode_key(key) for key in treedef.keys], children]
+
+
+def _encode_key(key: Any) -> Any:
+    """JSON for a key of a dictionary; tuples and bytes are tagged lists."""
+    if isinstance(key, np.generic):
+        key = key.item()
+    if key is None or isinstance(key, (str, int, float)):
+        return key
+    if isinstance(key, bytes):
+        return ["bytes", key.hex()]
+    if isinstance(key, tuple):
+        return ["tuple", [_encode_key(part) for part in key]]
+    raise _Unwritable
+
+
+def _decode_key(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    kind, content = value
+    return bytes.fromhex(content) if kind == "bytes" else tuple([_decode_key(part) for part in content])
 
 
 def from_text(text: str) -> tree.TreeDef | None:
@@ -48,7 +77,7 @@ def from_text(text: str) -> tree.TreeDef | None:
     """
     try:
         return _decode(json.loads(text)) if text else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
@@ -58,8 +87,10 @@ def _decode(value: Any) -> tree.TreeDef:
     if value is None:
         return tree.TreeDef(type(None))
     name, keys, children = value
+    if not isinstance(name, str):
+        raise TypeError("a kind that is not named")
     parts = tuple([_decode(child) for child in children])
-    keys = tuple(range(len(parts)) if keys is None else keys)
+    keys = tuple(range(len(parts)) if keys is None else [_decode_key(key) for key in keys])
     if len(keys) != len(parts):
         raise ValueError("keys without children")
     return tree.TreeDef(_PLAIN.get(name) or _class_of(name, keys), keys, parts)

@@ -107,6 +107,10 @@ def load_artefact(path: str | os.PathLike, device: str | None = None,
                   threads: int | None = None) -> LoadedArtefact:
     """Reads what Compiled.save or tessera-compile wrote.
 
+    The result is called as the function was, with trees of arrays, or with one array for each of its
+    `inputs`, and returns the tree that the function returned; that of a program which was not traced
+    returns the tuple of its results.
+
     Args:
         device: what runs it; by default the one that the artefact was compiled for.
         threads: of all devices of a CPU mesh together; all cores by default.

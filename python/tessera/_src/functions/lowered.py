@@ -52,6 +52,15 @@ class Lowered:
         self._reports[emit] = report
         return data, report
 
+    def _compile_once(self) -> tuple[bytes, dict]:
+        """The artefact. Stages are kept for other questions only if some were asked before: a copy of the
+        module for each takes time and memory."""
+        if self._compilation is not None:
+            return self._compile("artefact")
+        data, _, report = native.compile_text(self.program.text, target=self.target, **self.options)
+        self._reports["artefact"] = report
+        return data, report
+
     def _report(self, emit: str = "local") -> dict:
         if emit not in self._reports:
             self._compile(emit)
@@ -107,7 +116,7 @@ class Lowered:
                            targets.assembler_of(self.target))
         known = cache.load(key)
         if known is None:
-            known = self._compile("artefact")
+            known = self._compile_once()
             cache.store(key, *known)
         artefact, report = known
         return Compiled(self.program, self.in_tree, artefact, report, device, threads)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from tessera._src.core import dtypes
+from tessera._src.core import dtypes, source
 from tessera._src.core.errors import CheckpointError, CompileError
 from tessera._src.programs import dispatch
 from tessera._src.programs.native import open_library, pointer_of
@@ -252,8 +253,8 @@ class Executable:
         return [Placed(handle, self.device) for handle in results[:len(self.outputs)]]
 
     def fail(self) -> None:
-        """Raises the error of the last run in this thread."""
-        raise CompileError("TS5004", f"the run failed: {_last_error()}")
+        """Raises what the last run in this thread failed with."""
+        _raise_run_error()
 
     def make_call(self, array: type, **parts: Any) -> Any:
         """See dispatch.make_call."""
@@ -271,7 +272,7 @@ class Executable:
         code = self._run(self.handle, self._input_words(*words), len(self.placements), pointers,
                          len(results))
         if code:
-            raise CompileError("TS5004", f"the run failed: {_last_error()}")
+            _raise_run_error()
         return results
 
     def report(self) -> dict:
@@ -286,3 +287,17 @@ class Executable:
 
 def _last_error() -> str:
     return (_runtime().tesseraRtLastError() or b"unknown error").decode("utf-8", "replace")
+
+
+# A check of the program's that failed: the step, the place of the check, its message.
+_FAILED_CHECK = re.compile(r"step [\d.]+ \(check: (.*):(\d+)\): (.*)", re.DOTALL)
+
+
+def _raise_run_error() -> None:
+    """Raises what the last run in this thread failed with; a failed check at the check's line."""
+    message = _last_error()
+    check = _FAILED_CHECK.fullmatch(message)
+    if check:
+        place = source.Location(check[1], int(check[2]), 0)
+        raise CompileError("TS5005", check[3], location=place)
+    raise CompileError("TS5004", f"the run failed: {message}")

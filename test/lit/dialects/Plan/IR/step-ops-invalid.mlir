@@ -220,3 +220,30 @@ plan.program @what_an_asynchronous_step_reads_is_not_written on @mesh {
   // expected-note @below {{it is waited for here}}
   plan.await 3
 }
+
+// -----
+
+plan.program @windows_over_one_base_are_one_memory on @mesh {
+  %0 = plan.allocate -> !plan.buffer<32>
+  %1 = plan.allocate -> !plan.buffer<8>
+  %2 = plan.allocate -> !plan.buffer<8>
+  plan.loop 4 over (%0, %0 : !plan.buffer<32>, !plan.buffer<32>) carry () to () {
+  ^bb0(%a: !plan.buffer<8>, %b: !plan.buffer<8>):
+    // expected-note @below {{that step is here}}
+    plan.copy %1 to %a {token = 1 : i32} : !plan.buffer<8>, !plan.buffer<8>
+    // expected-error @below {{uses what the step of token 1 writes, before that step is waited for}}
+    plan.copy %b to %2 : !plan.buffer<8>, !plan.buffer<8>
+    // expected-note @below {{it is waited for here}}
+    plan.await 1
+  }
+}
+
+// -----
+
+plan.program @streams_are_few on @mesh {
+  %0 = plan.allocate -> !plan.buffer<8>
+  %1 = plan.allocate -> !plan.buffer<8>
+  // expected-error @below {{attribute 'stream' failed to satisfy constraint: 32-bit signless integer attribute whose value is non-negative whose maximum value is 63}}
+  plan.copy %0 to %1 {token = 1 : i32, stream = 64 : i32} : !plan.buffer<8>, !plan.buffer<8>
+  plan.await 1
+}

@@ -75,3 +75,13 @@ func.func @all_devices_take_one_path(%p: !tessera.mesh_tensor<i1, @mesh, [], var
   }
   return %0 : !open
 }
+
+// -----
+
+dist.mesh @mesh <[dp = 2, tp = 3]>
+// expected-note @below {{it is computed here; report a value that does not vary}}
+func.func @one_device_reports_for_all(%x: !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>) {
+  // expected-error @below {{reports a value with varying = {tp}; one device reports for all}}
+  tessera.debug_print "x is {}" (%x) : !tessera.mesh_tensor<f32, @mesh, [], varying = {tp}>
+  return
+}

@@ -3,6 +3,7 @@
 
 import collections
 import dataclasses
+import enum
 import re
 import sys
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from conftest import needs_runtime
 from refusals import check
 
 import tessera as ts
+from tessera._src.core import tree, tree_text
 from tessera._src.programs import native
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -112,3 +114,26 @@ def test_what_does_not_fit_is_named(loaded, args, kwargs, fragments):
     with pytest.raises(ts.ConfigError) as caught:
         loaded(*args, **kwargs)
     check(caught, "TS4005", *fragments)
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@pytest.mark.parametrize("key", ["a", 3, -1.5, True, None, (0, 1), ("a", (2, b"c")), b"a"])
+def test_keys_of_dictionaries_keep_their_types(key):
+    _, structure = tree.flatten({key: 1.0})
+    read = tree_text.from_text(tree_text.to_text(structure))
+    assert read.keys == (key,) and type(read.keys[0]) is type(key)
+
+
+def test_keys_of_numpy_become_those_of_python():
+    _, structure = tree.flatten({np.int64(3): 1.0})
+    assert tree_text.from_text(tree_text.to_text(structure)).keys == (3,)
+
+
+def test_a_structure_without_a_text_is_none():
+    _, structure = tree.flatten({Colour.RED: 1.0})
+    assert tree_text.from_text(tree_text.to_text(structure)) is None
+    for text in ("", "5", "[5,null,[]]", '[3,["a"],["*"]]', "{", "[" * 100_000):
+        assert tree_text.from_text(text) is None

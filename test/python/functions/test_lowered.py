@@ -44,10 +44,27 @@ def test_reports_texts_and_the_program_share_their_stages(lowered):
 
 
 def test_earlier_stages_are_still_there_after_compiling(lowered):
+    lowered.collectives()
     lowered.compile()
     assert "mesh_tensor" in lowered.as_text("layouts")
     np.testing.assert_allclose(np.asarray(lowered.interpret(X, W, stage="local")), np.tanh(X @ W), rtol=1e-6)
     assert set(stages_of(lowered._report("plan")).values()) == {1}
+
+
+def test_a_compilation_that_keeps_no_stages_begins_anew_each_time(lowered):
+    compilation = native.Compilation(lowered.program.text, keeps_stages=False)
+    out = np.zeros((4, 10), np.float32)
+    for emitted, stage in (("local", "tessera"), ("artefact", "layouts"), ("local", "local")):
+        assert compilation.emit(emitted)[0]
+        compilation.interpret(stage, [X, W], [out])
+        np.testing.assert_allclose(out, np.tanh(X @ W), rtol=1e-6)
+
+
+def test_stages_are_kept_only_for_further_questions(lowered):
+    lowered.compile()
+    assert lowered._compilation is None
+    lowered.collectives()
+    assert lowered._compilation is not None
 
 
 def test_an_error_of_one_stage_leaves_the_others(lowered):

@@ -177,6 +177,26 @@ const Mistake regionMistakes[] = {
      "block 0 ends before token 7 is waited for"},
     {"TokenUnknown", [](abi::Plan &p) { steps(p)[4].token = 8; },
      "waits for token 8, which no step before it in its block has"},
+    {"UsedBeforeAwaited",
+     [](abi::Plan &p) {
+       // A print of what the step of the token writes.
+       abi::Step print = steps(p)[5];
+       print.operands[0].buffer = steps(p)[3].buffers[1];
+       print.operands[0].shape = print.operands[0].localShape = {1};
+       steps(p).insert(steps(p).begin() + 4, print);
+     },
+     "uses what the step of token 7 writes before it is waited for"},
+    {"WrittenBeforeAwaited",
+     [](abi::Plan &p) {
+       int32_t index = steps(p)[0].buffers[0];
+       steps(p)[3].buffers[0] = index;
+       abi::Step fill;
+       fill.kind = abi::StepKind::Fill;
+       fill.buffers = {index};
+       fill.pattern = std::string(4, '\0');
+       steps(p).insert(steps(p).begin() + 4, fill);
+     },
+     "writes what the step of token 7 reads before it is waited for"},
     {"OperandMissing", [](abi::Plan &p) { steps(p)[5].operands.clear(); },
      "has 1 places for 0 operands"},
     {"SingleBrace", [](abi::Plan &p) { steps(p)[5].format = "{}}"; },

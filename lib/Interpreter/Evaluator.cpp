@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Interpreter/Evaluator.h"
+#include "dialects/Tessera/IR/Calls.h"
 #include "lib/Interpreter/Signature.h"
 #include "tessera/Analysis/MeshGroups.h"
 
@@ -214,7 +215,8 @@ FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
                       resultKind(op));
       })
       // The logical value stays as it is.
-      .Case<ConstrainOp, ReshardOp>([&](Operation *) { return in(0); })
+      .Case<ConstrainOp, ReshardOp, StopGradientOp, CheckpointNameOp>(
+          [&](Operation *) { return in(0); })
       .Default([](Operation *op) -> FailureOr<Tensor> {
         InFlightDiagnostic error = op->emitOpError()
                                    << "has no meaning to the interpreter";
@@ -308,17 +310,16 @@ void Evaluator::countCollective(Operation *op) {
 // Functions
 //===----------------------------------------------------------------------===//
 
-LogicalResult Evaluator::evaluateCall(func::CallOp op) {
-  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
-      op, op.getCalleeAttr());
+LogicalResult Evaluator::evaluateCall(Operation *op, FlatSymbolRefAttr name) {
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, name);
   if (!callee)
-    return op.emitOpError()
-           << "calls @" << op.getCallee() << ", which is not a func.func";
+    return op->emitOpError()
+           << "calls " << name << ", which is not a func.func";
   FailureOr<std::vector<PerDevice>> results =
-      call(callee, valuesOf(op.getOperands()));
+      call(callee, valuesOf(op->getOperands()));
   if (failed(results))
     return failure();
-  bind(op.getResults(), std::move(*results));
+  bind(op->getResults(), std::move(*results));
   return success();
 }
 
@@ -349,7 +350,9 @@ LogicalResult Evaluator::evaluate(Operation *op) {
   if (failed(verifySizes(op, numDevices())))
     return failure();
   if (auto call = dyn_cast<func::CallOp>(op))
-    return evaluateCall(call);
+    return evaluateCall(op, call.getCalleeAttr());
+  if (auto call = dyn_cast<CallOp>(op))
+    return evaluateCall(op, call.getCalleeAttr());
   LogicalResult done = success();
   if (evaluateRegionsOrEffects(op, done))
     return done;

@@ -22,7 +22,9 @@ public:
 private:
   int64_t numDevices() const { return mesh ? mesh->numDevices() : 1; }
   mlir::LogicalResult evaluate(mlir::Operation *op);
-  mlir::LogicalResult evaluateCall(mlir::func::CallOp op);
+  /// Calls the function `name`.
+  mlir::LogicalResult evaluateCall(mlir::Operation *op,
+                                   mlir::FlatSymbolRefAttr name);
   mlir::LogicalResult evaluateScan(ScanOp op);
   mlir::LogicalResult evaluateWhile(WhileOp op);
   mlir::LogicalResult evaluateCond(CondOp op);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Tools/CompilerCApi.h"
 
+#include "dialects/Tessera/Derivatives/Differentiate.h"
 #include "tessera/ABI/Capture.h"
 #include "tessera/ABI/PlanCodec.h"
 #include "tessera/Interpreter/Interpreter.h"
@@ -8,6 +9,7 @@
 #include "tessera/Pipelines/Version.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -264,6 +266,103 @@ tesseraCompilationInterpret(TesseraCompilation *compilation, const char *stage,
         return interpretModule(*module, compilation->entry, inputs, inputCount,
                                outputs, outputCount);
       });
+}
+
+//===----------------------------------------------------------------------===//
+// Derivatives
+//===----------------------------------------------------------------------===//
+
+static json::Array describeTypes(TypeRange types) {
+  json::Array result;
+  for (Type type : types) {
+    std::string text;
+    llvm::raw_string_ostream(text) << type;
+    result.push_back(std::move(text));
+  }
+  return result;
+}
+
+/// Appends a function's text, with its places, and what it takes and gives.
+static void describeFunction(func::FuncOp function, std::string &text,
+                             json::Array &descriptions) {
+  size_t before = text.size();
+  {
+    llvm::raw_string_ostream stream(text);
+    OpPrintingFlags flags;
+    function.print(stream, flags.enableDebugInfo().useLocalScope());
+    stream << "\n";
+  }
+  descriptions.push_back(
+      json::Object{{"name", function.getName().str()},
+                   {"bytes", static_cast<int64_t>(text.size() - before)},
+                   {"arguments", describeTypes(function.getArgumentTypes())},
+                   {"results", describeTypes(function.getResultTypes())}});
+}
+
+static json::Array describeResiduals(ArrayRef<ResidualSource> residuals) {
+  json::Array result;
+  for (ResidualSource source : residuals) {
+    StringRef kind = source.kind == ResidualSource::Kind::Argument ? "argument"
+                     : source.kind == ResidualSource::Kind::Result ? "result"
+                                                                   : "kept";
+    result.push_back(json::Array{kind.str(), source.number});
+  }
+  return result;
+}
+
+static LogicalResult differentiate(func::FuncOp function, StringRef mode,
+                                   StringRef prefix, ArrayRef<unsigned> wanted,
+                                   std::string &text, json::Object &report) {
+  json::Array functions;
+  if (mode == "jvp") {
+    FailureOr<func::FuncOp> made = makeJvp(function, wanted, prefix);
+    if (failed(made))
+      return failure();
+    describeFunction(*made, text, functions);
+  } else if (mode == "vjp" || mode == "linearize") {
+    FailureOr<DerivativeFunctions> made =
+        mode == "vjp" ? makeVjp(function, wanted, prefix)
+                      : makeLinearized(function, wanted, prefix);
+    if (failed(made))
+      return failure();
+    describeFunction(made->forward, text, functions);
+    describeFunction(made->derivative, text, functions);
+    report["residuals"] = describeResiduals(made->residuals);
+  } else {
+    return function.emitError()
+           << "mode is '" << mode << "'; expected vjp, linearize or jvp";
+  }
+  report["functions"] = std::move(functions);
+  return success();
+}
+
+TesseraResult *tesseraDifferentiate(const char *source, size_t sourceSize,
+                                    const char *name, const char *mode,
+                                    const char *prefix, const int64_t *wanted,
+                                    int64_t count) {
+  auto *result = new TesseraResult;
+  std::unique_ptr<MLIRContext> context = createCompilerContext();
+  DiagnosticCollector collector(*context);
+  json::Object report;
+  auto run = [&]() -> LogicalResult {
+    ParserConfig config(context.get());
+    OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(
+        StringRef(source, sourceSize), config, "<input>");
+    if (!module)
+      return failure();
+    auto function = module->lookupSymbol<func::FuncOp>(name);
+    if (!function)
+      return module->emitError() << "there is no function @" << name;
+    SmallVector<unsigned> numbers(wanted, wanted + count);
+    return differentiate(function, mode, prefix, numbers, result->data, report);
+  };
+  result->ok = succeeded(run());
+  result->diagnostics =
+      !result->ok && collector.diagnostics.empty()
+          ? describeError("differentiating failed without a reason")
+          : toText(std::move(collector.diagnostics));
+  result->report = toText(std::move(report));
+  return result;
 }
 
 //===----------------------------------------------------------------------===//

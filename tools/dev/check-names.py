@@ -19,7 +19,7 @@ from pathlib import Path
 PASS = re.compile(r'^def (\w+)\s*:\s*(?:InterfacePass|Pass)<\s*"([\w-]+)"', re.M)
 
 # Families of ops that no kernel computes.
-WITHOUT_KERNELS = ("LayoutOps.td", "ControlOps.td", "EffectOps.td")
+WITHOUT_KERNELS = ("LayoutOps.td", "ControlOps.td", "EffectOps.td", "CallOps.td")
 
 OP = re.compile(r'^def \w+?_(\w+Op)\s*:\s*\w+<"(\w+)"', re.M)
 

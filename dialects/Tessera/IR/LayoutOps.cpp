@@ -9,16 +9,6 @@ using namespace tessera;
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/LayoutOps.cpp.inc"
 
-/// Input and result are one logical tensor.
-static LogicalResult verifySameTensor(Operation *op) {
-  if (failed(verifyOneMesh(op)) ||
-      failed(verifyShape(op, op->getOperand(0), "the input",
-                         shapeOf(op->getResult(0)))))
-    return failure();
-  return verifyElementType(op, op->getOperand(0), "the input",
-                           getElementTypeOrSelf(op->getResult(0).getType()));
-}
-
 LogicalResult ConstrainOp::verify() {
   if (failed(verifySameTensor(*this)))
     return failure();

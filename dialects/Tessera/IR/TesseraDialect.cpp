@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tessera/IR/Calls.h"
 #include "dialects/Tessera/IR/Effects.h"
 
 #include "mlir/IR/DialectImplementation.h"

@@ -232,3 +232,12 @@ void tessera::printTypes(OpAsmPrinter &printer, Operation *, TypeRange types) {
   llvm::interleaveComma(types, printer);
   printer << ')';
 }
+
+LogicalResult tessera::verifySameTensor(Operation *op) {
+  if (failed(verifyOneMesh(op)) ||
+      failed(verifyShape(op, op->getOperand(0), "the input",
+                         shapeOf(op->getResult(0)))))
+    return failure();
+  return verifyElementType(op, op->getOperand(0), "the input",
+                           getElementTypeOrSelf(op->getResult(0).getType()));
+}

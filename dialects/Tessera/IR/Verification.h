@@ -46,6 +46,9 @@ mlir::LogicalResult verifyInferredResult(mlir::Operation *op,
                                          llvm::StringRef hint = "",
                                          bool checksElements = true);
 
+/// Operand 0 and the result are one value up to their layouts.
+mlir::LogicalResult verifySameTensor(mlir::Operation *op);
+
 /// `dims`, called `name`, ascend and are dimensions of `tensor`.
 mlir::LogicalResult verifyAscendingDims(mlir::Operation *op,
                                         llvm::StringRef name,

@@ -21,6 +21,21 @@ def VerifyProgram : Pass<"tessera-verify-program", "::mlir::ModuleOp"> {
   let dependentDialects = ["::tessera::TesseraDialect"];
 }
 
+def InlineCalls : Pass<"tessera-inline-calls", "::mlir::ModuleOp"> {
+  let summary = "Replaces calls by what they compute.";
+  let description = [{
+    Every `tessera.call` of a public function becomes the ops of its callee,
+    which keep their locations, whatever rule or policy it has for derivatives;
+    private functions that nothing uses then are erased.
+    `tessera.stop_gradient` and `tessera.checkpoint_name` become their operands.
+    A `tessera.custom_tangent` is an error: forward mode was used where only
+    reverse mode is known.
+
+    Input and output: stage `tessera`. Linear in the size of the result.
+  }];
+  let dependentDialects = ["::tessera::TesseraDialect"];
+}
+
 def DecomposeOps : Pass<"tessera-decompose-ops"> {
   let summary = "Writes composite ops as formulas of simpler ones.";
   let description = [{

@@ -81,6 +81,20 @@ tesseraCompilationInterpret(TesseraCompilation *compilation, const char *stage,
                             const TesseraHostTensor *inputs, int64_t inputCount,
                             TesseraHostTensor *outputs, int64_t outputCount);
 
+/// Adds derivatives of a function of `source`, a module of stage "tessera", by
+/// its arguments `wanted`. `mode` is "vjp" (functions <prefix>.fwd and
+/// <prefix>.bwd), "linearize" (<prefix>.fwd and <prefix>.lin) or "jvp"
+/// (<prefix>.jvp); the pass tessera-differentiate says what these take and
+/// give. The result's data are the texts of the new functions, which call
+/// others of `source` by name. The report is {"functions": [{"name": ...,
+/// "bytes": of its text, "arguments": [types...], "results": [types...]}...],
+/// "residuals":
+/// [[kind, number]...]}, where kind is "argument", "result" or "kept".
+TESSERA_COMPILER_API TesseraResult *
+tesseraDifferentiate(const char *source, size_t sourceSize,
+                     const char *function, const char *mode, const char *prefix,
+                     const int64_t *wanted, int64_t count);
+
 /// Appends values for inputs to an artefact: inputs[i] gets the whole,
 /// row-major tensor `data[i]` of `sizes[i]` bytes, and runs give it none. So
 /// the program's text has an argument in place of each large constant. The

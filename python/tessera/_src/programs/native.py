@@ -95,6 +95,11 @@ def _compiler() -> ctypes.CDLL:
     library.tesseraCompilationInterpret.argtypes = [
         ctypes.c_void_p, ctypes.c_char_p, tensors, ctypes.c_int64, tensors, ctypes.c_int64,
     ]
+    library.tesseraDifferentiate.restype = ctypes.c_void_p
+    library.tesseraDifferentiate.argtypes = [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p,
+        ctypes.POINTER(ctypes.c_int64), ctypes.c_int64,
+    ]
     library.tesseraCapture.restype = ctypes.c_void_p
     library.tesseraCapture.argtypes = [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p),
@@ -179,6 +184,28 @@ class Compilation:
 def compile_text(text: str, *, emit: str = "artefact", **options: Any) -> tuple[bytes, list[dict], dict]:
     """Compiles a module once: stage text or artefact bytes, diagnostics, report."""
     return Compilation(text, keeps_stages=False, **options).emit(emit)
+
+
+def differentiate(text: str, function: str, mode: str, prefix: str, wanted: Sequence[int]
+                  ) -> tuple[list[str], dict]:
+    """The texts of the functions that compute a derivative, and what is said of them.
+
+    Args:
+        text: a module of the stage `tessera`.
+        mode: "vjp", "linearize" or "jvp".
+        prefix: how the names of the functions begin.
+        wanted: numbers of the function's arguments.
+    """
+    data = text.encode()
+    handle = _compiler().tesseraDifferentiate(
+        data, len(data), function.encode(), mode.encode(), prefix.encode(),
+        (ctypes.c_int64 * max(len(wanted), 1))(*wanted), len(wanted))
+    made, _, report = _finish(handle, "the program cannot be differentiated")
+    texts, begin = [], 0
+    for described in report["functions"]:
+        texts.append(made[begin : begin + described["bytes"]].decode())
+        begin += described["bytes"]
+    return texts, report
 
 
 def capture(artefact: bytes, first: int, values: Sequence[np.ndarray]) -> bytes:

@@ -130,6 +130,8 @@ def _is_splat(value: np.ndarray) -> bool:
 
 def _captured(owner: program_text.ProgramText, value: np.ndarray, origin: Any) -> Tracer:
     """An argument for an array of the host, whose elements it has as they are now."""
+    if owner.parent is not None:
+        return _from_parent(owner, _captured(owner.root, value, origin))
     known = owner.captured.get(id(origin))
     if known is not None and known[2].dtype == value.dtype:
         return known[2]
@@ -237,7 +239,10 @@ def refuse_masked(value: Any, what: str) -> None:
 def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
     """Any operand as a traced value; a weak scalar takes its type from `beside`."""
     if isinstance(value, Tracer):
-        check_in_scope(value, _program_of(value))
+        program = _program_of(value)
+        if value.program is not program and program.is_inside(value.program):
+            value = _from_parent(program, value)
+        check_in_scope(value, program)
         return value
     if is_scalar(value):
         dtype = weak_scalar_dtype(value, beside)
@@ -245,6 +250,23 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
     if _holds_tracers(value):
         return _rows_of(value)
     return constant(_host_operand(value), origin=_identity(value))
+
+
+def _from_parent(program: program_text.ProgramText, value: Tracer) -> Tracer:
+    """A value of a function around the one being traced, as an argument of this one."""
+    outer = value if value.program is program.parent else _from_parent(program.parent, value)
+    check_in_scope(outer, program.parent)
+    known = program.from_parent.get(outer.value)
+    if known is not None:
+        return known[1]
+    place = source.user_location()
+    name, type_text = program.add_argument(f"outer.{len(program.from_parent)}", outer.shape, outer.dtype,
+                                           None, place)
+    inner = Tracer(program, name, type_text, outer.shape, outer.dtype)
+    inner.block, inner.is_weak = program.entry, outer.is_weak
+    with_names(inner, outer._dims, outer._name)
+    program.from_parent[outer.value] = (outer, inner)
+    return inner
 
 
 def _identity(value: Any) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -130,12 +131,30 @@ class Block:
         return None
 
 
-class ProgramText:
-    """Collects one function's ops; values are numbered."""
+@dataclasses.dataclass(frozen=True)
+class FunctionText:
+    """A function beside the entry, which `tessera.call` computes: its text and what it takes and gives."""
 
-    def __init__(self, mesh: Mesh):
-        self.mesh = mesh
-        self.entry = self.block = Block()  # The function's, and that where ops are added now.
+    name: str
+    text: str
+    arguments: tuple[str, ...]  # Types.
+    results: tuple[str, ...]
+    uses: tuple[FunctionText, ...] = ()  # That it calls.
+
+
+class ProgramText:
+    """Collects one function's ops; values are numbered.
+
+    A function that is traced while another one is, to be differentiated, has that as its parent. Values
+    of a parent that it uses become arguments.
+    """
+
+    def __init__(self, mesh: Mesh, parent: ProgramText | None = None, title: str = ""):
+        self.mesh, self.parent = mesh, parent
+        self.entry = self.block = Block(title=title)  # The function's, and that where ops are added now.
+        self.functions: dict[str, FunctionText] = {}  # That are called, by name.
+        # For values of the parent, by their names: the argument each is.
+        self.from_parent: dict[str, tuple[Any, Any]] = {}
         self.arguments: list[list[str]] = []  # Name and type, attributes, place of each.
         self.count = 0
         # Host arrays that the function uses from outside, which follow the arguments: the object that
@@ -232,6 +251,46 @@ class ProgramText:
         block.lines.append(f"{line} {self.location_text()}")
         return [name] if count == 1 else [f"{name}#{i}" for i in range(count)]
 
+    @property
+    def root(self) -> ProgramText:
+        """The program that the caller sees."""
+        return self if self.parent is None else self.parent.root
+
+    def is_inside(self, other: ProgramText) -> bool:
+        """Whether this function is traced while `other` is."""
+        return self.parent is not None and (self.parent is other or self.parent.is_inside(other))
+
+    def add_function(self, function: FunctionText) -> None:
+        """Makes a function, and those it calls, part of the module."""
+        if self.functions.setdefault(function.name, function) is function:
+            for used in function.uses:
+                self.add_function(used)
+
+    def emit_call(self, function: FunctionText, operands: Sequence[tuple[str, str]], rules: str = ""
+                  ) -> list[str]:
+        """Adds a call of a function; returns the names of the results.
+
+        Args:
+            operands: names and types.
+            rules: how it is differentiated, as the op's text says it.
+        """
+        self.add_function(function)
+        names, types = ", ".join(name for name, _ in operands), ", ".join(kind for _, kind in operands)
+        return self.emit_several(
+            f"tessera.call @{function.name}({names}){rules} : ({types}) -> ({', '.join(function.results)})",
+            len(function.results))
+
+    def function(self, name: str, results: Sequence[str], types: Sequence[str],
+                 location: source.Location | None) -> FunctionText:
+        """This function as one that others call."""
+        place = location_text(location)
+        returned = f"return {', '.join(results)} : {', '.join(types)}" if results else "return"
+        arguments = ", ".join(f"{value} {where}" for value, _, where in self.arguments)
+        text = "\n".join([f"  func.func private @{name}({arguments}) -> ({', '.join(types)}) {{",
+                          *self.entry.lines, f"    {returned} {place}", f"  }} {place}", ""])
+        taken = tuple(value.partition(": ")[2] for value, _, _ in self.arguments)
+        return FunctionText(name, text, taken, tuple(types), tuple(self.functions.values()))
+
     def module(self, results: list[str], types: list[str],
                location: source.Location | None, structure: str = "") -> str:
         """The whole module; `results` are what @main, written at `location`, returns.
@@ -253,6 +312,7 @@ class ProgramText:
                 *self.block.lines,
                 f"    {returned}",
                 "  }",
+                *[function.text for function in self.functions.values()],
                 "}",
                 "",
             ]

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Differentiate.h"
+
+#include "Residuals.h"
+#include "Rules.h"
+#include "dialects/Tessera/IR/Calls.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::derivatives;
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+/// Marks the ops that stand where `call` stood as those of its checkpoint,
+/// unless they are part of one around it.
+static void markCheckpoint(Operation *first, Operation *end, Attribute region) {
+  for (Operation *op = first; op != end; op = op->getNextNode())
+    if (!op->hasAttr(checkpointAttrName))
+      op->setAttr(checkpointAttrName, region);
+}
+
+/// Replaces calls by their callees, except for those with rules of their own.
+static LogicalResult expandCalls(func::FuncOp function) {
+  // An error where functions call themselves, before any copy is made.
+  int64_t numCheckpoints = 0;
+  auto isPlain = [](CallOp call) { return !call.getJvp() && !call.getBwd(); };
+  auto next = [&] {
+    CallOp found;
+    function.walk([&](CallOp call) {
+      if (!isPlain(call) || call.getCheckpoint().value_or("") == "everything")
+        return WalkResult::advance();
+      if (!call.getCheckpoint() && !call->hasAttr(checkpointAttrName))
+        return WalkResult::advance();
+      found = call;
+      return WalkResult::interrupt();
+    });
+    return found;
+  };
+  Builder builder(function.getContext());
+  auto isUnmarked = [&](CallOp call) {
+    StringRef policy = call.getCheckpoint().value_or("everything");
+    return isPlain(call) && policy == "everything" &&
+           !call->hasAttr(checkpointAttrName);
+  };
+  if (failed(inlineCalls(function, isUnmarked)))
+    return failure();
+  while (CallOp call = next()) {
+    Attribute region = call->getAttr(checkpointAttrName);
+    if (!region)
+      region = builder.getArrayAttr(
+          {builder.getI64IntegerAttr(numCheckpoints++),
+           builder.getStringAttr(*call.getCheckpoint())});
+    FailureOr<FunctionOpInterface> callee =
+        findCallee(call, call.getCalleeAttr());
+    if (failed(callee))
+      return failure();
+    Operation *before = call->getPrevNode();
+    OpBuilder at(call);
+    SmallVector<Value> results = cloneBody(*callee, call.getOperands(), at);
+    call->replaceAllUsesWith(results);
+    Operation *first =
+        before ? before->getNextNode() : &call->getBlock()->front();
+    markCheckpoint(first, call, region);
+    call.erase();
+    if (failed(inlineCalls(function, isUnmarked)))
+      return failure();
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+static SmallVector<Value> differentiable(ValueRange values) {
+  SmallVector<Value> result;
+  for (Value value : values)
+    if (isDifferentiable(value))
+      result.push_back(value);
+  return result;
+}
+
+static FormulaBuilder builderFor(func::FuncOp function, OpBuilder &builder) {
+  Type model = function.getNumArguments()
+                   ? function.getArgumentTypes().front()
+                   : function.getResultTypes().front();
+  return FormulaBuilder(builder, function.getLoc(), model);
+}
+
+static Type openLike(FormulaBuilder &build, Value value) {
+  return build.typeOf(shapeOf(value), getElementTypeOrSelf(value.getType()));
+}
+
+/// Sets what `function` returns.
+static void setResults(func::FuncOp function, ValueRange values) {
+  Block &body = function.getBody().front();
+  if (!body.empty() && body.back().hasTrait<OpTrait::IsTerminator>())
+    body.back().erase();
+  OpBuilder builder = OpBuilder::atBlockEnd(&body);
+  func::ReturnOp::create(builder, function.getLoc(), values);
+  function.setFunctionType(FunctionType::get(function.getContext(),
+                                             body.getArgumentTypes(),
+                                             ValueRange(values).getTypes()));
+}
+
+static func::FuncOp addFunction(func::FuncOp after, const Twine &name) {
+  OpBuilder builder(after->getContext());
+  builder.setInsertionPointAfter(after);
+  auto function =
+      func::FuncOp::create(builder, after.getLoc(), name.str(),
+                           FunctionType::get(after.getContext(), {}, {}));
+  function.setPrivate();
+  function.getBody().emplaceBlock();
+  return function;
+}
+
+/// A private copy, whose calls are expanded.
+static FailureOr<func::FuncOp> copyOf(func::FuncOp function,
+                                      const Twine &name) {
+  func::FuncOp copy = function.clone();
+  copy.setName(name.str());
+  copy.setPrivate();
+  copy.removeResAttrsAttr();
+  copy.removeArgAttrsAttr();
+  SmallVector<StringAttr> discardable;
+  for (NamedAttribute attr : copy->getDiscardableAttrs())
+    discardable.push_back(attr.getName());
+  for (StringAttr attr : discardable)
+    copy->removeDiscardableAttr(attr);
+  OpBuilder builder(function->getContext());
+  builder.setInsertionPointAfter(function);
+  builder.insert(copy);
+  if (failed(expandCalls(copy))) {
+    copy.erase();
+    return failure();
+  }
+  return copy;
+}
+
+static LogicalResult checkWanted(func::FuncOp function,
+                                 ArrayRef<unsigned> wanted) {
+  if (function.isExternal())
+    return function.emitError()
+           << "function @" << function.getName() << " has no body";
+  for (unsigned i : wanted) {
+    if (i >= function.getNumArguments())
+      return function.emitError()
+             << "cannot differentiate by argument " << i << "; function @"
+             << function.getName() << " has " << function.getNumArguments();
+    if (!isDifferentiable(function.getArgument(i)))
+      return function.emitError()
+             << "cannot differentiate by argument " << i << ", of type "
+             << function.getArgument(i).getType()
+             << "; expected elements of a float type";
+  }
+  return success();
+}
+
+static void eraseMarks(func::FuncOp function) {
+  function.walk([](Operation *op) {
+    op->removeAttr(checkpointAttrName);
+    op->removeAttr(derivedAttrName);
+  });
+}
+
+/// Ops without a phase are those of the forward pass.
+static void markBackward(func::FuncOp function) {
+  auto backward = StringAttr::get(function.getContext(), "backward");
+  function.walk([&](Operation *op) {
+    if (isa<TesseraDialect>(op->getDialect()) && !isa<YieldOp>(op))
+      op->setAttr(TesseraDialect::phaseAttrName, backward);
+  });
+}
+
+namespace {
+/// A function made of values, and a linear program that uses what it keeps.
+struct Linearized {
+  func::FuncOp forward;
+  Region holder; ///< Of the linear program.
+  Block *linear = nullptr;
+  SmallVector<Residual> residuals;
+  /// For each result of floats the place of its tangent among what the linear
+  /// program yields; nullopt where it is zero.
+  SmallVector<std::optional<unsigned>> tangents;
+};
+} // namespace
+
+static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
+                               StringRef prefix, Linearized &made) {
+  if (failed(checkWanted(function, wanted)))
+    return failure();
+  FailureOr<func::FuncOp> copy = copyOf(function, prefix + ".fwd");
+  if (failed(copy))
+    return failure();
+  made.forward = *copy;
+  Block &body = copy->getBody().front();
+  made.linear = &made.holder.emplaceBlock();
+  OpBuilder builder = atEndOf(*made.linear, function.getContext());
+  FormulaBuilder build = builderFor(function, builder);
+  Linearizer linearizer(Form::Apart, made.linear);
+  for (unsigned i : wanted) {
+    Value argument = body.getArgument(i);
+    linearizer.setTangent(
+        argument, made.linear->addArgument(openLike(build, argument),
+                                           argument.getLoc()));
+  }
+  if (failed(linearizer.run(body)))
+    return failure();
+  SmallVector<Value> yields;
+  for (Value result : differentiable(body.getTerminator()->getOperands())) {
+    Value tangent = linearizer.tangentOf(result);
+    made.tangents.push_back(tangent
+                                ? std::optional<unsigned>(yields.size())
+                                : std::nullopt);
+    if (tangent)
+      yields.push_back(tangent);
+  }
+  builder.setInsertionPointToEnd(made.linear);
+  YieldOp::create(builder, function.getLoc(), yields);
+  made.residuals = bringResiduals(*made.linear, body);
+  return success();
+}
+
+/// Where the derivative function, whose first arguments they are, has its
+/// residuals from; makes `forward` return what is none of its own values.
+static SmallVector<ResidualSource>
+provideResiduals(func::FuncOp forward, ArrayRef<Value> residuals) {
+  Operation *terminator = forward.getBody().front().getTerminator();
+  SmallVector<Value> results(terminator->getOperands());
+  size_t numResults = results.size();
+  SmallVector<ResidualSource> sources;
+  for (Value value : residuals) {
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      sources.push_back(
+          {ResidualSource::Kind::Argument, argument.getArgNumber()});
+      continue;
+    }
+    auto found = llvm::find(results, value);
+    auto number = static_cast<unsigned>(found - results.begin());
+    if (found == results.end())
+      results.push_back(value);
+    sources.push_back(number < numResults
+                          ? ResidualSource{ResidualSource::Kind::Result, number}
+                          : ResidualSource{
+                                ResidualSource::Kind::Kept,
+                                number - static_cast<unsigned>(numResults)});
+  }
+  setResults(forward, results);
+  eraseDeadOps(forward.getBody().front());
+  return sources;
+}
+
+FailureOr<DerivativeFunctions>
+tessera::makeVjp(func::FuncOp function, ArrayRef<unsigned> wanted,
+                 StringRef prefix) {
+  Linearized made;
+  if (failed(linearize(function, wanted, prefix, made)))
+    return failure();
+  func::FuncOp backward = addFunction(made.forward, prefix + ".bwd");
+  Block &block = backward.getBody().front();
+  OpBuilder builder = atEndOf(block, function.getContext());
+  FormulaBuilder build = builderFor(function, builder);
+  auto arguments = made.linear->getArguments().take_front(wanted.size());
+  Transposer transposer(builder, *made.linear,
+                        SmallVector<Value>(arguments.begin(), arguments.end()),
+                        backward.getOperation());
+  for (Residual residual : made.residuals)
+    transposer.map(residual.inside,
+                   block.addArgument(residual.inside.getType(),
+                                     residual.inside.getLoc()));
+  SmallVector<Value> results =
+      differentiable(made.forward.getBody().front().getTerminator()
+                         ->getOperands());
+  for (auto [result, place] : llvm::zip(results, made.tangents)) {
+    Value cotangent =
+        block.addArgument(openLike(build, result), result.getLoc());
+    Value tangent =
+        place ? made.linear->getTerminator()->getOperand(*place) : Value();
+    if (tangent && transposer.isLinear(tangent))
+      transposer.add(tangent, cotangent);
+  }
+  if (failed(transposer.run()))
+    return failure();
+  SmallVector<Value> cotangents;
+  for (Value argument : arguments) {
+    Value ct = transposer.cotangentOf(argument);
+    cotangents.push_back(ct ? ct : zerosLike(build, argument));
+  }
+  setResults(backward, cotangents);
+  eraseDeadOps(block);
+  // What the transposed program does not need is not kept.
+  SmallVector<Value> kept;
+  for (unsigned i = 0, k = 0; i < made.residuals.size(); ++i) {
+    if (block.getArgument(k).use_empty()) {
+      block.eraseArgument(k);
+      continue;
+    }
+    kept.push_back(made.residuals[i].primal);
+    ++k;
+  }
+  setResults(backward, SmallVector<Value>(
+                           block.getTerminator()->getOperands()));
+  DerivativeFunctions functions;
+  functions.residuals = provideResiduals(made.forward, kept);
+  functions.forward = made.forward;
+  functions.derivative = backward;
+  eraseMarks(functions.forward);
+  markBackward(backward);
+  return functions;
+}
+
+FailureOr<DerivativeFunctions>
+tessera::makeLinearized(func::FuncOp function, ArrayRef<unsigned> wanted,
+                        StringRef prefix) {
+  Linearized made;
+  if (failed(linearize(function, wanted, prefix, made)))
+    return failure();
+  func::FuncOp linear = addFunction(made.forward, prefix + ".lin");
+  Block &block = linear.getBody().front();
+  OpBuilder builder = atEndOf(block, function.getContext());
+  FormulaBuilder build = builderFor(function, builder);
+  IRMapping mapping;
+  SmallVector<Value> kept;
+  auto addArgument = [&](BlockArgument argument) {
+    mapping.map(argument,
+                block.addArgument(argument.getType(), argument.getLoc()));
+  };
+  for (Residual residual : made.residuals) {
+    addArgument(residual.inside);
+    kept.push_back(residual.primal);
+  }
+  for (BlockArgument argument :
+       made.linear->getArguments().take_front(wanted.size()))
+    addArgument(argument);
+  for (Operation &op : made.linear->without_terminator())
+    builder.clone(op, mapping);
+  SmallVector<Value> tangents;
+  SmallVector<Value> results =
+      differentiable(made.forward.getBody().front().getTerminator()
+                         ->getOperands());
+  for (auto [result, place] : llvm::zip(results, made.tangents))
+    tangents.push_back(
+        place ? mapping.lookup(
+                    made.linear->getTerminator()->getOperand(*place))
+              : zerosLike(build, result));
+  setResults(linear, tangents);
+  DerivativeFunctions functions;
+  functions.residuals = provideResiduals(made.forward, kept);
+  functions.forward = made.forward;
+  functions.derivative = linear;
+  eraseMarks(functions.forward);
+  return functions;
+}
+
+FailureOr<func::FuncOp> tessera::makeJvp(func::FuncOp function,
+                                         ArrayRef<unsigned> wanted,
+                                         StringRef prefix) {
+  if (failed(checkWanted(function, wanted)))
+    return failure();
+  FailureOr<func::FuncOp> copy = copyOf(function, prefix + ".jvp");
+  if (failed(copy))
+    return failure();
+  Block &body = copy->getBody().front();
+  OpBuilder builder(body.getTerminator());
+  FormulaBuilder build = builderFor(function, builder);
+  Linearizer linearizer(Form::Together, nullptr);
+  for (unsigned i : wanted) {
+    Value argument = body.getArgument(i);
+    linearizer.setTangent(argument,
+                          body.addArgument(openLike(build, argument),
+                                           argument.getLoc()));
+  }
+  if (failed(linearizer.run(body)))
+    return failure();
+  SmallVector<Value> results(body.getTerminator()->getOperands());
+  builder.setInsertionPoint(body.getTerminator());
+  for (Value result : differentiable(body.getTerminator()->getOperands())) {
+    Value tangent = linearizer.tangentOf(result);
+    results.push_back(tangent ? tangent : zerosLike(build, result));
+  }
+  setResults(*copy, results);
+  eraseDeadOps(body);
+  eraseMarks(*copy);
+  return copy;
+}

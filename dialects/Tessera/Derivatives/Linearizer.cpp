@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Linearizer.h"
+
+#include "Captures.h"
+#include "Residuals.h"
+#include "Rules.h"
+#include "dialects/Tessera/IR/Calls.h"
+
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::derivatives;
+
+//===----------------------------------------------------------------------===//
+// Tangents of one op
+//===----------------------------------------------------------------------===//
+
+/// A type on the mesh of the op's values.
+static Type modelOf(Operation *op) {
+  if (op->getNumResults())
+    return op->getResult(0).getType();
+  return op->getOperand(0).getType();
+}
+
+Tangents::Tangents(Operation *op, Linearizer &linearizer)
+    : linearizer(linearizer), primalBuilder(op->getContext()),
+      linearBuilder(op->getContext()), linearBuilderUsed(&primalBuilder),
+      primal(primalBuilder, op->getLoc(), modelOf(op)),
+      linear(linearizer.getForm() == Form::Together ? primalBuilder
+                                                    : linearBuilder,
+             op->getLoc(), modelOf(op)) {
+  primalBuilder.setInsertionPointAfter(op);
+  if (linearizer.getForm() == Form::Together)
+    return;
+  linearBuilderUsed = &linearBuilder;
+  linearBuilder.setInsertionPointToEnd(linearizer.getLinearBlock());
+}
+
+Value Tangents::ofOrZeros(Value operand) {
+  Value tangent = of(operand);
+  return tangent ? tangent : zerosLike(linear, operand);
+}
+
+Value Tangents::sum(Value x, Value y) {
+  if (!x || !y)
+    return x ? x : y;
+  return linear.create<AddOp>(x, y);
+}
+
+//===----------------------------------------------------------------------===//
+// Blocks
+//===----------------------------------------------------------------------===//
+
+Value Linearizer::tangentOf(Value value) const {
+  auto found = tangents.find(value);
+  if (found != tangents.end())
+    return found->second;
+  return outer ? outer->tangentOf(value) : Value();
+}
+
+/// Whether a tangent enters the op, through an operand or what a region of it
+/// captures.
+bool Linearizer::hasActiveOperand(Operation *op) const {
+  auto isActive = [&](Value value) {
+    return static_cast<bool>(tangentOf(value));
+  };
+  if (llvm::any_of(op->getOperands(), isActive))
+    return true;
+  llvm::SetVector<Value> captured = capturedValues(op);
+  return llvm::any_of(captured, isActive);
+}
+
+LogicalResult Linearizer::runOp(Operation *op) {
+  if (llvm::none_of(op->getResults(), isDifferentiable) ||
+      !hasActiveOperand(op))
+    return success();
+  const DerivativeRule *rule = getDerivativeRules().find(op);
+  if (!rule)
+    return op->emitError() << "'" << op->getName()
+                           << "' has no derivative rule";
+  if (!rule->refusal.empty()) {
+    InFlightDiagnostic error = op->emitError()
+                               << "'" << op->getName()
+                               << "' cannot be differentiated";
+    error.attachNote() << rule->refusal;
+    return error;
+  }
+  if (!rule->jvp)
+    return success();
+  Tangents context(op, *this);
+  return rule->jvp(op, context);
+}
+
+LogicalResult Linearizer::run(Block &primal) {
+  // What a rule writes that has to be differentiated in place of the op, such
+  // as the formula of a norm, it differentiates itself.
+  SmallVector<Operation *> ops;
+  for (Operation &op : primal.without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : ops) {
+    Operation *before = op->getPrevNode(), *next = op->getNextNode();
+    Attribute region = op->getAttr(checkpointAttrName);
+    // The user's rule says what is kept.
+    bool isCall = isa<CallOp>(op);
+    if (failed(runOp(op)))
+      return failure();
+    if (form == Form::Together)
+      continue;
+    Operation *made = before ? before->getNextNode() : &primal.front();
+    for (; made != next; made = made->getNextNode()) {
+      // What a rule adds belongs to the checkpoint of its op.
+      if (region)
+        made->setAttr(checkpointAttrName, region);
+      if (made != op && !isCall)
+        made->setAttr(derivedAttrName, UnitAttr::get(made->getContext()));
+    }
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Activity
+//===----------------------------------------------------------------------===//
+
+/// Marks what depends on marked values; returns whether anything is new.
+static bool spread(Operation *op, llvm::DenseSet<Value> &active) {
+  bool changed = false;
+  auto mark = [&](Value value) {
+    if (isDifferentiable(value))
+      changed |= active.insert(value).second;
+  };
+  if (isa<StopGradientOp>(op))
+    return false;
+  if (auto flow = dyn_cast<DataFlowInterface>(op)) {
+    for (const DataFlowEdge &edge : flow.getDataFlowEdges())
+      if (llvm::any_of(edge.sources, [&](OpOperand *source) {
+            return active.contains(source->get());
+          }))
+        llvm::for_each(edge.targets, mark);
+    return changed;
+  }
+  const DerivativeRule *rule = getDerivativeRules().find(op);
+  bool isFlat = rule && !rule->jvp && rule->refusal.empty();
+  if (!isFlat && llvm::any_of(op->getOperands(), [&](Value operand) {
+        return active.contains(operand);
+      }))
+    llvm::for_each(op->getResults(), mark);
+  return changed;
+}
+
+llvm::DenseSet<Value>
+tessera::derivatives::findActiveValues(Operation *op,
+                                       llvm::DenseSet<Value> active) {
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    op->walk<WalkOrder::PreOrder>(
+        [&](Operation *inner) { changed |= spread(inner, active); });
+  }
+  return active;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What a linear program needs of the primal one: kept, or computed again.
+#ifndef TESSERA_DIALECTS_TESSERA_DERIVATIVES_RESIDUALS_H
+#define TESSERA_DIALECTS_TESSERA_DERIVATIVES_RESIDUALS_H
+
+#include "mlir/IR/Block.h"
+#include "mlir/IR/Builders.h"
+
+namespace tessera::derivatives {
+
+/// Attribute of the ops of a checkpointed call, an array of its number and
+/// policy, while a function is differentiated: the ops that the backward pass
+/// may compute again.
+inline constexpr llvm::StringLiteral checkpointAttrName =
+    "tessera.checkpoint_region";
+
+/// Unit attribute of the ops that rules add to the program meanwhile. What they
+/// compute element by element is computed again instead of kept.
+inline constexpr llvm::StringLiteral derivedAttrName = "tessera.derived";
+
+/// A value of the primal program that is kept for the linear one.
+struct Residual {
+  mlir::Value primal;
+  mlir::BlockArgument inside; ///< Stands for it in the linear program.
+};
+
+/// Replaces all uses that ops of `linear` make of values of `primal`: constants
+/// and the like are made again, as is what rules have added element by element;
+/// what is computed in the region of a checkpoint
+/// is computed again from a barrier of the region's inputs unless the policy
+/// keeps it, and for all else `linear` gets an argument more.
+llvm::SmallVector<Residual> bringResiduals(mlir::Block &linear,
+                                           mlir::Block &primal);
+
+/// Erases ops of `block` that have no effects and no users.
+void eraseDeadOps(mlir::Block &block);
+
+} // namespace tessera::derivatives
+
+#endif // TESSERA_DIALECTS_TESSERA_DERIVATIVES_RESIDUALS_H

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Recomputation: what a backward pass computes again instead of keeping it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tessera._src.control_flow import bodies
+from tessera._src.core import tree
+from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
+from tessera._src.derivatives import traced
+from tessera._src.functions import eager
+from tessera._src.tracing.named_dims import like
+from tessera._src.tracing.operands import emit_simple
+from tessera._src.tracing.program_text import is_tracing, quoted
+
+_POLICIES = ("everything", "nothing", "dots")
+
+
+class Policy:
+    """What a backward pass keeps of a checkpointed function; made by the names in ts.checkpoint_policies."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"<policy {self.text}>"
+
+
+class checkpoint_policies:  # noqa: N801 (a namespace, as jax.checkpoint_policies)
+    """Policies for ts.checkpoint, under JAX's names."""
+
+    everything_saveable = Policy("everything")
+    nothing_saveable = Policy("nothing")
+    dots_saveable = checkpoint_dots = Policy("dots")
+
+    @staticmethod
+    def save_only_these_names(*names: str) -> Policy:
+        """Keeps the values that ts.checkpoint_name calls so, and nothing else."""
+        for name in names:
+            _check_name(name)
+        return Policy("names:" + ",".join(names))
+
+
+def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: bool = True,
+               static_argnums: int | Sequence[int] = ()) -> Callable:
+    """A function that computes what `fun` does, and of which a backward pass keeps little.
+
+    The values inside of `fun` that derivatives need are computed again from its arguments when the
+    backward pass gets there, behind a barrier, so that no pass of the compiler merges them with the first
+    computation. Its arguments are kept, and its results where others use them.
+
+        layer = ts.checkpoint(layer, policy="dots")
+
+    Args:
+        policy: what is kept all the same: "nothing" (the default), "dots" (results of products),
+            "everything", or one of ts.checkpoint_policies.
+        prevent_cse: must be True: without the barrier nothing would be computed again.
+        static_argnums: positions of arguments that are Python values.
+
+    Raises:
+        ConfigError: a policy that there is not.
+    """
+    if fun is None:
+        return functools.partial(checkpoint, policy=policy, prevent_cse=prevent_cse,
+                                 static_argnums=static_argnums)
+    bodies.check_callable("ts.checkpoint", "the function", fun)
+    if not prevent_cse:
+        raise ConfigError("TS4006", "ts.checkpoint has prevent_cse=False", expected="True",
+                          hint="without the barrier that it stands for nothing would be computed again")
+    text = _policy_text(policy)
+    statics = [static_argnums] if isinstance(static_argnums, int) else list(static_argnums)
+
+    def traced_call(*args: Any, **kwargs: Any) -> Any:
+        fixed = {n % len(args) for n in statics if -len(args) <= n < len(args)}
+        moving = tuple(value for i, value in enumerate(args) if i not in fixed)
+        given = bodies.lifted((moving, kwargs), "an argument of a checkpointed function")
+
+        def build(leaves: list) -> tuple[tuple, dict]:
+            values, named = tree.unflatten(given.structure, leaves)
+            rest = iter(values)
+            return tuple(args[i] if i in fixed else next(rest) for i in range(len(args))), named
+
+        of = traced.trace("ts.checkpoint", fun, given.leaves, build)
+        results = traced.call(of.function, of.operands, f" checkpoint {quoted(text)}")
+        return tree.unflatten(of.structure, results)
+
+    @functools.wraps(fun)
+    def recomputed(*args: Any, **kwargs: Any) -> Any:
+        if is_tracing():
+            return traced_call(*args, **kwargs)
+        return eager.run(traced_call, args, kwargs)
+
+    return recomputed
+
+
+def checkpoint_name(x: Any, name: str) -> Any:
+    """A tree of values, unchanged, by a name that policies of ts.checkpoint know."""
+    _check_name(name)
+    given = bodies.lifted(x, "the operand of ts.checkpoint_name") if is_tracing() else None
+    if given is None:
+        return x
+    return tree.unflatten(given.structure, [
+        like(emit_simple("checkpoint_name", f" {quoted(name)}", leaf, leaf.shape), leaf)
+        for leaf in given.leaves])
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not name or "," in name:
+        raise TraceError("TS1047", f"{name!r} is no name of a value to keep",
+                         expected="a string without commas")
+
+
+def _policy_text(policy: Any) -> str:
+    if policy is None:
+        return "nothing"
+    if isinstance(policy, Policy):
+        return policy.text
+    if policy in _POLICIES:
+        return policy
+    raise ConfigError("TS4006", f"policy of ts.checkpoint is {policy!r}",
+                      choices=[*_POLICIES, "ts.checkpoint_policies.save_only_these_names(...)"],
+                      hint=did_you_mean(policy, _POLICIES) if isinstance(policy, str) else None)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Gradients of functions with a scalar result: ts.grad, ts.value_and_grad."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessera._src.control_flow import bodies
+from tessera._src.core import dtypes, tree
+from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
+from tessera._src.derivatives import modes, traced
+from tessera._src.functions import eager
+from tessera._src.ops import creation
+from tessera._src.tracing.operands import is_scalar
+from tessera._src.tracing.program_text import is_tracing
+
+
+def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, *,
+                   argnames: str | Sequence[str] | None = None) -> Callable:
+    """A function of the arguments of `fun` that gives its value and its gradient, a pair.
+
+    `fun` gives a scalar of floats. The gradient by an argument is a tree like it; the result's second
+    part is the gradient by one argument where `argnums` is an integer, else a tuple. Works in a traced
+    function, and on arrays outside of one, where it is compiled and run.
+
+        loss, gradients = ts.value_and_grad(loss_of)(weights, batch)
+
+    Args:
+        argnums: positions of the arguments to differentiate by.
+        has_aux: whether `fun` gives a pair (value, aux), where aux is any tree that is not
+            differentiated; then the result's first part is such a pair.
+        argnames: names of arguments to differentiate by; given alone, it replaces `argnums`, and the
+            gradient is a dictionary, or the gradient itself for one name that is no list.
+
+    Raises:
+        TraceError: the value is not a scalar of floats, or an argument is not of floats.
+        ConfigError: argnums or argnames that are no arguments.
+    """
+    return _Gradient("ts.value_and_grad", fun, argnums, argnames, has_aux, with_value=True).function()
+
+
+def grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, *,
+         argnames: str | Sequence[str] | None = None) -> Callable:
+    """As ts.value_and_grad, but the function gives the gradient alone, or with has_aux (gradient, aux)."""
+    return _Gradient("ts.grad", fun, argnums, argnames, has_aux, with_value=False).function()
+
+
+class _Gradient:
+    """What one call of ts.grad or ts.value_and_grad asks for."""
+
+    def __init__(self, what: str, fun: Callable, argnums: Any, argnames: Any, has_aux: bool, with_value: bool):
+        bodies.check_callable(what, "the function", fun)
+        self.what, self.fun, self.has_aux, self.with_value = what, fun, has_aux, with_value
+        self.is_named = argnames is not None
+        self.is_single = isinstance(argnames if self.is_named else argnums, (int, str, np.integer))
+        self.argnums = () if self.is_named else self._numbers(argnums)
+        self.argnames = self._names(argnames) if self.is_named else ()
+
+    def _numbers(self, argnums: Any) -> tuple[int, ...]:
+        listed = [argnums] if self.is_single else argnums
+        if not isinstance(listed, (list, tuple, range)) or not listed or any(
+                isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in listed):
+            raise ConfigError("TS4006", f"argnums of {self.what} is {argnums!r}",
+                              expected="a position, or a tuple of positions such as (0, 2)")
+        return tuple(int(n) for n in listed)
+
+    def _names(self, argnames: Any) -> tuple[str, ...]:
+        listed = [argnames] if self.is_single else argnames
+        if not isinstance(listed, (list, tuple)) or not listed or any(not isinstance(n, str) for n in listed):
+            raise ConfigError("TS4006", f"argnames of {self.what} is {argnames!r}",
+                              expected="a name, or a tuple of names such as ('weights', 'bias')")
+        return tuple(listed)
+
+    def function(self) -> Callable:
+        """The function that the user calls."""
+        def gradient(*args: Any, **kwargs: Any) -> Any:
+            args, kwargs = self._bound(args, kwargs)
+            if is_tracing():
+                return self.traced(args, kwargs)
+            return eager.run(self.traced_call, *self._concrete(args, kwargs))
+
+        functools.update_wrapper(gradient, self.fun)
+        # The annotation of the value is not that of the gradient.
+        gradient.__annotations__ = {name: kind for name, kind in getattr(
+            self.fun, "__annotations__", {}).items() if name != "return"}
+        return gradient
+
+    def traced_call(self, *args: Any, **kwargs: Any) -> Any:
+        """What is compiled outside of a trace."""
+        return self.traced(args, kwargs)
+
+    def _bound(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        """Arguments, those differentiated by position among the positional ones."""
+        count = len(args)
+        for number in self.argnums:
+            if not -count <= number < count:
+                raise ConfigError(
+                    "TS4006", f"argnums of {self.what} has {number}, but {_name(self.fun)} is called with "
+                    f"{count} positional arguments", got=f"named: {', '.join(kwargs)}" if kwargs else None,
+                    hint="pass the argument by position, or select it with argnames")
+        if not self.argnames:
+            return args, kwargs
+        try:
+            parameters = inspect.signature(self.fun)
+            bound = parameters.bind(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise TraceError("TS1025", f"{_name(self.fun)} cannot be called so: {error}") from None
+        for name in self.argnames:
+            if name not in bound.arguments and name not in kwargs:
+                raise ConfigError("TS4006", f"argnames of {self.what} names '{name}', which is no argument of "
+                                  "this call", choices=list(parameters.parameters),
+                                  hint=did_you_mean(name, list(parameters.parameters)))
+        moved = {name: value for name, value in bound.arguments.items() if name in self.argnames}
+        names = list(parameters.parameters)
+        first = min([names.index(name) for name in moved if name in names], default=len(args))
+        rest = dict(zip(names[first : len(args)], args[first:]))
+        return args[:first], {**rest, **kwargs}
+
+    def _concrete(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        """Arguments whose numbers are arrays where they are differentiated by."""
+        def array(value: Any) -> Any:
+            return tree.map(lambda leaf: np.asarray(leaf, np.float32 if isinstance(leaf, float) else None)
+                            if is_scalar(leaf) else leaf, value)
+
+        wanted = {number % len(args) for number in self.argnums}
+        return (tuple(array(value) if i in wanted else value for i, value in enumerate(args)),
+                {name: array(value) if name in self.argnames else value for name, value in kwargs.items()})
+
+    def traced(self, args: tuple, kwargs: dict) -> Any:
+        """Value and gradient in the program being traced."""
+        numbers = [number % len(args) for number in self.argnums]
+        wanted = [args[number] for number in numbers] + [kwargs[name] for name in self.argnames]
+        names = [_parameter(self.fun, number) for number in numbers] + list(self.argnames)
+        given = bodies.lifted(tuple(wanted), f"an argument of {self.what}")
+        paths = [_path(names, path) for path in tree.paths(given.structure)]
+        traced.check_floats(self.what, given.leaves, paths)
+
+        def build(leaves: list) -> tuple[tuple, dict]:
+            values = tree.unflatten(given.structure, leaves)
+            positional, named = list(args), dict(kwargs)
+            for number, value in zip(numbers, values):
+                positional[number] = value
+            named.update(zip(self.argnames, values[len(numbers) :]))
+            return tuple(positional), named
+
+        values = modes.pulled_back(self.what, self.fun, given.leaves, build, paths,
+                                   range(len(given.leaves)), self.has_aux)
+        self._check_scalar(values)
+        one = creation.ones((), values.leaves[0].dtype)
+        gradients = tree.unflatten(given.structure, values.pull(tree.unflatten(values.structure, [one])))
+        gradient: Any = gradients
+        if self.is_single:
+            gradient = gradients[0]
+        elif self.is_named:
+            gradient = dict(zip(self.argnames, gradients))
+        if not self.with_value:
+            return (gradient, values.aux) if self.has_aux else gradient
+        return ((values.value, values.aux) if self.has_aux else values.value), gradient
+
+    def _check_scalar(self, values: modes.Pulled) -> None:
+        leaves = values.leaves
+        is_one = values.structure == tree.LEAF
+        if is_one and not leaves[0].shape and dtypes.is_float(leaves[0].dtype):
+            return
+        got = (f"{dtypes.name_of(leaves[0].dtype)}{list(leaves[0].shape)}" if is_one
+               else tree.describe(values.structure))
+        raise TraceError(
+            "TS1043", f"{self.what} differentiates functions with one scalar result of floats", got=got,
+            notes=[f"the function is {bodies.place_of(self.fun)}"],
+            hint="sum or average it, such as x.sum(); has_aux=True lets the function return more; "
+                 "ts.vjp and ts.jacrev take results of any shape")
+
+
+def _name(fun: Callable) -> str:
+    return getattr(fun, "__name__", type(fun).__name__)
+
+
+def _parameter(fun: Callable, number: int) -> str:
+    """The name of a positional parameter."""
+    try:
+        names = list(inspect.signature(fun).parameters)
+    except (TypeError, ValueError):
+        return str(number)
+    return names[number] if number < len(names) else str(number)
+
+
+def _path(names: list[str], path: str) -> str:
+    """A leaf's path with the name of its argument."""
+    number, dot, rest = path.partition(".")
+    return names[int(number)] + dot + rest

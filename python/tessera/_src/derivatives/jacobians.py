@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Jacobians and Hessians: ts.jacrev, ts.jacfwd, ts.hessian."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessera._src.control_flow import bodies, loops
+from tessera._src.core import tree
+from tessera._src.core.errors import ConfigError
+from tessera._src.derivatives import modes, traced
+from tessera._src.functions import eager
+from tessera._src.ops import creation, shaping
+from tessera._src.tracing.operands import is_scalar
+from tessera._src.tracing.program_text import is_tracing
+from tessera._src.tracing.tracer import Tracer
+
+
+def jacrev(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """A function of the arguments of `fun` that gives its Jacobian, by reverse mode, row by row.
+
+    For a value of shape v and an argument of shape a it has shape (*v, *a); for trees it is a tree like
+    the value of trees like the argument. One pullback is computed per element of the value.
+
+    Args:
+        argnums: positions of the arguments to differentiate by; a tuple gives a tuple.
+        has_aux: whether `fun` gives a pair (value, aux); then (Jacobian, aux) is returned.
+    """
+    return _Jacobian("ts.jacrev", fun, argnums, has_aux, _by_rows).function()
+
+
+def jacfwd(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """As ts.jacrev, by forward mode, column by column: one tangent per element of the arguments."""
+    return _Jacobian("ts.jacfwd", fun, argnums, has_aux, _by_columns).function()
+
+
+def hessian(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """A function that gives the second derivatives of `fun`: ts.jacfwd of ts.jacrev."""
+    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+
+
+class _Jacobian:
+    def __init__(self, what: str, fun: Callable, argnums: Any, has_aux: bool, rows: Callable):
+        bodies.check_callable(what, "the function", fun)
+        self.what, self.fun, self.has_aux, self.rows = what, fun, has_aux, rows
+        self.is_single = isinstance(argnums, (int, np.integer))
+        self.argnums = (int(argnums),) if self.is_single else tuple(argnums)
+
+    def function(self) -> Callable:
+        """The function that the user calls."""
+        def jacobian(*args: Any, **kwargs: Any) -> Any:
+            for number in self.argnums:
+                if not -len(args) <= number < len(args):
+                    raise ConfigError("TS4006", f"argnums of {self.what} has {number}, but the function is called "
+                                      f"with {len(args)} positional arguments")
+            if is_tracing():
+                return self.traced(*args, **kwargs)
+            wanted = {number % len(args) for number in self.argnums}
+            return eager.run(self.traced, tuple(
+                tree.map(_array, value) if i in wanted else value for i, value in enumerate(args)), kwargs)
+
+        functools.update_wrapper(jacobian, self.fun)
+        jacobian.__annotations__ = {name: kind for name, kind in getattr(
+            self.fun, "__annotations__", {}).items() if name != "return"}
+        return jacobian
+
+    def traced(self, *args: Any, **kwargs: Any) -> Any:
+        """The Jacobian in the program being traced."""
+        numbers = [number % len(args) for number in self.argnums]
+        given = bodies.lifted(tuple(args[number] for number in numbers), f"an argument of {self.what}")
+        traced.check_floats(self.what, given.leaves, tree.paths(given.structure))
+
+        def of(*values: Any) -> Any:
+            positional = list(args)
+            for number, value in zip(numbers, values):
+                positional[number] = value
+            return self.fun(*positional, **kwargs)
+
+        result, aux = self.rows(self.what, of, given, self.has_aux, self.is_single)
+        return (result, aux) if self.has_aux else result
+
+
+def _array(leaf: Any) -> Any:
+    return np.asarray(leaf, np.float32 if isinstance(leaf, float) else None) if is_scalar(leaf) else leaf
+
+
+def _unit(index: Tracer, leaf: Tracer) -> Tracer:
+    """One at the element numbered `index`, zeros elsewhere."""
+    flat = creation.arange(leaf.size) == index
+    return shaping.reshape(flat.astype(leaf.dtype), leaf.shape)
+
+
+def _by_rows(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_single: bool) -> tuple:
+    arguments = given.tree
+    made = modes.vjp(of, *arguments, has_aux=has_aux)
+    value, pullback, aux = made if has_aux else (*made, None)
+    leaves, structure = tree.flatten(value)
+    traced.check_floats(what, leaves, tree.paths(structure))
+
+    def rows_of(leaf: Tracer, place: int) -> Any:
+        def row(index: Tracer) -> Any:
+            cotangents = [_unit(index, other) if i == place else creation.zeros(other.shape, other.dtype)
+                          for i, other in enumerate(leaves)]
+            return pullback(tree.unflatten(structure, cotangents))
+
+        stacked = loops.map(row, creation.arange(leaf.size))
+        shaped = tree.map(lambda rows: shaping.reshape(rows, (*leaf.shape, *rows.shape[1:])), stacked)
+        return shaped[0] if is_single else shaped
+
+    return tree.unflatten(structure, [rows_of(leaf, i) for i, leaf in enumerate(leaves)]), aux
+
+
+def _by_columns(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_single: bool) -> tuple:
+    arguments = given.tree
+    made = modes.linearize(of, *arguments, has_aux=has_aux)
+    value, pushed, aux = made if has_aux else (*made, None)
+    leaves, structure = tree.flatten(value)
+    columns: list[list[Tracer]] = []  # For each leaf of the arguments, the part of each leaf of the value.
+    for place, leaf in enumerate(given.leaves):
+        def column(index: Tracer, place: int = place) -> Any:
+            tangents = [_unit(index, other) if i == place else creation.zeros(other.shape, other.dtype)
+                        for i, other in enumerate(given.leaves)]
+            return tree.flatten(pushed(*tree.unflatten(given.structure, tangents)))[0]
+
+        stacked = loops.map(column, creation.arange(leaf.size))
+        columns.append([shaping.reshape(shaping.moveaxis(part, 0, -1), (*part.shape[1:], *leaf.shape))
+                        for part in stacked])
+
+    def of_leaf(i: int) -> Any:
+        parts = tree.unflatten(given.structure, [column[i] for column in columns])
+        return parts[0] if is_single else parts
+
+    return tree.unflatten(structure, [of_leaf(i) for i in range(len(leaves))]), aux

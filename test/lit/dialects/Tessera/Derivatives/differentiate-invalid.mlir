@@ -1,0 +1,22 @@
+// RUN: tessera-opt %s --split-input-file --tessera-differentiate="function=loss mode=vjp" --verify-diagnostics
+
+// expected-error@+1 {{there is no function @loss to differentiate}}
+module {
+}
+
+// -----
+
+func.func @loss(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error@+2 {{reverse mode cannot pass a while loop, whose number of iterations is not known}}
+  // expected-note@+1 {{use ts.scan or ts.fori_loop with constant bounds}}
+  %r = tessera.while (%x) : (tensor<f64>) -> (tensor<f64>) cond {
+  ^bb0(%c: tensor<f64>):
+    %p = tessera.compare lt %c, %x : tensor<f64>, tensor<f64> -> tensor<i1>
+    tessera.yield %p : tensor<i1>
+  } do {
+  ^bb0(%c: tensor<f64>):
+    %0 = tessera.mul %c, %c : tensor<f64>
+    tessera.yield %0 : tensor<f64>
+  }
+  return %r : tensor<f64>
+}

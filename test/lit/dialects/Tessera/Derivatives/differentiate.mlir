@@ -1,0 +1,67 @@
+// RUN: tessera-opt %s --split-input-file --tessera-differentiate="function=loss mode=vjp" 2>/dev/null | FileCheck %s --check-prefix=VJP
+// RUN: tessera-opt %s --split-input-file --tessera-differentiate="function=loss mode=jvp" | FileCheck %s --check-prefix=JVP
+// RUN: tessera-opt %s --split-input-file --tessera-differentiate="function=loss" | FileCheck %s --check-prefix=GRAD
+
+// The product needs its operands again, tanh its result, of which 1 - y^2 is
+// computed again.
+// VJP-LABEL: func.func private @loss.fwd(
+// VJP: %[[P:.*]] = tessera.contract %arg0, %arg1 "ik,kj->ij"
+// VJP: %[[Y:.*]] = tessera.tanh %[[P]]
+// VJP: %[[R:.*]] = tessera.reduce sum %[[Y]]
+// VJP: return %[[R]], %[[Y]]
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP-SAME: %[[ONE:[^:]*]]: {{[^,]*}}, @mesh>, %[[TWO:[^:]*]]: {{[^,]*}}, @mesh>, %[[THREE:[^:]*]]: {{[^,]*}}, @mesh>, %[[CT:[^:]*]]: !tessera.mesh_tensor<f32, @mesh>)
+// VJP-DAG: tessera.sub {{.*}}phase = "backward"
+// VJP-DAG: tessera.contract %{{.*}}, %{{.*}} "ik,ij->kj" {tessera.phase = "backward"}
+// VJP-DAG: tessera.contract %{{.*}}, %{{.*}} "ij,kj->ik" {tessera.phase = "backward"}
+
+// JVP-LABEL: func.func private @loss.jvp(%arg0: {{.*}}, %arg1: {{.*}}, %arg2: {{.*}}, %arg3: {{.*}}) -> (!tessera.mesh_tensor<f32, @mesh>, !tessera.mesh_tensor<f32, @mesh>)
+// JVP: tessera.contract %arg2, %arg1 "ik,kj->ij"
+// JVP: tessera.contract %arg0, %arg3 "ik,kj->ij"
+
+// GRAD-LABEL: func.func @loss.grad(%arg0: {{.*}}, %arg1: {{.*}}) -> (!tessera.mesh_tensor<f32, @mesh>, !tessera.mesh_tensor<2x3xf32, @mesh>, !tessera.mesh_tensor<3x5xf32, @mesh>)
+dist.mesh @mesh <[tp = 2]>
+func.func @loss(%x: !tessera.mesh_tensor<2x3xf32, @mesh>, %w: !tessera.mesh_tensor<3x5xf32, @mesh>) -> !tessera.mesh_tensor<f32, @mesh> {
+  %0 = tessera.contract %x, %w "ik,kj->ij" : !tessera.mesh_tensor<2x3xf32, @mesh>, !tessera.mesh_tensor<3x5xf32, @mesh> -> !tessera.mesh_tensor<2x5xf32, @mesh>
+  %1 = tessera.tanh %0 : !tessera.mesh_tensor<2x5xf32, @mesh>
+  %2 = tessera.reduce sum %1 dims [0, 1] : !tessera.mesh_tensor<2x5xf32, @mesh> -> !tessera.mesh_tensor<f32, @mesh>
+  return %2 : !tessera.mesh_tensor<f32, @mesh>
+}
+
+// -----
+
+// A loop stacks its carried value; the loop back takes it as a sequence, and sums
+// the cotangent of what it captures in a carried value.
+// VJP-LABEL: func.func private @loss.fwd(
+// VJP: %{{.*}}:2 = tessera.scan (%arg0) over () length 5 : (tensor<3xf64>) over () -> (tensor<3xf64>, tensor<5x3xf64>)
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP: tessera.scan (%{{.*}}, %{{.*}}) over (%{{.*}}) length 5 reverse {tessera.phase = "backward"} : (tensor<3xf64>, tensor<3xf64>) over (tensor<5x3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
+func.func @loss(%x: tensor<3xf64>, %w: tensor<3xf64>) -> tensor<f64> {
+  %r = tessera.scan (%x) over () length 5 : (tensor<3xf64>) over () -> (tensor<3xf64>) {
+  ^bb0(%i: tensor<i32>, %c: tensor<3xf64>):
+    %0 = tessera.mul %c, %w : tensor<3xf64>
+    tessera.yield %0 : tensor<3xf64>
+  }
+  %s = tessera.reduce sum %r dims [0] : tensor<3xf64> -> tensor<f64>
+  return %s : tensor<f64>
+}
+
+// -----
+
+// Of a checkpoint the argument is kept, and what is computed of it again stands
+// behind a barrier.
+// VJP-LABEL: func.func private @loss.fwd(
+// VJP: return %{{[^,]*}} : tensor<f64>
+// VJP-LABEL: func.func private @loss.bwd(%arg0: tensor<3xf64>, %arg1: tensor<f64>)
+// VJP: %[[B:.*]] = tessera.barrier %arg0
+// VJP: tessera.exp %[[B]]
+func.func private @layer(%x: tensor<3xf64>) -> tensor<3xf64> {
+  %0 = tessera.exp %x : tensor<3xf64>
+  %1 = tessera.sin %0 : tensor<3xf64>
+  return %1 : tensor<3xf64>
+}
+func.func @loss(%x: tensor<3xf64>) -> tensor<f64> {
+  %0 = tessera.call @layer(%x) checkpoint "nothing" : (tensor<3xf64>) -> (tensor<3xf64>)
+  %s = tessera.reduce sum %0 dims [0] : tensor<3xf64> -> tensor<f64>
+  return %s : tensor<f64>
+}

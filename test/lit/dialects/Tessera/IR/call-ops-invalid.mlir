@@ -1,0 +1,51 @@
+// RUN: tessera-opt %s --split-input-file --verify-diagnostics
+
+func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{calls function @nothing, which the module does not have}}
+  %1 = tessera.call @nothing(%0) : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
+  return %1 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func @f(%0: tensor<2x5xf32>) -> tensor<2x5xf32> {
+  // expected-error@+1 {{has operand 0 of type 'tensor<2x5xf32>'; function @twice has type 'tensor<2x3xf32>'}}
+  %1 = tessera.call @twice(%0) : (tensor<2x5xf32>) -> (tensor<2x5xf32>)
+  return %1 : tensor<2x5xf32>
+}
+
+// -----
+
+func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{has 2 operands; function @twice has 1}}
+  %1 = tessera.call @twice(%0, %0) : (tensor<2x3xf32>, tensor<2x3xf32>) -> (tensor<2x3xf32>)
+  return %1 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{has one of fwd and bwd; expected both or none}}
+  %1 = tessera.call @twice(%0) fwd @twice : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
+  return %1 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{has jvp as well as fwd and bwd; expected one rule}}
+  %1 = tessera.call @twice(%0) jvp @twice fwd @twice bwd @twice : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
+  return %1 : tensor<2x3xf32>
+}

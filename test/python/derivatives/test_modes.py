@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""ts.grad, ts.vjp, ts.jvp and their family against JAX, in f64."""
+
+import numpy as np
+import pytest
+
+import tessera as ts
+
+jax = pytest.importorskip("jax", reason="JAX is the oracle")
+jax.config.update("jax_enable_x64", True)
+jnp = jax.numpy
+
+RNG = np.random.default_rng(5)
+X, W = RNG.standard_normal((2, 3)), RNG.standard_normal((3, 5))
+
+
+def close(got, wanted):
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    assert got.shape == wanted.shape and got.dtype == wanted.dtype
+    assert np.linalg.norm(got - wanted) <= 1e-11 * np.linalg.norm(wanted) + 1e-300
+
+
+def close_trees(got, wanted):
+    for a, b in zip(ts.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        close(a, b)
+
+
+def loss(m):
+    return lambda w, x: m.sum(m.tanh(x @ w) ** 2 * m.exp(-(x @ w)))
+
+
+def looped(m, scan):
+    """A nest of loops that carry, stack and capture."""
+    def f(w, xs):
+        def outer(c, x):
+            def inner(c, _):
+                return m.tanh(c @ w), m.sum(c)
+
+            c, s = scan(inner, c + x, None, length=3)
+            return c * x, m.sum(s) * c
+
+        c, ys = scan(outer, xs[0], xs)
+        return m.sum(c) + m.sum(ys**2)
+
+    return f
+
+
+W3, XS = RNG.standard_normal((3, 3)) * 0.5, RNG.standard_normal((4, 3))
+
+
+def test_grad_and_value():
+    close(ts.grad(loss(ts))(W, X), jax.grad(loss(jnp))(W, X))
+    got, wanted = ts.value_and_grad(loss(ts), (0, 1))(W, X), jax.value_and_grad(loss(jnp), (0, 1))(W, X)
+    close_trees(got, wanted)
+
+
+def test_grad_in_a_jitted_function():
+    step = ts.jit(lambda w, x: w - 0.1 * ts.grad(loss(ts))(w, x))
+    close(step(W, X), W - 0.1 * jax.grad(loss(jnp))(W, X))
+
+
+def test_grad_by_name_and_aux():
+    def with_aux(w, x):
+        return ts.sum(x @ w), {"y": x @ w}
+
+    gradients, aux = ts.grad(with_aux, has_aux=True, argnames=("x", "w"))(W, x=X)
+    close(gradients["x"], np.ones((2, 5)) @ W.T)
+    close(gradients["w"], X.T @ np.ones((2, 5)))
+    close(aux["y"], X @ W)
+
+
+def test_trees_of_arguments():
+    params = {"a": W, "b": [X, RNG.standard_normal(5)]}
+
+    def f(m):
+        return lambda p: m.sum(m.sin(p["b"][0] @ p["a"] + p["b"][1]))
+
+    close_trees(ts.grad(f(ts))(params), jax.grad(f(jnp))(params))
+
+
+def test_vjp_pulls_more_than_once():
+    value, pullback = ts.vjp(lambda w: ts.tanh(X @ w), W)
+    wanted, back = jax.vjp(lambda w: jnp.tanh(X @ w), W)
+    close(value, wanted)
+    for seed in (1, 2):
+        ct = np.random.default_rng(seed).standard_normal((2, 5))
+        close_trees(pullback(ct), back(ct))
+
+
+def test_jvp_and_linearize():
+    change = RNG.standard_normal(W.shape)
+    f, g = lambda w: ts.tanh(X @ w), lambda w: jnp.tanh(X @ w)
+    close_trees(ts.jvp(f, (W,), (change,)), jax.jvp(g, (W,), (change,)))
+
+    def pushed(w, dw):
+        value, push = ts.linearize(f, w)
+        return value, push(dw), push(2 * dw)
+
+    value, one, two = ts.jit(pushed)(W, change)
+    wanted = jax.jvp(g, (W,), (change,))
+    close_trees((value, one, two), (*wanted, 2 * wanted[1]))
+
+
+def test_jacobians_and_hessian():
+    f, g = lambda w: ts.tanh(X @ w), lambda w: jnp.tanh(X @ w)
+    close(ts.jacrev(f)(W), jax.jacrev(g)(W))
+    close(ts.jacfwd(f)(W), jax.jacfwd(g)(W))
+    close_trees(ts.hessian(loss(ts), (0, 1))(W, X), jax.hessian(loss(jnp), (0, 1))(W, X))
+
+
+@pytest.mark.parametrize("mode", ["grad", "jvp", "grad of grad"])
+def test_nested_loops(mode):
+    f, g = looped(ts, ts.scan), looped(jnp, jax.lax.scan)
+    if mode == "grad":
+        return close_trees(ts.grad(f, (0, 1))(W3, XS), jax.grad(g, (0, 1))(W3, XS))
+    if mode == "jvp":
+        change = RNG.standard_normal(W3.shape)
+        return close_trees(ts.jvp(lambda w: f(w, XS), (W3,), (change,)),
+                           jax.jvp(lambda w: g(w, XS), (W3,), (change,)))
+    return close(ts.grad(lambda w: ts.sum(ts.grad(f)(w, XS) ** 2))(W3),
+                 jax.grad(lambda w: jnp.sum(jax.grad(g)(w, XS) ** 2))(W3))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_cond(sign):
+    def f(m, cond):
+        return lambda x: m.sum(cond(m.sum(x) > 0, lambda: m.sin(x) * m.exp(x), lambda: x**3))
+
+    x = sign * np.abs(X)
+    close(ts.grad(f(ts, ts.cond))(x), jax.grad(f(jnp, jax.lax.cond))(x))
+    close(ts.hessian(f(ts, ts.cond))(x), jax.hessian(f(jnp, jax.lax.cond))(x))
+
+
+def test_while_loop_in_forward_mode_only():
+    def f(m, loop):
+        return lambda x: loop(lambda c: m.sum(c) < 100, lambda c: c * c + x, x)
+
+    x = np.abs(X) + 1
+    close_trees(ts.jvp(f(ts, ts.while_loop), (x,), (X,)), jax.jvp(f(jnp, jax.lax.while_loop), (x,), (X,)))
+    with pytest.raises(ts.CompileError, match="reverse mode cannot pass a while loop"):
+        ts.grad(lambda x: ts.sum(f(ts, ts.while_loop)(x)))(x)
+
+
+def test_custom_vjp():
+    @ts.custom_vjp
+    def f(x, y):
+        return x * y
+
+    f.defvjp(lambda x, y: (f(x, y), (x, y)), lambda kept, ct: (3 * ct * kept[1], None))
+    dx, dy = ts.grad(lambda x, y: ts.sum(f(x, y)), (0, 1))(X, X + 1)
+    close(dx, 3 * (X + 1))
+    close(dy, np.zeros_like(X))
+
+
+def test_custom_jvp():
+    @ts.custom_jvp
+    def f(x):
+        return ts.log(1 + ts.exp(x))
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (x,), (dx,) = primals, tangents
+        return f(x), ts.sigmoid(x) * dx
+
+    close(ts.grad(lambda x: ts.sum(f(x)))(X), 1 / (1 + np.exp(-X)))
+    close(ts.jvp(f, (X,), (X,))[1], X / (1 + np.exp(-X)))
+    s = 1 / (1 + np.exp(-X))
+    close(ts.grad(lambda x: ts.sum(ts.grad(lambda x: ts.sum(f(x)))(x)))(X), s * (1 - s))
+
+
+def test_stop_gradient():
+    close(ts.grad(lambda x: ts.sum(x * ts.stop_gradient(x)))(X), X)
+
+
+@pytest.mark.parametrize("policy", ["nothing", "dots", "everything",
+                                    ts.checkpoint_policies.save_only_these_names("hidden")])
+def test_checkpoint_changes_no_bit(policy):
+    def layer(x, w):
+        return ts.tanh(ts.checkpoint_name(ts.gelu(x @ w), "hidden") @ w.T)
+
+    def net(layer):
+        def f(x, w):
+            for _ in range(3):
+                x = layer(x, w)
+            return ts.sum(x**2)
+
+        return f
+
+    plain = ts.grad(net(layer), (0, 1))(X, W)
+    again = ts.grad(net(ts.checkpoint(layer, policy=policy)), (0, 1))(X, W)
+    for a, b in zip(plain, again):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_values_from_outside():
+    def f(m, grad):
+        def g(x):
+            return m.sum(x * grad(lambda y: m.sum(m.sin(y) * x))(x))
+
+        return grad(g)
+
+    close(f(ts, ts.grad)(X), f(jnp, jax.grad)(X))

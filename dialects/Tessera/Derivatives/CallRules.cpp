@@ -10,7 +10,8 @@ using namespace mlir;
 using namespace tessera;
 using namespace tessera::derivatives;
 
-/// The operands that have tangents, and the tangents, zeros where they are null.
+/// The operands that have tangents, and the tangents, zeros where they are
+/// null.
 static SmallVector<Value> tangentsOf(ValueRange operands, Tangents &t) {
   SmallVector<Value> result;
   for (Value operand : operands)
@@ -86,8 +87,7 @@ static LogicalResult differentiateByPair(CallOp call, Tangents &t) {
   if (failed(forward))
     return failure();
   OpBuilder builder(call);
-  SmallVector<Value> results =
-      cloneBody(*forward, call.getOperands(), builder);
+  SmallVector<Value> results = cloneBody(*forward, call.getOperands(), builder);
   size_t count = call->getNumResults();
   if (results.size() < count)
     return call.emitOpError()
@@ -116,7 +116,7 @@ static LogicalResult differentiateByPair(CallOp call, Tangents &t) {
 /// @bwd(residuals, cotangents) gives a cotangent for each operand that has a
 /// tangent.
 static LogicalResult transposeCustom(CustomTangentOp op, Cotangents &c) {
-  FailureOr<FunctionOpInterface> rule = 
+  FailureOr<FunctionOpInterface> rule =
       findCallee(op, op.getBwdAttr(), c.getTransposer().getAnchor());
   if (failed(rule))
     return failure();
@@ -128,11 +128,10 @@ static LogicalResult transposeCustom(CustomTangentOp op, Cotangents &c) {
   if (rule->getNumArguments() != arguments.size() ||
       rule->getNumResults() != op.getTangents().size())
     return op.emitOpError()
-           << "has a rule @" << op.getBwd() << " of "
-           << rule->getNumArguments() << " arguments and "
-           << rule->getNumResults() << " results; expected "
-           << arguments.size() << " (residuals and cotangents) and "
-           << op.getTangents().size();
+           << "has a rule @" << op.getBwd() << " of " << rule->getNumArguments()
+           << " arguments and " << rule->getNumResults()
+           << " results; expected " << arguments.size()
+           << " (residuals and cotangents) and " << op.getTangents().size();
   SmallVector<Value> results =
       cloneBody(*rule, arguments, c.getTransposer().getBuilder());
   for (auto [tangent, cotangent] : llvm::zip(op.getTangents(), results))
@@ -178,14 +177,13 @@ static void transposeBarrier(BarrierOp op, Cotangents &c) {
 
 void tessera::derivatives::addCallRules(DerivativeRules &rules) {
   rules.none<StopGradientOp>();
-  rules.jvp<CheckpointNameOp>([](CheckpointNameOp op, Tangents &t) {
-    t.set(op, t.of(op.getInput()));
-  });
+  rules.jvp<CheckpointNameOp>(
+      [](CheckpointNameOp op, Tangents &t) { t.set(op, t.of(op.getInput())); });
   // A layout that a user states holds for the cotangent as well.
   rules.jvp<ConstrainOp>([](ConstrainOp op, Tangents &t) {
-    t.set(op, ConstrainOp::create(t.getLinearBuilder(), op.getLoc(),
-                                  op.getType(), t.of(op.getInput()),
-                                  op.getLayoutAttr()));
+    t.set(op,
+          ConstrainOp::create(t.getLinearBuilder(), op.getLoc(), op.getType(),
+                              t.of(op.getInput()), op.getLayoutAttr()));
   });
   rules.transpose<ConstrainOp>([](ConstrainOp op, Cotangents &c) {
     c.add(op.getInput(),
@@ -193,9 +191,8 @@ void tessera::derivatives::addCallRules(DerivativeRules &rules) {
                               op.getType(), c.of(op), op.getLayoutAttr()));
   });
   rules.jvp<ReshardOp>([](ReshardOp op, Tangents &t) {
-    t.set(op, ReshardOp::create(t.getLinearBuilder(), op.getLoc(),
-                                op.getType(), t.of(op.getInput()),
-                                op.getWhyAttr()));
+    t.set(op, ReshardOp::create(t.getLinearBuilder(), op.getLoc(), op.getType(),
+                                t.of(op.getInput()), op.getWhyAttr()));
   });
   // The cotangent may have any layout on its way back.
   rules.transpose<ReshardOp>(

@@ -96,9 +96,9 @@ LogicalResult ScanDerivative::runTogether() {
   Linearizer inner(Form::Together, nullptr, &t.getLinearizer());
   unsigned at = 1 + count();
   for (unsigned i : carried)
-    inner.setTangent(scan.getCarried(i),
-                     body.insertArgument(
-                         at++, openLike(build, scan.getInits()[i]), loc()));
+    inner.setTangent(
+        scan.getCarried(i),
+        body.insertArgument(at++, openLike(build, scan.getInits()[i]), loc()));
   for (auto [i, tangent] : llvm::zip(sequences, dSeqs)) {
     BlockArgument slice = body.getArgument(1 + count() + dInits.size() + i);
     Value inside = body.addArgument(openLike(build, slice), loc());
@@ -119,8 +119,7 @@ LogicalResult ScanDerivative::runTogether() {
   SmallVector<Type> types(TypeRange(scan->getResults().take_front(count())));
   for (unsigned i : carried)
     types.push_back(openLike(build, scan.getResult(i)));
-  llvm::append_range(types,
-                     TypeRange(scan->getResults().drop_front(count())));
+  llvm::append_range(types, TypeRange(scan->getResults().drop_front(count())));
   for (unsigned i : stacked)
     types.push_back(openLike(build, scan.getResult(count() + i)));
   llvm::append_range(inits, dInits);
@@ -157,15 +156,15 @@ LogicalResult ScanDerivative::runApart() {
   SmallVector<Value> inits, seqs;
   for (unsigned i : carried) {
     inits.push_back(t.ofOrZeros(scan.getInits()[i]));
-    inner.setTangent(scan.getCarried(i),
-                     block->addArgument(openLike(build, scan.getInits()[i]),
-                                        loc()));
+    inner.setTangent(
+        scan.getCarried(i),
+        block->addArgument(openLike(build, scan.getInits()[i]), loc()));
   }
   for (unsigned i : sequences) {
     seqs.push_back(t.of(scan.getSequences()[i]));
-    inner.setTangent(scan.getSlice(i),
-                     block->addArgument(openLike(build, scan.getSlice(i)),
-                                        loc()));
+    inner.setTangent(
+        scan.getSlice(i),
+        block->addArgument(openLike(build, scan.getSlice(i)), loc()));
   }
   if (failed(inner.run(body)))
     return failure();
@@ -192,13 +191,14 @@ LogicalResult ScanDerivative::runApart() {
       continue;
     }
     if (argument && argument.getArgNumber() > count()) {
-      seqs.push_back(scan.getSequences()[argument.getArgNumber() - 1 - count()]);
+      seqs.push_back(
+          scan.getSequences()[argument.getArgNumber() - 1 - count()]);
       continue;
     }
     SmallVector<int64_t> shape = {static_cast<int64_t>(scan.getLength())};
     llvm::append_range(shape, shapeOf(residual.primal));
-    types.push_back(build.typeOf(
-        shape, getElementTypeOrSelf(residual.primal.getType())));
+    types.push_back(
+        build.typeOf(shape, getElementTypeOrSelf(residual.primal.getType())));
     fromStack.push_back({seqs.size(), residual.primal});
     seqs.push_back({});
     kept.push_back(residual.primal);
@@ -207,10 +207,9 @@ LogicalResult ScanDerivative::runApart() {
     if (residual.primal == scan.getIndex())
       block->eraseArgument(residual.inside.getArgNumber());
 
-  auto primal =
-      ScanOp::create(t.getPrimalBuilder(), loc(), types, scan.getInits(),
-                     scan.getSequences(), scan.getLengthAttr(),
-                     scan.getReverseAttr());
+  auto primal = ScanOp::create(t.getPrimalBuilder(), loc(), types,
+                               scan.getInits(), scan.getSequences(),
+                               scan.getLengthAttr(), scan.getReverseAttr());
   if (Attribute region = scan->getAttr(checkpointAttrName))
     primal->setAttr(checkpointAttrName, region);
   SmallVector<Value> values(scan.getYield()->getOperands());
@@ -227,9 +226,9 @@ LogicalResult ScanDerivative::runApart() {
     linearTypes.push_back(openLike(build, scan.getResult(i)));
   for (unsigned i : stacked)
     linearTypes.push_back(openLike(build, scan.getResult(count() + i)));
-  auto linear = ScanOp::create(t.getLinearBuilder(), loc(), linearTypes, inits,
-                               seqs, scan.getLengthAttr(),
-                               scan.getReverseAttr());
+  auto linear =
+      ScanOp::create(t.getLinearBuilder(), loc(), linearTypes, inits, seqs,
+                     scan.getLengthAttr(), scan.getReverseAttr());
   linear.getBody().takeBody(holder);
   scan->replaceAllUsesWith(
       primal->getResults().take_front(scan->getNumResults()));
@@ -269,7 +268,8 @@ static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
     if (t.of(value))
       seeds.insert(value);
   llvm::DenseSet<Value> active = findActiveValues(loop, seeds);
-  Block &condition = loop.getCondition().front(), &body = loop.getBody().front();
+  Block &condition = loop.getCondition().front(),
+        &body = loop.getBody().front();
   SmallVector<Value> inits(loop.getInits());
   SmallVector<Type> types(loop->getResultTypes());
   SmallVector<unsigned> carried;
@@ -303,7 +303,8 @@ static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
   unsigned from = loop->getNumResults();
   for (unsigned i : carried)
     t.set(both.getResult(i), both.getResult(from++));
-  loop->replaceAllUsesWith(both->getResults().take_front(loop->getNumResults()));
+  loop->replaceAllUsesWith(
+      both->getResults().take_front(loop->getNumResults()));
   loop.erase();
   return success();
 }
@@ -365,7 +366,8 @@ static LogicalResult differentiateCondTogether(CondOp cond, Tangents &t) {
   unsigned from = cond->getNumResults();
   for (unsigned i : active)
     t.set(both.getResult(i), both.getResult(from++));
-  cond->replaceAllUsesWith(both->getResults().take_front(cond->getNumResults()));
+  cond->replaceAllUsesWith(
+      both->getResults().take_front(cond->getNumResults()));
   cond.erase();
   return success();
 }
@@ -401,8 +403,8 @@ static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
   for (Region &region : cond.getBranches()) {
     holders.push_back(std::make_unique<Region>());
     Block &block = holders.back()->emplaceBlock();
-    branches.push_back(std::make_unique<Linearizer>(Form::Apart, &block,
-                                                    &t.getLinearizer()));
+    branches.push_back(
+        std::make_unique<Linearizer>(Form::Apart, &block, &t.getLinearizer()));
     if (failed(branches.back()->run(region.front())))
       return failure();
   }
@@ -420,8 +422,8 @@ static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
     kept.nextBranch();
     auto &mine = keptOf.emplace_back();
     for (Residual residual : bringResiduals(block, region.front()))
-      mine.push_back({kept.place(openLike(t.primal, residual.primal)),
-                      residual});
+      mine.push_back(
+          {kept.place(openLike(t.primal, residual.primal)), residual});
   }
   SmallVector<Type> types(cond->getResultTypes());
   llvm::append_range(types, kept.getTypes());
@@ -448,8 +450,7 @@ static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
     // The branch on tangents uses the results from outside.
     for (auto [place, residual] : keptOf[k])
       residual.inside.replaceAllUsesWith(primal.getResult(first + place));
-    holders[k]->front().eraseArguments(
-        [](BlockArgument) { return true; });
+    holders[k]->front().eraseArguments([](BlockArgument) { return true; });
   }
   SmallVector<Type> linearTypes;
   for (unsigned i : active)

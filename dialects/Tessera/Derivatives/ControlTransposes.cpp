@@ -4,7 +4,6 @@
 #include "Captures.h"
 #include "Rules.h"
 
-
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::derivatives;
@@ -168,9 +167,8 @@ LogicalResult ScanTranspose::run() {
 
   UnitAttr reverse =
       scan.getReverse() ? UnitAttr() : UnitAttr::get(scan.getContext());
-  auto made =
-      ScanOp::create(c.getTransposer().getBuilder(), loc, types, inits,
-                     sequences, scan.getLengthAttr(), reverse);
+  auto made = ScanOp::create(c.getTransposer().getBuilder(), loc, types, inits,
+                             sequences, scan.getLengthAttr(), reverse);
   made.getBody().takeBody(holder);
   unsigned from = 0;
   for (unsigned i : carried)
@@ -230,9 +228,9 @@ LogicalResult tessera::derivatives::transposeCond(CondOp cond, Cotangents &c) {
         yields.push_back(all[i] ? all[i] : zerosLike(atEnd, capture));
     YieldOp::create(inside, cond.getLoc(), yields);
   }
-  auto made = CondOp::create(c.getTransposer().getBuilder(), cond.getLoc(),
-                             types, c.residual(cond.getSelector()),
-                             holders.size());
+  auto made =
+      CondOp::create(c.getTransposer().getBuilder(), cond.getLoc(), types,
+                     c.residual(cond.getSelector()), holders.size());
   for (auto [k, holder] : llvm::enumerate(holders))
     made.getBranches()[k].takeBody(*holder);
   for (auto [capture, result] : llvm::zip(given, made.getResults()))

@@ -49,9 +49,9 @@ static LogicalResult expandCalls(func::FuncOp function) {
   while (CallOp call = next()) {
     Attribute region = call->getAttr(checkpointAttrName);
     if (!region)
-      region = builder.getArrayAttr(
-          {builder.getI64IntegerAttr(numCheckpoints++),
-           builder.getStringAttr(*call.getCheckpoint())});
+      region =
+          builder.getArrayAttr({builder.getI64IntegerAttr(numCheckpoints++),
+                                builder.getStringAttr(*call.getCheckpoint())});
     FailureOr<FunctionOpInterface> callee =
         findCallee(call, call.getCalleeAttr());
     if (failed(callee))
@@ -83,9 +83,8 @@ static SmallVector<Value> differentiable(ValueRange values) {
 }
 
 static FormulaBuilder builderFor(func::FuncOp function, OpBuilder &builder) {
-  Type model = function.getNumArguments()
-                   ? function.getArgumentTypes().front()
-                   : function.getResultTypes().front();
+  Type model = function.getNumArguments() ? function.getArgumentTypes().front()
+                                          : function.getResultTypes().front();
   return FormulaBuilder(builder, function.getLoc(), model);
 }
 
@@ -203,17 +202,16 @@ static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
   for (unsigned i : wanted) {
     Value argument = body.getArgument(i);
     linearizer.setTangent(
-        argument, made.linear->addArgument(openLike(build, argument),
-                                           argument.getLoc()));
+        argument,
+        made.linear->addArgument(openLike(build, argument), argument.getLoc()));
   }
   if (failed(linearizer.run(body)))
     return failure();
   SmallVector<Value> yields;
   for (Value result : differentiable(body.getTerminator()->getOperands())) {
     Value tangent = linearizer.tangentOf(result);
-    made.tangents.push_back(tangent
-                                ? std::optional<unsigned>(yields.size())
-                                : std::nullopt);
+    made.tangents.push_back(tangent ? std::optional<unsigned>(yields.size())
+                                    : std::nullopt);
     if (tangent)
       yields.push_back(tangent);
   }
@@ -225,8 +223,8 @@ static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
 
 /// Where the derivative function, whose first arguments they are, has its
 /// residuals from; makes `forward` return what is none of its own values.
-static SmallVector<ResidualSource>
-provideResiduals(func::FuncOp forward, ArrayRef<Value> residuals) {
+static SmallVector<ResidualSource> provideResiduals(func::FuncOp forward,
+                                                    ArrayRef<Value> residuals) {
   Operation *terminator = forward.getBody().front().getTerminator();
   SmallVector<Value> results(terminator->getOperands());
   size_t numResults = results.size();
@@ -241,20 +239,20 @@ provideResiduals(func::FuncOp forward, ArrayRef<Value> residuals) {
     auto number = static_cast<unsigned>(found - results.begin());
     if (found == results.end())
       results.push_back(value);
-    sources.push_back(number < numResults
-                          ? ResidualSource{ResidualSource::Kind::Result, number}
-                          : ResidualSource{
-                                ResidualSource::Kind::Kept,
-                                number - static_cast<unsigned>(numResults)});
+    sources.push_back(
+        number < numResults
+            ? ResidualSource{ResidualSource::Kind::Result, number}
+            : ResidualSource{ResidualSource::Kind::Kept,
+                             number - static_cast<unsigned>(numResults)});
   }
   setResults(forward, results);
   eraseDeadOps(forward.getBody().front());
   return sources;
 }
 
-FailureOr<DerivativeFunctions>
-tessera::makeVjp(func::FuncOp function, ArrayRef<unsigned> wanted,
-                 StringRef prefix) {
+FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
+                                                ArrayRef<unsigned> wanted,
+                                                StringRef prefix) {
   Linearized made;
   if (failed(linearize(function, wanted, prefix, made)))
     return failure();
@@ -267,12 +265,11 @@ tessera::makeVjp(func::FuncOp function, ArrayRef<unsigned> wanted,
                         SmallVector<Value>(arguments.begin(), arguments.end()),
                         backward.getOperation());
   for (Residual residual : made.residuals)
-    transposer.map(residual.inside,
-                   block.addArgument(residual.inside.getType(),
-                                     residual.inside.getLoc()));
-  SmallVector<Value> results =
-      differentiable(made.forward.getBody().front().getTerminator()
-                         ->getOperands());
+    transposer.map(
+        residual.inside,
+        block.addArgument(residual.inside.getType(), residual.inside.getLoc()));
+  SmallVector<Value> results = differentiable(
+      made.forward.getBody().front().getTerminator()->getOperands());
   for (auto [result, place] : llvm::zip(results, made.tangents)) {
     Value cotangent =
         block.addArgument(openLike(build, result), result.getLoc());
@@ -300,8 +297,8 @@ tessera::makeVjp(func::FuncOp function, ArrayRef<unsigned> wanted,
     kept.push_back(made.residuals[i].primal);
     ++k;
   }
-  setResults(backward, SmallVector<Value>(
-                           block.getTerminator()->getOperands()));
+  setResults(backward,
+             SmallVector<Value>(block.getTerminator()->getOperands()));
   DerivativeFunctions functions;
   functions.residuals = provideResiduals(made.forward, kept);
   functions.forward = made.forward;
@@ -337,13 +334,11 @@ tessera::makeLinearized(func::FuncOp function, ArrayRef<unsigned> wanted,
   for (Operation &op : made.linear->without_terminator())
     builder.clone(op, mapping);
   SmallVector<Value> tangents;
-  SmallVector<Value> results =
-      differentiable(made.forward.getBody().front().getTerminator()
-                         ->getOperands());
+  SmallVector<Value> results = differentiable(
+      made.forward.getBody().front().getTerminator()->getOperands());
   for (auto [result, place] : llvm::zip(results, made.tangents))
     tangents.push_back(
-        place ? mapping.lookup(
-                    made.linear->getTerminator()->getOperand(*place))
+        place ? mapping.lookup(made.linear->getTerminator()->getOperand(*place))
               : zerosLike(build, result));
   setResults(linear, tangents);
   DerivativeFunctions functions;
@@ -368,9 +363,8 @@ FailureOr<func::FuncOp> tessera::makeJvp(func::FuncOp function,
   Linearizer linearizer(Form::Together, nullptr);
   for (unsigned i : wanted) {
     Value argument = body.getArgument(i);
-    linearizer.setTangent(argument,
-                          body.addArgument(openLike(build, argument),
-                                           argument.getLoc()));
+    linearizer.setTangent(argument, body.addArgument(openLike(build, argument),
+                                                     argument.getLoc()));
   }
   if (failed(linearizer.run(body)))
     return failure();

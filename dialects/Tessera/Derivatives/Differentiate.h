@@ -35,9 +35,9 @@ struct DerivativeFunctions {
 
 /// Adds private functions `<prefix>.fwd` and `<prefix>.bwd` beside `function`
 /// for derivatives by the arguments `wanted`, which are of floats.
-llvm::FailureOr<DerivativeFunctions>
-makeVjp(mlir::func::FuncOp function, llvm::ArrayRef<unsigned> wanted,
-        llvm::StringRef prefix);
+llvm::FailureOr<DerivativeFunctions> makeVjp(mlir::func::FuncOp function,
+                                             llvm::ArrayRef<unsigned> wanted,
+                                             llvm::StringRef prefix);
 
 /// Adds `<prefix>.fwd` and `<prefix>.lin`.
 llvm::FailureOr<DerivativeFunctions>

@@ -15,8 +15,7 @@ using namespace tessera::derivatives;
 
 /// @f.grad: results, then the gradient of the first.
 static LogicalResult makeGradient(func::FuncOp function,
-                                  ArrayRef<unsigned> wanted,
-                                  StringRef prefix) {
+                                  ArrayRef<unsigned> wanted, StringRef prefix) {
   if (function.getNumResults() == 0 ||
       !cast<ShapedType>(function.getResultTypes()[0]).getShape().empty() ||
       !isa<FloatType>(getElementTypeOrSelf(function.getResultTypes()[0])))
@@ -57,9 +56,9 @@ static LogicalResult makeGradient(func::FuncOp function,
       arguments.push_back(build.numberLike(i == 0 ? 1 : 0, value));
   llvm::append_range(values, cloneBody(made->derivative, arguments, builder));
   func::ReturnOp::create(builder, function.getLoc(), values);
-  gradient.setFunctionType(
-      FunctionType::get(function.getContext(), function.getArgumentTypes(),
-                        ValueRange(values).getTypes()));
+  gradient.setFunctionType(FunctionType::get(function.getContext(),
+                                             function.getArgumentTypes(),
+                                             ValueRange(values).getTypes()));
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
     if (Attribute name = function.getArgAttr(i, "tessera.name"))
       gradient.setArgAttr(i, "tessera.name", name);
@@ -81,8 +80,7 @@ static void describe(DerivativeFunctions &made) {
 }
 
 namespace {
-struct DifferentiatePass
-    : tessera::impl::DifferentiateBase<DifferentiatePass> {
+struct DifferentiatePass : tessera::impl::DifferentiateBase<DifferentiatePass> {
   using DifferentiateBase::DifferentiateBase;
 
   void runOnOperation() override {

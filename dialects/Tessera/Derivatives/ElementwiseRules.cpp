@@ -49,9 +49,8 @@ static void addPowerRules(DerivativeRules &rules) {
   auto divided = [](double factor) {
     return [factor](auto op, Tangents &t) {
       Value dx = t.of(op.getInput());
-      Value by = factor == 1
-                     ? op.getInput()
-                     : scaled(t.primal, factor, op.getInput());
+      Value by =
+          factor == 1 ? op.getInput() : scaled(t.primal, factor, op.getInput());
       t.set(op, t.linear.create<DivOp>(dx, by));
     };
   };
@@ -70,8 +69,7 @@ static void addAngleRules(DerivativeRules &rules) {
     return b.create<RsqrtOp>(oneMinusSquare(b, op.getInput()));
   });
   rules.factor<AcosOp>([](Build &b, AcosOp op) {
-    return b.create<NegOp>(
-        b.create<RsqrtOp>(oneMinusSquare(b, op.getInput())));
+    return b.create<NegOp>(b.create<RsqrtOp>(oneMinusSquare(b, op.getInput())));
   });
   rules.jvp<AtanOp>([](AtanOp op, Tangents &t) {
     t.set(op, t.linear.create<DivOp>(t.of(op.getInput()),
@@ -158,8 +156,7 @@ template <typename Op> static void differentiateExtremum(Op op, Tangents &t) {
 static void differentiateAtan2(Atan2Op op, Tangents &t) {
   Build &b = t.primal;
   Value y = op.getLhs(), x = op.getRhs();
-  Value square =
-      b.create<AddOp>(b.create<MulOp>(x, x), b.create<MulOp>(y, y));
+  Value square = b.create<AddOp>(b.create<MulOp>(x, x), b.create<MulOp>(y, y));
   Value sum;
   if (Value dy = t.of(y))
     sum = t.linear.create<MulOp>(dy, b.create<DivOp>(x, square));
@@ -176,9 +173,8 @@ static void differentiateRem(RemOp op, Tangents &t) {
   Value sum = t.of(x);
   if (Value dy = t.of(y)) {
     Value quotient = b.create<DivOp>(x, y);
-    Value whole = b.create<MulOp>(
-        b.create<SignOp>(quotient),
-        b.create<FloorOp>(b.create<AbsOp>(quotient)));
+    Value whole = b.create<MulOp>(b.create<SignOp>(quotient),
+                                  b.create<FloorOp>(b.create<AbsOp>(quotient)));
     sum = t.sum(sum, t.linear.create<MulOp>(dy, b.create<NegOp>(whole)));
   }
   t.set(op, sum);
@@ -227,14 +223,13 @@ static void addArithmeticRules(DerivativeRules &rules) {
     if (!dx)
       return;
     Build &b = t.primal;
-    Value slope = b.create<MulOp>(
-        b.create<SignOp>(op.getLhs()),
-        b.create<CopysignOp>(b.numberLike(1, op), op.getRhs()));
+    Value slope =
+        b.create<MulOp>(b.create<SignOp>(op.getLhs()),
+                        b.create<CopysignOp>(b.numberLike(1, op), op.getRhs()));
     t.set(op, t.linear.create<MulOp>(dx, slope));
   });
-  rules.jvp<NextafterOp>([](NextafterOp op, Tangents &t) {
-    t.set(op, t.of(op.getLhs()));
-  });
+  rules.jvp<NextafterOp>(
+      [](NextafterOp op, Tangents &t) { t.set(op, t.of(op.getLhs())); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -242,8 +237,7 @@ static void addArithmeticRules(DerivativeRules &rules) {
 //===----------------------------------------------------------------------===//
 
 /// Of an op that is linear in one operand while the other is fixed.
-template <typename Op>
-static void transposeProduct(Op op, Cotangents &c) {
+template <typename Op> static void transposeProduct(Op op, Cotangents &c) {
   Value ct = c.of(op.getResult());
   if (c.isLinear(op.getLhs()))
     c.add(op.getLhs(), c.build.create<Op>(ct, c.residual(op.getRhs())));

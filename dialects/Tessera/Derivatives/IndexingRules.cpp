@@ -26,8 +26,7 @@ static Value scatter(Build &b, ScatterKind kind, Value input,
                      ValueRange indices, Value updates, ScatterOp like) {
   return b.create<ScatterOp>(
       ScatterKindAttr::get(like.getContext(), kind), input, indices, updates,
-      like.getDimsAttr(), like.getInputBatchAttr(),
-      like.getIndicesBatchAttr());
+      like.getDimsAttr(), like.getInputBatchAttr(), like.getIndicesBatchAttr());
 }
 
 /// max, min: elements of the input and updates that equal the result share the
@@ -40,14 +39,12 @@ static void differentiateExtremum(ScatterOp op, Tangents &t) {
                     b.numberLike(1, value), b.numberLike(0, value));
   };
   Value kept = weightOf(input, op);
-  Value taken =
-      weightOf(updates, gatherUpdated(b, op, op.getIndices(), op));
+  Value taken = weightOf(updates, gatherUpdated(b, op, op.getIndices(), op));
   Value count = scatter(b, ScatterKind::add, kept, op.getIndices(), taken, op);
   Build &l = t.linear;
-  Value sum = scatter(l, ScatterKind::add,
-                      l.create<MulOp>(t.ofOrZeros(input), kept),
-                      op.getIndices(),
-                      l.create<MulOp>(t.ofOrZeros(updates), taken), op);
+  Value sum = scatter(
+      l, ScatterKind::add, l.create<MulOp>(t.ofOrZeros(input), kept),
+      op.getIndices(), l.create<MulOp>(t.ofOrZeros(updates), taken), op);
   t.set(op, l.create<DivOp>(sum, count));
 }
 
@@ -71,8 +68,7 @@ static Value lastUpdates(Build &b, ValueRange indices, ScatterOp op,
   Value none = b.number(-1, shapeOf(op.getInput()),
                         getElementTypeOrSelf(numbers.getType()));
   Value last = gatherUpdated(
-      b, scatter(b, ScatterKind::set, none, indices, numbers, op), indices,
-      op);
+      b, scatter(b, ScatterKind::set, none, indices, numbers, op), indices, op);
   return b.select(b.compare(CompareDirection::eq, last, numbers),
                   b.number(1, shape, element), b.number(0, shape, element));
 }
@@ -85,9 +81,8 @@ static void transposeScatter(ScatterOp op, Cotangents &c) {
   bool isSet = op.getKind() == ScatterKind::set;
   if (c.isLinear(op.getInput())) {
     Value zeros = zerosLike(b, op.getUpdates());
-    c.add(op.getInput(), isSet ? scatter(b, ScatterKind::set, ct, indices,
-                                         zeros, op)
-                               : ct);
+    c.add(op.getInput(),
+          isSet ? scatter(b, ScatterKind::set, ct, indices, zeros, op) : ct);
   }
   if (!c.isLinear(op.getUpdates()))
     return;

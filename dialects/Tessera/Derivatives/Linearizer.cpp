@@ -6,7 +6,6 @@
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
 
-
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::derivatives;
@@ -79,9 +78,8 @@ LogicalResult Linearizer::runOp(Operation *op) {
     return op->emitError() << "'" << op->getName()
                            << "' has no derivative rule";
   if (!rule->refusal.empty()) {
-    InFlightDiagnostic error = op->emitError()
-                               << "'" << op->getName()
-                               << "' cannot be differentiated";
+    InFlightDiagnostic error = op->emitError() << "'" << op->getName()
+                                               << "' cannot be differentiated";
     error.attachNote() << rule->refusal;
     return error;
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Forward differentiation of a block of ops: beside each op the ops that compute
-// the tangents of its results from those of its operands. This is the primitive
-// rule of an op; reverse mode transposes what it makes (Transposer.h).
+// Forward differentiation of a block of ops: beside each op the ops that
+// compute the tangents of its results from those of its operands. This is the
+// primitive rule of an op; reverse mode transposes what it makes
+// (Transposer.h).
 #ifndef TESSERA_DIALECTS_TESSERA_DERIVATIVES_LINEARIZER_H
 #define TESSERA_DIALECTS_TESSERA_DERIVATIVES_LINEARIZER_H
 
@@ -21,7 +22,8 @@ enum class Form {
 };
 
 /// Adds tangents to the ops of one block. A value without tangent, a null, does
-/// not depend on what is differentiated: its tangent is zero and never computed.
+/// not depend on what is differentiated: its tangent is zero and never
+/// computed.
 class Linearizer {
 public:
   /// Ops on tangents are inserted at the end of `linear`, which is null in form
@@ -39,8 +41,8 @@ public:
 
   Form getForm() const { return form; }
   mlir::Block *getLinearBlock() const { return linear; }
-  /// The end of the block of ops on tangents; in form Together, the place behind
-  /// the op whose rule runs.
+  /// The end of the block of ops on tangents; in form Together, the place
+  /// behind the op whose rule runs.
   mlir::OpBuilder linearBuilder(mlir::Operation *next) const;
 
 private:
@@ -88,8 +90,8 @@ public:
 /// Values from outside or inside of `op`'s regions that differ with `seeds`,
 /// values of the regions or captured by them: what is computed from them in
 /// floats, through all iterations.
-llvm::DenseSet<mlir::Value>
-findActiveValues(mlir::Operation *op, llvm::DenseSet<mlir::Value> seeds);
+llvm::DenseSet<mlir::Value> findActiveValues(mlir::Operation *op,
+                                             llvm::DenseSet<mlir::Value> seeds);
 
 } // namespace tessera::derivatives
 

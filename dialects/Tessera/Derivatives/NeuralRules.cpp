@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Derivatives of softmax, the norms, gelu and attention. They are formed in f32,
-// or f64 for f64, as the ops are.
+// Derivatives of softmax, the norms, gelu and attention. They are formed in
+// f32, or f64 for f64, as the ops are.
 #include "Rules.h"
 #include "dialects/Tessera/IR/OpFormulas.h"
 
@@ -69,9 +69,9 @@ static void finishNorm(Operation *op, Value normal, Value dNormal, Value scale,
         dNormal,
         t.primal.broadcast(t.primal.convert(scale, wide), shape, {last}));
   if (Value dScale = t.of(scale))
-    sum = t.sum(sum, l.create<MulOp>(
-                         l.broadcast(l.convert(dScale, wide), shape, {last}),
-                         normal));
+    sum = t.sum(
+        sum, l.create<MulOp>(
+                 l.broadcast(l.convert(dScale, wide), shape, {last}), normal));
   if (Value dBias = bias ? t.of(bias) : Value())
     sum = t.sum(sum, l.broadcast(l.convert(dBias, wide), shape, {last}));
   t.set(op->getResult(0), l.convert(sum, narrowType(op)));
@@ -84,8 +84,8 @@ static void differentiateLayerNorm(LayerNormOp op, Tangents &t) {
   Type wide = wideType(op);
   Value x = b.convert(op.getInput(), wide);
   Value centred = b.create<SubOp>(x, overRows(b, meanOf(b, x), x));
-  Value rate = overRows(
-      b, rateOf(b, centred, op.getEpsilon().convertToDouble()), x);
+  Value rate =
+      overRows(b, rateOf(b, centred, op.getEpsilon().convertToDouble()), x);
   Value normal = b.create<MulOp>(centred, rate);
   Value dNormal;
   if (Value given = t.of(op.getInput())) {
@@ -105,8 +105,7 @@ static void differentiateRmsNorm(RmsNormOp op, Tangents &t) {
   Build &b = t.primal;
   Type wide = wideType(op);
   Value x = b.convert(op.getInput(), wide);
-  Value rate =
-      overRows(b, rateOf(b, x, op.getEpsilon().convertToDouble()), x);
+  Value rate = overRows(b, rateOf(b, x, op.getEpsilon().convertToDouble()), x);
   Value normal = b.create<MulOp>(x, rate);
   Value dNormal;
   if (Value given = t.of(op.getInput())) {
@@ -137,11 +136,9 @@ static void differentiateGelu(GeluOp op, Tangents &t) {
   } else {
     constexpr double root = M_2_SQRTPI * M_SQRT1_2, cubic = 0.044715;
     Value inner = scaled(
-        root, b.create<MulOp>(
-                  x, b.create<AddOp>(one, scaled(cubic, square))));
+        root, b.create<MulOp>(x, b.create<AddOp>(one, scaled(cubic, square))));
     Value tanh = b.create<TanhOp>(inner);
-    Value outer = scaled(
-        root, b.create<AddOp>(one, scaled(3 * cubic, square)));
+    Value outer = scaled(root, b.create<AddOp>(one, scaled(3 * cubic, square)));
     Value change = b.create<MulOp>(
         b.create<SubOp>(one, b.create<MulOp>(tanh, tanh)), outer);
     slope = scaled(0.5, b.create<AddOp>(b.create<AddOp>(one, tanh),
@@ -171,13 +168,12 @@ static void differentiateAttention(AttentionOp op, Tangents &t) {
     scores = l.contract(grouped(l, dq), b.convert(op.getKey(), wide),
                         "bskgd,btkd->bkgst");
   if (Value dk = t.of(op.getKey()))
-    scores = t.sum(scores, l.contract(grouped(b, op.getQuery()),
-                                      l.convert(dk, wide),
-                                      "bskgd,btkd->bkgst"));
+    scores =
+        t.sum(scores, l.contract(grouped(b, op.getQuery()), l.convert(dk, wide),
+                                 "bskgd,btkd->bkgst"));
   if (scores)
     scores = l.create<MulOp>(
-        scores,
-        b.numberLike(op.getScale().convertToDouble(), weights));
+        scores, b.numberLike(op.getScale().convertToDouble(), weights));
   if (Value dBias = op.getBias() ? t.of(op.getBias()) : Value()) {
     Value whole =
         l.broadcast(l.convert(dBias, wide),
@@ -190,12 +186,12 @@ static void differentiateAttention(AttentionOp op, Tangents &t) {
         l.reduce(ReductionKind::sum, l.create<MulOp>(scores, weights), 4);
     Value change = l.create<MulOp>(
         l.create<SubOp>(scores, l.repeat(mean, shape, 4)), weights);
-    sum = l.contract(change, b.convert(op.getValue(), wide),
-                     "bkgst,btke->bskge");
+    sum =
+        l.contract(change, b.convert(op.getValue(), wide), "bkgst,btke->bskge");
   }
   if (Value dv = t.of(op.getValue()))
-    sum = t.sum(sum, l.contract(weights, l.convert(dv, wide),
-                                "bkgst,btke->bskge"));
+    sum = t.sum(sum,
+                l.contract(weights, l.convert(dv, wide), "bkgst,btke->bskge"));
   sum = l.reshape(sum, {batch, queries, groups * perGroup, valueSize});
   t.set(op, l.convert(sum, narrowType(op)));
 }

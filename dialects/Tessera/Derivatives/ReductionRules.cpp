@@ -44,15 +44,14 @@ static void differentiateContract(ContractOp op, Tangents &t) {
 /// operands has a cotangent of f32: it is rounded to the type of the operands.
 static void transposeContract(ContractOp op, Cotangents &c) {
   ContractOp::Indices spec = op.getIndices();
-  Value ct = c.build.convert(c.of(op),
-                             getElementTypeOrSelf(op.getLhs().getType()));
+  Value ct =
+      c.build.convert(c.of(op), getElementTypeOrSelf(op.getLhs().getType()));
   OpBuilder &builder = c.getTransposer().getBuilder();
   if (c.isLinear(op.getLhs()))
-    c.add(op.getLhs(),
-          contractInto(c.build, builder, op.getLoc(), ct,
-                       c.residual(op.getRhs()),
-                       spec.out + "," + spec.rhs + "->" + spec.lhs,
-                       op.getLhs()));
+    c.add(op.getLhs(), contractInto(c.build, builder, op.getLoc(), ct,
+                                    c.residual(op.getRhs()),
+                                    spec.out + "," + spec.rhs + "->" + spec.lhs,
+                                    op.getLhs()));
   else
     c.add(op.getRhs(),
           contractInto(c.build, builder, op.getLoc(), c.residual(op.getLhs()),
@@ -65,9 +64,8 @@ static void transposeContract(ContractOp op, Cotangents &c) {
 //===----------------------------------------------------------------------===//
 
 static Value reduceLike(Build &b, ReduceOp op, ReductionKind kind, Value x) {
-  return b.create<ReduceOp>(
-      dist::ReductionKindAttr::get(op.getContext(), kind), x,
-      op.getDimsAttr());
+  return b.create<ReduceOp>(dist::ReductionKindAttr::get(op.getContext(), kind),
+                            x, op.getDimsAttr());
 }
 
 /// Undoes a reduction: repeats its result along the dimensions it dropped.
@@ -84,10 +82,8 @@ static Value repeatOver(Build &b, ReduceOp op, Value x) {
 static void differentiateExtremum(ReduceOp op, Value dx, Tangents &t) {
   Build &b = t.primal;
   Value x = op.getInput();
-  Value isExtreme =
-      b.compare(CompareDirection::eq, x, repeatOver(b, op, op));
-  Value weight =
-      b.select(isExtreme, b.numberLike(1, x), b.numberLike(0, x));
+  Value isExtreme = b.compare(CompareDirection::eq, x, repeatOver(b, op, op));
+  Value weight = b.select(isExtreme, b.numberLike(1, x), b.numberLike(0, x));
   Value count = reduceLike(b, op, ReductionKind::sum, weight);
   Value sum = reduceLike(t.linear, op, ReductionKind::sum,
                          t.linear.create<MulOp>(dx, weight));
@@ -103,9 +99,9 @@ static void differentiateProduct(ReduceOp op, Value dx, Tangents &t) {
   Value other = b.select(isZero, one, x);
   Value product =
       repeatOver(b, op, reduceLike(b, op, ReductionKind::prod, other));
-  Value zeros = repeatOver(b, op,
-                           reduceLike(b, op, ReductionKind::sum,
-                                      b.select(isZero, one, zero)));
+  Value zeros = repeatOver(
+      b, op,
+      reduceLike(b, op, ReductionKind::sum, b.select(isZero, one, zero)));
   Value others = b.create<SubOp>(zeros, b.select(isZero, one, zero));
   Value slope = b.select(b.compare(CompareDirection::eq, others, zero),
                          b.create<DivOp>(product, other), zero);
@@ -134,9 +130,9 @@ static Value cumulate(Build &b, CumulativeOp like, ReductionKind kind, Value x,
                       bool exclusive, bool reverse) {
   MLIRContext *context = like.getContext();
   UnitAttr yes = UnitAttr::get(context);
-  return b.create<CumulativeOp>(
-      dist::ReductionKindAttr::get(context, kind), x, like.getDimAttr(),
-      exclusive ? yes : UnitAttr(), reverse ? yes : UnitAttr(), UnitAttr());
+  return b.create<CumulativeOp>(dist::ReductionKindAttr::get(context, kind), x,
+                                like.getDimAttr(), exclusive ? yes : UnitAttr(),
+                                reverse ? yes : UnitAttr(), UnitAttr());
 }
 
 static Value cumulateLike(Build &b, CumulativeOp op, ReductionKind kind,
@@ -145,8 +141,8 @@ static Value cumulateLike(Build &b, CumulativeOp op, ReductionKind kind,
 }
 
 /// The product of the other elements up to each one, as in a reduction: before
-/// the first zero that is the sum of dx / x times the product; from the first to
-/// the second zero, dx there times the product of the others; then 0.
+/// the first zero that is the sum of dx / x times the product; from the first
+/// to the second zero, dx there times the product of the others; then 0.
 static void differentiateCumulativeProduct(CumulativeOp op, Value dx,
                                            Tangents &t) {
   Build &b = t.primal;
@@ -154,18 +150,17 @@ static void differentiateCumulativeProduct(CumulativeOp op, Value dx,
   Value isZero = b.compare(CompareDirection::eq, x, zero);
   Value other = b.select(isZero, one, x);
   Value product = cumulateLike(b, op, ReductionKind::prod, other);
-  Value zeros = cumulateLike(b, op, ReductionKind::sum,
-                             b.select(isZero, one, zero));
-  Value without = b.select(b.compare(CompareDirection::eq, zeros, zero),
-                           product, zero);
-  Value withOne = b.select(b.compare(CompareDirection::eq, zeros, one),
-                           product, zero);
+  Value zeros =
+      cumulateLike(b, op, ReductionKind::sum, b.select(isZero, one, zero));
+  Value without =
+      b.select(b.compare(CompareDirection::eq, zeros, zero), product, zero);
+  Value withOne =
+      b.select(b.compare(CompareDirection::eq, zeros, one), product, zero);
   Build &l = t.linear;
-  Value relative = cumulateLike(l, op, ReductionKind::sum,
-                                l.create<DivOp>(dx, other));
-  Value atZero = cumulateLike(
-      l, op, ReductionKind::sum,
-      l.create<MulOp>(dx, b.select(isZero, one, zero)));
+  Value relative =
+      cumulateLike(l, op, ReductionKind::sum, l.create<DivOp>(dx, other));
+  Value atZero = cumulateLike(l, op, ReductionKind::sum,
+                              l.create<MulOp>(dx, b.select(isZero, one, zero)));
   t.set(op, l.create<AddOp>(l.create<MulOp>(relative, without),
                             l.create<MulOp>(atZero, withOne)));
 }
@@ -184,9 +179,9 @@ static void differentiateCumulativeExtremum(CumulativeOp op, Value dx,
   Value place = b.iota(shape, dim);
   Value isExtreme = b.compare(CompareDirection::eq, x, all);
   Value none = b.numberLike(reverse ? size - 1 : 0, place);
-  Value index = cumulate(b, op,
-                         reverse ? ReductionKind::min : ReductionKind::max,
-                         b.select(isExtreme, place, none), false, reverse);
+  Value index =
+      cumulate(b, op, reverse ? ReductionKind::min : ReductionKind::max,
+               b.select(isExtreme, place, none), false, reverse);
   SmallVector<int64_t> batch;
   for (int64_t d = 0, rank = shape.size(); d < rank; ++d)
     if (d != dim)
@@ -197,8 +192,9 @@ static void differentiateCumulativeExtremum(CumulativeOp op, Value dx,
   };
   // The indexed dimension stands where it was among the batch dimensions.
   Value tangent = GatherOp::create(
-      t.getLinearBuilder(), op.getLoc(), t.linear.typeOf(shape, getElementTypeOrSelf(x.getType())),
-      dx, ValueRange(index), list({dim}), list(batch), list(batch));
+      t.getLinearBuilder(), op.getLoc(),
+      t.linear.typeOf(shape, getElementTypeOrSelf(x.getType())), dx,
+      ValueRange(index), list({dim}), list(batch), list(batch));
   if (op.getExclusive() && size == 1)
     return;
   if (op.getExclusive()) {
@@ -237,8 +233,7 @@ void tessera::derivatives::addReductionRules(DerivativeRules &rules) {
   });
   rules.jvp<CumulativeOp>(differentiateCumulative);
   rules.transpose<CumulativeOp>([](CumulativeOp op, Cotangents &c) {
-    c.add(op.getInput(),
-          cumulate(c.build, op, ReductionKind::sum, c.of(op),
-                   op.getExclusive(), !op.getReverse()));
+    c.add(op.getInput(), cumulate(c.build, op, ReductionKind::sum, c.of(op),
+                                  op.getExclusive(), !op.getReverse()));
   });
 }

@@ -57,7 +57,8 @@ private:
   }
   bool isCheap(Value value);
 
-  void collectInputs(Value value, Attribute region);
+  /// Finds the inputs of all checkpoints that `value` is computed again by.
+  void collectInputs(Value value);
   Value bring(Value value);
   Value keep(Value value);
   Value computeAgain(Value value, Attribute region);
@@ -65,10 +66,10 @@ private:
   Block &linear, &primal;
   OpBuilder builder;
   SmallVector<Residual> residuals;
+  llvm::DenseSet<Value> seen; ///< By collectInputs.
   llvm::DenseMap<Value, Value> brought;
   struct Checkpoint {
     llvm::SetVector<Value> inputs;
-    llvm::DenseSet<Value> seen;
     IRMapping again;
     bool isOpen = false;
   };
@@ -108,22 +109,24 @@ bool ResidualBringer::isCheap(Value value) {
           kernel.getKernelRole() == KernelRole::Elementwise);
 }
 
-void ResidualBringer::collectInputs(Value value, Attribute region) {
-  Checkpoint &checkpoint = checkpoints[region];
-  if (!checkpoint.seen.insert(value).second || isCheap(value))
+void ResidualBringer::collectInputs(Value value) {
+  if (value.getParentBlock() != &primal || !seen.insert(value).second)
     return;
-  if (regionOf(value) != region) {
-    checkpoint.inputs.insert(value);
+  Attribute region = regionOf(value);
+  if (!isCheap(value) && !region)
     return;
+  if (region)
+    checkpoints.try_emplace(region);
+  for (Value used : usedValues(value.getDefiningOp())) {
+    collectInputs(used);
+    if (!isCheap(value) && !isCheap(used) && used.getParentBlock() == &primal &&
+        regionOf(used) != region)
+      checkpoints[region].inputs.insert(used);
   }
-  for (Value used : usedValues(value.getDefiningOp()))
-    if (used.getParentBlock() == &primal)
-      collectInputs(used, region);
 }
 
 Value ResidualBringer::keep(Value value) {
-  BlockArgument inside =
-      linear.addArgument(value.getType(), value.getLoc());
+  BlockArgument inside = linear.addArgument(value.getType(), value.getLoc());
   residuals.push_back({value, inside});
   return inside;
 }
@@ -148,8 +151,7 @@ Value ResidualBringer::computeAgain(Value value, Attribute region) {
   Operation *op = value.getDefiningOp();
   for (Value used : usedValues(op))
     if (!again.contains(used) && used.getParentBlock() == &primal)
-      again.map(used,
-                isCheap(used) ? bring(used) : computeAgain(used, region));
+      again.map(used, isCheap(used) ? bring(used) : computeAgain(used, region));
   Operation *copy = builder.clone(*op, again);
   copy->removeAttr(checkpointAttrName);
   copy->removeAttr(derivedAttrName);
@@ -189,8 +191,7 @@ SmallVector<Residual> ResidualBringer::run() {
         uses.push_back(&operand);
   });
   for (OpOperand *use : uses)
-    if (Attribute region = regionOf(use->get()); region && !isCheap(use->get()))
-      collectInputs(use->get(), region);
+    collectInputs(use->get());
   // Copies stand before the first op of the linear program, in the order in
   // which they are made.
   builder.setInsertionPointToStart(&linear);

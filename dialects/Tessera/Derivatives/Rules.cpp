@@ -17,8 +17,7 @@ void DerivativeRules::applyToTangents(Operation *op, Tangents &t) {
     if (isDifferentiable(operand))
       mapping.map(operand, t.ofOrZeros(operand));
   Operation *copy = t.getLinearBuilder().clone(*op, mapping);
-  for (auto [result, tangent] :
-       llvm::zip(op->getResults(), copy->getResults()))
+  for (auto [result, tangent] : llvm::zip(op->getResults(), copy->getResults()))
     t.set(result, tangent);
 }
 

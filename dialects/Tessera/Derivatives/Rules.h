@@ -14,12 +14,12 @@
 
 namespace tessera::derivatives {
 
-/// Sets the tangents of an op's results that depend on those of its operands, of
-/// which at least one is not zero.
+/// Sets the tangents of an op's results that depend on those of its operands,
+/// of which at least one is not zero.
 using JvpRule =
     std::function<mlir::LogicalResult(mlir::Operation *, Tangents &)>;
-/// Adds to the cotangents of the operands that an op is linear in, from those of
-/// its results, of which at least one is not zero.
+/// Adds to the cotangents of the operands that an op is linear in, from those
+/// of its results, of which at least one is not zero.
 using TransposeRule =
     std::function<mlir::LogicalResult(mlir::Operation *, Cotangents &)>;
 
@@ -40,16 +40,16 @@ public:
     rules[Op::getOperationName()].refusal = reason.str();
   }
   template <typename Op, typename Fn> void jvp(Fn rule) {
-    rules[Op::getOperationName()].jvp =
-        [rule](mlir::Operation *op, Tangents &tangents) {
-          return returnsResult(rule, llvm::cast<Op>(op), tangents);
-        };
+    rules[Op::getOperationName()].jvp = [rule](mlir::Operation *op,
+                                               Tangents &tangents) {
+      return returnsResult(rule, llvm::cast<Op>(op), tangents);
+    };
   }
   template <typename Op, typename Fn> void transpose(Fn rule) {
-    rules[Op::getOperationName()].transpose =
-        [rule](mlir::Operation *op, Cotangents &cotangents) {
-          return returnsResult(rule, llvm::cast<Op>(op), cotangents);
-        };
+    rules[Op::getOperationName()].transpose = [rule](mlir::Operation *op,
+                                                     Cotangents &cotangents) {
+      return returnsResult(rule, llvm::cast<Op>(op), cotangents);
+    };
   }
   /// One operand: `rule` gives what its tangent is multiplied by.
   template <typename Op, typename Fn> void factor(Fn rule) {
@@ -59,8 +59,8 @@ public:
             t.linear.template create<MulOp>(t.of(op->getOperand(0)), factor));
     });
   }
-  /// The op applied to the tangents of its float operands, zeros where they have
-  /// none.
+  /// The op applied to the tangents of its float operands, zeros where they
+  /// have none.
   template <typename... Ops> void linear() {
     (jvp<Ops>([](Ops op, Tangents &t) { applyToTangents(op, t); }), ...);
   }

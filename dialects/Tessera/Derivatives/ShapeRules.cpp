@@ -84,10 +84,9 @@ static void transposePad(PadOp op, Cotangents &c) {
   for (auto [low, size] : llvm::zip(op.getLow(), shape))
     limits.push_back(low + size);
   MLIRContext *context = op.getContext();
-  c.add(op.getInput(), c.build.create<SliceOp>(
-                           c.of(op), op.getLowAttr(),
-                           array(c.build, context, limits),
-                           array(c.build, context, steps)));
+  c.add(op.getInput(), c.build.create<SliceOp>(c.of(op), op.getLowAttr(),
+                                               array(c.build, context, limits),
+                                               array(c.build, context, steps)));
 }
 
 static void transposeConcatenate(ConcatenateOp op, Cotangents &c) {
@@ -113,11 +112,11 @@ static SmallVector<Value> residuals(Cotangents &c, ValueRange values) {
 
 static void addDynamicRules(DerivativeRules &rules) {
   rules.jvp<DynamicSliceOp>([](DynamicSliceOp op, Tangents &t) {
-    t.set(op, DynamicSliceOp::create(t.getLinearBuilder(), op.getLoc(),
-                                     t.linear.typeOf(
-                                         shapeOf(op),
-                                         getElementTypeOrSelf(op.getType())),
-                                     t.of(op.getInput()), op.getStarts()));
+    t.set(op,
+          DynamicSliceOp::create(
+              t.getLinearBuilder(), op.getLoc(),
+              t.linear.typeOf(shapeOf(op), getElementTypeOrSelf(op.getType())),
+              t.of(op.getInput()), op.getStarts()));
   });
   rules.jvp<DynamicUpdateSliceOp>([](DynamicUpdateSliceOp op, Tangents &t) {
     t.set(op, t.linear.create<DynamicUpdateSliceOp>(
@@ -125,27 +124,27 @@ static void addDynamicRules(DerivativeRules &rules) {
                   t.ofOrZeros(op.getUpdate())));
   });
   rules.transpose<DynamicSliceOp>([](DynamicSliceOp op, Cotangents &c) {
-    c.add(op.getInput(), c.build.create<DynamicUpdateSliceOp>(
-                             zerosLike(c.build, op.getInput()),
-                             ValueRange(residuals(c, op.getStarts())),
-                             c.of(op)));
+    c.add(op.getInput(),
+          c.build.create<DynamicUpdateSliceOp>(
+              zerosLike(c.build, op.getInput()),
+              ValueRange(residuals(c, op.getStarts())), c.of(op)));
   });
-  rules.transpose<DynamicUpdateSliceOp>(
-      [](DynamicUpdateSliceOp op, Cotangents &c) {
-        SmallVector<Value> starts = residuals(c, op.getStarts());
-        Value ct = c.of(op);
-        if (c.isLinear(op.getInput()))
-          c.add(op.getInput(),
-                c.build.create<DynamicUpdateSliceOp>(
-                    ct, ValueRange(starts), zerosLike(c.build, op.getUpdate())));
-        if (c.isLinear(op.getUpdate()))
-          c.add(op.getUpdate(),
-                DynamicSliceOp::create(
-                    c.getTransposer().getBuilder(), op.getLoc(),
-                    c.build.typeOf(shapeOf(op.getUpdate()),
-                                   getElementTypeOrSelf(op.getType())),
-                    ct, starts));
-      });
+  rules.transpose<DynamicUpdateSliceOp>([](DynamicUpdateSliceOp op,
+                                           Cotangents &c) {
+    SmallVector<Value> starts = residuals(c, op.getStarts());
+    Value ct = c.of(op);
+    if (c.isLinear(op.getInput()))
+      c.add(op.getInput(),
+            c.build.create<DynamicUpdateSliceOp>(
+                ct, ValueRange(starts), zerosLike(c.build, op.getUpdate())));
+    if (c.isLinear(op.getUpdate()))
+      c.add(op.getUpdate(),
+            DynamicSliceOp::create(
+                c.getTransposer().getBuilder(), op.getLoc(),
+                c.build.typeOf(shapeOf(op.getUpdate()),
+                               getElementTypeOrSelf(op.getType())),
+                ct, starts));
+  });
 }
 
 void tessera::derivatives::addShapeRules(DerivativeRules &rules) {
@@ -154,8 +153,8 @@ void tessera::derivatives::addShapeRules(DerivativeRules &rules) {
     t.set(op, t.linear.reshape(t.of(op.getInput()), shapeOf(op)));
   });
   rules.jvp<BroadcastOp>([](BroadcastOp op, Tangents &t) {
-    t.set(op, t.linear.broadcast(t.of(op.getInput()), shapeOf(op),
-                                 op.getDims()));
+    t.set(op,
+          t.linear.broadcast(t.of(op.getInput()), shapeOf(op), op.getDims()));
   });
   rules.jvp<PadOp>([](PadOp op, Tangents &t) {
     t.set(op, t.linear.create<PadOp>(

@@ -4,7 +4,6 @@
 #include "Captures.h"
 #include "Rules.h"
 
-
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::derivatives;

@@ -11,14 +11,15 @@
 
 namespace tessera::derivatives {
 
-/// Computes the cotangents of a block's linear values from those of its results,
-/// walking its ops from the last to the first. Cotangents of one value are added
-/// in that order: first that of its last use. A null stands for zeros, which
-/// are never added.
+/// Computes the cotangents of a block's linear values from those of its
+/// results, walking its ops from the last to the first. Cotangents of one value
+/// are added in that order: first that of its last use. A null stands for
+/// zeros, which are never added.
 class Transposer {
 public:
-  /// Ops are inserted by `builder`. `linear` are the block's values from outside
-  /// of its ops that it is linear in. `outer` has the values from outside.
+  /// Ops are inserted by `builder`. `linear` are the block's values from
+  /// outside of its ops that it is linear in. `outer` has the values from
+  /// outside.
   Transposer(mlir::OpBuilder &builder, mlir::Block &block,
              llvm::ArrayRef<mlir::Value> linear, Transposer *outer);
   /// Of a whole function; `anchor` is in its module.
@@ -43,15 +44,13 @@ public:
   }
   bool isLinearOp(mlir::Operation *op) const;
   /// A value that is not linear, in the new program. What the block computes of
-  /// such values is computed again there, where it is first needed: so a backward
-  /// pass recomputes one region of a checkpoint after the other.
+  /// such values is computed again there, where it is first needed: so a
+  /// backward pass recomputes one region of a checkpoint after the other.
   mlir::Value residual(mlir::Value value);
 
   mlir::OpBuilder &getBuilder() { return builder; }
   /// An op of the module; blocks that are being made are in none.
-  mlir::Operation *getAnchor() {
-    return outer ? outer->getAnchor() : anchor;
-  }
+  mlir::Operation *getAnchor() { return outer ? outer->getAnchor() : anchor; }
 
 private:
   mlir::OpBuilder &builder;

@@ -24,9 +24,9 @@ static LogicalResult verifyTypes(Operation *op, StringRef callee,
     if (a && b && a.getShape() == b.getShape() &&
         a.getElementType() == b.getElementType())
       continue;
-    return op->emitOpError() << "has " << side << " " << i << " of type "
-                             << here << "; function @" << callee << " has type "
-                             << there;
+    return op->emitOpError()
+           << "has " << side << " " << i << " of type " << here
+           << "; function @" << callee << " has type " << there;
   }
   return success();
 }
@@ -42,8 +42,7 @@ static FunctionOpInterface findFunction(Operation *op, FlatSymbolRefAttr name,
 }
 
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  FunctionOpInterface callee =
-      findFunction(*this, getCalleeAttr(), symbols);
+  FunctionOpInterface callee = findFunction(*this, getCalleeAttr(), symbols);
   if (!callee)
     return failure();
   for (FlatSymbolRefAttr rule : {getJvpAttr(), getFwdAttr(), getBwdAttr()})
@@ -64,16 +63,11 @@ LogicalResult CallOp::verify() {
   return verifyOneMesh(*this);
 }
 
-LogicalResult StopGradientOp::verify() {
-  return verifySameTensor(*this);
-}
+LogicalResult StopGradientOp::verify() { return verifySameTensor(*this); }
 
-LogicalResult CheckpointNameOp::verify() {
-  return verifySameTensor(*this);
-}
+LogicalResult CheckpointNameOp::verify() { return verifySameTensor(*this); }
 
 LogicalResult
 CustomTangentOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return success(
-      static_cast<bool>(findFunction(*this, getBwdAttr(), symbols)));
+  return success(static_cast<bool>(findFunction(*this, getBwdAttr(), symbols)));
 }

@@ -19,9 +19,8 @@ SmallVector<Value> tessera::cloneBody(FunctionOpInterface function,
       [&](Value value) { return mapping.lookupOrDefault(value); });
 }
 
-FailureOr<FunctionOpInterface> tessera::findCallee(Operation *op,
-                                                   FlatSymbolRefAttr name,
-                                                   Operation *from) {
+FailureOr<FunctionOpInterface>
+tessera::findCallee(Operation *op, FlatSymbolRefAttr name, Operation *from) {
   auto callee = SymbolTable::lookupNearestSymbolFrom<FunctionOpInterface>(
       from ? from : op, name);
   if (callee && !callee.isExternal())
@@ -42,9 +41,8 @@ static LogicalResult checkNotRecursive(CallOp call,
     return failure();
   StringRef name = call.getCallee();
   if (llvm::is_contained(around, name)) {
-    InFlightDiagnostic error = call.emitOpError()
-                               << "calls function @" << name
-                               << ", in which it is itself";
+    InFlightDiagnostic error = call.emitOpError() << "calls function @" << name
+                                                  << ", in which it is itself";
     error.attachNote() << "functions do not call themselves; tessera.scan and "
                           "tessera.while repeat";
     return error;

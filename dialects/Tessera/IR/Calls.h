@@ -21,8 +21,8 @@ llvm::SmallVector<mlir::Value> cloneBody(mlir::FunctionOpInterface function,
                                          mlir::ValueRange arguments,
                                          mlir::OpBuilder &builder);
 
-/// The function that `op` calls `name`; an error where it has no body. `from` is
-/// in the module, where `op` is not.
+/// The function that `op` calls `name`; an error where it has no body. `from`
+/// is in the module, where `op` is not.
 llvm::FailureOr<mlir::FunctionOpInterface>
 findCallee(mlir::Operation *op, mlir::FlatSymbolRefAttr name,
            mlir::Operation *from = nullptr);
@@ -30,9 +30,8 @@ findCallee(mlir::Operation *op, mlir::FlatSymbolRefAttr name,
 /// Replaces the calls below `root` that `isWanted` accepts, and those that come
 /// in with their callees, by the callees' ops. An error where a function calls
 /// itself.
-mlir::LogicalResult
-inlineCalls(mlir::Operation *root,
-            llvm::function_ref<bool(CallOp)> isWanted);
+mlir::LogicalResult inlineCalls(mlir::Operation *root,
+                                llvm::function_ref<bool(CallOp)> isWanted);
 
 } // namespace tessera
 

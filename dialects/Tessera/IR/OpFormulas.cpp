@@ -60,7 +60,8 @@ Value formulaOf(GeluOp op, OpFormula &f) {
         f.create<MulOp>(sum, f.numberLike(M_2_SQRTPI * M_SQRT1_2, x)));
   }
   Value half = f.create<MulOp>(x, f.numberLike(0.5, x));
-  return f.finish(f.create<MulOp>(half, f.create<AddOp>(inner, f.numberLike(1, x))));
+  return f.finish(
+      f.create<MulOp>(half, f.create<AddOp>(inner, f.numberLike(1, x))));
 }
 
 Value formulaOf(SiluOp op, OpFormula &f) {
@@ -106,11 +107,12 @@ Value formulaOf(RmsNormOp op, OpFormula &f) {
   Value inverse = f.create<RsqrtOp>(f.create<AddOp>(
       square, f.numberLike(op.getEpsilon().convertToDouble(), square)));
   Value scale = f.broadcast(f.widen(op.getScale()), shape, {last});
-  return f.finish(f.create<MulOp>(f.create<MulOp>(x, f.repeat(inverse, shape, last)),
-                           scale));
+  return f.finish(f.create<MulOp>(
+      f.create<MulOp>(x, f.repeat(inverse, shape, last)), scale));
 }
 
-/// Weights [B,K,G,S,T] of an attention: G query heads share each of K key heads.
+/// Weights [B,K,G,S,T] of an attention: G query heads share each of K key
+/// heads.
 struct AttentionWeights {
   Value weights;
   Value isEmpty; ///< [B,K,G,S]: rows without a visible key, whose weights are
@@ -161,8 +163,8 @@ Value formulaOf(AttentionOp op, OpFormula &f) {
       f.contract(found.weights, f.widen(op.getValue()), "bkgst,btke->bkgse");
   // A row without a visible key has the largest score -inf, and gives 0
   // whatever its weights and the values are.
-  result = f.select(f.repeat(found.isEmpty, sums, 4), f.wideNumber(0, sums),
-                    result);
+  result =
+      f.select(f.repeat(found.isEmpty, sums, 4), f.wideNumber(0, sums), result);
   result = f.transpose(result, {0, 3, 1, 2, 4});
   return f.finish(
       f.reshape(result, {shape[0], shape[3], shape[1] * shape[2], valueSize}));

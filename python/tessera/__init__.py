@@ -50,11 +50,13 @@ from tessera._src.core.errors import (
     TraceError,
 )
 from tessera._src.core.missing import missing as _missing
-from tessera._src.derivatives.checkpoint import checkpoint, checkpoint_name, checkpoint_policies
+from tessera._src.derivatives.checkpoint import checkpoint, checkpoint_policies
 from tessera._src.derivatives.checkpoint import checkpoint as remat
-from tessera._src.derivatives.custom import custom_jvp, custom_vjp, stop_gradient
+from tessera._src.derivatives.custom_jvp import custom_jvp
+from tessera._src.derivatives.custom_vjp import custom_vjp
 from tessera._src.derivatives.gradients import grad, value_and_grad
 from tessera._src.derivatives.jacobians import hessian, jacfwd, jacrev
+from tessera._src.derivatives.marks import checkpoint_name, stop_gradient
 from tessera._src.derivatives.modes import jvp, linearize, vjp
 from tessera._src.functions.artefact import load_artefact
 from tessera._src.functions.compiled import Compiled

@@ -9,11 +9,9 @@ from typing import Any
 
 from tessera._src.control_flow import bodies
 from tessera._src.core import tree
-from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
-from tessera._src.derivatives import traced
+from tessera._src.core.errors import ConfigError, did_you_mean
+from tessera._src.derivatives import marks, traced
 from tessera._src.functions import eager
-from tessera._src.tracing.named_dims import like
-from tessera._src.tracing.operands import emit_simple
 from tessera._src.tracing.program_text import is_tracing, quoted
 
 _POLICIES = ("everything", "nothing", "dots")
@@ -40,7 +38,7 @@ class checkpoint_policies:  # noqa: N801 (a namespace, as jax.checkpoint_policie
     def save_only_these_names(*names: str) -> Policy:
         """Keeps the values that ts.checkpoint_name calls so, and nothing else."""
         for name in names:
-            _check_name(name)
+            marks.check_name(name)
         return Policy("names:" + ",".join(names))
 
 
@@ -94,23 +92,6 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
         return eager.run(traced_call, args, kwargs)
 
     return recomputed
-
-
-def checkpoint_name(x: Any, name: str) -> Any:
-    """A tree of values, unchanged, by a name that policies of ts.checkpoint know."""
-    _check_name(name)
-    given = bodies.lifted(x, "the operand of ts.checkpoint_name") if is_tracing() else None
-    if given is None:
-        return x
-    return tree.unflatten(given.structure, [
-        like(emit_simple("checkpoint_name", f" {quoted(name)}", leaf, leaf.shape), leaf)
-        for leaf in given.leaves])
-
-
-def _check_name(name: Any) -> None:
-    if not isinstance(name, str) or not name or "," in name:
-        raise TraceError("TS1047", f"{name!r} is no name of a value to keep",
-                         expected="a string without commas")
 
 
 def _policy_text(policy: Any) -> str:

@@ -53,7 +53,8 @@ def grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False,
 class _Gradient:
     """What one call of ts.grad or ts.value_and_grad asks for."""
 
-    def __init__(self, what: str, fun: Callable, argnums: Any, argnames: Any, has_aux: bool, with_value: bool):
+    def __init__(self, what: str, fun: Callable, argnums: Any, argnames: Any, has_aux: bool,
+                 with_value: bool):
         bodies.check_callable(what, "the function", fun)
         self.what, self.fun, self.has_aux, self.with_value = what, fun, has_aux, with_value
         self.is_named = argnames is not None
@@ -112,8 +113,8 @@ class _Gradient:
             raise TraceError("TS1025", f"{_name(self.fun)} cannot be called so: {error}") from None
         for name in self.argnames:
             if name not in bound.arguments and name not in kwargs:
-                raise ConfigError("TS4006", f"argnames of {self.what} names '{name}', which is no argument of "
-                                  "this call", choices=list(parameters.parameters),
+                raise ConfigError("TS4006", f"argnames of {self.what} names '{name}', which is no argument "
+                                  "of this call", choices=list(parameters.parameters),
                                   hint=did_you_mean(name, list(parameters.parameters)))
         moved = {name: value for name, value in bound.arguments.items() if name in self.argnames}
         names = list(parameters.parameters)

@@ -55,8 +55,8 @@ class _Jacobian:
         def jacobian(*args: Any, **kwargs: Any) -> Any:
             for number in self.argnums:
                 if not -len(args) <= number < len(args):
-                    raise ConfigError("TS4006", f"argnums of {self.what} has {number}, but the function is called "
-                                      f"with {len(args)} positional arguments")
+                    raise ConfigError("TS4006", f"argnums of {self.what} has {number}, but the function is "
+                                      f"called with {len(args)} positional arguments")
             if is_tracing():
                 return self.traced(*args, **kwargs)
             wanted = {number % len(args) for number in self.argnums}

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
@@ -80,8 +82,8 @@ class Pulled:
 
 def _pair(what: str, value: Any) -> tuple:
     if not isinstance(value, tuple) or len(value) != 2:
-        raise TraceError("TS1042", f"{what} with has_aux=True needs a function that gives a pair (value, aux)",
-                         got=f"a tuple of {len(value)}" if isinstance(value, tuple)
+        raise TraceError("TS1042", f"{what} with has_aux=True needs a function that gives a pair (value, "
+                         "aux)", got=f"a tuple of {len(value)}" if isinstance(value, tuple)
                          else f"a {type(value).__name__}")
     return value
 
@@ -177,8 +179,6 @@ def _with_tangents(what: str, of: Traced, results: list[Tracer], tangents: list[
 
 def _arrays(value: Any) -> Any:
     """A tree whose Python floats are arrays, so that they are arguments of what is compiled."""
-    import numpy as np
-
     return tree.map(lambda leaf: np.float32(leaf).reshape(()) if isinstance(leaf, float) else leaf, value)
 
 

@@ -65,13 +65,14 @@ def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callab
     program.entry.is_open = False
     values = [leaf.value for leaf in result.leaves]
     types = [leaf.type for leaf in result.leaves]
-    name = re.sub(r"\W", "_", getattr(function, "__name__", "") or type(function).__name__)
     text = program.function("f", values, types, place)
-    return Traced(
-        FunctionText(f"{name}.{_digest(text.text)}", text.text.replace("@f(", f"@{name}.{_digest(text.text)}(", 1),
-                     text.arguments, text.results, text.uses),
-        [*leaves, *[outside for outside, _ in program.from_parent.values()]],
-        [(leaf.shape, leaf.dtype) for leaf in result.leaves], result.structure, outer.mesh.mlir())
+    name = re.sub(r"\W", "_", getattr(function, "__name__", "") or type(function).__name__)
+    name = f"{name}.{_digest(text.text)}"
+    named = FunctionText(name, text.text.replace("@f(", f"@{name}(", 1), text.arguments, text.results,
+                         text.uses)
+    outside = [value for value, _ in program.from_parent.values()]
+    return Traced(named, [*leaves, *outside], [(leaf.shape, leaf.dtype) for leaf in result.leaves],
+                  result.structure, outer.mesh.mlir())
 
 
 def _title(what: str, place: source.Location | None) -> str:
@@ -123,7 +124,8 @@ def call(function: FunctionText, operands: Sequence[Tracer], rules: str = "") ->
     program = current()
     operands = [lift(operand) for operand in operands]
     names = program.emit_call(function, [(operand.value, operand.type) for operand in operands], rules)
-    return [Tracer(program, name, text, *_shape_and_dtype(text)) for name, text in zip(names, function.results)]
+    return [Tracer(program, name, text, *_shape_and_dtype(text))
+            for name, text in zip(names, function.results)]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Reverse mode by hand: ts.custom_vjp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tessera._src.control_flow import bodies
+from tessera._src.core import dtypes, tree
+from tessera._src.core.errors import TraceError
+from tessera._src.derivatives import traced
+from tessera._src.derivatives.custom import Custom, described, kind_of
+from tessera._src.ops import creation
+from tessera._src.tracing.program_text import current
+from tessera._src.tracing.tracer import Tracer
+
+
+class custom_vjp(Custom):  # noqa: N801 (a decorator)
+    """A function whose derivative in reverse mode is given by a pair of functions.
+
+        @ts.custom_vjp
+        def clipped(x):
+            return x
+
+        def forward(x):            # the arguments of the function
+            return clipped(x), ()  # its value, and residuals: any tree of values
+
+        def backward(residuals, cotangent):
+            return (ts.clip(cotangent, -1, 1),)  # a cotangent per argument
+
+        clipped.defvjp(forward, backward)
+
+    Arguments named by `nondiff_argnums` are Python values; the backward function gets them first, before
+    residuals. Values that the function uses from outside have no derivative through it. Forward mode is
+    refused. An argument of integers, or one whose cotangent is None, gets none.
+    """
+
+    what = "ts.custom_vjp"
+
+    def __init__(self, fun: Callable, nondiff_argnums: int | Sequence[int] = (),
+                 nondiff_argnames: str | Sequence[str] = ()):
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
+        self.forward: Callable | None = None
+        self.backward: Callable | None = None
+
+    def defvjp(self, fwd: Callable, bwd: Callable) -> None:
+        """Sets the rule.
+
+        Args:
+            fwd: of the function's arguments; gives (value, residuals).
+            bwd: of residuals and a cotangent like the value; gives a tuple with a cotangent for each
+                argument that is not in nondiff_argnums.
+        """
+        bodies.check_callable("defvjp", "the forward function", fwd)
+        bodies.check_callable("defvjp", "the backward function", bwd)
+        self.forward, self.backward = fwd, bwd
+
+    def _check_rule(self) -> None:
+        if self.forward is None or self.backward is None:
+            raise TraceError("TS1044", f"{self.name} is made by ts.custom_vjp and has no rule",
+                             hint=f"set it with {self.name}.defvjp(forward, backward)")
+
+    def _emit(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable) -> Any:
+        pair, residuals = self._forward(of, given, build)
+        back = self._backward(of, given, statics, pair, residuals)
+        self.refuse_outside(self.fun, of.operands[len(given.leaves) :])
+        for function in (pair.function, back.function):
+            current().add_function(function)
+        rules = f" fwd @{pair.function.name} bwd @{back.function.name}"
+        return tree.unflatten(of.structure, traced.call(of.function, of.operands, rules))
+
+    def _forward(self, of: traced.Traced, given: bodies.Values, build: Callable
+                 ) -> tuple[traced.Traced, tree.TreeDef]:
+        """The forward function, traced, and the structure of its residuals."""
+        role = "the forward function"
+
+        def forward(*args: Any) -> Any:
+            pair = self.forward(*args)
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise self.wrong(role, "must give a pair (value, residuals)", self.forward, None, kind_of(pair))
+            return pair
+
+        pair = traced.trace(self.what, forward, given.leaves, build)
+        value, residuals = pair.structure.children
+        if value != of.structure or pair.results[: value.count] != of.results:
+            raise self.wrong(
+                role, "gives another value than the function", self.forward,
+                tree.describe(of.structure, [described(*result) for result in of.results]),
+                tree.describe(value, [described(*result) for result in pair.results[: value.count]]))
+        self.refuse_outside(self.forward, pair.operands[len(given.leaves) :])
+        return pair, residuals
+
+    def _backward(self, of: traced.Traced, given: bodies.Values, statics: list, pair: traced.Traced,
+                  residuals: tree.TreeDef) -> traced.Traced:
+        kept = pair.results[len(of.results) :]
+        floats = [(shape, dtype) for shape, dtype in of.results if dtypes.is_float(dtype)]
+        examples = [creation.zeros(shape, dtype) for shape, dtype in [*kept, *floats]]
+
+        def backward(*leaves: Tracer) -> list[Tracer]:
+            cotangents = iter(leaves[len(kept) :])
+            whole = [next(cotangents) if dtypes.is_float(dtype) else creation.zeros(shape, dtype)
+                     for shape, dtype in of.results]
+            result = self.backward(*statics, tree.unflatten(residuals, list(leaves[: len(kept)])),
+                                   tree.unflatten(of.structure, whole))
+            return self._cotangents(result, given)
+
+        back = traced.trace(self.what, backward, examples, lambda leaves: (tuple(leaves), {}))
+        self.refuse_outside(self.backward, back.operands[len(examples) :])
+        return back
+
+    def _cotangents(self, result: Any, given: bodies.Values) -> list[Tracer]:
+        """What the backward function gives, as one value for each argument of floats."""
+        role = "the backward function"
+        arguments = tree.unflatten(given.structure, given.leaves)
+        if not isinstance(result, tuple) or len(result) != len(arguments):
+            raise self.wrong(role, "must give a tuple with a cotangent for each argument", self.backward,
+                             f"a tuple of {len(arguments)}", kind_of(result), "a tuple of one is written (x,)")
+        cotangents = []
+        for i, (cotangent, argument) in enumerate(zip(result, arguments)):
+            leaves, structure = tree.flatten(argument)
+            if cotangent is None:
+                cotangents += [creation.zeros(leaf.shape, leaf.dtype) for leaf in leaves
+                               if dtypes.is_float(leaf.dtype)]
+                continue
+            values = bodies.lifted(cotangent, f"cotangent {i} of the backward function of {self.name}")
+            if values.structure != structure:
+                raise self.wrong(role, f"gives cotangent {i} of another structure than the argument",
+                                 self.backward, tree.describe(structure), tree.describe(values.structure))
+            cotangents += [
+                self.fitted(value, leaf.shape, leaf.dtype, role,
+                            f"gives cotangent {i} that does not fit the argument", self.backward)
+                for leaf, value in zip(leaves, values.leaves) if dtypes.is_float(leaf.dtype)]
+        return cotangents

@@ -200,3 +200,23 @@ def test_values_from_outside():
         return grad(g)
 
     close(f(ts, ts.grad)(X), f(jnp, jax.grad)(X))
+
+
+def test_gradient_of_a_value():
+    def step(w, x):
+        hidden = ts.tanh(x @ w)
+        kept = ts.scan(lambda c, _: (c * hidden, None), hidden, None, length=2)[0]
+        value = ts.sum(kept * hidden)
+        return value, ts.grad(value, {"w": w, "hidden": hidden, "kept": kept})
+
+    value, found = ts.jit(step)(W, X)
+
+    def of(w):
+        hidden = jnp.tanh(X @ w)
+        return jnp.sum(hidden**4)
+
+    close(value, of(W))
+    # By a value that is computed: what follows it counts, and through it what comes before.
+    hidden = np.tanh(X @ W)
+    close(found["kept"], hidden)
+    close(found["hidden"], hidden**3 + 0 * hidden)

@@ -115,7 +115,8 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
         arguments = tree.unflatten(given.structure, given.leaves)
         if not isinstance(result, tuple) or len(result) != len(arguments):
             raise self.wrong(role, "must give a tuple with a cotangent for each argument", self.backward,
-                             f"a tuple of {len(arguments)}", kind_of(result), "a tuple of one is written (x,)")
+                             f"a tuple of {len(arguments)}", kind_of(result),
+                             "a tuple of one is written (x,)")
         cotangents = []
         for i, (cotangent, argument) in enumerate(zip(result, arguments)):
             leaves, structure = tree.flatten(argument)

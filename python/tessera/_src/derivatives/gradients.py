@@ -14,10 +14,12 @@ from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
 from tessera._src.derivatives import modes, traced
+from tessera._src.derivatives.value_form import gradient_of
 from tessera._src.functions import eager
 from tessera._src.ops import creation
 from tessera._src.tracing.operands import is_scalar
 from tessera._src.tracing.program_text import is_tracing
+from tessera._src.tracing.tracer import Tracer
 
 
 def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, *,
@@ -44,9 +46,15 @@ def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: boo
     return _Gradient("ts.value_and_grad", fun, argnums, argnames, has_aux, with_value=True).function()
 
 
-def grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, *,
-         argnames: str | Sequence[str] | None = None) -> Callable:
-    """As ts.value_and_grad, but the function gives the gradient alone, or with has_aux (gradient, aux)."""
+def grad(fun: Callable | Tracer, argnums: Any = 0, has_aux: bool = False, *,
+         argnames: str | Sequence[str] | None = None) -> Any:
+    """As ts.value_and_grad, but the function gives the gradient alone, or with has_aux (gradient, aux).
+
+    ts.grad(loss, weights), with a traced scalar and a tree of values that it was computed from, is the
+    gradient itself.
+    """
+    if isinstance(fun, Tracer):
+        return gradient_of(fun, argnums)
     return _Gradient("ts.grad", fun, argnums, argnames, has_aux, with_value=False).function()
 
 
@@ -103,7 +111,9 @@ class _Gradient:
                 raise ConfigError(
                     "TS4006", f"argnums of {self.what} has {number}, but {_name(self.fun)} is called with "
                     f"{count} positional arguments", got=f"named: {', '.join(kwargs)}" if kwargs else None,
-                    hint="pass the argument by position, or select it with argnames")
+                    hint="pass the argument by position, or select it with argnames"
+                    + ("; static arguments of ts.jit are passed by name, and have no derivative"
+                       if kwargs else ""))
         if not self.argnames:
             return args, kwargs
         try:
@@ -136,9 +146,11 @@ class _Gradient:
         """Value and gradient in the program being traced."""
         numbers = [number % len(args) for number in self.argnums]
         wanted = [args[number] for number in numbers] + [kwargs[name] for name in self.argnames]
-        names = [_parameter(self.fun, number) for number in numbers] + list(self.argnames)
+        names = [parameter_name(self.fun, number) for number in numbers] + list(self.argnames)
+        for value, name in zip(wanted, names):
+            _check_leaves(self.what, value, name)
         given = bodies.lifted(tuple(wanted), f"an argument of {self.what}")
-        paths = [_path(names, path) for path in tree.paths(given.structure)]
+        paths = [path_in(names, path) for path in tree.paths(given.structure)]
         traced.check_floats(self.what, given.leaves, paths)
 
         def build(leaves: list) -> tuple[tuple, dict]:
@@ -172,16 +184,27 @@ class _Gradient:
                else tree.describe(values.structure))
         raise TraceError(
             "TS1043", f"{self.what} differentiates functions with one scalar result of floats", got=got,
-            notes=[f"the function is {bodies.place_of(self.fun)}"],
+            notes=[f"the function is {bodies.place_of(inspect.unwrap(self.fun))}"],
             hint="sum or average it, such as x.sum(); has_aux=True lets the function return more; "
                  "ts.vjp and ts.jacrev take results of any shape")
+
+
+def _check_leaves(what: str, value: Any, name: str) -> None:
+    """Raises if an argument has leaves that no derivative is by."""
+    leaves, structure = tree.flatten(value)
+    for leaf, path in zip(leaves, tree.paths(structure)):
+        if not (isinstance(leaf, Tracer) or hasattr(leaf, "__array__") or is_scalar(leaf)):
+            raise TraceError(
+                "TS1040", f"{what} cannot differentiate by argument '{name}{'.' if path else ''}{path}', which "
+                f"is a {type(leaf).__name__}", expected="an array of floats, or a tree of them",
+                hint="choose other arguments with argnums")
 
 
 def _name(fun: Callable) -> str:
     return getattr(fun, "__name__", type(fun).__name__)
 
 
-def _parameter(fun: Callable, number: int) -> str:
+def parameter_name(fun: Callable, number: int) -> str:
     """The name of a positional parameter."""
     try:
         names = list(inspect.signature(fun).parameters)
@@ -190,7 +213,7 @@ def _parameter(fun: Callable, number: int) -> str:
     return names[number] if number < len(names) else str(number)
 
 
-def _path(names: list[str], path: str) -> str:
+def path_in(names: list[str], path: str) -> str:
     """A leaf's path with the name of its argument."""
     number, dot, rest = path.partition(".")
     return names[int(number)] + dot + rest

@@ -13,6 +13,7 @@ from tessera._src.control_flow import bodies, loops
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError
 from tessera._src.derivatives import modes, traced
+from tessera._src.derivatives.gradients import parameter_name, path_in
 from tessera._src.functions import eager
 from tessera._src.ops import creation, shaping
 from tessera._src.tracing.operands import is_scalar
@@ -72,7 +73,9 @@ class _Jacobian:
         """The Jacobian in the program being traced."""
         numbers = [number % len(args) for number in self.argnums]
         given = bodies.lifted(tuple(args[number] for number in numbers), f"an argument of {self.what}")
-        traced.check_floats(self.what, given.leaves, tree.paths(given.structure))
+        names = [parameter_name(self.fun, number) for number in numbers]
+        traced.check_floats(self.what, given.leaves,
+                            [path_in(names, path) for path in tree.paths(given.structure)])
 
         def of(*values: Any) -> Any:
             positional = list(args)

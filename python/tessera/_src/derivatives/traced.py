@@ -124,12 +124,12 @@ def call(function: FunctionText, operands: Sequence[Tracer], rules: str = "") ->
     program = current()
     operands = [lift(operand) for operand in operands]
     names = program.emit_call(function, [(operand.value, operand.type) for operand in operands], rules)
-    return [Tracer(program, name, text, *_shape_and_dtype(text))
+    return [Tracer(program, name, text, *shape_and_dtype(text))
             for name, text in zip(names, function.results)]
 
 
 @functools.lru_cache(maxsize=4096)
-def _shape_and_dtype(text: str) -> tuple[tuple[int, ...], np.dtype]:
+def shape_and_dtype(text: str) -> tuple[tuple[int, ...], np.dtype]:
     """What a type's text says."""
     found = _TYPE.match(text)
     assert found, text

@@ -51,7 +51,9 @@ def _leaked(value: Tracer) -> TraceError:
             "TS1011", f"a value of {value.block.title} is used outside of it", got=repr(value),
             notes=[f"it is computed at {source.shown_paths(made)}"] if made else
                   ["it is an argument of the body"],
-            hint="return it from the body: as a carried value, or stacked over all iterations")
+            hint="return it from the function; has_aux=True lets it return more than what is differentiated"
+            if value.block.parent is None else
+            "return it from the body: as a carried value, or stacked over all iterations")
     return TraceError(
         "TS1011",
         "a traced value is used outside of the call that traced it",

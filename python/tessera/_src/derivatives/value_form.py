@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The gradient of a value that is there already: ts.grad(loss, weights)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tessera._src.control_flow import bodies
+from tessera._src.core import dtypes, source, tree
+from tessera._src.core.errors import TraceError
+from tessera._src.derivatives import traced
+from tessera._src.derivatives.traced import Traced
+from tessera._src.ops import creation
+from tessera._src.tracing.program_text import Block, ProgramText, current
+from tessera._src.tracing.tracer import Tracer
+
+# What has an effect must not happen again.
+_EFFECT = re.compile(r"\s*tessera\.debug_(print|check) ")
+
+
+def gradient_of(loss: Tracer, weights: Any) -> Any:
+    """The gradient of a scalar by values that it was computed from, a tree like these.
+
+    The ops between them are those of the function being traced; the compiler merges what the backward
+    pass needs of them with the first computation.
+    """
+    program = current()
+    given = bodies.lifted(weights, "the second argument of ts.grad")
+    paths = [f"weights.{path}" if path else "weights" for path in tree.paths(given.structure)]
+    _check(program, loss, given.leaves, paths)
+    of, wanted = _function(program, loss, given.leaves)
+    forward, backward = (derivative := traced.differentiate(of, "vjp", wanted)).functions
+    made = traced.call(forward, of.operands)
+    sources = {"argument": of.operands, "result": made[:1], "kept": made[1:]}
+    residuals = [sources[kind][number] for kind, number in derivative.residuals]
+    return tree.unflatten(given.structure,
+                          traced.call(backward, [*residuals, creation.ones((), loss.dtype)]))
+
+
+def _check(program: ProgramText, loss: Tracer, leaves: list[Tracer], paths: list[str]) -> None:
+    if loss.shape or not dtypes.is_float(loss.dtype):
+        raise TraceError("TS1043", "ts.grad differentiates one scalar of floats",
+                         got=f"{dtypes.name_of(loss.dtype)}{list(loss.shape)}",
+                         hint="sum or average it, such as x.sum()")
+    traced.check_floats("ts.grad", leaves, paths)
+    for value, name in [(loss, "loss"), *zip(leaves, paths)]:
+        if value.program is not program or value.block is not program.entry or (
+                program.block is not program.entry):
+            raise TraceError(
+                "TS1048", f"ts.grad(loss, weights): {name} is not a value of the function being traced itself",
+                got=repr(value), expected="values that are computed outside of the bodies of ts.scan, ts.cond and "
+                "the like", hint="give ts.grad a function: ts.grad(lambda w: ...)(weights)")
+
+
+def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple[Traced, list[int]]:
+    """What the function being traced has computed so far, as a function of its arguments and the leaves."""
+    place = source.user_location()
+    copy = ProgramText(program.mesh, program.parent)
+    copy.functions = dict(program.functions)
+    copy.arguments = [list(argument) for argument in program.arguments]
+    operands = []
+    for value, _, _ in program.arguments:
+        name, _, kind = value.partition(": ")
+        tracer = Tracer(program, name, kind, *traced.shape_and_dtype(kind))
+        tracer.block = program.entry
+        operands.append(tracer)
+    numbers = {operand.value: i for i, operand in enumerate(operands)}
+    lines, wanted = list(program.entry.lines), []
+    for leaf in leaves:
+        if leaf.value in numbers:
+            wanted.append(numbers[leaf.value])
+            continue
+        name, _ = copy.add_argument(leaf.value, leaf.shape, leaf.dtype, None, place)
+        wanted.append(len(operands))
+        operands.append(leaf)
+        _replace(lines, program.entry, leaf.value, name)
+    result = next((copy.arguments[wanted[i]][0].partition(": ")[0] for i, leaf in enumerate(leaves)
+                   if leaf.value == loss.value), loss.value)
+    copy.entry.lines = [line for line in lines if not _EFFECT.match(line)]
+    function = copy.function("value", [result], [loss.type], place)
+    return Traced(function, operands, [((), loss.dtype)], tree.LEAF, program.mesh.mlir()), wanted
+
+
+def _replace(lines: list[str], block: Block, value: str, name: str) -> None:
+    """Makes what follows the definition of a value use another in its place."""
+    head, _, number = value.partition("#")
+    begins = (f"{block.indent}{head} = ", f"{block.indent}{head}:")
+    at = next(i for i, line in enumerate(lines) if line.startswith(begins))
+    if lines[at].endswith("{"):
+        at = next(i for i in range(at, len(lines)) if lines[i].startswith(block.indent + "} loc("))
+    found = re.compile(re.escape(head) + (f"#{number}" if number else "") + r"(?![\w#])")
+    for i in range(at + 1, len(lines)):
+        lines[i] = found.sub(name, lines[i])

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""User mistakes with derivatives: one early error each, at the user's line, with the way out."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tessera as ts
+
+X = np.ones((2, 3), np.float32)
+N = np.arange(3, dtype=np.int32)
+KEPT = []
+
+
+def keep(x):
+    KEPT.append(x)
+    return ts.sum(x)
+
+
+def with_vjp(forward=None, backward=None, fun=lambda x: x * 2):
+    f = ts.custom_vjp(fun)
+    if forward is not None:
+        f.defvjp(forward, backward)
+    return ts.grad(lambda x: ts.sum(f(x)))(X)
+
+
+def with_jvp(rule=None):
+    f = ts.custom_jvp(lambda x: x * 2)
+    if rule is not None:
+        f.defjvp(rule)
+    return ts.grad(lambda x: ts.sum(f(x)))(X)
+
+
+def inner_leak(x):
+    ts.grad(keep)(x)
+    return KEPT[-1] * 2
+
+
+def closure_in_custom(y):
+    f = ts.custom_vjp(lambda x: x * y)
+    f.defvjp(lambda x: (f(x), ()), lambda kept, ct: (ct,))
+    return ts.grad(lambda x: ts.sum(f(x)))(y)
+
+
+def value_in_body(x):
+    return ts.scan(lambda c, _: (ts.grad(ts.sum(c * c), c), None), x, None, length=2)[0]
+
+
+def twice_by_hand(x):
+    f = ts.custom_vjp(lambda x: x * 2)
+    f.defvjp(lambda x: (x * 2, x), lambda kept, ct: (ct * 2,))
+    return ts.jvp(f, (x,), (x,))
+
+
+# What is done, the error's code, and what it says.
+MISTAKES = {
+    "value with dimensions": (lambda: ts.grad(lambda x: x * 2)(X), "TS1043", "one scalar", "sum or average"),
+    "value of integers": (lambda: ts.grad(lambda x: ts.argmax(x))(X), "TS1043", "i32[]"),
+    "no value": (lambda: ts.grad(lambda x: None)(X), "TS1043", "None"),
+    "two values": (lambda: ts.grad(lambda x: (ts.sum(x), x))(X), "TS1043", "has_aux"),
+    "aux without a pair": (lambda: ts.grad(lambda x: ts.sum(x), has_aux=True)(X), "TS1042", "pair"),
+    "argument of integers": (lambda: ts.grad(lambda n: ts.sum(n * 2.0))(N), "TS1040", "'n'", "i32[3]", "astype"),
+    "argument of booleans": (lambda: ts.grad(lambda x: ts.sum(x))(True), "TS1040", "'x'", "bool"),
+    "Python integer": (lambda: ts.grad(lambda x: x * 2.0)(3), "TS1040", "'x'"),
+    "leaf of integers": (lambda: ts.grad(lambda p: ts.sum(p["w"]))({"w": X, "n": N}), "TS1040", "'p.n'"),
+    "argument of text": (lambda: ts.grad(lambda x, m: ts.sum(x), 1)(X, "hi"), "TS1040", "'m'", "str"),
+    "static argument": (lambda: ts.jit(ts.grad(lambda x, n: ts.sum(x) * n, 1), static_argnums=1)(X, 3),
+                        "TS4006", "static arguments", "no derivative"),
+    "argnums out of range": (lambda: ts.grad(lambda x: ts.sum(x), 2)(X), "TS4006", "has 2", "1 positional"),
+    "argnums of text": (lambda: ts.grad(lambda x: ts.sum(x), "x"), "TS4006", "argnums", "(0, 2)"),
+    "no argnums": (lambda: ts.grad(lambda x: ts.sum(x), ()), "TS4006", "argnums"),
+    "unknown argname": (lambda: ts.grad(lambda weight: ts.sum(weight), argnames="weights")(X), "TS4006",
+                        "did you mean 'weight'"),
+    "argument by name": (lambda: ts.grad(lambda *, x: ts.sum(x))(x=X), "TS4006", "argnames"),
+    "no function": (lambda: ts.grad(X), "TS1035", "not a function"),
+    "reverse through while": (lambda: ts.grad(lambda x: ts.while_loop(
+        lambda c: c < 10.0, lambda c: c * c, ts.sum(x)))(X), "TS5001", "while", "ts.fori_loop", "ts.jvp"),
+    "reverse through traced bounds": (lambda: ts.jit(lambda x, n: ts.grad(lambda x: ts.fori_loop(
+        0, n, lambda i, c: c * 2, ts.sum(x)))(x))(X, np.int32(3)), "TS5001", "while", "constant bounds"),
+    "leaked argument": (lambda: ts.jit(inner_leak)(X), "TS1011", "ts.grad", "has_aux"),
+    "leaked out of all": (lambda: (ts.grad(keep)(X), ts.jit(lambda y: y + KEPT[-1])(X)), "TS1011"),
+    "Python condition": (lambda: ts.grad(lambda x: ts.sum(x) if ts.sum(x) > 0 else ts.sum(-x))(X), "TS1009",
+                         "ts.where"),
+    "NumPy inside": (lambda: ts.grad(lambda x: np.linalg.norm(x))(X), "TS1028"),
+    "cotangent of another shape": (lambda: ts.vjp(lambda x: x * 2, X)[1](X.T), "TS1041", "f32[2, 3]",
+                                   "f32[3, 2]"),
+    "cotangent of another type": (lambda: ts.vjp(lambda x: x * 2, X)[1](X.astype(np.float64)), "TS1041", "f64"),
+    "cotangent of another structure": (lambda: ts.vjp(lambda x: (x, x), X)[1](X), "TS1041", "(array, array)"),
+    "vjp by integers": (lambda: ts.vjp(lambda n: n * 2.0, N), "TS1040", "i32"),
+    "primals without a tuple": (lambda: ts.jvp(lambda x: x, X, X), "TS1041", "(x,)"),
+    "tangent of another shape": (lambda: ts.jvp(lambda x: x, (X,), (X[:1],)), "TS1041", "f32[1, 3]"),
+    "too many tangents": (lambda: ts.jvp(lambda x: x, (X,), (X, X)), "TS1041", "structure"),
+    "linearize outside": (lambda: ts.linearize(lambda x: x, X), "TS1007", "ts.jvp"),
+    "hessian by integers": (lambda: ts.hessian(lambda n: ts.sum(n * 1.0))(N), "TS1040", "'n'"),
+    "jacobian argnums": (lambda: ts.jacrev(lambda x: x, 1)(X), "TS4006", "has 1"),
+    "custom_vjp without a rule": (with_vjp, "TS1044", "defvjp"),
+    "forward without residuals": (lambda: with_vjp(lambda x: x * 2, lambda r, c: (c,)), "TS1045", "residuals"),
+    "forward of another value": (lambda: with_vjp(lambda x: (x[0], x), lambda r, c: (c,)), "TS1045",
+                                 "f32[2, 3]", "f32[3]"),
+    "backward without a tuple": (lambda: with_vjp(lambda x: (x * 2, x), lambda r, c: c), "TS1045", "(x,)"),
+    "backward of too many": (lambda: with_vjp(lambda x: (x * 2, x), lambda r, c: (c, c)), "TS1045",
+                             "a tuple of 1", "a tuple of 2"),
+    "backward of another shape": (lambda: with_vjp(lambda x: (x * 2, x), lambda r, c: (c[0],)), "TS1045",
+                                  "cotangent 0", "f32[3]"),
+    "custom_vjp in forward mode": (lambda: twice_by_hand(X), "TS5001", "reverse mode only", "jvp"),
+    "custom_vjp with a closure": (lambda: ts.jit(closure_in_custom)(X), "TS1046", "pass them as arguments"),
+    "custom_jvp without a rule": (with_jvp, "TS1044", "defjvp"),
+    "rule without a pair": (lambda: with_jvp(lambda p, t: t[0]), "TS1045", "pair"),
+    "rule of another tangent": (lambda: with_jvp(lambda p, t: (p[0] * 2, t[0][0])), "TS1045", "tangent"),
+    "rule that is not linear": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.exp(t[0]))), "TS5001", "linear"),
+    "unknown policy": (lambda: ts.checkpoint(lambda x: x, policy="dotss"), "TS4006", "did you mean 'dots'"),
+    "without the barrier": (lambda: ts.checkpoint(lambda x: x, prevent_cse=False), "TS4006", "prevent_cse"),
+    "name with a comma": (lambda: ts.checkpoint_name(X, "a,b"), "TS1047", "commas"),
+    "value form of a vector": (lambda: ts.jit(lambda w: ts.grad(w * w, w))(X), "TS1043", "sum or average"),
+    "value form in a body": (lambda: ts.jit(value_in_body)(X), "TS1048", "ts.grad(lambda w"),
+    "value form by integers": (lambda: ts.jit(lambda n: ts.grad(ts.sum(n * 1.0), n))(N), "TS1040", "i32"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake(name):
+    mistake, code, *said = MISTAKES[name]
+    with pytest.raises(ts.TesseraError) as caught:
+        mistake()
+    error = caught.value
+    text = str(error)
+    assert error.code == code, text
+    for part in said:
+        assert re.search(re.escape(part), text), f"expected {part!r} in:\n{text}"
+    assert error.location.file == __file__, text
+    assert "_src" not in text, text
+
+
+def test_there_are_enough():
+    assert len(MISTAKES) >= 40

@@ -85,7 +85,8 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
     def _checked(self, result: Any, of: traced.Traced) -> list[Tracer]:
         """What a rule gives: results, then tangents of those of floats."""
         if not isinstance(result, tuple) or len(result) != 2:
-            raise self.wrong("the rule", "must give a pair (value, tangent)", self.rule, None, kind_of(result))
+            raise self.wrong("the rule", "must give a pair (value, tangent)", self.rule, None,
+                             kind_of(result))
         checked = []
         for name, part in zip(("value", "tangent"), result):
             values = bodies.lifted(part, f"the {name} that the rule of {self.name} gives")
@@ -93,8 +94,8 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
                 raise self.wrong("the rule", f"gives a {name} of another structure than the function's value",
                                  self.rule, tree.describe(of.structure), tree.describe(values.structure))
             checked += [
-                self.fitted(leaf, shape, dtype, "the rule", f"gives a {name} that does not fit the function's",
-                            self.rule)
+                self.fitted(leaf, shape, dtype, "the rule",
+                            f"gives a {name} that does not fit the function's", self.rule)
                 for leaf, (shape, dtype) in zip(values.leaves, of.results)
                 if name == "value" or dtypes.is_float(dtype)]
         return checked

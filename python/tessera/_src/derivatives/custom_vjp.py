@@ -78,7 +78,8 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
         def forward(*args: Any) -> Any:
             pair = self.forward(*args)
             if not isinstance(pair, tuple) or len(pair) != 2:
-                raise self.wrong(role, "must give a pair (value, residuals)", self.forward, None, kind_of(pair))
+                raise self.wrong(role, "must give a pair (value, residuals)", self.forward, None,
+                                 kind_of(pair))
             return pair
 
         pair = traced.trace(self.what, forward, given.leaves, build)

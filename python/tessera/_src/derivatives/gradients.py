@@ -195,8 +195,9 @@ def _check_leaves(what: str, value: Any, name: str) -> None:
     for leaf, path in zip(leaves, tree.paths(structure)):
         if not (isinstance(leaf, Tracer) or hasattr(leaf, "__array__") or is_scalar(leaf)):
             raise TraceError(
-                "TS1040", f"{what} cannot differentiate by argument '{name}{'.' if path else ''}{path}', which "
-                f"is a {type(leaf).__name__}", expected="an array of floats, or a tree of them",
+                "TS1040",
+                f"{what} cannot differentiate by argument '{name}{'.' if path else ''}{path}', which is a "
+                f"{type(leaf).__name__}", expected="an array of floats, or a tree of them",
                 hint="choose other arguments with argnums")
 
 

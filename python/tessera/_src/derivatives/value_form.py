@@ -48,9 +48,10 @@ def _check(program: ProgramText, loss: Tracer, leaves: list[Tracer], paths: list
         if value.program is not program or value.block is not program.entry or (
                 program.block is not program.entry):
             raise TraceError(
-                "TS1048", f"ts.grad(loss, weights): {name} is not a value of the function being traced itself",
-                got=repr(value), expected="values that are computed outside of the bodies of ts.scan, ts.cond and "
-                "the like", hint="give ts.grad a function: ts.grad(lambda w: ...)(weights)")
+                "TS1048", f"ts.grad(loss, weights): {name} is not a value of the function being "
+                "traced itself", got=repr(value),
+                expected="values that are computed outside of the bodies of ts.scan, ts.cond and the like",
+                hint="give ts.grad a function: ts.grad(lambda w: ...)(weights)")
 
 
 def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple[Traced, list[int]]:

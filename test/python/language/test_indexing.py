@@ -29,6 +29,11 @@ def _at(ufunc, x, index, values):
     return result
 
 
+def first(x):
+    """A traced integer."""
+    return x.astype(ts.i32)[0, 0, 0]
+
+
 def _put(x, indices, values, axis):
     result = np.array(x)
     np.put_along_axis(result, indices, values, axis)
@@ -220,11 +225,78 @@ def test_repeat_with_counts_and_unstack():
     np.testing.assert_array_equal(run(ts.jit(lambda x: ts.unstack(x, 1)[2]).lower(X), X), X[:, 2])
 
 
+# Slices of a traced start i, and how much more than i they must have room for.
+MOVING = {
+    "from i on": lambda x, i: x[i : i + 2],
+    "behind i": lambda x, i: x[i + 1 : 3 + i],
+    "before a bound": lambda x, i: x[i + 2 - 1 : i - 1 + 3],
+    "at multiples": lambda x, i: x[2 * i - i : 4 - 2 + i * 1],
+    "less the same": lambda x, i: x[-(-i) : i + np.int64(2)],
+    "with a step": lambda x, i: x[i : i + 3 : 2],
+    "of a later dimension": lambda x, i: x[..., 1, i : i + 3],
+    "beside None and slices": lambda x, i: x[i : i + 2, None, ::2],
+    "beside arrays": lambda x, i: x[i : i + 2, np.array([2, 0]), np.array([1, 1])],
+    "beside a traced integer": lambda x, i: x[i : i + 2, i],
+    "of two dimensions": lambda x, i: x[i : i + 2, :, i : i + 3],
+}
+
+
+@pytest.mark.parametrize("name", MOVING)
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_slices_of_traced_start_and_known_size(name, dtype):
+    function = MOVING[name]
+    lowered = ts.jit(function).lower(X, dtype(0))
+    for i in (0, 1):
+        np.testing.assert_array_equal(run(lowered, X, dtype(i)), function(X, i))
+
+
+def test_slices_of_traced_start_are_moved_to_fit():
+    lowered = ts.jit(lambda x, i: x[i : i + 3]).lower(X, np.int32(0))
+    for i, first in ((1, 1), (2, 1), (3, 1), (100, 1), (-1, 1), (-4, 0), (-100, 0)):
+        np.testing.assert_array_equal(run(lowered, X, np.int32(i)), X[first : first + 3])
+
+
+AT_MOVING = {
+    "rows": lambda x, i: x.at[i : i + 2].set(-1),
+    "a box": lambda x, i: x.at[i : i + 2, 1, i + 1 : i + 3].add(X[:2, 0, :2]),
+    "a step": lambda x, i: x.at[i : i + 3 : 2].multiply(2),
+    "beside an array": lambda x, i: x.at[i : i + 2, np.array([0, 2])].set(7),
+    "beside a traced array": lambda x, i: x.at[:, i + np.array([0, 1]), i : i + 2].max(11),
+}
+
+
+@pytest.mark.parametrize("name", AT_MOVING)
+def test_updates_of_slices_of_traced_start(name):
+    function = AT_MOVING[name]
+    lowered = ts.jit(function).lower(X, np.int32(0))
+    known = ts.jit(function, static_argnums=1)
+    for i in (0, 1):
+        np.testing.assert_array_equal(run(lowered, X, np.int32(i)), run(known.lower(X, i), X))
+    last = run(lowered, X, np.int32(50))
+    assert not np.array_equal(last, X) or name == "beside a traced array"
+
+
+def test_slices_of_traced_start_in_a_loop():
+    def windows(x):
+        return ts.fori_loop(
+            0, 3, lambda i, total: total + x[i : i + 2].sum() * x.at[i : i + 2].get()[0, 0, 0],
+            np.float32(0))
+
+    expected = sum(X[i : i + 2].sum() * X[i, 0, 0] for i in range(3))
+    np.testing.assert_allclose(run(ts.jit(windows).lower(X), X), expected, rtol=1e-6)
+
+
 REFUSED = {
     "an index out of range": (lambda x: x.at[7].set(0), "index 7 is out of range"),
     "an index array out of range": (lambda x: x.at[np.array([0, 4])].set(0), "index 4 is out of range"),
     "an update that does not fit": (lambda x: x.at[0].set(np.zeros(4, np.float32)), "does not broadcast"),
-    "a traced bound of a slice": (lambda x: x[x.astype(ts.i32)[0, 0, 0] :], "bounds of a slice"),
+    "a traced bound of a slice": (lambda x: x[first(x) :], "bounds of a slice"),
+    "bounds that differ by an unknown number": (lambda x: x[first(x) : 2 * first(x)], "one start in both"),
+    "a moving slice that is too large": (lambda x: x[first(x) : first(x) + 5], "5 entries does not fit"),
+    "an empty moving slice": (lambda x: x.at[first(x) : first(x)].set(0), "0 entries would be"),
+    "a moving slice backwards": (lambda x: x[first(x) + 2 : first(x) : -1], "positive step"),
+    "a traced step": (lambda x: x[:: first(x)], "step of a slice is known"),
+    "a bound of several numbers": (lambda x: x[ts.arange(2) : ts.arange(2) + 1], "without dimensions"),
     "products at arrays": (lambda x: x.at[np.array([0, 0])].multiply(2), "named twice"),
     "an unknown mode": (lambda x: x.at[0].set(0, mode="wrap"), "mode 'wrap'"),
     "an assignment": (lambda x: x.__setitem__(0, 1), "do not change"),

@@ -10,6 +10,7 @@ from tessera._src.core import dtypes
 from tessera._src.core.errors import TraceError
 from tessera._src.tracing.named_dims import like
 from tessera._src.tracing.operands import convert, emit, lift, promote_operands
+from tessera._src.tracing.sums import remember
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -71,7 +72,7 @@ def unary_op(name: str, value: Tracer) -> Tracer:
     open_type = value.type == value.program.type_of(value.shape, value.dtype)
     types = "" if open_type else f"({value.type}) -> "
     result = emit(f"tessera.{name} {value.value} : {types}", value.shape, value.dtype, [value])
-    return like(result, value)
+    return remember(like(result, value), name, value)
 
 
 def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
@@ -79,7 +80,8 @@ def binary_op(name: str, lhs: Tracer, rhs: Tracer) -> Tracer:
     open_type = lhs.type == rhs.type == lhs.program.type_of(lhs.shape, lhs.dtype)
     types = "" if open_type else f"({lhs.type}, {rhs.type}) -> "
     text = f"tessera.{name} {lhs.value}, {rhs.value} : {types}"
-    return like(emit(text, lhs.shape, lhs.dtype, [lhs, rhs]), lhs, rhs)
+    result = like(emit(text, lhs.shape, lhs.dtype, [lhs, rhs]), lhs, rhs)
+    return remember(result, name, lhs, rhs)
 
 
 def unary(name: str, op: str, document: str, prepare: Callable) -> Callable:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +12,17 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import ShapeError, TraceError
-from tessera._src.ops.lookups import gather, wrapped
+from tessera._src.ops.lookups import as_indices, dynamic_slice, gather, wrapped
 from tessera._src.ops.shaping import moveaxis, reshape
 from tessera._src.tracing.operands import (
+    NO_ELEMENTS_HINT,
     broadcast,
     broadcast_shapes,
     emit_simple,
     lift,
     normalise_axis,
 )
+from tessera._src.tracing.sums import known_difference, known_number
 from tessera._src.tracing.tracer import Tracer
 
 _INDEX_KINDS = ("integers", "slices", "None", "...", "integer arrays")
@@ -27,16 +30,73 @@ _INDEX_KINDS = ("integers", "slices", "None", "...", "integer arrays")
 
 def slice_bounds(item: builtins.slice, size: int) -> tuple[int, int, int]:
     """Start, stop and step of a slice of a dimension."""
+    _check_slice(item)
+    return item.indices(size)
+
+
+def _check_slice(item: builtins.slice) -> None:
     for part in (item.start, item.stop, item.step):
-        if isinstance(part, Tracer):
-            raise TraceError(
-                "TS1009", "the bounds of a slice are known while tracing, as sizes are", got=repr(part),
-                hint="ts.dynamic_slice_in_dim(x, start, size, axis) begins at a traced index")
         if part is not None and not hasattr(part, "__index__"):
             raise TraceError("TS1010", "the bounds of a slice are integers", got=repr(part))
+    if isinstance(item.step, Tracer):
+        raise TraceError("TS1009", "the step of a slice is known while tracing, as sizes are",
+                         got=repr(item.step), hint="look entries up: x[start + step * ts.arange(4)]")
     if item.step is not None and not item.step:
         raise ShapeError("TS3012", "a slice has step 0", got=repr(item))
-    return item.indices(size)
+
+
+def traced_slice(item: Any, size: int) -> tuple[Any, int, int] | None:
+    """Start, number of entries and step of a slice with traced bounds; None for other entries.
+
+    Its size is known where its bounds differ by a number that is, as in x[i : i + 4].
+    """
+    if not isinstance(item, slice) or not any(isinstance(b, Tracer) for b in (item.start, item.stop)):
+        return None
+    _check_slice(item)
+    step = 1 if item.step is None else operator.index(item.step)
+    if step < 0:
+        raise TraceError("TS1009", "a slice with traced bounds has a positive step", got=step,
+                         hint="turn the entries round with ts.flip(x[i : i + 4], axis)")
+    bounds = [_bound(item.start, 0), _bound(item.stop, size)]
+    length = known_difference(bounds[1], bounds[0])
+    if length is None:
+        raise TraceError(
+            "TS1009", "the bounds of a slice are known while tracing, or differ by a number that is",
+            expected="one start in both, as in x[i : i + 4]: these are 4 entries wherever they begin",
+            got=f"{item.start!r} to {item.stop!r}",
+            hint="ts.dynamic_slice_in_dim(x, start, size, axis) begins at a traced index")
+    if length < 1:
+        raise ShapeError("TS3020", f"a slice of {length} entries would be a zero-size tensor",
+                         hint=NO_ELEMENTS_HINT)
+    count = -(-length // step)
+    if (count - 1) * step >= size:
+        raise ShapeError("TS3012", f"a slice of {length} entries does not fit a dimension of size {size}",
+                         hint="x[i : i + n] has n entries wherever it begins, so at most all of them")
+    return bounds[0], count, step
+
+
+def _bound(part: Any, default: int) -> Any:
+    """A bound of a slice: a number if it is known, else a traced scalar."""
+    if not isinstance(part, Tracer):
+        return default if part is None else operator.index(part)
+    at = as_indices(part)
+    if at.shape:
+        raise ShapeError("TS3012", "a bound of a slice is an integer without dimensions", got=at.shape,
+                         hint="x[0] takes the element of an array of one")
+    number = known_number(at)
+    return at if number is None else number
+
+
+def _cut_traced_slices(value: Tracer, items: tuple) -> tuple[Tracer, tuple]:
+    """The value cut by the slices of traced bounds, and the entries that are left to do."""
+    sizes = iter(value.shape)
+    found = [None if item is None else traced_slice(item, next(sizes)) for item in items]
+    if not any(found):
+        return value, items
+    boxes = [box for box, item in zip(found, items) if item is not None]
+    value = dynamic_slice(value, [box[0] if box else 0 for box in boxes],
+                          [(box[1] - 1) * box[2] + 1 if box else n for box, n in zip(boxes, value.shape)])
+    return value, tuple(slice(None, None, box[2]) if box else item for box, item in zip(found, items))
 
 
 def is_array(item: Any) -> bool:
@@ -100,9 +160,13 @@ def getitem(value: Tracer, index: Any) -> Tracer:
 
     Boolean masks are arrays of the host: how many elements they select must be known. So must be
     integers that are checked: those in traced arrays read zeros where they are out of range.
+
+    A slice may begin at a traced integer if its size is known, as in x[i : i + 4]: its bounds are the
+    same value but for a number. Where NumPy's slice has that size, it is the same; else it is that of
+    ts.dynamic_slice: a negative start counts from the end, and then is clamped so that the slice fits.
     """
     lift(value)  # Outside of the trace that made it, the error names the value.
-    items = expand_index(value, index)
+    value, items = _cut_traced_slices(value, expand_index(value, index))
     arrays = [k for k, i in enumerate(items) if is_array(i)]
     if not arrays:
         return _basic(value, items)

@@ -20,6 +20,7 @@ from tessera._src.ops.indexing import (
     is_integer,
     slice_bounds,
     stand_together,
+    traced_slice,
 )
 from tessera._src.ops.lookups import as_indices, dynamic_update_slice, scatter, wrapped
 from tessera._src.ops.shaping import reshape, transpose
@@ -46,8 +47,9 @@ class IndexUpdate:
     """Elements of a value: every method gives a new value, and x stays as it is.
 
     Indices are those of x[index]. Traced ones outside of a dimension are dropped by updates, and read
-    `fill_value` by get, unless mode="clip" moves them to the nearest one in it. Of several updates of
-    one element set leaves the last, and the others combine all.
+    `fill_value` by get, unless mode="clip" moves them to the nearest one in it. Slices that begin at a
+    traced index, as x.at[i : i + 4], always are moved so that they fit. Of several updates of one
+    element set leaves the last, and the others combine all.
     """
 
     __slots__ = ("_value", "_index")
@@ -146,9 +148,7 @@ def _update(kind: str, at: IndexUpdate, values: Any, mode: str | None) -> Tracer
     new = lift_as(values, value.dtype)
     if any(map(is_array, items)):
         return _scatter(kind, value, items, new)
-    bounds = [slice_bounds(i, n) if isinstance(i, slice) else None
-              for i, n in zip((i for i in items if i is not None), value.shape)]
-    if any(b is not None and b[2] != 1 for b in bounds):
+    if any(isinstance(i, slice) and i.step not in (None, 1) for i in items):
         return _scatter(kind, value, items, new)
     return _update_box(kind, value, items, new)
 
@@ -171,10 +171,29 @@ def _update_box(kind: str, value: Tracer, items: tuple, new: Tracer) -> Tracer:
     new = _COMBINE[kind](old, _fit(new, old.shape))
     starts, sizes = [], []
     for item, size in zip((i for i in items if i is not None), value.shape):
-        start, stop, _ = slice_bounds(item, size) if isinstance(item, slice) else (item % size, None, 1)
-        starts.append(int(start))
-        sizes.append(1 if stop is None else max(stop - start, 0))
+        traced = traced_slice(item, size)
+        if traced:
+            start, count, _ = traced
+        elif isinstance(item, slice):
+            start, stop, _ = slice_bounds(item, size)
+            count = max(stop - start, 0)
+        else:
+            start, count = int(item) % size, 1
+        starts.append(start)
+        sizes.append(count)
     return dynamic_update_slice(value, reshape(new, sizes), starts)
+
+
+def _entries(item: slice, size: int) -> Any:
+    """The indices that a slice names."""
+    traced = traced_slice(item, size)
+    if traced is None:
+        slice_bounds(item, size)  # Refuses what is not an integer.
+        return np.arange(size, dtype=np.int32)[item]
+    start, count, step = traced
+    last = (count - 1) * step
+    first = elementwise.clip(wrapped(start, size), 0, size - 1 - last)
+    return elementwise.add(first, lift(np.arange(0, last + 1, step, dtype=np.int32)))
 
 
 def _scatter(kind: str, value: Tracer, items: tuple, new: Tracer) -> Tracer:
@@ -192,7 +211,7 @@ def _scatter(kind: str, value: Tracer, items: tuple, new: Tracer) -> Tracer:
         labels += inner
     dim, sizes = 0, dict(zip(inner, own))
     indices: dict[int, Any] = {}
-    ranges: list[tuple[int, np.ndarray]] = []
+    ranges: list[tuple[int, Any]] = []
     for k, item in enumerate(items):
         if together and k == first:
             labels += inner
@@ -202,7 +221,7 @@ def _scatter(kind: str, value: Tracer, items: tuple, new: Tracer) -> Tracer:
             continue
         size = value.shape[dim]
         if isinstance(item, slice):
-            entries = np.arange(size, dtype=np.int32)[item]
+            entries: Any = _entries(item, size)
             labels.append(("dim", dim))
             sizes["dim", dim] = len(entries)
             if len(entries) != size or item.step not in (None, 1):
@@ -218,7 +237,7 @@ def _scatter(kind: str, value: Tracer, items: tuple, new: Tracer) -> Tracer:
     shape = [sizes[label] for label in position]
     for k, (d, entries) in enumerate(ranges):
         at = len(own) + k
-        indices[d] = lift(entries.reshape([-1 if p == at else 1 for p in range(at, len(shape))]))
+        indices[d] = reshape(entries, [-1 if p == at else 1 for p in range(at, len(shape))])
     dims = sorted(indices)
     listed = []
     for d in dims:

@@ -14,6 +14,7 @@ from tessera._src.core import dtypes, source
 from tessera._src.core.errors import ShapeError, TraceError
 from tessera._src.tracing import program_text
 from tessera._src.tracing.named_dims import describe, dims_of, size_of, with_names
+from tessera._src.tracing.sums import sum_of
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -117,6 +118,8 @@ def constant(value: np.ndarray, shape: Sequence[int] | None = None, origin: Any 
         dims = "".join(f"{d}x" for d in shape)
         tensor = f"tensor<{dims}{dtypes.MLIR_NAMES[value.dtype]}>"
         known = emit(f"tessera.constant {body} : {tensor} : ", shape, value.dtype)
+        if not shape and dtypes.is_int(value.dtype):
+            known._sum = {}, int(value)
         owner.block.constants[key] = known
     return known
 
@@ -345,7 +348,10 @@ def convert(value: Tracer, dtype: Any) -> Tracer:
     dtype = dtypes.canonical(dtype)
     if value.dtype == dtype:
         return value
-    return with_names(emit_simple("convert", "", value, value.shape, dtype), value._dims, value._name)
+    result = emit_simple("convert", "", value, value.shape, dtype)
+    if not value.shape and dtypes.is_int(dtype) and dtypes.is_int(value.dtype):
+        result._sum = sum_of(value)
+    return with_names(result, value._dims, value._name)
 
 
 def broadcast_shapes(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -433,5 +439,5 @@ def as_weak(value: Tracer) -> Tracer:
     if value.is_weak:
         return value
     result = Tracer(value.program, value.value, value.type, value.shape, value.dtype)
-    result.block, result.is_weak = value.block, True
+    result.block, result.is_weak, result._sum = value.block, True, value._sum
     return with_names(result, value._dims, value._name)

@@ -20,7 +20,8 @@ class Tracer:
     Behaves like a NumPy array; its operators are set by tessera._src.operators.
     """
 
-    __slots__ = ("program", "block", "value", "type", "shape", "dtype", "is_weak", "_name", "_dims")
+    __slots__ = ("program", "block", "value", "type", "shape", "dtype", "is_weak", "_name", "_dims",
+                 "_sum")
 
     def __init__(self, owner: program_text.ProgramText, value: str, type_text: str, shape: tuple[int, ...],
                  dtype: np.dtype):
@@ -29,6 +30,7 @@ class Tracer:
         # Whether it is made of Python numbers alone: beside tensors it takes their type, as these do.
         self.is_weak = False
         self._name, self._dims = None, ()  # See named_dims.
+        self._sum = None  # See sums.
 
     @property
     def ndim(self) -> int:

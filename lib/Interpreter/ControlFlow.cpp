@@ -5,6 +5,8 @@
 #include "lib/Interpreter/Evaluator.h"
 #include "tessera/ABI/Format.h"
 
+#include <atomic>
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::interpreter;
@@ -177,11 +179,21 @@ static std::string formatted(StringRef format, ArrayRef<PerDevice> values) {
   return text;
 }
 
+static std::atomic<PrintSink> printSink{nullptr};
+
+void tessera::setPrintSink(PrintSink sink) { printSink = sink; }
+
 LogicalResult Evaluator::evaluateEffect(Operation *op) {
   if (auto print = dyn_cast<DebugPrintOp>(op)) {
-    llvm::outs() << formatted(print.getFormat(), valuesOf(print.getValues()))
-                 << "\n";
+    std::string line =
+        formatted(print.getFormat(), valuesOf(print.getValues()));
+    if (PrintSink sink = printSink) {
+      if (sink(line.data(), line.size()))
+        return op->emitOpError() << "could not write '" << line << "'";
+      return success();
+    }
     // Now, beside what others in the process print.
+    llvm::outs() << line << "\n";
     llvm::outs().flush();
     return success();
   }

@@ -229,6 +229,10 @@ static LogicalResult collectMemory(func::FuncOp function, StringRef side,
   return success();
 }
 
+void tesseraCompilerSetPrint(int (*print)(const char *, size_t)) {
+  setPrintSink(print);
+}
+
 /// The outputs of `module`, of a stage that the interpreter evaluates.
 static LogicalResult interpretModule(ModuleOp module, StringRef name,
                                      const TesseraHostTensor *inputs,

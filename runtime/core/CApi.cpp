@@ -2,6 +2,7 @@
 #include "CApiHandles.h"
 #include "tessera-rt/Describe.h"
 #include "tessera-rt/Json.h"
+#include "tessera-rt/PrintSink.h"
 #include "tessera-rt/Program.h"
 
 using namespace tessera::rt;
@@ -60,6 +61,8 @@ Status checkCount(const char *what, int64_t expected, int64_t got) {
 
 const char *tesseraRtLastError(void) { return lastError().c_str(); }
 
+void tesseraRtSetPrint(TesseraRtPrint print) { setPrintSink(print); }
+
 TesseraRtExecutable *tesseraRtLoad(const void *bytes, size_t size,
                                    const char *optionsJson) {
   Result<ExecutableOptions> options = readOptions(optionsJson);
@@ -98,7 +101,7 @@ static TesseraRtPlaced *wrap(const TesseraRtExecutable &executable,
                              TesseraRtPlaced::Tensor tensor) {
   bool isShared = executable.executable->getDevice().usesHostMemory();
   return new TesseraRtPlaced(std::move(tensor),
-                             isShared ? nullptr : executable.mutex);
+                             isShared ? nullptr : executable.lock);
 }
 
 /// `size` is that of the whole input.
@@ -114,11 +117,22 @@ static Status checkWhole(const Executable &program, int64_t index,
                        " bytes, got " + std::to_string(size));
 }
 
+/// Why a program cannot be run or changed now. The caller holds its lock, which
+/// the thread that runs the program may take again.
+static Status checkAtRest(const TesseraRtExecutable &executable) {
+  if (!executable.isRunning)
+    return Status::success();
+  return Status::error("the program is running: what writes its prints cannot "
+                       "use the program itself");
+}
+
 int tesseraRtBind(TesseraRtExecutable *executable, int64_t index,
                   const void *data, size_t size) {
-  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::lock_guard<DeviceLock> lock(*executable->lock);
   Executable &program = *executable->executable;
-  Status status = checkWhole(program, index, size);
+  Status status = checkAtRest(*executable);
+  if (status.ok())
+    status = checkWhole(program, index, size);
   if (status.ok())
     status = program.bind(index, data);
   return status.ok() ? 0 : failCall(status);
@@ -126,7 +140,7 @@ int tesseraRtBind(TesseraRtExecutable *executable, int64_t index,
 
 TesseraRtPlaced *tesseraRtPlace(TesseraRtExecutable *executable, int64_t index,
                                 const void *data, size_t size) {
-  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::lock_guard<DeviceLock> lock(*executable->lock);
   Executable &program = *executable->executable;
   if (Status status = checkWhole(program, index, size); !status.ok())
     return failCall(status), nullptr;
@@ -139,7 +153,7 @@ TesseraRtPlaced *tesseraRtPlace(TesseraRtExecutable *executable, int64_t index,
 TesseraRtPlaced *tesseraRtReshard(TesseraRtExecutable *executable,
                                   int64_t index,
                                   const TesseraRtPlaced *placed) {
-  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::lock_guard<DeviceLock> lock(*executable->lock);
   Executable &program = *executable->executable;
   if (Status status = checkIndex(program, index); !status.ok())
     return failCall(status), nullptr;
@@ -241,12 +255,16 @@ static Status runProgram(Executable &program, HeldInputs &held,
 int tesseraRtRun(TesseraRtExecutable *executable, const TesseraRtInput *inputs,
                  int64_t inputCount, void *const *outputs,
                  int64_t outputCount) {
-  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::lock_guard<DeviceLock> lock(*executable->lock);
+  if (Status status = checkAtRest(*executable); !status.ok())
+    return failCall(status);
   std::vector<Executable::Output> wanted(outputCount);
   for (int64_t i = 0; i < outputCount; ++i)
     wanted[i].data = outputs[i];
+  executable->isRunning = true;
   HeldInputs held(*executable, inputs, nullptr, inputCount);
   Status status = runProgram(*executable->executable, held, inputCount, wanted);
+  executable->isRunning = false;
   return status.ok() ? 0 : failCall(status);
 }
 
@@ -254,13 +272,17 @@ int tesseraRtExecute(TesseraRtExecutable *executable,
                      const TesseraRtInput *inputs, const uint8_t *donated,
                      int64_t inputCount, TesseraRtPlaced **results,
                      int64_t resultCount) {
-  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::lock_guard<DeviceLock> lock(*executable->lock);
+  if (Status status = checkAtRest(*executable); !status.ok())
+    return failCall(status);
+  executable->isRunning = true;
   std::vector<Executable::Output> &outputs = executable->outputs;
   outputs.clear();
   outputs.resize(resultCount);
   Executable &program = *executable->executable;
   HeldInputs held(*executable, inputs, donated, inputCount);
   Status status = runProgram(program, held, inputCount, outputs);
+  executable->isRunning = false;
   for (int64_t i = 0; i < resultCount && status.ok(); ++i)
     results[i] =
         wrap(*executable,
@@ -287,7 +309,7 @@ const void *tesseraRtOutputPlacement(const TesseraRtExecutable *executable,
 }
 
 const char *tesseraRtRunReport(TesseraRtExecutable *executable) {
-  std::lock_guard<std::mutex> lock(*executable->mutex);
+  std::lock_guard<DeviceLock> lock(*executable->lock);
   executable->report = describeRun(*executable->executable);
   return executable->report.c_str();
 }

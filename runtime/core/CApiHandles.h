@@ -3,6 +3,7 @@
 #ifndef TESSERA_RUNTIME_CORE_CAPIHANDLES_H
 #define TESSERA_RUNTIME_CORE_CAPIHANDLES_H
 
+#include "DeviceLock.h"
 #include "tessera-rt/Executable.h"
 #include "tessera-rt/tessera_rt.h"
 
@@ -10,7 +11,9 @@
 
 struct TesseraRtExecutable {
   /// Shared with the tensors on devices that only one thread may drive.
-  std::shared_ptr<std::mutex> mutex = std::make_shared<std::mutex>();
+  std::shared_ptr<tessera::rt::DeviceLock> lock =
+      std::make_shared<tessera::rt::DeviceLock>();
+  bool isRunning = false;
   std::unique_ptr<tessera::rt::Executable> executable;
   std::string description, report;
   /// What a run works on, kept for the next one; empty between runs.
@@ -25,7 +28,8 @@ struct TesseraRtExecutable {
 struct TesseraRtPlaced {
   using Tensor = std::shared_ptr<tessera::rt::PlacedTensor>;
 
-  TesseraRtPlaced(Tensor tensor, std::shared_ptr<std::mutex> device)
+  TesseraRtPlaced(Tensor tensor,
+                  std::shared_ptr<tessera::rt::DeviceLock> device)
       : placement(tensor->placement), device(std::move(device)),
         tensor(std::move(tensor)) {}
 
@@ -44,7 +48,7 @@ struct TesseraRtPlaced {
 
   const std::shared_ptr<const tessera::rt::Placement> placement;
   /// Held while the device copies; null where its memory is the host's.
-  const std::shared_ptr<std::mutex> device;
+  const std::shared_ptr<tessera::rt::DeviceLock> device;
 
 private:
   mutable std::mutex mutex;

@@ -15,10 +15,8 @@ using namespace tessera::rt;
 void tesseraRtReleasePlaced(TesseraRtPlaced *placed) {
   if (!placed)
     return;
-  std::unique_lock<std::mutex> lock;
-  std::shared_ptr<std::mutex> device = placed->device;
-  if (device)
-    lock = std::unique_lock<std::mutex>(*device);
+  if (placed->device)
+    placed->device->release(placed->take());
   delete placed;
 }
 
@@ -33,9 +31,9 @@ int tesseraRtIsConsumed(const TesseraRtPlaced *placed) {
 /// Calls `read` with the tensor, held and with its devices at rest.
 template <typename Read>
 static int readTensor(const TesseraRtPlaced *placed, Read read) {
-  std::unique_lock<std::mutex> lock;
+  std::unique_lock<DeviceLock> lock;
   if (placed->device)
-    lock = std::unique_lock<std::mutex>(*placed->device);
+    lock = std::unique_lock<DeviceLock>(*placed->device);
   TesseraRtPlaced::Tensor tensor = placed->get();
   Status status = tensor ? read(*tensor)
                          : Status::error("the tensor was donated to a run, "
@@ -108,7 +106,7 @@ namespace {
 struct PlacingDevices {
   std::shared_ptr<MemoryPool> pool;
   std::shared_ptr<TransferCounts> transfers;
-  std::shared_ptr<std::mutex> mutex;
+  std::shared_ptr<DeviceLock> lock;
 };
 
 } // namespace
@@ -132,7 +130,7 @@ static Result<PlacingDevices> placingDevices(const std::string &kind,
   if (!device.ok())
     return device.status();
   if (!(*device)->usesHostMemory())
-    entry.mutex = std::make_shared<std::mutex>();
+    entry.lock = std::make_shared<DeviceLock>();
   entry.pool = std::make_shared<MemoryPool>(std::move(*device));
   entry.transfers = std::make_shared<TransferCounts>();
   return entry;
@@ -193,15 +191,15 @@ TesseraRtPlaced *tesseraRtPlaceLayout(const TesseraRtLayout *layout,
   auto placement = Placement::get(*tensor, layout->mesh, space, all);
   if (Status status = checkSize(placement->wholeBytes, size); !status.ok())
     return failCall(status), nullptr;
-  std::unique_lock<std::mutex> lock;
-  if (devices->mutex)
-    lock = std::unique_lock<std::mutex>(*devices->mutex);
+  std::unique_lock<DeviceLock> lock;
+  if (devices->lock)
+    lock = std::unique_lock<DeviceLock>(*devices->lock);
   auto placed =
       PlacedTensor::allocate(placement, *devices->pool, devices->transfers);
   Status status = placed.ok() ? (*placed)->cut(data) : placed.status();
   if (!status.ok())
     return failCall(status), nullptr;
-  return new TesseraRtPlaced(std::move(*placed), devices->mutex);
+  return new TesseraRtPlaced(std::move(*placed), devices->lock);
 }
 
 TesseraRtMemory tesseraRtMemory(void) {

@@ -2,9 +2,11 @@
 // Steps that a user sees: prints and checks.
 #include "tessera-rt/Elements.h"
 #include "tessera-rt/Executable.h"
+#include "tessera-rt/PrintSink.h"
 #include "tessera/ABI/Format.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 
 using namespace tessera;
@@ -12,6 +14,21 @@ using namespace tessera::rt;
 
 /// Elements of a row that are printed, the same number as tessera-run --print.
 constexpr int64_t maxShown = 64;
+
+static std::atomic<PrintSink> printSink{nullptr};
+
+void tessera::rt::setPrintSink(PrintSink sink) { printSink = sink; }
+
+Status tessera::rt::printLine(const std::string &line) {
+  if (PrintSink sink = printSink) {
+    if (sink(line.data(), line.size()))
+      return Status::error("'" + line + "' could not be written");
+    return Status::success();
+  }
+  std::fputs((line + "\n").c_str(), stdout);
+  std::fflush(stdout);
+  return Status::success();
+}
 
 /// `step.format` with its operands from `first` on in the places of {}.
 Result<std::string> Executable::formatEffect(const abi::Step &step,
@@ -47,7 +64,5 @@ Status Executable::runEffect(const abi::Step &step) {
     return text.status();
   if (step.kind == abi::StepKind::Check)
     return Status::error(*text);
-  std::fputs((*text + "\n").c_str(), stdout);
-  std::fflush(stdout);
-  return Status::success();
+  return printLine(*text);
 }

@@ -72,6 +72,11 @@ mlir::LogicalResult interpretToBuffers(mlir::func::FuncOp function,
                                        llvm::ArrayRef<void *> outputs,
                                        InterpretStats *stats = nullptr);
 
+/// Where programs print: takes a line without its end; not 0 where it cannot be
+/// written. Null: standard output. Of the whole process.
+using PrintSink = int (*)(const char *line, size_t size);
+void setPrintSink(PrintSink sink);
+
 /// Reproducible inputs. Floats are in [-1, 1). Integers that index a
 /// tessera.gather of n slices are in [0, n), others in [0, 8).
 mlir::FailureOr<std::vector<Tensor>> randomInputs(mlir::func::FuncOp function,

@@ -95,6 +95,11 @@ tesseraDifferentiate(const char *source, size_t sourceSize,
                      const char *function, const char *mode, const char *prefix,
                      const int64_t *wanted, int64_t count);
 
+/// Where programs print that the interpreter evaluates, as TesseraRtPrint of
+/// the runtime. NULL: standard output.
+TESSERA_COMPILER_API void tesseraCompilerSetPrint(int (*print)(const char *line,
+                                                               size_t size));
+
 /// Appends values for inputs to an artefact: inputs[i] gets the whole,
 /// row-major tensor `data[i]` of `sizes[i]` bytes, and runs give it none. So
 /// the program's text has an argument in place of each large constant. The

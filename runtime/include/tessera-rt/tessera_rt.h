@@ -36,6 +36,15 @@ typedef struct TesseraRtInput {
 /// Why the calling thread's last failed call failed. Never NULL.
 TESSERA_RT_API const char *tesseraRtLastError(void);
 
+/// Takes a line that a program prints: `size` bytes of UTF-8 without an end of
+/// line. Not 0 ends the run with an error.
+typedef int (*TesseraRtPrint)(const char *line, size_t size);
+
+/// Where programs of this process print; NULL: standard output, as from the
+/// beginning. `print` is called by the thread that runs the program, in the
+/// order of the prints, and may use everything but that program.
+TESSERA_RT_API void tesseraRtSetPrint(TesseraRtPrint print);
+
 /// Loads an artefact; `bytes` may be freed afterwards. Options, all optional:
 /// {"device": "cpu" | "emulated" | "null" | "cuda" (default: the artefact's),
 ///  "communicator": "inprocess",

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Printing, checking and barriers in traced programs."""
 
+import contextlib
+import io
+import os
+import sys
+import threading
+
 import numpy as np
 import pytest
 from conftest import needs_compiler
@@ -148,3 +154,97 @@ def test_a_barrier_is_compiled():
     a, b = function(X)
     np.testing.assert_array_equal(a, X + 1)
     np.testing.assert_array_equal(b, X * 2)
+
+
+def noisy(x, n):
+    return ts.fori_loop(0, n, lambda i, c: ts.debug.print("step {}", i, ordered=True) or c + 1, x)
+
+
+class Output(io.StringIO):
+    """A sys.stdout that does something at each line."""
+
+    def __init__(self, at_line):
+        super().__init__()
+        self.at_line = at_line
+
+    def write(self, text):
+        self.at_line(text)
+        return super().write(text)
+
+
+@needs_compiler
+@pytest.mark.quick
+def test_prints_go_where_sys_stdout_leads(capsys):
+    jitted = ts.jit(noisy)
+    jitted(X, 2)
+    jitted.lower(X, 1).interpret(X, 1)
+    assert capsys.readouterr().out == "step 0\nstep 1\nstep 0\n"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        print("before")
+        jitted(X, 2)
+        print("behind")
+    assert out.getvalue() == "before\nstep 0\nstep 1\nbehind\n"
+    assert capsys.readouterr().out == ""
+
+
+@needs_compiler
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_an_error_while_printing_ends_the_run(error):
+    jitted = ts.jit(noisy, mesh=ts.make_mesh({"tp": 2}))
+
+    def fail_at_third(text):
+        if text == "step 2\n":
+            raise error
+
+    for call in (jitted, jitted.lower(X, 5).interpret):
+        with contextlib.redirect_stdout(Output(fail_at_third)) as out, pytest.raises(type(error)) as caught:
+            call(X, 5)
+        assert caught.value is error and out.getvalue() == "step 0\nstep 1\n"
+    # The failure leaves nothing behind.
+    with contextlib.redirect_stdout(io.StringIO()):
+        np.testing.assert_array_equal(jitted(X, 1), X + 1)
+        with pytest.raises(ts.CompileError, match="x is 7"):
+            ts.jit(lambda x: ts.debug.check(x.sum() > 99, "x is 7") or x)(X)
+
+
+@needs_compiler
+def test_a_print_may_run_other_programs_and_not_its_own():
+    other, jitted, results = ts.jit(lambda x: x * 2), ts.jit(noisy), []
+    with contextlib.redirect_stdout(Output(lambda text: results.append(np.asarray(other(X))))):
+        jitted(X, 2)
+    np.testing.assert_array_equal(results, [X * 2, X * 2])
+    with contextlib.redirect_stdout(Output(lambda text: jitted(X, 2))), pytest.raises(
+            ts.CompileError, match="what writes its prints cannot use the program itself"):
+        jitted(X, 2)
+    with contextlib.redirect_stdout(io.StringIO()):
+        np.testing.assert_array_equal(jitted(X, 2), X + 2)
+
+
+@needs_compiler
+def test_prints_of_threads_and_of_forked_processes(capfd):
+    jitted = [ts.jit(lambda x, n, k=k: noisy(x, n) + k) for k in range(2)]
+    for f in jitted:
+        f(X, 1)
+    capfd.readouterr()
+    threads = [threading.Thread(target=f, args=(X, 50)) for f in jitted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a thread stands still"
+    lines = capfd.readouterr().out.splitlines()
+    assert sorted(lines) == sorted(2 * [f"step {i}" for i in range(50)])
+    child = os.fork()
+    if not child:
+        try:
+            jitted[0](X, 2)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert capfd.readouterr().out == "step 0\nstep 1\n"
+
+
+@needs_compiler
+def test_a_process_without_output_prints_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    np.testing.assert_array_equal(ts.jit(noisy)(X, 2), X + 2)

@@ -194,5 +194,55 @@ TEST(CApiTest, AnArtefactMayHaveTheValueOfAnInput) {
   tesseraRtUnload(program);
 }
 
+std::vector<std::string> printed;
+TesseraRtExecutable *printing = nullptr;
+
+int collect(const char *line, size_t size) {
+  printed.emplace_back(line, size);
+  return 0;
+}
+
+int refuse(const char *, size_t) { return 1; }
+
+/// Uses the program whose print it writes.
+int runAgain(const char *, size_t) {
+  EXPECT_EQ(tesseraRtRun(printing, nullptr, 0, nullptr, 0), 1);
+  printed.push_back(tesseraRtLastError());
+  EXPECT_EQ(tesseraRtBind(printing, 0, nullptr, 0), 1);
+  return 0;
+}
+
+TEST(CApiTest, PrintsGoToTheSink) {
+  PlanBuilder builder(1);
+  for (const char *format : {"{{one}}", "two"})
+    builder.addStep(abi::StepKind::Print, {}).format = format;
+  printing = load(abi::encodeArtefact(builder.artefact), nullptr);
+  ASSERT_TRUE(printing) << tesseraRtLastError();
+  printed.clear();
+
+  tesseraRtSetPrint(collect);
+  EXPECT_EQ(tesseraRtRun(printing, nullptr, 0, nullptr, 0), 0);
+  EXPECT_EQ(printed, (std::vector<std::string>{"{one}", "two"}));
+
+  tesseraRtSetPrint(refuse);
+  EXPECT_EQ(tesseraRtRun(printing, nullptr, 0, nullptr, 0), 1);
+  EXPECT_NE(
+      std::string(tesseraRtLastError()).find("'{one}' could not be written"),
+      std::string::npos)
+      << tesseraRtLastError();
+
+  printed.clear();
+  tesseraRtSetPrint(runAgain);
+  EXPECT_EQ(tesseraRtRun(printing, nullptr, 0, nullptr, 0), 0);
+  ASSERT_EQ(printed.size(), 2u);
+  EXPECT_NE(printed[0].find("the program is running"), std::string::npos);
+
+  tesseraRtSetPrint(nullptr);
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(tesseraRtRun(printing, nullptr, 0, nullptr, 0), 0);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "{one}\ntwo\n");
+  tesseraRtUnload(printing);
+}
+
 } // namespace
 } // namespace tessera

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Programs used by several threads, side by side, and in forked processes.
+#include "runtime/core/DeviceLock.h"
 #include "tessera-rt/tessera_rt.h"
 #include "tessera/ABI/PlanCodec.h"
 #include "test/runtime/PlanBuilder.h"
@@ -75,6 +76,44 @@ TEST(ConcurrencyTest, ProgramsMayComeAndGoWhileOthersRun) {
     user.join();
   EXPECT_EQ(right, 120);
   tesseraRtUnload(lasting);
+}
+
+TEST(ConcurrencyTest, ReleasingATensorWaitsForNoDevice) {
+  std::atomic<int> freed{0};
+  auto tensor = [&] {
+    return std::shared_ptr<rt::PlacedTensor>(
+        nullptr, [&](rt::PlacedTensor *) { ++freed; });
+  };
+  rt::DeviceLock lock;
+  lock.release(tensor());
+  EXPECT_EQ(freed, 1); // At rest: now.
+
+  lock.lock();
+  std::thread([&] { lock.release(tensor()); }).join();
+  EXPECT_EQ(freed, 1);
+  // The thread that holds it may take it again, as a print leads it to.
+  lock.lock();
+  lock.release(tensor());
+  EXPECT_EQ(freed, 3);
+  lock.unlock();
+  std::thread([&] { lock.release(tensor()); }).join();
+  EXPECT_EQ(freed, 3);
+  lock.unlock();
+  EXPECT_EQ(freed, 4);
+
+  std::vector<std::thread> users;
+  for (int user = 0; user < 4; ++user)
+    users.emplace_back([&] {
+      for (int round = 0; round < 1000; ++round) {
+        std::lock_guard<rt::DeviceLock> guard(lock);
+        lock.release(tensor());
+      }
+      for (int round = 0; round < 1000; ++round)
+        lock.release(tensor());
+    });
+  for (std::thread &user : users)
+    user.join();
+  EXPECT_EQ(freed, 4 + 8000);
 }
 
 /// Exit code of a forked process that does `work`, killed after ten seconds.

@@ -18,7 +18,7 @@ from tessera._src.tracing.tracer import Tracer
 
 
 def print(format: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:  # noqa: A001, A002
-    """Prints a line when the program gets there, on standard output, once for all devices.
+    """Prints a line on sys.stdout when the program gets there, once for all devices.
 
         ts.debug.print("step {}: loss {loss}", step, loss=loss)
 

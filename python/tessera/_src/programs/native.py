@@ -16,6 +16,7 @@ import numpy as np
 
 from tessera._src.core import dtypes, source
 from tessera._src.core.errors import CompileError, from_diagnostics
+from tessera._src.programs import printing
 from tessera._src.programs.build_id import build_id
 
 # Not resolved: the package of a build tree is made of links to the sources.
@@ -112,6 +113,7 @@ def _compiler() -> ctypes.CDLL:
         function = getattr(library, f"tesseraResult{getter}")
         function.restype = ctypes.c_void_p
         function.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]
+    printing.connect(library, "tesseraCompilerSetPrint")
     return library
 
 
@@ -136,6 +138,7 @@ def _finish(handle: int, summary: str) -> tuple[bytes, list[dict], dict]:
 
         diagnostics = json.loads(read("Diagnostics").decode("utf-8", "replace") or "[]")
         if not library.tesseraResultOk(handle):
+            printing.raise_failure()
             raise from_diagnostics(diagnostics, summary)
         report = json.loads(read("Report").decode("utf-8", "replace") or "{}")
         return read("Data"), diagnostics, report

@@ -14,7 +14,7 @@ import numpy as np
 
 from tessera._src.core import dtypes, source
 from tessera._src.core.errors import CheckpointError, CompileError
-from tessera._src.programs import dispatch
+from tessera._src.programs import dispatch, printing
 from tessera._src.programs.native import open_library, pointer_of
 
 
@@ -99,6 +99,7 @@ def _runtime() -> ctypes.CDLL:
     library.tesseraRtMemory.restype = _Memory
     library.tesseraRtResetPeak.restype = None
     dispatch.use_runtime(library)
+    printing.connect(library, "tesseraRtSetPrint")
     library.tesseraRtRunReport.restype = ctypes.c_char_p
     library.tesseraRtRunReport.argtypes = [ctypes.c_void_p]
     return library
@@ -295,6 +296,7 @@ _FAILED_CHECK = re.compile(r"step [\d.]+ \(check: (.*):(\d+)\): (.*)", re.DOTALL
 
 def _raise_run_error() -> None:
     """Raises what the last run in this thread failed with; a failed check at the check's line."""
+    printing.raise_failure()
     message = _last_error()
     check = _FAILED_CHECK.fullmatch(message)
     if check:

@@ -71,7 +71,8 @@ DeviceMemory MemoryPool::allocate(int index, size_t bytes) {
 void MemoryPool::release(int index, size_t bytes, void *memory) {
   bytesInUse -= bytes;
   std::lock_guard<std::mutex> lock(mutex);
-  if (keptBytes + bytes > limit) {
+  // Blocks of no bytes are under any limit, so nothing would free them.
+  if (!bytes || keptBytes + bytes > limit) {
     device->release(index, memory);
     return;
   }

@@ -87,21 +87,33 @@ from tessera._src.ops.creation import (
     zeros_like,
 )
 from tessera._src.ops.derived import (
+    cbrt,
     ceil,
     cosh,
+    deg2rad,
     expm1,
+    fmax,
+    fmin,
     fmod,
+    heaviside,
     hypot,
     isclose,
     isfinite,
     isinf,
+    isneginf,
+    isposinf,
     log1p,
     logaddexp,
+    logaddexp2,
     logical_xor,
     nan_to_num,
+    positive,
+    rad2deg,
     reciprocal,
+    rint,
     round,
     signbit,
+    sinc,
     sinh,
     tan,
     trunc,
@@ -175,7 +187,10 @@ from tessera._src.ops.reductions import (
     max,
     mean,
     min,
+    nanmax,
     nanmean,
+    nanmin,
+    nanprod,
     nansum,
     prod,
     ptp,
@@ -206,9 +221,19 @@ from tessera._src.ops.shaping import (
     unstack,
     vstack,
 )
-from tessera._src.ops.sorting import argsort, repeat, searchsorted, sort, top_k
+from tessera._src.ops.sorting import (
+    argsort,
+    isin,
+    median,
+    percentile,
+    quantile,
+    repeat,
+    searchsorted,
+    sort,
+    top_k,
+)
 from tessera._src.ops.updates import bincount, segment_max, segment_min, segment_sum
-from tessera._src.ops.types import can_cast, isdtype, result_type
+from tessera._src.ops.types import can_cast, finfo, iinfo, isdtype, result_type
 
 _make_eager(globals())
 P = PartitionSpec

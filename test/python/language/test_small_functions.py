@@ -61,6 +61,27 @@ FUNCTIONS = {
     "all and any of some": lambda n: lambda x, y: n.stack(
         [n.all(x > -1, axis=1, where=y > 0), n.any(x > 1, axis=1, where=y > 0)]),
     "mean of some": lambda n: lambda x, y: n.mean(x, axis=1, where=y > -9) + n.mean(x, where=y > 0),
+    "median": lambda n: lambda x, y: n.median(x, axis=1) + n.median(y) + n.median(x[:, :4], axis=1),
+    "median of integers": lambda n: lambda x, y: n.median(n.asarray(I), axis=(0, 1), keepdims=True),
+    "median beside NaN": lambda n: lambda x, y: n.median(n.asarray(HOLES[::-1]), axis=1, keepdims=True),
+    "quantile": lambda n: lambda x, y: n.quantile(x, [[0, 0.3], [1, 0.77]], axis=0),
+    "percentile": lambda n: lambda x, y: n.percentile(x, 35) + n.percentile(y, 90, axis=-1, keepdims=True),
+    "median of infinities": lambda n: lambda x, y: n.median(
+        n.where(x < 0, n.inf, x), axis=0) + n.median(n.where(x[:, :2] < 9, n.inf, x[:, :2])),
+    "isin": lambda n: lambda x, y: n.isin(n.asarray(I), [3, 7, I[0, 0], I[2, 1]]),
+    "isin of many": lambda n: lambda x, y: n.isin(x, n.concatenate([x[1], n.linspace(
+        -3, 3, 99, dtype=n.float32)]), invert=True),
+    "isin of NaN and one": lambda n: lambda x, y: n.isin(n.asarray(HOLES), [n.nan]) | n.isin(x > 0, True),
+    "nanmax and nanmin": lambda n: lambda x, y: n.nanmax(n.asarray(HOLES), axis=0) - n.nanmin(
+        n.asarray(HOLES)) + n.nanmax(n.asarray(I)),
+    "nanprod": lambda n: lambda x, y: n.nanprod(n.asarray(HOLES), axis=1, keepdims=True),
+    "rint": lambda n: lambda x, y: n.rint(x * 10) + n.rint(n.asarray(I)),
+    "cbrt": lambda n: lambda x, y: n.cbrt(x * 1e30) + n.cbrt(y * 1e-30) + n.cbrt(x),
+    "degrees": lambda n: lambda x, y: n.deg2rad(x) + n.rad2deg(y) + n.deg2rad(n.asarray(I)),
+    "fmax and fmin": lambda n: lambda x, y: n.fmax(n.asarray(HOLES), x) + n.fmin(y, n.asarray(HOLES)),
+    "heaviside": lambda n: lambda x, y: n.heaviside(n.where(x > 1, 0, x), y),
+    "logaddexp2": lambda n: lambda x, y: n.logaddexp2(200 * x, 200 * y),
+    "sinc": lambda n: lambda x, y: n.sinc(n.where(x > 1, 0, x)),
     "new axes": lambda n: lambda x, y: x[:, n.newaxis] * n.pi + n.e,
 }
 
@@ -71,6 +92,47 @@ def test_they_mean_what_numpy_means(name):
     got, want = results(function(ts), X, Y), np.asarray(function(np)(X, Y))
     assert got.shape == want.shape and got.dtype.kind == want.dtype.kind
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["cbrt", "rint", "deg2rad", "rad2deg", "isposinf", "isneginf", "sinc"])
+def test_small_functions_of_special_numbers(name, dtype):
+    limits = np.finfo(dtype)
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, limits.tiny, -limits.tiny, 2.5, -0.3, 27, -8, 1e30],
+                 dtype)
+    with np.errstate(all="ignore"):
+        got, want = results(getattr(ts, name), x), getattr(np, name)(x)
+    np.testing.assert_allclose(got, want, rtol=8 * limits.eps, atol=limits.eps if name == "sinc" else 0)
+    np.testing.assert_array_equal(np.signbit(got[:2]), np.signbit(want[:2]))
+
+
+def test_fmax_and_fmin_lose_nan():
+    x, y = np.array([np.nan, 1, np.nan], np.float32), np.array([2, np.nan, np.nan], np.float32)
+    for name in ("fmax", "fmin"):
+        np.testing.assert_array_equal(results(getattr(ts, name), x, y), getattr(np, name)(x, y))
+
+
+def test_extrema_without_numbers_are_nan():
+    nan = np.full((2, 3), np.nan, np.float32)
+    assert np.isnan(results(lambda x: ts.nanmax(x, 1), nan)).all()
+    assert np.isnan(results(lambda x: ts.nanmin(x), nan))
+
+
+def test_limits_of_types():
+    assert ts.finfo(ts.f32).eps == np.finfo(np.float32).eps and ts.finfo(ts.bf16).bits == 16
+    assert ts.finfo(X).max == np.finfo(np.float32).max and ts.iinfo(ts.i64).max == 2**63 - 1
+    assert ts.jit(lambda x: x + ts.finfo(x.dtype).tiny).lower(X).as_text()
+    with pytest.raises(ts.TraceError, match="finfo is of floating-point types"):
+        ts.finfo(ts.i32)
+    with pytest.raises(ts.TraceError, match="iinfo is of integer types"):
+        ts.iinfo(ts.f32)
+
+
+def test_shares_of_a_quantile_are_known_and_between_0_and_1():
+    with pytest.raises(ts.TraceError, match="from 0 to 1"):
+        ts.jit(lambda x: ts.percentile(x, 101)).lower(X)
+    with pytest.raises(ts.TraceError, match="known while tracing"):
+        ts.jit(lambda x: ts.quantile(x, x[0, 0])).lower(X)
 
 
 def test_what_numpy_has_no_name_for():

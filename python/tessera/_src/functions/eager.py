@@ -51,8 +51,8 @@ def make_eager(module: dict[str, Any]) -> None:
 
 
 # What works without a trace.
-_HOST = frozenset({"key", "check_heads", "result_type", "can_cast", "isdtype", "print", "check",
-                   "check_finite"})
+_HOST = frozenset({"key", "check_heads", "result_type", "can_cast", "isdtype", "finfo", "iinfo", "print",
+                   "check", "check_finite"})
 
 
 @functools.lru_cache(maxsize=None)

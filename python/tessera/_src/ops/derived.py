@@ -81,6 +81,16 @@ def round(x: Any, decimals: int = 0) -> Tracer:  # noqa: A001
     return copysign(where(up, add(low, 1), low), value)
 
 
+def rint(x: Any) -> Tracer:
+    """x rounded to whole numbers in floating point, halves to the even neighbour."""
+    return round(as_float(lift(x)))
+
+
+def positive(x: Any) -> Tracer:
+    """+x, which is x."""
+    return as_number(lift(x))
+
+
 def _round_whole(value: Tracer, decimals: int) -> Tracer:
     """Integers rounded to tens, hundreds and so on, halves to the even multiple."""
     unit = 10 ** -decimals if decimals < 0 else 1
@@ -101,6 +111,16 @@ def isfinite(x: Any) -> Tracer:
 def isinf(x: Any) -> Tracer:
     """Whether x is infinite."""
     return equal(abs(as_float(lift(x))), math.inf)
+
+
+def isposinf(x: Any) -> Tracer:
+    """Whether x is infinity."""
+    return equal(as_float(lift(x)), math.inf)
+
+
+def isneginf(x: Any) -> Tracer:
+    """Whether x is minus infinity."""
+    return equal(as_float(lift(x)), -math.inf)
 
 
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tracer:
@@ -142,6 +162,24 @@ def logical_xor(x: Any, y: Any) -> Tracer:
 def reciprocal(x: Any) -> Tracer:
     """1 / x in floating point."""
     return divide(1.0, x)
+
+
+def fmax(x: Any, y: Any) -> Tracer:
+    """The larger of x and y, element by element; NaN only where both are."""
+    a, b = (as_number(v) for v in promote_operands([x, y]))
+    return where(isnan(a), b, where(isnan(b), a, maximum(a, b)))
+
+
+def fmin(x: Any, y: Any) -> Tracer:
+    """The smaller of x and y, element by element; NaN only where both are."""
+    a, b = (as_number(v) for v in promote_operands([x, y]))
+    return where(isnan(a), b, where(isnan(b), a, minimum(a, b)))
+
+
+def heaviside(x: Any, y: Any) -> Tracer:
+    """0 where x is negative, 1 where it is positive, y where it is 0, NaN where it is NaN."""
+    a, b = (as_float(v) for v in promote_operands([x, y]))
+    return where(isnan(a), a, where(equal(a, 0), b, where(less(a, 0), 0.0, 1.0)))
 
 
 def signbit(x: Any) -> Tracer:
@@ -186,6 +224,41 @@ def logaddexp(x: Any, y: Any) -> Tracer:
     off = negative(abs(subtract(x, y)))
     # Equal infinities have no difference.
     return where(logical_and(equal(x, y), isinf(x)), x, add(maximum(x, y), log1p(exp(off))))
+
+
+@_in_wide
+def logaddexp2(x: Any, y: Any) -> Tracer:
+    """log2(2**x + 2**y) without overflow."""
+    return multiply(logaddexp(multiply(x, math.log(2)), multiply(y, math.log(2))), 1 / math.log(2))
+
+
+@_in_wide
+def cbrt(x: Any) -> Tracer:
+    """The real cube root."""
+    a = abs(x)
+    root = exp(multiply(log(a), 1 / 3))
+    # A step by Newton's method takes back the error of the logarithm.
+    root = subtract(root, divide(subtract(root, divide(divide(a, root), root)), 3.0))
+    return copysign(where(logical_and(greater(a, 0), isfinite(a)), root, a), x)
+
+
+@_in_wide
+def deg2rad(x: Any) -> Tracer:
+    """Degrees in radians."""
+    return multiply(x, math.pi / 180)
+
+
+@_in_wide
+def rad2deg(x: Any) -> Tracer:
+    """Radians in degrees."""
+    return multiply(x, 180 / math.pi)
+
+
+@_in_wide
+def sinc(x: Any) -> Tracer:
+    """sin(pi * x) / (pi * x), which is 1 at 0."""
+    angle = multiply(x, math.pi)
+    return where(equal(angle, 0), 1.0, divide(sin(angle), angle))
 
 
 def softplus(x: Any) -> Tracer:

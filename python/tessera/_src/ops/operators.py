@@ -113,13 +113,15 @@ _UFUNCS = {
     **{_name: getattr(elementwise_functions, _name) for _name in elementwise_functions.__all__},
     "floor_divide": elementwise.floor_divide,
     "remainder": elementwise.remainder, "power": elementwise.power, "matmul": products.matmul,
-    "invert": elementwise.bitwise_not, "fabs": elementwise.abs, "rint": derived.round,
+    "invert": elementwise.bitwise_not, "fabs": elementwise.abs,
+    "radians": derived.deg2rad, "degrees": derived.rad2deg,
 }
 for _module, _names in {
     elementwise: ("floor", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
                   "logical_and", "logical_or", "logical_not", "square", "isnan"),
     derived: ("ceil", "trunc", "isfinite", "isinf", "signbit", "logical_xor", "reciprocal", "log1p",
-              "expm1", "logaddexp", "sinh", "cosh", "tan", "hypot", "fmod"),
+              "expm1", "logaddexp", "logaddexp2", "sinh", "cosh", "tan", "hypot", "fmod", "rint", "positive",
+              "fmax", "fmin", "heaviside", "cbrt", "deg2rad", "rad2deg"),
 }.items():
     _UFUNCS.update({_name: getattr(_module, _name) for _name in _names})
 

@@ -175,6 +175,36 @@ def nanmean(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
     return convert(elementwise.divide(nansum(wide, axis, keepdims=keepdims), count), value.dtype)
 
 
+def _without_nan(x: Any, neutral: float) -> Tracer:
+    value = lift(x)
+    if not dtypes.is_float(value.dtype):
+        return value
+    return elementwise.where(elementwise.isnan(value), neutral, value)
+
+
+def nanprod(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """Product along dimensions (all by default), in which NaN counts as 1."""
+    return prod(_without_nan(x, 1.0), axis, keepdims=keepdims)
+
+
+def nanmax(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """Largest number along dimensions (all by default); NaN where none is."""
+    return _nan_extremum(max, x, axis, keepdims, -math.inf)
+
+
+def nanmin(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """Smallest number along dimensions (all by default); NaN where none is."""
+    return _nan_extremum(min, x, axis, keepdims, math.inf)
+
+
+def _nan_extremum(extremum: Any, x: Any, axis: Axes, keepdims: bool, neutral: float) -> Tracer:
+    value = lift(x)
+    result = extremum(_without_nan(value, neutral), axis, keepdims=keepdims)
+    if not dtypes.is_float(value.dtype):
+        return result
+    return elementwise.where(all(elementwise.isnan(value), axis, keepdims=keepdims), math.nan, result)
+
+
 def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Tracer:
     """Whether all pairs of elements are close, as isclose says."""
     return all(isclose(x, y, rtol, atol))

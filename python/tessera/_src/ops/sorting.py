@@ -9,11 +9,20 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import ShapeError, TraceError
-from tessera._src.ops import elementwise
+from tessera._src.ops import elementwise, reductions
 from tessera._src.ops.lookups import gather, take, take_along_axis
-from tessera._src.ops.reductions import cumsum
-from tessera._src.ops.shaping import as_shape, ravel, reshape
-from tessera._src.tracing.operands import broadcast, convert, emit_simple, lift, lift_as, normalise_axis
+from tessera._src.ops.reductions import Axes, cumsum
+from tessera._src.ops.shaping import as_shape, ravel, reshape, transpose
+from tessera._src.tracing.operands import (
+    broadcast,
+    convert,
+    emit_simple,
+    is_scalar,
+    lift,
+    lift_as,
+    normalise_axes,
+    normalise_axis,
+)
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -74,6 +83,78 @@ def _comes_before(x: Tracer, y: Tracer) -> Tracer:
         return less
     only = elementwise.logical_and(elementwise.isnan(y), elementwise.logical_not(elementwise.isnan(x)))
     return elementwise.logical_or(less, only)
+
+
+def quantile(x: Any, q: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """Values below which a share q of the elements along dimensions (all by default) lies.
+
+    Between two elements of the sorted x on a straight line, in floating point; NaN where x has one.
+
+    Args:
+        q: in [0, 1], known while tracing: a number, or an array whose dimensions come first.
+    """
+    if isinstance(q, Tracer):
+        raise TraceError("TS1010", "the shares of a quantile are known while tracing", got=repr(q),
+                         hint="write them as numbers, or make the argument static with static_argnums")
+    shares = np.asarray(q, np.float64)
+    if not ((shares >= 0) & (shares <= 1)).all():
+        raise TraceError("TS1010", "the shares of a quantile are from 0 to 1", got=repr(q))
+    value = elementwise.as_float(lift(x))
+    axes = normalise_axes(axis, value.ndim)
+    kept = [1 if d in axes else n for d, n in enumerate(value.shape)]
+    rest = [d for d in range(value.ndim) if d not in axes]
+    rows = transpose(elementwise.widened(value), (*axes, *rest))
+    rows = sort(reshape(rows, (-1, *rows.shape[len(axes) :])), 0)
+    place = shares * (rows.shape[0] - 1)
+    low = np.floor(place).astype(np.int32)
+    weight = (place - low).astype(rows.dtype).reshape(shares.shape + (1,) * len(rest))
+    below, above = take(rows, low, 0), take(rows, np.minimum(low + 1, rows.shape[0] - 1), 0)
+    # Not below + weight * (above - below): of equal infinities that is NaN.
+    between = elementwise.where(elementwise.equal(below, above), below, elementwise.add(
+        elementwise.multiply(below, 1 - weight), elementwise.multiply(above, weight)))
+    exact = elementwise.where(weight == 0, below, between)
+    last = rows[-1:]  # NaN are sorted last.
+    result = elementwise.where(elementwise.isnan(last), last, reshape(exact, (-1, *rows.shape[1:])))
+    shape = kept if keepdims else [value.shape[d] for d in rest]
+    return convert(reshape(result, (*shares.shape, *shape)), value.dtype)
+
+
+def percentile(x: Any, q: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """quantile for q in percent."""
+    share = q if isinstance(q, Tracer) else np.asarray(q, np.float64) / 100
+    return quantile(x, share, axis, keepdims=keepdims)
+
+
+def median(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
+    """The middle of the sorted elements along dimensions (all by default), or the mean of the two there.
+
+    In floating point; NaN where x has one.
+    """
+    return quantile(x, 0.5, axis, keepdims=keepdims)
+
+
+# Up to this many values each element is compared with all of them.
+_FEW_VALUES = 64
+
+
+def isin(x: Any, values: Any, *, invert: bool = False) -> Tracer:
+    """Whether each element of x is one of `values`; NaN is none.
+
+    Args:
+        invert: whether it is not.
+    """
+    known = None if is_scalar(values) else lift(values)
+    a = lift(x, None if known is None else known.dtype)
+    b = ravel(lift(values, a.dtype) if known is None else known)
+    dtype = dtypes.promote(dtypes.promote(a.dtype, b.dtype), dtypes.i32)
+    a, b = convert(a, dtype), convert(b, dtype)
+    if b.size <= _FEW_VALUES:
+        found = reductions.any(elementwise.equal(reshape(a, (*a.shape, 1)), b), -1)
+    else:
+        b = sort(b)
+        at = elementwise.minimum(searchsorted(b, a), b.size - 1)
+        found = elementwise.equal(take(b, at, 0), a)
+    return elementwise.logical_not(found) if invert else found
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Tracer:

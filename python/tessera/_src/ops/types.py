@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from tessera._src.core import dtypes
@@ -41,6 +42,24 @@ def can_cast(source: Any, to: Any) -> bool:
         return dtypes.promote(a, b) == b
     except TraceError:  # f64 is not made silently, but holds every other float.
         return b == dtypes.f64
+
+
+def finfo(dtype: Any) -> Any:
+    """The limits of a floating-point type, or of an array's: bits, eps, max, min, smallest_normal."""
+    wanted = _type(dtype)
+    if not dtypes.is_float(wanted):
+        raise TraceError("TS1001", "ts.finfo is of floating-point types", got=dtypes.name_of(wanted),
+                         hint="ts.iinfo is of integers" if dtypes.is_int(wanted) else None)
+    return ml_dtypes.finfo(wanted)
+
+
+def iinfo(dtype: Any) -> np.iinfo:
+    """The limits of an integer type, or of an array's: bits, max, min."""
+    wanted = _type(dtype)
+    if not dtypes.is_int(wanted):
+        raise TraceError("TS1001", "ts.iinfo is of integer types", got=dtypes.name_of(wanted),
+                         hint="ts.finfo is of floating-point types" if dtypes.is_float(wanted) else None)
+    return np.iinfo(wanted)
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:

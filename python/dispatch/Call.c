@@ -5,12 +5,7 @@
 #include <string.h>
 
 typedef struct {
-  const void *data;
-  void *placed;
-} Input; // TesseraRtInput.
-
-typedef struct {
-  PyObject_HEAD void *executable;
+  PyObject_HEAD TesseraRtExecutable *executable;
   PyObject *owner; ///< Keeps the executable.
   Node arguments, results;
   Py_ssize_t numLeaves, numInputs, numResults;
@@ -30,16 +25,17 @@ typedef struct {
 typedef struct {
   Py_ssize_t count;
   PyObject **leaves, **keep;
-  Input *inputs;
+  TesseraRtInput *inputs;
   uint8_t *donated;
-  void **handles;
+  TesseraRtPlaced **handles;
   PyObject **results;
 } Work;
 
 static int makeWork(Call *call, Work *work) {
   size_t inputs = call->numInputs + 1, results = call->numResults + 1;
-  size_t bytes = inputs * (2 * sizeof(PyObject *) + sizeof(Input) + 1) +
-                 results * (sizeof(void *) + sizeof(PyObject *));
+  size_t bytes =
+      inputs * (2 * sizeof(PyObject *) + sizeof(TesseraRtInput) + 1) +
+      results * (sizeof(void *) + sizeof(PyObject *));
   // Large allocations are slow, and make the small ones after them slow.
   char *memory = call->spare ? call->spare : PyMem_Malloc(bytes);
   call->spare = NULL;
@@ -51,8 +47,8 @@ static int makeWork(Call *call, Work *work) {
   work->count = 0;
   work->leaves = (PyObject **)memory;
   work->keep = work->leaves + inputs;
-  work->inputs = (Input *)(work->keep + inputs);
-  work->handles = (void **)(work->inputs + inputs);
+  work->inputs = (TesseraRtInput *)(work->keep + inputs);
+  work->handles = (TesseraRtPlaced **)(work->inputs + inputs);
   work->results = (PyObject **)(work->handles + results);
   work->donated = (uint8_t *)(work->results + results);
   return 0;

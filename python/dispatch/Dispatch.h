@@ -4,14 +4,15 @@
 #ifndef TESSERA_PYTHON_DISPATCH_DISPATCH_H
 #define TESSERA_PYTHON_DISPATCH_DISPATCH_H
 
+#include "tessera-rt/tessera_rt.h"
+
 #include <Python.h>
-#include <stdint.h>
 #include <structmember.h>
 
 /// A tensor on the devices, base of runtime.Placed.
 typedef struct {
-  PyObject_HEAD void
-      *handle; ///< A TesseraRtPlaced, owned; NULL before and after its life.
+  PyObject_HEAD TesseraRtPlaced
+      *handle; ///< Owned; NULL before and after its life.
   const void *placement;
   PyObject *device; ///< A str.
   PyObject *keep;   ///< What the handle's memory belongs to; or NULL.
@@ -28,11 +29,11 @@ typedef struct {
 
 /// The entries of tesseraRt that are called here; see tessera_rt.h.
 typedef struct {
-  int (*execute)(void *, const void *, const uint8_t *, int64_t, void **,
-                 int64_t);
-  void (*release)(void *);
-  const void *(*placement)(const void *);
-  int (*isConsumed)(const void *);
+  int (*execute)(TesseraRtExecutable *, const TesseraRtInput *, const uint8_t *,
+                 int64_t, TesseraRtPlaced **, int64_t);
+  void (*release)(TesseraRtPlaced *);
+  const void *(*placement)(const TesseraRtPlaced *);
+  int (*isConsumed)(const TesseraRtPlaced *);
 } Runtime;
 
 extern Runtime runtime;

@@ -234,11 +234,12 @@ struct DropUnusedOfWhile : OpRewritePattern<WhileOp> {
     dropped.flip();
     eraseDead(rewriter, condition, inCondition, predicate);
     eraseDead(rewriter, body, inBody, carried);
-    for (auto [from, to] : {std::pair(&op.getCondition(), &made.getCondition()),
-                            std::pair(&op.getBody(), &made.getBody())}) {
-      rewriter.inlineRegionBefore(*from, *to, to->end());
+    for (auto regions : {std::pair(&op.getCondition(), &made.getCondition()),
+                         std::pair(&op.getBody(), &made.getBody())}) {
+      Region &to = *regions.second;
+      rewriter.inlineRegionBefore(*regions.first, to, to.end());
       rewriter.modifyOpInPlace(made,
-                               [&] { to->front().eraseArguments(dropped); });
+                               [&] { to.front().eraseArguments(dropped); });
     }
     rewriter.replaceOp(op, atTheirPlaces(made.getResults(), carried));
     return success();

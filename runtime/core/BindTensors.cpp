@@ -4,6 +4,8 @@
 // executable's own.
 #include "tessera-rt/Executable.h"
 
+#include <set>
+
 using namespace tessera;
 using namespace tessera::rt;
 
@@ -226,11 +228,16 @@ Status Executable::readWhole(const abi::Tensor &tensor, void *whole) {
                          "cannot read the value");
   if (Status status = device->synchronize(); !status.ok())
     return status;
-  for (int d = 0; d < numLocal; ++d)
-    if (placement->shards[d].isFirst)
-      if (Status status = joinShard(*placement, d, *device,
-                                    addresses[d][tensor.buffer], whole);
-          !status.ok())
-        return status;
+  // The first holders may run other programs, where the buffer holds something
+  // else.
+  std::set<std::vector<int64_t>> seen;
+  for (int d : devices()) {
+    if (!seen.insert(placement->shards[d].box.begin).second)
+      continue;
+    if (Status status = joinShard(*placement, d, *device,
+                                  addresses[d][tensor.buffer], whole);
+        !status.ok())
+      return status;
+  }
   return Status::success();
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera-rt/Communicator.h"
 
+#include <algorithm>
+
 using namespace tessera;
 using abi::StepKind;
 
@@ -14,6 +16,17 @@ rt::Collective::Collective(const abi::Step &step, int64_t numDevices)
     targets.push_back(static_cast<int32_t>(
         step.targets.empty() ? abi::targetOf(step.moves, device)
                              : step.targets[device]));
+}
+
+void rt::Collective::keepOnly(const abi::Program &program) {
+  auto isElsewhere = [&](const std::vector<int32_t> &group) {
+    return !program.runsOn(group.front());
+  };
+  groups.erase(std::remove_if(groups.begin(), groups.end(), isElsewhere),
+               groups.end());
+  for (size_t device = 0; device < targets.size(); ++device)
+    if (!program.runsOn(static_cast<int64_t>(device)))
+      targets[device] = -1;
 }
 
 int64_t rt::bytesMoved(const Collective &collective) {
@@ -42,6 +55,8 @@ int64_t rt::bytesMoved(const Collective &collective) {
     }
   }
   for (size_t d = 0; d < collective.targets.size(); ++d)
-    total += collective.targets[d] == static_cast<int32_t>(d) ? 0 : in;
+    if (collective.targets[d] >= 0 &&
+        collective.targets[d] != static_cast<int32_t>(d))
+      total += in;
   return total;
 }

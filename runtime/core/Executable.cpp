@@ -59,11 +59,6 @@ Status Executable::open() {
   if (!tree.ok())
     return tree.status();
   blockTree = std::move(*tree);
-  if (plan.programs.size() != 1)
-    return Status::error(
-        "the artefact has " + std::to_string(plan.programs.size()) +
-        " programs, one for each stage of a pipeline; this runtime runs "
-        "artefacts whose devices all run the same program");
   Result<int> threads =
       options.threads > 0 ? options.threads : defaultThreads();
   if (!threads.ok())
@@ -86,7 +81,15 @@ Status Executable::open() {
   if (!made.ok())
     return made.status();
   communicator = std::move(*made);
-  numLocal = static_cast<int>(communicator->localDevices().size());
+  const std::vector<int32_t> &local = communicator->localDevices();
+  numLocal = static_cast<int>(local.size());
+  devicesOf.resize(plan.programs.size());
+  for (int d = 0; d < numLocal; ++d) {
+    allDevices.push_back(d);
+    for (size_t p = 0; p < plan.programs.size(); ++p)
+      if (plan.programs[p].runsOn(local[d]))
+        devicesOf[p].push_back(d);
+  }
 
   DeviceOptions deviceOptions;
   deviceOptions.count = numLocal;

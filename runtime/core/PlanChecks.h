@@ -80,6 +80,8 @@ struct StepContext {
 Status checkStep(const StepContext &context, const abi::Step &step);
 Status checkCollective(const StepContext &context, const abi::Step &step);
 Status checkRegions(const StepContext &context, const abi::Step &step);
+/// Checks that the programs of a plan have the same joint steps.
+Status checkJointSteps(const abi::Plan &plan, const PlanTree &tree);
 /// Checks the tokens of a block's steps.
 Status checkTokens(const StepContext &context, const abi::Block &block);
 

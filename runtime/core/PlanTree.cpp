@@ -2,6 +2,8 @@
 // Blocks of a plan and the memory that is visible in them.
 #include "PlanChecks.h"
 
+#include <algorithm>
+
 using namespace tessera;
 using namespace tessera::rt;
 using namespace tessera::abi;
@@ -9,14 +11,17 @@ using namespace tessera::abi;
 Result<PlanTree> PlanTree::create(const Plan &plan) {
   PlanTree tree;
   tree.parents.resize(plan.blocks.size());
+  tree.programs.resize(plan.blocks.size());
   std::vector<bool> isNamed(plan.blocks.size(), false);
-  for (const Program &program : plan.programs) {
+  for (size_t p = 0; p < plan.programs.size(); ++p) {
+    const Program &program = plan.programs[p];
     if (!isIndexOf(plan.blocks, program.block) || isNamed[program.block])
       return Status::error("program '" + program.name + "' has block " +
                            str(program.block) + " of " +
                            str(plan.blocks.size()) +
                            " as its entry, or shares it with another");
     isNamed[program.block] = true;
+    tree.programs[program.block] = static_cast<int32_t>(p);
   }
   for (size_t b = 0; b < plan.blocks.size(); ++b) {
     if (!isNamed[b])
@@ -34,9 +39,26 @@ Result<PlanTree> PlanTree::create(const Plan &plan) {
         isNamed[child] = true;
         tree.parents[child] = {static_cast<int32_t>(b),
                                static_cast<int32_t>(s)};
+        tree.programs[child] = tree.programs[b];
       }
   }
+  if (plan.programs.size() > 1)
+    tree.findJointSteps(plan);
   return tree;
+}
+
+void PlanTree::findJointSteps(const Plan &plan) {
+  const std::vector<Digit> &digits = plan.programs[0].digits;
+  joint.resize(plan.blocks.size());
+  // Blocks inside a step come after its own.
+  for (size_t b = plan.blocks.size(); b-- > 0;)
+    for (const Step &step : plan.blocks[b].steps) {
+      bool joins = step.isCollective() && abi::isJoint(step, digits);
+      for (int32_t inner : step.blocks)
+        joins |= std::find(joint[inner].begin(), joint[inner].end(), true) !=
+                 joint[inner].end();
+      joint[b].push_back(joins);
+    }
 }
 
 bool PlanTree::isInside(int32_t block, int32_t ancestor) const {
@@ -129,7 +151,10 @@ std::string tessera::rt::describeStep(const Plan &plan, const PlanTree &tree,
                              : std::to_string(which - siblings.begin()) + ".";
     path = std::to_string(at) + "." + number + path;
   }
-  std::string text = "step " + path + " (";
+  std::string text = "step " + path;
+  if (plan.programs.size() > 1)
+    text += " of program '" + plan.programs[tree.programOf(block)].name + "'";
+  text += " (";
   if (step.kind == StepKind::Launch && isIndexOf(plan.kernels, step.kernel))
     text += "launch of '" + plan.kernels[step.kernel].name + "'";
   else if (step.kind <= StepKind::Check)

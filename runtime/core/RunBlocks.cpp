@@ -63,51 +63,62 @@ Status Executable::run(const Input *inputs, void *const *outputs) {
   return run(inputs, wanted.data());
 }
 
-Status Executable::runBlock(int32_t block) {
-  const std::vector<Step> &program = artefact.plan.blocks[block].steps;
-  for (size_t i = 0; i < program.size(); ++i) {
-    int64_t begin = options.profile ? now() : 0;
-    Status status = runStep(program[i], steps[firstStep[block] + i]);
-    if (status.ok() && options.profile) {
-      status = device->synchronize();
-      StepTime &time = lastReport.steps[firstStep[block] + i];
-      ++time.runs;
-      time.nanoseconds += now() - begin;
-    }
-    if (!status.ok() && program[i].isRegion())
-      return status; // Names the step inside it.
-    if (!status.ok())
-      return status.in(describeStep(artefact.plan, tree(), block, i));
+Status Executable::runStepOf(int32_t block, size_t index) {
+  const Step &step = artefact.plan.blocks[block].steps[index];
+  size_t number = firstStep[block] + index;
+  int64_t begin = options.profile ? now() : 0;
+  Status status = runStep(step, steps[number]);
+  if (status.ok() && options.profile) {
+    status = device->synchronize();
+    StepTime &time = lastReport.steps[number];
+    ++time.runs;
+    time.nanoseconds += now() - begin;
   }
+  if (status.ok() || step.isRegion())
+    return status; // Names the step inside it.
+  return status.in(describeStep(artefact.plan, tree(), block, index));
+}
+
+Status Executable::runBlock(int32_t block) {
+  size_t count = artefact.plan.blocks[block].steps.size();
+  for (size_t i = 0; i < count; ++i)
+    if (Status status = runStepOf(block, i); !status.ok())
+      return status;
   return Status::success();
 }
 
 void Executable::exchange(const std::vector<abi::Carry> &carries) {
   for (const abi::Carry &carry : carries)
-    for (int d = 0; d < numLocal; ++d) {
+    for (int d : devices()) {
       void *current = addresses[d][carry.current];
       bindBuffer(d, carry.current, addresses[d][carry.next]);
       bindBuffer(d, carry.next, current);
     }
 }
 
+Status Executable::beginIteration(const Step &loop, int64_t iteration) {
+  int64_t at = loop.reverse ? loop.count - 1 - iteration : iteration;
+  if (!loop.buffers.empty()) {
+    auto index = static_cast<int32_t>(at);
+    std::string pattern(reinterpret_cast<const char *>(&index), sizeof index);
+    for (int d : devices())
+      if (Status status =
+              device->fill(d, addresses[d][loop.buffers[0]], pattern, 4);
+          !status.ok())
+        return status.in("device " + std::to_string(d));
+  }
+  for (const abi::Window &window : loop.windows)
+    for (int d : devices())
+      bindBuffer(d, window.buffer,
+                 static_cast<char *>(addresses[d][window.base]) +
+                     at * window.stride);
+  return Status::success();
+}
+
 Status Executable::runLoop(const Step &step) {
   for (int64_t i = 0; i < step.count; ++i) {
-    int64_t at = step.reverse ? step.count - 1 - i : i;
-    if (!step.buffers.empty()) {
-      auto index = static_cast<int32_t>(at);
-      std::string pattern(reinterpret_cast<const char *>(&index), sizeof index);
-      for (int d = 0; d < numLocal; ++d)
-        if (Status status =
-                device->fill(d, addresses[d][step.buffers[0]], pattern, 4);
-            !status.ok())
-          return status.in("device " + std::to_string(d));
-    }
-    for (const abi::Window &window : step.windows)
-      for (int d = 0; d < numLocal; ++d)
-        bindBuffer(d, window.buffer,
-                   static_cast<char *>(addresses[d][window.base]) +
-                       at * window.stride);
+    if (Status status = beginIteration(step, i); !status.ok())
+      return status;
     if (Status status = runBlock(step.blocks[0]); !status.ok())
       return status;
     exchange(step.carries);
@@ -141,7 +152,7 @@ Status Executable::runWhile(const Step &step) {
     return Status::success();
   exchange(step.carries);
   for (const abi::Carry &carry : step.carries)
-    for (int d = 0; d < numLocal; ++d)
+    for (int d : devices())
       if (Status status = device->copy(d, addresses[d][carry.current],
                                        addresses[d][carry.next],
                                        artefact.plan.buffers[carry.next].bytes);
@@ -174,10 +185,12 @@ Result<int32_t> Executable::readScalar(int32_t buffer) {
     return status;
   };
   int32_t first = 0;
-  if (Status status = read(0, first); !status.ok())
+  if (Status status = read(devices().front(), first); !status.ok())
     return status;
   // Reading another device's memory waits for it, which costs time on a GPU.
-  for (int d = 1; d < numLocal && device->usesHostMemory(); ++d) {
+  if (!device->usesHostMemory())
+    return first;
+  for (int d : devices()) {
     int32_t other = 0;
     if (Status status = read(d, other); !status.ok())
       return status;

@@ -12,10 +12,18 @@ void Executable::prepareSteps() {
   size_t buffers = plan.buffers.size();
   addresses.assign(numLocal, std::vector<void *>(buffers, nullptr));
   std::vector<const Step *> all;
-  for (const abi::Block &block : plan.blocks) {
+  std::vector<const abi::Program *> programs; // Of those that run on some.
+  for (size_t b = 0; b < plan.blocks.size(); ++b) {
     firstStep.push_back(all.size());
-    for (const Step &step : block.steps)
-      all.push_back(&step);
+    const std::vector<Step> &own = plan.blocks[b].steps;
+    for (size_t i = 0; i < own.size(); ++i) {
+      all.push_back(&own[i]);
+      bool isOfAll = plan.programs.size() == 1 ||
+                     tree().isJoint(static_cast<int32_t>(b), i);
+      programs.push_back(
+          isOfAll ? nullptr
+                  : &plan.programs[tree().programOf(static_cast<int32_t>(b))]);
+    }
   }
   steps.resize(all.size());
   firstUse.assign(buffers + 1, 0);
@@ -23,8 +31,11 @@ void Executable::prepareSteps() {
     const Step &step = *all[i];
     BoundStep &bound = steps[i];
     size_t count = step.buffers.size();
-    if (step.isCollective())
+    if (step.isCollective()) {
       bound.collective.emplace(step, plan.numDevices());
+      if (programs[i])
+        bound.collective->keepOnly(*programs[i]);
+    }
     bound.args.resize(count * numLocal);
     for (int d = 0; d < numLocal; ++d)
       bound.argsOfDevice.push_back(bound.args.data() + d * count);
@@ -65,7 +76,12 @@ Status Executable::runSteps() {
       for (size_t i = 0; i < artefact.plan.blocks[b].steps.size(); ++i)
         lastReport.steps.push_back(
             {static_cast<int32_t>(b), static_cast<int32_t>(i), 0, 0});
-  if (Status status = runBlock(0); !status.ok()) {
+  std::vector<int32_t> entries;
+  for (const abi::Program &each : artefact.plan.programs)
+    entries.push_back(each.block);
+  program = 0;
+  Status status = entries.size() == 1 ? runBlock(0) : runPrograms(entries);
+  if (!status.ok()) {
     // Loops may have ended with their buffers moved.
     bindOwnBuffers();
     return status;
@@ -77,24 +93,28 @@ Status Executable::runSteps() {
   return Status::success();
 }
 
-Status Executable::runCollective(BoundStep &bound) {
+Status Executable::runCollective(const Collective &collective,
+                                 void *const *args,
+                                 const std::vector<int64_t> &bytes,
+                                 const std::vector<int> &devices) {
   ++lastReport.collectives;
-  lastReport.bytesSent += bytesMoved(*bound.collective);
+  lastReport.bytesSent += bytesMoved(collective);
   if (!communicator->reaches(*device))
-    return runStaged(bound);
+    return runStaged(collective, args, bytes, devices);
   CollectiveBuffers buffers;
-  buffers.inputs = bound.args.data();
-  buffers.outputs = bound.args.data() + numLocal;
+  buffers.inputs = args;
+  buffers.outputs = args + numLocal;
   buffers.streams = streams.data();
-  return communicator->run(*bound.collective, buffers);
+  return communicator->run(collective, buffers);
 }
 
 /// Steps with tokens are complete at once, which makes Await do nothing.
 Status Executable::runStep(const Step &step, BoundStep &bound) {
   switch (step.kind) {
   case StepKind::Launch: {
-    lastReport.launches += numLocal;
+    lastReport.launches += static_cast<int64_t>(devices().size());
     Launch launch;
+    launch.devices = &devices();
     launch.kernel = step.kernel;
     launch.args = bound.argsOfDevice.data();
     launch.bytes = &bound.bytes;
@@ -106,7 +126,8 @@ Status Executable::runStep(const Step &step, BoundStep &bound) {
   case StepKind::ReduceScatter:
   case StepKind::AllToAll:
   case StepKind::Permute:
-    return runCollective(bound);
+    return runCollective(*bound.collective, bound.args.data(), bound.bytes,
+                         devices());
   case StepKind::Loop:
     return runLoop(step);
   case StepKind::While:
@@ -123,7 +144,7 @@ Status Executable::runStep(const Step &step, BoundStep &bound) {
   case StepKind::DeviceValue:
     break;
   }
-  for (int d = 0; d < numLocal; ++d) {
+  for (int d : devices()) {
     int32_t number = communicator->localDevices()[d];
     void *first = argument(bound, d, 0);
     Status status = Status::success();
@@ -144,30 +165,30 @@ Status Executable::runStep(const Step &step, BoundStep &bound) {
 
 /// A collective of devices whose memory the communicator does not reach: by way
 /// of the host.
-Status Executable::runStaged(BoundStep &bound) {
+Status Executable::runStaged(const Collective &collective, void *const *args,
+                             const std::vector<int64_t> &bytes,
+                             const std::vector<int> &devices) {
   hostIn.resize(numLocal);
   hostOut.resize(numLocal);
   std::vector<const void *> inputs(numLocal);
   std::vector<void *> outputs(numLocal);
-  for (int d = 0; d < numLocal; ++d) {
-    hostIn[d].resize(bound.bytes[0]);
-    hostOut[d].resize(bound.bytes[1]);
+  for (int d : devices) {
+    hostIn[d].resize(bytes[0]);
+    hostOut[d].resize(bytes[1]);
     inputs[d] = hostIn[d].data();
     outputs[d] = hostOut[d].data();
-    Status status = device->copyOut(d, hostIn[d].data(), argument(bound, d, 0),
-                                    bound.bytes[0]);
+    Status status = device->copyOut(d, hostIn[d].data(), args[d], bytes[0]);
     if (!status.ok())
       return status;
   }
   CollectiveBuffers buffers;
   buffers.inputs = inputs.data();
   buffers.outputs = outputs.data();
-  if (Status status = communicator->run(*bound.collective, buffers);
-      !status.ok())
+  if (Status status = communicator->run(collective, buffers); !status.ok())
     return status;
-  for (int d = 0; d < numLocal; ++d) {
-    Status status = device->copyIn(d, argument(bound, d, 1), hostOut[d].data(),
-                                   bound.bytes[1]);
+  for (int d : devices) {
+    Status status =
+        device->copyIn(d, args[numLocal + d], hostOut[d].data(), bytes[1]);
     if (!status.ok())
       return status;
   }

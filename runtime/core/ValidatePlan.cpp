@@ -199,7 +199,7 @@ Status Validator::checkBlocks() const {
     if (Status tokens = checkTokens(context, plan.blocks[b]); !tokens.ok())
       return tokens;
   }
-  return Status::success();
+  return checkJointSteps(plan, *tree);
 }
 
 Status Validator::run() {
@@ -237,7 +237,7 @@ Status Validator::run() {
     status = checkBlocks();
   if (status.ok())
     status = checkArenaIsFilled();
-  // Buffers of inputs and outputs have the size of their tensor.
+  // Buffers of inputs and outputs are those of their tensor, which are bound.
   for (size_t i = 0; status.ok() && i < plan.buffers.size(); ++i) {
     const Buffer &buffer = plan.buffers[i];
     const std::vector<Tensor> *tensors =
@@ -247,11 +247,11 @@ Status Validator::run() {
     if (!tensors)
       continue;
     const Tensor &tensor = (*tensors)[buffer.offset];
-    status = check(buffer.bytes == bytesOf(tensor.localShape, tensor.dtype) &&
+    status = check(tensor.buffer == static_cast<int64_t>(i) &&
                        (buffer.kind == BufferKind::Input || tensor.tied < 0),
                    "buffer " + str(i) +
-                       " has another size than its tensor, or "
-                       "is of an output that is in an input's memory");
+                       " is not that of its tensor, or is of an output that is "
+                       "in an input's memory");
   }
   return status;
 }

@@ -28,6 +28,10 @@ static Status checkOperands(const StepContext &context, const Step &step) {
     if (Status form = checkTensorForm(tensor, context.plan.numDevices());
         !form.ok())
       return Status::error("has an operand that " + form.message());
+    for (const std::vector<Digit> &digits : tensor.splits)
+      if (haveCommonPlace(digits, context.plan.programs[0].digits))
+        return Status::error("has an operand of which devices of other "
+                             "programs hold parts");
     if (Status use = context.memory.checkUse(tensor.buffer, context.block);
         !use.ok())
       return use;

@@ -7,12 +7,15 @@
 #include "tessera-rt/Registry.h"
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
+#include <set>
 
 namespace tessera::test {
 
-/// Device d is local on rank d % numRanks. Each collective waits for all ranks;
-/// the last to come does it, with the buffers of all devices, in process.
+/// Device d is local on rank d % numRanks. Each collective waits for the ranks
+/// that take part in it; the last to come does it, with the buffers of all
+/// devices, in process.
 class RanksInThreads {
 public:
   explicit RanksInThreads(int numRanks) : ranks(numRanks) {}
@@ -57,38 +60,51 @@ private:
                   const std::vector<int32_t> &local,
                   const rt::CollectiveBuffers &buffers,
                   const rt::CommunicatorOptions &options) {
+    std::set<int> taking;
+    for (const std::vector<int32_t> &group : collective.groups)
+      for (int32_t device : group)
+        taking.insert(device % ranks);
+    for (size_t d = 0; d < collective.targets.size(); ++d)
+      if (collective.targets[d] >= 0)
+        taking.insert(static_cast<int>(d) % ranks);
+
     std::unique_lock<std::mutex> lock(mutex);
-    inputs.resize(options.numDevices);
-    outputs.resize(options.numDevices);
+    Meeting &meeting = meetings[taking];
+    meeting.inputs.resize(options.numDevices);
+    meeting.outputs.resize(options.numDevices);
     for (size_t i = 0; i < local.size(); ++i) {
-      inputs[local[i]] = buffers.inputs[i];
-      outputs[local[i]] = buffers.outputs[i];
+      meeting.inputs[local[i]] = buffers.inputs[i];
+      meeting.outputs[local[i]] = buffers.outputs[i];
     }
-    int64_t turn = turns;
-    if (++arrived < ranks) {
+    int64_t turn = meeting.turns;
+    if (++meeting.arrived < taking.size()) {
       if (!changed.wait_for(lock, std::chrono::milliseconds(options.timeoutMs),
-                            [&] { return turns != turn; }))
+                            [&] { return meeting.turns != turn; }))
         return rt::Status::error("a rank did not come");
       return rt::Status::success();
     }
     auto whole = rt::createCommunicator("inprocess", options);
     rt::CollectiveBuffers all;
-    all.inputs = inputs.data();
-    all.outputs = outputs.data();
+    all.inputs = meeting.inputs.data();
+    all.outputs = meeting.outputs.data();
     rt::Status status = (*whole)->run(collective, all);
-    arrived = 0;
-    ++turns;
+    meeting.arrived = 0;
+    ++meeting.turns;
     changed.notify_all();
     return status;
   }
 
+  struct Meeting {
+    std::vector<const void *> inputs;
+    std::vector<void *> outputs;
+    size_t arrived = 0;
+    int64_t turns = 0;
+  };
+
   int ranks;
   std::mutex mutex;
   std::condition_variable changed;
-  std::vector<const void *> inputs;
-  std::vector<void *> outputs;
-  int arrived = 0;
-  int64_t turns = 0;
+  std::map<std::set<int>, Meeting> meetings; ///< By the ranks that meet.
 };
 
 } // namespace tessera::test

@@ -84,6 +84,58 @@ inline abi::Artefact sampleRegions() {
   return builder.artefact;
 }
 
+/// Two programs of two devices each: steps of their own, collectives of their
+/// own devices, and a loop and collectives that join them. Both make the sum of
+/// x and of ones, of which each device has one of two rows.
+inline abi::Artefact samplePrograms() {
+  using abi::DType;
+  using abi::StepKind;
+  PlanBuilder builder(4);
+  abi::Plan &plan = builder.plan;
+  plan.mesh = {{"pp", 2}, {"tp", 2}};
+  const abi::Digit pp = {2, 2}, tp = {1, 2};
+  plan.blocks.resize(2);
+  plan.programs = {{"first", 0, {pp}, {0}}, {"second", 1, {pp}, {1}}};
+  int32_t x = builder.addInput(DType::F32, {3});
+  int32_t y = builder.addOutput(DType::F32, {2, 3});
+  plan.outputs[0].splits = {{tp}, {}};
+  plan.outputs[0].localShape = {1, 3};
+  plan.buffers[y].bytes = 12;
+  for (int32_t p : {0, 1}) {
+    builder.block = p;
+    // What one program has in its arena is not there for the other.
+    plan.arenaBytes = 0;
+    int32_t value = builder.addArena(12), other = builder.addArena(12);
+    int32_t whole = builder.addArena(24), index = builder.addArena(4);
+    if (p == 0) {
+      builder.addCopy(x, value);
+    } else {
+      builder.addStep(StepKind::Fill, {value}).pattern =
+          std::string("\0\0\200\77", 4);
+      // One more of its own; the first program has none.
+      builder
+          .addCollective(StepKind::AllGather, value, whole, DType::F32, {3},
+                         {6})
+          .digits = {tp};
+    }
+    abi::Step &loop = builder.addRegions(
+        StepKind::Loop, {index}, {[&] {
+          abi::Step &shift = builder.addStep(StepKind::Permute, {value, other});
+          shift.inputShape = shift.outputShape = {3};
+          shift.moves = {{pp, 2, 1}};
+        }});
+    loop.count = 3;
+    loop.carries = {{value, other}};
+    abi::Step &print = builder.addStep(StepKind::Print, {});
+    print.format = p == 0 ? "first {}" : "second {}";
+    print.operands = {builder.makeTensor("v", DType::F32, {3}, -1)};
+    print.operands[0].buffer = other; // The count is odd.
+    builder.addCollective(StepKind::AllReduce, other, y, DType::F32, {3}, {3})
+        .digits = {pp};
+  }
+  return builder.artefact;
+}
+
 } // namespace tessera::test
 
 #endif // TESSERA_TEST_RUNTIME_SAMPLEPLAN_H

@@ -49,6 +49,18 @@ inline int64_t deviceAt(const std::vector<Digit> &digits, int64_t device,
   return device;
 }
 
+/// Whether some digit of one list and one of the other depend on the same
+/// places of a device's number. Both are digits of one mixed-radix form.
+inline bool haveCommonPlace(const std::vector<Digit> &first,
+                            const std::vector<Digit> &second) {
+  for (const Digit &a : first)
+    for (const Digit &b : second)
+      if (a.size > 1 && b.size > 1 && a.stride < b.stride * b.size &&
+          b.stride < a.stride * a.size)
+        return true;
+  return false;
+}
+
 /// The devices that differ in these digits alone, ordered by them; groups by
 /// their first device. Every device is in one group.
 inline std::vector<std::vector<int32_t>>

@@ -69,16 +69,43 @@ struct Block {
 };
 
 /// What the devices of one pipeline stage run: those whose digits have the
-/// given values; all devices where there are no digits. Every device runs
-/// exactly one program.
+/// given values; all devices where there are no digits. All programs of a plan
+/// have the same digits, and every device runs exactly one program.
+///
+/// A collective is *joint* where devices of several programs act together in it
+/// (see isJoint); a loop is joint if a step inside it is. Joint steps are not
+/// inside a While or an If. Entries of all programs have the same joint steps
+/// in the same order, and so have the bodies of joint loops: collectives that
+/// are equal in all but buffers, tokens and text, and loops of equal count. All
+/// other steps run on the program's own devices alone.
 struct Program {
   std::string name;
   int32_t block = 0; ///< Its entry.
   std::vector<Digit> digits;
   std::vector<int64_t> values; ///< One per digit.
 
+  bool runsOn(int64_t device) const {
+    for (size_t i = 0; i < digits.size(); ++i)
+      if (digits[i].of(device) != values[i])
+        return false;
+    return true;
+  }
   template <typename V> void visit(V &v) { v(name, block, digits, values); }
 };
+
+/// Whether devices of several programs act together in a collective, where
+/// `digits` tell the programs apart.
+inline bool isJoint(const Step &collective, const std::vector<Digit> &digits) {
+  for (const DigitMove &move : collective.moves)
+    if (haveCommonPlace({move.from, {move.to, move.from.size}}, digits))
+      return true;
+  for (size_t device = 0; device < collective.targets.size(); ++device)
+    for (const Digit &digit : digits)
+      if (digit.of(static_cast<int64_t>(device)) !=
+          digit.of(collective.targets[device]))
+        return true;
+  return haveCommonPlace(collective.digits, digits);
+}
 
 struct MeshAxis {
   std::string name;

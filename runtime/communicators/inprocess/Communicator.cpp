@@ -179,8 +179,9 @@ void InProcessCommunicator::move(const Collective &collective,
     int64_t count = static_cast<int64_t>(collective.targets.size());
     pool->parallelFor(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t d = begin; d < end; ++d)
-        std::memcpy(buffers.output(collective.targets[d]), buffers.input(d),
-                    bytes);
+        if (collective.targets[d] >= 0)
+          std::memcpy(buffers.output(collective.targets[d]), buffers.input(d),
+                      bytes);
     });
     return;
   }

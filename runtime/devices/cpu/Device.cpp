@@ -59,12 +59,13 @@ private:
         reinterpret_cast<abi::CpuKernel>(objects.functions[launch.kernel]);
     int64_t perDevice = kernels[launch.kernel].blocks;
     options.pool->parallelFor(
-        perDevice * options.count, 1, [&](int64_t begin, int64_t end) {
+        perDevice * launch.devices->size(), 1, [&](int64_t begin, int64_t end) {
           while (begin < end) {
-            int64_t device = begin / perDevice;
-            int64_t base = device * perDevice;
+            int64_t index = begin / perDevice;
+            int64_t base = index * perDevice;
             int64_t stop = std::min(end, base + perDevice);
-            kernel(launch.args[device], begin - base, stop - base);
+            kernel(launch.args[(*launch.devices)[index]], begin - base,
+                   stop - base);
             begin = stop;
           }
         });

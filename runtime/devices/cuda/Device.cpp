@@ -215,7 +215,7 @@ Status CudaDevice::launch(const Launch &launch) {
   for (size_t i = 0; i < kernel.grid.size(); ++i)
     grid[i] = static_cast<unsigned>(kernel.grid[i]);
   std::vector<void *> parameters(launch.bytes->size());
-  for (int device = 0; device < options.count; ++device) {
+  for (int device : *launch.devices) {
     Gpu &gpu = gpuOf(device);
     CudaScope scope(driver, gpu.context);
     if (!scope.status().ok())

@@ -53,7 +53,7 @@ public:
     work.sharedBytes = kernel.sharedBytes;
     if (options.profile)
       work.traffic = &traffic[launch.kernel];
-    for (int device = 0; device < options.count; ++device) {
+    for (int device : *launch.devices) {
       work.buffers.clear();
       for (size_t i = 0; i < launch.bytes->size(); ++i)
         work.buffers.push_back({static_cast<char *>(launch.args[device][i]),

@@ -26,14 +26,20 @@ struct Collective {
   /// With any groups and targets.
   explicit Collective(const abi::Step &step) : step(&step) {}
 
+  /// Leaves out the devices that do not run `program`, none of which acts
+  /// together with one that does.
+  void keepOnly(const abi::Program &program);
+
   const abi::Step *step;
-  /// Devices that act together, in order; every device of the mesh is in one
-  /// group. Empty for permute.
+  /// Devices that act together, in order; a device is in one group, or in none
+  /// where it takes no part. Empty for permute.
   std::vector<std::vector<int32_t>> groups;
-  std::vector<int32_t> targets; ///< Permute: device d sends to targets[d].
+  /// Permute: device d sends to targets[d], or takes no part where that is -1.
+  std::vector<int32_t> targets;
 };
 
-/// What a collective works on. Entry i is of local device i.
+/// What a collective works on. Entry i is of local device i; that of a device
+/// which takes no part may be anything.
 struct CollectiveBuffers {
   const void *const *inputs = nullptr;
   void *const *outputs = nullptr;
@@ -43,8 +49,8 @@ struct CollectiveBuffers {
 };
 
 /// One process's end of what joins all devices of a mesh. Each process (rank)
-/// drives some of them, its local devices; every rank runs the same collectives
-/// in the same order. Not thread-safe.
+/// drives some of them, its local devices, and runs the collectives that they
+/// take part in, in the same order as other ranks run those. Not thread-safe.
 class Communicator {
 public:
   virtual ~Communicator() = default;

@@ -23,15 +23,17 @@ struct DeviceOptions {
 
 struct Launch {
   int kernel = 0; ///< Index in the plan.
+  /// That run it, ascending: those of the program that has the step.
+  const std::vector<int> *devices = nullptr;
   /// args[d][i] is argument i on device d.
   void *const *const *args = nullptr;
   /// Bytes of each argument; the same on every device.
   const std::vector<int64_t> *bytes = nullptr;
 };
 
-/// All devices of one kind that this process drives, numbered from 0. They run
-/// in lock step: a call may return before the work is done, but later calls see
-/// its effects in order. Not thread-safe.
+/// All devices of one kind that this process drives, numbered from 0. Those
+/// that run one program do so in lock step: a call may return before the work
+/// is done, but later calls see its effects in order. Not thread-safe.
 class Device {
 public:
   virtual ~Device() = default;
@@ -65,7 +67,7 @@ public:
   /// theirs behind it (a CUstream); null where work is done when calls return.
   virtual void *stream(int /*device*/) const { return nullptr; }
 
-  /// Runs a kernel on every device.
+  /// Runs a kernel on some devices, or all.
   virtual Status launch(const Launch &launch) = 0;
   /// Waits until all is done.
   virtual Status synchronize() = 0;

@@ -147,10 +147,24 @@ private:
   void *&argument(BoundStep &step, int device, int32_t position) const;
   Status runSteps();
   Status runBlock(int32_t block);
+  Status runStepOf(int32_t block, size_t index);
   Status runStep(const abi::Step &step, BoundStep &bound);
-  Status runCollective(BoundStep &bound);
-  Status runStaged(BoundStep &bound);
+  /// Devices whose numbers are in `devices` take part.
+  Status runCollective(const Collective &collective, void *const *args,
+                       const std::vector<int64_t> &bytes,
+                       const std::vector<int> &devices);
+  Status runStaged(const Collective &collective, void *const *args,
+                   const std::vector<int64_t> &bytes,
+                   const std::vector<int> &devices);
+  /// RunPrograms.cpp: one block of each program, on the devices of each.
+  Status runPrograms(const std::vector<int32_t> &blocks);
+  Status runJointStep(const std::vector<int32_t> &blocks,
+                      const std::vector<size_t> &indices);
+  Status runJointCollective(const std::vector<BoundStep *> &bound);
+  Status runJointLoop(const std::vector<const abi::Step *> &loops);
   Status runLoop(const abi::Step &step);
+  /// Sets a loop's index and windows.
+  Status beginIteration(const abi::Step &loop, int64_t iteration);
   Status runWhile(const abi::Step &step);
   Status runIf(const abi::Step &step);
   void exchange(const std::vector<abi::Carry> &carries);
@@ -165,7 +179,12 @@ private:
   std::shared_ptr<Device> device;
   std::shared_ptr<ThreadPool> pool;
   std::unique_ptr<Communicator> communicator;
-  int numLocal = 1; ///< Devices that this process drives.
+  int numLocal = 1;            ///< Devices that this process drives.
+  std::vector<int> allDevices; ///< 0 to numLocal - 1.
+  std::vector<std::vector<int>> devicesOf; ///< Of them, those of each program.
+  /// Those of the program whose steps run.
+  const std::vector<int> &devices() const { return devicesOf[program]; }
+  size_t program = 0;
 
   /// Keeps the memory that results and staging freed, up to what one run needs.
   std::shared_ptr<MemoryPool> results;
@@ -189,6 +208,7 @@ private:
   std::vector<size_t> firstUse;
   std::vector<void *> streams;                    ///< One per local device.
   std::vector<std::vector<char>> hostIn, hostOut; ///< Of staged collectives.
+  std::vector<void *> jointArgs;                  ///< Of a joint collective.
   std::vector<bool> becomesResult;                ///< Inputs, in a run.
   RunReport lastReport;
 };

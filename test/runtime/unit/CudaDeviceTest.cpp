@@ -81,7 +81,9 @@ protected:
     for (int d = 0; d < 3; ++d)
       rows[d] = memory[d].data();
     std::vector<int64_t> bytes = {32, 32};
+    std::vector<int> devices = {0, 1, 2};
     Launch launch;
+    launch.devices = &devices;
     launch.args = const_cast<void *const *const *>(
         reinterpret_cast<const void *const *const *>(rows));
     launch.bytes = &bytes;

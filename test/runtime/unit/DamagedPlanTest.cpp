@@ -210,7 +210,8 @@ TEST_P(DamagedPlanTest, SeveralRandomBytesMayBeWrong) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Samples, DamagedPlanTest,
-                         ::testing::Values(samplePlan, sampleRegions));
+                         ::testing::Values(samplePlan, sampleRegions,
+                                           samplePrograms));
 
 } // namespace
 } // namespace tessera

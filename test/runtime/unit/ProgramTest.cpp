@@ -101,29 +101,6 @@ TEST(ProgramTest, AnArtefactIsAsLargeForAnyNumberOfDevices) {
       << executable.status().message();
 }
 
-TEST(ProgramTest, StagesOfAPipelineAreReadAndNotRun) {
-  abi::Artefact artefact = onMesh(2, 2);
-  abi::Plan &plan = artefact.plan;
-  plan.blocks.emplace_back();
-  plan.programs = {{"first", 0, {{2, 2}}, {0}}, {"second", 1, {{2, 2}}, {1}}};
-  std::string bytes = abi::encodeArtefact(artefact);
-  EXPECT_EQ(errorOf(bytes), "");
-  auto executable = Executable::create(artefact, {});
-  EXPECT_NE(
-      executable.status().message().find("2 programs, one for each stage"),
-      std::string::npos)
-      << executable.status().message();
-  plan.programs[1].values = {0};
-  EXPECT_NE(validatePlan(artefact).message().find(
-                "program 'second' is for the devices of another one"),
-            std::string::npos);
-  plan.programs.pop_back();
-  plan.blocks.pop_back();
-  EXPECT_NE(validatePlan(artefact).message().find(
-                "there are 1 programs for 2 sets of devices"),
-            std::string::npos);
-}
-
 struct Mistake {
   const char *name;
   std::function<void(abi::Plan &)> make;

@@ -6,12 +6,13 @@ using namespace tessera;
 namespace json = llvm::json;
 
 /// Whether the result is computed elsewhere and copied into its buffer in the
-/// end.
+/// end, in some stage if there are any.
 static bool isCopied(plan::TiedOutputOp output) {
   return llvm::any_of(output.getBuffer().getUsers(), [&](Operation *user) {
     auto copy = dyn_cast<plan::CopyOp>(user);
     return copy && copy.getOutput() == output.getBuffer() &&
-           copy->getBlock() == output->getBlock();
+           (copy->getBlock() == output->getBlock() ||
+            isa<plan::StageOp>(copy->getParentOp()));
   });
 }
 
@@ -34,4 +35,11 @@ void tessera::reportPlan(plan::ProgramOp program, json::Object &report) {
   }
   report["arenaBytes"] = static_cast<int64_t>(program.getArena().value_or(0));
   report["ties"] = std::move(ties);
+  json::Array stages;
+  for (auto stage : program.getOps<plan::StageOp>())
+    stages.push_back(json::Object{
+        {"name", stage.getName().str()},
+        {"arenaBytes", static_cast<int64_t>(stage.getArena().value_or(0))}});
+  if (!stages.empty())
+    report["stages"] = std::move(stages);
 }

@@ -9,7 +9,8 @@
 
 namespace tessera {
 
-/// Adds "arenaBytes" and "ties" of a program whose memory is assigned.
+/// Adds "arenaBytes", "ties" and "stages" of a program whose memory is
+/// assigned.
 void reportPlan(plan::ProgramOp program, llvm::json::Object &report);
 
 } // namespace tessera

@@ -6,6 +6,7 @@
 #include "dialects/Plan/IR/Lifetimes.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
+#include "tessera/ABI/KernelABI.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -344,9 +345,15 @@ static Problem checkDisjoint(SmallVectorImpl<LivePiece> &pieces) {
 static Problem checkArena(plan::ProgramOp program) {
   if (!program.getArena())
     return "has no size of its arena";
+  for (auto stage : program.getOps<plan::StageOp>())
+    if (!stage.getArena() || *stage.getArena() > *program.getArena())
+      return text("has a stage @", stage.getName(),
+                  " without a size of its arena, or with one that is larger "
+                  "than the program's");
   plan::Lifetimes lifetimes(program);
   SmallVector<LivePiece> pieces;
   Problem problem;
+  int64_t used = 0;
   program.walk([&](plan::AllocateOp op) {
     auto fail = [&](std::string text) {
       problem = std::move(text);
@@ -356,9 +363,12 @@ static Problem checkArena(plan::ProgramOp program) {
       return fail("has a piece of the arena without an offset");
     auto begin = static_cast<int64_t>(*op.getOffset());
     int64_t end = begin + op.getBuffer().getType().getBytes();
-    if (end > static_cast<int64_t>(*program.getArena()))
+    auto stage = op->getParentOfType<plan::StageOp>();
+    int64_t arena = *(stage ? stage.getArena() : program.getArena());
+    if (end > arena)
       return fail(text("has a piece that ends at byte ", end,
-                       " of an arena of ", *program.getArena()));
+                       " of an arena of ", arena));
+    used = std::max(used, end);
     auto life = lifetimes.of(op);
     if (failed(life))
       return fail("has a piece that is used where it is not defined");
@@ -366,6 +376,10 @@ static Problem checkArena(plan::ProgramOp program) {
       pieces.push_back({begin, end, **life});
     return WalkResult::advance();
   });
+  used = llvm::alignTo(used, abi::bufferAlignment);
+  if (!problem && static_cast<int64_t>(*program.getArena()) > used)
+    return text("has an arena of ", *program.getArena(), " bytes, of which ",
+                used, " are used; plan-assign-memory sets its size");
   return problem ? problem : checkDisjoint(pieces);
 }
 

@@ -61,15 +61,14 @@ Status Executable::runJointStep(const std::vector<int32_t> &blocks,
 }
 
 /// Each device gives and takes what the step of its program names.
-Status
-Executable::runJointCollective(const std::vector<BoundStep *> &bound) {
+Status Executable::runJointCollective(const std::vector<BoundStep *> &bound) {
   jointArgs.resize(2 * numLocal);
   for (size_t p = 0; p < bound.size(); ++p)
     for (int d : devicesOf[p])
       for (int32_t position = 0; position < 2; ++position)
         jointArgs[position * numLocal + d] = argument(*bound[p], d, position);
-  return runCollective(*bound[0]->collective, jointArgs.data(),
-                       bound[0]->bytes, allDevices);
+  return runCollective(*bound[0]->collective, jointArgs.data(), bound[0]->bytes,
+                       allDevices);
 }
 
 Status Executable::runJointLoop(const std::vector<const Step *> &loops) {

@@ -52,15 +52,14 @@ static Status checkBlocksMeet(const Plan &plan, const PlanTree &tree,
       bool isFirst = isEnd(other, j);
       return Status::error(
           describeStep(plan, tree, isFirst ? first : other, isFirst ? i : j) +
-          " joins programs, but no step of " +
-          nameOf(isFirst ? other : first) + " meets it");
+          " joins programs, but no step of " + nameOf(isFirst ? other : first) +
+          " meets it");
     }
     const Step &a = plan.blocks[first].steps[i];
     const Step &b = plan.blocks[other].steps[j];
     auto fail = [&](const std::string &message) {
       return Status::error(describeStep(plan, tree, other, j) + " meets " +
-                           describeStep(plan, tree, first, i) + ", " +
-                           message);
+                           describeStep(plan, tree, first, i) + ", " + message);
     };
     bool isLoop = a.kind == StepKind::Loop && b.kind == StepKind::Loop;
     if (!isLoop && (a.isRegion() || b.isRegion()))
@@ -71,8 +70,7 @@ static Status checkBlocksMeet(const Plan &plan, const PlanTree &tree,
     if (const char *difference = isLoop ? nullptr : differenceOf(a, b))
       return fail(std::string("with another ") + difference);
     if (isLoop)
-      if (Status bodies =
-              checkBlocksMeet(plan, tree, a.blocks[0], b.blocks[0]);
+      if (Status bodies = checkBlocksMeet(plan, tree, a.blocks[0], b.blocks[0]);
           !bodies.ok())
         return bodies;
     i = nextJoint(plan, tree, first, i + 1);

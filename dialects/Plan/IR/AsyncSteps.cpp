@@ -23,26 +23,15 @@ Operation *tessera::plan::getCompletion(Operation *step) {
   return nullptr;
 }
 
-/// What `buffer` is part of: the base of a window.
-static Value rootOf(Value buffer) {
-  while (auto window = dyn_cast<BlockArgument>(buffer)) {
-    auto loop = dyn_cast<LoopOp>(window.getOwner()->getParentOp());
-    if (!loop)
-      break;
-    buffer = loop.getBases()[window.getArgNumber()];
-  }
-  return buffer;
-}
-
 /// A step in `op`, or `op` itself, that reads or writes the memory of `buffer`;
 /// only writes count if `writesAlone`.
 static Operation *findAccess(Operation *op, Value buffer, bool writesAlone) {
-  Value root = rootOf(buffer);
+  Value root = getMemory(buffer);
   Operation *found = nullptr;
   op->walk([&](Operation *inner) {
     auto effects = dyn_cast<MemoryEffectOpInterface>(inner);
     for (Value operand : inner->getOperands()) {
-      if (rootOf(operand) != root)
+      if (getMemory(operand) != root)
         continue;
       if (writesAlone && effects &&
           !effects.getEffectOnValue<MemoryEffects::Write>(operand))

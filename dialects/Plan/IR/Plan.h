@@ -16,6 +16,8 @@
 #define GET_OP_CLASSES
 #include "dialects/Plan/IR/ProgramOps.h.inc"
 #define GET_OP_CLASSES
+#include "dialects/Plan/IR/StageOps.h.inc"
+#define GET_OP_CLASSES
 #include "dialects/Plan/IR/StepOps.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Plan/IR/RegionOps.h.inc"
@@ -24,6 +26,13 @@ namespace tessera::plan {
 
 /// Bytes of a tensor in memory; i1 elements take one byte.
 int64_t byteSizeOf(mlir::Type tensor);
+
+/// The buffer whose memory `buffer` is part of: the base of a window, else
+/// itself.
+mlir::Value getMemory(mlir::Value buffer);
+
+/// The buffers that an op writes by itself, carried values included.
+llvm::SmallVector<mlir::Value> getWrittenBuffers(mlir::Operation *op);
 
 } // namespace tessera::plan
 

@@ -11,7 +11,8 @@ def Plan_Dialect : Dialect {
   let summary = "The host program: buffers, launches, collectives.";
   let description = [{
     A `plan.program` is a list of steps that every device of a mesh executes in
-    order; loops and conditionals are steps that hold others. There are no
+    order, or one such list for each stage of a pipeline; loops and conditionals
+    are steps that hold others. There are no
     tensors, only buffers of so many bytes: the inputs, the outputs, constants,
     and pieces of one arena per device, whose offsets plan-assign-memory gives.
     lib/Target/Plan writes it into an artefact.

@@ -9,11 +9,14 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 include "dialects/Dist/IR/DistAttrs.td"
 include "dialects/Plan/IR/PlanTypes.td"
 
-def Plan_ProgramOp : Plan_Op<"program", [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator]> {
+def Plan_ProgramOp : Plan_Op<"program", [
+    Symbol, IsolatedFromAbove, SingleBlock, NoTerminator,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Holds the steps of the host program.";
   let description = [{
     Buffers are defined before the steps that use them. `arena` is the number of
-    bytes each device needs, once plan-assign-memory has run.
+    bytes each device needs, once plan-assign-memory has run. Either all devices
+    run the steps, or the program has stages (plan.stage) that hold them.
 
     ```mlir
     plan.program @main on @mesh arena 64 {
@@ -30,6 +33,7 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, IsolatedFromAbove, SingleBlock,
                        Arg<OptionalAttr<I64Attr>, "bytes of each device's arena">:$arena);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `on` $mesh (`arena` $arena^)? attr-dict-with-keyword $body";
+  let hasRegionVerifier = 1;
 }
 
 // The program's argument or result.

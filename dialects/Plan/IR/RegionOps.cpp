@@ -3,12 +3,41 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace tessera::plan;
 
 #define GET_OP_CLASSES
 #include "dialects/Plan/IR/RegionOps.cpp.inc"
+
+Value tessera::plan::getMemory(Value buffer) {
+  while (auto window = dyn_cast<BlockArgument>(buffer)) {
+    auto loop = dyn_cast<LoopOp>(window.getOwner()->getParentOp());
+    if (!loop || window.getArgNumber() >= loop.getBases().size())
+      break;
+    buffer = loop.getBases()[window.getArgNumber()];
+  }
+  return buffer;
+}
+
+SmallVector<Value> tessera::plan::getWrittenBuffers(Operation *op) {
+  SmallVector<Value> written;
+  if (auto loop = dyn_cast<LoopOp>(op)) {
+    if (loop.getIndex())
+      written.push_back(loop.getIndex());
+    llvm::append_range(written, loop.getCurrent());
+    llvm::append_range(written, loop.getNext());
+  } else if (auto repeat = dyn_cast<WhileOp>(op)) {
+    llvm::append_range(written, repeat.getCurrent());
+    llvm::append_range(written, repeat.getNext());
+  } else if (auto effects = dyn_cast<MemoryEffectOpInterface>(op)) {
+    for (Value operand : op->getOperands())
+      if (effects.getEffectOnValue<MemoryEffects::Write>(operand))
+        written.push_back(operand);
+  }
+  return written;
+}
 
 static int64_t bytesOf(Value buffer) {
   return cast<BufferType>(buffer.getType()).getBytes();

@@ -137,7 +137,7 @@ def Plan_PrintOp : Plan_Op<"print", [MemoryEffects<[MemWrite]>]> {
   let summary = "Prints values.";
   let description = [{
     As tessera.debug_print, on buffers that hold whole tensors of the given types
-    on every device; the first device prints for all.
+    on every device that runs the step; the first of them prints for all.
 
     ```mlir
     plan.print "loss {}" (%0) of [tensor<2x3xf32>] : !plan.buffer<24>

@@ -6,6 +6,7 @@
 #include "tessera/Analysis/ArenaPlanner.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace tessera {
 #define GEN_PASS_DEF_ASSIGNMEMORY
@@ -25,8 +26,15 @@ struct AssignMemoryPass : tessera::impl::AssignMemoryBase<AssignMemoryPass> {
       return signalPassFailure();
     plan::ProgramOp program = getOperation();
     plan::Lifetimes lifetimes(program);
-    SmallVector<plan::AllocateOp> pieces;
-    std::vector<ArenaRequest> requests;
+    // Those of each stage, whose devices have an arena of their own; those of
+    // a program without stages are under null.
+    struct Pieces {
+      SmallVector<plan::AllocateOp> ops;
+      std::vector<ArenaRequest> requests;
+    };
+    llvm::MapVector<plan::StageOp, Pieces> piecesOf;
+    for (auto stage : program.getOps<plan::StageOp>())
+      piecesOf[stage];
     WalkResult result = program.walk([&](plan::AllocateOp piece) {
       auto life = lifetimes.of(piece);
       if (failed(life))
@@ -36,16 +44,23 @@ struct AssignMemoryPass : tessera::impl::AssignMemoryBase<AssignMemoryPass> {
       request.bytes = piece.getBuffer().getType().getBytes();
       request.begin = *life ? (*life)->begin : -1;
       request.end = *life ? (*life)->end : -1;
-      pieces.push_back(piece);
-      requests.push_back(request);
+      Pieces &pieces = piecesOf[piece->getParentOfType<plan::StageOp>()];
+      pieces.ops.push_back(piece);
+      pieces.requests.push_back(request);
       return WalkResult::advance();
     });
     if (result.wasInterrupted())
       return signalPassFailure();
-    ArenaPlan arena = planArena(requests, abi::bufferAlignment);
-    for (auto [piece, offset] : llvm::zip_equal(pieces, arena.offsets))
-      piece.setOffset(offset);
-    program.setArena(arena.bytes);
+    int64_t largest = 0;
+    for (auto &[stage, pieces] : piecesOf) {
+      ArenaPlan arena = planArena(pieces.requests, abi::bufferAlignment);
+      for (auto [piece, offset] : llvm::zip_equal(pieces.ops, arena.offsets))
+        piece.setOffset(offset);
+      if (stage)
+        stage.setArena(arena.bytes);
+      largest = std::max(largest, arena.bytes);
+    }
+    program.setArena(largest);
   }
 };
 } // namespace

@@ -133,7 +133,8 @@ tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
 ///   "flops": of one device, "bytes": moved to and from memory,
 ///   "kernels": [{"name": "", "registers": 0, "spillBytes": 0,
 ///     "sharedBytes": 0, "threads": 0}],
-///   "arenaBytes": 0,
+///   "arenaBytes": of one device, where they differ the largest,
+///   "stages": [{"name": "first", "arenaBytes": 0}], of a plan by stages,
 ///   "ties": [{"argument": "p", "result": "result0", "inPlace": true,
 ///     "reason": ""}], of donated arguments whose memory a result has,
 ///   "timings": [{"stage": "layouts", "ms": 0.0}]

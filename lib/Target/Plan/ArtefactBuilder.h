@@ -24,6 +24,8 @@ private:
   // BuildArtefact.cpp
   /// A step with its token, or a buffer.
   mlir::LogicalResult addOp(mlir::Operation &op);
+  /// As the program of the devices that run it.
+  mlir::LogicalResult addStage(plan::StageOp op);
   mlir::LogicalResult addStepOf(mlir::Operation &op);
   int32_t addBuffer(mlir::Value value, abi::BufferKind kind, int64_t offset);
   template <typename BoundaryOp>

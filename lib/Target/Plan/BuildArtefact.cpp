@@ -188,15 +188,40 @@ LogicalResult ArtefactBuilder::addStepOf(Operation &operation) {
       .Case([&](plan::LoopOp op) { return addLoop(op); })
       .Case([&](plan::WhileOp op) { return addWhile(op); })
       .Case([&](plan::IfOp op) { return addIf(op); })
+      .Case([&](plan::StageOp op) { return addStage(op); })
       .Default([](Operation *op) {
         return op->emitOpError() << "is not part of a plan";
       });
 }
 
+LogicalResult ArtefactBuilder::addStage(plan::StageOp op) {
+  abi::Plan &plan = artefact.plan;
+  // The entry of the first one is there already.
+  if (!plan.programs.empty())
+    plan.blocks.emplace_back();
+  abi::Program &stage = plan.programs.emplace_back();
+  stage.name = op.getName().str();
+  stage.block = block = static_cast<int32_t>(plan.blocks.size()) - 1;
+  // Axes of one device have no digit.
+  for (auto [axis, coordinate] :
+       llvm::zip_equal(op.getAxes().getValue(), op.getCoordinates()))
+    for (const abi::Digit &digit : digitsOf({axis}, mesh)) {
+      stage.digits.push_back(digit);
+      stage.values.push_back(coordinate);
+    }
+  for (Operation &step : op.getBody().getOps())
+    if (failed(addOp(step)))
+      return failure();
+  return success();
+}
+
 LogicalResult ArtefactBuilder::build() {
   abi::Plan &plan = artefact.plan;
   plan.compiler = code.compiler;
-  plan.programs[0].name = program.getSymName().str();
+  if (program.getOps<plan::StageOp>().empty())
+    plan.programs[0].name = program.getSymName().str();
+  else
+    plan.programs.clear();
   plan.target = code.target;
   if (auto structure =
           program->getAttrOfType<StringAttr>(abi::structureAttrName))

@@ -79,8 +79,7 @@ TEST(StagesTest, KernelsRunOnTheDevicesOfTheirProgram) {
         builder.addCopy(in, sum);
       else
         builder.launchAddOne(in, sum, 4);
-      builder
-          .addCollective(StepKind::AllReduce, sum, out, DType::F32, {4}, {4})
+      builder.addCollective(StepKind::AllReduce, sum, out, DType::F32, {4}, {4})
           .digits = {pp};
     }
     auto executable = Executable::create(builder.artefact, {});
@@ -134,8 +133,7 @@ TEST(StagesTest, AnErrorNamesTheProgram) {
   testing::internal::CaptureStdout();
   std::string error = runOnce<float>(artefact, {}, {0, 0, 0}, y).message();
   testing::internal::GetCapturedStdout();
-  EXPECT_NE(error.find("step 3 of program 'second' (check)"),
-            std::string::npos)
+  EXPECT_NE(error.find("step 3 of program 'second' (check)"), std::string::npos)
       << error;
 }
 
@@ -189,8 +187,7 @@ const Mistake mistakes[] = {
     {"NotMet", [](abi::Plan &p) { second(p).pop_back(); },
      "of program 'first' (all_reduce) joins programs, but no step of program "
      "'second' meets it"},
-    {"MetTwice",
-     [](abi::Plan &p) { second(p).push_back(second(p).back()); },
+    {"MetTwice", [](abi::Plan &p) { second(p).push_back(second(p).back()); },
      "of program 'second' (all_reduce) joins programs, but no step of program "
      "'first' meets it"},
     {"OtherKind",

@@ -213,6 +213,41 @@ plan.program @main on @mesh arena 64 {
 
 // -----
 
+// expected-error @below {{left 'plan.program', which has an arena of 192 bytes, of which 128 are used; plan-assign-memory sets its size}}
+// expected-note @below {{docs/architecture.md}}
+plan.program @main on @mesh arena 192 {
+  %0 = plan.allocate at 64 -> !plan.buffer<24>
+}
+
+// -----
+
+dist.mesh @mesh <[pp = 2]>
+// expected-error @below {{left 'plan.program', which has a stage @second without a size of its arena, or with one that is larger than the program's}}
+// expected-note @below {{docs/architecture.md}}
+plan.program @main on @mesh arena 64 {
+  plan.stage @first where {pp = 0} arena 64 {
+    %0 = plan.allocate at 0 -> !plan.buffer<24>
+  }
+  plan.stage @second where {pp = 1} {
+  }
+}
+
+// -----
+
+dist.mesh @mesh <[pp = 2]>
+// expected-error @below {{left 'plan.program', which has a piece that ends at byte 88 of an arena of 64}}
+// expected-note @below {{docs/architecture.md}}
+plan.program @main on @mesh arena 128 {
+  plan.stage @first where {pp = 0} arena 128 {
+    %0 = plan.allocate at 64 -> !plan.buffer<24>
+  }
+  plan.stage @second where {pp = 1} arena 64 {
+    %0 = plan.allocate at 64 -> !plan.buffer<24>
+  }
+}
+
+// -----
+
 // expected-error @below {{left 'plan.program', which has two pieces in use at one time at bytes 0 to 24 and 0 to 24}}
 // expected-note @below {{docs/architecture.md}}
 plan.program @main on @mesh arena 64 {

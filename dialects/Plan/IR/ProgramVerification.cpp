@@ -16,11 +16,10 @@ static LogicalResult verifyPlace(ProgramOp program, StageOp firstStage,
                                  Operation *op) {
   bool isBoundary = isa<InputOp, OutputOp, TiedOutputOp>(op);
   if (isBoundary && op->getParentOp() != program) {
-    InFlightDiagnostic error = op->emitOpError()
-                               << "is inside a '"
-                               << op->getParentOp()->getName()
-                               << "'; inputs and outputs are those of the "
-                                  "whole program";
+    InFlightDiagnostic error =
+        op->emitOpError() << "is inside a '" << op->getParentOp()->getName()
+                          << "'; inputs and outputs are those of the "
+                             "whole program";
     error.attachNote(program.getLoc())
         << "put it at the beginning of this program, where all devices have "
            "their parts of it";
@@ -29,8 +28,8 @@ static LogicalResult verifyPlace(ProgramOp program, StageOp firstStage,
   bool isShared = isBoundary || isa<ConstantOp, StageOp>(op);
   if (!firstStage || isShared || op->getParentOp() != program)
     return success();
-  InFlightDiagnostic error =
-      op->emitOpError() << "stands beside stages; no device would run it";
+  InFlightDiagnostic error = op->emitOpError()
+                             << "stands beside stages; no device would run it";
   error.attachNote(firstStage.getLoc())
       << "a program with stages, of which this is the first, holds inputs, "
          "outputs and constants beside them: put the rest into each stage "
@@ -92,8 +91,7 @@ LogicalResult ProgramOp::verifyRegions() {
 
 static LogicalResult verifyAxes(Operation *op, dist::AxesAttr axes,
                                 const Mesh &mesh) {
-  if (std::optional<std::string> problem =
-          findAxesError(axes.getValue(), mesh))
+  if (std::optional<std::string> problem = findAxesError(axes.getValue(), mesh))
     return op->emitOpError() << *problem;
   return success();
 }
@@ -112,9 +110,9 @@ static LogicalResult verifyReceivers(CollectiveOp op, const Mesh &mesh) {
       return failure();
     if (spanSameDevices(axes, to->getValue(), mesh))
       return success();
-    return op.emitOpError() << "sends along " << textOf(to->getValue())
-                            << ", which are not the devices of "
-                            << textOf(axes);
+    return op.emitOpError()
+           << "sends along " << textOf(to->getValue())
+           << ", which are not the devices of " << textOf(axes);
   }
   ArrayRef<int64_t> targets = *op.getTargets();
   int64_t count = mesh.numDevices();

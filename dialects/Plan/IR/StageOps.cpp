@@ -14,9 +14,9 @@ static ParseResult parseCoordinates(OpAsmParser &parser, dist::AxesAttr &axes,
   std::vector<AxisRef> names;
   SmallVector<int64_t> values;
   auto parseOne = [&]() -> ParseResult {
-    return failure(
-        parser.parseKeywordOrString(&names.emplace_back().name) ||
-        parser.parseEqual() || parser.parseInteger(values.emplace_back()));
+    return failure(parser.parseKeywordOrString(&names.emplace_back().name) ||
+                   parser.parseEqual() ||
+                   parser.parseInteger(values.emplace_back()));
   };
   if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Braces, parseOne))
     return failure();
@@ -29,12 +29,11 @@ static void printCoordinates(OpAsmPrinter &printer, StageOp,
                              dist::AxesAttr axes,
                              DenseI64ArrayAttr coordinates) {
   printer << "{";
-  llvm::interleaveComma(
-      llvm::zip(axes.getValue(), coordinates.asArrayRef()), printer,
-      [&](const auto &entry) {
-        printer.printKeywordOrString(std::get<0>(entry).name);
-        printer << " = " << std::get<1>(entry);
-      });
+  llvm::interleaveComma(llvm::zip(axes.getValue(), coordinates.asArrayRef()),
+                        printer, [&](const auto &entry) {
+                          printer.printKeywordOrString(std::get<0>(entry).name);
+                          printer << " = " << std::get<1>(entry);
+                        });
   printer << "}";
 }
 

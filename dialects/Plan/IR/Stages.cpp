@@ -82,7 +82,8 @@ LogicalResult StageVerifier::verifyCoverage() {
   std::map<std::vector<int64_t>, StageOp> known;
   llvm::StringMap<StageOp> byName;
   for (StageOp stage : stages) {
-    auto [other, isNew] = known.try_emplace(stage.getCoordinates().vec(), stage);
+    auto [other, isNew] =
+        known.try_emplace(stage.getCoordinates().vec(), stage);
     auto [namesake, isNewName] = byName.try_emplace(stage.getName(), stage);
     if (isNew && isNewName)
       continue;
@@ -130,8 +131,8 @@ LogicalResult StageVerifier::verifyCoverage() {
 /// Uneven splits may leave the devices of a stage nothing but padding.
 bool StageVerifier::holdsPart(StageOp stage, OutputOp output) const {
   auto whole = cast<RankedTensorType>(output.getGlobalType());
-  for (auto [size, dim] : llvm::zip_equal(
-           whole.getShape(), output.getLayout().getValue().dims)) {
+  for (auto [size, dim] :
+       llvm::zip_equal(whole.getShape(), output.getLayout().getValue().dims)) {
     if (findAxesError(dim.axes, mesh))
       return true; // An error of its own.
     // The first device of the stage holds the most.
@@ -154,11 +155,10 @@ LogicalResult StageVerifier::verifyOutputs(StageOp stage) {
   for (auto output : program.getOps<OutputOp>()) {
     if (written.contains(output.getBuffer()) || !holdsPart(stage, output))
       continue;
-    InFlightDiagnostic error = stage.emitOpError()
-                               << "@" << stage.getName()
-                               << " does not write output \""
-                               << output.getName()
-                               << "\", of which its devices hold a part";
+    InFlightDiagnostic error =
+        stage.emitOpError()
+        << "@" << stage.getName() << " does not write output \""
+        << output.getName() << "\", of which its devices hold a part";
     error.attachNote(output.getLoc())
         << "the output is " << output.getLayout().getValue().str()
         << "; send it to the stage by a joint collective, such as a sum over "

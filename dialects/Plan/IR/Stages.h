@@ -10,7 +10,8 @@ namespace tessera::plan {
 
 /// Verifies that every device of the mesh runs exactly one of the program's
 /// stages, that all have the same joint steps, and that each writes the outputs
-/// which its devices hold parts of. The axes of all steps are those of the mesh.
+/// which its devices hold parts of. The axes of all steps are those of the
+/// mesh.
 mlir::LogicalResult verifyStages(ProgramOp program, const Mesh &mesh);
 
 } // namespace tessera::plan

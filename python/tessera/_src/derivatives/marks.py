@@ -8,10 +8,10 @@ from typing import Any
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
+from tessera._src.ops.elementwise import without_derivative
 from tessera._src.tracing.named_dims import like
 from tessera._src.tracing.operands import emit_simple
 from tessera._src.tracing.program_text import is_tracing, quoted
-from tessera._src.tracing.tracer import Tracer
 
 
 def stop_gradient(x: Any) -> Any:
@@ -19,7 +19,8 @@ def stop_gradient(x: Any) -> Any:
     if not is_tracing():
         return x
     given = bodies.lifted(x, "the operand of ts.stop_gradient")
-    return tree.unflatten(given.structure, [_marked("stop_gradient", "", leaf) for leaf in given.leaves])
+    return tree.unflatten(given.structure, [without_derivative(leaf) if dtypes.is_float(leaf.dtype) else leaf
+                                            for leaf in given.leaves])
 
 
 def checkpoint_name(x: Any, name: str) -> Any:
@@ -28,14 +29,9 @@ def checkpoint_name(x: Any, name: str) -> Any:
     if not is_tracing():
         return x
     given = bodies.lifted(x, "the operand of ts.checkpoint_name")
-    return tree.unflatten(given.structure, [_marked("checkpoint_name", f" {quoted(name)}", leaf)
-                                            for leaf in given.leaves])
-
-
-def _marked(op: str, attributes: str, leaf: Tracer) -> Tracer:
-    if not dtypes.is_float(leaf.dtype):
-        return leaf
-    return like(emit_simple(op, attributes, leaf, leaf.shape), leaf)
+    return tree.unflatten(given.structure, [
+        like(emit_simple("checkpoint_name", f" {quoted(name)}", leaf, leaf.shape), leaf)
+        for leaf in given.leaves])
 
 
 def check_name(name: Any) -> None:

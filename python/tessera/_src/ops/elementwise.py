@@ -34,6 +34,11 @@ from tessera._src.tracing.operands import (
 from tessera._src.tracing.tracer import Tracer
 
 
+def without_derivative(value: Tracer) -> Tracer:
+    """The value as one that has no derivative."""
+    return like(emit_simple("stop_gradient", "", value, value.shape), value)
+
+
 def floor(x: Any) -> Tracer:
     """Largest whole number not above x, in the type of x."""
     value = as_number(lift(x))

@@ -268,7 +268,8 @@ def _shifted(value: Tracer, axes: Axes) -> tuple[Tracer, Tracer, Tracer]:
     """The value less its largest element, the logarithm of the sum of its exponentials, that element."""
     top = max(value, axes, keepdims=True)
     finite = elementwise.less(elementwise.abs(top), math.inf)
-    top = elementwise.where(finite, top, 0.0)
+    # The result does not depend on it but for rounding.
+    top = elementwise.without_derivative(elementwise.where(finite, top, 0.0))
     value = elementwise.subtract(value, top)
     return value, elementwise.log(sum(elementwise.exp(value), axes, keepdims=True)), top
 
@@ -412,7 +413,8 @@ def softmax(x: Any, axis: Axes = -1, *, where: Any = None) -> Tracer:
         result = emit_simple("softmax", f" dim {axes[0]}", value, value.shape)
     else:
         wide = elementwise.widened(value)
-        raised = elementwise.exp(elementwise.subtract(wide, max(wide, axes, keepdims=True)))
+        top = elementwise.without_derivative(max(wide, axes, keepdims=True))
+        raised = elementwise.exp(elementwise.subtract(wide, top))
         result = convert(elementwise.divide(raised, sum(raised, axes, keepdims=True)), value.dtype)
     return result if kept is None else elementwise.where(kept, result, 0)
 

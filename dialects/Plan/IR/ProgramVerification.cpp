@@ -136,7 +136,81 @@ static LogicalResult verifyReceivers(CollectiveOp op, const Mesh &mesh) {
   return success();
 }
 
-/// Groups, receivers and stages, where the mesh is known.
+/// Which sizes go in and come out of groups of `size` devices.
+static LogicalResult verifySizes(CollectiveOp op, int64_t size) {
+  using Kind = plan::CollectiveKind;
+  Kind kind = op.getKind();
+  auto in = cast<RankedTensorType>(op.getInputType());
+  auto out = cast<RankedTensorType>(op.getOutputType());
+  bool keepsShape = kind == Kind::all_reduce || kind == Kind::permute;
+  if (in.getElementType() != out.getElementType() ||
+      in.getRank() != out.getRank() ||
+      (keepsShape && in.getShape() != out.getShape()))
+    return op.emitOpError()
+           << "turns " << in << " into " << out << "; expected one element type"
+           << (keepsShape ? " and shape" : " and rank");
+  if (keepsShape)
+    return success();
+  int64_t cut = kind == Kind::all_gather ? -1 : *op.getDim();
+  int64_t joined = -1;
+  if (kind == Kind::all_gather)
+    joined = *op.getDim();
+  else if (kind == Kind::all_to_all)
+    joined = *op.getConcatDim();
+  if (cut == joined)
+    return op.emitOpError()
+           << "cuts and joins dimension " << cut << "; expected two dimensions";
+  for (int64_t dim = 0; dim < in.getRank(); ++dim) {
+    int64_t from = in.getDimSize(dim), to = out.getDimSize(dim);
+    int64_t part = llvm::divideCeil(from, size);
+    bool fits = dim == cut      ? to == part
+                : dim == joined ? to <= from * size
+                                : to == from;
+    if (fits)
+      continue;
+    InFlightDiagnostic error = op.emitOpError()
+                               << "turns size " << from << " of dimension "
+                               << dim << " into " << to << " in groups of "
+                               << size << " devices; expected ";
+    if (dim == cut)
+      return error << part;
+    if (dim == joined)
+      return error << from * size << " or less";
+    return error << from;
+  }
+  return success();
+}
+
+/// What communicators can do: reduce numbers, and read one buffer while they
+/// write another.
+static LogicalResult verifyCollective(CollectiveOp op, const Mesh &mesh) {
+  using Kind = plan::CollectiveKind;
+  const std::vector<AxisRef> &axes = op.getAxes().getValue();
+  if (failed(verifyAxes(op, op.getAxes(), mesh)) ||
+      (op.getKind() == Kind::permute && failed(verifyReceivers(op, mesh))) ||
+      failed(verifySizes(op, groupSize(axes, mesh))))
+    return failure();
+  bool isInPlace =
+      op.getKind() == Kind::all_reduce && op.getInput() == op.getOutput();
+  if (!isInPlace && getMemory(op.getInput()) == getMemory(op.getOutput())) {
+    InFlightDiagnostic error =
+        op.emitOpError() << "writes the memory that it reads; only an "
+                            "all_reduce may, if both are one buffer: give it "
+                            "another output";
+    error.attachNote(getMemory(op.getInput()).getLoc()) << "the memory is here";
+    return error;
+  }
+  Type element = cast<RankedTensorType>(op.getInputType()).getElementType();
+  if (op.getReduction() == dist::ReductionKind::sum && element.isInteger(1))
+    return op.emitOpError() << "sums booleans; the reductions of i1 are max "
+                               "(or), min and prod (and)";
+  if (op.getReduction() && isa<Float8E4M3FNType, Float8E5M2Type>(element))
+    return op.emitOpError() << "reduces " << element
+                            << ", which is a type of storage only; reduce f32";
+  return success();
+}
+
+/// Collectives and stages, where the mesh is known.
 LogicalResult ProgramOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto declared =
       symbols.lookupNearestSymbolFrom<dist::MeshOp>(*this, getMeshAttr());
@@ -151,13 +225,10 @@ LogicalResult ProgramOp::verifySymbolUses(SymbolTableCollection &symbols) {
   Mesh mesh = declared.getPlainMesh();
   WalkResult result = walk([&](Operation *op) {
     LogicalResult status = success();
-    if (auto value = dyn_cast<DeviceValueOp>(op)) {
+    if (auto value = dyn_cast<DeviceValueOp>(op))
       status = verifyAxes(op, value.getAxes(), mesh);
-    } else if (auto collective = dyn_cast<CollectiveOp>(op)) {
-      status = verifyAxes(op, collective.getAxes(), mesh);
-      if (succeeded(status) && collective.getKind() == CollectiveKind::permute)
-        status = verifyReceivers(collective, mesh);
-    }
+    else if (auto collective = dyn_cast<CollectiveOp>(op))
+      status = verifyCollective(collective, mesh);
     return failed(status) ? WalkResult::interrupt() : WalkResult::advance();
   });
   if (result.wasInterrupted())

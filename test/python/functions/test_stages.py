@@ -45,10 +45,13 @@ PLAN = f"""
 {MESH}
 {KERNELS}
 plan.program @main on @mesh arena 384 {{
-  %x = plan.input "x" : tensor<3x5x6xf32> as tensor<3x5x6xf32> layout <@mesh, [{{}}, {{}}, {{}}]> -> !plan.buffer<360>
-  %w = plan.input "w" : tensor<2x6x6xf32> as tensor<1x6x3xf32> layout <@mesh, [{{pp}}, {{}}, {{tp}}]> -> !plan.buffer<72>
+  %x = plan.input "x" : tensor<3x5x6xf32> as tensor<3x5x6xf32>
+      layout <@mesh, [{{}}, {{}}, {{}}]> -> !plan.buffer<360>
+  %w = plan.input "w" : tensor<2x6x6xf32> as tensor<1x6x3xf32>
+      layout <@mesh, [{{pp}}, {{}}, {{tp}}]> -> !plan.buffer<72>
   %n = plan.input "n" donated : tensor<2xi32> as tensor<1xi32> layout <@mesh, [{{pp}}]> -> !plan.buffer<4>
-  %y = plan.output "y" : tensor<3x5x6xf32> as tensor<3x5x3xf32> layout <@mesh, [{{}}, {{}}, {{tp}}]> -> !plan.buffer<180>
+  %y = plan.output "y" : tensor<3x5x6xf32> as tensor<3x5x3xf32>
+      layout <@mesh, [{{}}, {{}}, {{tp}}]> -> !plan.buffer<180>
   plan.tied_output "n" : tensor<2xi32> as tensor<1xi32> layout <@mesh, [{{pp}}]> in %n : !plan.buffer<4>
   plan.stage @first where {{pp = 0}} arena 384 {{
     %half = plan.allocate at 0 -> !plan.buffer<60>
@@ -57,8 +60,10 @@ plan.program @main on @mesh arena 384 {{
     %zeros = plan.allocate at 192 -> !plan.buffer<180>
     plan.loop 3 over (%x : !plan.buffer<360>) carry () to () {{
     ^bb0(%xi: !plan.buffer<120>):
-      plan.launch @first grid [1] (%xi, %w) to (%half) : (!plan.buffer<120>, !plan.buffer<72>) -> !plan.buffer<60>
-      plan.collective all_gather %half to %whole over {{tp}} {{dim = 1 : i64}} : tensor<5x3xf32> -> tensor<5x6xf32>, !plan.buffer<60>, !plan.buffer<120>
+      plan.launch @first grid [1] (%xi, %w) to (%half)
+          : (!plan.buffer<120>, !plan.buffer<72>) -> !plan.buffer<60>
+      plan.collective all_gather %half to %whole over {{tp}}
+          {{dim = 1 : i64}} : tensor<5x3xf32> -> tensor<5x6xf32>, !plan.buffer<60>, !plan.buffer<120>
       plan.collective permute %whole to %unused {SEND}
     }}
     plan.fill %zeros with 0.0 : f32 : !plan.buffer<180>
@@ -72,7 +77,8 @@ plan.program @main on @mesh arena 384 {{
     plan.loop 3 over (%y : !plan.buffer<180>) carry () to () {{
     ^bb0(%yi: !plan.buffer<60>):
       plan.collective permute %nothing to %received {SEND}
-      plan.launch @second grid [1] (%received, %w) to (%yi) : (!plan.buffer<120>, !plan.buffer<72>) -> !plan.buffer<60>
+      plan.launch @second grid [1] (%received, %w) to (%yi)
+          : (!plan.buffer<120>, !plan.buffer<72>) -> !plan.buffer<60>
     }}
     plan.collective all_reduce %y to %y {SUM}
   }}

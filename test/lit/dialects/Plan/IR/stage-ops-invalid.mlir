@@ -292,14 +292,14 @@ dist.mesh @mesh <[pp = 2, tp = 2]>
 plan.program @dimensions_are_the_same on @mesh {
   %x = plan.input "x" : tensor<2x2xf32> as tensor<2x2xf32> layout <@mesh, [{}, {}]> -> !plan.buffer<16>
   plan.stage @first where {pp = 0} {
-    %0 = plan.allocate -> !plan.buffer<32>
+    %0 = plan.allocate -> !plan.buffer<16>
     // expected-note @below {{the step of stage @first is here}}
-    plan.collective all_gather %x to %0 over {pp} {dim = 1 : i64} : tensor<2x2xf32> -> tensor<2x4xf32>, !plan.buffer<16>, !plan.buffer<32>
+    plan.collective all_gather %x to %0 over {pp} {dim = 1 : i64} : tensor<2x2xf32> -> tensor<2x2xf32>, !plan.buffer<16>, !plan.buffer<16>
   }
   plan.stage @second where {pp = 1} {
-    %0 = plan.allocate -> !plan.buffer<32>
+    %0 = plan.allocate -> !plan.buffer<16>
     // expected-error @below {{joins devices of several stages, but has another dimension than the step that it meets}}
-    plan.collective all_gather %x to %0 over {pp} {dim = 0 : i64} : tensor<2x2xf32> -> tensor<2x4xf32>, !plan.buffer<16>, !plan.buffer<32>
+    plan.collective all_gather %x to %0 over {pp} {dim = 0 : i64} : tensor<2x2xf32> -> tensor<2x2xf32>, !plan.buffer<16>, !plan.buffer<16>
   }
 }
 

@@ -247,3 +247,90 @@ plan.program @streams_are_few on @mesh {
   plan.copy %0 to %1 {token = 1 : i32, stream = 64 : i32} : !plan.buffer<8>, !plan.buffer<8>
   plan.await 1
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @a_gathered_dimension_grows_by_the_group on @mesh {
+  %t = plan.allocate -> !plan.buffer<24>
+  %u = plan.allocate -> !plan.buffer<60>
+  // expected-error @below {{turns size 2 of dimension 0 into 5 in groups of 2 devices; expected 4 or less}}
+  plan.collective all_gather %t to %u over {tp} {dim = 0 : i64} : tensor<2x3xf32> -> tensor<5x3xf32>, !plan.buffer<24>, !plan.buffer<60>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @a_cut_dimension_has_a_part_for_each_device on @mesh {
+  %t = plan.allocate -> !plan.buffer<24>
+  %u = plan.allocate -> !plan.buffer<8>
+  // expected-error @below {{turns size 3 of dimension 1 into 1 in groups of 2 devices; expected 2}}
+  plan.collective all_slice %t to %u over {tp} {dim = 1 : i64} : tensor<2x3xf32> -> tensor<2x1xf32>, !plan.buffer<24>, !plan.buffer<8>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @other_dimensions_stay on @mesh {
+  %t = plan.allocate -> !plan.buffer<24>
+  %u = plan.allocate -> !plan.buffer<8>
+  // expected-error @below {{turns size 3 of dimension 1 into 2 in groups of 2 devices; expected 3}}
+  plan.collective reduce_scatter %t to %u over {tp} {dim = 0 : i64, reduction = #dist<reduction sum>} : tensor<2x3xf32> -> tensor<1x2xf32>, !plan.buffer<24>, !plan.buffer<8>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @all_to_all_has_two_dimensions on @mesh {
+  %t = plan.allocate -> !plan.buffer<24>
+  %u = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{cuts and joins dimension 0; expected two dimensions}}
+  plan.collective all_to_all %t to %u over {tp} {dim = 0 : i64, concat_dim = 0 : i64} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @sums_have_the_shape_of_their_terms on @mesh {
+  %t = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{turns 'tensor<2x3xf32>' into 'tensor<3x2xf32>'; expected one element type and shape}}
+  plan.collective all_reduce %t to %t over {tp} {reduction = #dist<reduction sum>} : tensor<2x3xf32> -> tensor<3x2xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @elements_keep_their_type on @mesh {
+  %t = plan.allocate -> !plan.buffer<24>
+  %u = plan.allocate -> !plan.buffer<48>
+  // expected-error @below {{turns 'tensor<2x3xf32>' into 'tensor<4x3xi32>'; expected one element type and rank}}
+  plan.collective all_gather %t to %u over {tp} {dim = 0 : i64} : tensor<2x3xf32> -> tensor<4x3xi32>, !plan.buffer<24>, !plan.buffer<48>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @only_sums_are_in_place on @mesh {
+  // expected-note @below {{the memory is here}}
+  %t = plan.allocate -> !plan.buffer<24>
+  // expected-error @below {{writes the memory that it reads; only an all_reduce may, if both are one buffer: give it another output}}
+  plan.collective permute %t to %t over {tp} {targets = array<i64: 1, 0>} : tensor<2x3xf32> -> tensor<2x3xf32>, !plan.buffer<24>, !plan.buffer<24>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @booleans_are_not_summed on @mesh {
+  %t = plan.allocate -> !plan.buffer<6>
+  // expected-error @below {{sums booleans; the reductions of i1 are max (or), min and prod (and)}}
+  plan.collective all_reduce %t to %t over {tp} {reduction = #dist<reduction sum>} : tensor<2x3xi1> -> tensor<2x3xi1>, !plan.buffer<6>, !plan.buffer<6>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+plan.program @what_is_stored_is_not_reduced on @mesh {
+  %t = plan.allocate -> !plan.buffer<6>
+  // expected-error @below {{reduces 'f8E4M3FN', which is a type of storage only; reduce f32}}
+  plan.collective all_reduce %t to %t over {tp} {reduction = #dist<reduction max>} : tensor<2x3xf8E4M3FN> -> tensor<2x3xf8E4M3FN>, !plan.buffer<6>, !plan.buffer<6>
+}

@@ -66,3 +66,33 @@ def test_errors_of_the_users_own_code_stay_what_they_are(function, kind):
     with pytest.raises(kind) as caught:
         ts.jit(function).lower(X)
     assert not isinstance(caught.value, ts.TesseraError)
+
+
+ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+@pytest.mark.parametrize("function, fragments", [
+    (lambda x, i: ts.dynamic_slice(x, (i, 0), (i, 4)), ["sizes of a slice are Python integers", "Tracer"]),
+    (lambda x, i: ts.dynamic_slice(x, (i, 0), (1.5, 4)), ["sizes of a slice are", "got: 1.5"]),
+    (lambda x, i: ts.dynamic_slice(x, (i, 0), "ab"), ["sizes of a slice are", "got: 'ab'"]),
+    (lambda x, i: ts.dynamic_slice(x, (i, 0), 3), ["sizes (3,) does not fit", "one size per dimension"]),
+    (lambda x, i: ts.dynamic_slice_in_dim(x, i, i), ["sizes of a slice are Python integers"]),
+    (lambda x, i: ts.dynamic_slice(x, i, (1, 4)), ["one start per dimension", "got: 1"]),
+    (lambda x, i: ts.dynamic_update_slice(x, x, 0), ["one start per dimension", "got: 1"]),
+    (lambda x, i: x.at[i].increment(1), ["x.at[...] has no 'increment'", "did you mean 'add'?", "set,"]),
+    (lambda x, i: x.at.__setitem__(i, 1), ["do not change", "x = x.at[index].set(new)"]),
+    (lambda x, i: ts.scan(lambda c: (c, c), 0, x), ["the body of ts.scan is called with 2 arguments",
+                                                    "a function of (carry, x)", "of (c)"]),
+    (lambda x, i: ts.fori_loop(0, 3, lambda c: c, x), ["the body of ts.fori_loop is called with 2"]),
+    (lambda x, i: ts.while_loop(lambda: True, lambda c: c, x), ["the condition of ts.while_loop is called "
+                                                                "with 1 argument, which"]),
+    (lambda x, i: ts.cond(i > 0, lambda a: x, lambda: x, x), ["false_fun of ts.cond is called with 1",
+                                                              "(operand 0)"]),
+    (lambda x, i: ts.switch(i, [lambda a: x]), ["branch 0 of ts.switch is called with 0 arguments"]),
+    (lambda x, i: ROWS[i : i + 2], ["ts.asarray(array)[i]"]),
+    (lambda x, i: ts.conv2d(x), ["ts has no 'conv2d'", "no convolutions"]),
+])
+def test_control_flow_and_computed_places_say_what_they_take(function, fragments):
+    with pytest.raises(ts.TesseraError) as caught:
+        ts.jit(function).lower(ROWS, np.int32(1))
+    check(caught, caught.value.code, *fragments)

@@ -68,11 +68,23 @@ def title_of(what: str) -> str:
     return f"{what} at {source.shown_paths(f'{place.file}:{place.line}')}" if place else what
 
 
-def check_callable(what: str, role: str, function: Any) -> None:
-    """Raises unless a body is a function."""
+def check_callable(what: str, role: str, function: Any, takes: Sequence[str]) -> None:
+    """Raises unless a body is a function that takes arguments, which `takes` describes."""
     if not callable(function):
         raise TraceError("TS1035", f"{role} of {what} is a {type(function).__name__}, not a function",
                          got=repr(function)[:80])
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # Functions of other languages have none.
+        return
+    try:
+        signature.bind(*takes)
+    except TypeError as error:
+        raise TraceError(
+            "TS1035", f"{role} of {what} is called with {len(takes)} "
+            f"argument{'' if len(takes) == 1 else 's'}, which it does not take: {error}",
+            expected=f"a function of ({', '.join(takes)})", got=f"{place_of(function)}, of {signature}",
+        ) from None
 
 
 def add_argument(program: ProgramText, block: Block, shape: tuple[int, ...], dtype: np.dtype) -> Tracer:

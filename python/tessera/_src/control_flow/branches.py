@@ -30,8 +30,9 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> 
     Args:
         pred: a scalar boolean or number (true unless 0).
     """
-    bodies.check_callable("ts.cond", "true_fun", true_fun)
-    bodies.check_callable("ts.cond", "false_fun", false_fun)
+    given = [f"operand {i}" for i in range(len(operands))]
+    bodies.check_callable("ts.cond", "true_fun", true_fun, given)
+    bodies.check_callable("ts.cond", "false_fun", false_fun, given)
     if not isinstance(pred, Tracer):
         chosen = true_fun if _is_true(pred) else false_fun
         return _call("ts.cond", chosen, operands)
@@ -57,7 +58,8 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
         raise TraceError("TS1035", "ts.switch needs branches", got=repr(branches)[:80],
                          expected="a sequence of at least one function")
     for i, branch in enumerate(branches):
-        bodies.check_callable("ts.switch", f"branch {i}", branch)
+        bodies.check_callable("ts.switch", f"branch {i}", branch,
+                              [f"operand {k}" for k in range(len(operands))])
     last = len(branches) - 1
     if not isinstance(index, Tracer):
         return _call("ts.switch", branches[min(max(_whole(index), 0), last)], operands)

@@ -49,7 +49,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, reve
         TraceError: the carry changes its structure, a shape or a type.
         ShapeError: leading dimensions of xs that differ from each other or from length.
     """
-    bodies.check_callable("ts.scan", "the body", f)
+    bodies.check_callable("ts.scan", "the body", f, ("carry", "x"))
     if not is_tracing():
         return bodies.compiled(lambda init, xs: scan(f, init, xs, length, reverse, unroll), f, (init, xs))
     carry, sequences = bodies.lifted(init, "the carry of ts.scan"), bodies.lifted(xs, "xs of ts.scan")
@@ -79,7 +79,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable, init: Any, *, unroll: int 
         init: a tree of arrays and numbers, as for ts.scan.
         unroll: as for ts.scan; for bounds that are Python numbers.
     """
-    bodies.check_callable("ts.fori_loop", "the body", body)
+    bodies.check_callable("ts.fori_loop", "the body", body, ("i", "carry"))
     if not is_tracing():
         return bodies.compiled(
             lambda lower, upper, init: fori_loop(lower, upper, body, init, unroll=unroll), body,
@@ -115,8 +115,8 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
         cond_fun: gives a scalar boolean.
         init_val: a tree of arrays and numbers, as for ts.scan.
     """
-    bodies.check_callable("ts.while_loop", "the condition", cond_fun)
-    bodies.check_callable("ts.while_loop", "the body", body_fun)
+    bodies.check_callable("ts.while_loop", "the condition", cond_fun, ("carry",))
+    bodies.check_callable("ts.while_loop", "the body", body_fun, ("carry",))
     if not is_tracing():
         return bodies.compiled(lambda init: while_loop(cond_fun, body_fun, init), body_fun, (init_val,))
     carry = bodies.lifted(init_val, "the carry of ts.while_loop")
@@ -136,7 +136,7 @@ def map(f: Callable, xs: Any) -> Any:  # noqa: A001
 
     A ts.scan without a carry. xs is a tree of arrays, and so is the result.
     """
-    bodies.check_callable("ts.map", "the body", f)
+    bodies.check_callable("ts.map", "the body", f, ("x",))
     if not is_tracing():
         return bodies.compiled(lambda xs: map(f, xs), f, (xs,))
     sequences = bodies.lifted(xs, "xs of ts.map")

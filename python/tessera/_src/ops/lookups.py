@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -217,6 +218,8 @@ def _starts(value: Tracer, starts: Sequence[Any], what: str) -> list[Tracer]:
     """One i32 per dimension; negative ones count from the end."""
     if isinstance(starts, Tracer) and starts.ndim == 1:
         starts = [gather(starts, [lift(np.int32(k))], [0]) for k in range(starts.shape[0])]
+    if isinstance(starts, Tracer) or is_scalar(starts):
+        starts = [starts]
     starts = list(starts)
     if len(starts) != value.ndim:
         raise ShapeError("TS3012", f"{what} needs one start per dimension", expected=value.ndim,
@@ -239,6 +242,16 @@ def _starts(value: Tracer, starts: Sequence[Any], what: str) -> list[Tracer]:
     return result
 
 
+def _sizes(sizes: Any) -> list[int]:
+    """The sizes of a slice, which are known while tracing."""
+    listed = list(sizes) if isinstance(sizes, (list, tuple, np.ndarray)) else [sizes]
+    for size in listed:
+        if isinstance(size, (bool, Tracer)) or not hasattr(size, "__index__"):
+            raise TraceError("TS1010", "the sizes of a slice are Python integers: its shape is known while "
+                             "tracing", got=repr(size), expected="one size per dimension, as in (2, 4)")
+    return [operator.index(size) for size in listed]
+
+
 def dynamic_slice(operand: Any, start_indices: Sequence[Any], slice_sizes: Sequence[int]) -> Tracer:
     """A box of fixed size that begins at computed indices.
 
@@ -249,7 +262,7 @@ def dynamic_slice(operand: Any, start_indices: Sequence[Any], slice_sizes: Seque
         slice_sizes: the size of the box per dimension.
     """
     value = lift(operand)
-    sizes = [int(size) for size in slice_sizes]
+    sizes = _sizes(slice_sizes)
     if len(sizes) != value.ndim or any(not 0 < k <= n for k, n in zip(sizes, value.shape)):
         raise ShapeError("TS3012", f"a slice of sizes {tuple(sizes)} does not fit a value of shape "
                          f"{value.shape}", expected="one size per dimension, of at least 1")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tessera._src.core import dtypes
-from tessera._src.core.errors import ShapeError, TraceError
+from tessera._src.core.errors import NoAttribute, ShapeError, TraceError, did_you_mean
 from tessera._src.ops import elementwise
 from tessera._src.ops.creation import full, zeros
 from tessera._src.ops.indexing import (
@@ -28,6 +28,10 @@ from tessera._src.tracing.operands import broadcast, broadcast_shapes, lift, lif
 from tessera._src.tracing.tracer import Tracer
 
 
+_UPDATES_ELSEWHERE = {"sub": "subtract", "mul": "multiply", "div": "divide", "increment": "add",
+                      "replace": "set"}
+
+
 class IndexUpdates:
     """What x.at is: x.at[index] names elements to read or to change in a copy."""
 
@@ -38,6 +42,10 @@ class IndexUpdates:
 
     def __getitem__(self, index: Any) -> "IndexUpdate":
         return IndexUpdate(self._value, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TraceError("TS1026", "traced values do not change", got="x.at[...] = ...",
+                         hint="make a new value: x = x.at[index].set(new)")
 
     def __repr__(self) -> str:
         return f"{self._value!r}.at"
@@ -59,6 +67,13 @@ class IndexUpdate:
 
     def __repr__(self) -> str:
         return f"{self._value!r}.at[{self._index!r}]"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # Protocols that Python and others ask for.
+            raise AttributeError(name)
+        known = [n for n in dir(type(self)) if not n.startswith("_")]
+        raise NoAttribute("TS1027", f"x.at[...] has no '{name}'", choices=known,
+                          hint=did_you_mean(name, known, _UPDATES_ELSEWHERE))
 
     def get(self, *, mode: str | None = None, fill_value: Any = None) -> Tracer:
         """The elements, as x[index]."""

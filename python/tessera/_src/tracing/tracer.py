@@ -85,8 +85,8 @@ class Tracer:
     def __index__(self) -> int:
         raise self._needs_elements(
             "using it as an index or a size",
-            "make it a static argument with static_argnames, look elements up with ts.take, or count with "
-            "ts.fori_loop instead of range()")
+            "make it a static argument with static_argnames, look elements of an array "
+            "up with ts.asarray(array)[i], or count with ts.fori_loop instead of range()")
 
     def __float__(self) -> float:
         raise self._needs_elements(
@@ -143,7 +143,6 @@ class Tracer:
 _ELSEWHERE = {
     "view": "x.reshape(...) orders the elements anew, x.astype(dtype) converts them",
     "permute": "use x.transpose(...)", "unsqueeze": "use ts.expand_dims(x, axis)",
-    "at": "make a new value: ts.where(mask, new, x), or ts.concatenate of the parts",
     "to": "use x.astype(dtype)", "float": "use x.astype(ts.f32)", "int": "use x.astype(ts.i32)",
     "cpu": "traced values are on no device", "device": "traced values are on no device",
     "detach": "leave it out", "expand": "use ts.broadcast_to(x, shape)", "dim": "use x.ndim",

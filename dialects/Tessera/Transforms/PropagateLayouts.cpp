@@ -314,7 +314,8 @@ struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {
     SmallVector<DictionaryAttr> attributes;
     function.getAllResultAttrs(attributes);
     llvm::SmallDenseSet<int64_t> tied;
-    for (const Tie &tie : *findTies(function))
+    FailureOr<SmallVector<Tie>> ties = findTies(function); // As above, by name.
+    for (const Tie &tie : *ties)
       tied.insert(tie.result);
     Operation *terminator = function.getBody().front().getTerminator();
     for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {

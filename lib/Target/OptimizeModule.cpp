@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Target/OptimizeModule.h"
 
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/TargetMachine.h"
+
 using namespace tessera;
 
 void tessera::optimizeModule(llvm::Module &module, llvm::TargetMachine &machine,
-                             unsigned level,
-                             llvm::PipelineTuningOptions tuning) {
+                             unsigned level, LoopTransforms transforms) {
+  llvm::PipelineTuningOptions tuning;
+  if (transforms == LoopTransforms::None) {
+    tuning.LoopVectorization = false;
+    tuning.SLPVectorization = false;
+    tuning.LoopUnrolling = false;
+  }
   llvm::PassBuilder builder(&machine, tuning);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Headers of the conversions and targets; nothing of Tessera's own.
-#include "PCHCore.h"
+// What `core` lacks of the headers of kernels' conversions and targets. Not
+// Tessera's: its ops have the names of Tile's.
+#include "dialects/Tile/IR/Tile.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"

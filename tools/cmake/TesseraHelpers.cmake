@@ -16,19 +16,65 @@ if(TESSERA_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ccache)
 endif()
 
-# Two precompiled headers, built side by side: `core` for dialects and passes,
-# `lowering` (with LLVM, NVVM, GPU, vector) for conversions and targets.
+# tessera_add_pch(NAME HEADER [ON BASE] [LIBS LIBS...]): a precompiled header. ON
+# another one it holds what HEADER adds to that, which is then not compiled twice.
+# What uses it must be compiled alike: position-independent, without exceptions, and
+# at the same -O.
 function(tessera_add_pch name header)
+  cmake_parse_arguments(ARG "" "ON" "LIBS" ${ARGN})
+  set(target tessera_pch_${name})
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/pch/${name}.cpp CONTENT "")
-  add_library(tessera_pch_${name} STATIC ${PROJECT_BINARY_DIR}/pch/${name}.cpp)
-  target_precompile_headers(tessera_pch_${name} PRIVATE ${header})
-  target_compile_options(tessera_pch_${name} PRIVATE -fno-exceptions)
-  target_link_libraries(tessera_pch_${name} PUBLIC tessera_mlir)
+  add_library(${target} STATIC ${PROJECT_BINARY_DIR}/pch/${name}.cpp)
+  target_precompile_headers(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tools/cmake/${header})
+  target_compile_options(${target} PRIVATE -fno-exceptions)
+  target_link_libraries(${target} PRIVATE ${ARG_LIBS})
+  if(ARG_ON)
+    set(folder ${PROJECT_BINARY_DIR}/CMakeFiles)
+    set(base ${folder}/tessera_pch_${ARG_ON}.dir/cmake_pch.hxx.pch)
+    # CMake has no verb for it. The last such flag counts, and an empty source
+    # gets CMake's own after this one.
+    target_compile_options(${target} PRIVATE
+      "SHELL:-Xclang -include-pch -Xclang ${base}")
+    set_source_files_properties(${folder}/${target}.dir/cmake_pch.hxx.cxx
+      PROPERTIES OBJECT_DEPENDS ${base})
+    add_dependencies(${target} tessera_pch_${ARG_ON})
+  endif()
 endfunction()
+
+# Tests of what has no MLIR, which spend most of their compile time in the optimiser.
+# What they test is optimised.
+set(tessera_plain_test_options $<$<CONFIG:Release>:-O0>)
+
+# `core` is MLIR. On it are
+#   tensor (Dist, Tessera), on which is kernel (Tile, Plan), and
+#   lowering (Tile, LLVM, NVVM, GPU, vector), on which are pipelines (the other
+#   dialects) and lowering_test (GoogleTest).
+# A library takes one whose dialects nearly all its files include: an edit of those
+# compiles them anyway. `plain` and `plain_test` are for what has no MLIR.
 if(TESSERA_PCH)
-  tessera_add_pch(core ${PROJECT_SOURCE_DIR}/tools/cmake/PCHCore.h)
-  tessera_add_pch(lowering ${PROJECT_SOURCE_DIR}/tools/cmake/PCHLowering.h)
+  tessera_add_pch(plain PCHPlain.h)
+  target_compile_options(tessera_pch_plain PRIVATE -O2)
+  tessera_add_pch(plain_test PCHPlainTest.h LIBS GTest::gtest)
+  target_compile_options(tessera_pch_plain_test PRIVATE
+    ${tessera_plain_test_options})
+  tessera_add_pch(core PCHCore.h LIBS tessera_mlir)
+  tessera_add_pch(tensor PCHTensor.h ON core LIBS tessera_mlir)
+  tessera_add_pch(kernel PCHKernel.h ON tensor LIBS tessera_mlir)
+  tessera_add_pch(lowering PCHLowering.h ON core LIBS tessera_mlir)
+  tessera_add_pch(pipelines PCHPipelines.h ON lowering LIBS tessera_mlir)
+  tessera_add_pch(lowering_test PCHTest.h ON lowering
+    LIBS GTest::gtest tessera_mlir)
+  foreach(pch tensor kernel lowering pipelines)
+    add_dependencies(tessera_pch_${pch} tessera-headers)
+  endforeach()
 endif()
+
+# tessera_use_pch(TARGET NAME): NAME may be `none`.
+function(tessera_use_pch target name)
+  if(TESSERA_PCH AND NOT name STREQUAL "none")
+    target_precompile_headers(${target} REUSE_FROM tessera_pch_${name})
+  endif()
+endfunction()
 
 # tessera_tablegen(FILE KIND [DIALECT]): runs mlir-tblgen on FILE once per
 # output that KIND (Dialect, Types, Attrs, Enums, Interfaces, Ops, Passes) asks
@@ -79,8 +125,8 @@ function(tessera_op_families dialect)
        CONTENT "${lines}" @ONLY)
 endfunction()
 
-# tessera_add_library(NAME SOURCES... [PCH core|lowering|none] [DEPENDS LIBS...]):
-# a static library over MLIR.
+# tessera_add_library(NAME SOURCES... [PCH NAME] [DEPENDS LIBS...]): a static library
+# over MLIR, with the precompiled header `core` or that of NAME.
 function(tessera_add_library name)
   cmake_parse_arguments(ARG "" "PCH" "DEPENDS" ${ARGN})
   if(NOT ARG_PCH)
@@ -90,9 +136,17 @@ function(tessera_add_library name)
   target_compile_options(${name} PRIVATE -fno-exceptions)
   add_dependencies(${name} tessera-headers)
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} tessera_mlir)
-  if(TESSERA_PCH AND NOT ARG_PCH STREQUAL "none")
-    target_precompile_headers(${name} REUSE_FROM tessera_pch_${ARG_PCH})
+  tessera_use_pch(${name} ${ARG_PCH})
+endfunction()
+
+# tessera_compile_tests(TARGET PCH): how GoogleTest's programs are compiled, with
+# the precompiled header PCH.
+function(tessera_compile_tests target pch)
+  target_compile_options(${target} PRIVATE -fPIC -fno-exceptions)
+  if(pch STREQUAL "plain_test")
+    target_compile_options(${target} PRIVATE ${tessera_plain_test_options})
   endif()
+  tessera_use_pch(${target} ${pch})
 endfunction()
 
 # tessera_add_plain_library(NAME SOURCES... [DEPENDS LIBS...]): C++17 without
@@ -103,6 +157,7 @@ function(tessera_add_plain_library name)
   target_compile_options(${name} PRIVATE -O2 -fno-exceptions -Wall -Wextra
     -Wno-unused-parameter)
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} Threads::Threads)
+  tessera_use_pch(${name} plain)
 endfunction()
 
 # tessera_add_tool(NAME SOURCE [DEPENDS LIBS...]): an executable whose main

@@ -9,6 +9,7 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/Support/ThreadPool.h"
 
@@ -33,11 +34,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
     return;
   // Kernels are vectorised, blocked and unrolled as they are to be; doing it
   // again doubles the code and the time to make it.
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  optimizeModule(module, machine, level, tuning);
+  optimizeModule(module, machine, level, LoopTransforms::None);
 }
 
 static void emit(Unit &unit, const CPUDescription &cpu, unsigned optLevel) {

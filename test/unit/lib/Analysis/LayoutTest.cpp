@@ -10,14 +10,14 @@ namespace {
 Mesh mesh2x4() {
   return {"mesh", {{"x", 2, LinkClass::IB}, {"y", 4, LinkClass::NVLink}}};
 }
-const AxisRef x{"x", 1, 0}, y{"y", 1, 0}, y0{"y", 1, 2}, y1{"y", 2, 2};
+const AxisRef x{"x", 1, 0}, y{"y", 1, 0}, yMajor{"y", 1, 2}, yMinor{"y", 2, 2};
 
 } // namespace
 
 TEST(Layout, IntervalsOfADimensionCoverItOnce) {
   Mesh mesh = mesh2x4();
   for (const std::vector<AxisRef> &axes :
-       {std::vector<AxisRef>{}, {x}, {y}, {x, y}, {y, x}, {y1, x, y0}})
+       {std::vector<AxisRef>{}, {x}, {y}, {x, y}, {y, x}, {yMinor, x, yMajor}})
     for (int64_t size : {1, 2, 3, 5, 7, 8, 13, 16}) {
       std::vector<int> holders(size, 0);
       for (int64_t device = 0; device < mesh.numDevices(); ++device) {
@@ -46,9 +46,9 @@ TEST(Layout, LocalShapeEqualsTheNestedCuts) {
 
 TEST(Layout, SubAxesOfOneAxisOverlapWhereTheyShareDigits) {
   Mesh mesh = mesh2x4();
-  EXPECT_FALSE(y0.overlaps(y1, mesh));
-  EXPECT_TRUE(y0.overlaps(y, mesh));
-  EXPECT_TRUE(y.overlaps(y1, mesh));
+  EXPECT_FALSE(yMajor.overlaps(yMinor, mesh));
+  EXPECT_TRUE(yMajor.overlaps(y, mesh));
+  EXPECT_TRUE(y.overlaps(yMinor, mesh));
   EXPECT_FALSE(x.overlaps(y, mesh));
 }
 
@@ -70,14 +70,15 @@ TEST(Layout, SubAxesOfUnlikeNumberingsOverlap) {
 
 TEST(Layout, NormaliseJoinsAdjacentSubAxes) {
   Mesh mesh = mesh2x4();
-  EXPECT_EQ(normalise({y0, y1}, mesh), std::vector<AxisRef>{y});
-  EXPECT_EQ(normalise({y1, y0}, mesh), (std::vector<AxisRef>{y1, y0}));
+  EXPECT_EQ(normalise({yMajor, yMinor}, mesh), std::vector<AxisRef>{y});
+  EXPECT_EQ(normalise({yMinor, yMajor}, mesh),
+            (std::vector<AxisRef>{yMinor, yMajor}));
 }
 
 TEST(Layout, NamesTheTwoUsersOfAnAxis) {
   Layout layout = Layout::replicated("mesh", 2);
   layout.dims[0].axes = {y};
-  layout.dims[1].axes = {y1};
+  layout.dims[1].axes = {yMinor};
   auto error = findLayoutError(layout, mesh2x4(), 2);
   ASSERT_TRUE(error);
   EXPECT_NE(error->find("dimension 0"), std::string::npos) << *error;
@@ -116,9 +117,9 @@ TEST(Layout, DigitsOfOneNumberingAreSharedNotUnlike) {
 
 TEST(Layout, SubAxesThatSpanTheirAxisAreTheAxis) {
   Layout layout = Layout::replicated("mesh", 2);
-  layout.dims[0].axes = {{"x", 1, 2}, y0};
+  layout.dims[0].axes = {{"x", 1, 2}, yMajor};
   layout.partial = {{"y", 1, 4}};
   Layout whole = layout.withWholeAxes(mesh2x4());
-  EXPECT_EQ(whole.dims[0].axes, (std::vector<AxisRef>{x, y0}));
+  EXPECT_EQ(whole.dims[0].axes, (std::vector<AxisRef>{x, yMajor}));
   EXPECT_EQ(whole.partial, std::vector<AxisRef>{y});
 }

@@ -165,7 +165,7 @@ def getitem(value: Tracer, index: Any) -> Tracer:
     same value but for a number. Where NumPy's slice has that size, it is the same; else it is that of
     ts.dynamic_slice: a negative start counts from the end, and then is clamped so that the slice fits.
     """
-    lift(value)  # Outside of the trace that made it, the error names the value.
+    value = lift(value)  # Outside of the trace that made it, the error names the value.
     value, items = _cut_traced_slices(value, expand_index(value, index))
     arrays = [k for k, i in enumerate(items) if is_array(i)]
     if not arrays:

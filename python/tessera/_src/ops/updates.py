@@ -155,7 +155,7 @@ def _may_miss(items: Any) -> bool:
 
 
 def _update(kind: str, at: IndexUpdate, values: Any, mode: str | None) -> Tracer:
-    value = at._value
+    value = lift(at._value)
     if kind in ("add",) and value.dtype == dtypes.bool_:
         raise TraceError("TS1017", "truth values cannot be added", got=dtypes.name_of(value.dtype),
                          hint="use .max for `or`, or .astype(ts.i32)")

@@ -4,6 +4,7 @@
 #include "dialects/Dist/IR/Dist.h"
 #include "dialects/Plan/IR/Plan.h"
 #include "dialects/Plan/Transforms/Passes.h"
+#include "dialects/Tessera/Batching/Passes.h"
 #include "dialects/Tessera/Derivatives/Passes.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tessera/Transforms/Passes.h"
@@ -63,6 +64,7 @@ void tessera::registerTesseraPasses() {
     registerTargetPasses();
     registerInterpreterPasses();
     registerTesseraTransformsPasses();
+    registerTesseraBatchingPasses();
     registerTesseraDerivativesPasses();
     registerCrossDialectPasses();
     registerPlanTransformsPasses();

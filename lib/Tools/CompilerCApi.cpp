@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Tools/CompilerCApi.h"
 
+#include "dialects/Tessera/Batching/Vectorize.h"
 #include "dialects/Tessera/Derivatives/Differentiate.h"
 #include "tessera/ABI/Capture.h"
 #include "tessera/ABI/PlanCodec.h"
@@ -273,7 +274,7 @@ tesseraCompilationInterpret(TesseraCompilation *compilation, const char *stage,
 }
 
 //===----------------------------------------------------------------------===//
-// Derivatives
+// Derivatives and batches
 //===----------------------------------------------------------------------===//
 
 static json::Array describeTypes(TypeRange types) {
@@ -340,33 +341,82 @@ static LogicalResult differentiate(func::FuncOp function, StringRef mode,
   return success();
 }
 
-TesseraResult *tesseraDifferentiate(const char *source, size_t sourceSize,
-                                    const char *name, const char *mode,
-                                    const char *prefix, const int64_t *wanted,
-                                    int64_t count) {
+/// What `make` adds beside a function of `source`: its texts and the report.
+static TesseraResult *deriveFunctions(
+    StringRef source, StringRef name, StringRef what,
+    llvm::function_ref<LogicalResult(func::FuncOp, std::string &text,
+                                     json::Object &report)>
+        make) {
   auto *result = new TesseraResult;
   std::unique_ptr<MLIRContext> context = createCompilerContext();
   DiagnosticCollector collector(*context);
   json::Object report;
   auto run = [&]() -> LogicalResult {
     ParserConfig config(context.get());
-    OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(
-        StringRef(source, sourceSize), config, "<input>");
+    OwningOpRef<ModuleOp> module =
+        parseSourceString<ModuleOp>(source, config, "<input>");
     if (!module)
       return failure();
     auto function = module->lookupSymbol<func::FuncOp>(name);
     if (!function)
       return module->emitError() << "there is no function @" << name;
-    SmallVector<unsigned> numbers(wanted, wanted + count);
-    return differentiate(function, mode, prefix, numbers, result->data, report);
+    return make(function, result->data, report);
   };
   result->ok = succeeded(run());
   result->diagnostics =
       !result->ok && collector.diagnostics.empty()
-          ? describeError("differentiating failed without a reason")
+          ? describeError((what + " failed without a reason").str())
           : toText(std::move(collector.diagnostics));
   result->report = toText(std::move(report));
   return result;
+}
+
+TesseraResult *tesseraDifferentiate(const char *source, size_t sourceSize,
+                                    const char *name, const char *mode,
+                                    const char *prefix, const int64_t *wanted,
+                                    int64_t count) {
+  return deriveFunctions(
+      StringRef(source, sourceSize), name, "differentiating",
+      [&](func::FuncOp function, std::string &text, json::Object &report) {
+        SmallVector<unsigned> numbers(wanted, wanted + count);
+        return differentiate(function, mode, prefix, numbers, text, report);
+      });
+}
+
+TesseraResult *tesseraVectorize(const char *source, size_t sourceSize,
+                                const char *name, const char *prefix,
+                                int64_t size, const int64_t *batched,
+                                int64_t count, const char *const *axes,
+                                int64_t axisCount) {
+  return deriveFunctions(
+      StringRef(source, sourceSize), name, "batching",
+      [&](func::FuncOp function, std::string &text,
+          json::Object &report) -> LogicalResult {
+        SmallVector<bool> arguments(function.getNumArguments(), false);
+        for (int64_t number : ArrayRef<int64_t>(batched, count)) {
+          if (number < 0 || number >= function.getNumArguments())
+            return function.emitError()
+                   << "there is no argument " << number << " to batch";
+          arguments[number] = true;
+        }
+        BatchOptions options;
+        options.size = size;
+        options.axes.assign(axes, axes + axisCount);
+        FailureOr<BatchedFunction> made = makeBatched(
+            function, arguments, BatchedResult::AsComputed, options, prefix);
+        if (failed(made))
+          return failure();
+        json::Array functions;
+        describeFunction(made->function, text, functions);
+        for (func::FuncOp called : made->called)
+          describeFunction(called, text, functions);
+        report["functions"] = std::move(functions);
+        json::Array results;
+        for (bool isBatched : made->results)
+          results.push_back(isBatched);
+        report["batched"] = std::move(results);
+        return success();
+      });
 }
 
 //===----------------------------------------------------------------------===//

@@ -58,7 +58,7 @@ def dialect_page(tblgen: Tblgen, folder: Path) -> str:
 
 def passes_page(tblgen: Tblgen) -> str:
     parts = [NOTE, "# Passes\n"]
-    tds = sorted(ROOT.glob("dialects/*/Transforms/Passes.td")) + sorted(
+    tds = sorted(ROOT.glob("dialects/*/*/Passes.td")) + sorted(
         ROOT.glob("lib/**/Passes.td")
     )
     for td in tds:

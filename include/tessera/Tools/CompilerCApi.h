@@ -100,6 +100,19 @@ tesseraDifferentiate(const char *source, size_t sourceSize,
 TESSERA_COMPILER_API void tesseraCompilerSetPrint(int (*print)(const char *line,
                                                                size_t size));
 
+/// Adds a function `prefix` that computes a function of `source`, a module of
+/// stage "tessera", for each of `size` entries. Of its arguments those numbered
+/// `batched` have the entries as a first dimension, and of the results those
+/// that depend on them. `axes` are names of mesh axes that split the entries
+/// where the function states layouts. The result's data are the texts of the
+/// function and of others that it calls, which may call more of `source` by
+/// name. The report is {"functions": as for tesseraDifferentiate, "batched":
+/// [true or false for each result...]}.
+TESSERA_COMPILER_API TesseraResult *
+tesseraVectorize(const char *source, size_t sourceSize, const char *function,
+                 const char *prefix, int64_t size, const int64_t *batched,
+                 int64_t count, const char *const *axes, int64_t axisCount);
+
 /// Appends values for inputs to an artefact: inputs[i] gets the whole,
 /// row-major tensor `data[i]` of `sizes[i]` bytes, and runs give it none. So
 /// the program's text has an argument in place of each large constant. The

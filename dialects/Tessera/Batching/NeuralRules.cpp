@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Softmax, norms and attention, as the ops that have kernels of their own.
+#include "Rules.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::batching;
+
+//===----------------------------------------------------------------------===//
+// Norms
+//===----------------------------------------------------------------------===//
+
+/// The type that norms are formed in.
+static Type wideType(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return element.isF64() ? element : Float32Type::get(type.getContext());
+}
+
+/// `value`, of one element per column, repeated over the rows of `shape`;
+/// where it has the batch, that is the first dimension of both.
+static Value overRows(BatchedOp &b, Value value, bool isBatched,
+                      ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> dims;
+  if (isBatched)
+    dims.push_back(0);
+  dims.push_back(static_cast<int64_t>(shape.size()) - 1);
+  return b.build.broadcast(value, shape, dims);
+}
+
+/// Factors and summands that all entries share stay with the op; else it
+/// normalises alone, and they are applied behind it.
+template <typename Norm>
+static void batchNorm(Norm op, BatchedOp &b, Value bias) {
+  ValueRange columns = op->getOperands().drop_front();
+  if (!b.isAnyBatched(columns)) {
+    b.copyWith(b.getAll(op->getOperands()));
+    return;
+  }
+  Type wide = wideType(op.getType());
+  FormulaBuilder &build = b.build;
+  Value input = build.convert(b.get(op.getInput()), wide);
+  ArrayRef<int64_t> width = shapeOf(op.getScale());
+  Value one = build.number(1, width, wide);
+  Value normal;
+  if constexpr (std::is_same_v<Norm, LayerNormOp>)
+    normal = build.create<Norm>(input, one, build.number(0, width, wide),
+                                op.getEpsilonAttr());
+  else
+    normal = build.create<Norm>(input, one, op.getEpsilonAttr());
+  SmallVector<int64_t> shape = withFront(b.size(), shapeOf(op));
+  if (!b.isBatched(op.getInput()))
+    normal = build.repeat(normal, shape, 0);
+  auto spread = [&](Value column) {
+    return overRows(b, build.convert(b.get(column), wide), b.isBatched(column),
+                    shape);
+  };
+  normal = build.create<MulOp>(normal, spread(op.getScale()));
+  if (bias)
+    normal = build.create<AddOp>(normal, spread(bias));
+  b.set(op, build.convert(normal, getElementTypeOrSelf(op.getType())));
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// Entries that share keys and values are further query heads of theirs:
+/// [batch, B, S, K*G, D] is [B, S, K*batch*G, D].
+static void batchAsHeads(AttentionOp op, BatchedOp &b) {
+  ArrayRef<int64_t> query = shapeOf(op.getQuery());
+  int64_t groups = shapeOf(op.getKey())[2], perGroup = query[2] / groups;
+  int64_t size = b.size(), valueSize = shapeOf(op)[3];
+  FormulaBuilder &build = b.build;
+  Value folded =
+      build.reshape(b.get(op.getQuery()),
+                    {size, query[0], query[1], groups, perGroup, query[3]});
+  folded = build.reshape(build.transpose(folded, {1, 2, 3, 0, 4, 5}),
+                         {query[0], query[1], query[2] * size, query[3]});
+  SmallVector<Value> operands = b.getAll(op->getOperands());
+  operands.front() = folded;
+  Operation *copy = b.copyWith(operands);
+  copy->getResult(0).setType(
+      build.typeOf({query[0], query[1], query[2] * size, valueSize},
+                   getElementTypeOrSelf(op.getType())));
+  Value apart = build.reshape(copy->getResult(0), {query[0], query[1], groups,
+                                                   size, perGroup, valueSize});
+  b.set(op, build.reshape(build.transpose(apart, {3, 0, 1, 2, 4, 5}),
+                          withFront(size, shapeOf(op))));
+}
+
+/// [batch, B, ...] as [batch * B, ...], the op's own batch.
+static Value joined(FormulaBuilder &build, Value value) {
+  ArrayRef<int64_t> shape = shapeOf(value);
+  SmallVector<int64_t> result = {shape[0] * shape[1]};
+  llvm::append_range(result, shape.drop_front(2));
+  return build.reshape(value, result);
+}
+
+static void batchAttention(AttentionOp op, BatchedOp &b) {
+  Value bias = op.getBias();
+  bool isSharedBias = !bias || !b.isBatched(bias);
+  if (!b.isBatched(op.getKey()) && !b.isBatched(op.getValue()) &&
+      isSharedBias && (!bias || shapeOf(bias)[1] == 1))
+    return batchAsHeads(op, b);
+  FormulaBuilder &build = b.build;
+  SmallVector<Value> operands;
+  for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
+    operands.push_back(joined(build, b.batched(operand)));
+  if (bias && isSharedBias && shapeOf(bias)[0] == 1) {
+    operands.push_back(b.get(bias));
+  } else if (bias) {
+    Value whole = b.batched(bias);
+    SmallVector<int64_t> shape(shapeOf(whole));
+    shape[1] = shapeOf(op)[0];
+    if (ArrayRef<int64_t>(shape) != shapeOf(whole))
+      whole = build.broadcast(whole, shape, {0, 1, 2, 3, 4});
+    operands.push_back(joined(build, whole));
+  }
+  Operation *copy = b.copyWith(operands);
+  SmallVector<int64_t> shape(shapeOf(op));
+  shape[0] *= b.size();
+  copy->getResult(0).setType(
+      build.typeOf(shape, getElementTypeOrSelf(op.getType())));
+  b.set(op,
+        build.reshape(copy->getResult(0), withFront(b.size(), shapeOf(op))));
+}
+
+void tessera::batching::addNeuralRules(BatchingRules &rules) {
+  rules.add<SoftmaxOp>([](SoftmaxOp op, BatchedOp &b) {
+    cast<SoftmaxOp>(b.copy()).setDim(op.getDim() + 1);
+  });
+  rules.add<LayerNormOp>(
+      [](LayerNormOp op, BatchedOp &b) { batchNorm(op, b, op.getBias()); });
+  rules.add<RmsNormOp>(
+      [](RmsNormOp op, BatchedOp &b) { batchNorm(op, b, Value()); });
+  rules.add<AttentionOp>(batchAttention);
+}

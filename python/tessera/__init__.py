@@ -23,6 +23,7 @@ from tessera._src.arrays.placing import (
     device_put,
     from_dlpack,
 )
+from tessera._src.batching.vmap import vmap
 from tessera._src.control_flow.branches import cond, switch
 from tessera._src.control_flow.loops import fori_loop, map, scan, while_loop
 from tessera._src.core.dtypes import (

@@ -15,7 +15,7 @@ X = np.ones((2, 3), np.float32)
 
 @pytest.mark.parametrize("module, name, hint", [
     (ts, "grad", "there are no derivatives yet"), (ts, "cat", "use ts.concatenate"),
-    (ts, "vmap", "use ts.map"), (ts, "shard_map", "ts.jit(f, mesh=..."), (ts, "elu", "use ts.nn.elu"),
+    (ts, "vectorize", "use ts.vmap"), (ts, "shard_map", "ts.jit(f, mesh=..."), (ts, "elu", "use ts.nn.elu"),
     (ts, "normal", "use ts.random.normal"), (ts, "tree_map", "use ts.tree.map"),
     (ts, "concatnate", "did you mean ts.concatenate?"), (ts, "lax", "its functions are in ts itself"),
     (ts, "Array_", "did you mean ts.Array?"), (ts.nn, "geul", "did you mean ts.nn.gelu?"),

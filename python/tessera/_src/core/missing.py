@@ -27,7 +27,7 @@ _ALIASES = {
 _ABSENT = {
     **dict.fromkeys(("grad", "value_and_grad", "vjp", "jvp", "jacfwd", "jacrev", "hessian", "linearize"),
                     "there are no derivatives yet: write the gradient as a function"),
-    **dict.fromkeys(("vmap", "vectorize"), "give the function a batch dimension, or use ts.map"),
+    "vectorize": "use ts.vmap",
     **dict.fromkeys(("pmap", "pjit", "shard_map", "xmap"),
                     "ts.jit(f, mesh=..., in_shardings=...) runs a function on all devices of a mesh"),
     **dict.fromkeys(("remat", "checkpoint"), "there are no derivatives yet, and so nothing to recompute"),

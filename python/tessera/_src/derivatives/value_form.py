@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tessera._src.callees import traced as callees
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, source, tree
 from tessera._src.core.errors import TraceError
@@ -63,7 +64,7 @@ def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple
     operands = []
     for value, _, _ in program.arguments:
         name, _, kind = value.partition(": ")
-        tracer = Tracer(program, name, kind, *traced.shape_and_dtype(kind))
+        tracer = Tracer(program, name, kind, *callees.shape_and_dtype(kind))
         tracer.block = program.entry
         operands.append(tracer)
     numbers = {operand.value: i for i, operand in enumerate(operands)}

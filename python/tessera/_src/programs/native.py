@@ -101,6 +101,11 @@ def _compiler() -> ctypes.CDLL:
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p,
         ctypes.POINTER(ctypes.c_int64), ctypes.c_int64,
     ]
+    library.tesseraVectorize.restype = ctypes.c_void_p
+    library.tesseraVectorize.argtypes = [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64,
+        ctypes.POINTER(ctypes.c_int64), ctypes.c_int64, ctypes.POINTER(ctypes.c_char_p), ctypes.c_int64,
+    ]
     library.tesseraCapture.restype = ctypes.c_void_p
     library.tesseraCapture.argtypes = [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p),
@@ -203,7 +208,30 @@ def differentiate(text: str, function: str, mode: str, prefix: str, wanted: Sequ
     handle = _compiler().tesseraDifferentiate(
         data, len(data), function.encode(), mode.encode(), prefix.encode(),
         (ctypes.c_int64 * max(len(wanted), 1))(*wanted), len(wanted))
-    made, _, report = _finish(handle, "the program cannot be differentiated")
+    return _functions(handle, "the program cannot be differentiated")
+
+
+def vectorize(text: str, function: str, prefix: str, size: int, batched: Sequence[int], axes: Sequence[str]
+              ) -> tuple[list[str], dict]:
+    """The texts of the function that computes `function` for each entry of a batch, and of those it calls.
+
+    Args:
+        text: a module of the stage `tessera`.
+        prefix: how the names of the functions begin.
+        batched: numbers of the arguments that have the entries as a first dimension.
+        axes: of the mesh, that split the entries where the function states layouts.
+    """
+    data = text.encode()
+    handle = _compiler().tesseraVectorize(
+        data, len(data), function.encode(), prefix.encode(), size,
+        (ctypes.c_int64 * max(len(batched), 1))(*batched), len(batched),
+        (ctypes.c_char_p * max(len(axes), 1))(*[axis.encode() for axis in axes]), len(axes))
+    return _functions(handle, "the function cannot be computed for a batch")
+
+
+def _functions(handle: int, summary: str) -> tuple[list[str], dict]:
+    """The texts of the functions that a report lists."""
+    made, _, report = _finish(handle, summary)
     texts, begin = [], 0
     for described in report["functions"]:
         texts.append(made[begin : begin + described["bytes"]].decode())

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions traced by themselves, for the compiler to make others of them, and calls of these."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tessera._src.control_flow.bodies import lifted
+from tessera._src.core import dtypes, source, tree
+from tessera._src.tracing import program_text
+from tessera._src.tracing.named_dims import with_names
+from tessera._src.tracing.operands import lift
+from tessera._src.tracing.program_text import FunctionText, ProgramText, current
+from tessera._src.tracing.tracer import Tracer
+
+_TYPE = re.compile(r"!tessera\.mesh_tensor<((?:\d+x)*)(\w+), ")
+_DTYPES = {name: dtype for dtype, name in dtypes.MLIR_NAMES.items()}
+_NAME = re.compile(r"@([\w.$]+)")
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A function of the leaves of some values, as a part of the program being traced.
+
+    Its arguments are the leaves, then the values from outside that it uses.
+    """
+
+    function: FunctionText
+    operands: list[Tracer]  # The leaves, and the values from outside.
+    results: list[tuple[tuple[int, ...], np.dtype]]
+    structure: tree.TreeDef  # Of the results.
+    mesh: str
+
+
+def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callable,
+          names: Sequence[str] = (), lead: int = 0) -> Traced:
+    """Traces `function` by itself; `build(tracers)` gives its positional and named arguments.
+
+    Args:
+        what: the function that asks for it, in messages: "ts.grad".
+        names: of the leaves, for messages.
+        lead: leading dimensions of the leaves that the function does not see.
+    """
+    outer = current()
+    leaves = [lift(leaf) for leaf in leaves]
+    place = source.user_location()
+    program = ProgramText(outer.mesh, outer, _title(what, place))
+    inside = []
+    with program_text.tracing(program):
+        for i, leaf in enumerate(leaves):
+            name = names[i] if i < len(names) else f"{i}"
+            value, text = program.add_argument(name, leaf.shape[lead:], leaf.dtype, None, place)
+            tracer = Tracer(program, value, text, leaf.shape[lead:], leaf.dtype)
+            tracer.is_weak = leaf.is_weak
+            inside.append(with_names(tracer, leaf._dims[lead:], leaf._name or name))
+        args, kwargs = build(inside)
+        result = lifted(function(*args, **kwargs), f"the result of the function that {what} is given")
+    program.entry.is_open = False
+    values = [leaf.value for leaf in result.leaves]
+    types = [leaf.type for leaf in result.leaves]
+    name = re.sub(r"\W", "_", getattr(function, "__name__", "") or type(function).__name__)
+    text = program.function("f", values, types, place)
+    name = f"{name}.{digest(text.text)}"
+    return Traced(
+        FunctionText(name, text.text.replace("@f(", f"@{name}(", 1), text.arguments, text.results, text.uses),
+        [*leaves, *[outside for outside, _ in program.from_parent.values()]],
+        [(leaf.shape, leaf.dtype) for leaf in result.leaves], result.structure, outer.mesh.mlir())
+
+
+def _title(what: str, place: source.Location | None) -> str:
+    where = f" at {source.shown_paths(f'{place.file}:{place.line}')}" if place else ""
+    return f"the function of {what}{where}"
+
+
+def digest(text: str) -> str:
+    """Names a text: equal functions are one function of the module."""
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def with_callees(function: FunctionText) -> dict[str, FunctionText]:
+    """A function and all that it calls, by name."""
+    known: dict[str, FunctionText] = {}
+
+    def collect(used: FunctionText) -> None:
+        if known.setdefault(used.name, used) is used:
+            for inner in used.uses:
+                collect(inner)
+
+    collect(function)
+    return known
+
+
+def module_text(functions: Iterable[FunctionText], mesh: str) -> str:
+    """A module of the functions, as the compiler takes it."""
+    return "\n".join(["module {", f"  dist.mesh @mesh {mesh}", *[f.text for f in functions], "}"])
+
+
+def described(texts: Sequence[str], report: dict, known: Mapping[str, FunctionText]) -> list[FunctionText]:
+    """Functions that the compiler made, which call each other and those that are known."""
+    described = {entry["name"]: (entry, text) for entry, text in zip(report["functions"], texts)}
+    done = dict(known)
+
+    def make(name: str) -> FunctionText:
+        if name not in done:
+            entry, text = described[name]
+            uses = [make(used) for used in dict.fromkeys(_NAME.findall(text))
+                    if used != name and (used in done or used in described)]
+            done[name] = FunctionText(name, text, tuple(entry["arguments"]), tuple(entry["results"]),
+                                      tuple(uses))
+        return done[name]
+
+    return [make(name) for name in described]
+
+
+def call(function: FunctionText, operands: Sequence[Tracer], rules: str = "") -> list[Tracer]:
+    """The results of a function of the module, as values of the program being traced."""
+    program = current()
+    operands = [lift(operand) for operand in operands]
+    names = program.emit_call(function, [(operand.value, operand.type) for operand in operands], rules)
+    return [Tracer(program, name, text, *shape_and_dtype(text))
+            for name, text in zip(names, function.results)]
+
+
+@functools.lru_cache(maxsize=4096)
+def shape_and_dtype(text: str) -> tuple[tuple[int, ...], np.dtype]:
+    """What a type's text says."""
+    found = _TYPE.match(text)
+    assert found, text
+    return tuple(int(size) for size in found[1].split("x") if size), _DTYPES[found[2]]

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.control_flow import bodies, loops
+from tessera._src.batching.vmap import vmap
+from tessera._src.control_flow import bodies
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError
 from tessera._src.derivatives import modes, traced
@@ -22,10 +23,11 @@ from tessera._src.tracing.tracer import Tracer
 
 
 def jacrev(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
-    """A function of the arguments of `fun` that gives its Jacobian, by reverse mode, row by row.
+    """A function of the arguments of `fun` that gives its Jacobian, by reverse mode, all rows at once.
 
     For a value of shape v and an argument of shape a it has shape (*v, *a); for trees it is a tree like
-    the value of trees like the argument. One pullback is computed per element of the value.
+    the value of trees like the argument. The pullback is computed for a batch (ts.vmap) with an entry per
+    element of the value.
 
     Args:
         argnums: positions of the arguments to differentiate by; a tuple gives a tuple.
@@ -35,7 +37,7 @@ def jacrev(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
 
 
 def jacfwd(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
-    """As ts.jacrev, by forward mode, column by column: one tangent per element of the arguments."""
+    """As ts.jacrev, by forward mode: for a batch with a tangent per element of the arguments."""
     return _Jacobian("ts.jacfwd", fun, argnums, has_aux, _by_columns).function()
 
 
@@ -91,10 +93,9 @@ def _array(leaf: Any) -> Any:
     return np.asarray(leaf, np.float32 if isinstance(leaf, float) else None) if is_scalar(leaf) else leaf
 
 
-def _unit(index: Tracer, leaf: Tracer) -> Tracer:
-    """One at the element numbered `index`, zeros elsewhere."""
-    flat = creation.arange(leaf.size) == index
-    return shaping.reshape(flat.astype(leaf.dtype), leaf.shape)
+def _units(leaf: Tracer) -> Tracer:
+    """For each element, one there and zeros elsewhere."""
+    return shaping.reshape(creation.eye(leaf.size, dtype=leaf.dtype), (leaf.size, *leaf.shape))
 
 
 def _by_rows(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_single: bool) -> tuple:
@@ -105,12 +106,12 @@ def _by_rows(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_si
     traced.check_floats(what, leaves, tree.paths(structure))
 
     def rows_of(leaf: Tracer, place: int) -> Any:
-        def row(index: Tracer) -> Any:
-            cotangents = [_unit(index, other) if i == place else creation.zeros(other.shape, other.dtype)
+        def row(unit: Tracer) -> Any:
+            cotangents = [unit if i == place else creation.zeros(other.shape, other.dtype)
                           for i, other in enumerate(leaves)]
             return pullback(tree.unflatten(structure, cotangents))
 
-        stacked = loops.map(row, creation.arange(leaf.size))
+        stacked = vmap(row)(_units(leaf))
         shaped = tree.map(lambda rows: shaping.reshape(rows, (*leaf.shape, *rows.shape[1:])), stacked)
         return shaped[0] if is_single else shaped
 
@@ -124,13 +125,14 @@ def _by_columns(what: str, of: Callable, given: bodies.Values, has_aux: bool, is
     leaves, structure = tree.flatten(value)
     columns: list[list[Tracer]] = []  # For each leaf of the arguments, the part of each leaf of the value.
     for place, leaf in enumerate(given.leaves):
-        def column(index: Tracer, place: int = place) -> Any:
-            tangents = [_unit(index, other) if i == place else creation.zeros(other.shape, other.dtype)
+        def column(unit: Tracer, place: int = place) -> Any:
+            tangents = [unit if i == place else creation.zeros(other.shape, other.dtype)
                         for i, other in enumerate(given.leaves)]
             return tree.flatten(pushed(*tree.unflatten(given.structure, tangents)))[0]
 
-        stacked = loops.map(column, creation.arange(leaf.size))
-        columns.append([shaping.reshape(shaping.moveaxis(part, 0, -1), (*part.shape[1:], *leaf.shape))
+        # The elements of the arguments are the last dimension of each part.
+        stacked = vmap(column, out_axes=-1)(_units(leaf))
+        columns.append([shaping.reshape(part, (*part.shape[:-1], *leaf.shape))
                         for part in stacked])
 
     def of_leaf(i: int) -> Any:

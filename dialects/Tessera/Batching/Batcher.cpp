@@ -129,6 +129,14 @@ static bool usesBatched(Operation *op, const Batcher &batcher) {
 
 LogicalResult Batcher::runOp(Operation *op) {
   if (!usesBatched(op, *this)) {
+    // A condition is copied twice; arguments that are known would be no
+    // arguments of the second copy.
+    op->walk([&](Operation *inner) {
+      for (Region &region : inner->getRegions())
+        for (Block &block : region)
+          for (Value argument : block.getArguments())
+            mapping.erase(argument);
+    });
     builder.clone(*op, mapping);
     for (Value result : op->getResults())
       batched.erase(result);

@@ -64,28 +64,23 @@ static void batchNorm(Norm op, BatchedOp &b, Value bias) {
 // Attention
 //===----------------------------------------------------------------------===//
 
-/// Entries that share keys and values are further query heads of theirs:
-/// [batch, B, S, K*G, D] is [B, S, K*batch*G, D].
-static void batchAsHeads(AttentionOp op, BatchedOp &b) {
-  ArrayRef<int64_t> query = shapeOf(op.getQuery());
-  int64_t groups = shapeOf(op.getKey())[2], perGroup = query[2] / groups;
-  int64_t size = b.size(), valueSize = shapeOf(op)[3];
+/// Entries that share keys and values are further queries of theirs:
+/// [batch, B, S, ...] is [B, batch*S, ...].
+static void batchAsQueries(AttentionOp op, BatchedOp &b) {
   FormulaBuilder &build = b.build;
-  Value folded =
-      build.reshape(b.get(op.getQuery()),
-                    {size, query[0], query[1], groups, perGroup, query[3]});
-  folded = build.reshape(build.transpose(folded, {1, 2, 3, 0, 4, 5}),
-                         {query[0], query[1], query[2] * size, query[3]});
+  SmallVector<int64_t> shape(shapeOf(op.getQuery())), result(shapeOf(op));
+  shape[1] *= b.size();
   SmallVector<Value> operands = b.getAll(op->getOperands());
-  operands.front() = folded;
+  operands.front() =
+      build.reshape(build.transpose(operands.front(), {1, 0, 2, 3, 4}), shape);
   Operation *copy = b.copyWith(operands);
+  result[1] *= b.size();
   copy->getResult(0).setType(
-      build.typeOf({query[0], query[1], query[2] * size, valueSize},
-                   getElementTypeOrSelf(op.getType())));
-  Value apart = build.reshape(copy->getResult(0), {query[0], query[1], groups,
-                                                   size, perGroup, valueSize});
-  b.set(op, build.reshape(build.transpose(apart, {3, 0, 1, 2, 4, 5}),
-                          withFront(size, shapeOf(op))));
+      build.typeOf(result, getElementTypeOrSelf(op.getType())));
+  ArrayRef<int64_t> one = shapeOf(op);
+  Value apart = build.reshape(copy->getResult(0),
+                              {one[0], b.size(), one[1], one[2], one[3]});
+  b.set(op, build.transpose(apart, {1, 0, 2, 3, 4}));
 }
 
 /// [batch, B, ...] as [batch * B, ...], the op's own batch.
@@ -100,8 +95,8 @@ static void batchAttention(AttentionOp op, BatchedOp &b) {
   Value bias = op.getBias();
   bool isSharedBias = !bias || !b.isBatched(bias);
   if (!b.isBatched(op.getKey()) && !b.isBatched(op.getValue()) &&
-      isSharedBias && (!bias || shapeOf(bias)[1] == 1))
-    return batchAsHeads(op, b);
+      isSharedBias && !op.getCausal() && (!bias || shapeOf(bias)[2] == 1))
+    return batchAsQueries(op, b);
   FormulaBuilder &build = b.build;
   SmallVector<Value> operands;
   for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})

@@ -101,8 +101,8 @@ def test_cond():
     both(lambda n: n.vmap(build(n)), FLAGS, X)
     both(lambda n: n.vmap(build(n), (None, 0)), FLAGS[0], X)
     both(lambda n: n.vmap(build(n), (0, None)), FLAGS, X[0])
-    both(lambda n: n.vmap(lambda p, x: n.cond(p, lambda: (x, x[0]), lambda: (n.m.zeros(3, x.dtype), x[1] * 0)), (None, 0)),
-         FLAGS[0], X)
+    both(lambda n: n.vmap(lambda p, x: n.cond(
+        p, lambda: (x, x[0]), lambda: (n.m.zeros(3, x.dtype), x[1] * 0)), (None, 0)), FLAGS[0], X)
 
 
 def test_switch_clamps():
@@ -113,7 +113,8 @@ def test_switch_clamps():
 
 
 def test_vmap_in_cond_and_in_while():
-    both(lambda n: lambda p, x: n.cond(p, lambda x: n.vmap(lambda r: r * r.sum())(x), lambda x: x, x), FLAGS[0], X)
+    both(lambda n: lambda p, x: n.cond(p, lambda x: n.vmap(lambda r: r * r.sum())(x), lambda x: x, x),
+         FLAGS[0], X)
     both(lambda n: lambda x: n.while_loop(lambda s: s[0] < 3, lambda s: (
         s[0] + 1, n.vmap(lambda r: n.m.tanh(r @ n.m.asarray(A)))(s[1])), (n.m.zeros((), n.m.int32), x)), X)
 
@@ -123,7 +124,8 @@ def test_gradients_of_loops():
         return lambda c, xs, a: n.m.sum(scanned(n)(c, xs, a)[0][0])
 
     both(lambda n: n.vmap(n.grad(total(n), (0, 1, 2)), (0, 0, None)), C, XS, A)
-    both(lambda n: n.grad(lambda a: n.m.sum(n.vmap(total(n), (0, 0, None))(n.m.asarray(C), n.m.asarray(XS), a))), A)
+    both(lambda n: n.grad(lambda a: n.m.sum(n.vmap(total(n), (0, 0, None))(
+        n.m.asarray(C), n.m.asarray(XS), a))), A)
     both(lambda n: n.grad(lambda x: n.m.sum(n.vmap(lambda p, r: n.cond(
         p, n.m.sin, lambda r: r * r, r))(n.m.asarray(FLAGS), x))), X)
 

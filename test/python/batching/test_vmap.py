@@ -106,7 +106,8 @@ def test_trees_of_axes():
         return {"y": p["a"] @ p["b"][0] * s, "z": [p["b"][1], s]}
 
     both(lambda n: n.vmap(f, ({"a": 0, "b": (None, 1)}, None)), tree, np.array(2.5))
-    both(lambda n: n.vmap(f, ({"a": 0, "b": (None, -1)}, None), {"y": 1, "z": [0, None]}), tree, np.array(2.5))
+    both(lambda n: n.vmap(f, ({"a": 0, "b": (None, -1)}, None), {"y": 1, "z": [0, None]}), tree,
+         np.array(2.5))
     both(lambda n: n.vmap(lambda p: p["a"], ({"a": 0, "b": None},)), tree)
 
 
@@ -206,7 +207,8 @@ def test_entries_are_split_where_layouts_are_stated():
     mesh = ts.make_mesh({"dp": 2, "tp": 2})
 
     def f(x, w):
-        return ts.vmap(lambda r: ts.with_sharding_constraint(ts.tanh(r @ w), ts.P("tp")), spmd_axis_name="dp")(x)
+        return ts.vmap(lambda r: ts.with_sharding_constraint(ts.tanh(r @ w), ts.P("tp")),
+                       spmd_axis_name="dp")(x)
 
     w = RNG.standard_normal((N, 6))
     jitted = ts.jit(f, mesh=mesh)

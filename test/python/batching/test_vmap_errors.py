@@ -24,17 +24,20 @@ def counted(x):
 
 
 MISTAKES = {
-    "sizes": (lambda: ts.vmap(lambda x, y: x + y)(X, Y), ["different numbers of entries", "x: 4, y: 5", "None"]),
+    "sizes": (lambda: ts.vmap(lambda x, y: x + y)(X, Y),
+              ["different numbers of entries", "x: 4, y: 5", "None"]),
     "axis size": (lambda: ts.vmap(lambda x: x, axis_size=3)(X), ["x: 4 and axis_size=3"]),
     "no entries": (lambda: ts.vmap(lambda x: x, None)(X), ["no argument with entries", "axis_size"]),
     "axis": (lambda: ts.vmap(lambda x: x, 2)(X), ["argument 'x' axis 2", "(4, 3)", "[-2, 1]"]),
     "negative axis": (lambda: ts.vmap(lambda x: x, -3)(X), ["argument 'x' axis -3"]),
     "scalar": (lambda: ts.vmap(lambda x, s: x * s)(X, 2.0), ["argument 's'", "float", "None in in_axes"]),
-    "scalar array": (lambda: ts.vmap(lambda x, s: x * s)(X, np.float64(2)), ["argument 's'", "None in in_axes"]),
+    "scalar array": (lambda: ts.vmap(lambda x, s: x * s)(X, np.float64(2)),
+                     ["argument 's'", "None in in_axes"]),
     "count": (lambda: ts.vmap(lambda x, y: x, (0,))(X, Y), ["has 1 entries", "2 positional arguments"]),
     "structure": (lambda: ts.vmap(lambda p: p["a"], ({"b": 0},))({"a": X}),
                   ["in_axes of ts.vmap at '0'", "another structure", "{'a': array}"]),
-    "entry": (lambda: ts.vmap(lambda x, y: x, (0, "y"))(X, Y), ["in_axes of ts.vmap at '1' is 'y'", "an integer"]),
+    "entry": (lambda: ts.vmap(lambda x, y: x, (0, "y"))(X, Y),
+              ["in_axes of ts.vmap at '1' is 'y'", "an integer"]),
     "kind": (lambda: ts.vmap(lambda x: x, "x")(X), ["in_axes of ts.vmap is 'x'", "an integer", "None"]),
     "out axis": (lambda: ts.vmap(lambda x: x, 0, 2)(X), ["gives the result axis 2", "[-2, 1]"]),
     "out structure": (lambda: ts.vmap(lambda x: (x, x), 0, (0, 0, 0))(X), ["out_axes", "another structure"]),

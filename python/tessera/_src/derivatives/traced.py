@@ -40,8 +40,8 @@ def differentiate(traced: Traced, mode: str, wanted: Sequence[int]) -> Derivativ
 def _differentiate(function: FunctionText, mesh: str, mode: str, wanted: tuple[int, ...]) -> Derivative:
     known = callees.with_callees(function)
     prefix = f"{function.name}.{callees.digest(repr((mode, wanted)))}"
-    texts, report = native.differentiate(callees.module_text(known.values(), mesh), function.name, mode, prefix,
-                                         wanted)
+    text = callees.module_text(known.values(), mesh)
+    texts, report = native.differentiate(text, function.name, mode, prefix, wanted)
     functions = callees.described(texts, report, known)
     return Derivative(tuple(functions), tuple((kind, i) for kind, i in report.get("residuals", [])))
 

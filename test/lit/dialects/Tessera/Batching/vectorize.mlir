@@ -47,9 +47,9 @@ func.func @f(%key: tensor<2xi32>) -> tensor<3xf32> {
 
 // -----
 
-// Entries that share keys and values are query heads of these.
+// Entries that share keys and values are further queries of these.
 // CHECK-LABEL: func.func @f.batched
-// CHECK: tessera.attention %{{.*}}, %arg1, %arg1 scale 5.000000e-01 : tensor<2x3x24x5xf32>, tensor<2x7x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x3x24x5xf32>
+// CHECK: tessera.attention %{{.*}}, %arg1, %arg1 scale 5.000000e-01 : tensor<2x12x6x5xf32>, tensor<2x7x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x12x6x5xf32>
 func.func @f(%q: tensor<2x3x6x5xf32>, %k: tensor<2x7x3x5xf32>) -> tensor<2x3x6x5xf32> {
   %0 = tessera.attention %q, %k, %k scale 0.5 : tensor<2x3x6x5xf32>, tensor<2x7x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x3x6x5xf32>
   return %0 : tensor<2x3x6x5xf32>
@@ -199,4 +199,35 @@ func.func @f(%x: tensor<3xf32>) {
     tessera.yield
   }
   return
+}
+
+// -----
+
+// A condition that has a loop of its own, the same for all entries, is computed
+// before the loop and in it.
+// CHECK-LABEL: func.func @f.batched
+// CHECK: tessera.scan (%{{.*}}) over () length 2
+// CHECK-NEXT: ^bb0(%{{.*}}: tensor<i32>, %[[OUTER:.*]]: tensor<i32>):
+// CHECK-NEXT: tessera.add %[[OUTER]], %[[OUTER]]
+// CHECK: tessera.while
+// CHECK: } do {
+// CHECK: tessera.scan (%{{.*}}) over () length 2
+// CHECK-NEXT: ^bb0(%{{.*}}: tensor<i32>, %[[INNER:.*]]: tensor<i32>):
+// CHECK-NEXT: tessera.add %[[INNER]], %[[INNER]]
+func.func @f(%first: tensor<i32>, %one: tensor<i32>) -> tensor<i32> {
+  %last = tessera.while (%first) : (tensor<i32>) -> (tensor<i32>) cond {
+  ^bb0(%n: tensor<i32>):
+    %limit = tessera.scan (%one) over () length 2 : (tensor<i32>) over () -> (tensor<i32>) {
+    ^bb0(%i: tensor<i32>, %c: tensor<i32>):
+      %twice = tessera.add %c, %c : tensor<i32>
+      tessera.yield %twice : tensor<i32>
+    }
+    %p = tessera.compare lt %n, %limit : tensor<i32>, tensor<i32> -> tensor<i1>
+    tessera.yield %p : tensor<i1>
+  } do {
+  ^bb0(%n: tensor<i32>):
+    %next = tessera.add %n, %one : tensor<i32>
+    tessera.yield %next : tensor<i32>
+  }
+  return %last : tensor<i32>
 }

@@ -14,7 +14,7 @@ X = np.ones((2, 3), np.float32)
 
 
 @pytest.mark.parametrize("module, name, hint", [
-    (ts, "grad", "there are no derivatives yet"), (ts, "cat", "use ts.concatenate"),
+    (ts, "jacobian", "use ts.jacrev"), (ts, "cat", "use ts.concatenate"),
     (ts, "vectorize", "use ts.vmap"), (ts, "shard_map", "ts.jit(f, mesh=..."), (ts, "elu", "use ts.nn.elu"),
     (ts, "normal", "use ts.random.normal"), (ts, "tree_map", "use ts.tree.map"),
     (ts, "concatnate", "did you mean ts.concatenate?"), (ts, "lax", "its functions are in ts itself"),

@@ -22,15 +22,12 @@ _ALIASES = {
     "tree_map": "tree.map", "tree_flatten": "tree.flatten", "tree_unflatten": "tree.unflatten",
     "tensor": "array", "Tensor": "Array", "ndarray": "Array", "for_loop": "fori_loop", "ifelse": "cond",
     "float": "f32", "int": "i32", "half": "f16", "double": "f64", "long": "i64", "bool": "bool_",
+    "vectorize": "vmap", "jacobian": "jacrev",
 }
 # What there is not, and what to do instead.
 _ABSENT = {
-    **dict.fromkeys(("grad", "value_and_grad", "vjp", "jvp", "jacfwd", "jacrev", "hessian", "linearize"),
-                    "there are no derivatives yet: write the gradient as a function"),
-    "vectorize": "use ts.vmap",
     **dict.fromkeys(("pmap", "pjit", "shard_map", "xmap"),
                     "ts.jit(f, mesh=..., in_shardings=...) runs a function on all devices of a mesh"),
-    **dict.fromkeys(("remat", "checkpoint"), "there are no derivatives yet, and so nothing to recompute"),
     **dict.fromkeys(("lax", "numpy", "jnp", "functional"), "its functions are in ts itself and in ts.nn"),
     **dict.fromkeys(("conv", "conv1d", "conv2d", "convolve", "conv_general_dilated", "max_pool", "avg_pool"),
                     "there are no convolutions and poolings: add up or compare slices of x"),

@@ -219,7 +219,7 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
         return x / np.sqrt((x**2).mean(-1, keepdims=True) + _number(head, "epsilon")) * scale
     if op == "attention":
         return _attention(wide, head, "causal" in head)
-    if op == "constrain":
+    if op in ("constrain", "stop_gradient"):
         return operands[0]
     raise NotImplementedError(op)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Derivatives of elementwise ops. At the edges of their domains, and where they
-// have none, values are those of JAX: 0 for |x| at 0, half of the cotangent for
+// have none, values are those of JAX: 1 for |x| at 0, half of the cotangent for
 // each of two equal operands of max, infinity for sqrt at 0.
 #include "Rules.h"
 
@@ -180,6 +180,12 @@ static void differentiateRem(RemOp op, Tangents &t) {
   t.set(op, sum);
 }
 
+/// 1 from 0 on, else -1.
+static Value slopeOfAbs(Build &b, Value x) {
+  Value isUp = b.compare(CompareDirection::ge, x, b.numberLike(0, x));
+  return b.select(isUp, b.numberLike(1, x), b.numberLike(-1, x));
+}
+
 static void addArithmeticRules(DerivativeRules &rules) {
   rules.linear<NegOp>();
   rules.jvp<AddOp>([](AddOp op, Tangents &t) {
@@ -216,7 +222,7 @@ static void addArithmeticRules(DerivativeRules &rules) {
   rules.jvp<Atan2Op>(differentiateAtan2);
   rules.jvp<RemOp>(differentiateRem);
   rules.factor<AbsOp>(
-      [](Build &b, AbsOp op) { return b.create<SignOp>(op.getInput()); });
+      [](Build &b, AbsOp op) { return slopeOfAbs(b, op.getInput()); });
   // |x| with the sign of y.
   rules.jvp<CopysignOp>([](CopysignOp op, Tangents &t) {
     Value dx = t.of(op.getLhs());
@@ -224,7 +230,7 @@ static void addArithmeticRules(DerivativeRules &rules) {
       return;
     Build &b = t.primal;
     Value slope =
-        b.create<MulOp>(b.create<SignOp>(op.getLhs()),
+        b.create<MulOp>(slopeOfAbs(b, op.getLhs()),
                         b.create<CopysignOp>(b.numberLike(1, op), op.getRhs()));
     t.set(op, t.linear.create<MulOp>(dx, slope));
   });

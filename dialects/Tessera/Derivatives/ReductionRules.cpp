@@ -90,23 +90,56 @@ static void differentiateExtremum(ReduceOp op, Value dx, Tangents &t) {
   t.set(op, t.linear.create<DivOp>(sum, count));
 }
 
-/// The product of the other elements: the product without zeros, where no other
-/// element is zero.
+/// The part [begin, end) of dimension `dim`, moved to `low` in one of `size`
+/// elements whose others are `fill`.
+static Value placed(Build &b, Value x, int64_t dim, int64_t begin, int64_t end,
+                    int64_t low, int64_t size, double fill) {
+  ArrayRef<int64_t> shape = shapeOf(x);
+  MLIRContext *context = x.getContext();
+  auto list = [&](ArrayRef<int64_t> values) {
+    return DenseI64ArrayAttr::get(context, values);
+  };
+  SmallVector<int64_t> starts(shape.size(), 0), limits(shape),
+      steps(shape.size(), 1);
+  starts[dim] = begin;
+  limits[dim] = end;
+  if (end - begin < shape[dim])
+    x = b.create<SliceOp>(x, list(starts), list(limits), list(steps));
+  if (end - begin == size)
+    return x;
+  SmallVector<int64_t> lows(starts.size(), 0), highs(starts.size(), 0);
+  lows[dim] = low;
+  highs[dim] = size - low - (end - begin);
+  return b.create<PadOp>(
+      x, list(lows), list(highs),
+      FloatAttr::get(getElementTypeOrSelf(x.getType()), fill));
+}
+
+/// d(x y) = dx y + x dy
+static Value tangentOfProduct(Tangents &t, Value x, Value dx, Value y,
+                              Value dy) {
+  return t.sum(t.linear.create<MulOp>(dx, y), t.linear.create<MulOp>(dy, x));
+}
+
+/// By a tree: the first half of the elements times the second, until one is
+/// left. Without divisions, it is right beside zeros, and so are the
+/// derivatives of what it computes.
 static void differentiateProduct(ReduceOp op, Value dx, Tangents &t) {
-  Build &b = t.primal;
-  Value x = op.getInput(), zero = b.numberLike(0, x), one = b.numberLike(1, x);
-  Value isZero = b.compare(CompareDirection::eq, x, zero);
-  Value other = b.select(isZero, one, x);
-  Value product =
-      repeatOver(b, op, reduceLike(b, op, ReductionKind::prod, other));
-  Value zeros = repeatOver(
-      b, op,
-      reduceLike(b, op, ReductionKind::sum, b.select(isZero, one, zero)));
-  Value others = b.create<SubOp>(zeros, b.select(isZero, one, zero));
-  Value slope = b.select(b.compare(CompareDirection::eq, others, zero),
-                         b.create<DivOp>(product, other), zero);
-  t.set(op, reduceLike(t.linear, op, ReductionKind::sum,
-                       t.linear.create<MulOp>(dx, slope)));
+  Value x = op.getInput();
+  for (int64_t dim : op.getDims())
+    while (shapeOf(x)[dim] > 1) {
+      int64_t size = shapeOf(x)[dim], half = (size + 1) / 2;
+      auto split = [&](Build &b, Value value, double fill) {
+        return std::pair<Value, Value>(
+            placed(b, value, dim, 0, half, 0, half, fill),
+            placed(b, value, dim, half, size, 0, half, fill));
+      };
+      auto [x1, x2] = split(t.primal, x, 1);
+      auto [dx1, dx2] = split(t.linear, dx, 0);
+      dx = tangentOfProduct(t, x1, dx1, x2, dx2);
+      x = t.primal.create<MulOp>(x1, x2);
+    }
+  t.set(op, t.linear.reshape(dx, shapeOf(op)));
 }
 
 static void differentiateReduce(ReduceOp op, Tangents &t) {
@@ -140,29 +173,29 @@ static Value cumulateLike(Build &b, CumulativeOp op, ReductionKind kind,
   return cumulate(b, op, kind, x, op.getExclusive(), op.getReverse());
 }
 
-/// The product of the other elements up to each one, as in a reduction: before
-/// the first zero that is the sum of dx / x times the product; from the first
-/// to the second zero, dx there times the product of the others; then 0.
+/// By doubling: the products of 1, 2, 4, ... elements up to each one, times
+/// those that end where they begin. Without divisions, as in a reduction.
 static void differentiateCumulativeProduct(CumulativeOp op, Value dx,
                                            Tangents &t) {
-  Build &b = t.primal;
-  Value x = op.getInput(), zero = b.numberLike(0, x), one = b.numberLike(1, x);
-  Value isZero = b.compare(CompareDirection::eq, x, zero);
-  Value other = b.select(isZero, one, x);
-  Value product = cumulateLike(b, op, ReductionKind::prod, other);
-  Value zeros =
-      cumulateLike(b, op, ReductionKind::sum, b.select(isZero, one, zero));
-  Value without =
-      b.select(b.compare(CompareDirection::eq, zeros, zero), product, zero);
-  Value withOne =
-      b.select(b.compare(CompareDirection::eq, zeros, one), product, zero);
-  Build &l = t.linear;
-  Value relative =
-      cumulateLike(l, op, ReductionKind::sum, l.create<DivOp>(dx, other));
-  Value atZero = cumulateLike(l, op, ReductionKind::sum,
-                              l.create<MulOp>(dx, b.select(isZero, one, zero)));
-  t.set(op, l.create<AddOp>(l.create<MulOp>(relative, without),
-                            l.create<MulOp>(atZero, withOne)));
+  Value x = op.getInput();
+  int64_t dim = op.getDim(), size = shapeOf(x)[dim];
+  auto moved = [&](Build &b, Value value, int64_t by, double fill) {
+    return op.getReverse()
+               ? placed(b, value, dim, by, size, 0, size, fill)
+               : placed(b, value, dim, 0, size - by, by, size, fill);
+  };
+  if (op.getExclusive()) {
+    if (size == 1)
+      return;
+    x = moved(t.primal, x, 1, 1);
+    dx = moved(t.linear, dx, 1, 0);
+  }
+  for (int64_t length = 1; length < size; length *= 2) {
+    Value before = moved(t.primal, x, length, 1);
+    dx = tangentOfProduct(t, x, dx, before, moved(t.linear, dx, length, 0));
+    x = t.primal.create<MulOp>(x, before);
+  }
+  t.set(op, dx);
 }
 
 /// Each element has the tangent of the element it equals: the last of those up

@@ -115,11 +115,13 @@ Value formulaOf(RmsNormOp op, OpFormula &f) {
 /// heads.
 struct AttentionWeights {
   Value weights;
-  Value isEmpty; ///< [B,K,G,S]: rows without a visible key, whose weights are
-                 ///< NaN.
+  Value isEmpty; ///< [B,K,G,S]: rows without a visible key.
 };
 
-AttentionWeights weightsOf(AttentionOp op, OpFormula &f) {
+/// What the weights of a row without a visible key are.
+enum class EmptyRows { NaN, Zero };
+
+AttentionWeights weightsOf(AttentionOp op, OpFormula &f, EmptyRows empty) {
   ArrayRef<int64_t> q = shapeOf(op.getQuery()), k = shapeOf(op.getKey());
   int64_t batch = q[0], queries = q[1], heads = q[2], keys = k[1],
           groups = k[2], perGroup = heads / groups;
@@ -147,14 +149,19 @@ AttentionWeights weightsOf(AttentionOp op, OpFormula &f) {
   Value most = f.reduce(dist::ReductionKind::max, scores, 4);
   Value isEmpty =
       f.compare(CompareDirection::eq, most, f.wideNumber(minusInfinity, rows));
+  bool isZero = empty == EmptyRows::Zero;
+  if (isZero)
+    most = f.select(isEmpty, f.wideNumber(0, rows), most);
   Value weights =
       f.create<ExpOp>(f.create<SubOp>(scores, f.repeat(most, shape, 4)));
   Value sum = f.reduce(dist::ReductionKind::sum, weights, 4);
+  if (isZero)
+    sum = f.select(isEmpty, f.wideNumber(1, rows), sum);
   return {f.create<DivOp>(weights, f.repeat(sum, shape, 4)), isEmpty};
 }
 
 Value formulaOf(AttentionOp op, OpFormula &f) {
-  AttentionWeights found = weightsOf(op, f);
+  AttentionWeights found = weightsOf(op, f, EmptyRows::NaN);
   ArrayRef<int64_t> shape = shapeOf(found.weights);
   int64_t valueSize = shapeOf(op.getValue())[3];
   SmallVector<int64_t> sums(shape.drop_back());
@@ -182,8 +189,6 @@ Value tessera::writeFormula(Operation *op, OpBuilder &builder) {
 
 Value tessera::writeAttentionWeights(AttentionOp op, OpBuilder &builder) {
   OpFormula f(op, builder);
-  AttentionWeights found = weightsOf(op, f);
-  ArrayRef<int64_t> shape = shapeOf(found.weights);
-  return f.select(f.repeat(found.isEmpty, shape, 4), f.wideNumber(0, shape),
-                  found.weights);
+  // Without NaN, which a select hides from the result and not from derivatives.
+  return weightsOf(op, f, EmptyRows::Zero).weights;
 }

@@ -27,6 +27,7 @@ from tessera._src.ops.elementwise import (
     floor,
     floor_divide,
     greater,
+    greater_equal,
     isnan,
     less,
     less_equal,
@@ -46,7 +47,7 @@ from tessera._src.ops.elementwise import (
     where,
     widened,
 )
-from tessera._src.tracing.operands import convert, lift, promote_operands
+from tessera._src.tracing.operands import convert, emit_simple, lift, promote_operands
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -145,13 +146,14 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None,
 def leaky_relu(x: Any, slope: float = 0.01) -> Tracer:
     """x where it is positive, else slope * x."""
     value = as_float(lift(x))
-    return where(greater(value, 0), value, multiply(value, slope))
+    return where(greater_equal(value, 0), value, multiply(value, slope))
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tracer:
     """x where it is positive, else alpha * (exp(x) - 1)."""
     value = as_float(lift(x))
-    return where(greater(value, 0), value, multiply(expm1(minimum(value, 0)), alpha))
+    below = where(greater(value, 0), 0.0, value)
+    return where(greater(value, 0), value, multiply(expm1(below), alpha))
 
 
 def logical_xor(x: Any, y: Any) -> Tracer:
@@ -200,30 +202,48 @@ def _in_wide(function: Callable) -> Callable:
     return computed
 
 
+_TINY = 1e-30  # Of f32, and no less than what makes it infinite as a divisor.
+
+
+def _corrected(value: Tracer, lost: Tracer) -> Tracer:
+    """value + lost, where `lost` mends rounding and has no derivative; a zero has the sign of `lost`."""
+    lost = emit_simple("stop_gradient", "", lost, lost.shape)
+    return negative(subtract(negative(value), lost))
+
+
+def _flipped(x: Tracer) -> tuple[Tracer, Tracer]:
+    """Whether x is below zero, and its absolute value, whose derivative at 0 is that on the right."""
+    below = less(x, 0)
+    return below, where(below, negative(x), x)
+
+
 @_in_wide
 def log1p(x: Any) -> Tracer:
     """log(1 + x), accurate where x is near 0."""
     up = add(x, 1.0)
-    # Kahan: the rounding of 1 + x cancels in log(u) / (u - 1).
-    scaled = multiply(log(up), divide(x, subtract(up, 1.0)))
-    return where(equal(up, 1.0), x, where(equal(up, math.inf), up, scaled))
+    # What the rounding of 1 + x lost; the largest and least x have lost nothing that counts.
+    lost = divide(subtract(x, subtract(up, 1.0)), maximum(up, _TINY))
+    return _corrected(log(up), where(equal(up, math.inf), 0.0, lost))
 
 
 @_in_wide
 def expm1(x: Any) -> Tracer:
     """exp(x) - 1, accurate where x is near 0."""
     up = exp(x)
-    near = multiply(subtract(up, 1.0), divide(x, log(up)))  # Kahan, as in log1p.
-    near = where(equal(up, 1.0), x, near)
-    return where(less(abs(x), 0.5), near, subtract(up, 1.0))
+    # What the rounding of exp(x) lost; of a larger x, the logarithm is no closer to x than that.
+    lost = multiply(subtract(x, log(up)), up)
+    return _corrected(subtract(up, 1.0), where(less(abs(x), 0.5), lost, 0.0))
 
 
 @_in_wide
 def logaddexp(x: Any, y: Any) -> Tracer:
     """log(exp(x) + exp(y)) without overflow."""
-    off = negative(abs(subtract(x, y)))
+    # Neither |x - y| nor max(x, y), whose second derivatives are wrong where x = y.
+    first = greater_equal(x, y)
+    high, low = where(first, x, y), where(first, y, x)
     # Equal infinities have no difference.
-    return where(logical_and(equal(x, y), isinf(x)), x, add(maximum(x, y), log1p(exp(off))))
+    off = where(logical_and(equal(x, y), isinf(x)), 0.0, subtract(low, high))
+    return add(high, log1p(exp(off)))
 
 
 @_in_wide
@@ -275,16 +295,17 @@ def _half_of_exponential(a: Tracer) -> Tracer:
 @_in_wide
 def sinh(x: Any) -> Tracer:
     """Hyperbolic sine."""
-    a = abs(x)
+    below, a = _flipped(x)
     grown = expm1(minimum(a, 20.0))
     small = multiply(add(grown, divide(grown, add(grown, 1.0))), 0.5)
-    return copysign(where(greater(a, 20.0), _half_of_exponential(a), small), x)
+    result = where(greater(a, 20.0), _half_of_exponential(a), small)
+    return where(below, negative(result), result)
 
 
 @_in_wide
 def cosh(x: Any) -> Tracer:
     """Hyperbolic cosine."""
-    a = abs(x)
+    _, a = _flipped(x)
     grown = exp(minimum(a, 20.0))
     small = multiply(add(grown, reciprocal(grown)), 0.5)
     return where(greater(a, 20.0), _half_of_exponential(a), small)
@@ -302,7 +323,12 @@ def hypot(x: Any, y: Any) -> Tracer:
     a, b = abs(x), abs(y)
     top = maximum(a, b)
     scale = where(logical_and(greater(top, 0), isfinite(top)), top, 1.0)
-    result = multiply(sqrt(add(square(divide(a, scale)), square(divide(b, scale)))), scale)
+    # It cancels, from derivatives as well.
+    scale = emit_simple("stop_gradient", "", scale, scale.shape)
+    total = add(square(divide(x, scale)), square(divide(y, scale)))
+    # At 0 the derivatives are those of the larger side, and none is infinite.
+    is_zero = equal(top, 0)
+    result = where(is_zero, top, multiply(sqrt(where(is_zero, 1.0, total)), scale))
     return where(logical_or(isinf(a), isinf(b)), math.inf, result)
 
 

@@ -117,7 +117,8 @@ def remainder(x: Any, y: Any) -> Tracer:
     whole = where(off, add(rest, b), rest)
     if not dtypes.is_float(a.dtype):
         return whole
-    zero = where(less(b, 0), lift(-0.0, a.dtype), 0.0)
+    # Zeros have the sign of y, and all that derivative by x that other remainders have.
+    zero = where(less(b, 0), negative(abs(negative(rest))), abs(rest))
     return where(equal(rest, 0), zero, whole)
 
 
@@ -178,8 +179,9 @@ def square(x: Any) -> Tracer:
 
 
 def relu(x: Any) -> Tracer:
-    """max(x, 0)."""
-    return maximum(x, 0)
+    """x where it is positive, else 0; with derivative 0 at 0."""
+    value = as_number(lift(x))
+    return where(less_equal(value, 0), 0, value)
 
 
 def gelu(x: Any, approximate: bool = False) -> Tracer:

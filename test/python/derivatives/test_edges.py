@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Derivatives where functions have none, or infinite ones: zeros, ties, jumps, masked NaN, as in JAX."""
+
+import numpy as np
+import pytest
+from derivative_checks import jax
+
+import tessera as ts
+
+jnp, jnn, lax = jax.numpy, jax.nn, jax.lax
+INF, NAN = np.inf, np.nan
+ZEROS, TIES = [0.0, -0.0], [1.0, 1.0, -2.0]
+
+
+def _of(m, name):
+    return getattr(ts, name) if m is ts else getattr(lax, name, None) or getattr(jnp, name)
+
+
+# A function, and for each of its arguments the numbers that it is called with.
+EXACT = {
+    "sqrt": (lambda m, x: m.sqrt(x), [0.0, -0.0, 4.0, INF, -1.0]),
+    "rsqrt": (lambda m, x: _of(m, "rsqrt")(x), [0.0, 4.0, INF]),
+    "reciprocal": (lambda m, x: 1 / x, [0.0, -0.0, 2.0, INF]),
+    "log": (lambda m, x: m.log(x), [0.0, -0.0, 1.0, INF, -1.0]),
+    "abs": (lambda m, x: m.abs(x), [*ZEROS, 2.0, -2.0, INF, -INF, NAN]),
+    "sign": (lambda m, x: m.sign(x), [*ZEROS, 2.0, NAN]),
+    "steps": (lambda m, x: [m.floor(x), m.ceil(x), m.round(x), m.trunc(x)], [*ZEROS, 2.0, 1.5, -0.5]),
+    "max of ties": (lambda m, x, y: m.maximum(x, y), [1.0, 1.0, 2.0, 0.0, INF, -INF], [1.0, 2.0, 1.0, -0.0,
+                                                                                       INF, 3.0]),
+    "min of ties": (lambda m, x, y: m.minimum(x, y), [1.0, 1.0, 2.0, 0.0, INF, -INF], [1.0, 2.0, 1.0, -0.0,
+                                                                                       INF, 3.0]),
+    "max of NaN": (lambda m, x, y: m.maximum(x, y) * 1, [NAN, 1.0], [1.0, NAN]),
+    "relu": (lambda m, x: ts.relu(x) if m is ts else jnn.relu(x), [*ZEROS, 1.0, -1.0]),
+    "leaky_relu": (lambda m, x: (ts.nn if m is ts else jnn).leaky_relu(x, 0.25), [*ZEROS, 1.0, -1.0]),
+    "elu": (lambda m, x: (ts.nn if m is ts else jnn).elu(x, 2.0), [*ZEROS, 1.0]),
+    "clip": (lambda m, x: m.clip(x, -1.0, 2.0), [-1.0, 2.0, 0.0, 3.0, -3.0]),
+    "max of all": (lambda m, x: m.max(x), [1.0, 3.0, 3.0, -1.0]),
+    "min of all": (lambda m, x: m.min(x), [-1.0, 3.0, -1.0, -1.0]),
+    "ptp": (lambda m, x: m.ptp(x), [-1.0, 3.0, -1.0, 3.0]),
+    "product with a zero": (lambda m, x: m.prod(x), [2.0, 0.0, 3.0]),
+    "product with two zeros": (lambda m, x: m.prod(x), [2.0, 0.0, 3.0, -0.0, 5.0]),
+    "cumprod with a zero": (lambda m, x: m.cumprod(x), [2.0, 0.0, 3.0, 5.0]),
+    "cumprod with two zeros": (lambda m, x: m.cumprod(x), [2.0, 0.0, 3.0, 0.0, 5.0]),
+    "norm of zeros": (lambda m, x: m.sqrt(m.sum(x * x)), [0.0, 0.0]),
+    "std of equal numbers": (lambda m, x: m.std(x), [2.0, 2.0]),
+    "masked NaN": (lambda m, x: m.where(x > 0, x, m.sqrt(x)), [-1.0, 1.0, 0.0]),
+    "masked NaN, twice": (lambda m, x: m.where(x > 0, m.log(m.where(x > 0, x, 1.0)), 0.0), [-1.0, 1.0, 0.0]),
+    "masked logarithm": (lambda m, x: m.where(x > 0, m.log(x), 0.0), [-1.0, 1.0, 0.0]),
+    "square": (lambda m, x: x**2, [*ZEROS, -2.0]),
+    "cube": (lambda m, x: x**3, [*ZEROS, -2.0]),
+    "power 0": (lambda m, x: x**0, [*ZEROS, -2.0, INF]),
+    "power 1": (lambda m, x: m.power(x, 1.0), [*ZEROS, -2.0]),
+    "root": (lambda m, x: x**0.5, [0.0, 4.0]),
+    "power": (lambda m, x, y: m.power(x, y), [0.0, 0.0, 2.0, 1.0, -2.0, 0.0], [1.0, 2.0, 0.0, 0.0, 2.0, 0.5]),
+    # JAX has 0 for 0 ** 0 by integers, and NaN by floats, which ts.power makes of integers: 0 for both.
+    "power of integer exponents": (lambda m, x: m.power(x, np.array([0, 1, 2, 0])), [0.0, 0.0, 0.0, 2.0]),
+    "power of small exponents": (lambda m, x, y: m.power(x, y), [0.0, 0.0], [0.5, -1.0]),
+    "atan2": (lambda m, y, x: (ts.atan2 if m is ts else m.arctan2)(y, x), [0.0, 0.0, 1.0, -0.0],
+              [0.0, 1.0, 0.0, -2.0]),
+    "hypot": (lambda m, x, y: m.hypot(x, y), [0.0, 3.0, -3.0, 0.0], [2.0, 0.0, 4.0, 0.0]),
+    "fmod": (lambda m, x, y: m.fmod(x, y), [5.0, -5.0, 4.0, 0.0], [2.0, 2.0, 2.0, 3.0]),
+    "remainder": (lambda m, x, y: m.remainder(x, y), [5.0, -5.0, 4.0, 0.0], [2.0, 2.0, 2.0, 3.0]),
+    "copysign": (lambda m, x, y: m.copysign(x, y), [0.0, -0.0, 2.0, -2.0], [1.0, 1.0, -0.0, 3.0]),
+    "comparisons": (lambda m, x: (x > 0) * x + (x == 0) + m.isnan(x), [*ZEROS, 1.0]),
+    "argmax": (lambda m, x: x * m.argmax(x), TIES),
+    "sort of ties": (lambda m, x: m.sort(x), TIES),
+    "scatter max of ties": (lambda m, x, u: x.at[np.array([0, 0, 1])].max(u), [1.0, 5.0, 0.0],
+                            [1.0, 1.0, 5.0]),
+    "scatter min of ties": (lambda m, x, u: x.at[np.array([0, 0, 1])].min(u), [3.0, 5.0, 0.0],
+                            [1.0, 1.0, 5.0]),
+    "scatter set of duplicates": (lambda m, x, u: x.at[np.array([0, 0, 1])].set(u), [3.0, 5.0, 0.0],
+                                  [1.0, 1.0, 5.0]),
+    "segments of ties": (lambda m, x: (ts if m is ts else jax.ops).segment_max(x, np.array([0, 0, 1]), 2),
+                         TIES),
+    "sigmoid": (lambda m, x: (ts if m is ts else jnn).sigmoid(x), [0.0, INF, -INF]),
+    "asin": (lambda m, x: m.arcsin(x), [0.0, 1.0, -1.0]),
+    "acos": (lambda m, x: m.arccos(x), [0.0, 1.0, -1.0]),
+    "acosh": (lambda m, x: m.arccosh(x), [1.0]),
+    "atanh": (lambda m, x: m.arctanh(x), [0.0, 1.0, -1.0]),
+    "log1p": (lambda m, x: m.log1p(x), [0.0, -1.0, INF]),
+    "nan_to_num": (lambda m, x: m.nan_to_num(x), [NAN, INF, -INF, 1.0]),
+    "division": (lambda m, x, y: x / y, [1.0, 0.0, 0.0, INF], [0.0, 0.0, 2.0, 2.0]),
+    "logsumexp of ties": (lambda m, x: (ts if m is ts else jax.scipy.special).logsumexp(x), [1.0, 1.0]),
+}
+# Within rounding, to the second derivative, at places where formulas of the function have edges.
+ROUNDED = {
+    "softplus": (lambda m, x: (ts.nn if m is ts else jnn).softplus(x), [0.0, 1e-300, -1e-9, 50.0, -50.0,
+                                                                        800.0, -800.0]),
+    "logaddexp": (lambda m, x, y: m.logaddexp(x, y), [1.0, 0.0, 700.0, -700.0], [1.0, 1e-9, 0.0, 1.0]),
+    "expm1": (lambda m, x: m.expm1(x), [0.0, 1e-300, 1e-17, -1e-9, 0.5, -0.5, 30.0, -800.0]),
+    "log1p": (lambda m, x: m.log1p(x), [0.0, 1e-300, 1e-17, -1e-9, 0.5, 1e300]),
+    "sinh": (lambda m, x: m.sinh(x), [0.0, 1e-9, -1e-9, 19.0, 21.0, -21.0]),
+    "cosh": (lambda m, x: m.cosh(x), [0.0, 1e-9, -1e-9, 19.0, 21.0, -21.0]),
+    "tanh": (lambda m, x: m.tanh(x), [0.0, 1e-9, 30.0, -30.0]),
+    "tan": (lambda m, x: m.tan(x), [0.0, 1e-9]),
+    "hypot": (lambda m, x, y: m.hypot(x, y), [0.0, 3.0, 2.0], [2.0, 4.0, 0.0]),
+    "gelu": (lambda m, x: ts.gelu(x) if m is ts else jnn.gelu(x, approximate=False), [0.0, 30.0, -30.0]),
+    "silu": (lambda m, x: (ts if m is ts else jnn).silu(x), [0.0, 30.0, -30.0, 700.0, -700.0]),
+    "elu": (lambda m, x: (ts.nn if m is ts else jnn).elu(x), [1e-9, -1e-9, -30.0]),
+    "prod": (lambda m, x: m.prod(x), [0.0, 2.0, 3.0, 0.0]),
+    "prod of one zero": (lambda m, x: m.prod(x), [4.0, 0.0, 2.0, 3.0, 5.0]),
+    "cumprod": (lambda m, x: m.cumprod(x), [4.0, 0.0, 2.0, 0.0, 5.0]),
+    "cumprod from the end": (lambda m, x: (ts if m is ts else lax).cumprod(x, axis=0, reverse=True),
+                             [4.0, 0.0, 2.0, 0.0, 5.0]),
+    "softmax of far numbers": (lambda m, x: (ts if m is ts else jnn).softmax(x), [0.0, 800.0, -INF]),
+    "log_softmax of far numbers": (lambda m, x: (ts.nn if m is ts else jnn).log_softmax(x), [0.0, 800.0,
+                                                                                             1.0]),
+    "logsumexp of nothing": (lambda m, x: (ts if m is ts else jax.scipy.special).logsumexp(x), [-INF, 0.0]),
+}
+
+
+def _derivatives(m, run, x, second):
+    """Gradients and tangents at x, and with `second` those of the gradient along ones."""
+    vjp, jvp = (ts.vjp, ts.jvp) if m is ts else (jax.vjp, jax.jvp)
+
+    def function(*x):
+        results = run(jnp if m is jnp else ts, *x)
+        return results if isinstance(results, list) else [results]
+
+    values, pull = vjp(function, *x)
+    ones = [m.ones(v.shape, v.dtype) for v in values]
+    along = tuple(m.ones(v.shape, v.dtype) for v in x)
+    made = [*pull(ones), *jvp(function, tuple(x), along)[1]]
+    if second:
+        made += jvp(lambda *x: list(vjp(function, *x)[1](ones)), tuple(x), along)[1]
+    return made
+
+
+@pytest.fixture(scope="module")
+def computed():
+    """All derivatives by both, each compiled as one program."""
+    def everything(m):
+        return lambda points: {name: _derivatives(m, run, points[name], table is ROUNDED)
+                               for table in (EXACT, ROUNDED) for name, (run, *_) in _named(table)}
+
+    points = {name: [np.array(numbers) for numbers in arguments]
+              for table in (EXACT, ROUNDED) for name, (_, *arguments) in _named(table)}
+    return ts.jit(everything(ts))(points), jax.jit(everything(jnp))(points)
+
+
+def _named(table):
+    return [(f"{'to the second' if table is ROUNDED else 'exact'}: {name}", row) for name,
+            row in table.items()]
+
+
+@pytest.mark.parametrize("name", [name for table in (EXACT, ROUNDED) for name, _ in _named(table)])
+def test_edges_are_those_of_jax(computed, name):
+    got, wanted = (table[name] for table in computed)
+    assert len(got) == len(wanted)
+    for a, b in zip(got, wanted):
+        # JAX's second derivatives are differences of terms near 1.
+        rtol, atol = (4e-15, 0) if name.startswith("exact") else (1e-14, 1e-15)
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=atol)
+
+
+def test_nextafter_moves_with_its_first_argument():
+    x, y = np.array([0.0, 1.0, -2.0]), np.array([1.0, 1.0, 5.0])
+    dx, dy = ts.grad(lambda x, y: ts.sum(ts.nextafter(x, y)), (0, 1))(x, y)
+    np.testing.assert_array_equal(np.asarray(dx), np.ones(3))
+    np.testing.assert_array_equal(np.asarray(dy), np.zeros(3))

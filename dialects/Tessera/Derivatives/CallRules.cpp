@@ -176,7 +176,8 @@ static void transposeBarrier(BarrierOp op, Cotangents &c) {
 }
 
 void tessera::derivatives::addCallRules(DerivativeRules &rules) {
-  rules.none<StopGradientOp>();
+  // Prints and checks are of values, not of tangents.
+  rules.none<StopGradientOp, DebugPrintOp, DebugCheckOp>();
   rules.jvp<CheckpointNameOp>(
       [](CheckpointNameOp op, Tangents &t) { t.set(op, t.of(op.getInput())); });
   // A layout that a user states holds for the cotangent as well.

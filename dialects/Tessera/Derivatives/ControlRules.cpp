@@ -470,6 +470,8 @@ static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
 }
 
 void tessera::derivatives::addControlRules(DerivativeRules &rules) {
+  // Of no results: the op around it has the rule.
+  rules.none<YieldOp>();
   rules.jvp<ScanOp>(
       [](ScanOp op, Tangents &t) { return ScanDerivative(op, t).run(); });
   rules.jvp<WhileOp>(differentiateWhile);

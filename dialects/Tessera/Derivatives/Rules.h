@@ -66,7 +66,10 @@ public:
   }
 
   const DerivativeRule *find(mlir::Operation *op) const {
-    auto found = rules.find(op->getName().getStringRef());
+    return find(op->getName().getStringRef());
+  }
+  const DerivativeRule *find(llvm::StringRef opName) const {
+    auto found = rules.find(opName);
     return found == rules.end() ? nullptr : &found->second;
   }
 

@@ -257,11 +257,22 @@ static Attribute phaseOf(Operation *user, Value value) {
                   : Attribute();
 }
 
+/// Elements of a value on each device.
+static int64_t localSizeOf(MeshTensorType type, const Mesh &mesh) {
+  int64_t size = 1;
+  for (int64_t extent :
+       type.getLayout().localShape(type.getShape().vec(), mesh))
+    size *= extent;
+  return size;
+}
+
 Value Resharder::reshard(Value value, const Layout &wanted, Operation *user,
                          const std::string &rule) {
   auto type = cast<MeshTensorType>(value.getType()).withLayout(wanted);
   Attribute phase = phaseOf(user, value);
-  Value &made = cache[{value, {type, phase}}];
+  bool isShared = localSizeOf(type, mesh) <=
+                  localSizeOf(cast<MeshTensorType>(value.getType()), mesh);
+  Value &made = cache[{value, {type, isShared ? Attribute() : phase}}];
   if (made)
     return made;
   if (isFreeInAnyLayout(value)) {

@@ -115,7 +115,8 @@ def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
     Input: stage `layouts`. Output: stage `reshards`. For each op in turn the axes
     of each factor are chosen: those that most bytes of its operands and results
     already have, each axis for one factor, none for a factor that must be whole.
-    Operands that differ are resharded, once per value and layout. A split Reduce
+    Operands that differ are resharded, once per value and layout; what takes more
+    memory resharded, once per phase (`tessera.phase`) too. A split Reduce
     factor leaves the result partial; a partial value stays so through ops that
     are linear in it while it has one use, or one in each branch of a conditional,
     and is reduced where it is needed whole. Constants and iota are rematerialised

@@ -64,7 +64,9 @@ private:
                   const FactorAssignment &axes,
                   const std::vector<AxisRef> &passed);
   /// `value` laid out as `wanted`, made once for all users of a phase: what the
-  /// forward pass gathers need not live until the backward pass.
+  /// forward pass gathers need not live until the backward pass. Made once for
+  /// all users where it is no larger than `value`, as a sum of terms is, which
+  /// would have to live just as long.
   mlir::Value reshard(mlir::Value value, const Layout &wanted,
                       mlir::Operation *user, const std::string &rule);
   void resolve(ConstrainOp op);

@@ -331,6 +331,19 @@ func.func @reshards_of_two_phases(%x: !tessera.mesh_tensor<6xf32, @mesh, [{tp}]>
   return %0, %1 : !tessera.mesh_tensor<6xf32, @mesh, [{}]>, !tessera.mesh_tensor<6xf32, @mesh, [{}]>
 }
 
+// A sum is no larger than its terms, so that keeping it costs no memory.
+// CHECK-LABEL: @sums_are_made_once_for_two_phases
+// CHECK: %[[SUM:.*]] = tessera.reshard {{.*}} {tessera.phase = "forward"
+// CHECK-NOT: tessera.reshard
+// CHECK: tessera.exp %[[SUM]] {tessera.phase = "forward"}
+// CHECK: tessera.sin %[[SUM]] {tessera.phase = "backward"}
+func.func @sums_are_made_once_for_two_phases(%x: !tessera.mesh_tensor<3x4xf32, @mesh, [{}, {tp}]>) -> (!tessera.mesh_tensor<3xf32, @mesh, [{}]>, !tessera.mesh_tensor<3xf32, @mesh, [{}]>) {
+  %0 = tessera.reduce sum %x dims [1] {tessera.phase = "forward"} : !tessera.mesh_tensor<3x4xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  %1 = tessera.exp %0 {tessera.phase = "forward"} : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  %2 = tessera.sin %0 {tessera.phase = "backward"} : !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+  return %1, %2 : !tessera.mesh_tensor<3xf32, @mesh, [{}]>, !tessera.mesh_tensor<3xf32, @mesh, [{}]>
+}
+
 // Users of one phase share a reshard, those in loops of it as well; a result of
 // the function is asked for by what computes it.
 // CHECK-LABEL: @reshards_of_a_phase_are_shared

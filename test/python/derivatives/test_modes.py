@@ -220,3 +220,21 @@ def test_gradient_of_a_value():
     hidden = np.tanh(X @ W)
     close(found["kept"], hidden)
     close(found["hidden"], hidden**3 + 0 * hidden)
+
+
+def test_values_from_outside_are_indexed():
+    def f(m):
+        return lambda x, i: m.sum(x[i[0]] * x[i[:, 1]])
+
+    close(ts.grad(f(ts))(X, np.array([[0, 1], [1, 0]], np.int32)),
+          jax.grad(f(jnp))(X, np.array([[0, 1], [1, 0]], np.int32)))
+
+
+def test_logarithms_of_sums_of_exponentials():
+    x = X.copy()
+    x[0, 0] = x[0, 1] = 2.5  # Ties of the largest element, by which the value is shifted.
+    x[1, 2] = -np.inf
+    for f in (lambda m, nn: lambda x: m.sum(nn.logsumexp(x, -1) ** 2),
+              lambda m, nn: lambda x: m.sum(nn.log_softmax(x)[:, :2] * X[:, :2])):
+        close(ts.grad(f(ts, ts.nn))(x), jax.grad(f(jnp, jax.nn))(x))
+        close(ts.hessian(f(ts, ts.nn))(x), jax.hessian(f(jnp, jax.nn))(x))

@@ -86,7 +86,8 @@ class OfLlama:
     torch_loss = OfGpt2.torch_loss
 
     def specs(self, mesh, names):
-        return {name: ts.P("tp", None) for name in names if name.endswith(("q_proj.weight", "up_proj.weight"))}
+        split = ("q_proj.weight", "up_proj.weight")
+        return {name: ts.P("tp", None) for name in names if name.endswith(split)}
 
     def loss(self, w, tokens):
         b, s = tokens.shape
@@ -110,7 +111,8 @@ class OfLlama:
             mixed = ts.nn.attention(q, k, v, causal=True).reshape(b, s, WIDTH)
             x = x + ts.nn.dense(w, f"{name}.self_attn.o_proj", mixed)
             h = ts.nn.rms_norm(x, w[f"{name}.post_attention_layernorm.weight"], 1e-6)
-            h = ts.nn.silu(ts.nn.dense(w, f"{name}.mlp.gate_proj", h)) * ts.nn.dense(w, f"{name}.mlp.up_proj", h)
+            gate = ts.nn.silu(ts.nn.dense(w, f"{name}.mlp.gate_proj", h))
+            h = gate * ts.nn.dense(w, f"{name}.mlp.up_proj", h)
             x = x + ts.nn.dense(w, f"{name}.mlp.down_proj", h)
         return next_word_loss(ts.nn.rms_norm(x, w["model.norm.weight"], 1e-6) @ words.T, tokens)
 

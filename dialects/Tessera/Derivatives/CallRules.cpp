@@ -20,9 +20,8 @@ static SmallVector<Value> tangentsOf(ValueRange operands, Tangents &t) {
   return result;
 }
 
-/// Whether an op among `made` or in its regions mixes values with tangents so
-/// that neither block can have it whole.
-static bool dependsOn(Operation *op, const llvm::DenseSet<Value> &values) {
+/// Whether `op` or its regions use one of `values`.
+static bool usesAny(Operation *op, const llvm::DenseSet<Value> &values) {
   WalkResult result = op->walk([&](Operation *inner) {
     return llvm::any_of(inner->getOperands(),
                         [&](Value v) { return values.contains(v); })
@@ -32,50 +31,107 @@ static bool dependsOn(Operation *op, const llvm::DenseSet<Value> &values) {
   return result.wasInterrupted();
 }
 
+/// The first `count` of `results`, which `made` has computed, as values that
+/// nothing else is: a tangent of one that is an operand as well, or twice a
+/// result, would be that of the other.
+static SmallVector<Value> ownResults(CallOp call, ArrayRef<Value> results,
+                                     ArrayRef<Operation *> made) {
+  llvm::SmallPtrSet<Operation *, 16> inside(made.begin(), made.end());
+  llvm::DenseSet<Value> seen;
+  OpBuilder builder(call);
+  SmallVector<Value> own;
+  for (Value result : results.take_front(call->getNumResults())) {
+    bool isOwn = inside.contains(result.getDefiningOp()) &&
+                 seen.insert(result).second;
+    own.push_back(isOwn ? result
+                        : CheckpointNameOp::create(builder, call.getLoc(),
+                                                   result.getType(), result,
+                                                   builder.getStringAttr("")));
+  }
+  return own;
+}
+
+/// The ops between `before`, null for the block's beginning, and `end`.
+static SmallVector<Operation *> opsBetween(Operation *before, Operation *end) {
+  SmallVector<Operation *> ops;
+  for (Operation *op =
+           before ? before->getNextNode() : &end->getBlock()->front();
+       op != end; op = op->getNextNode())
+    ops.push_back(op);
+  return ops;
+}
+
+/// Moves the ops among `made` that depend on tangents into the linear program;
+/// an error where one of them gives values as well.
+static LogicalResult separate(CallOp call, ArrayRef<Operation *> made,
+                              ArrayRef<Value> tangents, ArrayRef<Value> values,
+                              OpBuilder &linearBuilder) {
+  llvm::DenseSet<Value> linear(tangents.begin(), tangents.end());
+  SmallVector<Operation *> moved;
+  for (Operation *op : made)
+    if (usesAny(op, linear)) {
+      linear.insert(op->result_begin(), op->result_end());
+      moved.push_back(op);
+    }
+  for (Value value : values)
+    if (linear.contains(value)) {
+      InFlightDiagnostic error =
+          call.emitError() << "the rule for jvp computes a value and tangents "
+                              "by one op, so that reverse mode cannot "
+                              "separate them";
+      if (Operation *op = value.getDefiningOp())
+        error.attachNote(op->getLoc()) << "it is this op";
+      error.attachNote() << "compute the value by ops of its own, without the "
+                            "tangents";
+      return error;
+    }
+  for (Operation *op : moved)
+    op->moveBefore(linearBuilder.getInsertionBlock(),
+                   linearBuilder.getInsertionPoint());
+  return success();
+}
+
 /// By the user's function of values and tangents: ops on tangents become part
 /// of the linear program.
 static LogicalResult differentiateByJvp(CallOp call, Tangents &t) {
   FailureOr<FunctionOpInterface> rule = findCallee(call, call.getJvpAttr());
-  if (failed(rule))
+  // Calls on tangents have to be seen through.
+  if (failed(rule) || failed(inlineCalls(*rule, [](CallOp inner) {
+        return !inner.getJvp() && !inner.getBwd();
+      })))
     return failure();
   SmallVector<Value> tangents = tangentsOf(call.getOperands(), t);
   SmallVector<Value> arguments(call.getOperands());
   llvm::append_range(arguments, tangents);
-  if (arguments.size() != rule->getNumArguments())
-    return call.emitOpError()
-           << "has a rule @" << *call.getJvp() << " of "
-           << rule->getNumArguments() << " arguments; expected "
-           << arguments.size() << ", its operands and their tangents";
-  Operation *before = call->getPrevNode();
-  OpBuilder builder(call);
-  SmallVector<Value> results = cloneBody(*rule, arguments, builder);
-  // Calls on tangents have to be seen through.
-  auto isPlain = [&](CallOp inner) {
-    return inner != call && !inner.getJvp() && !inner.getBwd();
-  };
-  Operation *function = call->getParentOfType<FunctionOpInterface>();
-  if (function && failed(inlineCalls(function, isPlain)))
-    return failure();
-  if (t.getLinearizer().getForm() == Form::Apart) {
-    llvm::DenseSet<Value> linear(tangents.begin(), tangents.end());
-    Operation *op = before ? before->getNextNode() : &call->getBlock()->front();
-    while (op != call) {
-      Operation *next = op->getNextNode();
-      if (dependsOn(op, linear)) {
-        linear.insert(op->result_begin(), op->result_end());
-        op->moveBefore(t.getLinearBuilder().getInsertionBlock(),
-                       t.getLinearBuilder().getInsertionPoint());
-      }
-      op = next;
-    }
-  }
   size_t count = call->getNumResults();
+  // Zeros that stand for tangents are behind the call in form Together.
+  bool isTogether = t.getLinearizer().getForm() == Form::Together;
+  OpBuilder builder(call);
+  if (isTogether)
+    builder = t.getPrimalBuilder();
+  Operation *before =
+      isTogether ? builder.getInsertionPoint()->getPrevNode()
+                 : call->getPrevNode();
+  Operation *end = isTogether ? &*builder.getInsertionPoint()
+                              : call.getOperation();
+  SmallVector<Value> results = cloneBody(*rule, arguments, builder);
+  SmallVector<Operation *> made = opsBetween(before, end);
+  if (!isTogether &&
+      failed(separate(call, made, tangents,
+                      ArrayRef<Value>(results).take_front(count),
+                      t.getLinearBuilder())))
+    return failure();
+  SmallVector<Value> own = ownResults(call, results, made);
+  if (isTogether)
+    for (auto [value, result] : llvm::zip(own, results))
+      if (value != result)
+        value.getDefiningOp()->moveBefore(end);
   unsigned next = count;
-  for (unsigned i = 0; i < count; ++i)
-    call->getResult(i).replaceAllUsesWith(results[i]);
-  for (unsigned i = 0; i < count; ++i)
-    if (isDifferentiable(results[i]))
-      t.set(results[i], results[next++]);
+  for (unsigned i = 0; i < count; ++i) {
+    call->getResult(i).replaceAllUsesWith(own[i]);
+    if (isDifferentiable(own[i]))
+      t.set(own[i], results[next++]);
+  }
   call->erase();
   return success();
 }
@@ -87,13 +143,10 @@ static LogicalResult differentiateByPair(CallOp call, Tangents &t) {
   if (failed(forward))
     return failure();
   OpBuilder builder(call);
+  Operation *before = call->getPrevNode();
   SmallVector<Value> results = cloneBody(*forward, call.getOperands(), builder);
   size_t count = call->getNumResults();
-  if (results.size() < count)
-    return call.emitOpError()
-           << "has a rule @" << *call.getFwd() << " of " << results.size()
-           << " results; expected at least " << count
-           << ", those of the call and then residuals";
+  SmallVector<Value> own = ownResults(call, results, opsBetween(before, call));
   SmallVector<Type> types;
   for (Value result : call.getResults())
     if (isDifferentiable(result))
@@ -105,9 +158,9 @@ static LogicalResult differentiateByPair(CallOp call, Tangents &t) {
       tangentsOf(call.getOperands(), t));
   unsigned next = 0;
   for (unsigned i = 0; i < count; ++i) {
-    call->getResult(i).replaceAllUsesWith(results[i]);
-    if (isDifferentiable(results[i]))
-      t.set(results[i], stand.getResult(next++));
+    call->getResult(i).replaceAllUsesWith(own[i]);
+    if (isDifferentiable(own[i]))
+      t.set(own[i], stand.getResult(next++));
   }
   call->erase();
   return success();

@@ -242,6 +242,11 @@ LogicalResult ScanDerivative::runApart() {
 }
 
 LogicalResult ScanDerivative::run() {
+  if (scan.getLength() == 0) {
+    for (unsigned i = 0; i < count(); ++i)
+      t.set(scan.getResult(i), t.of(scan.getInits()[i]));
+    return success();
+  }
   findActive();
   return t.getLinearizer().getForm() == Form::Together ? runTogether()
                                                        : runApart();
@@ -254,20 +259,24 @@ LogicalResult ScanDerivative::run() {
 /// Forward mode only: how much a backward pass would have to keep is not known
 /// before the loop ends.
 static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
+  llvm::DenseSet<Value> seeds;
+  for (Value value : usedValues(loop))
+    if (t.of(value))
+      seeds.insert(value);
+  llvm::DenseSet<Value> active = findActiveValues(loop, seeds);
+  if (llvm::none_of(loop.getResults(), [&](Value result) {
+        return active.contains(result);
+      }))
+    return success();
   if (t.getLinearizer().getForm() == Form::Apart) {
     InFlightDiagnostic error =
         loop.emitError() << "reverse mode cannot pass a while loop, whose "
                             "number of iterations is not known";
     error.attachNote() << "use ts.scan or ts.fori_loop with constant bounds, "
                           "whose iterations can be kept, or forward mode "
-                          "(ts.jvp, ts.jacfwd)";
+                          "(ts.jvp)";
     return error;
   }
-  llvm::DenseSet<Value> seeds;
-  for (Value value : usedValues(loop))
-    if (t.of(value))
-      seeds.insert(value);
-  llvm::DenseSet<Value> active = findActiveValues(loop, seeds);
   Block &condition = loop.getCondition().front(),
         &body = loop.getBody().front();
   SmallVector<Value> inits(loop.getInits());

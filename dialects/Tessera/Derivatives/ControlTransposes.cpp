@@ -90,6 +90,12 @@ void ScanTranspose::findCotangents() {
 }
 
 LogicalResult ScanTranspose::run() {
+  for (Value init : scan.getInits())
+    if (!isDifferentiable(init)) {
+      // A loop that a user's rule has written, which carries a value as well.
+      c.getTransposer().refuse(scan);
+      return failure();
+    }
   findCotangents();
   Location loc = scan.getLoc();
   unsigned count = scan.getNumCarried();

@@ -21,53 +21,58 @@ static void markCheckpoint(Operation *first, Operation *end, Attribute region) {
       op->setAttr(checkpointAttrName, region);
 }
 
+static bool isPlain(CallOp call) { return !call.getJvp() && !call.getBwd(); }
+
+/// Whether a backward pass computes again what `call` does.
+static bool isCheckpoint(CallOp call) {
+  return isPlain(call) &&
+         (call->hasAttr(checkpointAttrName) ||
+          call.getCheckpoint().value_or("everything") != "everything");
+}
+
+/// Replaces the call of a checkpoint, and marks what stands in its place: calls
+/// too, which become part of the checkpoint.
+static LogicalResult expandCheckpoint(CallOp call, int64_t number) {
+  Builder builder(call.getContext());
+  Attribute region = call->getAttr(checkpointAttrName);
+  if (!region)
+    region =
+        builder.getArrayAttr({builder.getI64IntegerAttr(number),
+                              builder.getStringAttr(*call.getCheckpoint())});
+  FailureOr<FunctionOpInterface> callee =
+      findCallee(call, call.getCalleeAttr());
+  if (failed(callee))
+    return failure();
+  Operation *before = call->getPrevNode();
+  OpBuilder at(call);
+  call->replaceAllUsesWith(cloneBody(*callee, call.getOperands(), at));
+  Operation *first =
+      before ? before->getNextNode() : &call->getBlock()->front();
+  markCheckpoint(first, call, region);
+  call.erase();
+  return success();
+}
+
 /// Replaces calls by their callees, except for those with rules of their own.
 static LogicalResult expandCalls(func::FuncOp function) {
-  // An error where functions call themselves, before any copy is made.
-  int64_t numCheckpoints = 0;
-  auto isPlain = [](CallOp call) { return !call.getJvp() && !call.getBwd(); };
-  auto next = [&] {
-    CallOp found;
-    function.walk([&](CallOp call) {
-      if (!isPlain(call) || call.getCheckpoint().value_or("") == "everything")
-        return WalkResult::advance();
-      if (!call.getCheckpoint() && !call->hasAttr(checkpointAttrName))
-        return WalkResult::advance();
-      found = call;
-      return WalkResult::interrupt();
-    });
-    return found;
-  };
-  Builder builder(function.getContext());
-  auto isUnmarked = [&](CallOp call) {
-    StringRef policy = call.getCheckpoint().value_or("everything");
-    return isPlain(call) && policy == "everything" &&
-           !call->hasAttr(checkpointAttrName);
-  };
-  if (failed(inlineCalls(function, isUnmarked)))
+  if (failed(verifyNotRecursive(function)))
     return failure();
-  while (CallOp call = next()) {
-    Attribute region = call->getAttr(checkpointAttrName);
-    if (!region)
-      region =
-          builder.getArrayAttr({builder.getI64IntegerAttr(numCheckpoints++),
-                                builder.getStringAttr(*call.getCheckpoint())});
-    FailureOr<FunctionOpInterface> callee =
-        findCallee(call, call.getCalleeAttr());
-    if (failed(callee))
+  for (int64_t number = 0;;) {
+    if (failed(inlineCalls(function, [](CallOp call) {
+          return isPlain(call) && !isCheckpoint(call);
+        })))
       return failure();
-    Operation *before = call->getPrevNode();
-    OpBuilder at(call);
-    SmallVector<Value> results = cloneBody(*callee, call.getOperands(), at);
-    call->replaceAllUsesWith(results);
-    Operation *first =
-        before ? before->getNextNode() : &call->getBlock()->front();
-    markCheckpoint(first, call, region);
-    call.erase();
-    if (failed(inlineCalls(function, isUnmarked)))
-      return failure();
+    SmallVector<CallOp> checkpoints;
+    function.walk([&](CallOp call) {
+      if (isCheckpoint(call))
+        checkpoints.push_back(call);
+    });
+    if (checkpoints.empty())
+      return success();
+    for (CallOp call : checkpoints)
+      if (failed(expandCheckpoint(call, number++)))
+        return failure();
   }
-  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -135,6 +140,8 @@ static FailureOr<func::FuncOp> copyOf(func::FuncOp function,
     copy.erase();
     return failure();
   }
+  // What nothing uses need not have a derivative.
+  eraseDeadOps(copy.getBody().front());
   return copy;
 }
 
@@ -304,6 +311,7 @@ FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
   functions.forward = made.forward;
   functions.derivative = backward;
   eraseMarks(functions.forward);
+  eraseMarks(backward);
   markBackward(backward);
   return functions;
 }
@@ -346,6 +354,7 @@ tessera::makeLinearized(func::FuncOp function, ArrayRef<unsigned> wanted,
   functions.forward = made.forward;
   functions.derivative = linear;
   eraseMarks(functions.forward);
+  eraseMarks(linear);
   return functions;
 }
 

@@ -265,7 +265,12 @@ static void addTransposes(DerivativeRules &rules) {
       c.add(op.getRhs(), c.build.create<NegOp>(c.of(op)));
   });
   rules.transpose<MulOp>(transposeProduct<MulOp>);
-  rules.transpose<DivOp>(transposeProduct<DivOp>);
+  rules.transpose<DivOp>([](DivOp op, Cotangents &c) {
+    if (!c.isLinear(op.getLhs()))
+      return c.getTransposer().refuse(op);
+    c.add(op.getLhs(),
+          c.build.create<DivOp>(c.of(op), c.residual(op.getRhs())));
+  });
   rules.transpose<SelectOp>([](SelectOp op, Cotangents &c) {
     Value predicate = c.residual(op.getPredicate()), ct = c.of(op);
     Value zeros = zerosLike(c.build, ct);

@@ -29,7 +29,7 @@ static bool isKept(Operation *op, StringRef policy) {
   if (policy == "dots")
     return isa<ContractOp>(op);
   auto named = dyn_cast<CheckpointNameOp>(op);
-  if (!named || !policy.consume_front("names:"))
+  if (!named || named.getName().empty() || !policy.consume_front("names:"))
     return false;
   SmallVector<StringRef> names;
   policy.split(names, ',');
@@ -50,39 +50,37 @@ private:
   /// The checkpoint that computes `value` again, or null: one that no other op
   /// of the program needs, and that its policy does not keep.
   Attribute regionOf(Value value);
-  Attribute tagOf(Value value) {
-    Operation *op = value.getDefiningOp();
-    return op && op->getBlock() == &primal ? op->getAttr(checkpointAttrName)
-                                           : Attribute();
-  }
+  bool isInPrimal(Value value) { return value.getParentBlock() == &primal; }
   bool isCheap(Value value);
 
-  /// Finds the inputs of all checkpoints that `value` is computed again by.
-  void collectInputs(Value value);
-  Value bring(Value value);
-  Value keep(Value value);
-  Value computeAgain(Value value, Attribute region);
+  /// Finds what is kept, what is computed again, and the inputs of checkpoints.
+  void collect(ArrayRef<OpOperand *> uses);
+  /// Computes again what one op of the program does.
+  void copy(Operation *op);
+  void openCheckpoint(Attribute region, Location loc);
+  /// What stands for `value` in the linear program, for an op of `region`.
+  Value there(Value value, Attribute region);
 
   Block &linear, &primal;
   OpBuilder builder;
-  SmallVector<Residual> residuals;
-  llvm::DenseSet<Value> seen; ///< By collectInputs.
-  llvm::DenseMap<Value, Value> brought;
+  llvm::SetVector<Value> kept;
+  llvm::SetVector<Operation *> copied;
+  IRMapping outside; ///< What is kept, and copies that are in no checkpoint.
   struct Checkpoint {
     llvm::SetVector<Value> inputs;
     IRMapping again;
     bool isOpen = false;
   };
-  /// All of them are known before values are brought.
   llvm::DenseMap<Attribute, Checkpoint> checkpoints;
 };
 } // namespace
 
 Attribute ResidualBringer::regionOf(Value value) {
-  Attribute tag = tagOf(value);
+  Operation *op = value.getDefiningOp();
+  Attribute tag =
+      op && isInPrimal(value) ? op->getAttr(checkpointAttrName) : Attribute();
   if (!tag)
     return {};
-  Operation *op = value.getDefiningOp();
   auto policy = cast<StringAttr>(cast<ArrayAttr>(tag)[1]).getValue();
   if (isKept(op, policy) || !isMemoryEffectFree(op))
     return {};
@@ -97,7 +95,7 @@ Attribute ResidualBringer::regionOf(Value value) {
 
 bool ResidualBringer::isCheap(Value value) {
   Operation *op = value.getDefiningOp();
-  if (!op || op->getBlock() != &primal)
+  if (!op || !isInPrimal(value))
     return false;
   if (isa<ConstantOp, IotaOp>(op))
     return true;
@@ -109,77 +107,81 @@ bool ResidualBringer::isCheap(Value value) {
           kernel.getKernelRole() == KernelRole::Elementwise);
 }
 
-void ResidualBringer::collectInputs(Value value) {
-  if (value.getParentBlock() != &primal || !seen.insert(value).second)
-    return;
-  Attribute region = regionOf(value);
-  if (!isCheap(value) && !region)
-    return;
-  if (region)
-    checkpoints.try_emplace(region);
-  for (Value used : usedValues(value.getDefiningOp())) {
-    collectInputs(used);
-    if (!isCheap(value) && !isCheap(used) && used.getParentBlock() == &primal &&
-        regionOf(used) != region)
-      checkpoints[region].inputs.insert(used);
-  }
-}
-
-Value ResidualBringer::keep(Value value) {
-  BlockArgument inside = linear.addArgument(value.getType(), value.getLoc());
-  residuals.push_back({value, inside});
-  return inside;
-}
-
-Value ResidualBringer::computeAgain(Value value, Attribute region) {
-  Checkpoint &checkpoint = checkpoints[region];
-  if (!checkpoint.isOpen) {
-    checkpoint.isOpen = true;
-    SmallVector<Value> inputs;
-    for (Value input : checkpoint.inputs)
-      inputs.push_back(bring(input));
-    if (!inputs.empty()) {
-      auto barrier = BarrierOp::create(builder, value.getLoc(),
-                                       TypeRange(ValueRange(inputs)), inputs);
-      checkpoint.again.map(checkpoint.inputs.getArrayRef(),
-                           barrier.getResults());
+void ResidualBringer::collect(ArrayRef<OpOperand *> uses) {
+  llvm::DenseSet<Value> seen;
+  for (OpOperand *use : uses) {
+    SmallVector<Value> next = {use->get()};
+    while (!next.empty()) {
+      Value value = next.pop_back_val();
+      if (!isInPrimal(value) || !seen.insert(value).second)
+        continue;
+      bool cheap = isCheap(value);
+      Attribute region = cheap ? Attribute() : regionOf(value);
+      if (!cheap && !region) {
+        kept.insert(value);
+        continue;
+      }
+      Operation *op = value.getDefiningOp();
+      copied.insert(op);
+      if (region)
+        checkpoints.try_emplace(region);
+      for (Value used : usedValues(op)) {
+        next.push_back(used);
+        if (region && isInPrimal(used) && !isCheap(used) &&
+            regionOf(used) != region)
+          checkpoints[region].inputs.insert(used);
+      }
     }
   }
-  IRMapping &again = checkpoint.again;
-  if (Value known = again.lookupOrNull(value))
-    return known;
-  Operation *op = value.getDefiningOp();
-  for (Value used : usedValues(op))
-    if (!again.contains(used) && used.getParentBlock() == &primal)
-      again.map(used, isCheap(used) ? bring(used) : computeAgain(used, region));
-  Operation *copy = builder.clone(*op, again);
-  copy->removeAttr(checkpointAttrName);
-  copy->removeAttr(derivedAttrName);
-  return again.lookup(value);
 }
 
-Value ResidualBringer::bring(Value value) {
-  if (Value known = brought.lookup(value))
+void ResidualBringer::openCheckpoint(Attribute region, Location loc) {
+  Checkpoint &checkpoint = checkpoints[region];
+  if (checkpoint.isOpen)
+    return;
+  checkpoint.isOpen = true;
+  // What a checkpoint takes is kept: ops outside of where it is made use it.
+  SmallVector<Value> inputs =
+      llvm::map_to_vector(checkpoint.inputs, [&](Value input) {
+        return outside.lookup(input);
+      });
+  if (inputs.empty())
+    return;
+  auto barrier = BarrierOp::create(builder, loc,
+                                   TypeRange(ValueRange(inputs)), inputs);
+  checkpoint.again.map(checkpoint.inputs.getArrayRef(), barrier.getResults());
+}
+
+Value ResidualBringer::there(Value value, Attribute region) {
+  if (!isInPrimal(value))
+    return value;
+  if (region)
+    if (Value known = checkpoints[region].again.lookupOrNull(value))
+      return known;
+  if (Value known = outside.lookupOrNull(value))
     return known;
-  Value result;
-  if (value.getParentBlock() != &primal) {
-    result = value;
-  } else if (isCheap(value)) {
-    IRMapping mapping;
-    Operation *op = value.getDefiningOp();
-    for (Value operand : op->getOperands())
-      mapping.map(operand, bring(operand));
-    Operation *copy = builder.clone(*op, mapping);
-    copy->removeAttr(checkpointAttrName);
-    copy->removeAttr(derivedAttrName);
-    result = copy->getResult(cast<OpResult>(value).getResultNumber());
-  } else if (Attribute region = regionOf(value)) {
-    result = computeAgain(value, region);
-  } else {
-    result = keep(value);
-  }
-  brought[value] = result;
-  return result;
+  return checkpoints[regionOf(value)].again.lookup(value);
+}
+
+void ResidualBringer::copy(Operation *op) {
+  Attribute region =
+      isCheap(op->getResult(0)) ? Attribute() : regionOf(op->getResult(0));
+  // Of several results, some may be kept.
+  for (Value result : op->getResults())
+    if (!region && !isCheap(result))
+      region = regionOf(result);
+  if (region)
+    openCheckpoint(region, op->getLoc());
+  IRMapping mapping;
+  for (Value used : usedValues(op))
+    mapping.map(used, there(used, region));
+  Operation *made = builder.clone(*op, mapping);
+  made->removeAttr(checkpointAttrName);
+  made->removeAttr(derivedAttrName);
+  IRMapping &into = region ? checkpoints[region].again : outside;
+  for (auto [from, to] : llvm::zip(op->getResults(), made->getResults()))
+    if (!into.contains(from))
+      into.map(from, to);
 }
 
 SmallVector<Residual> ResidualBringer::run() {
@@ -187,17 +189,28 @@ SmallVector<Residual> ResidualBringer::run() {
   SmallVector<OpOperand *> uses;
   linear.walk([&](Operation *op) {
     for (OpOperand &operand : op->getOpOperands())
-      if (operand.get().getParentBlock() == &primal)
+      if (isInPrimal(operand.get()))
         uses.push_back(&operand);
   });
-  for (OpOperand *use : uses)
-    collectInputs(use->get());
-  // Copies stand before the first op of the linear program, in the order in
-  // which they are made.
+  collect(uses);
+  SmallVector<Residual> residuals;
+  for (Value value : kept) {
+    BlockArgument inside = linear.addArgument(value.getType(), value.getLoc());
+    residuals.push_back({value, inside});
+    outside.map(value, inside);
+  }
+  // Copies stand before the first op of the linear program, in the order of the
+  // ops that they are copies of.
   builder.setInsertionPointToStart(&linear);
+  SmallVector<Operation *> ordered(copied.getArrayRef());
+  llvm::sort(ordered, [](Operation *a, Operation *b) {
+    return a->isBeforeInBlock(b);
+  });
+  for (Operation *op : ordered)
+    copy(op);
   for (OpOperand *use : uses)
-    use->set(bring(use->get()));
-  return std::move(residuals);
+    use->set(there(use->get(), Attribute()));
+  return residuals;
 }
 
 SmallVector<Residual> tessera::derivatives::bringResiduals(Block &linear,

@@ -24,11 +24,11 @@ struct Residual {
   mlir::BlockArgument inside; ///< Stands for it in the linear program.
 };
 
-/// Replaces all uses that ops of `linear` make of values of `primal`: constants
-/// and the like are made again, as is what rules have added element by element;
-/// what is computed in the region of a checkpoint
-/// is computed again from a barrier of the region's inputs unless the policy
-/// keeps it, and for all else `linear` gets an argument more.
+/// Replaces all uses that ops of `linear` make of values of `primal`. Constants
+/// and the like are made again, and so is what rules have added element by
+/// element. What is computed in the region of a checkpoint is computed again
+/// from a barrier of the region's inputs, unless the policy keeps it. For all
+/// else `linear` gets an argument more.
 llvm::SmallVector<Residual> bringResiduals(mlir::Block &linear,
                                            mlir::Block &primal);
 

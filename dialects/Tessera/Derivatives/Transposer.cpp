@@ -52,22 +52,65 @@ void Transposer::add(Value value, Value cotangent) {
   sum = build.create<AddOp>(sum, cotangent);
 }
 
+void Transposer::refuse(Operation *op) {
+  if (outer)
+    return outer->refuse(op);
+  if (hasFailed)
+    return;
+  hasFailed = true;
+  InFlightDiagnostic error = op->emitError()
+                             << "'" << op->getName()
+                             << "' is not linear in its operands, so that "
+                                "reverse mode cannot pass it";
+  error.attachNote() << "a rule for jvp must be linear in the tangents";
+}
+
+/// A value that may stand where a program is left that cannot be made.
+Value Transposer::placeholder(Value like) {
+  FormulaBuilder build(builder, like.getLoc(), like.getType());
+  return zerosLike(build, like);
+}
+
 Value Transposer::residual(Value value) {
   if (Value known = mapping.lookupOrNull(value))
     return known;
-  Operation *op = value.getDefiningOp();
-  if (!op || op->getBlock() != &block) {
-    // A value from outside: of the block around, or of the whole program, which
-    // stays what it is.
+  if (value.getParentBlock() != &block) {
+    // Of the block around; of the whole program, it stays what it is.
+    if (isLinear(value)) {
+      refuse(block.getParentOp() ? block.getParentOp() : anchor);
+      return placeholder(value);
+    }
     return outer ? outer->residual(value) : value;
   }
-  // An operand may be from a block around this one.
-  for (Value operand : op->getOperands())
-    mapping.map(operand, residual(operand));
-  llvm::SetVector<Value> captured = capturedValues(op);
-  for (Value used : captured)
-    mapping.map(used, residual(used));
-  builder.clone(*op, mapping);
+  // The ops of the block that it is computed by, without those that have been
+  // copied.
+  llvm::SetVector<Operation *> needed;
+  SmallVector<Value> next = {value};
+  while (!next.empty()) {
+    Value used = next.pop_back_val();
+    if (mapping.contains(used))
+      continue;
+    if (used.getParentBlock() != &block) {
+      mapping.map(used, residual(used));
+      continue;
+    }
+    Operation *op = used.getDefiningOp();
+    if (!op || isLinearOp(op)) {
+      refuse(op ? op : value.getDefiningOp() ? value.getDefiningOp()
+                                             : getAnchor());
+      mapping.map(used, placeholder(used));
+      continue;
+    }
+    if (needed.insert(op))
+      for (Value operand : usedValues(op))
+        next.push_back(operand);
+  }
+  SmallVector<Operation *> ordered(needed.getArrayRef());
+  llvm::sort(ordered, [](Operation *a, Operation *b) {
+    return a->isBeforeInBlock(b);
+  });
+  for (Operation *op : ordered)
+    builder.clone(*op, mapping);
   return mapping.lookup(value);
 }
 
@@ -80,15 +123,11 @@ LogicalResult Transposer::run() {
       continue;
     const DerivativeRule *rule = getDerivativeRules().find(&op);
     if (!rule || !rule->transpose) {
-      InFlightDiagnostic error = op.emitError()
-                                 << "'" << op.getName()
-                                 << "' is not linear in its operands, so that "
-                                    "reverse mode cannot pass it";
-      error.attachNote() << "a rule for jvp must be linear in the tangents";
-      return error;
+      refuse(&op);
+      return failure();
     }
     Cotangents context(&op, *this);
-    if (failed(rule->transpose(&op, context)))
+    if (failed(rule->transpose(&op, context)) || hasRefused())
       return failure();
   }
   return success();

@@ -48,13 +48,20 @@ public:
   /// backward pass recomputes one region of a checkpoint after the other.
   mlir::Value residual(mlir::Value value);
 
+  /// Reports that `op` is not linear in tangents; run() fails then.
+  void refuse(mlir::Operation *op);
+
   mlir::OpBuilder &getBuilder() { return builder; }
   /// An op of the module; blocks that are being made are in none.
   mlir::Operation *getAnchor() { return outer ? outer->getAnchor() : anchor; }
 
 private:
+  bool hasRefused() const { return outer ? outer->hasRefused() : hasFailed; }
+  mlir::Value placeholder(mlir::Value like);
+
   mlir::OpBuilder &builder;
   mlir::Block &block;
+  bool hasFailed = false; ///< Of the outermost one, of all.
   Transposer *outer;
   mlir::Operation *anchor = nullptr;
   mlir::IRMapping mapping;

@@ -41,13 +41,58 @@ static FunctionOpInterface findFunction(Operation *op, FlatSymbolRefAttr name,
   return function;
 }
 
+static bool isFloat(Type type) {
+  return isa<FloatType>(getElementTypeOrSelf(type));
+}
+
+/// A rule of `call` takes and gives as many values as it should.
+static LogicalResult verifyCounts(CallOp call, StringRef role,
+                                  FlatSymbolRefAttr name, size_t arguments,
+                                  size_t results, bool givesMore,
+                                  SymbolTableCollection &symbols) {
+  FunctionOpInterface rule = findFunction(call, name, symbols);
+  if (!rule)
+    return failure();
+  bool fits = rule.getNumArguments() == arguments &&
+              (givesMore ? rule.getNumResults() >= results
+                         : rule.getNumResults() == results);
+  if (fits)
+    return success();
+  return call.emitOpError()
+         << "has " << role << " " << name << " of " << rule.getNumArguments()
+         << " arguments and " << rule.getNumResults() << " results; expected "
+         << arguments << " arguments and " << (givesMore ? "at least " : "")
+         << results << " results";
+}
+
+/// The rules that say how `call` is differentiated have its shape.
+static LogicalResult verifyRules(CallOp call, SymbolTableCollection &symbols) {
+  size_t operands = call.getOperands().size(), results = call->getNumResults();
+  size_t tangents = llvm::count_if(call.getOperandTypes(), isFloat);
+  size_t cotangents = llvm::count_if(call.getResultTypes(), isFloat);
+  if (call.getJvp())
+    return verifyCounts(call, "a rule jvp", call.getJvpAttr(),
+                        operands + tangents, results + cotangents, false,
+                        symbols);
+  if (!call.getFwd())
+    return success();
+  if (failed(verifyCounts(call, "a rule fwd", call.getFwdAttr(), operands,
+                          results, true, symbols)))
+    return failure();
+  auto forward =
+      symbols.lookupNearestSymbolFrom<FunctionOpInterface>(
+          call, call.getFwdAttr());
+  size_t residuals = forward.getNumResults() - results;
+  return verifyCounts(call, "a rule bwd", call.getBwdAttr(),
+                      residuals + cotangents, tangents, false, symbols);
+}
+
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   FunctionOpInterface callee = findFunction(*this, getCalleeAttr(), symbols);
   if (!callee)
     return failure();
-  for (FlatSymbolRefAttr rule : {getJvpAttr(), getFwdAttr(), getBwdAttr()})
-    if (rule && !findFunction(*this, rule, symbols))
-      return failure();
+  if (failed(verifyRules(*this, symbols)))
+    return failure();
   if (failed(verifyTypes(*this, getCallee(), "operand", getOperandTypes(),
                          callee.getArgumentTypes())))
     return failure();

@@ -57,13 +57,20 @@ static LogicalResult checkNotRecursive(CallOp call,
   return failure(result.wasInterrupted());
 }
 
-LogicalResult tessera::inlineCalls(Operation *root,
-                                   function_ref<bool(CallOp)> isWanted) {
-  SmallVector<CallOp> calls;
+LogicalResult tessera::verifyNotRecursive(Operation *root) {
   SmallVector<StringRef> around;
   llvm::StringSet<> done;
   if (auto function = dyn_cast<FunctionOpInterface>(root))
     around.push_back(function.getName());
+  WalkResult result = root->walk([&](CallOp call) -> WalkResult {
+    return checkNotRecursive(call, around, done);
+  });
+  return failure(result.wasInterrupted());
+}
+
+LogicalResult tessera::inlineCalls(Operation *root,
+                                   function_ref<bool(CallOp)> isWanted) {
+  SmallVector<CallOp> calls;
   auto collect = [&](Operation *op) {
     op->walk([&](CallOp call) {
       if (isWanted(call))
@@ -71,9 +78,8 @@ LogicalResult tessera::inlineCalls(Operation *root,
     });
   };
   collect(root);
-  for (CallOp call : calls)
-    if (failed(checkNotRecursive(call, around, done)))
-      return failure();
+  if (!calls.empty() && failed(verifyNotRecursive(root)))
+    return failure();
   while (!calls.empty()) {
     CallOp call = calls.pop_back_val();
     FailureOr<FunctionOpInterface> callee =

@@ -27,6 +27,9 @@ llvm::FailureOr<mlir::FunctionOpInterface>
 findCallee(mlir::Operation *op, mlir::FlatSymbolRefAttr name,
            mlir::Operation *from = nullptr);
 
+/// An error where a function calls itself, or one that calls it, below `root`.
+mlir::LogicalResult verifyNotRecursive(mlir::Operation *root);
+
 /// Replaces the calls below `root` that `isWanted` accepts, and those that come
 /// in with their callees, by the callees' ops. An error where a function calls
 /// itself.

@@ -20,3 +20,12 @@ func.func @loss(%x: tensor<f64>) -> tensor<f64> {
   }
   return %r : tensor<f64>
 }
+
+// -----
+
+func.func @loss(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error@+2 {{calls function @loss, in which it is itself}}
+  // expected-note@+1 {{functions do not call themselves}}
+  %0 = tessera.call @loss(%x) checkpoint "nothing" : (tensor<f64>) -> (tensor<f64>)
+  return %0 : tensor<f64>
+}

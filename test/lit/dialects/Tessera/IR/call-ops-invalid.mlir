@@ -49,3 +49,28 @@ func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
   %1 = tessera.call @twice(%0) jvp @twice fwd @twice bwd @twice : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
   return %1 : tensor<2x3xf32>
 }
+
+// -----
+
+func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{has a rule jvp @twice of 1 arguments and 1 results; expected 2 arguments and 2 results}}
+  %1 = tessera.call @twice(%0) jvp @twice : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
+  return %1 : tensor<2x3xf32>
+}
+
+// -----
+
+func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func private @back(%dy: tensor<2x3xf32>, %r: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %dy : tensor<2x3xf32>
+}
+func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{has a rule bwd @back of 2 arguments and 1 results; expected 1 arguments and 1 results}}
+  %1 = tessera.call @twice(%0) fwd @twice bwd @back : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
+  return %1 : tensor<2x3xf32>
+}

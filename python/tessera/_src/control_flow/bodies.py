@@ -68,11 +68,13 @@ def title_of(what: str) -> str:
     return f"{what} at {source.shown_paths(f'{place.file}:{place.line}')}" if place else what
 
 
-def check_callable(what: str, role: str, function: Any, takes: Sequence[str]) -> None:
-    """Raises unless a body is a function that takes arguments, which `takes` describes."""
+def check_callable(what: str, role: str, function: Any, takes: Sequence[str] | None = None) -> None:
+    """Raises unless a body is a function that takes arguments, which `takes` describes if they are known."""
     if not callable(function):
         raise TraceError("TS1035", f"{role} of {what} is a {type(function).__name__}, not a function",
                          got=repr(function)[:80])
+    if takes is None:
+        return
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # Functions of other languages have none.

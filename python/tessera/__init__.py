@@ -59,6 +59,7 @@ from tessera._src.derivatives.gradients import grad, value_and_grad
 from tessera._src.derivatives.jacobians import hessian, jacfwd, jacrev
 from tessera._src.derivatives.marks import checkpoint_name, stop_gradient
 from tessera._src.derivatives.modes import jvp, linearize, vjp
+from tessera._src.derivatives.precision import Precision
 from tessera._src.functions.artefact import load_artefact
 from tessera._src.functions.compiled import Compiled
 from tessera._src.functions.eager import make_eager as _make_eager

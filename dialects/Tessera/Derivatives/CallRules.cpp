@@ -235,14 +235,15 @@ void tessera::derivatives::addCallRules(DerivativeRules &rules) {
       [](CheckpointNameOp op, Tangents &t) { t.set(op, t.of(op.getInput())); });
   // A layout that a user states holds for the cotangent as well.
   rules.jvp<ConstrainOp>([](ConstrainOp op, Tangents &t) {
-    t.set(op,
-          ConstrainOp::create(t.getLinearBuilder(), op.getLoc(), op.getType(),
-                              t.of(op.getInput()), op.getLayoutAttr()));
+    t.set(op, ConstrainOp::create(t.getLinearBuilder(), op.getLoc(),
+                                  op.getType(), t.of(op.getInput()),
+                                  op.getLayoutAttr(), op.getReduceAttr()));
   });
   rules.transpose<ConstrainOp>([](ConstrainOp op, Cotangents &c) {
     c.add(op.getInput(),
           ConstrainOp::create(c.getTransposer().getBuilder(), op.getLoc(),
-                              op.getType(), c.of(op), op.getLayoutAttr()));
+                              op.getType(), c.of(op), op.getLayoutAttr(),
+                              op.getReduceAttr()));
   });
   rules.jvp<ReshardOp>([](ReshardOp op, Tangents &t) {
     t.set(op, ReshardOp::create(t.getLinearBuilder(), op.getLoc(), op.getType(),

@@ -3,6 +3,7 @@
 // have none, values are those of JAX: 1 for |x| at 0, half of the cotangent for
 // each of two equal operands of max, infinity for sqrt at 0.
 #include "Rules.h"
+#include "Widening.h"
 
 #include <cmath>
 
@@ -251,6 +252,22 @@ template <typename Op> static void transposeProduct(Op op, Cotangents &c) {
     c.add(op.getRhs(), c.build.create<Op>(ct, c.residual(op.getLhs())));
 }
 
+/// The cotangent of a weight of f32 that is converted to 16 bits is formed in
+/// f32: all uses of the narrow weight and all devices add to it, and it is
+/// accumulated over batches. That of an intermediate value has the narrow type
+/// until here, in which it moves between devices.
+static void transposeConvert(ConvertOp op, Cotangents &c) {
+  Value input = op.getInput(), ct = c.of(op);
+  Type to = getElementTypeOrSelf(input.getType());
+  Type from = getElementTypeOrSelf(ct.getType());
+  bool isNarrowed = to.isF32() && (from.isBF16() || from.isF16());
+  Operation *producer = input.getDefiningOp();
+  bool isWeight = !producer || producer->getBlock() != op->getBlock();
+  c.add(input, isWeight && isNarrowed
+                   ? widened(c.build, c.getTransposer().getBuilder(), ct, to)
+                   : c.build.convert(ct, to));
+}
+
 static void addTransposes(DerivativeRules &rules) {
   rules.transpose<NegOp>([](NegOp op, Cotangents &c) {
     c.add(op.getInput(), c.build.create<NegOp>(c.of(op)));
@@ -279,11 +296,7 @@ static void addTransposes(DerivativeRules &rules) {
     if (c.isLinear(op.getOnFalse()))
       c.add(op.getOnFalse(), c.build.select(predicate, zeros, ct));
   });
-  rules.transpose<ConvertOp>([](ConvertOp op, Cotangents &c) {
-    c.add(op.getInput(),
-          c.build.convert(c.of(op),
-                          getElementTypeOrSelf(op.getInput().getType())));
-  });
+  rules.transpose<ConvertOp>(transposeConvert);
 }
 
 void tessera::derivatives::addElementwiseRules(DerivativeRules &rules) {

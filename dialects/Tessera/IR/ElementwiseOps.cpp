@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Folding.h"
+#include "TermConversion.h"
 #include "Verification.h"
 
 using namespace mlir;
@@ -47,8 +48,11 @@ static void printOperandsAndTypes(Operation *op, OpAsmPrinter &printer,
 //===----------------------------------------------------------------------===//
 
 /// Whether the result type has every number of the input's. Where it rounds,
-/// the terms of a sum would each be rounded, or overflow, by themselves.
-static bool isExactConversion(ConvertOp convert) {
+/// the terms of a sum would each be rounded, or overflow, by themselves, which
+/// a program may ask for.
+static bool passesTerms(ConvertOp convert) {
+  if (convert->hasAttr(roundsTermsAttrName))
+    return true;
   auto from =
       dyn_cast<FloatType>(getElementTypeOrSelf(convert.getInput().getType()));
   auto to = dyn_cast<FloatType>(getElementTypeOrSelf(convert.getType()));
@@ -156,7 +160,7 @@ InferredType ConvertOp::inferResultType() {
 }
 KernelRole ConvertOp::getKernelRole() { return KernelRole::Elementwise; }
 FactorRule ConvertOp::getFactorRuleFor(const OpShapes &shapes) {
-  if (isExactConversion(*this))
+  if (passesTerms(*this))
     return ruleOf(shapes, {{{0}}});
   return ruleOf(shapes, {});
 }

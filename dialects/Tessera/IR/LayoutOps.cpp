@@ -33,6 +33,12 @@ LogicalResult ConstrainOp::verify() {
                    *this, {},
                    "a constraint states how dimensions are split; "
                    "tessera.reshard makes a value vary");
+  Type element = getElementTypeOrSelf(getInput());
+  if (getReduce() && !(isa<FloatType>(*getReduce()) && isa<FloatType>(element)))
+    return explain(emitOpError() << "terms of " << element
+                                 << " cannot be moved in " << *getReduce(),
+                   *this, NamedValue{getInput(), "the value"},
+                   "`reduce` is for floats, and names a float type");
   if (layout.partial.empty())
     return success();
   return explain(emitOpError()
@@ -57,7 +63,7 @@ KernelRole ConstrainOp::getKernelRole() { return KernelRole::Host; }
 OpFoldResult ConstrainOp::fold(FoldAdaptor) {
   auto inner = getInput().getDefiningOp<ConstrainOp>();
   if (inner && inner.getLayout() == getLayout() &&
-      getInput().getType() == getType())
+      inner.getReduce() == getReduce() && getInput().getType() == getType())
     return getInput();
   return {};
 }

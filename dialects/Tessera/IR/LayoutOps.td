@@ -13,18 +13,25 @@ def Tessera_ConstrainOp : Tessera_ComputeOp<"constrain", [], ["getFlops"]> {
     nothing, or into a reshard where the value arrives in another layout. The
     layout is never partial: terms come from ops alone.
 
+    With `reduce T`, where the value arrives as terms of a sum, each device's term
+    is rounded to the float type T, in which they are moved and added (there in
+    f32 and rounded once); the sum has the value's own type again. A value that is
+    whole is not rounded.
+
     ```mlir
     dist.mesh @mesh <[tp = 2]>
     func.func @f(%0: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<2x3xf32, @mesh> {
       %1 = tessera.constrain %0 to <@mesh, [{tp}, {?} ]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
-      return %1 : !tessera.mesh_tensor<2x3xf32, @mesh>
+      %2 = tessera.constrain %1 to <@mesh, [{?}, {?} ]> reduce bf16 : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+      return %2 : !tessera.mesh_tensor<2x3xf32, @mesh>
     }
     ```
   }];
   let arguments = (ins Arg<Tessera_MeshTensorType, "the value">:$input,
-                       Arg<Dist_LayoutAttr, "the layout">:$layout);
+                       Arg<Dist_LayoutAttr, "the layout">:$layout,
+                       Arg<OptionalAttr<TypeAttr>, "the type that terms are moved in">:$reduce);
   let results = (outs Res<Tessera_MeshTensorType, "the value">:$result);
-  let assemblyFormat = "$input `to` $layout attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$input `to` $layout (`reduce` $reduce^)? attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
   let hasFolder = 1;
 }

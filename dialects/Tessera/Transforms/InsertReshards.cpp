@@ -3,6 +3,7 @@
 #include "PartialSums.h"
 #include "Provenance.h"
 #include "Resharder.h"
+#include "dialects/Tessera/IR/TermConversion.h"
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/ReshardPlanner.h"
 
@@ -296,12 +297,32 @@ void Resharder::resolve(ConstrainOp op) {
   wanted.partial.clear();
   Value value = op.getInput();
   wanted.varying = layoutOfValue(value).varying;
+  auto convert = [&](Type element) {
+    builder.setInsertionPoint(op);
+    auto type = cast<MeshTensorType>(value.getType());
+    auto copy = ConvertOp::create(builder, op.getLoc(),
+                                  type.cloneWith(std::nullopt, element), value);
+    if (Attribute phase = phaseOf(op, value))
+      copy->setAttr(TesseraDialect::phaseAttrName, phase);
+    if (!layoutOfValue(value).partial.empty())
+      copy->setAttr(roundsTermsAttrName, builder.getUnitAttr());
+    value = copy;
+  };
+  Type own = getElementTypeOrSelf(value.getType());
+  Type moved = op.getReduce().value_or(own);
+  if (layoutOfValue(value).partial.empty() ||
+      moved.getIntOrFloatBitWidth() >= own.getIntOrFloatBitWidth())
+    moved = own;
+  if (moved != own)
+    convert(moved);
   if (!wanted.sameSharding(layoutOfValue(value)))
     value = reshard(value, wanted, op,
                     "constrained by the user" +
                         (describeLocation(op.getLoc()).empty()
                              ? std::string()
                              : " at " + describeLocation(op.getLoc())));
+  if (moved != own)
+    convert(own);
   op.replaceAllUsesWith(value);
   op.erase();
 }

@@ -133,7 +133,8 @@ def InsertReshards : Pass<"tessera-insert-reshards", "::mlir::ModuleOp"> {
     be smaller than the second, where all iterations together communicate less so.
     The leading dimension of a sequence is whole. A reshard of a value that a loop
     captures stands where the value is defined, so outside. `tessera.constrain`
-    becomes nothing or a reshard.
+    becomes nothing or a reshard, with `reduce T` between conversions of the terms to
+    T (`tessera.rounds_terms`) and of the sum back.
 
     Each reshard says why in `#dist.why`.
   }];

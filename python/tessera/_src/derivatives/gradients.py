@@ -14,16 +14,17 @@ from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
 from tessera._src.derivatives import modes, traced
+from tessera._src.derivatives.precision import Precision, widen
 from tessera._src.derivatives.value_form import gradient_of
 from tessera._src.functions import eager
 from tessera._src.ops import creation
-from tessera._src.tracing.operands import is_scalar
+from tessera._src.tracing.operands import convert, is_scalar
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
 
 def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, *,
-                   argnames: str | Sequence[str] | None = None) -> Callable:
+                   argnames: str | Sequence[str] | None = None, precision: Precision | None = None) -> Callable:
     """A function of the arguments of `fun` that gives its value and its gradient, a pair.
 
     `fun` gives a scalar of floats. The gradient by an argument is a tree like it; the result's second
@@ -38,16 +39,18 @@ def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: boo
             differentiated; then the result's first part is such a pair.
         argnames: names of arguments to differentiate by; given alone, it replaces `argnums`, and the
             gradient is a dictionary, or the gradient itself for one name that is no list.
+        precision: the types in which gradients are formed, and summed over devices.
 
     Raises:
         TraceError: the value is not a scalar of floats, or an argument is not of floats.
         ConfigError: argnums or argnames that are no arguments.
     """
-    return _Gradient("ts.value_and_grad", fun, argnums, argnames, has_aux, with_value=True).function()
+    return _Gradient("ts.value_and_grad", fun, argnums, argnames, has_aux, with_value=True,
+                     precision=precision).function()
 
 
 def grad(fun: Callable | Tracer, argnums: Any = 0, has_aux: bool = False, *,
-         argnames: str | Sequence[str] | None = None) -> Any:
+         argnames: str | Sequence[str] | None = None, precision: Precision | None = None) -> Any:
     """As ts.value_and_grad, but the function gives the gradient alone, or with has_aux (gradient, aux).
 
     ts.grad(loss, weights), with a traced scalar and a tree of values that it was computed from, is the
@@ -55,15 +58,20 @@ def grad(fun: Callable | Tracer, argnums: Any = 0, has_aux: bool = False, *,
     """
     if isinstance(fun, Tracer):
         return gradient_of(fun, argnums)
-    return _Gradient("ts.grad", fun, argnums, argnames, has_aux, with_value=False).function()
+    return _Gradient("ts.grad", fun, argnums, argnames, has_aux, with_value=False,
+                     precision=precision).function()
 
 
 class _Gradient:
     """What one call of ts.grad or ts.value_and_grad asks for."""
 
     def __init__(self, what: str, fun: Callable, argnums: Any, argnames: Any, has_aux: bool,
-                 with_value: bool):
+                 with_value: bool, precision: Precision | None):
         bodies.check_callable(what, "the function", fun)
+        if precision is not None and not isinstance(precision, Precision):
+            raise ConfigError("TS4006", f"precision of {what} is {precision!r}",
+                              expected="a ts.Precision, such as ts.Precision(grad=ts.f32)")
+        self.precision = precision or Precision()
         self.what, self.fun, self.has_aux, self.with_value = what, fun, has_aux, with_value
         self.is_named = argnames is not None
         self.is_single = isinstance(argnames if self.is_named else argnums, (int, str, np.integer))
@@ -154,6 +162,7 @@ class _Gradient:
         traced.check_floats(self.what, given.leaves, paths)
 
         def build(leaves: list) -> tuple[tuple, dict]:
+            leaves = [convert(leaf, own.dtype) for leaf, own in zip(leaves, given.leaves)]
             values = tree.unflatten(given.structure, leaves)
             positional, named = list(args), dict(kwargs)
             for number, value in zip(numbers, values):
@@ -161,11 +170,13 @@ class _Gradient:
             named.update(zip(self.argnames, values[len(numbers) :]))
             return tuple(positional), named
 
-        values = modes.pulled_back(self.what, self.fun, given.leaves, build, paths,
+        values = modes.pulled_back(self.what, self.fun, widen(given.leaves, self.precision), build, paths,
                                    range(len(given.leaves)), self.has_aux)
         self._check_scalar(values)
         one = creation.ones((), values.leaves[0].dtype)
-        gradients = tree.unflatten(given.structure, values.pull(tree.unflatten(values.structure, [one])))
+        leaves = [convert(leaf, self.precision.type_of(own.dtype)) for leaf, own in zip(
+            values.pull(tree.unflatten(values.structure, [one])), given.leaves)]
+        gradients = self.precision.reduced(tree.unflatten(given.structure, leaves))
         gradient: Any = gradients
         if self.is_single:
             gradient = gradients[0]

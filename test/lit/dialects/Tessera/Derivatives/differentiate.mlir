@@ -65,3 +65,21 @@ func.func @loss(%x: tensor<3xf64>) -> tensor<f64> {
   %s = tessera.reduce sum %0 dims [0] : tensor<3xf64> -> tensor<f64>
   return %s : tensor<f64>
 }
+
+// -----
+
+// The gradient of a weight that is converted to 16 bits is a product with a
+// result of f32, and so is the sum of two; that of a value in between is not.
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP-DAG: tessera.contract %{{.*}}, %{{.*}} "ij,ik->jk" {{.*}} : tensor<2x3xbf16>, tensor<2x5xbf16> -> tensor<3x5xf32>
+// VJP-DAG: tessera.contract %{{.*}}, %{{.*}} "ik,jk->ij" {{.*}} : tensor<2x5xbf16>, tensor<3x5xbf16> -> tensor<2x3xbf16>
+// VJP-DAG: tessera.convert {{.*}} : tensor<2x3xbf16> -> tensor<2x3xf32>
+func.func @loss(%x: tensor<2x3xf32>, %w: tensor<3x5xf32>) -> tensor<f32> {
+  %y = tessera.tanh %x : tensor<2x3xf32>
+  %0 = tessera.convert %y : tensor<2x3xf32> -> tensor<2x3xbf16>
+  %1 = tessera.convert %w : tensor<3x5xf32> -> tensor<3x5xbf16>
+  %2 = tessera.contract %0, %1 "ij,jk->ik" : tensor<2x3xbf16>, tensor<3x5xbf16> -> tensor<2x5xbf16>
+  %3 = tessera.convert %2 : tensor<2x5xbf16> -> tensor<2x5xf32>
+  %s = tessera.reduce sum %3 dims [0, 1] : tensor<2x5xf32> -> tensor<f32>
+  return %s : tensor<f32>
+}

@@ -81,3 +81,15 @@ func.func @a_reshard_keeps_the_element_type(%x: !tessera.mesh_tensor<2x3xf32, @m
   %0 = tessera.reshard %x : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xbf16, @mesh>
   return %0 : !tessera.mesh_tensor<2x3xbf16, @mesh>
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+
+// expected-note @below {{the value has type '!tessera.mesh_tensor<3xf32, @mesh>'}}
+func.func @terms_of_floats_move_in_floats(%x: !tessera.mesh_tensor<3xf32, @mesh>) -> !tessera.mesh_tensor<3xf32, @mesh> {
+  // expected-error @below {{'tessera.constrain' op terms of 'f32' cannot be moved in 'i32'}}
+  // expected-note @below {{`reduce` is for floats, and names a float type}}
+  %0 = tessera.constrain %x to <@mesh, [{?}]> reduce i32 : !tessera.mesh_tensor<3xf32, @mesh> -> !tessera.mesh_tensor<3xf32, @mesh>
+  return %0 : !tessera.mesh_tensor<3xf32, @mesh>
+}

@@ -31,10 +31,43 @@ public:
     if (isa_and_nonnull<AddOp, SubOp, NegOp, ReshapeOp, TransposeOp,
                         BroadcastOp, SliceOp>(op))
       return again(op, op->getOperands());
+    if (auto scan = dyn_cast_or_null<ScanOp>(op))
+      if (value.use_empty() && widenResult(scan, cast<OpResult>(value)))
+        return value;
     return build.convert(value, wide);
   }
 
 private:
+  /// Widens in place what iterations stack, or add to a carried value that they
+  /// do not use otherwise.
+  bool widenResult(ScanOp scan, OpResult result) {
+    unsigned number = result.getResultNumber();
+    bool isCarried = number < scan.getNumCarried();
+    Operation *yield = scan.getYield();
+    Value yielded = yield->getOperand(number);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(yield);
+    if (!isCarried) {
+      if (isa<BlockArgument>(yielded))
+        return false;
+      yield->setOperand(number, operand(yielded));
+    } else {
+      BlockArgument sum = scan.getCarried(number);
+      auto add = yielded.getDefiningOp<AddOp>();
+      if (!add || add.getLhs() != sum || !sum.hasOneUse() ||
+          !yielded.hasOneUse())
+        return false;
+      Value term = operand(add.getRhs());
+      sum.setType(build.typeOf(shapeOf(sum), wide));
+      yield->setOperand(number, build.create<AddOp>(sum, term));
+      add.erase();
+      builder.setInsertionPoint(scan);
+      scan->setOperand(number, build.convert(scan.getInits()[number], wide));
+    }
+    result.setType(build.typeOf(shapeOf(result), wide));
+    return true;
+  }
+
   /// What only the narrow op uses is formed in the wide type; the narrow op is
   /// then of no use.
   Value operand(Value value) {

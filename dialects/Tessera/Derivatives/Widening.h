@@ -9,8 +9,8 @@ namespace tessera::derivatives {
 
 /// `value`, of 16 bits, in `wide`, which is f32, formed there as far as it is a
 /// sum: products of narrow operands with a wide result, and what adds and moves
-/// them. So its elements are not rounded before they are converted. What others
-/// use as well is converted.
+/// them, sums of the iterations of a loop included. So its elements are not
+/// rounded before they are converted. What others use as well is converted.
 mlir::Value widened(FormulaBuilder &build, mlir::OpBuilder &builder,
                     mlir::Value value, mlir::Type wide);
 

@@ -41,11 +41,11 @@ def spec_of(mesh, *dims):
     return ts.P(*[axis if axis in mesh else None for axis in dims])
 
 
-def layers(params, x, ct):
+def layers(params, x, ct, layer=gpt.layer):
     """The last layers' value, and the pullback of all their arguments, at a cotangent."""
     def forward(params, x):
         for p in params["layers"]:
-            x = gpt.layer(p, x)
+            x = layer(p, x)
         return x
 
     value, pullback = ts.vjp(forward, params, x)
@@ -76,6 +76,18 @@ def test_a_layer_has_four_all_reduces_of_its_activations_and_no_more(mesh, is_sc
     # All else are the sums of gradients over the batch: one a weight.
     assert {key[:2] for key in found} <= {("all_reduce", "dp")}
     assert sum(found.values()) == (len(ts.tree.leaves(params)) if "dp" in mesh else 0)
+
+
+@pytest.mark.parametrize("policy, count", [("everything", 4), ("dots", 4), ("nothing", 5)])
+def test_a_checkpoint_sums_again_what_it_computes_again(policy, count):
+    """Behind the MLP nothing is computed again."""
+    def recomputed(params, x, ct):
+        return layers(params, x, ct, ts.checkpoint(gpt.layer, policy=policy))
+
+    x = np.ones(ACTIVATION, np.float32)
+    program = lowered(recomputed, MESHES["tp2"], {"params": ANNOTATED}, {
+        "layers": gpt.weights(np.float32)["layers"]}, x, x)
+    assert collectives(program) == {("all_reduce", "tp", ACTIVATION): count * gpt.LAYERS}
 
 
 def test_the_gradients_of_query_key_and_value_meet_in_one_all_reduce():
@@ -138,7 +150,8 @@ def test_a_gradient_arrives_in_the_layout_of_its_weight(mesh):
     program = lowered(ts.grad(gpt.loss), mesh, {"params": {**ANNOTATED, "words": ts.P("tp", None)}, "tokens":
                       spec_of(mesh, "dp")}, gpt.weights(np.float32), gpt.batches(1)[0])
     text = program.as_text("local")
-    arguments, results = re.search(r"func\.func @main\((.*?)\) -> \((.*?)\)(?: attributes .*)? \{\n", text).groups()
+    main = re.search(r"func\.func @main\((.*?)\) -> \((.*?)\)(?: attributes .*)? \{\n", text)
+    arguments, results = main.groups()
     weights, gradients = (re.findall(r"dist\.layout = #dist\.layout<@\w+, (\[.*?\])[,>]", part)
                           for part in (arguments, results))
     assert weights[: len(gradients)] == gradients and len(gradients) == len(

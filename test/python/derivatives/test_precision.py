@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""ts.Precision: gradients of bf16 weights are formed in f32, and summed over devices in the type asked for."""
+"""ts.Precision: gradients of bf16 weights are formed in f32, and summed over devices in a type of choice."""
 
 import re
 
@@ -75,7 +75,8 @@ def test_terms_of_devices_move_in_the_type_asked_for():
     (None, ts.bf16, "bf16"), (ts.Precision(grad=ts.f32), ts.f32, "f32"),
     (ts.Precision(grad=ts.f32, reduce=ts.bf16), ts.f32, "bf16"), (ts.Precision(grad=ts.f16), ts.f16, "bf16")])
 def test_a_gradient_has_the_type_asked_for(policy, dtype, moved_in):
-    function = ts.jit(ts.grad(loss, precision=policy), mesh=MESH, in_shardings={"x": ts.P("dp"), "c": ts.P("dp")})
+    rows = ts.P("dp")
+    function = ts.jit(ts.grad(loss, precision=policy), mesh=MESH, in_shardings={"x": rows, "c": rows})
     assert function(W, X[0], C[0]).dtype == dtype
     assert moved(function, W, X[0], C[0]) == [(moved_in, 1)]
 
@@ -105,6 +106,22 @@ def test_all_kinds_of_weights_have_gradients_of_f32():
     text = gradient.lower(narrow, ids).as_text("local")
     for shape in ("6x5", "7x6", "5"):
         assert not re.search(rf"convert .* : tensor<{shape}xbf16> -> tensor<{shape}xf32>", text), text
+
+
+def test_weights_of_loops_have_gradients_formed_in_f32():
+    """One that is a slice in each iteration, and one that all iterations use."""
+    def f(w, xs, cs):
+        def step(total, slices):
+            u, x, c = slices
+            return total + loss(u, x, c) + loss(w["shared"], x, c), None
+
+        return ts.scan(step, ts.zeros((), ts.f32), (w["stacked"], xs, cs))[0]
+
+    stacked = np.repeat(W[None], BATCHES, 0)
+    got = ts.jit(ts.grad(f, precision=ts.Precision(grad=ts.f32)))({"shared": W, "stacked": stacked}, X, C)
+    each = np.einsum("nrk,nrm->nkm", X.astype(np.float64), C.astype(np.float64))
+    assert np.abs(np.asarray(got["stacked"], np.float64) - each).max() <= 1e-5
+    assert np.abs(np.asarray(got["shared"], np.float64) - EXACT).max() <= 1e-4
 
 
 def test_weights_of_f32_that_a_program_converts_have_gradients_formed_in_f32():

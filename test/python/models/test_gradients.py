@@ -60,13 +60,15 @@ class OfGpt2:
             q, k, v = (qkv[:, :, j] for j in range(3))
             mixed = ts.nn.attention(q, k, v, causal=True).reshape(b, s, WIDTH)
             x = x + dense(f"{name}.attn.c_proj", mixed)
-            h = ts.gelu(dense(f"{name}.mlp.c_fc", ts.nn.norm(w, f"{name}.ln_2", x, 1e-5)), approximate=True)
+            h = dense(f"{name}.mlp.c_fc", ts.nn.norm(w, f"{name}.ln_2", x, 1e-5))
+            h = ts.gelu(h, approximate=True)
             x = x + dense(f"{name}.mlp.c_proj", h)
-        return next_word_loss(ts.nn.norm(w, "transformer.ln_f", x, 1e-5) @ w["transformer.wte.weight"].T, tokens)
+        x = ts.nn.norm(w, "transformer.ln_f", x, 1e-5)
+        return next_word_loss(x @ w["transformer.wte.weight"].T, tokens)
 
 
 class OfLlama:
-    """Two query heads share a key head, of which there are two; rotated positions; gated MLP; a tied head."""
+    """Two query heads share each of two key heads; rotated positions; gated MLP; a tied head."""
 
     key_heads = 2
 
@@ -86,8 +88,8 @@ class OfLlama:
     torch_loss = OfGpt2.torch_loss
 
     def specs(self, mesh, names):
-        split = ("q_proj.weight", "up_proj.weight")
-        return {name: ts.P("tp", None) for name in names if name.endswith(split)}
+        annotated = ("q_proj.weight", "up_proj.weight")
+        return {name: ts.P("tp", None) for name in names if name.endswith(annotated)}
 
     def loss(self, w, tokens):
         b, s = tokens.shape
@@ -111,8 +113,8 @@ class OfLlama:
             mixed = ts.nn.attention(q, k, v, causal=True).reshape(b, s, WIDTH)
             x = x + ts.nn.dense(w, f"{name}.self_attn.o_proj", mixed)
             h = ts.nn.rms_norm(x, w[f"{name}.post_attention_layernorm.weight"], 1e-6)
-            gate = ts.nn.silu(ts.nn.dense(w, f"{name}.mlp.gate_proj", h))
-            h = gate * ts.nn.dense(w, f"{name}.mlp.up_proj", h)
+            gate, up = (ts.nn.dense(w, f"{name}.mlp.{part}_proj", h) for part in ("gate", "up"))
+            h = ts.nn.silu(gate) * up
             x = x + ts.nn.dense(w, f"{name}.mlp.down_proj", h)
         return next_word_loss(ts.nn.rms_norm(x, w["model.norm.weight"], 1e-6) @ words.T, tokens)
 
@@ -162,18 +164,34 @@ def reference(name, dtype):
             {n: p.grad.numpy() for n, p in named.items()})
 
 
+def gradients(model, mesh, weights):
+    """The compiled loss and gradients of a model, two weights a layer being annotated."""
+    mesh = ts.make_mesh(MESHES[mesh])
+    return ts.jit(ts.value_and_grad(MODELS[model].loss), mesh=mesh, in_shardings={
+        "w": MODELS[model].specs(mesh, weights), "tokens": ts.P("dp" if "dp" in mesh.shape else None)})
+
+
 @pytest.mark.parametrize("dtype, relative, of_all", KINDS, ids=["f32", "f64"])
 @pytest.mark.parametrize("mesh", MESHES)
 @pytest.mark.parametrize("model", MODELS)
 def test_gradients_equal_those_of_pytorch(model, mesh, dtype, relative, of_all):
     weights, loss, wanted = reference(model, dtype)
-    mesh = ts.make_mesh(MESHES[mesh])
-    function = ts.jit(ts.value_and_grad(MODELS[model].loss), mesh=mesh, in_shardings={
-        "w": MODELS[model].specs(mesh, weights), "tokens": ts.P("dp" if "dp" in mesh.shape else None)})
-    value, got = function(weights, TOKENS)
+    value, got = gradients(model, mesh, weights)(weights, TOKENS)
     assert math.isclose(float(value), loss, rel_tol=relative)
     assert got.keys() == wanted.keys()
     norm = math.sqrt(sum(np.linalg.norm(g) ** 2 for g in wanted.values()))
     for name, gradient in wanted.items():
         error = np.linalg.norm(np.asarray(got[name]) - gradient)
         assert error <= relative * np.linalg.norm(gradient) + of_all * norm, name
+
+
+@pytest.mark.parametrize("mesh", ["tp2", "dp2 x tp2"])
+@pytest.mark.parametrize("model", ["encoder", "llama"])
+def test_a_layer_needs_four_all_reduces_forward_and_backward(model, mesh):
+    weights = reference(model, np.float32)[0]
+    rows = gradients(model, mesh, weights).lower(weights, TOKENS).collectives()
+    batch = BATCH // MESHES[mesh].get("dp", 1)
+    assert [(row["kind"], tuple(row["shape"])) for row in rows if "tp" in row["axes"]] == [
+        ("all_reduce", (batch, LENGTH, WIDTH))] * 4 * LAYERS
+    # One sum over the batch a weight, and that of the loss.
+    assert sum(row["axes"] == "dp" for row in rows) == ("dp" in MESHES[mesh]) * (len(weights) + 1)

@@ -157,3 +157,14 @@ def test_a_gradient_arrives_in_the_layout_of_its_weight(mesh):
     assert weights[: len(gradients)] == gradients and len(gradients) == len(
         ts.tree.leaves(gpt.weights(np.float32)))
     assert any("tp" in layout for layout in gradients)
+
+
+def test_a_training_step_reduces_each_gradient_once():
+    """Both moments use it, and both have the layout of the weight, as they are donated."""
+    mesh = MESHES["dp2 x tp2"]
+    program = gpt.compiled_step(ts.make_mesh(mesh)).lower(
+        gpt.initial(np.float32), gpt.batches(1)[0], np.float32(1e-8), np.float32(0.1))
+    found = collectives(program)
+    assert found.pop(("all_reduce", "tp", local(ACTIVATION, mesh))) == 4 * gpt.LAYERS
+    assert {key[:2] for key in found} == {("all_reduce", "dp")}
+    assert sum(found.values()) == len(ts.tree.leaves(gpt.weights(np.float32))) + 1

@@ -83,3 +83,26 @@ func.func @loss(%x: tensor<2x3xf32>, %w: tensor<3x5xf32>) -> tensor<f32> {
   %s = tessera.reduce sum %3 dims [0, 1] : tensor<2x5xf32> -> tensor<f32>
   return %s : tensor<f32>
 }
+
+// -----
+
+// The loop back adds terms of f32 for a weight that it converts, as for one that
+// is converted outside of it, and stacks them for slices.
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP: tessera.scan {{.*}} : (tensor<bf16>, tensor<3xf32>) over {{.*}} -> (tensor<bf16>, tensor<3xf32>, tensor<4x3xf32>)
+// VJP: tessera.contract {{.*}} : tensor<bf16>, tensor<3xbf16> -> tensor<3xf32>
+func.func @loss(%w: tensor<3xf32>, %ws: tensor<4x3xf32>) -> tensor<bf16> {
+  %0 = tessera.constant dense<0.0> : tensor<bf16> : tensor<bf16>
+  %x = tessera.constant dense<[1.0, 2.0, 3.0]> : tensor<3xbf16> : tensor<3xbf16>
+  %v = tessera.convert %w : tensor<3xf32> -> tensor<3xbf16>
+  %vs = tessera.convert %ws : tensor<4x3xf32> -> tensor<4x3xbf16>
+  %r = tessera.scan (%0) over (%vs) length 4 : (tensor<bf16>) over (tensor<4x3xbf16>) -> (tensor<bf16>) {
+  ^bb0(%i: tensor<i32>, %c: tensor<bf16>, %u: tensor<3xbf16>):
+    %1 = tessera.contract %v, %x "i,i->" : tensor<3xbf16>, tensor<3xbf16> -> tensor<bf16>
+    %2 = tessera.contract %u, %x "i,i->" : tensor<3xbf16>, tensor<3xbf16> -> tensor<bf16>
+    %3 = tessera.add %1, %2 : tensor<bf16>
+    %4 = tessera.add %c, %3 : tensor<bf16>
+    tessera.yield %4 : tensor<bf16>
+  }
+  return %r : tensor<bf16>
+}

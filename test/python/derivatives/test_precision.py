@@ -2,7 +2,9 @@
 """ts.Precision: gradients of bf16 weights are formed in f32, and summed over devices in a type of choice."""
 
 import re
+from collections import Counter
 
+import gpt
 import ml_dtypes
 import numpy as np
 import pytest
@@ -141,3 +143,13 @@ def test_types_of_gradients_are_floats(options):
 def test_precision_is_a_policy():
     with pytest.raises(ts.ConfigError, match="precision of ts.grad is"):
         ts.grad(loss, precision=ts.f32)
+
+
+def test_a_gpt_of_bf16_moves_activations_in_bf16_and_gradients_in_f32():
+    weights = ts.tree.map(lambda w: w.astype(ml_dtypes.bfloat16), gpt.weights(np.float32))
+    function = ts.jit(ts.value_and_grad(gpt.loss, precision=ts.Precision(grad=ts.f32)),
+                      mesh=ts.make_mesh({"dp": 2, "tp": 2}), in_shardings={
+                          "params": {"layers": [gpt.SPECS] * gpt.LAYERS}, "tokens": ts.P("dp")})
+    rows = function.lower(weights, gpt.batches(1)[0]).collectives()
+    assert Counter((row["axes"], row["dtype"]) for row in rows if row["shape"]) == {
+        ("tp", "bf16"): 4 * gpt.LAYERS, ("dp", "f32"): len(ts.tree.leaves(weights))}

@@ -84,7 +84,7 @@ func.func @f(%xs: tensor<5x3xf32>, %c: tensor<3xf32>) -> (tensor<3xf32>, tensor<
 // CHECK: tessera.reduce max
 // CHECK: } do {
 // CHECK: ^bb0(%[[N:.*]]: tensor<4xi32>, %[[P:.*]]: tensor<4xi1>):
-// CHECK: %[[NEXT:.*]] = tessera.mul %[[N]], %[[N]]
+// CHECK: %[[NEXT:.*]] = tessera.add %[[N]], %{{.*}}
 // CHECK: %[[KEPT:.*]] = tessera.select %{{.*}}, %[[NEXT]], %[[N]]
 // CHECK: %[[AGAIN:.*]] = tessera.compare lt %[[KEPT]]
 // CHECK: tessera.yield %[[KEPT]], %[[AGAIN]]
@@ -95,7 +95,8 @@ func.func @f(%first: tensor<i32>, %limit: tensor<i32>) -> tensor<i32> {
     tessera.yield %p : tensor<i1>
   } do {
   ^bb0(%n: tensor<i32>):
-    %next = tessera.mul %n, %n : tensor<i32>
+    %one = tessera.constant dense<1> : tensor<i32> : tensor<i32>
+    %next = tessera.add %n, %one : tensor<i32>
     tessera.yield %next : tensor<i32>
   }
   return %last : tensor<i32>
@@ -214,7 +215,8 @@ func.func @f(%x: tensor<3xf32>) {
 // CHECK: tessera.scan (%{{.*}}) over () length 2
 // CHECK-NEXT: ^bb0(%{{.*}}: tensor<i32>, %[[INNER:.*]]: tensor<i32>):
 // CHECK-NEXT: tessera.add %[[INNER]], %[[INNER]]
-func.func @f(%first: tensor<i32>, %one: tensor<i32>) -> tensor<i32> {
+func.func @f(%first: tensor<i32>) -> tensor<i32> {
+  %one = tessera.constant dense<1> : tensor<i32> : tensor<i32>
   %last = tessera.while (%first) : (tensor<i32>) -> (tensor<i32>) cond {
   ^bb0(%n: tensor<i32>):
     %limit = tessera.scan (%one) over () length 2 : (tensor<i32>) over () -> (tensor<i32>) {

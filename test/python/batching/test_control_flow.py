@@ -190,3 +190,18 @@ def test_checkpoints_stay():
     both(lambda n: n.grad(build(n)), W)
     text = ts.jit(lambda w: ts.vmap(ts.checkpoint(lambda x: ts.tanh(x @ w)))(X)).lower(W).as_text("tessera")
     assert 'checkpoint "nothing"' in text
+
+
+def test_forward_mode_of_while_loops():
+    def build(n):
+        return lambda x, k: n.while_loop(lambda s: s[0] < k, lambda s: (s[0] + 1, n.m.sin(s[1]) * x),
+                                         (n.m.zeros((), n.m.int32), x))[1]
+
+    both(lambda n: lambda x, d: n.jvp(lambda x: n.vmap(build(n))(x, n.m.asarray(COUNTS)), (x,), (d,)), X, Y)
+    both(lambda n: n.vmap(lambda x, d, k: n.jvp(lambda x: build(n)(x, k), (x,), (d,))), X, Y, COUNTS)
+
+
+def test_jacobians():
+    both(lambda n: n.vmap(n.of.jacrev(lambda v: n.m.sin(v) * v[0])), X)
+    both(lambda n: n.vmap(n.of.hessian(lambda v: n.m.sum(n.m.sin(v) * v[0]))), X)
+    both(lambda n: n.of.jacfwd(n.vmap(lambda v: n.m.sin(v) * v[0])), X)

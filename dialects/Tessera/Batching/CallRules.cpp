@@ -153,7 +153,8 @@ static LogicalResult batchConstrain(ConstrainOp op, BatchedOp &b) {
   b.set(op,
         ConstrainOp::create(b.getBuilder(), op.getLoc(), b.typeOf(op, true),
                             b.get(op.getInput()),
-                            dist::LayoutAttr::get(op.getContext(), *layout)));
+                            dist::LayoutAttr::get(op.getContext(), *layout),
+                            op.getReduceAttr()));
   return success();
 }
 

@@ -238,3 +238,19 @@ def test_logarithms_of_sums_of_exponentials():
               lambda m, nn: lambda x: m.sum(nn.log_softmax(x)[:, :2] * X[:, :2])):
         close(ts.grad(f(ts, ts.nn))(x), jax.grad(f(jnp, jax.nn))(x))
         close(ts.hessian(f(ts, ts.nn))(x), jax.hessian(f(jnp, jax.nn))(x))
+
+
+def test_aux_has_no_derivative():
+    def f(m):
+        return lambda w: (m.sum(w * w), m.sqrt(w))
+
+    zeros = np.zeros(3)
+    for mode in ("grad", "jacrev", "jacfwd"):
+        got = getattr(ts, mode)(f(ts), has_aux=True)(zeros)
+        close_trees(got, getattr(jax, mode)(f(jnp), has_aux=True)(zeros))
+    close(ts.vjp(f(ts), zeros, has_aux=True)[1](np.float64(1))[0], zeros)
+    close(ts.jvp(f(ts), (zeros,), (zeros + 1,), has_aux=True)[1], np.float64(0))
+
+    # No op is there to differentiate aux.
+    text = ts.jit(ts.grad(lambda w: (ts.sum(w), ts.sin(w)), has_aux=True)).lower(zeros).as_text()
+    assert "tessera.cos" not in text

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from tessera._src.core.errors import TraceError
 from tessera._src.derivatives import traced
 from tessera._src.derivatives.traced import Derivative, Traced
 from tessera._src.ops import creation
-from tessera._src.tracing.operands import lift
+from tessera._src.ops.elementwise import without_derivative
+from tessera._src.tracing.operands import as_weak, lift
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
@@ -88,10 +90,30 @@ def _pair(what: str, value: Any) -> tuple:
     return value
 
 
+def _constant_aux(what: str, fun: Callable, has_aux: bool) -> Callable:
+    """The function, whose aux has no derivative: zeros times a slope without bounds would be NaN."""
+    if not has_aux:
+        return fun
+
+    @functools.wraps(fun)
+    def of(*args: Any, **kwargs: Any) -> tuple:
+        value, aux = _pair(what, fun(*args, **kwargs))
+        given = bodies.lifted(aux, f"aux of the function that {what} is given")
+        leaves = [_constant(leaf) if dtypes.is_float(leaf.dtype) else leaf for leaf in given.leaves]
+        return value, tree.unflatten(given.structure, leaves)
+
+    return of
+
+
+def _constant(value: Tracer) -> Tracer:
+    result = without_derivative(value)
+    return as_weak(result) if value.is_weak else result
+
+
 def pulled_back(what: str, fun: Callable, leaves: Sequence[Tracer], build: Callable, names: Sequence[str],
                 wanted: Sequence[int], has_aux: bool) -> Pulled:
     """`fun` of the leaves, in the program being traced, with its pullback to the leaves `wanted`."""
-    of = traced.trace(what, fun, leaves, build, names)
+    of = traced.trace(what, _constant_aux(what, fun, has_aux), leaves, build, names)
     return Pulled(what, of, traced.differentiate(of, "vjp", wanted), has_aux)
 
 
@@ -113,8 +135,8 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
                              hint="write ts.jvp(f, (x,), (dx,))")
     if not is_tracing():
         return bodies.compiled(lambda primals, tangents: jvp(fun, primals, tangents, has_aux), fun,
-                               _arrays((tuple(primals), tuple(tangents))))
-    of, given = _traced("ts.jvp", fun, tuple(primals))
+                               (_arrays(tuple(primals)), tuple(tangents)))
+    of, given = _traced("ts.jvp", fun, tuple(primals), has_aux)
     changes = traced.fitted("ts.jvp", "tangent", tuple(tangents),
                             [(leaf.shape, leaf.dtype) for leaf in given.leaves], given.structure)
     function, = traced.differentiate(of, "jvp", range(len(given.leaves))).functions
@@ -135,7 +157,7 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     if not is_tracing():
         raise TraceError("TS1007", "ts.linearize works on traced values only",
                          hint="call it inside a function decorated with ts.jit; ts.jvp works outside as well")
-    of, given = _traced("ts.linearize", fun, primals)
+    of, given = _traced("ts.linearize", fun, primals, has_aux)
     derivative = traced.differentiate(of, "linearize", range(len(given.leaves)))
     forward, linear = derivative.functions
     made = traced.call(forward, of.operands)
@@ -156,12 +178,12 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     return value, pushed, aux
 
 
-def _traced(what: str, fun: Callable, primals: tuple) -> tuple[Traced, bodies.Values]:
+def _traced(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple[Traced, bodies.Values]:
     given = bodies.lifted(primals, f"the primals of {what}")
     names = tree.paths(given.structure)
     traced.check_floats(what, given.leaves, names)
-    of = traced.trace(what, fun, given.leaves, lambda leaves: (tree.unflatten(given.structure, leaves), {}),
-                      names)
+    of = traced.trace(what, _constant_aux(what, fun, has_aux), given.leaves,
+                      lambda leaves: (tree.unflatten(given.structure, leaves), {}), names)
     return of, given
 
 
@@ -211,6 +233,6 @@ def _outside(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
         return tree.unflatten(static["structure"], traced.call(values.backward, operands))
 
     def pullback(cotangents: Any) -> tuple:
-        return bodies.compiled(backward, fun, (residuals, _arrays(cotangents)))
+        return bodies.compiled(backward, fun, (residuals, cotangents))
 
     return (value, pullback, aux) if has_aux else (value, pullback)

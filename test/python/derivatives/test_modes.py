@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """ts.grad, ts.vjp, ts.jvp and their family against JAX, in f64."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -248,9 +251,39 @@ def test_aux_has_no_derivative():
     for mode in ("grad", "jacrev", "jacfwd"):
         got = getattr(ts, mode)(f(ts), has_aux=True)(zeros)
         close_trees(got, getattr(jax, mode)(f(jnp), has_aux=True)(zeros))
-    close(ts.vjp(f(ts), zeros, has_aux=True)[1](np.float64(1))[0], zeros)
+    close(ts.vjp(f(ts), zeros, has_aux=True)[1](1.0)[0], zeros)
     close(ts.jvp(f(ts), (zeros,), (zeros + 1,), has_aux=True)[1], np.float64(0))
 
     # No op is there to differentiate aux.
     text = ts.jit(ts.grad(lambda w: (ts.sum(w), ts.sin(w)), has_aux=True)).lower(zeros).as_text()
     assert "tessera.cos" not in text
+
+
+def _custom(f):
+    made = ts.custom_jvp(f)
+    made.defjvp(lambda primals, tangents: (f(*primals), f(*tangents)))
+    return made
+
+
+@pytest.mark.parametrize("transform", ["grad", "value_and_grad", "jacrev", "jacfwd", "checkpoint", "vmap",
+                                       "custom"])
+def test_what_a_function_reads_from_outside_may_change(transform):
+    factor = [1.0]
+    made = (_custom if transform == "custom" else getattr(ts, transform))(lambda x: ts.sum(x * factor[0]))
+    x = np.ones((2, 3))
+    first = [np.asarray(leaf) for leaf in ts.tree.leaves(made(x))]
+    factor[0] = 2.0
+    for a, b in zip(first, ts.tree.leaves(made(x)), strict=True):
+        close(b, 2 * a)
+
+
+def test_functions_are_not_kept():
+    class Big:
+        pass
+
+    big = Big()
+    here = weakref.ref(big)
+    ts.grad(lambda x, big=big: ts.sum(x))(X)
+    del big
+    gc.collect()
+    assert here() is None

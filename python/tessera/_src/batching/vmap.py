@@ -89,7 +89,7 @@ class _Batch:
         def batched(*args: Any, **kwargs: Any) -> Any:
             if is_tracing():
                 return self.traced(*args, **kwargs)
-            return eager.run(self.traced, args, kwargs)
+            return eager.run(self.traced, args, kwargs, self.fun)
 
         functools.update_wrapper(batched, self.fun)
         # Annotations are about one entry.

@@ -89,7 +89,7 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
     def recomputed(*args: Any, **kwargs: Any) -> Any:
         if is_tracing():
             return traced_call(*args, **kwargs)
-        return eager.run(traced_call, args, kwargs)
+        return eager.run(traced_call, args, kwargs, fun)
 
     return recomputed
 

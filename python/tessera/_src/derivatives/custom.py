@@ -63,7 +63,7 @@ class Custom:
             raise TraceError("TS1025", f"{self.name} cannot be called so: {error}") from None
         bound.apply_defaults()
         if not is_tracing():
-            return eager.run(self._call, bound.args, bound.kwargs)
+            return eager.run(self._call, bound.args, bound.kwargs, self.fun)
         return self._call(*bound.args, **bound.kwargs)
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:

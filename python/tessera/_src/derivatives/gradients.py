@@ -99,7 +99,7 @@ class _Gradient:
             args, kwargs = self._bound(args, kwargs)
             if is_tracing():
                 return self.traced(args, kwargs)
-            return eager.run(self.traced_call, *self._concrete(args, kwargs))
+            return eager.run(self.traced_call, *self._concrete(args, kwargs), self.fun)
 
         functools.update_wrapper(gradient, self.fun)
         # The annotation of the value is not that of the gradient.

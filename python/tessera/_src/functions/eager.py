@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
@@ -60,14 +61,25 @@ def _eager_of(function: FunctionType) -> FunctionType:
     return function if function.__name__ in _HOST else eager(function)
 
 
-def run(function: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Any:
-    """The result of a function of traced values: arrays are its arguments, all else belongs to it."""
+def run(function: Callable, args: tuple, kwargs: Mapping[str, Any], body: Callable | None = None) -> Any:
+    """The result of a function of traced values: arrays are its arguments, all else belongs to it.
+
+    Args:
+        body: a function of the user that it calls, and which messages give the place of. As what that
+            reads from outside may change, it is traced each time.
+    """
     leaves, structure = tree.flatten((args, dict(kwargs)))
     if any(isinstance(leaf, Tracer) for leaf in leaves):
         return function(*args, **kwargs)  # Refused: it is of a trace that has ended.
     at = tuple(i for i, leaf in enumerate(leaves) if _is_array(leaf))
     mesh = mesh_of([leaves[i] for i in at])
     rest = tuple([leaf for i, leaf in enumerate(leaves) if i not in at])
+    if body is not None:
+        call = _with_arrays(function, structure, leaves, at)
+        call.__signature__ = inspect.signature(call)  # type: ignore[attr-defined]
+        call.__wrapped__ = body  # type: ignore[attr-defined]
+        call.__name__ = call.__qualname__ = getattr(body, "__name__", type(body).__name__)
+        return jit(call, mesh=mesh)(*[leaves[i] for i in at])
     try:
         key = (function, structure, at, static_values.key_of(rest), mesh)
         jitted = _kept.get(key)

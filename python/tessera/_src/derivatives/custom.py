@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
 
+# By function, how many rules of it this thread is tracing, one inside the other: a rule may call its function.
+_state = threading.local()
 # Derivatives of this order use a rule that calls its own function; those of higher order differentiate what
 # the function computes.
 _MAX_DEPTH = 2
@@ -48,8 +51,6 @@ class Custom:
                        if i in [n % len(names) for n in numbers] or name in listed]
 
     what = ""  # The decorator, in messages.
-    # How many rules of this function are being traced, one inside the other: a rule may call its function.
-    _depth = 0
 
     @property
     def name(self) -> str:
@@ -71,7 +72,9 @@ class Custom:
             raise TraceError("TS1025", f"{self.name} has arguments that can be given by name only",
                              got=", ".join(kwargs), hint="a function with a derivative rule takes its "
                              "arguments by position")
-        if self._depth >= _MAX_DEPTH:
+        depths: dict[Custom, int] = _state.__dict__.setdefault("depths", {})
+        depth = depths.get(self, 0)
+        if depth >= _MAX_DEPTH:
             return self.fun(*args)
         self._check_rule()
         statics = [args[i] for i in self.static]
@@ -85,11 +88,14 @@ class Custom:
             return tuple(next(whole) if i in self.static else next(values) for i in range(len(args))), {}
 
         of = traced.trace(self.what, self.fun, given.leaves, build, paths)
-        self._depth += 1
+        depths[self] = depth + 1
         try:
             return self._emit(of, given, statics, build)
         finally:
-            self._depth -= 1
+            if depth:
+                depths[self] = depth
+            else:
+                del depths[self]
 
     def _check_rule(self) -> None:
         raise NotImplementedError

@@ -64,7 +64,8 @@ def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callab
     program.entry.is_open = False
     values = [leaf.value for leaf in result.leaves]
     types = [leaf.type for leaf in result.leaves]
-    name = re.sub(r"\W", "_", getattr(function, "__name__", "") or type(function).__name__)
+    name = re.sub(r"\W", "_", getattr(function, "__name__", "") or type(function).__name__,
+                  flags=re.ASCII)
     text = program.function("f", values, types, place)
     name = f"{name}.{digest(text.text)}"
     return Traced(
@@ -88,7 +89,8 @@ def with_callees(function: FunctionText) -> dict[str, FunctionText]:
     known: dict[str, FunctionText] = {}
 
     def collect(used: FunctionText) -> None:
-        if known.setdefault(used.name, used) is used:
+        if used.name not in known:
+            known[used.name] = used
             for inner in used.uses:
                 collect(inner)
 

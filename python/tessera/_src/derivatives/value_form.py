@@ -59,7 +59,7 @@ def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple
     """What the function being traced has computed so far, as a function of its arguments and the leaves."""
     place = source.user_location()
     copy = ProgramText(program.mesh, program.parent)
-    copy.functions = dict(program.functions)
+    copy.functions, copy.called = dict(program.functions), dict(program.called)
     copy.arguments = [list(argument) for argument in program.arguments]
     operands = []
     for value, _, _ in program.arguments:

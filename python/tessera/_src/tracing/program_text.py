@@ -139,7 +139,9 @@ class FunctionText:
     text: str
     arguments: tuple[str, ...]  # Types.
     results: tuple[str, ...]
-    uses: tuple[FunctionText, ...] = ()  # That it calls.
+    # That it calls itself. Not compared, which would visit each as often as it is called: their names are
+    # in the text, and say what they are.
+    uses: tuple[FunctionText, ...] = dataclasses.field(default=(), compare=False)
 
 
 class ProgramText:
@@ -152,7 +154,9 @@ class ProgramText:
     def __init__(self, mesh: Mesh, parent: ProgramText | None = None, title: str = ""):
         self.mesh, self.parent = mesh, parent
         self.entry = self.block = Block(title=title)  # The function's, and that where ops are added now.
-        self.functions: dict[str, FunctionText] = {}  # That are called, by name.
+        # By name: functions that the ops here call, and all that the module needs for these.
+        self.called: dict[str, FunctionText] = {}
+        self.functions: dict[str, FunctionText] = {}
         # For values of the parent, by their names: the argument each is.
         self.from_parent: dict[str, tuple[Any, Any]] = {}
         self.arguments: list[list[str]] = []  # Name and type, attributes, place of each.
@@ -208,7 +212,8 @@ class ProgramText:
     def emit_several(self, text: str, count: int) -> list[str]:
         """Adds an op of `count` results at the user's place; returns their names."""
         value = self.new_name()
-        self.emit_effect(f"{value if count == 1 else f'{value}:{count}'} = {text}")
+        results = {0: "", 1: f"{value} = "}.get(count, f"{value}:{count} = ")
+        self.emit_effect(results + text)
         return [value] if count == 1 else [f"{value}#{i}" for i in range(count)]
 
     def new_name(self) -> str:
@@ -262,9 +267,14 @@ class ProgramText:
 
     def add_function(self, function: FunctionText) -> None:
         """Makes a function, and those it calls, part of the module."""
-        if self.functions.setdefault(function.name, function) is function:
+        self.called[function.name] = function
+        self._need(function)
+
+    def _need(self, function: FunctionText) -> None:
+        if function.name not in self.functions:
+            self.functions[function.name] = function
             for used in function.uses:
-                self.add_function(used)
+                self._need(used)
 
     def emit_call(self, function: FunctionText, operands: Sequence[tuple[str, str]], rules: str = ""
                   ) -> list[str]:
@@ -289,7 +299,7 @@ class ProgramText:
         text = "\n".join([f"  func.func private @{name}({arguments}) -> ({', '.join(types)}) {{",
                           *self.entry.lines, f"    {returned} {place}", f"  }} {place}", ""])
         taken = tuple(value.partition(": ")[2] for value, _, _ in self.arguments)
-        return FunctionText(name, text, taken, tuple(types), tuple(self.functions.values()))
+        return FunctionText(name, text, taken, tuple(types), tuple(self.called.values()))
 
     def module(self, results: list[str], types: list[str],
                location: source.Location | None, structure: str = "") -> str:

@@ -15,7 +15,7 @@ from tessera._src.control_flow.bodies import Values
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
 from tessera._src.ops import elementwise
-from tessera._src.tracing.operands import as_weak, convert, number_like
+from tessera._src.tracing.operands import as_weak, convert, lift, number_like
 from tessera._src.tracing.program_text import current, is_tracing
 from tessera._src.tracing.tracer import Tracer
 
@@ -68,7 +68,7 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
                          got=repr(index), hint="ts.cond chooses by a boolean")
     if not last:
         return _call("ts.switch", branches[0], operands)
-    index = index if index.dtype == dtypes.i32 else convert(elementwise.clip(index, 0, last), dtypes.i32)
+    index = lift(index) if index.dtype == dtypes.i32 else convert(elementwise.clip(index, 0, last), dtypes.i32)
     names = [f"branch {i}" for i in range(len(branches))]
     return _choose("ts.switch", index, list(branches), names, operands)
 

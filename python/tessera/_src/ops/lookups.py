@@ -217,6 +217,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Tra
 def _starts(value: Tracer, starts: Sequence[Any], what: str) -> list[Tracer]:
     """One i32 per dimension; negative ones count from the end."""
     if isinstance(starts, Tracer) and starts.ndim == 1:
+        starts = lift(starts)
         starts = [gather(starts, [lift(np.int32(k))], [0]) for k in range(starts.shape[0])]
     if isinstance(starts, Tracer) or is_scalar(starts):
         starts = [starts]

@@ -269,6 +269,10 @@ def _from_parent(program: program_text.ProgramText, value: Tracer) -> Tracer:
                                            None, place)
     inner = Tracer(program, name, type_text, outer.shape, outer.dtype)
     inner.block, inner.is_weak = program.entry, outer.is_weak
+    if not outer.shape and dtypes.is_int(outer.dtype):
+        # The terms are values of the parent, under names that are none of this function's.
+        terms, number = sum_of(outer)
+        inner._sum = {f"^{term}": count for term, count in terms.items()}, number
     with_names(inner, outer._dims, outer._name)
     program.from_parent[outer.value] = (outer, inner)
     return inner

@@ -243,6 +243,7 @@ LogicalResult ScanDerivative::runApart() {
 
 LogicalResult ScanDerivative::run() {
   if (scan.getLength() == 0) {
+    // It gives its initial values, and can stack nothing.
     for (unsigned i = 0; i < count(); ++i)
       t.set(scan.getResult(i), t.of(scan.getInits()[i]));
     return success();

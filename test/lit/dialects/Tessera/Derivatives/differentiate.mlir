@@ -105,4 +105,21 @@ func.func @loss(%w: tensor<3xf32>, %ws: tensor<4x3xf32>) -> tensor<bf16> {
     tessera.yield %4 : tensor<bf16>
   }
   return %r : tensor<bf16>
+
+// -----
+
+// A loop that never runs gives its initial values, and so its derivative
+// theirs: no loop of length 0 stacks anything.
+// VJP-LABEL: func.func private @loss.bwd(%arg0: tensor<f64>)
+// VJP-NOT: tessera.scan
+// VJP: %[[CT:.*]] = tessera.broadcast %arg0
+// VJP: return %[[CT]] : tensor<3xf64>
+func.func @loss(%x: tensor<3xf64>) -> tensor<f64> {
+  %r = tessera.scan (%x) over () length 0 : (tensor<3xf64>) over () -> (tensor<3xf64>) {
+  ^bb0(%i: tensor<i32>, %c: tensor<3xf64>):
+    %0 = tessera.tanh %x : tensor<3xf64>
+    tessera.yield %0 : tensor<3xf64>
+  }
+  %s = tessera.reduce sum %r dims [0] : tensor<3xf64> -> tensor<f64>
+  return %s : tensor<f64>
 }

@@ -158,3 +158,10 @@ def test_nextafter_moves_with_its_first_argument():
     dx, dy = ts.grad(lambda x, y: ts.sum(ts.nextafter(x, y)), (0, 1))(x, y)
     np.testing.assert_array_equal(np.asarray(dx), np.ones(3))
     np.testing.assert_array_equal(np.asarray(dy), np.zeros(3))
+
+
+def test_ties_of_running_extrema_are_of_the_last_as_in_torch():
+    # JAX shares them as its tree of pairs happens to meet them.
+    x, weights = np.array([1.0, 1.0, 0.0, 1.0]), np.array([1.0, 10.0, 100.0, 1000.0])
+    grad = ts.grad(lambda x: ts.sum(ts.cummax(x) * weights))(x)
+    np.testing.assert_array_equal(np.asarray(grad), [1, 110, 0, 1000])

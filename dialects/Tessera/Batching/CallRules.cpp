@@ -150,11 +150,10 @@ static LogicalResult batchConstrain(ConstrainOp op, BatchedOp &b) {
   FailureOr<Layout> layout = batchLayout(op, op.getLayout().getValue(), b);
   if (failed(layout))
     return failure();
-  b.set(op,
-        ConstrainOp::create(b.getBuilder(), op.getLoc(), b.typeOf(op, true),
-                            b.get(op.getInput()),
-                            dist::LayoutAttr::get(op.getContext(), *layout),
-                            op.getReduceAttr()));
+  b.set(op, ConstrainOp::create(b.getBuilder(), op.getLoc(), b.typeOf(op, true),
+                                b.get(op.getInput()),
+                                dist::LayoutAttr::get(op.getContext(), *layout),
+                                op.getReduceAttr()));
   return success();
 }
 

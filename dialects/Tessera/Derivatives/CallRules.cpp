@@ -41,8 +41,8 @@ static SmallVector<Value> ownResults(CallOp call, ArrayRef<Value> results,
   OpBuilder builder(call);
   SmallVector<Value> own;
   for (Value result : results.take_front(call->getNumResults())) {
-    bool isOwn = inside.contains(result.getDefiningOp()) &&
-                 seen.insert(result).second;
+    bool isOwn =
+        inside.contains(result.getDefiningOp()) && seen.insert(result).second;
     own.push_back(isOwn ? result
                         : CheckpointNameOp::create(builder, call.getLoc(),
                                                    result.getType(), result,
@@ -54,8 +54,8 @@ static SmallVector<Value> ownResults(CallOp call, ArrayRef<Value> results,
 /// The ops between `before`, null for the block's beginning, and `end`.
 static SmallVector<Operation *> opsBetween(Operation *before, Operation *end) {
   SmallVector<Operation *> ops;
-  for (Operation *op =
-           before ? before->getNextNode() : &end->getBlock()->front();
+  for (Operation *op = before ? before->getNextNode()
+                              : &end->getBlock()->front();
        op != end; op = op->getNextNode())
     ops.push_back(op);
   return ops;
@@ -109,17 +109,15 @@ static LogicalResult differentiateByJvp(CallOp call, Tangents &t) {
   OpBuilder builder(call);
   if (isTogether)
     builder = t.getPrimalBuilder();
-  Operation *before =
-      isTogether ? builder.getInsertionPoint()->getPrevNode()
-                 : call->getPrevNode();
-  Operation *end = isTogether ? &*builder.getInsertionPoint()
-                              : call.getOperation();
+  Operation *before = isTogether ? builder.getInsertionPoint()->getPrevNode()
+                                 : call->getPrevNode();
+  Operation *end =
+      isTogether ? &*builder.getInsertionPoint() : call.getOperation();
   SmallVector<Value> results = cloneBody(*rule, arguments, builder);
   SmallVector<Operation *> made = opsBetween(before, end);
-  if (!isTogether &&
-      failed(separate(call, made, tangents,
-                      ArrayRef<Value>(results).take_front(count),
-                      t.getLinearBuilder())))
+  if (!isTogether && failed(separate(call, made, tangents,
+                                     ArrayRef<Value>(results).take_front(count),
+                                     t.getLinearBuilder())))
     return failure();
   SmallVector<Value> own = ownResults(call, results, made);
   if (isTogether)

@@ -265,9 +265,8 @@ static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
     if (t.of(value))
       seeds.insert(value);
   llvm::DenseSet<Value> active = findActiveValues(loop, seeds);
-  if (llvm::none_of(loop.getResults(), [&](Value result) {
-        return active.contains(result);
-      }))
+  if (llvm::none_of(loop.getResults(),
+                    [&](Value result) { return active.contains(result); }))
     return success();
   if (t.getLinearizer().getForm() == Form::Apart) {
     InFlightDiagnostic error =

@@ -141,14 +141,12 @@ void ResidualBringer::openCheckpoint(Attribute region, Location loc) {
     return;
   checkpoint.isOpen = true;
   // What a checkpoint takes is kept: ops outside of where it is made use it.
-  SmallVector<Value> inputs =
-      llvm::map_to_vector(checkpoint.inputs, [&](Value input) {
-        return outside.lookup(input);
-      });
+  SmallVector<Value> inputs = llvm::map_to_vector(
+      checkpoint.inputs, [&](Value input) { return outside.lookup(input); });
   if (inputs.empty())
     return;
-  auto barrier = BarrierOp::create(builder, loc,
-                                   TypeRange(ValueRange(inputs)), inputs);
+  auto barrier =
+      BarrierOp::create(builder, loc, TypeRange(ValueRange(inputs)), inputs);
   checkpoint.again.map(checkpoint.inputs.getArrayRef(), barrier.getResults());
 }
 
@@ -203,9 +201,8 @@ SmallVector<Residual> ResidualBringer::run() {
   // ops that they are copies of.
   builder.setInsertionPointToStart(&linear);
   SmallVector<Operation *> ordered(copied.getArrayRef());
-  llvm::sort(ordered, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   for (Operation *op : ordered)
     copy(op);
   for (OpOperand *use : uses)

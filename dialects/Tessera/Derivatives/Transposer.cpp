@@ -96,8 +96,9 @@ Value Transposer::residual(Value value) {
     }
     Operation *op = used.getDefiningOp();
     if (!op || isLinearOp(op)) {
-      refuse(op ? op : value.getDefiningOp() ? value.getDefiningOp()
-                                             : getAnchor());
+      refuse(op                      ? op
+             : value.getDefiningOp() ? value.getDefiningOp()
+                                     : getAnchor());
       mapping.map(used, placeholder(used));
       continue;
     }
@@ -106,9 +107,8 @@ Value Transposer::residual(Value value) {
         next.push_back(operand);
   }
   SmallVector<Operation *> ordered(needed.getArrayRef());
-  llvm::sort(ordered, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   for (Operation *op : ordered)
     builder.clone(*op, mapping);
   return mapping.lookup(value);

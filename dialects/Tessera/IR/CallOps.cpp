@@ -79,9 +79,8 @@ static LogicalResult verifyRules(CallOp call, SymbolTableCollection &symbols) {
   if (failed(verifyCounts(call, "a rule fwd", call.getFwdAttr(), operands,
                           results, true, symbols)))
     return failure();
-  auto forward =
-      symbols.lookupNearestSymbolFrom<FunctionOpInterface>(
-          call, call.getFwdAttr());
+  auto forward = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(
+      call, call.getFwdAttr());
   size_t residuals = forward.getNumResults() - results;
   return verifyCounts(call, "a rule bwd", call.getBwdAttr(),
                       residuals + cotangents, tangents, false, symbols);

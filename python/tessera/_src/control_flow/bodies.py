@@ -14,7 +14,7 @@ from tessera._src.core import dtypes, source, tree
 from tessera._src.core.errors import TraceError
 from tessera._src.functions.eager import mesh_of
 from tessera._src.functions.jit import jit
-from tessera._src.tracing.operands import as_weak, convert, is_scalar, lift, number_like
+from tessera._src.tracing.operands import as_weak, check_in_scope, convert, is_scalar, lift, number_like
 from tessera._src.tracing.program_text import Block, ProgramText, current
 from tessera._src.tracing.tracer import Tracer
 
@@ -105,9 +105,12 @@ def end_block(program: ProgramText, block: Block, values: Sequence[Tracer]) -> N
 
 
 def emit_control(text: str, regions: Sequence[tuple[str, Block]],
-                 results: Sequence[tuple[tuple[int, ...], np.dtype]]) -> list[Tracer]:
+                 results: Sequence[tuple[tuple[int, ...], np.dtype]], operands: Sequence[Tracer]
+                 ) -> list[Tracer]:
     """Adds an op with regions; `text` ends before the list of result types, which is appended."""
     program = current()
+    for operand in operands:
+        check_in_scope(operand, program)
     types = [program.type_of(shape, dtype) for shape, dtype in results]
     names = program.emit_nested(f"{text}({', '.join(types)}) ", regions, len(types))
     return [Tracer(program, name, type_text, shape, dtype)

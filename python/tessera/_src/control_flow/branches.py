@@ -68,7 +68,8 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
                          got=repr(index), hint="ts.cond chooses by a boolean")
     if not last:
         return _call("ts.switch", branches[0], operands)
-    index = lift(index) if index.dtype == dtypes.i32 else convert(elementwise.clip(index, 0, last), dtypes.i32)
+    index = lift(index)
+    index = index if index.dtype == dtypes.i32 else convert(elementwise.clip(index, 0, last), dtypes.i32)
     names = [f"branch {i}" for i in range(len(branches))]
     return _choose("ts.switch", index, list(branches), names, operands)
 
@@ -120,7 +121,7 @@ def _choose(what: str, selector: Tracer, functions: list[Callable], names: list[
     text = f"tessera.cond {selector.value} : {selector.type} -> "
     regions = [(", " if i else "", block) for i, block in enumerate(blocks)]
     shapes = [value.shape for value in results[0].leaves]
-    values = bodies.emit_control(text, regions, list(zip(shapes, wanted)))
+    values = bodies.emit_control(text, regions, list(zip(shapes, wanted)), [selector])
     weak = [all(leaves) for leaves in zip(*[[v.is_weak for v in r.leaves] for r in results])]
     return tree.unflatten(results[0].structure, [as_weak(v) if w else v for v, w in zip(values, weak)])
 

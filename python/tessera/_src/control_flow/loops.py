@@ -282,7 +282,8 @@ def _loop(what: str, body: Callable, step: Step, carry: Values, sequences: list[
     results = bodies.emit_control(
         f"tessera.scan ({names}) over ({over}) length {count}{direction} : ({types}) over ({over_types}) -> ",
         [("", block)],
-        [(v.shape, v.dtype) for v in carry.leaves] + [((count, *v.shape), v.dtype) for v in stacked])
+        [(v.shape, v.dtype) for v in carry.leaves] + [((count, *v.shape), v.dtype) for v in stacked],
+        [*carry.leaves, *sequences])
     last, rows = results[: len(carried)], results[len(carried) :]
     if turns > 1:
         rows = [shaping.reshape(row, (count * turns, *row.shape[2:])) for row in rows]
@@ -326,7 +327,7 @@ def _while(what: str, cond_fun: Callable, body_fun: Callable, condition: Callabl
         names, types = bodies.joined(first)
         results = bodies.emit_control(f"tessera.while ({names}) : ({types}) -> ",
                                       [("cond ", test), (" do ", block)],
-                                      [(v.shape, v.dtype) for v in first])
+                                      [(v.shape, v.dtype) for v in first], first)
         return [carries.like_first(new, old) for new, old in zip(results, first)][len(counter) :]
 
     return tree.unflatten(carry.structure, carries.settled(carry, attempt))

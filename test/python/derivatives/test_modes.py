@@ -219,10 +219,39 @@ def test_gradient_of_a_value():
         return jnp.sum(hidden**4)
 
     close(value, of(W))
-    # By a value that is computed: what follows it counts, and through it what comes before.
+    # Each counts as if it were the only one: what follows it, also by way of the others.
     hidden = np.tanh(X @ W)
+    close(found["w"], jax.grad(of)(W))
     close(found["kept"], hidden)
-    close(found["hidden"], hidden**3 + 0 * hidden)
+    close(found["hidden"], 4 * hidden**3)
+
+
+def test_gradients_of_values_by_dependent_ones():
+    def step(w):
+        h = ts.sin(w)
+        loss = ts.sum(h * h)
+        first = ts.grad(loss, {"w": w, "again": w, "h": h, "loss": loss})
+        halves = ts.split(w * 3, 2, axis=0)
+        return first, ts.grad(loss + ts.sum(halves[0] * halves[1] ** 2), [w, *halves])
+
+    first, (dw, a, b) = ts.jit(step)(X)
+    slope = 2 * np.sin(X) * np.cos(X)
+    close_trees(first, {"w": slope, "again": slope, "h": 2 * np.sin(X), "loss": np.float64(1)})
+    close(a, 9 * X[1:] ** 2)
+    close(b, 18 * X[:1] * X[1:])
+    close(dw, slope + 3 * np.concatenate([a, b]))
+
+
+def test_gradient_of_a_value_repeats_no_effects(capfd):
+    def layer(x):
+        ts.debug.print("here")
+        return ts.sin(x)
+
+    def step(w):
+        return ts.grad(ts.sum(ts.checkpoint(layer)(w)), w)
+
+    close(ts.jit(step)(X), np.cos(X))
+    assert capfd.readouterr().out.count("here") == 1
 
 
 def test_values_from_outside_are_indexed():

@@ -96,6 +96,11 @@ def test_starts_made_outside():
         equal(gradient, [0, 1, 1, 0, 0, 0])
 
 
+def test_predicate_made_outside():
+    f = ts.jit(lambda x, p: ts.grad(lambda x: ts.sum(ts.cond(p, ts.sin, ts.cos, x)))(x))
+    equal(f(X, np.bool_(True)), np.cos(X))
+
+
 def test_index_made_outside():
     f = ts.jit(lambda x, i: ts.grad(lambda x: ts.sum(ts.switch(i, [ts.sin, ts.cos], x)))(x))
     equal(f(X, np.int32(0)), np.cos(X))

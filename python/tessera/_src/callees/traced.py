@@ -67,9 +67,8 @@ def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callab
     name = re.sub(r"\W", "_", getattr(function, "__name__", "") or type(function).__name__,
                   flags=re.ASCII)
     text = program.function("f", values, types, place)
-    name = f"{name}.{digest(text.text)}"
     return Traced(
-        FunctionText(name, text.text.replace("@f(", f"@{name}(", 1), text.arguments, text.results, text.uses),
+        named(name, text),
         [*leaves, *[outside for outside, _ in program.from_parent.values()]],
         [(leaf.shape, leaf.dtype) for leaf in result.leaves], result.structure, outer.mesh.mlir())
 
@@ -82,6 +81,13 @@ def _title(what: str, place: source.Location | None) -> str:
 def digest(text: str) -> str:
     """Names a text: equal functions are one function of the module."""
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def named(name: str, function: FunctionText) -> FunctionText:
+    """A function, which is called f in its text, by a name that says what it computes."""
+    name = f"{name}.{digest(function.text)}"
+    return FunctionText(name, function.text.replace("@f(", f"@{name}(", 1), function.arguments,
+                        function.results, function.uses)
 
 
 def with_callees(function: FunctionText) -> dict[str, FunctionText]:

@@ -21,7 +21,8 @@ from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
 
-# By function, how many rules of it this thread is tracing, one inside the other: a rule may call its function.
+# By function, how many rules of it this thread is tracing, one inside the other: a rule may call its
+# function.
 _state = threading.local()
 # Derivatives of this order use a rule that calls its own function; those of higher order differentiate what
 # the function computes.

@@ -64,7 +64,8 @@ class _Jacobian:
                 return self.traced(*args, **kwargs)
             wanted = {number % len(args) for number in self.argnums}
             return eager.run(self.traced, tuple(
-                tree.map(_array, value) if i in wanted else value for i, value in enumerate(args)), kwargs, self.fun)
+                tree.map(_array, value) if i in wanted else value
+                for i, value in enumerate(args)), kwargs, self.fun)
 
         functools.update_wrapper(jacobian, self.fun)
         jacobian.__annotations__ = {name: kind for name, kind in getattr(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tessera._src.callees import traced as callees
@@ -13,11 +14,13 @@ from tessera._src.core.errors import TraceError
 from tessera._src.derivatives import traced
 from tessera._src.derivatives.traced import Traced
 from tessera._src.ops import creation
-from tessera._src.tracing.program_text import Block, ProgramText, current
+from tessera._src.tracing.program_text import Block, FunctionText, ProgramText, current
 from tessera._src.tracing.tracer import Tracer
 
 # What has an effect must not happen again.
 _EFFECT = re.compile(r"\s*tessera\.debug_(print|check) ")
+_VALUE = re.compile(r"%\w+(?:#\d+)?")
+_CALLEE = re.compile(r"@([\w.$]+)")
 
 
 def gradient_of(loss: Tracer, weights: Any) -> Any:
@@ -30,13 +33,69 @@ def gradient_of(loss: Tracer, weights: Any) -> Any:
     given = bodies.lifted(weights, "the second argument of ts.grad")
     paths = [f"weights.{path}" if path else "weights" for path in tree.paths(given.structure)]
     _check(program, loss, given.leaves, paths)
-    of, wanted = _function(program, loss, given.leaves)
+    found: dict[str, Tracer] = {}
+    for leaves in _independent(program, given.leaves):
+        found.update(zip([leaf.value for leaf in leaves], _gradients(program, loss, leaves)))
+    return tree.unflatten(given.structure, [found[leaf.value] for leaf in given.leaves])
+
+
+def _gradients(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> list[Tracer]:
+    """The gradients by values of which none is computed from another."""
+    of, wanted = _function(program, loss, leaves)
     forward, backward = (derivative := traced.differentiate(of, "vjp", wanted)).functions
     made = traced.call(forward, of.operands)
     sources = {"argument": of.operands, "result": made[:1], "kept": made[1:]}
     residuals = [sources[kind][number] for kind, number in derivative.residuals]
-    return tree.unflatten(given.structure,
-                          traced.call(backward, [*residuals, creation.ones((), loss.dtype)]))
+    return traced.call(backward, [*residuals, creation.ones((), loss.dtype)])
+
+
+def _independent(program: ProgramText, leaves: list[Tracer]) -> list[list[Tracer]]:
+    """The distinct values in groups in which none is computed from another.
+
+    The function that is differentiated takes the values of a group as arguments, which cuts what they
+    were computed from: a gradient through another of them would be lost.
+    """
+    distinct = list({leaf.value: leaf for leaf in leaves}.values())
+    ops = _ops(program.entry)
+    behind = {leaf.value: _computed_from(ops, leaf.value) for leaf in distinct}
+    groups: list[list[Tracer]] = []
+    for leaf in distinct:
+        group = next((group for group in groups if not any(
+            _head(a.value) in behind[b.value] for other in group
+            for a, b in ((leaf, other), (other, leaf)))), None)
+        if group is None:
+            groups.append([leaf])
+        else:
+            group.append(leaf)
+    return groups
+
+
+def _head(value: str) -> str:
+    """The op's name in a value's: "%5" of "%5#1"."""
+    return value.partition("#")[0]
+
+
+def _ops(block: Block) -> list[tuple[str, set[str]]]:
+    """The ops of a block: the name of the results, and the values that it uses, also in its regions."""
+    ops, lines = [], iter(block.lines)
+    for line in lines:
+        text = [line]
+        while line.endswith("{") or not line.startswith(block.indent) or line[len(block.indent)] == " ":
+            line = next(lines)
+            text.append(line)
+            if line.startswith(block.indent + "} loc("):
+                break
+        ops.append((text[0].split()[0].partition(":")[0], set(_VALUE.findall("\n".join(text)))))
+    return ops
+
+
+def _computed_from(ops: list[tuple[str, set[str]]], value: str) -> set[str]:
+    """The ops whose results depend on a value, by name."""
+    behind: set[str] = set()
+    for name, used in ops:
+        if name != _head(value) and any(v == value or _head(v) in behind for v in used):
+            behind.add(name)
+    return behind
 
 
 def _check(program: ProgramText, loss: Tracer, leaves: list[Tracer], paths: list[str]) -> None:
@@ -59,7 +118,9 @@ def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple
     """What the function being traced has computed so far, as a function of its arguments and the leaves."""
     place = source.user_location()
     copy = ProgramText(program.mesh, program.parent)
-    copy.functions, copy.called = dict(program.functions), dict(program.called)
+    quiet: dict[str, FunctionText] = {}
+    for called in program.called.values():
+        copy.add_function(_quiet(called, quiet))
     copy.arguments = [list(argument) for argument in program.arguments]
     operands = []
     for value, _, _ in program.arguments:
@@ -79,9 +140,29 @@ def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple
         _replace(lines, program.entry, leaf.value, name)
     result = next((copy.arguments[wanted[i]][0].partition(": ")[0] for i, leaf in enumerate(leaves)
                    if leaf.value == loss.value), loss.value)
-    copy.entry.lines = [line for line in lines if not _EFFECT.match(line)]
-    function = copy.function("value", [result], [loss.type], place)
+    copy.entry.lines = [_renamed(line, quiet) for line in lines if not _EFFECT.match(line)]
+    function = callees.named("value", copy.function("f", [result], [loss.type], place))
     return Traced(function, operands, [((), loss.dtype)], tree.LEAF, program.mesh.mlir()), wanted
+
+
+def _quiet(function: FunctionText, done: dict[str, FunctionText]) -> FunctionText:
+    """A function without effects, also of those that it calls; `done` has them by the old names."""
+    if function.name not in done:
+        uses = tuple(_quiet(used, done) for used in function.uses)
+        lines = [line for line in function.text.split("\n") if not _EFFECT.match(line)]
+        text = _renamed("\n".join(lines), {used.name: done[used.name] for used in function.uses})
+        done[function.name] = function
+        if text != function.text:
+            name = f"{function.name}.quiet"
+            done[function.name] = FunctionText(name, text.replace(f"@{function.name}(", f"@{name}(", 1),
+                                               function.arguments, function.results, uses)
+    return done[function.name]
+
+
+def _renamed(text: str, functions: Mapping[str, FunctionText]) -> str:
+    """A text that calls functions by their new names."""
+    return _CALLEE.sub(lambda found: f"@{functions[found[1]].name}" if found[1] in functions else found[0],
+                       text)
 
 
 def _replace(lines: list[str], block: Block, value: str, name: str) -> None:

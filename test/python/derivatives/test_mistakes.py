@@ -73,6 +73,11 @@ MISTAKES = {
     "no argnums": (lambda: ts.grad(lambda x: ts.sum(x), ()), "TS4006", "argnums"),
     "unknown argname": (lambda: ts.grad(lambda weight: ts.sum(weight), argnames="weights")(X), "TS4006",
                         "did you mean 'weight'"),
+    "argnums twice": (lambda: ts.grad(lambda x, y: ts.sum(x), (0, -2))(X, X), "TS4006", "twice"),
+    "Jacobian by argnums twice": (lambda: ts.jacrev(lambda x: x, (0, 0))(X), "TS4006", "twice"),
+    "argnames twice": (lambda: ts.grad(lambda x: ts.sum(x), argnames=("x", "x")), "TS4006", "twice"),
+    "argname before positions": (lambda: ts.grad(lambda w, *xs: ts.sum(w * xs[0]), argnames="w")(X, X),
+                                 "TS4006", "'xs'", "argnums=0"),
     "argument by name": (lambda: ts.grad(lambda *, x: ts.sum(x))(x=X), "TS4006", "argnames"),
     "no function": (lambda: ts.grad(X), "TS1035", "not a function"),
     "reverse through while": (lambda: ts.grad(lambda x: ts.while_loop(

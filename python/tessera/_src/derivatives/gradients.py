@@ -91,6 +91,9 @@ class _Gradient:
         if not isinstance(listed, (list, tuple)) or not listed or any(not isinstance(n, str) for n in listed):
             raise ConfigError("TS4006", f"argnames of {self.what} is {argnames!r}",
                               expected="a name, or a tuple of names such as ('weights', 'bias')")
+        if len(set(listed)) != len(listed):
+            raise ConfigError("TS4006", f"argnames of {self.what} is {argnames!r}, with a name twice",
+                              expected="different names")
         return tuple(listed)
 
     def function(self) -> Callable:
@@ -122,6 +125,7 @@ class _Gradient:
                     hint="pass the argument by position, or select it with argnames"
                     + ("; static arguments of ts.jit are passed by name, and have no derivative"
                        if kwargs else ""))
+        refuse_repeated(self.what, self.argnums, count)
         if not self.argnames:
             return args, kwargs
         try:
@@ -134,9 +138,16 @@ class _Gradient:
                 raise ConfigError("TS4006", f"argnames of {self.what} names '{name}', which is no argument "
                                   "of this call", choices=list(parameters.parameters),
                                   hint=did_you_mean(name, list(parameters.parameters)))
-        moved = {name: value for name, value in bound.arguments.items() if name in self.argnames}
         names = list(parameters.parameters)
-        first = min([names.index(name) for name in moved if name in names], default=len(args))
+        given = list(parameters.parameters.values())[: len(args)]
+        first = next((i for i, parameter in enumerate(given) if parameter.name in self.argnames
+                      and parameter.kind != parameter.KEYWORD_ONLY), len(args))
+        for parameter in given[first:]:
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+                raise ConfigError(
+                    "TS4006", f"argnames of {self.what} passes arguments by name from '{given[first].name}' "
+                    f"on, and {_name(self.fun)} takes '{parameter.name}' by position only",
+                    hint=f"select it with argnums={first}")
         rest = dict(zip(names[first : len(args)], args[first:]))
         return args[:first], {**rest, **kwargs}
 
@@ -223,6 +234,14 @@ def parameter_name(fun: Callable, number: int) -> str:
     except (TypeError, ValueError):
         return str(number)
     return names[number] if number < len(names) else str(number)
+
+
+def refuse_repeated(what: str, argnums: Sequence[int], count: int) -> None:
+    """Raises where two of the positions are the same argument of a call with `count` of them."""
+    if len({number % count for number in argnums}) != len(argnums):
+        raise ConfigError("TS4006", f"argnums of {what} is {tuple(argnums)}, which has an argument twice",
+                          expected="different positions",
+                          got=f"a call with {count} positional argument{'' if count == 1 else 's'}")
 
 
 def path_in(names: list[str], path: str) -> str:

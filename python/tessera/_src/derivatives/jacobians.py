@@ -14,7 +14,7 @@ from tessera._src.control_flow import bodies
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError
 from tessera._src.derivatives import modes, traced
-from tessera._src.derivatives.gradients import parameter_name, path_in
+from tessera._src.derivatives.gradients import parameter_name, path_in, refuse_repeated
 from tessera._src.functions import eager
 from tessera._src.ops import creation, shaping
 from tessera._src.tracing.operands import is_scalar
@@ -60,6 +60,7 @@ class _Jacobian:
                 if not -len(args) <= number < len(args):
                     raise ConfigError("TS4006", f"argnums of {self.what} has {number}, but the function is "
                                       f"called with {len(args)} positional arguments")
+            refuse_repeated(self.what, self.argnums, len(args))
             if is_tracing():
                 return self.traced(*args, **kwargs)
             wanted = {number % len(args) for number in self.argnums}

@@ -112,3 +112,27 @@ def test_names_of_other_alphabets():
         return ts.sum(x * x)
 
     equal(ts.grad(größe)(X), 2 * X)
+
+
+def test_names_beside_positions():
+    equal(ts.grad(lambda *xs, w: ts.sum(xs[1] * w), argnames="w")(X, 2 * X, 3 * X, w=X), 2 * X)
+
+
+@pytest.mark.parametrize("transform", ["checkpoint", "vmap", "custom_jvp", "vjp", "jvp"])
+def test_numbers_stay_weak(transform):
+    def f(x):
+        return x, 2.0
+
+    def product(x):
+        if transform == "vjp":
+            result = ts.vjp(f, x)[0]
+        elif transform == "jvp":
+            result = ts.jvp(f, (x,), (x,))[0]
+        else:
+            made = getattr(ts, transform)(f)
+            if transform == "custom_jvp":
+                made.defjvp(lambda primals, tangents: (f(*primals), f(*tangents)))
+            result = made(x)
+        return result[1] * x
+
+    assert ts.jit(product)(X.astype(np.float16)).dtype == np.float16

@@ -191,7 +191,7 @@ class _Batch:
             if not has_entries:
                 result = shaping.broadcast_to(result, (size, *result.shape))
             placed.append(result if axis % rank == 0 else shaping.moveaxis(result, 0, axis))
-        return tree.unflatten(of.structure, placed)
+        return tree.unflatten(of.structure, of.marked(placed))
 
 
 def _in_front(entry: _Entry) -> Tracer:

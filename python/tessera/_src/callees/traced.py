@@ -15,7 +15,7 @@ from tessera._src.control_flow.bodies import lifted
 from tessera._src.core import dtypes, source, tree
 from tessera._src.tracing import program_text
 from tessera._src.tracing.named_dims import with_names
-from tessera._src.tracing.operands import lift
+from tessera._src.tracing.operands import as_weak, lift
 from tessera._src.tracing.program_text import FunctionText, ProgramText, current
 from tessera._src.tracing.tracer import Tracer
 
@@ -36,6 +36,11 @@ class Traced:
     results: list[tuple[tuple[int, ...], np.dtype]]
     structure: tree.TreeDef  # Of the results.
     mesh: str
+    weak: tuple[bool, ...] = ()  # Which results are made of Python numbers alone.
+
+    def marked(self, results: Sequence[Tracer]) -> list[Tracer]:
+        """Values that a call gives for the results, as weak as these."""
+        return [as_weak(value) if weak else value for value, weak in zip(results, self.weak)]
 
 
 def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callable,
@@ -70,7 +75,8 @@ def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callab
     return Traced(
         named(name, text),
         [*leaves, *[outside for outside, _ in program.from_parent.values()]],
-        [(leaf.shape, leaf.dtype) for leaf in result.leaves], result.structure, outer.mesh.mlir())
+        [(leaf.shape, leaf.dtype) for leaf in result.leaves], result.structure, outer.mesh.mlir(),
+        tuple(leaf.is_weak for leaf in result.leaves))
 
 
 def _title(what: str, place: source.Location | None) -> str:

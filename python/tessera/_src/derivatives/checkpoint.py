@@ -83,7 +83,7 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
 
         of = traced.trace("ts.checkpoint", fun, given.leaves, build)
         results = traced.call(of.function, of.operands, f" checkpoint {quoted(text)}")
-        return tree.unflatten(of.structure, results)
+        return tree.unflatten(of.structure, of.marked(results))
 
     @functools.wraps(fun)
     def recomputed(*args: Any, **kwargs: Any) -> Any:

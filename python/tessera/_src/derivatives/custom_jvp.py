@@ -80,7 +80,7 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
         self.refuse_outside(self.rule, rule.operands[count + len(floats) :])
         current().add_function(rule.function)
         rules = f" jvp @{rule.function.name}"
-        return tree.unflatten(of.structure, traced.call(of.function, of.operands, rules))
+        return tree.unflatten(of.structure, of.marked(traced.call(of.function, of.operands, rules)))
 
     def _checked(self, result: Any, of: traced.Traced) -> list[Tracer]:
         """What a rule gives: results, then tangents of those of floats."""

@@ -68,7 +68,7 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
         for function in (pair.function, back.function):
             current().add_function(function)
         rules = f" fwd @{pair.function.name} bwd @{back.function.name}"
-        return tree.unflatten(of.structure, traced.call(of.function, of.operands, rules))
+        return tree.unflatten(of.structure, of.marked(traced.call(of.function, of.operands, rules)))
 
     def _forward(self, of: traced.Traced, given: bodies.Values, build: Callable
                  ) -> tuple[traced.Traced, tree.TreeDef]:

@@ -16,7 +16,7 @@ from tessera._src.derivatives import traced
 from tessera._src.derivatives.traced import Derivative, Traced
 from tessera._src.ops import creation
 from tessera._src.ops.elementwise import without_derivative
-from tessera._src.tracing.operands import as_weak, lift
+from tessera._src.tracing.operands import lift
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
@@ -59,7 +59,7 @@ class Pulled:
         forward, self.backward = derivative.functions
         made = traced.call(forward, of.operands)
         count = len(of.results)
-        results, kept = made[:count], made[count:]
+        results, kept = of.marked(made[:count]), made[count:]
         whole = tree.unflatten(of.structure, results)
         self.value, self.aux = (_pair(what, whole) if has_aux else (whole, None))
         leaves, self.structure = tree.flatten(self.value)
@@ -99,15 +99,10 @@ def _constant_aux(what: str, fun: Callable, has_aux: bool) -> Callable:
     def of(*args: Any, **kwargs: Any) -> tuple:
         value, aux = _pair(what, fun(*args, **kwargs))
         given = bodies.lifted(aux, f"aux of the function that {what} is given")
-        leaves = [_constant(leaf) if dtypes.is_float(leaf.dtype) else leaf for leaf in given.leaves]
+        leaves = [without_derivative(leaf) if dtypes.is_float(leaf.dtype) else leaf for leaf in given.leaves]
         return value, tree.unflatten(given.structure, leaves)
 
     return of
-
-
-def _constant(value: Tracer) -> Tracer:
-    result = without_derivative(value)
-    return as_weak(result) if value.is_weak else result
 
 
 def pulled_back(what: str, fun: Callable, leaves: Sequence[Tracer], build: Callable, names: Sequence[str],
@@ -141,7 +136,7 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
                             [(leaf.shape, leaf.dtype) for leaf in given.leaves], given.structure)
     function, = traced.differentiate(of, "jvp", range(len(given.leaves))).functions
     made = traced.call(function, [*of.operands, *changes])
-    return _with_tangents("ts.jvp", of, made[: len(of.results)], made[len(of.results) :], has_aux)
+    return _with_tangents("ts.jvp", of, of.marked(made[: len(of.results)]), made[len(of.results) :], has_aux)
 
 
 def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
@@ -171,7 +166,7 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         results = traced.call(linear, [*residuals, *changes])
         return _with_tangents("ts.linearize", of, made[:count], results, has_aux)[1]
 
-    value = tree.unflatten(of.structure, made[:count])
+    value = tree.unflatten(of.structure, of.marked(made[:count]))
     if not has_aux:
         return value, pushed
     value, aux = _pair("ts.linearize", value)

@@ -136,3 +136,16 @@ def test_numbers_stay_weak(transform):
         return result[1] * x
 
     assert ts.jit(product)(X.astype(np.float16)).dtype == np.float16
+
+
+@pytest.mark.parametrize("kind", ["custom_vjp", "custom_jvp"])
+def test_tables_of_the_host_in_rules(kind):
+    table = np.arange(2048, dtype=np.float32) / 1024  # Above what is a constant elsewhere.
+    slopes = np.flip(table)
+    f = getattr(ts, kind)(lambda x: x * table)
+    if kind == "custom_vjp":
+        f.defvjp(lambda x: (x * table, ()), lambda kept, ct: (ct * slopes,))
+    else:
+        f.defjvp(lambda primals, tangents: (primals[0] * table, tangents[0] * slopes))
+    equal(ts.grad(lambda x: ts.sum(f(x)))(table), slopes)
+    equal(ts.grad(lambda x: ts.sum(ts.checkpoint(f)(x)))(table), slopes)

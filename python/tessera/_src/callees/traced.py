@@ -44,18 +44,22 @@ class Traced:
 
 
 def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callable,
-          names: Sequence[str] = (), lead: int = 0) -> Traced:
+          names: Sequence[str] = (), lead: int = 0,
+          embeds: bool = False) -> Traced:
     """Traces `function` by itself; `build(tracers)` gives its positional and named arguments.
 
     Args:
         what: the function that asks for it, in messages: "ts.grad".
         names: of the leaves, for messages.
         lead: leading dimensions of the leaves that the function does not see.
+        embeds: whether arrays of the host, up to 1 MiB, are constants instead of arguments.
     """
     outer = current()
     leaves = [lift(leaf) for leaf in leaves]
     place = source.user_location()
     program = ProgramText(outer.mesh, outer, _title(what, place))
+    if embeds:
+        program.max_constant_bytes = program_text.MAX_EMBEDDED_BYTES
     inside = []
     with program_text.tracing(program):
         for i, leaf in enumerate(leaves):

@@ -88,7 +88,7 @@ class Custom:
             whole = iter(statics)
             return tuple(next(whole) if i in self.static else next(values) for i in range(len(args))), {}
 
-        of = traced.trace(self.what, self.fun, given.leaves, build, paths)
+        of = traced.trace(self.what, self.fun, given.leaves, build, paths, embeds=True)
         depths[self] = depth + 1
         try:
             return self._emit(of, given, statics, build)
@@ -120,7 +120,8 @@ class Custom:
             raise TraceError(
                 "TS1046", f"{self.name}, which has a derivative rule, uses traced values from outside",
                 got=", ".join(map(repr, values[:4])), notes=[defined(where)],
-                hint="pass them as arguments; values fixed when tracing can be in nondiff_argnums")
+                hint="pass them as arguments, also arrays of the host above 1 MiB; values fixed when tracing "
+                "can be in nondiff_argnums")
 
     def fitted(self, value: Tracer, shape: tuple[int, ...], dtype: np.dtype, role: str, what: str,
                function: Callable) -> Tracer:

@@ -76,7 +76,8 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
                 for leaf in leaves[:count]])
             return self._checked(self.rule(*statics, primals, changes), of)
 
-        rule = traced.trace(self.what, both, [*given.leaves, *floats], lambda leaves: (tuple(leaves), {}))
+        rule = traced.trace(self.what, both, [*given.leaves, *floats], lambda leaves: (tuple(leaves), {}),
+                            embeds=True)
         self.refuse_outside(self.rule, rule.operands[count + len(floats) :])
         current().add_function(rule.function)
         rules = f" jvp @{rule.function.name}"

@@ -82,7 +82,7 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
                                  kind_of(pair))
             return pair
 
-        pair = traced.trace(self.what, forward, given.leaves, build)
+        pair = traced.trace(self.what, forward, given.leaves, build, embeds=True)
         value, residuals = pair.structure.children
         if value != of.structure or pair.results[: value.count] != of.results:
             raise self.wrong(
@@ -106,7 +106,7 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
                                    tree.unflatten(of.structure, whole))
             return self._cotangents(result, given)
 
-        back = traced.trace(self.what, backward, examples, lambda leaves: (tuple(leaves), {}))
+        back = traced.trace(self.what, backward, examples, lambda leaves: (tuple(leaves), {}), embeds=True)
         self.refuse_outside(self.backward, back.operands[len(examples) :])
         return back
 

@@ -108,7 +108,7 @@ def constant(value: np.ndarray, shape: Sequence[int] | None = None, origin: Any 
     """
     owner = program_text.current()
     value = np.asarray(value)
-    if value.nbytes > program_text.MAX_CONSTANT_BYTES and not _is_splat(value):
+    if value.nbytes > owner.max_constant_bytes and not _is_splat(value):
         return _captured(owner, value, value if origin is None else origin)
     shape = tuple(value.shape if shape is None else shape)
     body = program_text.dense_text(value)

@@ -20,6 +20,8 @@ from tessera._src.meshes.mesh import Mesh
 _state = threading.local()
 # A host array of more bytes is a captured argument of the program instead of a constant in its text.
 MAX_CONSTANT_BYTES = 1 << 12
+# The same in functions with derivative rules, whose arguments are those of the rule.
+MAX_EMBEDDED_BYTES = 1 << 20
 
 
 def type_text(shape: Sequence[int], dtype: np.dtype, layout: str | None = None) -> str:
@@ -153,6 +155,7 @@ class ProgramText:
 
     def __init__(self, mesh: Mesh, parent: ProgramText | None = None, title: str = ""):
         self.mesh, self.parent = mesh, parent
+        self.max_constant_bytes: int = MAX_CONSTANT_BYTES if parent is None else parent.max_constant_bytes
         self.entry = self.block = Block(title=title)  # The function's, and that where ops are added now.
         # By name: functions that the ops here call, and all that the module needs for these.
         self.called: dict[str, FunctionText] = {}

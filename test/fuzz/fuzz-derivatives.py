@@ -98,7 +98,8 @@ class Derivatives:
         self.text = "\n".join([text, *forward, *backward, _function(
             "main", [*given, *changes, *weights], [*made, *gradients], lines)])
         results = program.results
-        self.shapes = [*[(r.shape, r.element) for r in results], *[(results[i].shape, "f64") for i in self.floats],
+        self.shapes = [*[(r.shape, r.element) for r in results],
+                       *[(results[i].shape, "f64") for i in self.floats],
                        *[(program.arguments[i].shape, "f64") for i in self.wanted if backward]]
 
     def inputs(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
@@ -129,7 +130,8 @@ def _call(function: dict, operands: list, results: list, policy: str = "") -> st
 def _function(name: str, arguments: list, results: list, lines: list) -> str:
     parameters = ", ".join(f"{value}: {kind}" for value, kind in arguments)
     made, types = _listed(results)
-    return "\n".join([f"func.func @{name}({parameters}) -> ({types}) {{", *lines, f"  return {made} : {types}",
+    return "\n".join([f"func.func @{name}({parameters}) -> ({types}) {{", *lines,
+                      f"  return {made} : {types}",
                       "}", ""])
 
 
@@ -145,7 +147,8 @@ def slopes(head: str, made: Derivatives, points: list, changes: list, step: floa
     return [(a - b) / (2 * step) for a, b in zip(at(step), at(-step))]
 
 
-def wrong_tangents(head: str, made: Derivatives, points: list, changes: list, tangents: list) -> Failure | None:
+def wrong_tangents(head: str, made: Derivatives, points: list, changes: list, tangents: list
+                   ) -> Failure | None:
     """Where tangents are not what finite differences of two steps agree on."""
     coarse, fine = (slopes(head, made, points, changes, step) for step in (STEP, STEP / 2))
     for i, (a, b, got) in enumerate(zip(coarse, fine, tangents)):
@@ -186,7 +189,8 @@ def check(head: str, program: Program, seed: int) -> Failure | None:
     try:
         artefact, _, _ = native.compile_text(made.text, target="cpu")
         inputs = [np.ascontiguousarray(a) for a in (*points, *changes, *weights)]
-        compiled = runtime.Executable(artefact, threads=2).run([w for a in inputs for w in (a.ctypes.data, 0)])
+        words = [w for a in inputs for w in (a.ctypes.data, 0)]
+        compiled = runtime.Executable(artefact, threads=2).run(words)
     except TesseraError as error:
         return Failure("compile", str(error))
     for i, (want, got) in enumerate(zip(whole, compiled)):

@@ -24,7 +24,8 @@ from tessera._src.tracing.tracer import Tracer
 
 
 def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, *,
-                   argnames: str | Sequence[str] | None = None, precision: Precision | None = None) -> Callable:
+                   argnames: str | Sequence[str] | None = None,
+                   precision: Precision | None = None) -> Callable:
     """A function of the arguments of `fun` that gives its value and its gradient, a pair.
 
     `fun` gives a scalar of floats. The gradient by an argument is a tree like it; the result's second

@@ -59,7 +59,8 @@ class Precision:
         if not dtypes.is_float(value.dtype) or self.reduce.itemsize >= value.dtype.itemsize:
             return value
         layout = layout_text(PartitionSpec(*[UNCONSTRAINED] * value.ndim), value.ndim)
-        text = (f"tessera.constrain {value.value} to <@mesh, {layout}> reduce {dtypes.MLIR_NAMES[self.reduce]}"
+        kind = dtypes.MLIR_NAMES[self.reduce]
+        text = (f"tessera.constrain {value.value} to <@mesh, {layout}> reduce {kind}"
                 f" : {value.type} -> ")
         return like(emit(text, value.shape, value.dtype, [value]), value)
 

@@ -52,7 +52,8 @@ func.func @loss(%x: tensor<3xf64>, %w: tensor<3xf64>) -> tensor<f64> {
 // behind a barrier.
 // VJP-LABEL: func.func private @loss.fwd(
 // VJP: return %{{[^,]*}} : tensor<f64>
-// VJP-LABEL: func.func private @loss.bwd(%arg0: tensor<3xf64>, %arg1: tensor<f64>)
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP-SAME: %arg0: tensor<3xf64>, %arg1: tensor<f64>)
 // VJP: %[[B:.*]] = tessera.barrier %arg0
 // VJP: tessera.exp %[[B]]
 func.func private @layer(%x: tensor<3xf64>) -> tensor<3xf64> {
@@ -105,12 +106,14 @@ func.func @loss(%w: tensor<3xf32>, %ws: tensor<4x3xf32>) -> tensor<bf16> {
     tessera.yield %4 : tensor<bf16>
   }
   return %r : tensor<bf16>
+}
 
 // -----
 
 // A loop that never runs gives its initial values, and so its derivative
 // theirs: no loop of length 0 stacks anything.
-// VJP-LABEL: func.func private @loss.bwd(%arg0: tensor<f64>)
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP-SAME: %arg0: tensor<f64>)
 // VJP-NOT: tessera.scan
 // VJP: %[[CT:.*]] = tessera.broadcast %arg0
 // VJP: return %[[CT]] : tensor<3xf64>

@@ -74,6 +74,15 @@ OUTSIDE = {
     "cond": lambda x, i: ts.sum(ts.cond(i > 0, ts.sin, ts.cos, x)),
     "cond of an integer": lambda x, i: ts.sum(ts.cond(i, ts.sin, ts.cos, x)),
     "starts": lambda x, i: ts.sum(ts.dynamic_slice(x, ts.reshape(i, (1,)), (2,))),
+    "full": lambda x, i: ts.sum(x * ts.full(x.shape, i, ts.f32)),
+    "conversion": lambda x, i: ts.sum(x * i.astype(ts.f32)),
+    "index": lambda x, i: x[i],
+    "update": lambda x, i: ts.sum(x.at[i].multiply(3.0)),
+    "repeated": lambda x, i: ts.sum(x) * i**2 + ts.sum(x) * i**0,
+    "comparison": lambda x, i: ts.sum(ts.where(i == 1, x * x, x)),
+    "while": lambda x, i: ts.sum(x) * ts.while_loop(lambda c: c < i + 5, lambda c: c * 2, i),
+    "scan": lambda x, i: ts.sum(ts.scan(lambda c, y: (c * 2 + y, None), i * 1.0, x)[0]),
+    "printed": lambda x, i: (ts.debug.print("{}", i), ts.sum(x) * i)[1],
     "loop bounds": lambda x, i: ts.sum(x) * ts.stop_gradient(ts.fori_loop(0, i, lambda k, c: c * 2, 1.0)),
 }
 

@@ -5,11 +5,13 @@ import inspect
 import re
 
 import derivative_cases
+import numpy as np
 import pytest
 import structure_cases
 from derivative_checks import (
     central_differences,
     differences,
+    floats_of,
     inputs_of,
     jax_all,
     tessera_first,
@@ -65,6 +67,18 @@ def test_every_op_of_the_dialect_is_in_a_case(opt):
         text = tessera_values(cases).lower(inputs_of(cases).points).as_text()
         met |= set(re.findall(r"\btessera\.(\w+)", text))
     assert sorted(ops - met - OPS_ELSEWHERE.keys()) == []
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_operands_from_outside(group):
+    """What is computed in a function that is traced by itself may use values from around it."""
+    cases = GROUPS[group]
+
+    def program(points: dict, z: ts.Array) -> dict:
+        return ts.checkpoint(lambda z: (z, {name: floats_of(one.run(ts, *points[name]))
+                                            for name, one in cases.items()}))(z)
+
+    assert "tessera.call" in ts.jit(program).lower(inputs_of(cases).points, np.ones(2)).as_text()
 
 
 @pytest.mark.parametrize("group", GROUPS)

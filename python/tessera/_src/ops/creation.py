@@ -29,7 +29,7 @@ def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:
     """A tensor of one value, or of an array repeated; its dtype is the value's (f32 for a Python float)."""
     sizes = shaping.as_shape(shape)
     if isinstance(value, Tracer):
-        value = value if dtype is None else convert(value, dtype)
+        value = lift(value) if dtype is None else convert(lift(value), dtype)
         return shaping.broadcast_to(value, sizes)
     wanted = None if dtype is None else dtypes.canonical(dtype)
     scalar = lift(value).dtype if wanted is None else wanted

@@ -150,6 +150,7 @@ def _rest(a: Tracer, b: Tracer) -> tuple[Tracer, Tracer]:
 def power(x: Any, y: Any) -> Tracer:
     """x to the power y; small static integer powers become products, and powers of integers wrap."""
     if isinstance(x, Tracer) and isinstance(y, (int, float)) and not isinstance(y, bool):
+        x = lift(x)
         if y == 0.5 and dtypes.is_float(x.dtype):
             return sqrt(x)
         if y == 0 and (isinstance(y, int) or dtypes.is_float(x.dtype)):

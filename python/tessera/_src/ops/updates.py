@@ -119,7 +119,8 @@ class IndexUpdate:
 
     def _replace(self, function: Callable[[Tracer], Tracer], name: str, mode: str | None,
                  unique_indices: bool) -> Tracer:
-        arrays = [i for i in expand_index(self._value, self._index) if is_array(i) and np.ndim(i) != 0]
+        arrays = [i for i in expand_index(self._value, self._index)
+                  if is_array(i) and (i.ndim if isinstance(i, Tracer) else np.ndim(i))]
         if arrays and not unique_indices:
             raise TraceError(
                 "TS1018", f"x.at[...].{name} needs to know that no element is named twice",

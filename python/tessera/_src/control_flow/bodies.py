@@ -151,5 +151,3 @@ def compiled(function: Callable, body: Callable, arguments: Any) -> Any:
     call.__wrapped__ = body
     call.__name__ = call.__qualname__ = getattr(body, "__name__", "body")
     return jit(call, mesh=mesh)(*[leaves[i] for i in at])
-
-

@@ -75,5 +75,3 @@ def fitted(what: str, role: str, given: Any, wanted: Sequence[tuple[tuple[int, .
                 got=f"{dtypes.name_of(leaf.dtype)}{list(leaf.shape)}")
         result.append(leaf)
     return result
-
-

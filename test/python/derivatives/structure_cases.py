@@ -22,10 +22,14 @@ REDUCTIONS: dict[str, Case] = {
     **{f"{name} along {axis}": case(lambda m, x, name=name, axis=axis: getattr(m, name)(x, axis=axis),
                                     f"3x5x7 {kind}")
        for name, kind in (("sum", "any"), ("mean", "any"), ("prod", "near one"), ("max", "apart"),
-                          ("min", "apart"),
-                          ("var", "any"), ("std", "any"), ("ptp", "apart"), ("nansum", "any"), ("nanmean",
-                                                                                                "any"))
+                          ("min", "apart"), ("var", "any"), ("std", "any"), ("ptp", "apart"),
+                          ("nansum", "any"), ("nanmean", "any"))
        for axis in (None, 1, (0, 2))},
+    "reductions without NaN": case(
+        lambda m, x: [m.nanmax(x, axis=1), m.nanmin(x, axis=0), m.nanprod(x, axis=1)], "5x7 apart"),
+    "medians and quantiles": case(
+        lambda m, x: [m.median(x, axis=1), m.median(x), m.quantile(x, 0.3, axis=1),
+                      m.percentile(x, 40.0, axis=0)], "5x7 apart", narrow=False),
     "reductions that keep dimensions": case(
         lambda m, x: [m.sum(x, 1, keepdims=True) * x, m.max(x, axis=0, keepdims=True) * x], "3x5 apart"),
     "reductions of where and initial": case(

@@ -30,10 +30,10 @@ NO_DERIVATIVE = set("""
     isfinite isinf less less_equal logical_and logical_not logical_or logical_xor not_equal result_type
     bitwise_not eye full iota linspace arange tri zeros ones check_heads
     block_until_ready device_count device_get device_put eval_shape from_dlpack load_artefact make_mesh
-    asarray
+    asarray finfo iinfo isin isneginf isposinf heaviside rint
 """.split())
 # What makes derivatives: test_modes.py.
-MODES = {"grad", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp"}
+MODES = {"grad", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp", "vmap"}
 # Ops of the dialect that are in none of the programs below.
 OPS_ELSEWHERE = {
     **dict.fromkeys(("and", "or", "xor", "not", "shift_left", "shift_right"), "on integers and booleans"),

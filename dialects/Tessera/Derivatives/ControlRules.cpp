@@ -3,6 +3,7 @@
 // two: the program's, which stacks what the other needs of each iteration, and
 // one on tangents, linear in them.
 #include "ControlTransposes.h"
+#include "DetachedRegion.h"
 #include "Residuals.h"
 #include "Rules.h"
 
@@ -148,7 +149,7 @@ LogicalResult ScanDerivative::runApart() {
   FormulaBuilder &build = t.linear;
   // The block of tangents: index, carried tangents, slices.
   auto *block = new Block;
-  Region holder;
+  DetachedRegion holder;
   holder.push_back(block);
   BlockArgument index =
       block->addArgument(scan.getIndex().getType(), scan.getIndex().getLoc());
@@ -408,9 +409,9 @@ private:
 
 static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
   std::vector<std::unique_ptr<Linearizer>> branches;
-  std::vector<std::unique_ptr<Region>> holders;
+  std::vector<std::unique_ptr<DetachedRegion>> holders;
   for (Region &region : cond.getBranches()) {
-    holders.push_back(std::make_unique<Region>());
+    holders.push_back(std::make_unique<DetachedRegion>());
     Block &block = holders.back()->emplaceBlock();
     branches.push_back(
         std::make_unique<Linearizer>(Form::Apart, &block, &t.getLinearizer()));

@@ -2,6 +2,7 @@
 #include "ControlTransposes.h"
 
 #include "Captures.h"
+#include "DetachedRegion.h"
 #include "Rules.h"
 
 using namespace mlir;
@@ -100,7 +101,7 @@ LogicalResult ScanTranspose::run() {
   Location loc = scan.getLoc();
   unsigned count = scan.getNumCarried();
   Operation *yield = scan.getYield();
-  Region holder;
+  DetachedRegion holder;
   Block &block = holder.emplaceBlock();
   OpBuilder inside = atEndOf(block, scan.getContext());
 
@@ -192,11 +193,11 @@ LogicalResult tessera::derivatives::transposeScan(ScanOp scan, Cotangents &c) {
 
 LogicalResult tessera::derivatives::transposeCond(CondOp cond, Cotangents &c) {
   SmallVector<Value> captures = linearCaptures(cond, c);
-  std::vector<std::unique_ptr<Region>> holders;
+  std::vector<std::unique_ptr<DetachedRegion>> holders;
   SmallVector<SmallVector<Value>> cotangents;
   for (Region &region : cond.getBranches()) {
     Block &branch = region.front();
-    holders.push_back(std::make_unique<Region>());
+    holders.push_back(std::make_unique<DetachedRegion>());
     OpBuilder inside =
         atEndOf(holders.back()->emplaceBlock(), cond.getContext());
     Transposer body(inside, branch, captures, &c.getTransposer());

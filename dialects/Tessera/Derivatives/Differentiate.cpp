@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Differentiate.h"
 
+#include "DetachedRegion.h"
 #include "Residuals.h"
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
@@ -184,7 +185,7 @@ namespace {
 /// A function made of values, and a linear program that uses what it keeps.
 struct Linearized {
   func::FuncOp forward;
-  Region holder; ///< Of the linear program.
+  DetachedRegion holder; ///< Of the linear program.
   Block *linear = nullptr;
   SmallVector<Residual> residuals;
   /// For each result of floats the place of its tangent among what the linear

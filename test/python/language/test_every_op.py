@@ -281,7 +281,10 @@ CASES: dict[str, list[Case]] = {
 _APPROXIMATED = {op for op, row in TABLE.items() if row.types == FLOATS and not row.exact} - {"sqrt", "rsqrt"}
 NOT_IN_F64_ON_GPUS = _APPROXIMATED | {"pow", "gelu", "softmax", "attention", "rng"}
 # Ops that no program begins with: what makes them, and so tests them.
-MADE_BY_PASSES = {"reshard": "tessera-insert-reshards, as for the case of constrain"}
+MADE_BY_PASSES = {"reshard": "tessera-insert-reshards, as for the case of constrain",
+                  "custom_tangent": "tessera-differentiate, which transposes it"}
+# What tessera-inline-calls replaces before any other pass: in test/python/derivatives.
+INLINED = {"call", "stop_gradient", "checkpoint_name"}
 
 # Ops with regions or effects, whose programs are in test/lit/lib/Interpreter/control-flow.mlir.
 CONTROL = {"scan", "while", "cond", "yield", "barrier", "debug_print", "debug_check"}
@@ -376,7 +379,7 @@ def _program(op: str, target: str, cases: list[Case],
 def test_every_op_of_the_dialect_has_a_case(opt):
     listed = opt("module {}", "--test-list-ops=dialect=tessera")
     ops = {line.removeprefix("tessera.") for line in listed.splitlines() if line.startswith("tessera.")}
-    assert ops == CASES.keys() | MADE_BY_PASSES.keys() | CONTROL
+    assert ops == CASES.keys() | MADE_BY_PASSES.keys() | CONTROL | INLINED
 
 
 @needs_runtime

@@ -8,7 +8,7 @@ the kernels are those that go to ptxas. Needs the package `tessera` of a build o
 
 How far a result may be off is measured, not guessed: the interpreter also evaluates the program in f64,
 and the difference is what rounding does to this program. Two programs a seed; default: 40 seeds for the
-cpu, 24 for the emulated device, or TESSERA_FUZZ_SEEDS. A program that differs or fails is shrunk and
+cpu, 20 for the emulated device, or TESSERA_FUZZ_SEEDS. A program that differs or fails is shrunk and
 written to --out as .mlir, with the command that repeats it.
 """
 
@@ -44,7 +44,7 @@ WIDES = ["f32", "f32", "f32", "bf16", "f16"]
 # Of the largest magnitude: what one operation of each type rounds away, a few times over.
 EPSILON = {"f64": 1e-12, "f32": 1e-4, "bf16": 2e-2, "f16": 3e-3}
 ROUNDING_MARGIN = 4.0
-SEEDS = {"cpu": 40, "emulated": 24}
+SEEDS = {"cpu": 40, "emulated": 20}
 SECONDS_PER_PROGRAM = 60
 
 

@@ -54,6 +54,8 @@ def test_the_commands_of_the_page_on_debugging_work(run):
 
 @pytest.mark.parametrize("dialect", ["Dist", "Plan", "Tessera", "Tile"])
 def test_the_program_on_the_page_of_a_dialect_is_valid(dialect, run, tmp_path):
-    (program,) = blocks("mlir", f"dialects/{dialect}/README.md")
-    (tmp_path / "program.mlir").write_text(program)
-    run(f"tessera-opt {tmp_path}/program.mlir")
+    programs = blocks("mlir", f"dialects/{dialect}/README.md")
+    assert programs
+    for program in programs:
+        (tmp_path / "program.mlir").write_text(program)
+        run(f"tessera-opt {tmp_path}/program.mlir")

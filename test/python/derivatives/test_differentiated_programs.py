@@ -158,3 +158,17 @@ def test_tables_of_the_host_in_rules(kind):
         f.defjvp(lambda primals, tangents: (primals[0] * table, tangents[0] * slopes))
     equal(ts.grad(lambda x: ts.sum(f(x)))(table), slopes)
     equal(ts.grad(lambda x: ts.sum(ts.checkpoint(f)(x)))(table), slopes)
+
+
+def test_the_interpreter_takes_numpy_scalars():
+    """Their memory is no array's: a copy has to live until the program has run."""
+    from tessera._src.programs import native
+
+    text = """func.func @main(%p: tensor<i1>, %a: tensor<f64>, %b: tensor<f64>) -> tensor<f64> {
+      %0 = tessera.select %p, %a, %b : tensor<i1>, tensor<f64>, tensor<f64> -> tensor<f64>
+      return %0 : tensor<f64>
+    }"""
+    for choice in (True, False) * 8:
+        out = np.zeros((), np.float64)
+        native.interpret(text, [np.bool_(choice), np.float64(1.5), np.float64(2.5)], [out], stage="local")
+        assert out == (1.5 if choice else 2.5)

@@ -254,8 +254,9 @@ def _host_tensors(arrays: Sequence[np.ndarray]):
     result = (_HostTensor * max(len(arrays), 1))()
     keep = []
     for item, array in zip(result, arrays):
+        array = np.asarray(array)  # A NumPy scalar's memory would be a copy that is gone at once.
         shape = (ctypes.c_int64 * max(array.ndim, 1))(*array.shape)
-        keep.append(shape)
+        keep.append((shape, array))
         item.dtype = dtypes.MLIR_NAMES[array.dtype].encode()
         item.rank = array.ndim
         item.shape = shape

@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Some machines hold OpenBLAS to older kernels by these; a peer is measured at its best. The script
 # that imports this module does so before NumPy, which loads OpenBLAS.
-for _name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    if os.environ.pop(_name, None) and "numpy" in sys.modules:
-        raise ImportError(f"import harness before numpy: OpenBLAS read {_name} when it was loaded")
+_SETTINGS_OF_MACHINE = [name for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+                        if os.environ.pop(name, None)]
+# What a NumPy that was loaded before has read of them.
+_SETTINGS_IN_USE = _SETTINGS_OF_MACHINE if "numpy" in sys.modules else []
 
 
 def interleave(candidates: dict[str, Callable[[], Any]], rounds: int, warmup: int = 2,
@@ -30,7 +31,11 @@ def interleave(candidates: dict[str, Callable[[], Any]], rounds: int, warmup: in
     Before a turn all threads rest `settle` seconds: workers of the peer before may spin that long
     for more work (OpenBLAS's do for 2^28 cycles) and would take a core from the next. A turn is a
     call that is not counted, which wakes the candidate's own workers, then `burst` counted ones.
+
+    Raises RuntimeError if NumPy was imported before this module and took a machine's settings.
     """
+    if _SETTINGS_IN_USE:
+        raise RuntimeError(f"OpenBLAS runs with {', '.join(_SETTINGS_IN_USE)}: import harness before numpy")
     for run in candidates.values():
         for _ in range(warmup):
             run()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiling takes time and memory linear in the program.
 
-The bars are those of benchmarks/compile_scale.py, in CPU seconds of the best of some runs, which other
-work on the machine makes up to twice as many.
+The bars are those of benchmarks/compile_scale.py, in CPU seconds: of the fastest of some runs, as other
+work on the machine makes single ones up to twice as long.
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-LOADED = 2
+RUNS = 10
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,9 @@ def benchmark():
 
 
 def best(benchmark, kind: str, count: int, bar: float) -> dict:
-    """The fastest of up to four runs to stage `local`; the first that keeps the bar is the last."""
+    """The fastest of up to RUNS runs to stage `local`; the first that keeps the bar is the last."""
     found = None
-    for _ in range(4):
+    for _ in range(RUNS):
         run = benchmark.compile_tessera(kind, count, "local")
         if found is None or run["cpu_seconds"] < found["cpu_seconds"]:
             found = run
@@ -40,6 +40,6 @@ def best(benchmark, kind: str, count: int, bar: float) -> dict:
                          [("layers", 384, 1536, 2), ("arguments", 1000, 4000, 0.5)])
 def test_time_and_memory_are_linear(benchmark, kind, few, many, seconds):
     small, large = best(benchmark, kind, few, seconds / 4), best(benchmark, kind, many, seconds)
-    assert large["cpu_seconds"] < seconds * LOADED, (small, large)
+    assert large["cpu_seconds"] < seconds, (small, large)
     assert large["cpu_seconds"] < 6 * small["cpu_seconds"], (small, large)
     assert large["peak_mb"] < 1024

@@ -17,6 +17,12 @@ static Type openLike(FormulaBuilder &build, Value value) {
   return build.typeOf(shapeOf(value), getElementTypeOrSelf(value.getType()));
 }
 
+static Value tangentOrZeros(Linearizer &linearizer, Value value,
+                            FormulaBuilder &build) {
+  Value tangent = linearizer.tangentOf(value);
+  return tangent ? tangent : zerosLike(build, value);
+}
+
 static void replaceTerminator(Block &block, ValueRange values) {
   Operation *old = block.getTerminator();
   OpBuilder builder(old);
@@ -78,9 +84,7 @@ void ScanDerivative::findActive() {
 
 Value ScanDerivative::yieldedTangent(Linearizer &inner, FormulaBuilder &build,
                                      unsigned i) {
-  Value value = scan.getYield()->getOperand(i);
-  Value tangent = inner.tangentOf(value);
-  return tangent ? tangent : zerosLike(build, value);
+  return tangentOrZeros(inner, scan.getYield()->getOperand(i), build);
 }
 
 /// One loop over values and tangents: after the carried values their tangents,
@@ -258,36 +262,18 @@ LogicalResult ScanDerivative::run() {
 // while
 //===----------------------------------------------------------------------===//
 
-/// Forward mode only: how much a backward pass would have to keep is not known
-/// before the loop ends.
-static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
-  llvm::DenseSet<Value> seeds;
-  for (Value value : usedValues(loop))
-    if (t.of(value))
-      seeds.insert(value);
-  llvm::DenseSet<Value> active = findActiveValues(loop, seeds);
-  if (llvm::none_of(loop.getResults(),
-                    [&](Value result) { return active.contains(result); }))
-    return success();
-  if (t.getLinearizer().getForm() == Form::Apart) {
-    InFlightDiagnostic error =
-        loop.emitError() << "reverse mode cannot pass a while loop, whose "
-                            "number of iterations is not known";
-    error.attachNote() << "use ts.scan or ts.fori_loop with constant bounds, "
-                          "whose iterations can be kept, or forward mode "
-                          "(ts.jvp)";
-    return error;
-  }
+/// Makes of a loop one over values and tangents, the latter behind the former,
+/// for the carried values of which `carried` has the numbers; sets the tangents
+/// of its results.
+static FailureOr<WhileOp> carryTangents(WhileOp loop,
+                                        ArrayRef<unsigned> carried,
+                                        OpBuilder &at, Tangents &t) {
   Block &condition = loop.getCondition().front(),
         &body = loop.getBody().front();
   SmallVector<Value> inits(loop.getInits());
   SmallVector<Type> types(loop->getResultTypes());
-  SmallVector<unsigned> carried;
   Linearizer inner(Form::Together, nullptr, &t.getLinearizer());
-  for (unsigned i = 0, count = loop.getInits().size(); i < count; ++i) {
-    if (!active.contains(body.getArgument(i)))
-      continue;
-    carried.push_back(i);
+  for (unsigned i : carried) {
     Type type = openLike(t.linear, loop.getInits()[i]);
     inits.push_back(t.ofOrZeros(loop.getInits()[i]));
     types.push_back(type);
@@ -301,21 +287,59 @@ static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
   FormulaBuilder atEnd(builder, loop.getLoc(),
                        t.linear.typeOf({}, builder.getF32Type()));
   SmallVector<Value> yields(body.getTerminator()->getOperands());
-  for (unsigned i : carried) {
-    Value value = yields[i], tangent = inner.tangentOf(value);
-    yields.push_back(tangent ? tangent : zerosLike(atEnd, value));
-  }
+  for (unsigned i : carried)
+    yields.push_back(tangentOrZeros(inner, yields[i], atEnd));
   replaceTerminator(body, yields);
-  auto both =
-      WhileOp::create(t.getPrimalBuilder(), loop.getLoc(), types, inits);
+  auto both = WhileOp::create(at, loop.getLoc(), types, inits);
   both.getCondition().takeBody(loop.getCondition());
   both.getBody().takeBody(loop.getBody());
   unsigned from = loop->getNumResults();
   for (unsigned i : carried)
     t.set(both.getResult(i), both.getResult(from++));
-  loop->replaceAllUsesWith(
-      both->getResults().take_front(loop->getNumResults()));
-  loop.erase();
+  return both;
+}
+
+/// How much of the iterations would have to be kept is not known before the
+/// loop ends. Where the linear program is apart, it has the loop once more, of
+/// values and tangents, as in JAX; reverse mode refuses that loop.
+static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
+  llvm::DenseSet<Value> seeds;
+  for (Value value : usedValues(loop))
+    if (t.of(value))
+      seeds.insert(value);
+  llvm::DenseSet<Value> active = findActiveValues(loop, seeds);
+  SmallVector<unsigned> carried;
+  for (unsigned i = 0, count = loop.getInits().size(); i < count; ++i)
+    if (active.contains(loop.getBody().front().getArgument(i)))
+      carried.push_back(i);
+  if (carried.empty())
+    return success();
+  if (t.getLinearizer().getForm() == Form::Together) {
+    FailureOr<WhileOp> both =
+        carryTangents(loop, carried, t.getPrimalBuilder(), t);
+    if (failed(both))
+      return failure();
+    loop->replaceAllUsesWith(
+        both->getResults().take_front(loop->getNumResults()));
+    loop.erase();
+    return success();
+  }
+  auto again = cast<WhileOp>(t.getLinearBuilder().clone(*loop));
+  // What the loop prints and checks it does once.
+  SmallVector<Operation *> effects;
+  again->walk([&](Operation *op) {
+    if (isa<DebugPrintOp, DebugCheckOp>(op))
+      effects.push_back(op);
+  });
+  for (Operation *op : effects)
+    op->erase();
+  FailureOr<WhileOp> both =
+      carryTangents(again, carried, t.getLinearBuilder(), t);
+  if (failed(both))
+    return failure();
+  for (unsigned i : carried)
+    t.set(loop.getResult(i), t.of(both->getResult(i)));
+  again.erase();
   return success();
 }
 
@@ -340,11 +364,9 @@ static SmallVector<Value> branchTangents(Block &block, Linearizer &branch,
                                          ArrayRef<unsigned> active,
                                          FormulaBuilder &build) {
   SmallVector<Value> tangents;
-  for (unsigned i : active) {
-    Value value = block.getTerminator()->getOperand(i);
-    Value tangent = branch.tangentOf(value);
-    tangents.push_back(tangent ? tangent : zerosLike(build, value));
-  }
+  for (unsigned i : active)
+    tangents.push_back(
+        tangentOrZeros(branch, block.getTerminator()->getOperand(i), build));
   return tangents;
 }
 
@@ -491,5 +513,6 @@ void tessera::derivatives::addControlRules(DerivativeRules &rules) {
                : differentiateCondApart(op, t);
   });
   rules.transpose<ScanOp>(transposeScan);
+  rules.transpose<WhileOp>(transposeWhile);
   rules.transpose<CondOp>(transposeCond);
 }

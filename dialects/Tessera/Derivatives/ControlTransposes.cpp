@@ -191,6 +191,16 @@ LogicalResult tessera::derivatives::transposeScan(ScanOp scan, Cotangents &c) {
   return ScanTranspose(scan, c).run();
 }
 
+LogicalResult tessera::derivatives::transposeWhile(WhileOp loop, Cotangents &) {
+  InFlightDiagnostic error =
+      loop.emitError() << "reverse mode cannot pass a while loop, whose number "
+                          "of iterations is not known";
+  error.attachNote() << "use ts.scan or ts.fori_loop with constant bounds, "
+                        "whose iterations can be kept, or forward mode "
+                        "(ts.jvp)";
+  return error;
+}
+
 LogicalResult tessera::derivatives::transposeCond(CondOp cond, Cotangents &c) {
   SmallVector<Value> captures = linearCaptures(cond, c);
   std::vector<std::unique_ptr<DetachedRegion>> holders;

@@ -13,6 +13,9 @@ namespace tessera::derivatives {
 /// that start at zero; those of slices are stacked.
 mlir::LogicalResult transposeScan(ScanOp scan, Cotangents &cotangents);
 
+/// Refuses: what a backward pass would have to keep has no size known before.
+mlir::LogicalResult transposeWhile(WhileOp loop, Cotangents &cotangents);
+
 /// Each branch gives the cotangents of what any branch uses from outside.
 mlir::LogicalResult transposeCond(CondOp cond, Cotangents &cotangents);
 

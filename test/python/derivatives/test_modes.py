@@ -144,6 +144,30 @@ def test_while_loop_in_forward_mode_only():
         ts.grad(lambda x: ts.sum(f(ts, ts.while_loop)(x)))(x)
 
 
+def test_while_loop_in_a_linear_program():
+    def f(m, loop, scan):
+        def of(x):
+            y = loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, m.sin(c[1]) * x), (0, x))[1]
+            return scan(lambda c, _: (loop(lambda c: m.sum(c * c) > 1, lambda c: c / 2, c * y), None), x,
+                        None, length=2)[0]
+        return of
+
+    ours, theirs = f(ts, ts.while_loop, ts.scan), f(jnp, jax.lax.while_loop, jax.lax.scan)
+    close(ts.jacfwd(ours)(X), jax.jacfwd(theirs)(X))
+    close(ts.jacfwd(ts.jacfwd(ours))(X[0]), jax.jacfwd(jax.jacfwd(theirs))(X[0]))
+
+
+def test_loop_of_a_linear_program_prints_once(capsys):
+    def f(x):
+        def body(c):
+            ts.debug.print("at {}", c[0])
+            return c[0] + 1, c[1] * x
+        return ts.while_loop(lambda c: c[0] < 2, body, (0, x))[1]
+
+    close(ts.jacfwd(f)(np.float64(2)), 12.0)
+    assert capsys.readouterr().out == "at 0\nat 1\n"
+
+
 def test_custom_vjp():
     @ts.custom_vjp
     def f(x, y):

@@ -122,3 +122,9 @@ def test_numbers_too_long_to_write_are_named_by_their_bits():
 
 def test_seeds_may_be_narrow_integers_of_numpy():
     np.testing.assert_array_equal(ts.random.key(np.int32(-5)), ts.random.key(-5))
+
+
+def test_a_number_of_numpy_keeps_its_type_as_argument():
+    assert ts.jit(lambda x: x * 2)(np.float64(0.1)).dtype == ts.f64
+    assert ts.grad(lambda x: x * x)(np.float64(0.1)) == np.float64(0.1) * 2
+    assert ts.jit(lambda x: x * 2)(0.1).dtype == ts.f32

@@ -18,7 +18,7 @@ from tessera._src.derivatives.precision import Precision, widen
 from tessera._src.derivatives.value_form import gradient_of
 from tessera._src.functions import eager
 from tessera._src.ops import creation
-from tessera._src.tracing.operands import convert, is_scalar
+from tessera._src.tracing.operands import convert, is_scalar, number_as_array
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
@@ -154,13 +154,11 @@ class _Gradient:
 
     def _concrete(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Arguments whose numbers are arrays where they are differentiated by."""
-        def array(value: Any) -> Any:
-            return tree.map(lambda leaf: np.asarray(leaf, np.float32 if isinstance(leaf, float) else None)
-                            if is_scalar(leaf) else leaf, value)
-
         wanted = {number % len(args) for number in self.argnums}
-        return (tuple(array(value) if i in wanted else value for i, value in enumerate(args)),
-                {name: array(value) if name in self.argnames else value for name, value in kwargs.items()})
+        return (tuple(tree.map(number_as_array, value) if i in wanted else value
+                      for i, value in enumerate(args)),
+                {name: tree.map(number_as_array, value) if name in self.argnames else value
+                 for name, value in kwargs.items()})
 
     def traced(self, args: tuple, kwargs: dict) -> Any:
         """Value and gradient in the program being traced."""

@@ -17,7 +17,7 @@ from tessera._src.derivatives import modes, traced
 from tessera._src.derivatives.gradients import parameter_name, path_in, refuse_repeated
 from tessera._src.functions import eager
 from tessera._src.ops import creation, shaping
-from tessera._src.tracing.operands import is_scalar
+from tessera._src.tracing.operands import number_as_array
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
@@ -65,7 +65,7 @@ class _Jacobian:
                 return self.traced(*args, **kwargs)
             wanted = {number % len(args) for number in self.argnums}
             return eager.run(self.traced, tuple(
-                tree.map(_array, value) if i in wanted else value
+                tree.map(number_as_array, value) if i in wanted else value
                 for i, value in enumerate(args)), kwargs, self.fun)
 
         functools.update_wrapper(jacobian, self.fun)
@@ -89,10 +89,6 @@ class _Jacobian:
 
         result, aux = self.rows(self.what, of, given, self.has_aux, self.is_single)
         return (result, aux) if self.has_aux else result
-
-
-def _array(leaf: Any) -> Any:
-    return np.asarray(leaf, np.float32 if isinstance(leaf, float) else None) if is_scalar(leaf) else leaf
 
 
 def _units(leaf: Tracer) -> Tracer:

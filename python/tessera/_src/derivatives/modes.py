@@ -7,8 +7,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
@@ -16,7 +14,7 @@ from tessera._src.derivatives import traced
 from tessera._src.derivatives.traced import Derivative, Traced
 from tessera._src.ops import creation
 from tessera._src.ops.elementwise import without_derivative
-from tessera._src.tracing.operands import lift
+from tessera._src.tracing.operands import lift, number_as_array
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
@@ -195,8 +193,8 @@ def _with_tangents(what: str, of: Traced, results: list[Tracer], tangents: list[
 
 
 def _arrays(value: Any) -> Any:
-    """A tree whose Python floats are arrays, so that they are arguments of what is compiled."""
-    return tree.map(lambda leaf: np.float32(leaf).reshape(()) if isinstance(leaf, float) else leaf, value)
+    """A tree whose Python numbers are arrays, so that they are arguments of what is compiled."""
+    return tree.map(number_as_array, value)
 
 
 def _outside(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:

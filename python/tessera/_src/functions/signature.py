@@ -14,7 +14,7 @@ from tessera._src.core.source import function_location
 from tessera._src.functions.trace import Argument, abstract, is_spec, plain_spec
 from tessera._src.meshes.annotations import MeshTensorSpec, Unifier, annotations_of
 from tessera._src.meshes.mesh import Mesh, NamedSharding, PartitionSpec
-from tessera._src.tracing.operands import is_scalar
+from tessera._src.tracing.operands import is_python_number
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -161,8 +161,8 @@ class Signature:
                 if has_arrived:
                     spec = _own_layout(leaf, mesh)
                 plain = plain_spec(spec, mesh, f"argument '{path}'")
-                result.append(Argument(path, shape, dtype, plain, dims, name, is_donated, is_scalar(leaf),
-                                       has_arrived and plain is not None))
+                result.append(Argument(path, shape, dtype, plain, dims, name, is_donated,
+                                       is_python_number(leaf), has_arrived and plain is not None))
         return result
 
     @property

@@ -158,6 +158,18 @@ def is_scalar(value: Any) -> bool:
     return isinstance(value, (bool, int, float)) and not isinstance(value, np.bool_)
 
 
+def is_python_number(value: Any) -> bool:
+    """A number of Python itself: one of NumPy, np.float64 too, is an array that has a type."""
+    return is_scalar(value) and not isinstance(value, np.generic)
+
+
+def number_as_array(value: Any) -> Any:
+    """Numbers as arrays of the type that they have as arguments; all else as it is."""
+    if is_python_number(value):
+        return np.asarray(value, dtypes.weak_dtype(value, None))
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
 # Numbers up to here fit every type that has arithmetic.
 _FITS_EVERY = 65504
 

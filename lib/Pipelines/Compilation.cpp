@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "CodeGeneration.h"
 #include "FindStage.h"
+#include "MemoryReport.h"
 #include "PlanReport.h"
 #include "Report.h"
 #include "StageContract.h"
@@ -157,6 +158,9 @@ void Compilation::reached(Stage stage, ModuleOp module) {
   if (stage == Stage::Local)
     if (auto entry = module.lookupSymbol<func::FuncOp>(options.entry))
       reportLocalProgram(entry, report);
+  if (stage == Stage::Kernels)
+    if (auto entry = module.lookupSymbol<func::FuncOp>(options.entry))
+      reportMemory(entry, report);
   if (stage == Stage::Plan)
     if (auto program = module.lookupSymbol<plan::ProgramOp>(options.entry))
       reportPlan(program, report);

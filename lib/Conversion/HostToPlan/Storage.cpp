@@ -4,7 +4,7 @@
 #include "Storage.h"
 
 #include "dialects/Dist/IR/Boundary.h"
-#include "dialects/Plan/IR/Plan.h"
+#include "dialects/Plan/IR/FilledConstants.h"
 #include "dialects/Tile/IR/Tile.h"
 
 #include "llvm/ADT/SmallBitVector.h"
@@ -13,8 +13,7 @@ using namespace mlir;
 using namespace tessera;
 
 bool tessera::isFilled(tessera::ConstantOp constant) {
-  return constant.getValue().isSplat() &&
-         plan::byteSizeOf(constant.getType()) > maxStoredSplatBytes;
+  return plan::isFilled(constant.getValue());
 }
 
 static constexpr StringRef tiedName = "tessera.tied";

@@ -39,8 +39,7 @@ struct CarriedValue {
   bool isExchanged = false;
 };
 
-/// Splats above this size are filled at run time instead of stored.
-constexpr int64_t maxStoredSplatBytes = 4096;
+/// Whether it is filled at run time, in memory that steps write.
 bool isFilled(ConstantOp constant);
 
 struct StorageOptions {

@@ -2,7 +2,7 @@
 #include "Report.h"
 
 #include "dialects/Dist/IR/Boundary.h"
-#include "dialects/Tessera/IR/Tessera.h"
+#include "dialects/Tessera/IR/Effects.h"
 
 #include "llvm/Support/raw_ostream.h"
 
@@ -124,6 +124,25 @@ static json::Object describeCollective(Operation *op) {
   return object;
 }
 
+/// What a barrier before a recomputation says of its checkpoint.
+static json::Object describeCheckpoint(BarrierOp op, DictionaryAttr why) {
+  Runs runs = runsOf(op);
+  auto [file, line] = sourceOf(op.getLoc());
+  json::Object object{{"count", runs.count},
+                      {"isCountKnown", runs.isKnown},
+                      {"file", file},
+                      {"line", line}};
+  if (auto policy = why.getAs<StringAttr>("policy"))
+    object["policy"] = policy.getValue().str();
+  if (auto bytes = why.getAs<IntegerAttr>("bytes"))
+    object["bytes"] = bytes.getInt();
+  if (auto flops = why.getAs<FloatAttr>("flops"))
+    object["flops"] = flops.getValueAsDouble();
+  if (auto kept = why.getAs<ArrayAttr>("kept"))
+    object["kept"] = toJSON(kept);
+  return object;
+}
+
 /// An argument or result of the entry.
 static json::Object describeBoundary(Type type, DictionaryAttr attributes,
                                      const Twine &defaultName) {
@@ -146,12 +165,15 @@ static json::Object describeBoundary(Type type, DictionaryAttr attributes,
 }
 
 void tessera::reportLocalProgram(func::FuncOp entry, json::Object &report) {
-  json::Array collectives, arguments, results;
+  json::Array collectives, checkpoints, arguments, results;
   double flops = 0, bytes = 0;
   bool isKnown = true;
   entry.walk([&](Operation *op) {
     if (!collectiveName(op).empty())
       collectives.push_back(describeCollective(op));
+    if (auto barrier = dyn_cast<BarrierOp>(op))
+      if (auto why = op->getAttrOfType<DictionaryAttr>(recomputationAttrName))
+        checkpoints.push_back(describeCheckpoint(barrier, why));
     auto compute = dyn_cast<FactorRuleInterface>(op);
     if (!compute)
       return;
@@ -173,6 +195,7 @@ void tessera::reportLocalProgram(func::FuncOp entry, json::Object &report) {
     results.push_back(describeBoundary(type, entry.getResultAttrDict(i),
                                        "result" + Twine(i)));
   report["collectives"] = std::move(collectives);
+  report["checkpoints"] = std::move(checkpoints);
   report["arguments"] = std::move(arguments);
   report["results"] = std::move(results);
   report["flops"] = flops;

@@ -10,8 +10,8 @@
 
 namespace tessera {
 
-/// Adds "collectives", "arguments", "results", "flops" and "bytes" of `entry`,
-/// which is of stage `local`.
+/// Adds "collectives", "checkpoints", "arguments", "results", "flops" and
+/// "bytes" of `entry`, which is of stage `local`.
 void reportLocalProgram(mlir::func::FuncOp entry, llvm::json::Object &report);
 
 /// The file and line of the first source location within `loc`, or "" and 0.

@@ -179,6 +179,8 @@ static void batchBarrier(BarrierOp op, BatchedOp &b) {
   SmallVector<Value> inputs = b.getAll(op.getInputs());
   auto made = BarrierOp::create(b.getBuilder(), op.getLoc(),
                                 ValueRange(inputs).getTypes(), inputs);
+  if (Attribute why = op->getAttr(recomputationAttrName))
+    made->setAttr(recomputationAttrName, why);
   for (auto [input, result, copy] :
        llvm::zip(op.getInputs(), op.getResults(), made.getResults()))
     b.set(result, copy, b.isBatched(input));

@@ -2,6 +2,7 @@
 // Forward derivatives of loops and conditionals. In form Apart a loop becomes
 // two: the program's, which stacks what the other needs of each iteration, and
 // one on tangents, linear in them.
+#include "Checkpoints.h"
 #include "ControlTransposes.h"
 #include "DetachedRegion.h"
 #include "Residuals.h"
@@ -186,9 +187,11 @@ LogicalResult ScanDerivative::runApart() {
   // what is a sequence already.
   SmallVector<Value> kept;
   SmallVector<Type> types(scan->getResultTypes());
-  SmallVector<Residual> residuals = bringResiduals(*block, body);
+  FailureOr<SmallVector<Residual>> residuals = bringResiduals(*block, body);
+  if (failed(residuals))
+    return failure();
   SmallVector<std::pair<unsigned, Value>> fromStack;
-  for (Residual residual : residuals) {
+  for (Residual residual : *residuals) {
     auto argument = dyn_cast<BlockArgument>(residual.primal);
     if (argument && argument == scan.getIndex()) {
       residual.inside.replaceAllUsesWith(index);
@@ -208,7 +211,7 @@ LogicalResult ScanDerivative::runApart() {
     seqs.push_back({});
     kept.push_back(residual.primal);
   }
-  for (auto [k, residual] : llvm::enumerate(residuals))
+  for (auto [k, residual] : llvm::enumerate(*residuals))
     if (residual.primal == scan.getIndex())
       block->eraseArgument(residual.inside.getArgNumber());
 
@@ -453,7 +456,11 @@ static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
         branchTangents(region.front(), *branches[k], active, atEnd));
     kept.nextBranch();
     auto &mine = keptOf.emplace_back();
-    for (Residual residual : bringResiduals(block, region.front()))
+    FailureOr<SmallVector<Residual>> residuals =
+        bringResiduals(block, region.front());
+    if (failed(residuals))
+      return failure();
+    for (Residual residual : *residuals)
       mine.push_back(
           {kept.place(openLike(t.primal, residual.primal)), residual});
   }

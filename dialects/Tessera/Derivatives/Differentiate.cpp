@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Differentiate.h"
 
+#include "Checkpoints.h"
 #include "DetachedRegion.h"
 #include "Residuals.h"
 #include "Rules.h"
@@ -34,12 +35,9 @@ static bool isCheckpoint(CallOp call) {
 /// Replaces the call of a checkpoint, and marks what stands in its place: calls
 /// too, which become part of the checkpoint.
 static LogicalResult expandCheckpoint(CallOp call, int64_t number) {
-  Builder builder(call.getContext());
   Attribute region = call->getAttr(checkpointAttrName);
   if (!region)
-    region =
-        builder.getArrayAttr({builder.getI64IntegerAttr(number),
-                              builder.getStringAttr(*call.getCheckpoint())});
+    region = makeCheckpointMark(call, number);
   FailureOr<FunctionOpInterface> callee =
       findCallee(call, call.getCalleeAttr());
   if (failed(callee))
@@ -169,15 +167,20 @@ static void eraseMarks(func::FuncOp function) {
   function.walk([](Operation *op) {
     op->removeAttr(checkpointAttrName);
     op->removeAttr(derivedAttrName);
+    op->removeAttr(recomputedAttrName);
   });
 }
 
-/// Ops without a phase are those of the forward pass.
+/// Ops without a phase are those of the forward pass, and those that compute
+/// values of it again from a barrier.
 static void markBackward(func::FuncOp function) {
   auto backward = StringAttr::get(function.getContext(), "backward");
-  function.walk([&](Operation *op) {
+  function.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (op->hasAttr(recomputedAttrName))
+      return WalkResult::skip();
     if (isa<TesseraDialect>(op->getDialect()) && !isa<YieldOp>(op))
       op->setAttr(TesseraDialect::phaseAttrName, backward);
+    return WalkResult::advance();
   });
 }
 
@@ -225,7 +228,11 @@ static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
   }
   builder.setInsertionPointToEnd(made.linear);
   YieldOp::create(builder, function.getLoc(), yields);
-  made.residuals = bringResiduals(*made.linear, body);
+  FailureOr<SmallVector<Residual>> residuals =
+      bringResiduals(*made.linear, body);
+  if (failed(residuals))
+    return failure();
+  made.residuals = std::move(*residuals);
   return success();
 }
 
@@ -311,9 +318,9 @@ FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
   functions.residuals = provideResiduals(made.forward, kept);
   functions.forward = made.forward;
   functions.derivative = backward;
+  markBackward(backward);
   eraseMarks(functions.forward);
   eraseMarks(backward);
-  markBackward(backward);
   return functions;
 }
 

@@ -2,7 +2,7 @@
 #include "Linearizer.h"
 
 #include "Captures.h"
-#include "Residuals.h"
+#include "Checkpoints.h"
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
 
@@ -98,6 +98,8 @@ LogicalResult Linearizer::run(Block &primal) {
   for (Operation *op : ops) {
     Operation *before = op->getPrevNode(), *next = op->getNextNode();
     Attribute region = op->getAttr(checkpointAttrName);
+    Operation *lastLinear =
+        linear && !linear->empty() ? &linear->back() : nullptr;
     // The user's rule says what is kept.
     bool isCall = isa<CallOp>(op);
     if (failed(runOp(op)))
@@ -112,6 +114,12 @@ LogicalResult Linearizer::run(Block &primal) {
       if (made != op && !isCall)
         made->setAttr(derivedAttrName, UnitAttr::get(made->getContext()));
     }
+    // What it needs on tangents is kept for that checkpoint.
+    if (region && !linear->empty())
+      for (Operation *added = lastLinear ? lastLinear->getNextNode()
+                                         : &linear->front();
+           added; added = added->getNextNode())
+        added->setAttr(checkpointAttrName, region);
   }
   return success();
 }

@@ -2,11 +2,8 @@
 #include "Residuals.h"
 
 #include "Captures.h"
-#include "dialects/Tessera/IR/Calls.h"
+#include "ResidualBringer.h"
 #include "dialects/Tessera/IR/Effects.h"
-
-#include "mlir/IR/IRMapping.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -22,75 +19,20 @@ void tessera::derivatives::eraseDeadOps(Block &block) {
   }
 }
 
-/// Whether a policy keeps the results of `op`, of a checkpoint.
-static bool isKept(Operation *op, StringRef policy) {
-  if (policy == "everything")
-    return true;
-  if (policy == "dots")
-    return isa<ContractOp>(op);
-  auto named = dyn_cast<CheckpointNameOp>(op);
-  if (!named || named.getName().empty() || !policy.consume_front("names:"))
-    return false;
-  SmallVector<StringRef> names;
-  policy.split(names, ',');
-  return llvm::is_contained(names, named.getName());
-}
-
-namespace {
-/// Brings values of one block into another.
-class ResidualBringer {
-public:
-  ResidualBringer(Block &linear, Block &primal)
-      : linear(linear), primal(primal),
-        builder(primal.getParentOp()->getContext()) {}
-
-  SmallVector<Residual> run();
-
-private:
-  /// The checkpoint that computes `value` again, or null: one that no other op
-  /// of the program needs, and that its policy does not keep.
-  Attribute regionOf(Value value);
-  bool isInPrimal(Value value) { return value.getParentBlock() == &primal; }
-  bool isCheap(Value value);
-
-  /// Finds what is kept, what is computed again, and the inputs of checkpoints.
-  void collect(ArrayRef<OpOperand *> uses);
-  /// Computes again what one op of the program does.
-  void copy(Operation *op);
-  void openCheckpoint(Attribute region, Location loc);
-  /// What stands for `value` in the linear program, for an op of `region`.
-  Value there(Value value, Attribute region);
-
-  Block &linear, &primal;
-  OpBuilder builder;
-  llvm::SetVector<Value> kept;
-  llvm::SetVector<Operation *> copied;
-  IRMapping outside; ///< What is kept, and copies that are in no checkpoint.
-  struct Checkpoint {
-    llvm::SetVector<Value> inputs;
-    IRMapping again;
-    bool isOpen = false;
-  };
-  llvm::DenseMap<Attribute, Checkpoint> checkpoints;
-};
-} // namespace
-
 Attribute ResidualBringer::regionOf(Value value) {
   Operation *op = value.getDefiningOp();
-  Attribute tag =
+  Attribute mark =
       op && isInPrimal(value) ? op->getAttr(checkpointAttrName) : Attribute();
-  if (!tag)
-    return {};
-  auto policy = cast<StringAttr>(cast<ArrayAttr>(tag)[1]).getValue();
-  if (isKept(op, policy) || !isMemoryEffectFree(op))
+  if (!mark || keptByBudget.contains(value) || isKeptBy(policyOf(mark), op) ||
+      !isMemoryEffectFree(op))
     return {};
   // What other ops of the program use is in memory anyway.
   for (Operation *user : value.getUsers()) {
     Operation *inPrimal = primal.findAncestorOpInBlock(*user);
-    if (inPrimal && inPrimal->getAttr(checkpointAttrName) != tag)
+    if (inPrimal && inPrimal->getAttr(checkpointAttrName) != mark)
       return {};
   }
-  return tag;
+  return mark;
 }
 
 bool ResidualBringer::isCheap(Value value) {
@@ -107,35 +49,94 @@ bool ResidualBringer::isCheap(Value value) {
           kernel.getKernelRole() == KernelRole::Elementwise);
 }
 
-void ResidualBringer::collect(ArrayRef<OpOperand *> uses) {
-  llvm::DenseSet<Value> seen;
+SmallVector<ResidualBringer::Need>
+ResidualBringer::needsOf(ArrayRef<OpOperand *> uses) {
+  SmallVector<Need> needs;
   for (OpOperand *use : uses) {
-    SmallVector<Value> next = {use->get()};
+    Operation *user = linear.findAncestorOpInBlock(*use->getOwner());
+    needs.push_back({use->get(), user->getAttr(checkpointAttrName)});
+  }
+  return needs;
+}
+
+void ResidualBringer::addNeeds(Operation *op, Attribute owner,
+                               SmallVectorImpl<Need> &needs) {
+  if (Attribute mark = op->getAttr(checkpointAttrName))
+    owner = mark;
+  for (Value used : usedValues(op))
+    needs.push_back({used, owner});
+}
+
+void ResidualBringer::collect(ArrayRef<OpOperand *> uses) {
+  llvm::DenseSet<Need> seen;
+  for (Need need : needsOf(uses)) {
+    SmallVector<Need> next = {need};
     while (!next.empty()) {
-      Value value = next.pop_back_val();
-      if (!isInPrimal(value) || !seen.insert(value).second)
+      auto [value, owner] = next.pop_back_val();
+      if (!isInPrimal(value) || !seen.insert({value, owner}).second)
         continue;
       bool cheap = isCheap(value);
       Attribute region = cheap ? Attribute() : regionOf(value);
       if (!cheap && !region) {
         kept.insert(value);
+        if (owner)
+          checkpoints[owner].kept.insert(value);
         continue;
       }
       Operation *op = value.getDefiningOp();
-      copied.insert(op);
-      if (region)
-        checkpoints.try_emplace(region);
-      for (Value used : usedValues(op)) {
-        next.push_back(used);
-        if (region && isInPrimal(used) && !isCheap(used) &&
-            regionOf(used) != region)
-          checkpoints[region].inputs.insert(used);
-      }
+      bool isNew = copied.insert(op);
+      addNeeds(op, owner, next);
+      if (!region)
+        continue;
+      Checkpoint &checkpoint = checkpoints[region];
+      if (isNew)
+        checkpoint.flops += flopsOf(op);
+      for (Value used : usedValues(op))
+        if (isInPrimal(used) && !isCheap(used) && regionOf(used) != region)
+          checkpoint.inputs.insert(used);
     }
   }
 }
 
-void ResidualBringer::openCheckpoint(Attribute region, Location loc) {
+/// What computing `value`, which is kept, from all else that is would take.
+double ResidualBringer::flopsAgain(Value value) {
+  llvm::SetVector<Operation *> ops;
+  ops.insert(value.getDefiningOp());
+  double flops = 0;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    flops += flopsOf(ops[i]);
+    for (Value used : usedValues(ops[i]))
+      if (isInPrimal(used) && !kept.contains(used) && used.getDefiningOp())
+        ops.insert(used.getDefiningOp());
+  }
+  return flops;
+}
+
+DictionaryAttr ResidualBringer::describe(Attribute region) {
+  const Checkpoint &checkpoint = checkpoints[region];
+  SmallVector<Attribute> texts;
+  int64_t bytes = 0;
+  for (Value value : checkpoint.kept) {
+    if (isAliveAnyway(value))
+      continue;
+    bytes += bytesOf(value);
+    std::string text = describeKept(value) + describePlace(value.getLoc());
+    if (keptByBudget.contains(value))
+      text += ", which would take " +
+              std::to_string(static_cast<int64_t>(flopsAgain(value))) +
+              " operations to compute again";
+    texts.push_back(builder.getStringAttr(text));
+  }
+  return builder.getDictionaryAttr(
+      {builder.getNamedAttr("policy",
+                            builder.getStringAttr(policyTextOf(region))),
+       builder.getNamedAttr("bytes", builder.getI64IntegerAttr(bytes)),
+       builder.getNamedAttr("kept", builder.getArrayAttr(texts)),
+       builder.getNamedAttr("flops",
+                            builder.getF64FloatAttr(checkpoint.flops))});
+}
+
+void ResidualBringer::openCheckpoint(Attribute region) {
   Checkpoint &checkpoint = checkpoints[region];
   if (checkpoint.isOpen)
     return;
@@ -145,9 +146,11 @@ void ResidualBringer::openCheckpoint(Attribute region, Location loc) {
       checkpoint.inputs, [&](Value input) { return outside.lookup(input); });
   if (inputs.empty())
     return;
-  auto barrier =
-      BarrierOp::create(builder, loc, TypeRange(ValueRange(inputs)), inputs);
+  auto barrier = BarrierOp::create(builder, locationOf(region),
+                                   TypeRange(ValueRange(inputs)), inputs);
+  barrier->setAttr(recomputationAttrName, describe(region));
   checkpoint.again.map(checkpoint.inputs.getArrayRef(), barrier.getResults());
+  behindBarriers.insert(barrier.result_begin(), barrier.result_end());
 }
 
 Value ResidualBringer::there(Value value, Attribute region) {
@@ -162,27 +165,34 @@ Value ResidualBringer::there(Value value, Attribute region) {
 }
 
 void ResidualBringer::copy(Operation *op) {
-  Attribute region =
-      isCheap(op->getResult(0)) ? Attribute() : regionOf(op->getResult(0));
+  Attribute region;
   // Of several results, some may be kept.
   for (Value result : op->getResults())
     if (!region && !isCheap(result))
       region = regionOf(result);
   if (region)
-    openCheckpoint(region, op->getLoc());
+    openCheckpoint(region);
   IRMapping mapping;
-  for (Value used : usedValues(op))
-    mapping.map(used, there(used, region));
+  bool isBehindBarrier = false;
+  for (Value used : usedValues(op)) {
+    Value now = there(used, region);
+    mapping.map(used, now);
+    isBehindBarrier |= behindBarriers.contains(now);
+  }
   Operation *made = builder.clone(*op, mapping);
   made->removeAttr(checkpointAttrName);
   made->removeAttr(derivedAttrName);
+  if (isBehindBarrier) {
+    made->setAttr(recomputedAttrName, builder.getUnitAttr());
+    behindBarriers.insert(made->result_begin(), made->result_end());
+  }
   IRMapping &into = region ? checkpoints[region].again : outside;
   for (auto [from, to] : llvm::zip(op->getResults(), made->getResults()))
     if (!into.contains(from))
       into.map(from, to);
 }
 
-SmallVector<Residual> ResidualBringer::run() {
+FailureOr<SmallVector<Residual>> ResidualBringer::run() {
   eraseDeadOps(linear);
   SmallVector<OpOperand *> uses;
   linear.walk([&](Operation *op) {
@@ -190,6 +200,8 @@ SmallVector<Residual> ResidualBringer::run() {
       if (isInPrimal(operand.get()))
         uses.push_back(&operand);
   });
+  if (failed(meetBudgets(uses)))
+    return failure();
   collect(uses);
   SmallVector<Residual> residuals;
   for (Value value : kept) {
@@ -210,7 +222,7 @@ SmallVector<Residual> ResidualBringer::run() {
   return residuals;
 }
 
-SmallVector<Residual> tessera::derivatives::bringResiduals(Block &linear,
-                                                           Block &primal) {
+FailureOr<SmallVector<Residual>>
+tessera::derivatives::bringResiduals(Block &linear, Block &primal) {
   return ResidualBringer(linear, primal).run();
 }

@@ -8,16 +8,6 @@
 
 namespace tessera::derivatives {
 
-/// Attribute of the ops of a checkpointed call, an array of its number and
-/// policy, while a function is differentiated: the ops that the backward pass
-/// may compute again.
-inline constexpr llvm::StringLiteral checkpointAttrName =
-    "tessera.checkpoint_region";
-
-/// Unit attribute of the ops that rules add to the program meanwhile. What they
-/// compute element by element is computed again instead of kept.
-inline constexpr llvm::StringLiteral derivedAttrName = "tessera.derived";
-
 /// A value of the primal program that is kept for the linear one.
 struct Residual {
   mlir::Value primal;
@@ -28,9 +18,10 @@ struct Residual {
 /// and the like are made again, and so is what rules have added element by
 /// element. What is computed in the region of a checkpoint is computed again
 /// from a barrier of the region's inputs, unless the policy keeps it. For all
-/// else `linear` gets an argument more.
-llvm::SmallVector<Residual> bringResiduals(mlir::Block &linear,
-                                           mlir::Block &primal);
+/// else `linear` gets an argument more. An error where a checkpoint has a
+/// budget that is too small.
+llvm::FailureOr<llvm::SmallVector<Residual>>
+bringResiduals(mlir::Block &linear, mlir::Block &primal);
 
 /// Erases ops of `block` that have no effects and no users.
 void eraseDeadOps(mlir::Block &block);

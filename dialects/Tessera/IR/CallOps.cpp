@@ -9,6 +9,26 @@ using namespace tessera;
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/CallOps.cpp.inc"
 
+std::optional<CheckpointPolicy> CheckpointPolicy::parse(StringRef text) {
+  CheckpointPolicy policy;
+  if (text == "everything")
+    return policy;
+  if (text == "nothing" || text == "dots") {
+    policy.kind = text == "dots" ? Kind::Dots : Kind::Nothing;
+    return policy;
+  }
+  if (text.consume_front("names:")) {
+    policy.kind = Kind::Names;
+    text.split(policy.names, ',');
+    return policy;
+  }
+  policy.kind = Kind::Budget;
+  if (!text.consume_front("budget:") || text.getAsInteger(10, policy.bytes) ||
+      policy.bytes < 0)
+    return std::nullopt;
+  return policy;
+}
+
 /// The values that stand for `types` on both sides of a call agree up to their
 /// layouts.
 static LogicalResult verifyTypes(Operation *op, StringRef callee,
@@ -104,6 +124,10 @@ LogicalResult CallOp::verify() {
     return emitOpError() << "has one of fwd and bwd; expected both or none";
   if (getFwd() && getJvp())
     return emitOpError() << "has jvp as well as fwd and bwd; expected one rule";
+  if (getCheckpoint() && !CheckpointPolicy::parse(*getCheckpoint()))
+    return emitOpError() << "has checkpoint " << getCheckpointAttr()
+                         << "; expected \"everything\", \"nothing\", "
+                            "\"dots\", \"names:a,b\" or \"budget:<bytes>\"";
   return verifyOneMesh(*this);
 }
 

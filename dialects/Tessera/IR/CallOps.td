@@ -26,8 +26,13 @@ def Tessera_CallOp : Op<Tessera_Dialect, "call",
       arguments. Only reverse mode is possible.
     * `checkpoint = "nothing"`: the backward pass computes the callee's values
       again from the arguments instead of keeping them. The policy says what is
-      kept all the same: "nothing", "dots" (results of contractions), or
-      "names:a,b" (values that `tessera.checkpoint_name` calls so).
+      kept all the same: "nothing", "dots" (results of contractions),
+      "names:a,b" (values that `tessera.checkpoint_name` calls so), "everything"
+      (as without `checkpoint`), or "budget:<bytes>": of whole tensors as many
+      bytes, so that the least work is done again. The call's arguments count,
+      and its results where its own derivative needs them; what is alive anyway
+      does not: arguments of the function that is differentiated, and in a loop's
+      body its index, slices of sequences and values from outside.
 
     ```mlir
     func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {

@@ -15,6 +15,23 @@
 
 namespace tessera {
 
+/// What a backward pass keeps of a call, by its attribute `checkpoint`.
+struct CheckpointPolicy {
+  enum class Kind {
+    Everything, ///< What derivatives need, as without a policy.
+    Nothing,    ///< Only what the call takes, and results that others use.
+    Dots,       ///< Results of contractions, too.
+    Names,      ///< Values that tessera.checkpoint_name calls so, too.
+    Budget,     ///< No more bytes than that, so that least is computed again.
+  };
+  Kind kind = Kind::Everything;
+  llvm::SmallVector<llvm::StringRef> names;
+  int64_t bytes = 0;
+
+  /// Nullopt where `text` is no policy.
+  static std::optional<CheckpointPolicy> parse(llvm::StringRef text);
+};
+
 /// Copies of the ops of `function`, inserted by `builder`, with `arguments` in
 /// place of its own; returns what it would return.
 llvm::SmallVector<mlir::Value> cloneBody(mlir::FunctionOpInterface function,

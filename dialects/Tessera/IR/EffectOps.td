@@ -20,6 +20,11 @@ def Tessera_BarrierOp : Op<Tessera_Dialect, "barrier",
     recomputes, is therefore not merged with the first computation. An operand
     and its result have one layout; a partial value stays partial.
 
+    `tessera.recomputation`, a dictionary, says of a barrier before what a
+    checkpoint computes again: the checkpoint's `policy`, the `bytes` of whole
+    tensors that are kept for it, in words what is `kept`, and the `flops` that
+    computing the rest again takes.
+
     ```mlir
     %2, %3 = tessera.barrier %0, %1 : (tensor<2x3xf32>, tensor<i32>) -> (tensor<2x3xf32>, tensor<i32>)
     ```

@@ -15,6 +15,11 @@ struct DebugResource : public mlir::SideEffects::Resource::Base<DebugResource> {
   llvm::StringRef getName() final { return "DebugResource"; }
 };
 
+/// Attribute of a barrier before what a checkpoint computes again: what is kept
+/// for it and why; the op's description has the entries.
+inline constexpr llvm::StringLiteral recomputationAttrName =
+    "tessera.recomputation";
+
 } // namespace tessera
 
 #define GET_OP_CLASSES

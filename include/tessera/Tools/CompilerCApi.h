@@ -141,9 +141,16 @@ tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
 ///     "axes": ["tp"], "groupSize": 4, "shape": [2, 3], "dtype": "f32",
 ///     "bytes": 0, "estimatedNs": 0, "rule": "", "origins": [""],
 ///     "alternatives": [""], "file": "", "line": 0}],
+///   "checkpoints": [{"policy": "nothing", "bytes": of whole tensors that are
+///     kept for one call, "kept": [""], "flops": that compute the rest again,
+///     "count": calls, "file": "", "line": 0}],
 ///   "arguments": [{"name": "", "shape": [], "dtype": "", "localShape": [],
 ///     "layout": "[{dp}, {tp}]"}], "results": the same,
 ///   "flops": of one device, "bytes": moved to and from memory,
+///   "memory": bytes of one device as the model of lib/Pipelines/MemoryReport.h
+///     predicts them: {"arguments": 0, "results": 0, "activations": where most
+///     of all other values live at once, "alive": what does then, [{"bytes":
+///     of each, "count": 0, "file": "", "line": 0}]},
 ///   "kernels": [{"name": "", "registers": 0, "spillBytes": 0,
 ///     "sharedBytes": 0, "threads": 0}],
 ///   "arenaBytes": of one device, where they differ the largest,

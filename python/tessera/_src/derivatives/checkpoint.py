@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tessera._src.control_flow import bodies
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError, did_you_mean
@@ -41,6 +43,24 @@ class checkpoint_policies:  # noqa: N801 (a namespace, as jax.checkpoint_policie
             marks.check_name(name)
         return Policy("names:" + ",".join(names))
 
+    @staticmethod
+    def save_within_budget(max_bytes: int) -> Policy:
+        """Keeps at most so many bytes for each call, those that save most work.
+
+        Bytes are those of whole arrays; on a mesh, a device holds its part of them. All that a call keeps
+        counts: what it computes, its arguments, and results that its own derivative needs. What is
+        alive anyway does not: arguments of the function that is differentiated, and in the body of a loop,
+        where each iteration is a call, slices of sequences and values from outside.
+
+        Raises:
+            ConfigError: max_bytes is no number of bytes. Where the function is differentiated, an error at
+                the checkpoint's line says the least budget that can be met.
+        """
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, (int, np.integer)) or max_bytes < 0:
+            raise ConfigError("TS4006", f"max_bytes of save_within_budget is {max_bytes!r}",
+                              expected="a number of bytes, such as 64 * 2**20")
+        return Policy(f"budget:{int(max_bytes)}")
+
 
 def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: bool = True,
                static_argnums: int | Sequence[int] = ()) -> Callable:
@@ -51,6 +71,9 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
     computation. Its arguments are kept, and its results where others use them.
 
         layer = ts.checkpoint(layer, policy="dots")
+
+    `.explain()` of the lowered program says what is kept for each checkpoint, and `.memory()` how much
+    memory the whole program takes.
 
     Args:
         policy: what is kept all the same: "nothing" (the default), "dots" (results of products),
@@ -102,5 +125,6 @@ def _policy_text(policy: Any) -> str:
     if policy in _POLICIES:
         return policy
     raise ConfigError("TS4006", f"policy of ts.checkpoint is {policy!r}",
-                      choices=[*_POLICIES, "ts.checkpoint_policies.save_only_these_names(...)"],
+                      choices=[*_POLICIES, "ts.checkpoint_policies.save_only_these_names(...)",
+                               "ts.checkpoint_policies.save_within_budget(...)"],
                       hint=did_you_mean(policy, _POLICIES) if isinstance(policy, str) else None)

@@ -101,6 +101,11 @@ class Compiled:
         """Each collective of one device's program, with the line it comes from."""
         return reports.collectives(self.report)
 
+    def memory(self) -> dict[str, int]:
+        """Bytes that one device needs: predicted ones as of the lowered program, and in `arena` what the
+        activations take now that each has its place."""
+        return reports.memory(self.report)
+
     def as_artefact(self) -> bytes:
         """What tessera-run executes; it holds the arrays that the function uses from outside."""
         if not self.program.captured:

@@ -74,12 +74,26 @@ class Lowered:
         """Work of one device per run: flops, bytes moved in memory and between devices."""
         return reports.cost(self._report())
 
+    def memory(self) -> dict[str, int]:
+        """Bytes that one device will need, as the compiler predicts them without running or placing anything.
+
+        `activations` is where most of all values besides `arguments` and `results` live at once: what
+        ts.checkpoint makes smaller.
+        """
+        return reports.memory({"memory": self._report("kernels")["memory"]})
+
     def explain(self) -> str:
-        """Why each collective is there, what else was possible, and which donations have no effect."""
+        """Why each collective is there, what else was possible, and which donations have no effect; of a
+        program with checkpoints, what is kept for each, and the memory that is predicted."""
         head = f"{self.program.mesh!r}, target {self.target}"
         # Whether a tie is kept is known once memory is assigned.
         report = self._report("plan" if self.program.ties.results else "local")
-        return "\n".join([head, *reports.explain(report), *donation.explain(self.program.ties, report)])
+        if report.get("checkpoints") and "memory" not in report:
+            report = self._report("kernels")
+        lines = [head, *reports.explain(report), *donation.explain(self.program.ties, report)]
+        if report.get("checkpoints"):
+            lines += reports.explain_memory(report)
+        return "\n".join(lines)
 
     def interpret(self, *args: Any, stage: str = "tessera", **kwargs: Any) -> Any:
         """The results by the reference interpreter, on simulated devices.

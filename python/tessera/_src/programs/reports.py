@@ -87,6 +87,45 @@ def cost(report: dict) -> dict[str, float | bool]:
     }
 
 
+def memory(report: dict) -> dict[str, int]:
+    """Bytes of one device: of arguments, of results, and of activations, which are all other values, where
+    most of these live at once.
+
+    The compiler predicts them before anything has a place in memory; `arena`, where the program is
+    compiled, is what activations take with the gaps between them.
+    """
+    known = report["memory"]
+    sizes = {name: known[name] for name in ("arguments", "results", "activations")}
+    if "arenaBytes" in report:
+        sizes["arena"] = report["arenaBytes"]
+    return sizes
+
+
+def explain_memory(report: dict) -> list[str]:
+    """Lines that say what is kept for each checkpoint, and what is in memory when most is."""
+    groups: Counter[tuple] = Counter()
+    for item in report.get("checkpoints", []):
+        groups[item.get("file"), item.get("line"), item.get("policy"), item.get("bytes", 0),
+               item.get("flops", 0), tuple(item.get("kept", []))] += _count(item)
+    lines = []
+    for (file, line, policy, size, flops, kept), count in groups.items():
+        lines.append(f"checkpoint at {file or '?'}:{line}, policy {policy}: "
+                     + (f"{count} calls, each of which " if count != 1 else "")
+                     + f"keeps {size} bytes for the backward pass, which computes the rest again with "
+                     f"{flops:.3g} operations")
+        lines += [f"   keeps {value}" for value in kept]
+    known = report.get("memory")
+    if known:
+        lines.append(f"memory of a device, predicted: {known['activations']} bytes of activations where most "
+                     f"live at once, besides {known['arguments']} of arguments and {known['results']} of "
+                     "results")
+        for item in known.get("alive", []):
+            times = f"{_count(item)} times " if _count(item) != 1 else ""
+            lines.append(f"   then alive: {times}{item['bytes']} bytes of {item.get('file') or '?'}:"
+                         f"{item.get('line', 0)}")
+    return [shown_paths(line) for line in lines]
+
+
 def _split_values(items: Sequence[dict], kind: str) -> list[str]:
     """A line per layout that splits something; names that differ in numbers only share one."""
     groups: Counter[tuple[str, str]] = Counter()

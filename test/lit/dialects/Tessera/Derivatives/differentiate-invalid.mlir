@@ -29,3 +29,18 @@ func.func @loss(%x: tensor<f64>) -> tensor<f64> {
   %0 = tessera.call @loss(%x) checkpoint "nothing" : (tensor<f64>) -> (tensor<f64>)
   return %0 : tensor<f64>
 }
+
+// -----
+
+func.func private @layer(%x: tensor<3xf64>) -> tensor<3xf64> {
+  // expected-note@+1 {{24 bytes: 3xf64 of tessera.exp}}
+  %0 = tessera.exp %x : tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+func.func @loss(%x: tensor<3xf64>) -> tensor<f64> {
+  // expected-error@+2 {{a budget of 23 bytes cannot be met: the least that the backward pass can keep of this call is 24 bytes}}
+  // expected-note@+1 {{give it a budget of 24 bytes or more; smaller calls need less}}
+  %0 = tessera.call @layer(%x) checkpoint "budget:23" : (tensor<3xf64>) -> (tensor<3xf64>)
+  %s = tessera.reduce sum %0 dims [0] : tensor<3xf64> -> tensor<f64>
+  return %s : tensor<f64>
+}

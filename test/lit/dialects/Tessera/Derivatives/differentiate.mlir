@@ -54,8 +54,8 @@ func.func @loss(%x: tensor<3xf64>, %w: tensor<3xf64>) -> tensor<f64> {
 // VJP: return %{{[^,]*}} : tensor<f64>
 // VJP-LABEL: func.func private @loss.bwd(
 // VJP-SAME: %arg0: tensor<3xf64>, %arg1: tensor<f64>)
-// VJP: %[[B:.*]] = tessera.barrier %arg0
-// VJP: tessera.exp %[[B]]
+// VJP: %[[B:.*]] = tessera.barrier %arg0 {tessera.phase = "backward", tessera.recomputation = {bytes = 0 : i64, flops = 3.000000e+00 : f64, kept = [], policy = "nothing"}}
+// VJP: tessera.exp %[[B]] :
 func.func private @layer(%x: tensor<3xf64>) -> tensor<3xf64> {
   %0 = tessera.exp %x : tensor<3xf64>
   %1 = tessera.sin %0 : tensor<3xf64>
@@ -124,5 +124,36 @@ func.func @loss(%x: tensor<3xf64>) -> tensor<f64> {
     tessera.yield %0 : tensor<3xf64>
   }
   %s = tessera.reduce sum %r dims [0] : tensor<3xf64> -> tensor<f64>
+  return %s : tensor<f64>
+}
+
+// -----
+
+// A budget holds the argument and one of the two values that the backward pass
+// needs as well: the product, from which the other follows. What is computed
+// from the barrier is of no phase.
+// VJP-LABEL: func.func private @loss.fwd(
+// VJP: %[[X:.*]] = tessera.sin %arg0
+// VJP: %[[P:.*]] = tessera.contract %[[X]], %arg1
+// VJP: return %{{[^,]*}}, %[[X]], %[[P]] :
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP-SAME: %[[KEPT:[^:]*]]: tensor<2x5xf64>,
+// VJP: %[[B:.*]] = tessera.barrier %[[KEPT]] {tessera.phase = "backward", tessera.recomputation = {bytes = 128 : i64, flops = 1.000000e+01 : f64, kept = [
+// VJP-SAME: "48 bytes: 2x3xf64 of tessera.sin
+// VJP-SAME: "80 bytes: 2x5xf64 of tessera.contract
+// VJP-SAME: which would take 60 operations to compute again"
+// VJP-SAME: policy = "budget:150"
+// VJP: tessera.sin %[[B]] :
+// VJP: tessera.contract {{.*}} {tessera.phase = "backward"}
+func.func private @layer(%x: tensor<2x3xf64>, %w: tensor<3x5xf64>) -> tensor<2x3xf64> {
+  %0 = tessera.contract %x, %w "ik,kj->ij" : tensor<2x3xf64>, tensor<3x5xf64> -> tensor<2x5xf64>
+  %1 = tessera.sin %0 : tensor<2x5xf64>
+  %2 = tessera.contract %1, %w "ij,kj->ik" : tensor<2x5xf64>, tensor<3x5xf64> -> tensor<2x3xf64>
+  return %2 : tensor<2x3xf64>
+}
+func.func @loss(%x: tensor<2x3xf64>, %w: tensor<3x5xf64>) -> tensor<f64> {
+  %0 = tessera.sin %x : tensor<2x3xf64>
+  %1 = tessera.call @layer(%0, %w) checkpoint "budget:150" : (tensor<2x3xf64>, tensor<3x5xf64>) -> (tensor<2x3xf64>)
+  %s = tessera.reduce sum %1 dims [0, 1] : tensor<2x3xf64> -> tensor<f64>
   return %s : tensor<f64>
 }

@@ -222,6 +222,15 @@ def test_the_compiler_is_told_apart_by_the_build_id_of_its_file(tmp_path):
         assert build_id(path) == ""
 
 
+def test_a_state_that_begins_with_a_scalar_of_numpy_needs_one_program(machine):
+    f = ts.jit(lambda state: {"step": state["step"] + 1, "x": state["x"] * 2})
+    state = {"step": np.int32(0), "x": X}
+    for _ in range(3):
+        state = f(state)
+    assert machine.compiled == 1
+    assert int(state["step"]) == 3
+
+
 def test_a_program_on_disk_is_run_without_opening_the_compiler(tmp_path):
     program = (
         "import numpy as np, tessera as ts\n"

@@ -250,7 +250,14 @@ def _kind(leaf: Any, mesh: Mesh) -> Any:
 
 def _without_layouts(key: tuple) -> tuple:
     structure, kinds, statics, mesh = key
-    return structure, tuple([k.plain if isinstance(k, Kind) else k for k in kinds]), statics, mesh
+    return structure, tuple([_without_layout(kind) for kind in kinds]), statics, mesh
+
+
+def _without_layout(kind: Any) -> Any:
+    """A scalar of NumPy is to a program what an array of no dimension is."""
+    if isinstance(kind, Kind):
+        return kind.plain
+    return kind_of(*kind) if isinstance(kind, tuple) and isinstance(kind[1], np.dtype) else kind
 
 
 def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:

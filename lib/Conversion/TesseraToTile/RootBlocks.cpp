@@ -40,6 +40,32 @@ chooseTransposedBlock(const KernelGroup &group, ArrayRef<int64_t> shape,
   return std::nullopt;
 }
 
+/// Whether the kernel reads a factor of `op`, whose dimensions have `letters`,
+/// from memory in which neighbours are elements of different rows or columns of
+/// the result, and not summed.
+static bool hasSummedApart(const KernelGroup &group, Value factor,
+                           StringRef letters, StringRef resultLetters) {
+  SmallVector<char> names(letters.begin(), letters.end());
+  while (Operation *def = factor.getDefiningOp()) {
+    if (!group.members.contains(def))
+      break;
+    if (auto transpose = dyn_cast<TransposeOp>(def)) {
+      SmallVector<char> before(names.size());
+      for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
+        before[from] = names[to];
+      names = before;
+    } else if (!isa<ConvertOp>(def)) {
+      return false;
+    }
+    factor = def->getOperand(0);
+  }
+  for (auto [name, size] :
+       llvm::reverse(llvm::zip_equal(names, shapeOf(factor))))
+    if (size != 1)
+      return resultLetters.contains(name);
+  return false;
+}
+
 SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
                                               const TileSizes &sizes) {
   Value root = group.last()->getResult(0);
@@ -64,10 +90,13 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
       (inLhs ? rows : columns)[d] = shape[d];
       (inLhs ? notRow : notColumn)[d] = false;
     }
-    std::vector<int64_t> rowBlock =
-        chooseBlock(rows, notRow, sizes.productRows);
+    bool isLeftPacked =
+        hasSummedApart(group, contract.getLhs(), indices.lhs, indices.out);
+    std::vector<int64_t> rowBlock = chooseBlock(
+        rows, notRow, isLeftPacked ? sizes.packedRows : sizes.productRows);
     std::vector<int64_t> columnBlock =
-        chooseBlock(columns, notColumn, sizes.productColumns);
+        chooseBlock(columns, notColumn,
+                    isLeftPacked ? sizes.packedColumns : sizes.productColumns);
     SmallVector<int64_t> block;
     for (size_t d = 0; d < shape.size(); ++d)
       block.push_back(rowBlock[d] * columnBlock[d]);

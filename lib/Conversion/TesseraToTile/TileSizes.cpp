@@ -13,6 +13,8 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productRows = 512;
     sizes.productColumns = 192;
     sizes.productDepth = 384;
+    sizes.packedRows = 384;
+    sizes.packedColumns = 384;
     sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
     sizes.attentionElements = 1 << 18;
@@ -27,6 +29,8 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productRows = 64;
     sizes.productColumns = 64;
     sizes.productDepth = 32;
+    sizes.packedRows = 64;
+    sizes.packedColumns = 64;
     sizes.attentionQueries = 32;
     sizes.attentionKeys = 32;
     sizes.attentionElements = 8192;

@@ -14,6 +14,9 @@ struct TileSizes {
   int64_t productRows;    ///< Of the result of a product.
   int64_t productColumns; ///< Of the result of a product.
   int64_t productDepth;   ///< Summed at one time.
+  /// The same of a product whose left factor has the summed elements apart in
+  /// memory: each program packs both factors.
+  int64_t packedRows, packedColumns;
   int64_t attentionQueries;
   int64_t attentionKeys;
   int64_t attentionElements; ///< Of a block's queries, or keys, of all columns.

@@ -127,6 +127,58 @@ static SmallVector<int> longDims(ArrayRef<int64_t> shape) {
   return dims;
 }
 
+/// Whether only dimensions of size one come and go, so that the others keep
+/// their indices.
+static bool keepsLongDims(ReshapeOp op) {
+  auto sizes = [](Value tile) {
+    return llvm::make_filter_range(
+        cast<RankedTensorType>(tile.getType()).getShape(),
+        [](int64_t n) { return n != 1; });
+  };
+  return llvm::equal(sizes(op.getInput()), sizes(op.getResult()));
+}
+
+/// The dimension of the input whose elements are the same in the same order as
+/// those along `dim` of the result; -1 where there is none.
+static int dimBefore(ReshapeOp op, int dim) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getType()).getShape();
+  ArrayRef<int64_t> from =
+      cast<RankedTensorType>(op.getInput().getType()).getShape();
+  if (keepsLongDims(op)) {
+    for (auto [d, source] : llvm::zip(longDims(shape), longDims(from)))
+      if (d == dim)
+        return source;
+    return -1;
+  }
+  bool isSameRow =
+      dim + 1 == static_cast<int>(shape.size()) && shape.back() == from.back();
+  return isSameRow ? static_cast<int>(from.size()) - 1 : -1;
+}
+
+bool CPUKernelEmitter::isContiguous(Value tile, int dim) {
+  if (cast<RankedTensorType>(tile.getType()).getDimSize(dim) == 1)
+    return true;
+  if (Buffer *buffer = buffers.lookup(tile))
+    return buffer->strides[dim] == 1;
+  Operation *op = tile.getDefiningOp();
+  if (isa<SplatOp, IotaOp, arith::ConstantOp>(op))
+    return true;
+  if (auto load = dyn_cast<LoadOp>(op))
+    return memories.lookup(load.getMemory()).strides[dim] == 1;
+  if (auto trans = dyn_cast<TransOp>(op))
+    return isContiguous(trans.getInput(),
+                        static_cast<int>(trans.getPermutation()[dim]));
+  if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+    int before = dimBefore(reshape, dim);
+    return before >= 0 && isContiguous(reshape.getInput(), before);
+  }
+  bool isInPlace =
+      isa<BroadcastOp>(op) || OpTrait::hasElementwiseMappableTraits(op);
+  return isInPlace && llvm::all_of(op->getOperands(), [&](Value operand) {
+           return !isTile(operand) || isContiguous(operand, dim);
+         });
+}
+
 Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
                                   Lanes lanes) {
   ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getType()).getShape();
@@ -134,11 +186,7 @@ Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
   ArrayRef<int64_t> from = cast<RankedTensorType>(input.getType()).getShape();
   Indices source(from.size(), constant(0));
 
-  // Where only unit dimensions come and go the others keep their indices.
-  auto sizes = [](ArrayRef<int64_t> shape) {
-    return llvm::make_filter_range(shape, [](int64_t n) { return n != 1; });
-  };
-  if (llvm::equal(sizes(from), sizes(shape))) {
+  if (keepsLongDims(op)) {
     Lanes moved;
     for (auto [to, d] : llvm::zip(longDims(from), longDims(shape))) {
       source[to] = indices[d];

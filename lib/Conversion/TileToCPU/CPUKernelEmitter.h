@@ -105,6 +105,9 @@ private:
   mlir::Value element(mlir::Value tile, Indices indices, Lanes lanes);
   mlir::Value computeElement(mlir::Value tile, const Indices &indices,
                              Lanes lanes);
+  /// Whether neighbours along `dim` are neighbours in all memory that `tile`
+  /// is computed from where it is used, or one and the same.
+  bool isContiguous(mlir::Value tile, int dim);
   mlir::Value elementByElement(mlir::Value tile, const Indices &indices,
                                Lanes lanes);
   mlir::Value elementOf(tile::BroadcastOp op, Indices indices, Lanes lanes);
@@ -131,6 +134,18 @@ private:
   void storeLanes(const Memory &memory, const Place &place, Lanes lanes,
                   mlir::Value value);
   mlir::Value address(const Memory &memory, const Indices &coordinates);
+  /// One vector of each store; all are computed before any is stored.
+  void storeVector(llvm::ArrayRef<tile::StoreOp> ops, const Indices &indices,
+                   Lanes lanes);
+
+  // CPURowStores.cpp
+  /// The kernel's last stores, if they store row by row what becomes of the
+  /// rows of `result`, a product; none otherwise. The caller then calls
+  /// `storeRows` for all rows, from the insertion point on.
+  llvm::SmallVector<tile::StoreOp> takeRowStores(mlir::Value result);
+  /// What `ops` store of `count` rows of a product from `firstRow` on.
+  void storeRows(llvm::ArrayRef<tile::StoreOp> ops, mlir::Value firstRow,
+                 int64_t count);
 
   mlir::Value block;
   int64_t lanes; ///< Of a full vector.
@@ -138,6 +153,7 @@ private:
   cpu::StackTiles tiles;
   llvm::DenseSet<mlir::Value> kept; ///< Virtual tiles worth a buffer.
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
+  llvm::DenseSet<mlir::Operation *> storedByRows;
   /// Tile, dimension and number of the lanes, indices.
   using ElementKey =
       std::tuple<void *, int, int64_t, llvm::SmallVector<void *>>;

@@ -122,29 +122,37 @@ Value CPUKernelEmitter::elementOf(GatherOp op, const Indices &indices,
 
 void CPUKernelEmitter::emitStores(ArrayRef<StoreOp> ops) {
   StoreOp first = ops.front();
+  if (storedByRows.contains(first))
+    return;
+  forEachVector(
+      first.getValue().getType().getShape(),
+      [&](Indices indices, Lanes lanes) { storeVector(ops, indices, lanes); });
+}
+
+void CPUKernelEmitter::storeVector(ArrayRef<StoreOp> ops,
+                                   const Indices &indices, Lanes lanes) {
+  StoreOp first = ops.front();
   Memory memory = memories.lookup(first.getMemory());
-  ArrayRef<int64_t> shape = first.getValue().getType().getShape();
-  forEachVector(shape, [&](Indices indices, Lanes lanes) {
-    Place place;
-    addCoordinates(place, first.getOffsets(), indices, shape, memory, lanes);
-    auto store = [&] {
-      SmallVector<Value> values;
-      for (StoreOp op : ops)
-        values.push_back(
-            code.spread(element(op.getValue(), indices, lanes), lanes));
-      for (size_t i = 0; i < ops.size(); ++i) {
-        StoreOp op = ops[i];
-        storeLanes(memories.lookup(op.getMemory()), place, lanes, values[i]);
-      }
-    };
-    if (!place.condition)
-      return store();
-    FreshElements fresh(*this);
-    auto check = scf::IfOp::create(builder, loc, place.condition, false);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPoint(check.thenBlock()->getTerminator());
-    store();
-  });
+  Place place;
+  addCoordinates(place, first.getOffsets(), indices,
+                 first.getValue().getType().getShape(), memory, lanes);
+  auto store = [&] {
+    SmallVector<Value> values;
+    for (StoreOp op : ops)
+      values.push_back(
+          code.spread(element(op.getValue(), indices, lanes), lanes));
+    for (size_t i = 0; i < ops.size(); ++i) {
+      StoreOp op = ops[i];
+      storeLanes(memories.lookup(op.getMemory()), place, lanes, values[i]);
+    }
+  };
+  if (!place.condition)
+    return store();
+  FreshElements fresh(*this);
+  auto check = scf::IfOp::create(builder, loc, place.condition, false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(check.thenBlock()->getTerminator());
+  store();
 }
 
 /// Stores the lanes that exist, where at least one does.

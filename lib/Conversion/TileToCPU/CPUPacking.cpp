@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Brings the factors of a product into the order in which its inner loop reads
-// them: the
-// left one row by row, in place if possible; the right one in panels of a few
+// them: the left one row by row, in place if possible, or in slivers of a few
+// rows where it lies column by column; the right one in panels of a few
 // vectors' width.
 #include "CPUProductEmitter.h"
 
@@ -25,17 +25,63 @@ Value CPUKernelEmitter::ProductEmitter::widen(Value value, Type type,
 // The left factor
 //===----------------------------------------------------------------------===//
 
+/// `rows` are multiplied together.
 CPUKernelEmitter::ProductEmitter::LeftFactor
-CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type) {
+CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
+                                              int64_t rows) {
   if (auto inPlace = leftInMemory(tile, type))
     return *inPlace;
+  if (emitter.isContiguous(tile, 0) && !emitter.isContiguous(tile, 1))
+    return packColumns(tile, type, rows);
   auto matrix = cast<RankedTensorType>(tile.getType());
   Buffer *buffer = tiles.create(matrix.getShape(), type);
   emitter.forEachVector(matrix.getShape(), [&](Indices indices, Lanes lanes) {
     tiles.store(buffer, indices, lanes,
                 widen(emitter.element(tile, indices, lanes), type, lanes));
   });
-  return {buffer->base, buffer->strides[0]};
+  return LeftFactor::byRows(buffer->base, buffer->strides[0]);
+}
+
+/// Columns of the left factor that are copied before those beside them: the
+/// slivers that share a cache line of a column then find it in the first level
+/// cache, whose ways are few where columns are a power of two apart.
+constexpr int64_t columnsTogether = 8;
+
+/// The transpose of what is in memory, in slivers of `rows`: column k of the
+/// sliver from row m on is at m * depth + k * rows, one vector.
+CPUKernelEmitter::ProductEmitter::LeftFactor
+CPUKernelEmitter::ProductEmitter::packColumns(Value tile, Type type,
+                                              int64_t rows) {
+  auto matrix = cast<RankedTensorType>(tile.getType());
+  int64_t m = matrix.getDimSize(0), depth = matrix.getDimSize(1);
+  int64_t slivers = (m + rows - 1) / rows;
+  Buffer *buffer = tiles.create({slivers * rows * depth}, type);
+  auto copy = [&](Value row, Value k, int64_t count) {
+    Lanes part{0, count};
+    Value value = code.spread(emitter.element(tile, {row, k}, part), part);
+    code.storeAt(widen(value, type, part),
+                 code.address(buffer->base, type, {depth, rows}, 0, {row, k}));
+  };
+  auto copyColumns = [&](Value k, int64_t columns) {
+    auto copyRows = [&](Value row, int64_t count) {
+      for (int64_t i = 0; i < columns; ++i)
+        copy(row, code.add(k, i), count);
+    };
+    int64_t whole = m / rows * rows;
+    if (whole > 0)
+      emitter.forLoop(whole, rows, [&](Value row) { copyRows(row, rows); });
+    if (m > whole) {
+      FreshElements fresh(emitter);
+      copyRows(emitter.constant(whole), m - whole);
+    }
+  };
+  int64_t whole = depth / columnsTogether * columnsTogether;
+  if (whole > 0)
+    emitter.forLoop(whole, columnsTogether,
+                    [&](Value k) { copyColumns(k, columnsTogether); });
+  if (depth > whole)
+    copyColumns(emitter.constant(whole), depth - whole);
+  return {buffer->base, depth, 1, rows};
 }
 
 /// The left factor, read in place: a buffer, or a load that stays in
@@ -49,7 +95,7 @@ CPUKernelEmitter::ProductEmitter::leftInMemory(Value tile, Type type) {
   if (Buffer *buffer = emitter.buffers.lookup(source)) {
     if (source != tile || buffer->elementType != type)
       return std::nullopt;
-    return LeftFactor{buffer->base, buffer->strides[0]};
+    return LeftFactor::byRows(buffer->base, buffer->strides[0]);
   }
   auto load = source.getDefiningOp<LoadOp>();
   if (!load || getElementTypeOrSelf(load.getType()) != type)
@@ -78,7 +124,7 @@ CPUKernelEmitter::ProductEmitter::leftInMemory(Value tile, Type type) {
       return std::nullopt;
     expected = memory.strides[d] * box[d];
   }
-  return LeftFactor{emitter.address(memory, coordinates), stride};
+  return LeftFactor::byRows(emitter.address(memory, coordinates), stride);
 }
 
 //===----------------------------------------------------------------------===//

@@ -22,10 +22,17 @@ public:
   Buffer *createPanelBuffer(mlir::RankedTensorType type);
 
 private:
-  /// The left factor, whose element (m, k) is at base + m * rowStride + k.
+  /// The left factor. Rows from m on that are multiplied together begin at
+  /// base + m * blockStride; of them element (i, k) is i * rowStride +
+  /// k * depthStride further.
   struct LeftFactor {
     mlir::Value base;
-    int64_t rowStride = 0;
+    int64_t blockStride = 0, rowStride = 0, depthStride = 1;
+
+    static LeftFactor byRows(mlir::Value base, int64_t stride) {
+      return {base, stride, stride, 1};
+    }
+    bool isByRows() const { return depthStride == 1; }
   };
   /// What the parts of one product have in common.
   struct Product {
@@ -36,9 +43,15 @@ private:
     int64_t panels;
     Buffer *result;
     bool accumulates; ///< Onto something else than zeros.
+    /// What stores the rows of the result when they are complete: in the turn
+    /// of the loop around in which `isLastTurn`; null: in the only one.
+    llvm::SmallVector<tile::StoreOp> stores;
+    mlir::Value isLastTurn;
   };
 
   // CPUProducts.cpp
+  void findStores(Product &product);
+  void storeRows(const Product &product, mlir::Value row, int64_t count);
   bool hasPanelRows(Buffer *buffer) const;
   void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
                      mlir::Value panelIndex);
@@ -47,7 +60,8 @@ private:
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
 
   // CPUPacking.cpp
-  LeftFactor prepareLeft(mlir::Value tile, mlir::Type type);
+  LeftFactor prepareLeft(mlir::Value tile, mlir::Type type, int64_t rows);
+  LeftFactor packColumns(mlir::Value tile, mlir::Type type, int64_t rows);
   std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);
   void packVector(Buffer *packed, mlir::Value tile,

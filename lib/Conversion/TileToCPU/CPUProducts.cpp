@@ -68,7 +68,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   Value rightBase =
       code.address(product.packedRight, type, {depth * panel}, 0, {panelIndex});
   Value leftBase =
-      code.address(left.base, type, {left.rowStride}, 0, {firstRow});
+      code.address(left.base, type, {left.blockStride}, 0, {firstRow});
   SmallVector<Value> inits;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j) {
@@ -87,8 +87,9 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
       b.push_back(code.loadAt(
           code.address(rightBase, type, {panel}, j * lanes, {k}), type, lanes));
     for (int64_t i = 0; i < rows; ++i) {
-      Value a = code.loadAt(
-          code.address(leftBase, type, {1}, i * left.rowStride, {k}), type, 0);
+      Value a = code.loadAt(code.address(leftBase, type, {left.depthStride},
+                                         i * left.rowStride, {k}),
+                            type, 0);
       a = code.spread(a, full);
       for (int64_t j = 0; j < vectors; ++j) {
         Value &sum = sums[i * vectors + j];
@@ -101,7 +102,8 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   if (whole > 0)
     sums = emitter.forLoop(
         whole, unrolledDepth, inits, [&](Value k, ValueRange carried) {
-          prefetchNextRows(product, leftBase, rows, panelIndex, k);
+          if (left.isByRows())
+            prefetchNextRows(product, leftBase, rows, panelIndex, k);
           SmallVector<Value> next(carried.begin(), carried.end());
           for (int64_t i = 0; i < unrolledDepth; ++i)
             addOuterProduct(code.add(k, i), next);
@@ -162,13 +164,54 @@ bool CPUKernelEmitter::ProductEmitter::hasPanelRows(Buffer *buffer) const {
   return buffer->strides[0] >= panelColumns(buffer->shape[1], lanes);
 }
 
+/// What stores the result if it is complete after this product, or after the
+/// last turn of the loop that does nothing else than add products to it.
+void CPUKernelEmitter::ProductEmitter::findStores(Product &product) {
+  DotOp op = product.op;
+  auto loop = dyn_cast<scf::ForOp>(op->getParentOp());
+  if (!loop) {
+    product.stores = emitter.takeRowStores(op.getResult());
+    return;
+  }
+  std::optional<APInt> turns = loop.getStaticTripCount();
+  if (!accumulatesInPlace(op) || loop.getNumResults() != 1 || !turns ||
+      turns->isZero())
+    return;
+  product.stores = emitter.takeRowStores(loop.getResult(0));
+  if (product.stores.empty())
+    return;
+  Value last = emitter.scalars.lookup(loop.getLowerBound());
+  Value step = emitter.scalars.lookup(loop.getStep());
+  Value steps = arith::MulIOp::create(
+      builder, loc, step,
+      emitter.constant(static_cast<int64_t>(turns->getZExtValue()) - 1));
+  last = arith::AddIOp::create(builder, loc, last, steps);
+  product.isLastTurn = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::eq,
+      emitter.scalars.lookup(loop.getInductionVar()), last);
+}
+
+void CPUKernelEmitter::ProductEmitter::storeRows(const Product &product,
+                                                 Value row, int64_t count) {
+  if (product.stores.empty())
+    return;
+  if (!product.isLastTurn)
+    return emitter.storeRows(product.stores, row, count);
+  FreshElements fresh(emitter);
+  auto check = scf::IfOp::create(builder, loc, product.isLastTurn, false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(check.thenBlock()->getTerminator());
+  emitter.storeRows(product.stores, row, count);
+}
+
 void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
   RegisterBlock block = chooseRegisterBlock(n, lanes);
   int64_t panel = block.vectors * lanes;
   int64_t panels = (n + panel - 1) / panel;
-  LeftFactor left = prepareLeft(op.getLhs(), type.getElementType());
+  int64_t rows = std::min(block.rows, m);
+  LeftFactor left = prepareLeft(op.getLhs(), type.getElementType(), rows);
   Value packed = packRight(op.getRhs(), type.getElementType(), panel);
 
   // Whole vectors are read and written at rows' ends.
@@ -187,17 +230,18 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   }
   // Rows outside: those of a register block stay in the first level cache for
   // all panels, which stream from the second level one.
-  Product product{op, left, packed, panel, panels, result, accumulates};
+  emitter.buffers[op.getResult()] = result;
+  Product product{op, left, packed, panel, panels, result, accumulates, {}, {}};
+  findStores(product);
   auto multiplyRows = [&](Value row, int64_t count) {
     emitter.forLoop(panels, 1,
                     [&](Value p) { multiplyPanel(product, row, count, p); });
+    storeRows(product, row, count);
   };
-  int64_t rows = std::min(block.rows, m);
   int64_t whole = m / rows * rows;
   emitter.forLoop(whole, rows, [&](Value row) { multiplyRows(row, rows); });
   if (m > whole)
     multiplyRows(emitter.constant(whole), m - whole);
-  emitter.buffers[op.getResult()] = result;
 }
 
 void CPUKernelEmitter::emitDot(DotOp op) { ProductEmitter(*this).emit(op); }

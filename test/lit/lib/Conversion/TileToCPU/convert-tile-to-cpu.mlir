@@ -64,3 +64,55 @@ tile.kernel @few_columns grid [1] inputs 2 {
   }
   tile.store %sum, %c[%c0, %c0] : tensor<2x1xf32>, memref<2x1xf32>
 }
+
+// A left factor that lies column by column is copied in slivers of 6 rows, a
+// vector a column, 8 columns of one sliver after another; the inner loop
+// broadcasts from there and fetches nothing ahead. Rows 6 and 7 are a sliver of their own.
+// CHECK-LABEL: llvm.func @transposed_left
+// CHECK-COUNT-8: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
+// CHECK-COUNT-8: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
+// CHECK: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
+// CHECK: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
+// CHECK-NOT: llvm.intr.prefetch
+// CHECK: llvm.return
+tile.kernel @transposed_left grid [1] inputs 2 {
+^bb0(%a: memref<9x8xf32>, %b: memref<9x64xf32>, %c: memref<8x64xf32>):
+  %c0 = arith.constant 0 : index
+  %z = arith.constant dense<0.0> : tensor<8x64xf32>
+  %x = tile.load %a[%c0, %c0] : memref<9x8xf32> -> tensor<9x8xf32>
+  %t = tile.trans %x [1, 0] : tensor<9x8xf32> -> tensor<8x9xf32>
+  %y = tile.load %b[%c0, %c0] : memref<9x64xf32> -> tensor<9x64xf32>
+  %r = tile.dot %t, %y, %z : tensor<8x9xf32>, tensor<9x64xf32> -> tensor<8x64xf32>
+  tile.store %r, %c[%c0, %c0] : tensor<8x64xf32>, memref<8x64xf32>
+}
+
+// The rows of a result are stored, with what is added to them, when they are
+// complete: in the last turn of the loop over what is summed.
+// CHECK-LABEL: llvm.func @stored_by_rows
+// CHECK: %[[LAST:.*]] = llvm.icmp "eq"
+// CHECK-COUNT-96: llvm.intr.fma
+// CHECK: llvm.cond_br %[[LAST]]
+// CHECK: %[[SUM:.*]] = llvm.fadd %{{.*}}, %{{.*}} : vector<16xf32>
+// CHECK: llvm.store %[[SUM]]
+// CHECK-NOT: llvm.fadd
+// CHECK: llvm.return
+tile.kernel @stored_by_rows grid [1] inputs 3 {
+^bb0(%a: memref<2x3x8xf32>, %b: memref<8x64xf32>, %d: memref<64xf32>, %c: memref<2x3x64xf32>):
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %c8 = arith.constant 8 : index
+  %z = arith.constant dense<0.0> : tensor<6x64xf32>
+  %sum = scf.for %k = %c0 to %c8 step %c4 iter_args(%acc = %z) -> (tensor<6x64xf32>) {
+    %x = tile.load %a[%c0, %c0, %k] : memref<2x3x8xf32> -> tensor<2x3x4xf32>
+    %m = tile.reshape %x : tensor<2x3x4xf32> -> tensor<6x4xf32>
+    %y = tile.load %b[%k, %c0] : memref<8x64xf32> -> tensor<4x64xf32>
+    %r = tile.dot %m, %y, %acc : tensor<6x4xf32>, tensor<4x64xf32> -> tensor<6x64xf32>
+    scf.yield %r : tensor<6x64xf32>
+  }
+  %rows = tile.reshape %sum : tensor<6x64xf32> -> tensor<2x3x64xf32>
+  %bias = tile.load %d[%c0] : memref<64xf32> -> tensor<64xf32>
+  %one = tile.reshape %bias : tensor<64xf32> -> tensor<1x1x64xf32>
+  %all = tile.broadcast %one : tensor<1x1x64xf32> -> tensor<2x3x64xf32>
+  %added = arith.addf %rows, %all : tensor<2x3x64xf32>
+  tile.store %added, %c[%c0, %c0, %c0] : tensor<2x3x64xf32>, memref<2x3x64xf32>
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Stores the rows of a product's result as soon as they are complete, while
+// they are in the first level cache, and while what is multiplied next keeps
+// the arithmetic units busy: a store of a whole block at its end would wait for
+// memory alone.
+#include "CPUKernelEmitter.h"
+
+#include "dialects/Tile/IR/KernelAnalysis.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::tile;
+
+static ArrayRef<int64_t> shapeOfTile(Value tile) {
+  return cast<RankedTensorType>(tile.getType()).getShape();
+}
+
+/// Whether all that depends on `result`, a matrix, is what `stores` store:
+/// element (m, n) of it is used for the elements of row m and column n alone.
+static bool isUsedByRows(Value result, ArrayRef<StoreOp> stores) {
+  int64_t columns = shapeOfTile(result).back();
+  SmallVector<Value> worklist = {result};
+  llvm::DenseSet<Value> seen;
+  while (!worklist.empty()) {
+    Value tile = worklist.pop_back_val();
+    if (!seen.insert(tile).second)
+      continue;
+    for (Operation *user : tile.getUsers()) {
+      if (auto store = dyn_cast<StoreOp>(user)) {
+        if (!llvm::is_contained(stores, store))
+          return false;
+        continue;
+      }
+      bool keepsRows = OpTrait::hasElementwiseMappableTraits(user);
+      if (auto reshape = dyn_cast<ReshapeOp>(user))
+        keepsRows = shapeOfTile(reshape.getResult()).back() == columns;
+      if (!keepsRows || user->getBlock() != stores.front()->getBlock())
+        return false;
+      llvm::append_range(worklist, user->getResults());
+    }
+  }
+  return true;
+}
+
+/// Arithmetic on offsets.
+static bool isScalarOp(Operation *op) {
+  auto isScalar = [](Type type) { return type.isIntOrIndexOrFloat(); };
+  return op->getNumRegions() == 0 && isPure(op) &&
+         llvm::all_of(op->getOperandTypes(), isScalar) &&
+         llvm::all_of(op->getResultTypes(), isScalar);
+}
+
+SmallVector<StoreOp> CPUKernelEmitter::takeRowStores(Value result) {
+  Operation *producer = result.getDefiningOp();
+  if (producer->getBlock() != &kernel.getBlock())
+    return {};
+  SmallVector<Operation *> scalarOps;
+  SmallVector<StoreOp> stores;
+  for (Operation *op = producer->getNextNode(); stores.empty();
+       op = op->getNextNode()) {
+    if (auto store = dyn_cast<StoreOp>(op))
+      stores = storesTogether(store);
+    else if (isScalarOp(op))
+      scalarOps.push_back(op);
+    else if (!isVirtualTileOp(op) || kept.contains(op->getResult(0)))
+      return {};
+  }
+  ArrayRef<int64_t> box = stores.front().getValue().getType().getShape();
+  bool isLast = isa<ReturnOp>(stores.back()->getNextNode());
+  if (!isLast || box.back() != shapeOfTile(result).back() ||
+      !isUsedByRows(result, stores))
+    return {};
+  for (Operation *op : scalarOps)
+    builder.clone(*op, scalars);
+  for (StoreOp store : stores)
+    storedByRows.insert(store);
+  return stores;
+}
+
+void CPUKernelEmitter::storeRows(ArrayRef<StoreOp> ops, Value firstRow,
+                                 int64_t count) {
+  StoreOp first = ops.front();
+  ArrayRef<int64_t> shape = first.getValue().getType().getShape();
+  int last = static_cast<int>(shape.size()) - 1;
+  forLoop(count, 1, [&](Value i) {
+    Indices indices(shape.size(), constant(0));
+    Value row = code.add(firstRow, i);
+    int64_t rows = ShapedType::getNumElements(shape.drop_back());
+    for (int d = last - 1; d >= 0 && rows > 1; --d) {
+      if (shape[d] == 1)
+        continue;
+      indices[d] = row;
+      if (rows > shape[d]) {
+        Value size = constant(shape[d]);
+        indices[d] = arith::RemUIOp::create(builder, loc, row, size);
+        row = arith::DivUIOp::create(builder, loc, row, size);
+      }
+      rows /= shape[d];
+    }
+    forEachVector({shape[last]}, [&](Indices column, Lanes lanes) {
+      indices[last] = column[0];
+      if (lanes.dim >= 0)
+        lanes.dim = last;
+      storeVector(ops, indices, lanes);
+    });
+  });
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Products of CPU kernels, either factor transposed or not, of sizes that fill no register block, no
+vector and no block of a program."""
+
+import numpy as np
+import pytest
+
+import tessera as ts
+from conftest import needs_runtime
+
+pytestmark = needs_runtime
+
+FORMS = {
+    "plain": lambda x, w: x @ w,
+    "right": lambda x, w: x @ w.T,
+    "left": lambda x, w: x.T @ w,
+    "both": lambda x, w: x.T @ w.T,
+}
+# Rows, summed, columns: one of each; less than a register block; a bit more than blocks of registers,
+# vectors and programs; more than one turn of the loop over what is summed.
+SIZES = [(2, 3, 5), (1, 7, 33), (7, 1, 17), (5, 9, 1), (13, 21, 65), (37, 401, 50), (521, 20, 197),
+         (400, 771, 9)]
+# The largest error allowed, relative to the sum of what is added.
+TOLERANCES = {"f32": 2e-6, "f64": 1e-14, "f16": 1e-3, "bf16": 8e-3}
+
+
+def factors(form, m, k, n, dtype):
+    rng = np.random.default_rng([m, k, n])
+    left = (k, m) if form in ("left", "both") else (m, k)
+    right = (n, k) if form in ("right", "both") else (k, n)
+    # Rounded to the type, so that the reference starts from the same numbers.
+    return [np.asarray(ts.asarray(rng.standard_normal(shape), dtype)) for shape in (left, right)]
+
+
+def check(actual, form, x, w, dtype, finish=lambda product: product):
+    x, w = x.astype(np.float64), w.astype(np.float64)
+    scale = FORMS[form](np.abs(x), np.abs(w)).max()
+    error = np.abs(np.asarray(actual).astype(np.float64) - finish(FORMS[form](x, w))).max()
+    assert error <= TOLERANCES[dtype] * scale
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("m, k, n", SIZES)
+def test_either_factor_is_transposed(form, m, k, n):
+    x, w = factors(form, m, k, n, "f32")
+    check(ts.jit(FORMS[form])(x, w), form, x, w, "f32")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", ["f64", "f16", "bf16"])
+def test_element_types(form, dtype):
+    x, w = factors(form, 29, 35, 67, dtype)
+    check(ts.jit(FORMS[form])(x, w), form, x, w, dtype)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("k", [9, 771])
+def test_results_are_stored_with_what_follows(form, k):
+    """A bias and a residual, of which every row of the product needs its own."""
+    m, n = 71, 83
+    x, w = factors(form, m, k, n, "f32")
+    rng = np.random.default_rng(7)
+    bias, residual = (rng.standard_normal(shape, dtype=np.float32) for shape in ((n,), (m, n)))
+    model = ts.jit(lambda x, w, bias, residual: ts.maximum(FORMS[form](x, w) + bias, 0) * 2 + residual)
+    check(model(x, w, bias, residual), form, x, w, "f32",
+          lambda product: np.maximum(product + bias, 0) * 2 + residual)
+
+
+def test_rows_of_several_dimensions():
+    """Forward and weight gradient of a layer on sequences: rows, and what is summed, of two dimensions."""
+    rng = np.random.default_rng(3)
+    x, w, g = (rng.standard_normal(shape, dtype=np.float32) for shape in ((3, 11, 20), (20, 37), (3, 11, 37)))
+    forward = ts.jit(lambda x, w, g: ts.tanh(x @ w) + g)(x, w, g)
+    np.testing.assert_allclose(forward, np.tanh(x @ w) + g, rtol=2e-5, atol=2e-5)
+    gradient = ts.jit(lambda x, g: ts.einsum("abm,abn->mn", x, g))(x, g)
+    np.testing.assert_allclose(gradient, np.einsum("abm,abn->mn", x, g), rtol=2e-5, atol=2e-4)
+
+
+def test_batches_of_transposed_factors():
+    rng = np.random.default_rng(4)
+    x, g = (rng.standard_normal(shape, dtype=np.float32) for shape in ((5, 19, 14), (5, 19, 23)))
+    product = ts.jit(lambda x, g: ts.einsum("bkm,bkn->bmn", x, g))(x, g)
+    np.testing.assert_allclose(product, np.einsum("bkm,bkn->bmn", x, g), rtol=2e-5, atol=2e-5)
+
+
+def test_a_gated_product_stores_once_both_are_complete():
+    rng = np.random.default_rng(5)
+    x, v, w = (rng.standard_normal(shape, dtype=np.float32) for shape in ((31, 800), (800, 45), (800, 45)))
+    gated = ts.jit(lambda x, v, w: ts.maximum(x @ v, 0) * (x @ w))(x, v, w)
+    x, v, w = (array.astype(np.float64) for array in (x, v, w))
+    np.testing.assert_allclose(gated, np.maximum(x @ v, 0) * (x @ w), rtol=1e-4, atol=5e-3)

@@ -12,18 +12,23 @@
 using namespace mlir;
 using namespace tessera::tile;
 
+/// Bounds may be computed at run time: what they may be decides.
 static std::optional<IndexRange> rangeOfLoopVariable(scf::ForOp loop) {
-  APInt lower, upper, step;
-  if (!matchPattern(loop.getLowerBound(), m_ConstantInt(&lower)) ||
-      !matchPattern(loop.getUpperBound(), m_ConstantInt(&upper)) ||
-      !matchPattern(loop.getStep(), m_ConstantInt(&step)))
+  std::optional<IndexRange> lower = getIndexRange(loop.getLowerBound());
+  std::optional<IndexRange> upper = getIndexRange(loop.getUpperBound());
+  APInt step;
+  if (!lower || !upper || !matchPattern(loop.getStep(), m_ConstantInt(&step)))
     return std::nullopt;
-  int64_t first = lower.getSExtValue(), end = upper.getSExtValue(),
-          by = step.getSExtValue();
+  int64_t first = lower->min, end = upper->max, by = step.getSExtValue();
   int64_t count;
   if (end <= first || by < 1 || llvm::SubOverflow(end - 1, first, count))
     return std::nullopt;
-  return IndexRange{first, first + count / by * by};
+  if (lower->min == lower->max)
+    return IndexRange{first, first + count / by * by};
+  // Values are multiples of what divides the lower bound and the step.
+  int64_t unit = std::gcd(getIndexDivisor(loop.getLowerBound()), by);
+  int64_t last = end - 1;
+  return IndexRange{first, last < 0 ? last : last / unit * unit};
 }
 
 /// Range of `op(a, b)` for an operation that is monotone in each argument over

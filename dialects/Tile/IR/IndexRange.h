@@ -17,8 +17,8 @@ struct IndexRange {
 };
 
 /// The range of an index value built from constants, program ids, loop
-/// variables with constant bounds, and integer arithmetic on them; nullopt when
-/// nothing is known.
+/// variables with such bounds and a constant step, and integer arithmetic on
+/// them; nullopt when nothing is known.
 std::optional<IndexRange> getIndexRange(mlir::Value index);
 
 /// A number that divides `index` whatever its value; 0 when that is always 0.

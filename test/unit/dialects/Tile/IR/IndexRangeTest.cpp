@@ -89,6 +89,23 @@ TEST_F(IndexRangeTest, ALoopVariableStopsAtItsLastStep) {
   EXPECT_EQ(text(getIndexRange(offsetIn("1", loop))), "0 to 8");
 }
 
+TEST_F(IndexRangeTest, ALoopMayBeginAndEndAtWhatIsComputed) {
+  std::string loop = "%i = tile.program_id 0\n"
+                     "%step = arith.constant 4 : index\n"
+                     "%c3 = arith.constant 3 : index\n"
+                     "%end = arith.muli %i, %c3 : index\n"
+                     "scf.for %at = %zero to %end step %step {" +
+                     storeAt("%at") + "\n}";
+  EXPECT_EQ(text(getIndexRange(offsetIn("5", loop))), "0 to 8");
+  loop = "%i = tile.program_id 0\n"
+         "%step = arith.constant 4 : index\n"
+         "%begin = arith.muli %i, %step : index\n"
+         "%end = arith.constant 15 : index\n"
+         "scf.for %at = %begin to %end step %step {" +
+         storeAt("%at") + "\n}";
+  EXPECT_EQ(text(getIndexRange(offsetIn("5", loop))), "0 to 12");
+}
+
 TEST_F(IndexRangeTest, ALoopThatDoesNotRunTellsNothing) {
   std::string loop = "%step = arith.constant 4 : index\n"
                      "scf.for %at = %zero to %zero step %step {" +

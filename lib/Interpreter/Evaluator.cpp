@@ -73,6 +73,18 @@ static Distribution distributionOf(RngDistribution distribution) {
   llvm_unreachable("unknown distribution");
 }
 
+static AttentionPart partOf(AttentionOperand operand) {
+  switch (operand) {
+  case AttentionOperand::query:
+    return AttentionPart::Query;
+  case AttentionOperand::key:
+    return AttentionPart::Key;
+  case AttentionOperand::value:
+    return AttentionPart::Value;
+  }
+  llvm_unreachable("unknown operand");
+}
+
 /// The element that a pad op surrounds its input with.
 static Tensor padElement(PadOp op, ElementKind kind) {
   TypedAttr value = op.getValue();
@@ -152,6 +164,19 @@ FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
         const Tensor *bias = op.getBias() ? &in(3) : nullptr;
         return attention(in(0), in(1), in(2), bias,
                          op.getScale().convertToDouble(), op.getCausal());
+      })
+      .Case([&](AttentionLogsumexpOp op) {
+        const Tensor *bias = op.getBias() ? &in(2) : nullptr;
+        return attentionLogsumexp(in(0), in(1), bias,
+                                  op.getScale().convertToDouble(),
+                                  op.getCausal(), resultKind(op));
+      })
+      .Case([&](AttentionGradientOp op) {
+        const Tensor *bias = op.getBias() ? &in(6) : nullptr;
+        return attentionGradient(partOf(op.getOf()),
+                                 {in(0), in(1), in(2), in(3), in(4), in(5)},
+                                 bias, op.getScale().convertToDouble(),
+                                 op.getCausal(), resultKind(op));
       })
       .Case([&](ReshapeOp op) { return reshape(in(0), resultShape(op)); })
       .Case([&](TransposeOp op) {

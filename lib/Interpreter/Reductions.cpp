@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Ops that sum over indices: contract, reduce, cumulative, softmax, norms,
-// attention.
+// Ops that sum over indices: contract, reduce, cumulative, softmax, norms.
+// Attention.cpp has attention.
 #include "lib/Interpreter/TensorOps.h"
 
 #include <algorithm>
@@ -275,58 +275,5 @@ Tensor interpreter::rmsNorm(const Tensor &x, const Tensor &scale,
       result.floats[begin + i] = roundTo(
           x.kind, row[i] / std::sqrt(square + epsilon) * scale.floats[i]);
   }
-  return result;
-}
-
-//===----------------------------------------------------------------------===//
-// attention
-//===----------------------------------------------------------------------===//
-
-Tensor interpreter::attention(const Tensor &query, const Tensor &key,
-                              const Tensor &value, const Tensor *bias,
-                              double scale, bool causal) {
-  const double infinity = std::numeric_limits<double>::infinity();
-  int64_t B = query.shape[0], S = query.shape[1], H = query.shape[2],
-          D = query.shape[3];
-  int64_t T = key.shape[1], K = key.shape[2], E = value.shape[3];
-  int64_t G = K ? H / K : 1;
-  Tensor result({B, S, H, E}, query.kind);
-  // A bias dimension of size 1 is the same for all indices.
-  auto biasAt = [&](int64_t b, int64_t h, int64_t s, int64_t t) {
-    const Shape &shape = bias->shape;
-    b = shape[0] == 1 ? 0 : b;
-    h = shape[1] == 1 ? 0 : h;
-    s = shape[2] == 1 ? 0 : s;
-    return bias->floats[((b * shape[1] + h) * shape[2] + s) * shape[3] + t];
-  };
-  std::vector<double> scores(T), sums(E);
-  for (int64_t b = 0; b < B; ++b)
-    for (int64_t s = 0; s < S; ++s)
-      for (int64_t h = 0; h < H; ++h) {
-        const double *q = &query.floats[((b * S + s) * H + h) * D];
-        for (int64_t t = 0; t < T; ++t) {
-          const double *k = &key.floats[((b * T + t) * K + h / G) * D];
-          double product = 0;
-          for (int64_t d = 0; d < D; ++d)
-            product += q[d] * k[d];
-          scores[t] = scale * product + (bias ? biasAt(b, h, s, t) : 0);
-          if (causal && t > s + (T - S))
-            scores[t] = -infinity;
-        }
-        bool isMasked = std::all_of(scores.begin(), scores.end(),
-                                    [&](double x) { return x == -infinity; });
-        if (isMasked)
-          continue;
-        softmaxInPlace(scores.data(), T, 1);
-        std::fill(sums.begin(), sums.end(), 0);
-        for (int64_t t = 0; t < T; ++t) {
-          const double *v = &value.floats[((b * T + t) * K + h / G) * E];
-          for (int64_t e = 0; e < E; ++e)
-            sums[e] += scores[t] * v[e];
-        }
-        double *to = &result.floats[((b * S + s) * H + h) * E];
-        for (int64_t e = 0; e < E; ++e)
-          to[e] = roundTo(query.kind, sums[e]);
-      }
   return result;
 }

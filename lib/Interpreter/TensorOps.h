@@ -59,6 +59,19 @@ Tensor rmsNorm(const Tensor &x, const Tensor &scale, double epsilon);
 /// `bias` may be null.
 Tensor attention(const Tensor &query, const Tensor &key, const Tensor &value,
                  const Tensor *bias, double scale, bool causal);
+/// In elements of `kind`.
+Tensor attentionLogsumexp(const Tensor &query, const Tensor &key,
+                          const Tensor *bias, double scale, bool causal,
+                          ElementKind kind);
+enum class AttentionPart { Query, Key, Value };
+/// What the gradients of an attention are computed from.
+struct AttentionSums {
+  const Tensor &query, &key, &value, &logsumexp, &mean, &cotangent;
+};
+/// The gradient by `of`, in elements of `kind`.
+Tensor attentionGradient(AttentionPart of, const AttentionSums &given,
+                         const Tensor *bias, double scale, bool causal,
+                         ElementKind kind);
 
 //===----------------------------------------------------------------------===//
 // Shapes, indices and creation

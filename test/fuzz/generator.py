@@ -389,6 +389,29 @@ class Generator(ControlSteps, IndexingSteps):
         text += " scale 0.5" + (" causal" if self.rng.random() < 0.4 else "")
         types = ", ".join(f"<t{i}>" for i in range(len(operands)))
         self.emit(f"{text} : {types}", (b, s, k * g, e), self.wide, *operands, trust=Trust.SUMMED)
+        self.attention_gradient(operands, text.partition(" scale ")[2])
+
+    def attention_gradient(self, operands: list[Value], scale: str) -> None:
+        """A gradient of the attention on `operands`: query, key, value and perhaps a bias."""
+        (b, s, h, _), e = operands[0].shape, operands[2].shape[3]
+        (q, key, _), bias = operands[:3], operands[3:]
+        # Attention takes partial values, which this would make whole for both.
+        value = self.argument(operands[2].shape, self.wide)
+        given, wide = [q, key, *bias], "f64" if self.wide == "f64" else "f32"
+        text = "attention_logsumexp <0>, <1>" + (" bias <2>" if bias else "") + f" scale {scale}"
+        types = ", ".join(f"<t{i}>" for i in range(len(given)))
+        sums = self.emit(f"{text} : {types}", (b, h, s), wide, *given, trust=Trust.SUMMED)
+        # -inf in rows without a visible key: for the gradient alone.
+        self.values.remove(sums)
+        of, like = self.rng.choice([("query", q), ("key", key), ("value", value)])
+        given = [q, key, value, sums, self.like((b, h, s), wide), self.like((b, s, h, e), self.wide),
+                 *bias]
+        text = ", ".join(f"<{i}>" for i in range(6)) + (" bias <6>" if bias else "") + f" scale {scale}"
+        types = ", ".join(f"<t{i}>" for i in range(len(given)))
+        sums = self.emit(f"attention_gradient of {of} {text} : {types}", like.shape, wide, *given,
+                         trust=Trust.SUMMED)
+        if wide != self.wide:
+            self.emit("convert <0> : <t0>", sums.shape, self.wide, sums)
 
     def joint(self) -> None:
         """An op that is linear in several operands, all of which are partial."""

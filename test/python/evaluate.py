@@ -48,15 +48,36 @@ def _number(text, name):
     return float(re.search(rf"{name} (\S+)", text).group(1))
 
 
-def _attention(values, head, causal):
-    q, k, v = values[:3]
-    k, v = (np.repeat(t, q.shape[2] // t.shape[2], axis=2) for t in (k, v))
-    score = np.einsum("bshd,bthd->bhst", q, k) * _number(head, "scale")
-    score = score + (values[3] if len(values) > 3 else 0)
-    if causal:
+def _scores(q, k, bias, head):
+    k = np.repeat(k, q.shape[2] // k.shape[2], axis=2)
+    score = np.einsum("bshd,bthd->bhst", q, k) * _number(head, "scale") + sum(bias)
+    if "causal" in head:
         s, t = score.shape[2:]
         score = np.where(np.tri(s, t, t - s, dtype=bool), score, -np.inf)
-    return np.einsum("bhst,bthe->bshe", _softmax(score, -1), v)
+    return score
+
+
+def _attention(values, head):
+    q, k, v, *bias = values
+    weights = _softmax(_scores(q, k, bias, head), -1)
+    return np.einsum("bhst,bthe->bshe", weights, np.repeat(v, q.shape[2] // v.shape[2], axis=2))
+
+
+def _attention_gradient(values, head):
+    q, k, v, logsumexp, mean, cotangent, *bias = values
+    group = q.shape[2] // k.shape[2]
+    weights = np.exp(_scores(q, k, bias, head) - logsumexp[..., None])
+
+    def of_keys(x):
+        return x.reshape(*x.shape[:2], -1, group, x.shape[3]).sum(3)
+
+    if "of value" in head:
+        return of_keys(np.einsum("bhst,bshe->bthe", weights, cotangent))
+    change = np.einsum("bshe,bthe->bhst", cotangent, np.repeat(v, group, axis=2)) - mean[..., None]
+    change *= weights * _number(head, "scale")
+    if "of key" in head:
+        return of_keys(np.einsum("bhst,bshd->bthd", change, q))
+    return np.einsum("bhst,bthd->bshd", change, np.repeat(k, group, axis=2))
 
 
 _CUMULATIVE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
@@ -218,7 +239,11 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
         x, scale = wide
         return x / np.sqrt((x**2).mean(-1, keepdims=True) + _number(head, "epsilon")) * scale
     if op == "attention":
-        return _attention(wide, head, "causal" in head)
+        return _attention(wide, head)
+    if op == "attention_logsumexp":
+        return np.log(np.exp(_scores(*wide[:2], wide[2:], head)).sum(-1))
+    if op == "attention_gradient":
+        return _attention_gradient(wide, head)
     if op in ("constrain", "stop_gradient"):
         return operands[0]
     raise NotImplementedError(op)

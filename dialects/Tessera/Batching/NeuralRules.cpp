@@ -91,22 +91,19 @@ static Value joined(FormulaBuilder &build, Value value) {
   return build.reshape(value, result);
 }
 
-static void batchAttention(AttentionOp op, BatchedOp &b) {
-  Value bias = op.getBias();
-  bool isSharedBias = !bias || !b.isBatched(bias);
-  if (!b.isBatched(op.getKey()) && !b.isBatched(op.getValue()) &&
-      isSharedBias && !op.getCausal() && (!bias || shapeOf(bias)[2] == 1))
-    return batchAsQueries(op, b);
+/// The batch becomes part of the op's own.
+template <typename Op> static void batchByJoining(Op op, BatchedOp &b) {
   FormulaBuilder &build = b.build;
+  Value bias = op.getBias();
   SmallVector<Value> operands;
-  for (Value operand : {op.getQuery(), op.getKey(), op.getValue()})
+  for (Value operand : op->getOperands().drop_back(bias ? 1 : 0))
     operands.push_back(joined(build, b.batched(operand)));
-  if (bias && isSharedBias && shapeOf(bias)[0] == 1) {
+  if (bias && !b.isBatched(bias) && shapeOf(bias)[0] == 1) {
     operands.push_back(b.get(bias));
   } else if (bias) {
     Value whole = b.batched(bias);
     SmallVector<int64_t> shape(shapeOf(whole));
-    shape[1] = shapeOf(op)[0];
+    shape[1] = shapeOf(op.getQuery())[0];
     if (ArrayRef<int64_t>(shape) != shapeOf(whole))
       whole = build.broadcast(whole, shape, {0, 1, 2, 3, 4});
     operands.push_back(joined(build, whole));
@@ -120,6 +117,15 @@ static void batchAttention(AttentionOp op, BatchedOp &b) {
         build.reshape(copy->getResult(0), withFront(b.size(), shapeOf(op))));
 }
 
+static void batchAttention(AttentionOp op, BatchedOp &b) {
+  Value bias = op.getBias();
+  bool isSharedBias = !bias || !b.isBatched(bias);
+  if (!b.isBatched(op.getKey()) && !b.isBatched(op.getValue()) &&
+      isSharedBias && !op.getCausal() && (!bias || shapeOf(bias)[2] == 1))
+    return batchAsQueries(op, b);
+  batchByJoining(op, b);
+}
+
 void tessera::batching::addNeuralRules(BatchingRules &rules) {
   rules.add<SoftmaxOp>([](SoftmaxOp op, BatchedOp &b) {
     cast<SoftmaxOp>(b.copy()).setDim(op.getDim() + 1);
@@ -129,4 +135,7 @@ void tessera::batching::addNeuralRules(BatchingRules &rules) {
   rules.add<RmsNormOp>(
       [](RmsNormOp op, BatchedOp &b) { batchNorm(op, b, Value()); });
   rules.add<AttentionOp>(batchAttention);
+  rules.add<AttentionLogsumexpOp>(batchByJoining<AttentionLogsumexpOp>);
+  rules.add<AttentionGradientOp>(batchByJoining<AttentionGradientOp>);
+  rules.refuse<AttentionTangentOp>("only its transpose is computed");
 }

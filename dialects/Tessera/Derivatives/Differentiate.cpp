@@ -197,8 +197,10 @@ struct Linearized {
 };
 } // namespace
 
+/// `forTransposing`: the linear program is not computed itself.
 static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
-                               StringRef prefix, Linearized &made) {
+                               StringRef prefix, bool forTransposing,
+                               Linearized &made) {
   if (failed(checkWanted(function, wanted)))
     return failure();
   FailureOr<func::FuncOp> copy = copyOf(function, prefix + ".fwd");
@@ -210,6 +212,8 @@ static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
   OpBuilder builder = atEndOf(*made.linear, function.getContext());
   FormulaBuilder build = builderFor(function, builder);
   Linearizer linearizer(Form::Apart, made.linear);
+  if (forTransposing)
+    linearizer.setForTransposing();
   for (unsigned i : wanted) {
     Value argument = body.getArgument(i);
     linearizer.setTangent(
@@ -269,7 +273,8 @@ FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
                                                 ArrayRef<unsigned> wanted,
                                                 StringRef prefix) {
   Linearized made;
-  if (failed(linearize(function, wanted, prefix, made)))
+  if (failed(
+          linearize(function, wanted, prefix, /*forTransposing=*/true, made)))
     return failure();
   func::FuncOp backward = addFunction(made.forward, prefix + ".bwd");
   Block &block = backward.getBody().front();
@@ -328,7 +333,8 @@ FailureOr<DerivativeFunctions>
 tessera::makeLinearized(func::FuncOp function, ArrayRef<unsigned> wanted,
                         StringRef prefix) {
   Linearized made;
-  if (failed(linearize(function, wanted, prefix, made)))
+  if (failed(
+          linearize(function, wanted, prefix, /*forTransposing=*/false, made)))
     return failure();
   func::FuncOp linear = addFunction(made.forward, prefix + ".lin");
   Block &block = linear.getBody().front();

@@ -5,6 +5,7 @@
 #include "Checkpoints.h"
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
+#include "dialects/Tessera/IR/OpFormulas.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -87,6 +88,23 @@ LogicalResult Linearizer::runOp(Operation *op) {
     return success();
   Tangents context(op, *this);
   return rule->jvp(op, context);
+}
+
+LogicalResult Linearizer::runFormula(Operation *op) {
+  Operation *next = op->getNextNode();
+  OpBuilder builder(op->getContext());
+  builder.setInsertionPointAfter(op);
+  Value result = writeFormula(op, builder);
+  assert(result && "the op has no formula");
+  SmallVector<Operation *> made;
+  for (Operation *each = op->getNextNode(); each != next;
+       each = each->getNextNode())
+    made.push_back(each);
+  for (Operation *each : made)
+    if (failed(runOp(each)))
+      return failure();
+  setTangent(op->getResult(0), tangentOf(result));
+  return success();
 }
 
 LogicalResult Linearizer::run(Block &primal) {

@@ -31,7 +31,16 @@ public:
   Linearizer(Form form, mlir::Block *linear, Linearizer *outer = nullptr)
       : form(form), linear(linear), outer(outer) {}
 
+  /// What is made is only transposed, and never computed itself; so for the
+  /// blocks inside, too. Form Apart alone.
+  void setForTransposing() { forTransposing = true; }
+  bool isForTransposing() const {
+    return outer ? outer->isForTransposing() : forTransposing;
+  }
+
   mlir::LogicalResult run(mlir::Block &primal);
+  /// Differentiates the formula of `op` (OpFormulas.h) in its place.
+  mlir::LogicalResult runFormula(mlir::Operation *op);
 
   mlir::Value tangentOf(mlir::Value value) const;
   void setTangent(mlir::Value value, mlir::Value tangent) {
@@ -52,6 +61,7 @@ private:
   Form form;
   mlir::Block *linear;
   Linearizer *outer;
+  bool forTransposing = false; ///< Of the outermost one, of all.
   llvm::DenseMap<mlir::Value, mlir::Value> tangents;
 };
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Derivatives of softmax, the norms, gelu and attention. They are formed in
-// f32, or f64 for f64, as the ops are.
+// Derivatives of softmax, the norms and gelu. They are formed in f32, or f64
+// for f64, as the ops are.
 #include "Rules.h"
-#include "dialects/Tessera/IR/OpFormulas.h"
 
 #include <cmath>
 
@@ -149,57 +148,10 @@ static void differentiateGelu(GeluOp op, Tangents &t) {
   t.set(op, l.convert(l.create<MulOp>(dx, slope), narrowType(op)));
 }
 
-/// With weights w: dw = w (ds - sum(w ds)), where ds are the tangents of the
-/// scores, and the result is the product of w and the values.
-static void differentiateAttention(AttentionOp op, Tangents &t) {
-  Type wide = wideType(op);
-  Value weights = writeAttentionWeights(op, t.getPrimalBuilder());
-  SmallVector<int64_t> shape(shapeOf(weights));
-  int64_t batch = shape[0], groups = shape[1], perGroup = shape[2],
-          queries = shape[3], keys = shape[4];
-  int64_t size = shapeOf(op.getQuery())[3], valueSize = shapeOf(op)[3];
-  auto grouped = [&](Build &b, Value query) {
-    return b.reshape(b.convert(query, wide),
-                     {batch, queries, groups, perGroup, size});
-  };
-  Build &b = t.primal, &l = t.linear;
-  Value scores;
-  if (Value dq = t.of(op.getQuery()))
-    scores = l.contract(grouped(l, dq), b.convert(op.getKey(), wide),
-                        "bskgd,btkd->bkgst");
-  if (Value dk = t.of(op.getKey()))
-    scores =
-        t.sum(scores, l.contract(grouped(b, op.getQuery()), l.convert(dk, wide),
-                                 "bskgd,btkd->bkgst"));
-  if (scores)
-    scores = l.create<MulOp>(
-        scores, b.numberLike(op.getScale().convertToDouble(), weights));
-  if (Value dBias = op.getBias() ? t.of(op.getBias()) : Value()) {
-    Value whole =
-        l.broadcast(l.convert(dBias, wide),
-                    {batch, groups * perGroup, queries, keys}, {0, 1, 2, 3});
-    scores = t.sum(scores, l.reshape(whole, shape));
-  }
-  Value sum;
-  if (scores) {
-    Value mean =
-        l.reduce(ReductionKind::sum, l.create<MulOp>(scores, weights), 4);
-    Value change = l.create<MulOp>(
-        l.create<SubOp>(scores, l.repeat(mean, shape, 4)), weights);
-    sum =
-        l.contract(change, b.convert(op.getValue(), wide), "bkgst,btke->bskge");
-  }
-  if (Value dv = t.of(op.getValue()))
-    sum = t.sum(sum,
-                l.contract(weights, l.convert(dv, wide), "bkgst,btke->bskge"));
-  sum = l.reshape(sum, {batch, queries, groups * perGroup, valueSize});
-  t.set(op, l.convert(sum, narrowType(op)));
-}
-
 void tessera::derivatives::addNeuralRules(DerivativeRules &rules) {
   rules.jvp<GeluOp>(differentiateGelu);
   rules.jvp<SoftmaxOp>(differentiateSoftmax);
   rules.jvp<LayerNormOp>(differentiateLayerNorm);
   rules.jvp<RmsNormOp>(differentiateRmsNorm);
-  rules.jvp<AttentionOp>(differentiateAttention);
+  addAttentionRules(rules);
 }

@@ -98,6 +98,7 @@ void addShapeRules(DerivativeRules &rules);
 void addReductionRules(DerivativeRules &rules);
 void addIndexingRules(DerivativeRules &rules);
 void addNeuralRules(DerivativeRules &rules);
+void addAttentionRules(DerivativeRules &rules);
 void addControlRules(DerivativeRules &rules);
 void addCallRules(DerivativeRules &rules);
 

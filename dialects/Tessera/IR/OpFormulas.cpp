@@ -111,23 +111,13 @@ Value formulaOf(RmsNormOp op, OpFormula &f) {
       f.create<MulOp>(x, f.repeat(inverse, shape, last)), scale));
 }
 
-/// Weights [B,K,G,S,T] of an attention: G query heads share each of K key
-/// heads.
-struct AttentionWeights {
-  Value weights;
-  Value isEmpty; ///< [B,K,G,S]: rows without a visible key.
-};
-
-/// What the weights of a row without a visible key are.
-enum class EmptyRows { NaN, Zero };
-
-AttentionWeights weightsOf(AttentionOp op, OpFormula &f, EmptyRows empty) {
+/// Scores [B,K,G,S,T], of attention or an op of its gradients: G query heads
+/// share each of K key heads. -inf where a query does not see a key.
+template <typename Op> Value scoresOf(Op op, OpFormula &f) {
   ArrayRef<int64_t> q = shapeOf(op.getQuery()), k = shapeOf(op.getKey());
   int64_t batch = q[0], queries = q[1], heads = q[2], keys = k[1],
           groups = k[2], perGroup = heads / groups;
   SmallVector<int64_t> shape = {batch, groups, perGroup, queries, keys};
-  SmallVector<int64_t> rows(ArrayRef<int64_t>(shape).drop_back());
-
   Value query = f.reshape(f.widen(op.getQuery()),
                           {batch, queries, groups, perGroup, q[3]});
   Value scores = f.contract(query, f.widen(op.getKey()), "bskgd,btkd->bkgst");
@@ -138,43 +128,103 @@ AttentionWeights weightsOf(AttentionOp op, OpFormula &f, EmptyRows empty) {
         f.broadcast(f.widen(bias), {batch, heads, queries, keys}, {0, 1, 2, 3});
     scores = f.create<AddOp>(scores, f.reshape(bias, shape));
   }
-  Value masked = f.wideNumber(minusInfinity, shape);
-  if (op.getCausal()) {
-    // Key t is visible to query s where t - s <= T - S.
-    Value distance = f.create<SubOp>(f.iota(shape, 4), f.iota(shape, 3));
-    Value visible = f.compare(CompareDirection::le, f.widen(distance),
-                              f.wideNumber(keys - queries, shape));
-    scores = f.select(visible, scores, masked);
-  }
-  Value most = f.reduce(dist::ReductionKind::max, scores, 4);
-  Value isEmpty =
-      f.compare(CompareDirection::eq, most, f.wideNumber(minusInfinity, rows));
-  bool isZero = empty == EmptyRows::Zero;
-  if (isZero)
-    most = f.select(isEmpty, f.wideNumber(0, rows), most);
-  Value weights =
-      f.create<ExpOp>(f.create<SubOp>(scores, f.repeat(most, shape, 4)));
-  Value sum = f.reduce(dist::ReductionKind::sum, weights, 4);
-  if (isZero)
-    sum = f.select(isEmpty, f.wideNumber(1, rows), sum);
-  return {f.create<DivOp>(weights, f.repeat(sum, shape, 4)), isEmpty};
+  if (!op.getCausal())
+    return scores;
+  // Key t is visible to query s where t - s <= T - S.
+  Value distance = f.create<SubOp>(f.iota(shape, 4), f.iota(shape, 3));
+  Value visible = f.compare(CompareDirection::le, f.widen(distance),
+                            f.wideNumber(keys - queries, shape));
+  return f.select(visible, scores, f.wideNumber(minusInfinity, shape));
+}
+
+/// The softmax of scores, in parts: e^(score - most), and of each row
+/// [B,K,G,S] the largest score, the sum of these, and whether it sees no key.
+struct Softmax {
+  Value exponentials, most, sum, isEmpty;
+};
+
+/// What the exponentials of a row without a visible key are.
+enum class EmptyRows { NaN, Zero };
+
+Softmax softmaxOf(Value scores, OpFormula &f, EmptyRows empty) {
+  ArrayRef<int64_t> shape = shapeOf(scores), rows = shape.drop_back();
+  Softmax parts;
+  parts.most = f.reduce(dist::ReductionKind::max, scores, 4);
+  parts.isEmpty = f.compare(CompareDirection::eq, parts.most,
+                            f.wideNumber(minusInfinity, rows));
+  if (empty == EmptyRows::Zero)
+    parts.most = f.select(parts.isEmpty, f.wideNumber(0, rows), parts.most);
+  parts.exponentials =
+      f.create<ExpOp>(f.create<SubOp>(scores, f.repeat(parts.most, shape, 4)));
+  parts.sum = f.reduce(dist::ReductionKind::sum, parts.exponentials, 4);
+  return parts;
 }
 
 Value formulaOf(AttentionOp op, OpFormula &f) {
-  AttentionWeights found = weightsOf(op, f, EmptyRows::NaN);
-  ArrayRef<int64_t> shape = shapeOf(found.weights);
+  Softmax parts = softmaxOf(scoresOf(op, f), f, EmptyRows::NaN);
+  ArrayRef<int64_t> shape = shapeOf(parts.exponentials);
+  Value weights =
+      f.create<DivOp>(parts.exponentials, f.repeat(parts.sum, shape, 4));
   int64_t valueSize = shapeOf(op.getValue())[3];
   SmallVector<int64_t> sums(shape.drop_back());
   sums.push_back(valueSize);
   Value result =
-      f.contract(found.weights, f.widen(op.getValue()), "bkgst,btke->bkgse");
+      f.contract(weights, f.widen(op.getValue()), "bkgst,btke->bkgse");
   // A row without a visible key has the largest score -inf, and gives 0
   // whatever its weights and the values are.
   result =
-      f.select(f.repeat(found.isEmpty, sums, 4), f.wideNumber(0, sums), result);
+      f.select(f.repeat(parts.isEmpty, sums, 4), f.wideNumber(0, sums), result);
   result = f.transpose(result, {0, 3, 1, 2, 4});
   return f.finish(
       f.reshape(result, {shape[0], shape[3], shape[1] * shape[2], valueSize}));
+}
+
+Value formulaOf(AttentionLogsumexpOp op, OpFormula &f) {
+  Softmax parts = softmaxOf(scoresOf(op, f), f, EmptyRows::Zero);
+  Value result = f.create<AddOp>(f.create<LogOp>(parts.sum), parts.most);
+  return f.finish(f.reshape(result, shapeOf(op)));
+}
+
+Value formulaOf(AttentionGradientOp op, OpFormula &f) {
+  Value scores = scoresOf(op, f);
+  ArrayRef<int64_t> shape = shapeOf(scores), rows = shape.drop_back();
+  auto overKeys = [&](Value row) { return f.repeat(row, shape, 4); };
+  auto perHead = [&](Value value) {
+    SmallVector<int64_t> split = {shape[0], shape[3], shape[1], shape[2],
+                                  shapeOf(value)[3]};
+    return f.reshape(f.widen(value), split);
+  };
+  // A row without a visible key has weights 0, not e^(-inf + inf).
+  Value shift = f.reshape(op.getLogsumexp(), rows);
+  Value isEmpty =
+      f.compare(CompareDirection::eq, shift, f.wideNumber(minusInfinity, rows));
+  shift = f.select(isEmpty, f.wideNumber(0, rows), shift);
+  Value weights = f.create<ExpOp>(f.create<SubOp>(scores, overKeys(shift)));
+  Value cotangent = perHead(op.getCotangent());
+  if (op.getOf() == AttentionOperand::value)
+    return f.finish(f.contract(weights, cotangent, "bkgst,bskge->btke"));
+  Value change =
+      f.contract(cotangent, f.widen(op.getValue()), "bskge,btke->bkgst");
+  change = f.create<SubOp>(change, overKeys(f.reshape(op.getMean(), rows)));
+  change = f.create<MulOp>(change, weights);
+  change = f.create<MulOp>(
+      change, f.numberLike(op.getScale().convertToDouble(), change));
+  if (op.getOf() == AttentionOperand::key)
+    return f.finish(
+        f.contract(change, perHead(op.getQuery()), "bkgst,bskgd->btkd"));
+  Value result = f.contract(change, f.widen(op.getKey()), "bkgst,btkd->bskgd");
+  return f.finish(f.reshape(result, shapeOf(op)));
+}
+
+/// Zeros in rows without a visible key.
+template <typename Op> Value weightsOf(Op op, OpBuilder &builder) {
+  OpFormula f(op, builder);
+  // Without NaN, which a select hides from the result and not from derivatives.
+  Softmax parts = softmaxOf(scoresOf(op, f), f, EmptyRows::Zero);
+  ArrayRef<int64_t> shape = shapeOf(parts.exponentials);
+  Value sum =
+      f.select(parts.isEmpty, f.wideNumber(1, shape.drop_back()), parts.sum);
+  return f.create<DivOp>(parts.exponentials, f.repeat(sum, shape, 4));
 }
 
 } // namespace
@@ -182,13 +232,17 @@ Value formulaOf(AttentionOp op, OpFormula &f) {
 Value tessera::writeFormula(Operation *op, OpBuilder &builder) {
   OpFormula formula(op, builder);
   return llvm::TypeSwitch<Operation *, Value>(op)
-      .Case<AttentionOp, GeluOp, LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(
+      .Case<AttentionOp, AttentionGradientOp, AttentionLogsumexpOp, GeluOp,
+            LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(
           [&](auto op) { return formulaOf(op, formula); })
       .Default(Value());
 }
 
 Value tessera::writeAttentionWeights(AttentionOp op, OpBuilder &builder) {
-  OpFormula f(op, builder);
-  // Without NaN, which a select hides from the result and not from derivatives.
-  return weightsOf(op, f, EmptyRows::Zero).weights;
+  return weightsOf(op, builder);
+}
+
+Value tessera::writeAttentionWeights(AttentionLogsumexpOp op,
+                                     OpBuilder &builder) {
+  return weightsOf(op, builder);
 }

@@ -26,6 +26,13 @@ def Tessera_GeluApproximationAttr
   let assemblyFormat = "$value";
 }
 
+def Tessera_AttentionOperand : Tessera_Enum<"AttentionOperand",
+    "An operand of attention.", ["query", "key", "value"]>;
+def Tessera_AttentionOperandAttr
+    : EnumAttr<Tessera_Dialect, Tessera_AttentionOperand, "attention_operand"> {
+  let assemblyFormat = "$value";
+}
+
 def Tessera_ScatterKind : Tessera_Enum<"ScatterKind",
     "How a scatter combines elements.", ["set", "add", "max", "min"]>;
 def Tessera_ScatterKindAttr

@@ -14,6 +14,12 @@ using namespace tessera;
 
 namespace {
 
+/// Whether a block of the op's kernel holds whole heads, not rows.
+template <typename Op>
+constexpr bool holdsHeads = std::is_same_v<Op, AttentionOp> ||
+                            std::is_same_v<Op, AttentionGradientOp> ||
+                            std::is_same_v<Op, AttentionLogsumexpOp>;
+
 template <typename Op> struct Decompose : OpRewritePattern<Op> {
   Decompose(MLIRContext *context, int64_t above, bool onlyMarked)
       : OpRewritePattern<Op>(context), above(above), onlyMarked(onlyMarked) {}
@@ -45,8 +51,8 @@ struct DecomposeOpsPass : tessera::impl::DecomposeOpsBase<DecomposeOpsPass> {
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     SmallVector<StringRef> known;
-    addIfWanted<AttentionOp, GeluOp, LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(
-        patterns, known);
+    addIfWanted<AttentionOp, AttentionGradientOp, AttentionLogsumexpOp, GeluOp,
+                LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(patterns, known);
     for (const std::string &name : ops)
       if (!llvm::is_contained(known, name)) {
         getOperation()->emitError()
@@ -74,8 +80,7 @@ private:
     (add(
          [&] {
            patterns.add<Decompose<Ops>>(
-               &getContext(),
-               std::is_same_v<Ops, AttentionOp> ? headsAbove : rowsAbove,
+               &getContext(), holdsHeads<Ops> ? headsAbove : rowsAbove,
                onlyMarked);
          },
          Ops::getOperationName()),

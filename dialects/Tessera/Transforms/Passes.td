@@ -39,9 +39,9 @@ def InlineCalls : Pass<"tessera-inline-calls", "::mlir::ModuleOp"> {
 def DecomposeOps : Pass<"tessera-decompose-ops"> {
   let summary = "Writes composite ops as formulas of simpler ones.";
   let description = [{
-    attention, gelu, layer_norm, rms_norm, silu and softmax become contractions,
-    reductions and elementwise ops that compute the same, in f32 and rounded once
-    (f64 in f64). For a target or a layout that has no kernel for the whole op,
+    attention and the ops of its gradients, gelu, layer_norm, rms_norm, silu and
+    softmax become contractions, reductions and elementwise ops that compute the
+    same, in f32 and rounded once (f64 in f64). For a target or a layout that has no kernel for the whole op,
     and as their definition in simpler terms: tests compare both.
 
     Input: stage `tessera`, before propagation, since new mesh tensors have open
@@ -54,7 +54,7 @@ def DecomposeOps : Pass<"tessera-decompose-ops"> {
     Option<"rowsAbove", "rows-above", "int64_t", "0",
       "Write out softmax and norms over more elements than this; 0: all">,
     Option<"headsAbove", "heads-above", "int64_t", "0",
-      "Write out attention with larger heads than this; 0: all">,
+      "Write out attention and its gradients with larger heads than this; 0: all">,
     Option<"onlyMarked", "only-marked", "bool", "false",
       "Write out only ops that have the attribute tessera.expand">];
   let dependentDialects = ["::tessera::TesseraDialect"];

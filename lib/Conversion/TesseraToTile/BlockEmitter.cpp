@@ -2,7 +2,6 @@
 #include "BlockEmitter.h"
 #include "KernelGroups.h"
 #include "dialects/Tile/IR/IndexRange.h"
-#include "lib/Conversion/TileKernels/ForLoop.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -264,10 +263,14 @@ Value BlockEmitter::fromF32(Value tile, Type elementType) {
   return arith::TruncFOp::create(builder, loc, type.clone(elementType), tile);
 }
 
-SmallVector<Value> BlockEmitter::forLoop(
-    int64_t end, int64_t step, ValueRange inits,
-    function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-  LoopRange range = {constantIndex(0), constantIndex(end), constantIndex(step)};
+SmallVector<Value> BlockEmitter::forLoop(int64_t end, int64_t step,
+                                         ValueRange inits, LoopBody body) {
+  return forLoop({constantIndex(0), constantIndex(end), constantIndex(step)},
+                 inits, body);
+}
+
+SmallVector<Value> BlockEmitter::forLoop(LoopRange range, ValueRange inits,
+                                         LoopBody body) {
   // What is computed inside is not known outside.
   auto outside = memo;
   auto outsideSums = sums;

@@ -8,6 +8,7 @@
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Reductions.h"
 #include "dialects/Tile/IR/Tile.h"
+#include "lib/Conversion/TileKernels/ForLoop.h"
 
 #include <map>
 
@@ -57,6 +58,28 @@ public:
   /// cannot be emitted.
   SortKeys emitSortKeys(ArgsortOp op, const BlockBox &box);
 
+  /// The block of an attention whose first query is `position`: of its result,
+  /// [1, queries, 1, E], unless `value` is null, and of its logsumexp,
+  /// [1, 1, queries]. AttentionBlocks.cpp.
+  struct AttentionTiles {
+    mlir::Value result, logsumexp;
+  };
+  std::optional<AttentionTiles> emitAttention(AttentionLogsumexpOp op,
+                                              mlir::Value value,
+                                              const BlockBox &box);
+
+  /// Where a kernel puts the gradients of an attention by its operands: null
+  /// for those that it does not compute.
+  struct AttentionGradients {
+    mlir::Value query, key, value;
+  };
+  /// Computes the gradients by one batch element and key head. `query` begins
+  /// as zeros. False, with a diagnostic, when something cannot be emitted.
+  /// AttentionGradientBlocks.cpp.
+  bool emitAttentionGradients(AttentionGradientOp op,
+                              const AttentionGradients &outputs,
+                              mlir::Value batch, mlir::Value keyHead);
+
   /// Visits `box` in pieces along the dimension of `op`, which is whole in it,
   /// in the order in which `op` combines; `body` emits what is to be done with
   /// a piece, and may emit `op` itself. CumulativeBlocks.cpp.
@@ -66,7 +89,7 @@ public:
   /// Shape of a value, scalars as [1].
   static llvm::SmallVector<int64_t> shapeOf1(mlir::Value value);
   /// Columns of the widest of an attention's queries, keys and values.
-  static int64_t headElements(AttentionOp op);
+  static int64_t headElements(mlir::Value query, mlir::Value value);
 
 private:
   mlir::Value compute(mlir::Value value, const BlockBox &box);
@@ -154,8 +177,10 @@ private:
   class ContractBlock;
   mlir::Value emitContract(ContractOp op, const BlockBox &box);
 
-  // AttentionBlocks.cpp
+  // AttentionScores.h, AttentionBlocks.cpp, AttentionGradientBlocks.cpp
+  class AttentionScores;
   class AttentionBlock;
+  class AttentionGradientBlock;
   mlir::Value emitAttention(AttentionOp op, const BlockBox &box);
 
   // RandomBlocks.cpp
@@ -187,11 +212,10 @@ private:
   mlir::Value fromF32(mlir::Value tile, mlir::Type elementType);
 
   /// for (i = 0; i < end; i += step) carried = body(i, carried).
-  llvm::SmallVector<mlir::Value>
-  forLoop(int64_t end, int64_t step, mlir::ValueRange inits,
-          llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
-                                                            mlir::ValueRange)>
-              body);
+  llvm::SmallVector<mlir::Value> forLoop(int64_t end, int64_t step,
+                                         mlir::ValueRange inits, LoopBody body);
+  llvm::SmallVector<mlir::Value> forLoop(LoopRange range,
+                                         mlir::ValueRange inits, LoopBody body);
 
   mlir::OpBuilder &builder;
   mlir::Location loc = builder.getUnknownLoc();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelGroups.h"
+#include "AttentionKernels.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -15,6 +16,8 @@ static KernelRole roleOf(Operation *op) {
 
 bool tessera::isHostOp(Operation *op) {
   // Loops, conditionals and barriers; effects, which have no result.
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return static_cast<bool>(findLogsumexp(attention));
   return isa<DataFlowInterface, func::CallOp>(op) || op->getNumRegions() > 0 ||
          op->getNumResults() == 0 ||
          isa_and_nonnull<dist::DistDialect>(op->getDialect()) ||

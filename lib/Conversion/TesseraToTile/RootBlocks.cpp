@@ -73,8 +73,9 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
   std::vector<int64_t> plain(shape.begin(), shape.end());
   std::vector<bool> whole(shape.size(), false);
   if (auto attention = dyn_cast_or_null<AttentionOp>(group.heavy)) {
-    int64_t queries = attentionRows(sizes, sizes.attentionQueries,
-                                    BlockEmitter::headElements(attention));
+    int64_t queries = attentionRows(
+        sizes, sizes.attentionQueries,
+        BlockEmitter::headElements(attention.getQuery(), attention.getValue()));
     return {1, chooseChunk(shape[1], queries), 1, shape[3]};
   }
   if (auto contract = dyn_cast_or_null<ContractOp>(group.heavy)) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "AttentionKernels.h"
 #include "BlockEmitter.h"
 #include "KernelGroups.h"
 #include "PrepareBlocks.h"
@@ -94,6 +95,8 @@ public:
     for (ArgsortOp op : llvm::to_vector(block.getOps<ArgsortOp>()))
       if (failed(convert(op)))
         return failure();
+    if (failed(convertAttention(block)))
+      return failure();
     eraseDead(block);
     return success();
   }
@@ -212,6 +215,23 @@ private:
         FlatSymbolRefAttr::get(kernel.getSymNameAttr()), op.getInput());
     op.getResult().replaceAllUsesWith(launch.getResult(0));
     op.erase();
+    return success();
+  }
+
+  /// Launches the kernels of attention and its gradients in their place.
+  LogicalResult convertAttention(Block &block) {
+    for (const AttentionLaunch &wanted : findAttentionLaunches(block)) {
+      OpBuilder builder(function.getContext());
+      builder.setInsertionPoint(function);
+      tile::KernelOp kernel = buildAttentionKernel(builder, wanted, sizes);
+      if (!kernel)
+        return failure();
+      kernel = kernels.share(kernel,
+                             function.getSymName() + "_" +
+                                 wanted.ops.back()->getName().stripDialect());
+      builder.setInsertionPoint(wanted.place);
+      launchAttentionKernel(builder, wanted, kernel);
+    }
     return success();
   }
 

@@ -54,7 +54,23 @@ static bool isAccumulator(BlockArgument argument) {
   });
 }
 
+/// A left factor that is transposed has to be copied: before the loop, where no
+/// iteration changes it.
+void CPUKernelEmitter::copyFactorsBefore(scf::ForOp loop) {
+  loop.walk([&](DotOp op) {
+    Value left = op.getLhs();
+    if (!left.getDefiningOp<TransOp>() || buffers.contains(left) ||
+        !loop.isDefinedOutsideOfLoop(left))
+      return;
+    auto type = cast<RankedTensorType>(left.getType());
+    Buffer *buffer = tiles.create(type.getShape(), type.getElementType());
+    fill(buffer, left);
+    buffers[left] = buffer;
+  });
+}
+
 LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
+  copyFactorsBefore(loop);
   // Tiles are carried on the stack.
   SmallVector<Buffer *> carried;
   for (auto [init, argument, result] : llvm::zip(

@@ -58,6 +58,7 @@ private:
   // CPUKernelEmitter.cpp: statements.
   mlir::Value programId(unsigned dim) override;
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
+  void copyFactorsBefore(mlir::scf::ForOp loop);
   void emitVirtual(mlir::Operation *op) override;
   mlir::Value extractElement(tile::ExtractOp op) override;
 

@@ -27,6 +27,7 @@ ELSEWHERE = {
     **dict.fromkeys(("scan", "while", "cond", "yield", "barrier", "debug_print", "debug_check", "call",
                      "reshard", "stop_gradient", "checkpoint_name"),
                     "test/lit/dialects/Tessera/Batching, test_vmap.py, test_control_flow.py"),
+    "attention_tangent": "refused: only its transpose is computed",
     "custom_tangent": "refused: test/lit/dialects/Tessera/Batching/vectorize-invalid.mlir",
 }
 

@@ -39,7 +39,9 @@ OPS_ELSEWHERE = {
     **dict.fromkeys(("and", "or", "xor", "not", "shift_left", "shift_right"), "on integers and booleans"),
     "rng": "makes values of keys", "nextafter": "JAX has no derivative of it; test_edges.py",
     "debug_print": "no results", "debug_check": "no results", "reshard": "made by passes",
-    "yield": "ends a region", "call": "test_modes.py", "custom_tangent": "made by differentiation",
+    "yield": "ends a region", "call": "test_modes.py",
+    **dict.fromkeys(("custom_tangent", "attention_logsumexp", "attention_gradient", "attention_tangent"),
+                    "made by differentiation"),
 }
 
 

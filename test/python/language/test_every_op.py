@@ -99,6 +99,40 @@ def _attention(q: str, k: str, v: str, out: str, extra: str = "", bias: str = ""
     return Case(arguments, f"{head} : {given} -> T({out}E)", f"{out}E", FLOATS)
 
 
+def _attention_parts(q: str, k: str, v: str, extra: str = "", bias: str = "") -> dict[str, list[Case]]:
+    """Uses of the ops of the gradients of attention, whose sums are f32, or f64 for f64."""
+    batch, queries, heads, _ = q.split("x", 3)
+    rows, output = f"{batch}x{heads}x{queries}x", f"{batch}x{queries}x{heads}x{v.split('x')[3]}x"
+    made: dict[str, list[Case]] = {"attention_logsumexp": [], "attention_gradient": []}
+    for narrow, wide in (("E", "f32"), ("f64", "f64")):
+        types = ("f32", "bf16", "f16") if narrow == "E" else ("f64",)
+
+        def add(op: str, head: str, given: Sequence[str], result: str) -> None:
+            given = [*given, *[f"{bias}{narrow}"] * bool(bias)]
+            names = ", ".join(f"${i}" for i in range(len(given) - bool(bias)))
+            names += f" bias ${len(given) - 1}" * bool(bias)
+            line = f"{head} {names} scale 0.5{extra} : {', '.join(f'T({s})' for s in given)}"
+            made[op].append(Case(tuple(f"{s} tame" for s in given), f"{line} -> T({result}{wide})",
+                                 f"{result}{wide}", types))
+
+        add("attention_logsumexp", "attention_logsumexp", [q + narrow, k + narrow], rows)
+        for of, result in (("query", q), ("key", k), ("value", v)):
+            add("attention_gradient", f"attention_gradient of {of}",
+                [q + narrow, k + narrow, v + narrow, rows + wide, rows + wide, output + narrow], result)
+    return made
+
+
+_ATTENTION_PARTS = [
+    _attention_parts("2x5x4x3x", "2x7x2x3x", "2x7x2x5x"),
+    _attention_parts("1x5x2x3x", "1x5x2x3x", "1x5x2x3x", extra=" causal"),
+    _attention_parts("1x3x2x3x", "1x5x2x3x", "1x5x2x3x", extra=" causal"),
+    _attention_parts("1x5x2x3x", "1x3x2x3x", "1x3x2x3x", extra=" causal"),
+    _attention_parts("2x3x2x4x", "2x33x2x4x", "2x33x2x4x", bias="2x1x1x33x"),
+    _attention_parts("1x5x2x3x", "1x7x1x3x", "1x7x1x3x", bias="1x2x5x7x"),
+    _attention_parts("1x129x4x5x", "1x129x2x5x", "1x129x2x3x", extra=" causal"),
+    _attention_parts("1x35x2x5x", "1x300x2x5x", "1x300x2x33x", bias="1x2x1x300x")]
+
+
 def _norm(op: str, shape: str, columns: str) -> Case:
     extra = 2 if op == "layer_norm" else 1
     names = "".join(f", ${i + 1}" for i in range(extra))
@@ -271,6 +305,8 @@ CASES: dict[str, list[Case]] = {
         _attention("2x3x2x4x", "2x33x2x4x", "2x33x2x4x", "2x3x2x4x", bias="2x1x1x33x"),
         _attention("1x129x4x5x", "1x129x2x5x", "1x129x2x3x", "1x129x4x3x", extra=" causal"),
         _attention("1x1x2x5x", "1x129x2x5x", "1x129x2x33x", "1x1x2x33x", bias="1x2x1x129x")],
+    **{op: [case for parts in _ATTENTION_PARTS for case in parts[op]]
+       for op in ("attention_logsumexp", "attention_gradient")},
     "constrain": [_one("4x6xE any", f"constrain $0 to <@mesh, [{{tp}}, {{?}}]> : T(4x6xE) -> T(4x6xE)",
                        "4x6xE"),
                   _one("E any", "constrain $0 to <@mesh, []> : T(E) -> T(E)", "E")],
@@ -279,10 +315,12 @@ CASES: dict[str, list[Case]] = {
 
 # Built on functions that GPUs approximate in f32; the compiler says so.
 _APPROXIMATED = {op for op, row in TABLE.items() if row.types == FLOATS and not row.exact} - {"sqrt", "rsqrt"}
-NOT_IN_F64_ON_GPUS = _APPROXIMATED | {"pow", "gelu", "softmax", "attention", "rng"}
+NOT_IN_F64_ON_GPUS = _APPROXIMATED | {"pow", "gelu", "softmax", "attention", "attention_logsumexp",
+                                      "attention_gradient", "rng"}
 # Ops that no program begins with: what makes them, and so tests them.
 MADE_BY_PASSES = {"reshard": "tessera-insert-reshards, as for the case of constrain",
-                  "custom_tangent": "tessera-differentiate, which transposes it"}
+                  "custom_tangent": "tessera-differentiate, which transposes it",
+                  "attention_tangent": "tessera-differentiate, which transposes it"}
 # What tessera-inline-calls replaces before any other pass: in test/python/derivatives.
 INLINED = {"call", "stop_gradient", "checkpoint_name"}
 

@@ -157,3 +157,29 @@ func.func @loss(%x: tensor<2x3xf64>, %w: tensor<3x5xf64>) -> tensor<f64> {
   %s = tessera.reduce sum %1 dims [0, 1] : tensor<2x3xf64> -> tensor<f64>
   return %s : tensor<f64>
 }
+
+// -----
+
+// Of the scores the backward pass has the logarithms of the rows' sums, and
+// computes nothing by formulas on all of them.
+// VJP-LABEL: func.func private @loss.fwd(
+// VJP: %[[OUT:.*]] = tessera.attention %arg0, %arg1, %arg1
+// VJP: %[[LSE:.*]] = tessera.attention_logsumexp %arg0, %arg1 scale 5.000000e-01 causal
+// VJP: return %{{.*}}, %[[OUT]], %[[LSE]]
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP-NOT: tessera.contract
+// VJP: %[[MEAN:.*]] = tessera.transpose %{{.*}} [0, 2, 1]
+// VJP: tessera.attention_gradient of query {{.*}}, %[[MEAN]], {{.*}} scale 5.000000e-01 causal
+// VJP-COUNT-2: tessera.attention_gradient of
+// VJP-NOT: tessera.contract
+// VJP: return
+
+// Forward mode needs no such logarithms.
+// JVP-LABEL: func.func private @loss.jvp(
+// JVP-NOT: tessera.attention_logsumexp
+// JVP: return
+func.func @loss(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x2x5xf32>) -> tensor<f32> {
+  %0 = tessera.attention %q, %k, %k scale 0.5 causal : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x5xf32> -> tensor<2x3x4x5xf32>
+  %1 = tessera.reduce sum %0 dims [0, 1, 2, 3] : tensor<2x3x4x5xf32> -> tensor<f32>
+  return %1 : tensor<f32>
+}

@@ -151,8 +151,21 @@ func.func @attention_splits_heads_in_groups(%q: tensor<2x3x4x5xf32>, %kk: tensor
   %0 = tessera.attention %q, %kk, %vv scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x6xf32> -> tensor<2x3x4x6xf32>
   // expected-remark @below {{([b,s,hg,d],[b,t,h,d],[b,t,h,e],[b,*,s,t])->([b,s,hg,e]) {b=2,s=3,h=2,t=7,d=5,e=6,g=2} replicate={t,d} linear={2:sum} flops=4536}}
   %1 = tessera.attention %q, %kk, %vv bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x6xf32>, tensor<2x1x3x7xf32> -> tensor<2x3x4x6xf32>
-  // expected-remark @below {{([b,s,h,d],[b,t,h,d],[b,t,h,e],[*,h,*,t])->([b,s,h,e]) {b=2,s=3,h=4,t=7,d=5,e=5} replicate={s,t,d} linear={2:sum} flops=4200}}
+  // expected-remark @below {{([b,s,h,d],[b,t,h,d],[b,t,h,e],[*,h,*,t])->([b,s,h,e]) {b=2,s=3,h=4,t=7,d=5,e=5} replicate={s,t,d} linear={2:sum} flops=3600}}
   %2 = tessera.attention %q, %k4, %k4 bias %b2 scale 0.5 causal : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<1x4x1x7xf32> -> tensor<2x3x4x5xf32>
+  return
+}
+
+func.func @gradients_of_attention_are_sums_over_queries(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x2x5xf32>, %v: tensor<2x7x2x6xf32>, %r: tensor<2x4x3xf32>, %c: tensor<2x3x4x6xf32>, %b: tensor<2x1x3x7xf32>) {
+  // expected-remark @below {{([b,s,hg,d],[b,t,h,d],[b,*,s,t])->([b,hg,s]) {b=2,s=3,h=2,t=7,d=5,g=2} replicate={t,d} flops=48}}
+  %0 = tessera.attention_logsumexp %q, %k bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x1x3x7xf32> -> tensor<2x4x3xf32>
+  // expected-remark @below {{([b,s,hg,d],[b,t,h,d],[b,t,h,e],[b,hg,s],[b,hg,s],[b,s,hg,e])->([b,s,hg,d]) {b=2,s=3,h=2,t=7,d=5,e=6,g=2} replicate={t,d,e} linear={4,5:sum} flops=1680}}
+  %1 = tessera.attention_gradient of query %q, %k, %v, %r, %r, %c scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x6xf32>, tensor<2x4x3xf32>, tensor<2x4x3xf32>, tensor<2x3x4x6xf32> -> tensor<2x3x4x5xf32>
+  // expected-remark @below {{([b,s,hg,d],[b,t,h,d],[b,t,h,e],[b,hg,s],[b,hg,s],[b,s,hg,e])->([b,t,h,d]) {b=2,s=3,h=2,t=7,d=5,e=6,g=2} reduce={s,g} replicate={t,d,e} linear={4,5:sum} flops=4200}}
+  %2 = tessera.attention_gradient of key %q, %k, %v, %r, %r, %c scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x6xf32>, tensor<2x4x3xf32>, tensor<2x4x3xf32>, tensor<2x3x4x6xf32> -> tensor<2x7x2x5xf32>
+  // A causal mask needs all queries.
+  // expected-remark @below {{([b,s,hg,d],[b,t,h,d],[b,t,h,e],[b,hg,s],[b,hg,s],[b,s,hg,e],[b,*,s,t])->([b,t,h,e]) {b=2,s=3,h=2,t=7,d=5,e=6,g=2} reduce={g} replicate={s,t,d,e} linear={4,5:sum} flops=3600}}
+  %3 = tessera.attention_gradient of value %q, %k, %v, %r, %r, %c bias %b scale 0.5 causal : tensor<2x3x4x5xf32>, tensor<2x7x2x5xf32>, tensor<2x7x2x6xf32>, tensor<2x4x3xf32>, tensor<2x4x3xf32>, tensor<2x3x4x6xf32>, tensor<2x1x3x7xf32> -> tensor<2x7x2x6xf32>
   return
 }
 

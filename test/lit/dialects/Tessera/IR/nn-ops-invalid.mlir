@@ -164,3 +164,24 @@ func.func @a_bias_has_the_element_type(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4
   %0 = tessera.attention %q, %k, %k bias %b scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<1x1x1x7xbf16> -> tensor<2x3x4x5xf32>
   return %0 : tensor<2x3x4x5xf32>
 }
+
+// -----
+
+// expected-note @below {{the query has type 'tensor<2x3x4xf32>'}}
+// expected-note @below {{the key has type 'tensor<2x7x4xf32>'}}
+func.func @logsumexp_takes_four_dimensions(%q: tensor<2x3x4xf32>, %k: tensor<2x7x4xf32>) -> tensor<2x4x3xf32> {
+  // expected-error @below {{expects query [B,S,H,D] and key [B,T,K,D] of rank 4, got [2, 3, 4] and [2, 7, 4]}}
+  // expected-note @below {{tessera.reshape takes the heads out of the hidden dimension}}
+  %0 = tessera.attention_logsumexp %q, %k scale 0.5 : tensor<2x3x4xf32>, tensor<2x7x4xf32> -> tensor<2x4x3xf32>
+  return %0 : tensor<2x4x3xf32>
+}
+
+// -----
+
+// expected-note @below {{a mean has type 'tensor<2x3x4xf32>'}}
+func.func @a_mean_has_a_number_for_each_query_and_head(%q: tensor<2x3x4x5xf32>, %r: tensor<2x4x3xf32>, %m: tensor<2x3x4xf32>) -> tensor<2x3x4x5xf32> {
+  // expected-error @below {{expects a mean of shape [2, 4, 3], got [2, 3, 4]}}
+  // expected-note @below {{it has one number a query and head}}
+  %0 = tessera.attention_gradient of key %q, %q, %q, %r, %m, %q scale 0.5 : tensor<2x3x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4xf32>, tensor<2x3x4x5xf32> -> tensor<2x3x4x5xf32>
+  return %0 : tensor<2x3x4x5xf32>
+}

@@ -4,7 +4,7 @@
 // RUN: tessera-opt %s '--tessera-check-equivalence=pipeline=builtin.module(tessera-decompose-ops) runs=3' -o /dev/null
 // RUN: not tessera-opt %s --tessera-decompose-ops=ops=softmax,relu 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// UNKNOWN: tessera-decompose-ops knows no op 'relu'; it knows attention, gelu, layer_norm, rms_norm, silu, softmax
+// UNKNOWN: tessera-decompose-ops knows no op 'relu'; it knows attention, attention_gradient, attention_logsumexp, gelu, layer_norm, rms_norm, silu, softmax
 
 dist.mesh @mesh <[tp = 2]>
 
@@ -77,4 +77,17 @@ func.func @masked_row_of_infinite_values(%q: tensor<2x7x2x3xf32>, %k: tensor<2x5
   %v = tessera.constant dense<0x7F800000> : tensor<2x5x2x3xf32> : tensor<2x5x2x3xf32>
   %0 = tessera.attention %q, %k, %v scale 0.5 causal : tensor<2x7x2x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x3xf32> -> tensor<2x7x2x3xf32>
   return %0 : tensor<2x7x2x3xf32>
+}
+
+// A row that sees no key has weights of zero: not e^(-inf + inf).
+// CHECK-LABEL: func.func @gradient_of_attention
+// CHECK: tessera.contract {{.*}} "bskgd,btkd->bkgst"
+// CHECK: tessera.log
+// CHECK: tessera.select
+// CHECK: tessera.contract {{.*}} "bskge,btke->bkgst"
+// CHECK: tessera.contract {{.*}} "bkgst,bskgd->btkd"
+func.func @gradient_of_attention(%q: tensor<2x7x4x3xf32>, %k: tensor<2x5x2x3xf32>, %v: tensor<2x5x2x6xf32>, %m: tensor<2x4x7xf32>, %c: tensor<2x7x4x6xf32>) -> tensor<2x5x2x3xf32> {
+  %0 = tessera.attention_logsumexp %q, %k scale 0.5 causal : tensor<2x7x4x3xf32>, tensor<2x5x2x3xf32> -> tensor<2x4x7xf32>
+  %1 = tessera.attention_gradient of key %q, %k, %v, %0, %m, %c scale 0.5 causal : tensor<2x7x4x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x6xf32>, tensor<2x4x7xf32>, tensor<2x4x7xf32>, tensor<2x7x4x6xf32> -> tensor<2x5x2x3xf32>
+  return %1 : tensor<2x5x2x3xf32>
 }

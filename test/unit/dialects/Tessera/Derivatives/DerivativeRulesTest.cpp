@@ -31,14 +31,33 @@ TEST(DerivativeRulesTest, EveryOpHasARuleOrARefusal) {
 
 /// Forward mode makes a linear program of these, which reverse mode reads.
 TEST(DerivativeRulesTest, OpsThatMoveElementsAreTransposed) {
-  for (StringRef name :
-       {"add",         "sub",           "neg",           "mul",
-        "div",         "select",        "convert",       "reshape",
-        "transpose",   "broadcast",     "slice",         "pad",
-        "concatenate", "contract",      "reduce",        "cumulative",
-        "gather",      "scatter",       "dynamic_slice", "dynamic_update_slice",
-        "scan",        "cond",          "constrain",     "reshard",
-        "barrier",     "custom_tangent"}) {
+  for (StringRef name : {"add",
+                         "sub",
+                         "neg",
+                         "mul",
+                         "div",
+                         "select",
+                         "convert",
+                         "reshape",
+                         "transpose",
+                         "broadcast",
+                         "slice",
+                         "pad",
+                         "concatenate",
+                         "contract",
+                         "reduce",
+                         "cumulative",
+                         "gather",
+                         "scatter",
+                         "dynamic_slice",
+                         "dynamic_update_slice",
+                         "scan",
+                         "cond",
+                         "constrain",
+                         "reshard",
+                         "barrier",
+                         "custom_tangent",
+                         "attention_tangent"}) {
     const DerivativeRule *rule =
         getDerivativeRules().find(("tessera." + name).str());
     ASSERT_NE(rule, nullptr) << name.str();

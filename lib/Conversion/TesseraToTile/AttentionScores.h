@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Blocks of the scores of an attention: what attention and its gradients have
+// in common.
+#ifndef TESSERA_LIB_CONVERSION_TESSERATOTILE_ATTENTIONSCORES_H
+#define TESSERA_LIB_CONVERSION_TESSERATOTILE_ATTENTIONSCORES_H
+
+#include "BlockEmitter.h"
+
+#include <limits>
+
+namespace tessera {
+
+/// Scores of queries of one head with keys of the head that it reads.
+class BlockEmitter::AttentionScores {
+public:
+  using Value = mlir::Value;
+
+  /// `op` is attention or an op of its gradients.
+  template <typename Op>
+  AttentionScores(BlockEmitter &emitter, Op op)
+      : emitter(emitter), builder(emitter.builder), loc(op.getLoc()),
+        query(op.getQuery()), key(op.getKey()), bias(op.getBias()),
+        scale(op.getScale().convertToDouble()), isCausal(op.getCausal()),
+        queries(shapeOf(op.getQuery())[1]), length(shapeOf(op.getKey())[1]),
+        group(shapeOf(op.getQuery())[2] / shapeOf(op.getKey())[2]),
+        sumType(emitter.accumulatorType(
+            mlir::getElementTypeOrSelf(op.getQuery().getType()))) {}
+
+  /// Which part of a block is at which place, and which of its dimensions is
+  /// that of the keys: [queries, keys] or [keys, queries].
+  struct Place {
+    Value firstQuery, firstKey;
+    int64_t queries, keys;
+    bool keysFirst = false;
+  };
+
+  /// -inf where a query does not see a key, or either is outside. Null, with a
+  /// diagnostic, when an operand cannot be emitted.
+  Value emit(const Place &place);
+
+  /// Rows [count, columns] of `source` [B, N, heads, columns].
+  Value rows(Value source, Value first, int64_t count, Value atHead);
+
+  /// The first query that sees the key at `position`, rounded down to a
+  /// multiple of `step`; the end of the keys that a query before `position`
+  /// sees.
+  Value firstQueryOf(Value position, int64_t step);
+  Value endOfKeys(Value position);
+
+  // Arithmetic on tiles.
+  Value number(llvm::ArrayRef<int64_t> shape, double value) {
+    return emitter.splatNumber(shape, sumType, value);
+  }
+  Value add(Value a, Value b) {
+    return mlir::arith::AddFOp::create(builder, loc, a, b);
+  }
+  Value sub(Value a, Value b) {
+    return mlir::arith::SubFOp::create(builder, loc, a, b);
+  }
+  Value mul(Value a, Value b) {
+    return mlir::arith::MulFOp::create(builder, loc, a, b);
+  }
+  Value exp(Value a) { return mlir::math::ExpOp::create(builder, loc, a); }
+  /// `x`, or 0 where it is -inf.
+  Value finite(Value x);
+  /// `acc` + `lhs` * `rhs`; `acc` may be null.
+  Value dot(Value lhs, Value rhs, Value acc = {});
+
+  static constexpr double minusInfinity =
+      -std::numeric_limits<double>::infinity();
+
+  BlockEmitter &emitter;
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  Value query, key, bias;
+  double scale;
+  bool isCausal;
+  /// Of the whole: queries, keys, and query heads that share a key head.
+  int64_t queries, length, group;
+  mlir::Type sumType;
+  /// Set by the user: what the block is of.
+  Value batch, head, keyHead;
+
+private:
+  Value addBias(Value scores, const Place &place);
+  Value mask(Value scores, const Place &place);
+};
+
+} // namespace tessera
+
+#endif // TESSERA_LIB_CONVERSION_TESSERATOTILE_ATTENTIONSCORES_H

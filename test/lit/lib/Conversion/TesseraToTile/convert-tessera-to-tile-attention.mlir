@@ -1,0 +1,71 @@
+// RUN: tessera-opt %s --convert-tessera-to-tile | FileCheck %s
+
+// One kernel gives the attention and the logarithms of its rows' sums.
+// CHECK: tile.kernel @forward_attention_logsumexp grid [8] inputs 3
+// CHECK-COUNT-2: tile.dot
+// CHECK-NOT: tile.dot
+// CHECK: tile.store {{.*}} memref<2x5x4x3xf32>
+// CHECK: tile.store {{.*}} memref<2x4x5xf32>
+// CHECK-LABEL: func.func @forward
+// CHECK: %[[BOTH:.*]]:2 = tile.launch @forward_attention_logsumexp(%arg0, %arg1, %arg2)
+// CHECK: return %[[BOTH]]#0, %[[BOTH]]#1
+func.func @forward(%q: tensor<2x5x4x3xf32>, %k: tensor<2x7x2x3xf32>, %v: tensor<2x7x2x3xf32>) -> (tensor<2x5x4x3xf32>, tensor<2x4x5xf32>) {
+  %0 = tessera.attention %q, %k, %v scale 0.5 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x3xf32> -> tensor<2x5x4x3xf32>
+  %1 = tessera.attention_logsumexp %q, %k scale 0.5 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32> -> tensor<2x4x5xf32>
+  return %0, %1 : tensor<2x5x4x3xf32>, tensor<2x4x5xf32>
+}
+
+// Attentions that have other scores or values have kernels of their own.
+// CHECK-DAG: tile.kernel @two_values_attention_logsumexp grid [8] inputs 2
+// CHECK-DAG: tile.kernel @two_values_attention grid [8] inputs 3
+// CHECK-LABEL: func.func @two_values
+func.func @two_values(%q: tensor<2x5x4x3xf32>, %k: tensor<2x7x2x3xf32>, %v: tensor<2x7x2x3xf32>) -> (tensor<2x5x4x3xf32>, tensor<2x5x4x3xf32>, tensor<2x4x5xf32>) {
+  %0 = tessera.attention %q, %k, %k scale 0.25 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x3xf32> -> tensor<2x5x4x3xf32>
+  %1 = tessera.attention %q, %k, %v scale 0.25 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x3xf32> -> tensor<2x5x4x3xf32>
+  %2 = tessera.attention_logsumexp %q, %k scale 0.25 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32> -> tensor<2x4x5xf32>
+  return %0, %1, %2 : tensor<2x5x4x3xf32>, tensor<2x5x4x3xf32>, tensor<2x4x5xf32>
+}
+
+// Five products give the three gradients, whose scores are computed once; those
+// of the queries are added up in memory that begins as zeros.
+// CHECK: tile.kernel @gradients_attention_gradient grid [4] inputs 7 initial [0, -1, -1]
+// CHECK-COUNT-5: tile.dot
+// CHECK-NOT: tile.dot
+// CHECK: tile.scatter add
+// CHECK-COUNT-2: tile.store
+// CHECK-LABEL: func.func @gradients
+// CHECK: %[[ZEROS:.*]] = tessera.constant dense<0.000000e+00> : tensor<2x5x4x3xf32>
+// CHECK: tile.launch @gradients_attention_gradient(%[[ZEROS]], %arg0, %arg1, %arg2, %arg3, %arg4, %arg5)
+func.func @gradients(%q: tensor<2x5x4x3xf32>, %k: tensor<2x7x2x3xf32>, %v: tensor<2x7x2x6xf32>, %l: tensor<2x4x5xf32>, %m: tensor<2x4x5xf32>, %c: tensor<2x5x4x6xf32>) -> (tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x6xf32>) {
+  %0 = tessera.attention_gradient of query %q, %k, %v, %l, %m, %c scale 0.5 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x6xf32>, tensor<2x4x5xf32>, tensor<2x4x5xf32>, tensor<2x5x4x6xf32> -> tensor<2x5x4x3xf32>
+  %1 = tessera.attention_gradient of key %q, %k, %v, %l, %m, %c scale 0.5 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x6xf32>, tensor<2x4x5xf32>, tensor<2x4x5xf32>, tensor<2x5x4x6xf32> -> tensor<2x7x2x3xf32>
+  %2 = tessera.attention_gradient of value %q, %k, %v, %l, %m, %c scale 0.5 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x6xf32>, tensor<2x4x5xf32>, tensor<2x4x5xf32>, tensor<2x5x4x6xf32> -> tensor<2x7x2x6xf32>
+  return %0, %1, %2 : tensor<2x5x4x3xf32>, tensor<2x7x2x3xf32>, tensor<2x7x2x6xf32>
+}
+
+// That of the values alone needs the scores and one product more.
+// CHECK: tile.kernel @of_value_attention_gradient grid [2] inputs 2
+// CHECK-COUNT-2: tile.dot
+// CHECK-NOT: tile.dot
+// CHECK-LABEL: func.func @of_value
+func.func @of_value(%q: tensor<2x5x1x3xf32>, %l: tensor<2x1x5xf32>) -> tensor<2x5x1x3xf32> {
+  %0 = tessera.attention_gradient of value %q, %q, %q, %l, %l, %q scale 0.5 : tensor<2x5x1x3xf32>, tensor<2x5x1x3xf32>, tensor<2x5x1x3xf32>, tensor<2x1x5xf32>, tensor<2x1x5xf32>, tensor<2x5x1x3xf32> -> tensor<2x5x1x3xf32>
+  return %0 : tensor<2x5x1x3xf32>
+}
+
+// Causal blocks that no query of a block sees are left out: the loop over keys
+// ends, and that over queries begins, where the block says.
+// CHECK: tile.kernel @causal_attention_logsumexp
+// CHECK: %[[END:.*]] = arith.minsi
+// CHECK: scf.for %{{.*}} = %{{.*}} to %[[END]] step
+// CHECK: tile.kernel @causal_attention_gradient
+// CHECK: scf.for
+// CHECK: %[[FIRST:.*]] = arith.divui
+// CHECK: %[[BEGIN:.*]] = arith.muli %[[FIRST]]
+// CHECK: scf.for %{{.*}} = %[[BEGIN]] to
+// CHECK-LABEL: func.func @causal
+func.func @causal(%q: tensor<1x1024x1x64xf32>) -> (tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32>) {
+  %0 = tessera.attention_logsumexp %q, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1x1024xf32>
+  %1 = tessera.attention_gradient of key %q, %q, %q, %0, %0, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1x1024xf32>, tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1024x1x64xf32>
+  return %0, %1 : tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32>
+}

@@ -102,6 +102,8 @@ def ConvertHostToPlan : Pass<"convert-host-to-plan", "::mlir::ModuleOp"> {
       begins with is in the same memory where nothing reads that later.
     * Slices of sequences and entries of stacked results are windows of the whole
       buffer. What a branch yields is written where the result is.
+    * What a kernel computes is written over an operand that is read for the last
+      time, where the kernel reads it at the same index.
     * An all_reduce whose operand has no later use works in place. Reshapes name
       the same bytes. Large splats are filled, other constants are stored.
 

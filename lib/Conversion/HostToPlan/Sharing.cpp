@@ -126,6 +126,27 @@ void Storage::shareUpdated(tile::LaunchOp launch) {
       join(launch.getInputs()[*from], output);
 }
 
+/// An output takes the memory of an input that is read for the last time, where
+/// the kernel may overwrite it. Both are in the arena, where that saves a
+/// piece.
+void Storage::shareOverwritten(tile::LaunchOp launch) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(
+      launch, launch.getKernelAttr());
+  if (!kernel)
+    return; // Reported where the launch is converted.
+  auto isInArena = [&](Value value) {
+    return memoryOf(value).kind == Memory::Kind::Arena;
+  };
+  int64_t numInputs = launch.getInputs().size();
+  for (tile::AliasablePair pair : tile::getAliasablePairs(kernel)) {
+    Value input = launch.getInputs()[pair.input];
+    Value output = launch.getOutputs()[pair.output - numInputs];
+    if (isInArena(input) && isInArena(output) &&
+        memoryOf(input).scope == memoryOf(output).scope)
+      join(input, output);
+  }
+}
+
 void Storage::shareIn(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case([&](dist::AllReduceOp op) { join(op.getInput(), op.getResult()); })

@@ -82,6 +82,7 @@ Storage::Storage(func::FuncOp function, const StorageOptions &options)
   function.walk([&](Operation *op) { allowInPlace(op); });
   bindResults();
   function.walk<WalkOrder::PreOrder>([&](Operation *op) { shareIn(op); });
+  function.walk([&](tile::LaunchOp launch) { shareOverwritten(launch); });
 }
 
 Value Storage::rootOf(Value value) const {

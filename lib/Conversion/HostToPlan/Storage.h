@@ -104,6 +104,7 @@ private:
                 std::optional<int64_t> trips);
   bool isAligned(mlir::Type entry) const;
   void shareUpdated(tile::LaunchOp launch);
+  void shareOverwritten(tile::LaunchOp launch);
   void shareScan(ScanOp op);
   void shareWhile(WhileOp op);
   void shareCond(CondOp op);

@@ -29,6 +29,9 @@ private:
   mlir::Attribute regionOf(Value value);
   bool isInPrimal(Value value) { return value.getParentBlock() == &primal; }
   bool isCheap(Value value);
+  /// Whether `value` is made of random numbers and constants, element by
+  /// element: it is computed again of the key.
+  bool isOfKeys(Value value);
 
   /// A value that is needed, and the mark of the checkpoint that it is needed
   /// for, or null.
@@ -61,6 +64,7 @@ private:
   mlir::OpBuilder builder;
   llvm::SetVector<Value> kept;
   llvm::SetVector<mlir::Operation *> copied;
+  llvm::DenseMap<Value, bool> ofKeys;
   mlir::IRMapping outside; ///< What is kept, and copies in no checkpoint.
   llvm::DenseSet<Value> behindBarriers; ///< Of the linear program.
   struct Checkpoint {

@@ -39,7 +39,7 @@ bool ResidualBringer::isCheap(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op || !isInPrimal(value))
     return false;
-  if (isa<ConstantOp, IotaOp>(op))
+  if (isa<ConstantOp, IotaOp>(op) || isOfKeys(value))
     return true;
   auto kernel = dyn_cast<KernelInterface>(op);
   if (!kernel)
@@ -47,6 +47,32 @@ bool ResidualBringer::isCheap(Value value) {
   return kernel.isCheapToClone() ||
          (op->hasAttr(derivedAttrName) &&
           kernel.getKernelRole() == KernelRole::Elementwise);
+}
+
+bool ResidualBringer::isOfKeys(Value value) {
+  auto [known, isNew] = ofKeys.try_emplace(value, false);
+  if (!isNew)
+    return known->second;
+  Operation *op = value.getDefiningOp();
+  auto kernel = dyn_cast_or_null<KernelInterface>(op);
+  if (!kernel || !isInPrimal(value))
+    return false;
+  bool result = isa<RngOp>(op);
+  bool passesOn =
+      isa<BroadcastOp>(op) || kernel.getKernelRole() == KernelRole::Elementwise;
+  if (!result && passesOn) {
+    auto isConstant = [](Value operand) {
+      return isa_and_nonnull<ConstantOp, IotaOp>(operand.getDefiningOp());
+    };
+    result = llvm::all_of(op->getOperands(), [&](Value operand) {
+      return isConstant(operand) || isOfKeys(operand) ||
+             isa_and_nonnull<BroadcastOp>(operand.getDefiningOp());
+    });
+    // Something else than constants alone.
+    result &= llvm::any_of(op->getOperands(),
+                           [&](Value operand) { return isOfKeys(operand); });
+  }
+  return ofKeys[value] = result;
 }
 
 SmallVector<ResidualBringer::Need>

@@ -15,11 +15,11 @@ struct Residual {
 };
 
 /// Replaces all uses that ops of `linear` make of values of `primal`. Constants
-/// and the like are made again, and so is what rules have added element by
-/// element. What is computed in the region of a checkpoint is computed again
-/// from a barrier of the region's inputs, unless the policy keeps it. For all
-/// else `linear` gets an argument more. An error where a checkpoint has a
-/// budget that is too small.
+/// and the like are made again, and so are random numbers, of their key, and
+/// what rules have added element by element. What is computed in the region of
+/// a checkpoint is computed again from a barrier of the region's inputs, unless
+/// the policy keeps it. For all else `linear` gets an argument more. An error
+/// where a checkpoint has a budget that is too small.
 llvm::FailureOr<llvm::SmallVector<Residual>>
 bringResiduals(mlir::Block &linear, mlir::Block &primal);
 

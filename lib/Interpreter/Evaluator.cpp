@@ -153,6 +153,19 @@ FailureOr<Tensor> Evaluator::evaluateLocal(Operation *op, int64_t device) {
                           op.getExclusive(), op.getReverse());
       })
       .Case([&](SoftmaxOp op) { return softmax(in(0), op.getDim()); })
+      .Case([&](LogsumexpOp op) {
+        return logSumExp(in(0), op.getDim(), resultKind(op));
+      })
+      .Case([&](CrossEntropyOp op) {
+        CrossEntropyOptions options = {op.getSmoothing().convertToDouble(),
+                                       op.getZLoss().convertToDouble(),
+                                       op.getIgnore()};
+        return crossEntropy(in(0), in(1), options, resultKind(op));
+      })
+      .Case([&](NormTangentOp op) {
+        return normTangent(in(0), in(1), op.getEpsilon().convertToDouble(),
+                           op.getCentred());
+      })
       .Case([&](LayerNormOp op) {
         return layerNorm(in(0), in(1), in(2),
                          op.getEpsilon().convertToDouble());

@@ -9,6 +9,8 @@
 #include "tessera/Analysis/Layout.h"
 #include "tessera/Interpreter/Tensor.h"
 
+#include <optional>
+
 namespace tessera::interpreter {
 
 //===----------------------------------------------------------------------===//
@@ -53,6 +55,17 @@ Tensor reduce(ReduceKind kind, const Tensor &x,
 Tensor cumulative(ReduceKind kind, const Tensor &x, int64_t dim,
                   bool isExclusive, bool isReverse);
 Tensor softmax(const Tensor &x, int64_t dim);
+/// The result has elements of `kind`.
+Tensor logSumExp(const Tensor &x, int64_t dim, ElementKind kind);
+struct CrossEntropyOptions {
+  double smoothing = 0, zLoss = 0;
+  std::optional<int64_t> ignore;
+};
+Tensor crossEntropy(const Tensor &logits, const Tensor &labels,
+                    const CrossEntropyOptions &options, ElementKind kind);
+/// The derivative along `d` of the normalised rows of `x`.
+Tensor normTangent(const Tensor &d, const Tensor &x, double epsilon,
+                   bool isCentred);
 Tensor layerNorm(const Tensor &x, const Tensor &scale, const Tensor &bias,
                  double epsilon);
 Tensor rmsNorm(const Tensor &x, const Tensor &scale, double epsilon);

@@ -29,8 +29,8 @@ static constexpr StageInfo stages[] = {
      // A kernel's block holds whole rows and heads, but not larger ones.
      "tessera-partition,canonicalize,cse,tessera-hoist-invariants,"
      "dist-simplify-collectives,"
-     "tessera-decompose-ops{ops=softmax,layer_norm,rms_norm,attention,"
-     "attention_gradient,attention_logsumexp "
+     "tessera-decompose-ops{ops=softmax,layer_norm,rms_norm,norm_tangent,"
+     "attention,attention_gradient,attention_logsumexp "
      "rows-above=262144 heads-above=1024}",
      ""},
     {Stage::Kernels, "kernels",

@@ -9,6 +9,7 @@ from tessera._src.ops.creation import one_hot
 from tessera._src.ops.derived import elu, leaky_relu, softplus
 from tessera._src.ops.elementwise import gelu, relu, sigmoid, silu
 from tessera._src.ops.lookups import embedding
+from tessera._src.ops.losses import dropout, softmax_cross_entropy
 from tessera._src.ops.neural import attention, check_heads, dense, layer_norm, linear, norm, rms_norm
 from tessera._src.ops.reductions import log_softmax, logsumexp, softmax
 
@@ -17,6 +18,7 @@ __all__ = [
     "attention",
     "check_heads",
     "dense",
+    "dropout",
     "elu",
     "embedding",
     "gelu",
@@ -32,6 +34,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "softmax",
+    "softmax_cross_entropy",
     "softplus",
 ]
 

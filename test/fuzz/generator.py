@@ -375,6 +375,32 @@ class Generator(ControlSteps, IndexingSteps):
         self.emit("rms_norm <0>, <1> epsilon 1.0e-1 : <t0>, <t1>", x.shape, x.element, x, scale,
                   trust=Trust.SUMMED)  # fmt: skip
 
+    def logsumexp(self) -> None:
+        x = self.pick_wide(1)
+        dim = self.rng.randrange(len(x.shape))
+        self.emit(f"logsumexp <0> dim {dim} : <t0>", x.shape[:dim] + x.shape[dim + 1 :], x.element, x,
+                  trust=Trust.SUMMED)  # fmt: skip
+
+    def cross_entropy(self) -> None:
+        x = self.pick_wide(1)
+        rows, element = x.shape[:-1], self.rng.choice(INTEGERS)
+        labels = self.like(rows, element)
+        # Another label is no class: NaN would spread.
+        for op, bound in (("max", 0), ("min", x.shape[-1] - 1)):
+            labels = self.elementwise(op, labels, self.splat(rows, element, bound))
+        smoothing, z_loss = self.rng.choice(["0.0", "0.1", "1.0"]), self.rng.choice(["0.0", "0.1"])
+        options = f"smoothing {smoothing} z_loss {z_loss}"
+        if self.rng.random() < 0.5:
+            options += f" ignore {self.rng.randint(-1, x.shape[-1] - 1)}"
+        self.emit(f"cross_entropy <0>, <1> {options} : <t0>, <t1>", rows, x.element, x, labels,
+                  trust=Trust.SUMMED)  # fmt: skip
+
+    def norm_tangent(self) -> None:
+        x = self.pick_wide(1)
+        d = self.like(x.shape, x.element)
+        self.emit(f"norm_tangent <0> at <1> epsilon 1.0e-1{self.rng.choice(['', ' centred'])} : <t0>, <t1>",
+                  x.shape, x.element, d, x, trust=Trust.SUMMED)  # fmt: skip
+
     def attention(self) -> None:
         b, s, t, k, g, d, e = (self.rng.choice(self.sizes[:5]) for _ in range(7))
         q, key = self.like((b, s, k * g, d), self.wide), self.like((b, t, k, d), self.wide)
@@ -540,6 +566,7 @@ class Generator(ControlSteps, IndexingSteps):
             (self.joint, 1),
             (self.reshape, 3), (self.transpose, 2), (self.broadcast, 2), (self.slice, 1), (self.pad, 1),
             (self.concatenate, 1), (self.softmax, 2), (self.layer_norm, 1), (self.rms_norm, 1),
+            (self.logsumexp, 1), (self.cross_entropy, 1), (self.norm_tangent, 1),
             (self.attention, 1), (self.gather, 2), (self.scatter, 2), (self.argsort, 1),
             (self.dynamic_slice, 1), (self.dynamic_update_slice, 1), (self.select, 1), (self.constrain, 3),
             (self.scan, 3), (self.while_loop, 2), (self.cond, 2), (self.barrier, 1), (self.debug, 1),

@@ -231,6 +231,10 @@ def _apply(op, rest, operands, shape, dtype):  # noqa: C901 (one branch per op)
         return 0.5 * x * (1 + erf(x / np.sqrt(2)))
     if op == "softmax":
         return _softmax(wide[0], int(head.split()[-1]))
+    if op == "logsumexp":
+        x, dim = wide[0], int(re.search(r"dim (\d+)", head).group(1))
+        top = x.max(dim, keepdims=True)
+        return np.log(np.exp(x - top).sum(dim)) + np.squeeze(top, dim)
     if op == "layer_norm":
         x, scale, bias = wide
         off = x - x.mean(-1, keepdims=True)

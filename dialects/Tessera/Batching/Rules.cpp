@@ -12,6 +12,7 @@ const BatchingRules &tessera::batching::getBatchingRules() {
     addIndexingRules(made);
     addDynamicSliceRules(made);
     addNeuralRules(made);
+    addRowRules(made);
     addControlRules(made);
     addCallRules(made);
     return made;

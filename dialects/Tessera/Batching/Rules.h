@@ -59,6 +59,7 @@ void addReductionRules(BatchingRules &rules);
 void addIndexingRules(BatchingRules &rules);
 void addDynamicSliceRules(BatchingRules &rules);
 void addNeuralRules(BatchingRules &rules);
+void addRowRules(BatchingRules &rules);
 void addControlRules(BatchingRules &rules);
 void addCallRules(BatchingRules &rules);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Derivatives of softmax, the norms and gelu. They are formed in f32, or f64
+// Derivatives of softmax and gelu. They are formed in f32, or f64
 // for f64, as the ops are.
 #include "Rules.h"
 
@@ -22,26 +22,6 @@ static Type narrowType(Operation *op) {
   return getElementTypeOrSelf(op->getResult(0).getType());
 }
 
-/// The mean of each row; of one value a row, which is all that is kept of it.
-static Value meanOf(Build &b, Value x) {
-  ArrayRef<int64_t> shape = shapeOf(x);
-  Value sum = b.reduce(ReductionKind::sum, x, shape.size() - 1);
-  return b.create<MulOp>(sum, b.numberLike(1.0 / shape.back(), sum));
-}
-
-/// One value a row, for each element of the rows of `like`.
-static Value overRows(Build &b, Value row, Value like) {
-  ArrayRef<int64_t> shape = shapeOf(like);
-  return b.repeat(row, shape, shape.size() - 1);
-}
-
-/// 1 / sqrt(mean of squares + epsilon) of each row.
-static Value rateOf(Build &b, Value x, double epsilon) {
-  Value square = meanOf(b, b.create<MulOp>(x, x));
-  return b.create<RsqrtOp>(
-      b.create<AddOp>(square, b.numberLike(epsilon, square)));
-}
-
 /// dy = y (dx - sum(y dx))
 static void differentiateSoftmax(SoftmaxOp op, Tangents &t) {
   Type wide = wideType(op);
@@ -53,68 +33,6 @@ static void differentiateSoftmax(SoftmaxOp op, Tangents &t) {
   Value dy = l.create<MulOp>(
       l.create<SubOp>(dx, l.repeat(sum, shape, op.getDim())), y);
   t.set(op, l.convert(dy, narrowType(op)));
-}
-
-/// The tangent of normal * scale [+ bias], of which any tangent may be null.
-static void finishNorm(Operation *op, Value normal, Value dNormal, Value scale,
-                       Value bias, Tangents &t) {
-  Type wide = wideType(op);
-  ArrayRef<int64_t> shape = shapeOf(op->getResult(0));
-  int64_t last = shape.size() - 1;
-  Build &l = t.linear;
-  Value sum;
-  if (dNormal)
-    sum = l.create<MulOp>(
-        dNormal,
-        t.primal.broadcast(t.primal.convert(scale, wide), shape, {last}));
-  if (Value dScale = t.of(scale))
-    sum = t.sum(
-        sum, l.create<MulOp>(
-                 l.broadcast(l.convert(dScale, wide), shape, {last}), normal));
-  if (Value dBias = bias ? t.of(bias) : Value())
-    sum = t.sum(sum, l.broadcast(l.convert(dBias, wide), shape, {last}));
-  t.set(op->getResult(0), l.convert(sum, narrowType(op)));
-}
-
-/// With r = 1 / sqrt(variance + epsilon) and n = (x - mean) r:
-/// dn = r (dx - mean(dx) - n mean(n dx)).
-static void differentiateLayerNorm(LayerNormOp op, Tangents &t) {
-  Build &b = t.primal;
-  Type wide = wideType(op);
-  Value x = b.convert(op.getInput(), wide);
-  Value centred = b.create<SubOp>(x, overRows(b, meanOf(b, x), x));
-  Value rate =
-      overRows(b, rateOf(b, centred, op.getEpsilon().convertToDouble()), x);
-  Value normal = b.create<MulOp>(centred, rate);
-  Value dNormal;
-  if (Value given = t.of(op.getInput())) {
-    Build &l = t.linear;
-    Value dx = l.convert(given, wide);
-    Value along = overRows(l, meanOf(l, l.create<MulOp>(dx, normal)), x);
-    dNormal = l.create<SubOp>(dx, overRows(l, meanOf(l, dx), x));
-    dNormal = l.create<SubOp>(dNormal, l.create<MulOp>(along, normal));
-    dNormal = l.create<MulOp>(dNormal, rate);
-  }
-  finishNorm(op, normal, dNormal, op.getScale(), op.getBias(), t);
-}
-
-/// With r = 1 / sqrt(mean(x^2) + epsilon) and n = x r: dn = r (dx - n mean(n
-/// dx)).
-static void differentiateRmsNorm(RmsNormOp op, Tangents &t) {
-  Build &b = t.primal;
-  Type wide = wideType(op);
-  Value x = b.convert(op.getInput(), wide);
-  Value rate = overRows(b, rateOf(b, x, op.getEpsilon().convertToDouble()), x);
-  Value normal = b.create<MulOp>(x, rate);
-  Value dNormal;
-  if (Value given = t.of(op.getInput())) {
-    Build &l = t.linear;
-    Value dx = l.convert(given, wide);
-    Value along = overRows(l, meanOf(l, l.create<MulOp>(dx, normal)), x);
-    dNormal = l.create<SubOp>(dx, l.create<MulOp>(along, normal));
-    dNormal = l.create<MulOp>(dNormal, rate);
-  }
-  finishNorm(op, normal, dNormal, op.getScale(), Value(), t);
 }
 
 /// none: Phi(x) + x phi(x). tanh: with u = sqrt(2/pi) (x + c x^3),
@@ -151,7 +69,4 @@ static void differentiateGelu(GeluOp op, Tangents &t) {
 void tessera::derivatives::addNeuralRules(DerivativeRules &rules) {
   rules.jvp<GeluOp>(differentiateGelu);
   rules.jvp<SoftmaxOp>(differentiateSoftmax);
-  rules.jvp<LayerNormOp>(differentiateLayerNorm);
-  rules.jvp<RmsNormOp>(differentiateRmsNorm);
-  addAttentionRules(rules);
 }

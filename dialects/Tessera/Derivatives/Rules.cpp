@@ -29,6 +29,8 @@ const DerivativeRules &tessera::derivatives::getDerivativeRules() {
     addReductionRules(made);
     addIndexingRules(made);
     addNeuralRules(made);
+    addRowRules(made);
+    addAttentionRules(made);
     addControlRules(made);
     addCallRules(made);
     return made;

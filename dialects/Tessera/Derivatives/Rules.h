@@ -99,6 +99,7 @@ void addReductionRules(DerivativeRules &rules);
 void addIndexingRules(DerivativeRules &rules);
 void addNeuralRules(DerivativeRules &rules);
 void addAttentionRules(DerivativeRules &rules);
+void addRowRules(DerivativeRules &rules);
 void addControlRules(DerivativeRules &rules);
 void addCallRules(DerivativeRules &rules);
 

@@ -89,7 +89,7 @@ Value FormulaBuilder::select(Value predicate, Value onTrue, Value onFalse) {
   return create<SelectOp>(predicate, onTrue, onFalse);
 }
 
-Value FormulaBuilder::iota(ArrayRef<int64_t> shape, int64_t dim) {
-  return IotaOp::create(builder, loc, typeOf(shape, builder.getI32Type()),
+Value FormulaBuilder::iota(ArrayRef<int64_t> shape, int64_t dim, Type element) {
+  return IotaOp::create(builder, loc, typeOf(shape, element),
                         builder.getI64IntegerAttr(dim), Value());
 }

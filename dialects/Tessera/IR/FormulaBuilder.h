@@ -48,7 +48,10 @@ public:
   Value compare(CompareDirection direction, Value x, Value y);
   Value select(Value predicate, Value onTrue, Value onFalse);
   /// Indices along `dim`, as i32.
-  Value iota(llvm::ArrayRef<int64_t> shape, int64_t dim);
+  Value iota(llvm::ArrayRef<int64_t> shape, int64_t dim) {
+    return iota(shape, dim, builder.getI32Type());
+  }
+  Value iota(llvm::ArrayRef<int64_t> shape, int64_t dim, mlir::Type element);
 
 protected:
   mlir::OpBuilder &builder;

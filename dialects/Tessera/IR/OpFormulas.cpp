@@ -2,6 +2,7 @@
 #include "dialects/Tessera/IR/OpFormulas.h"
 
 #include "dialects/Tessera/IR/FormulaBuilder.h"
+#include "dialects/Tessera/IR/RowFormulas.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -235,7 +236,7 @@ Value tessera::writeFormula(Operation *op, OpBuilder &builder) {
       .Case<AttentionOp, AttentionGradientOp, AttentionLogsumexpOp, GeluOp,
             LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(
           [&](auto op) { return formulaOf(op, formula); })
-      .Default(Value());
+      .Default([&](Operation *op) { return writeRowFormula(op, builder); });
 }
 
 Value tessera::writeAttentionWeights(AttentionOp op, OpBuilder &builder) {

@@ -91,6 +91,8 @@ bool isNeutralSplat(mlir::Value value, ReduceKind kind);
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/NNOps.h.inc"
 #define GET_OP_CLASSES
+#include "dialects/Tessera/IR/RowOps.h.inc"
+#define GET_OP_CLASSES
 #include "dialects/Tessera/IR/LayoutOps.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/ControlOps.h.inc"

@@ -4,6 +4,7 @@
 #include "tessera/Analysis/ReshardPlanner.h"
 
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -109,6 +110,8 @@ private:
     for (auto function : module.getOps<func::FuncOp>()) {
       OpPassManager onFunction(func::FuncOp::getOperationName());
       onFunction.addPass(createDecomposeOps(options));
+      // Ops of the same rows have parts in common, which are reduced once.
+      onFunction.addPass(createCSEPass());
       if (failed(runPipeline(onFunction, function)))
         return failure();
     }

@@ -51,8 +51,9 @@ struct DecomposeOpsPass : tessera::impl::DecomposeOpsBase<DecomposeOpsPass> {
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     SmallVector<StringRef> known;
-    addIfWanted<AttentionOp, AttentionGradientOp, AttentionLogsumexpOp, GeluOp,
-                LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(patterns, known);
+    addIfWanted<AttentionOp, AttentionGradientOp, AttentionLogsumexpOp,
+                CrossEntropyOp, GeluOp, LayerNormOp, LogsumexpOp, NormTangentOp,
+                RmsNormOp, SiluOp, SoftmaxOp>(patterns, known);
     for (const std::string &name : ops)
       if (!llvm::is_contained(known, name)) {
         getOperation()->emitError()

@@ -39,9 +39,10 @@ def InlineCalls : Pass<"tessera-inline-calls", "::mlir::ModuleOp"> {
 def DecomposeOps : Pass<"tessera-decompose-ops"> {
   let summary = "Writes composite ops as formulas of simpler ones.";
   let description = [{
-    attention and the ops of its gradients, gelu, layer_norm, rms_norm, silu and
-    softmax become contractions, reductions and elementwise ops that compute the
-    same, in f32 and rounded once (f64 in f64). For a target or a layout that has no kernel for the whole op,
+    attention and the ops of its gradients, cross_entropy, gelu, layer_norm,
+    logsumexp, norm_tangent, rms_norm, silu and softmax become contractions,
+    reductions and elementwise ops that compute the same, in f32 and rounded once
+    (f64 in f64). For a target or a layout that has no kernel for the whole op,
     and as their definition in simpler terms: tests compare both.
 
     Input: stage `tessera`, before propagation, since new mesh tensors have open
@@ -63,14 +64,16 @@ def DecomposeOps : Pass<"tessera-decompose-ops"> {
 def ChooseExpansions : Pass<"tessera-choose-expansions", "::mlir::ModuleOp"> {
   let summary = "Writes out ops whose parts communicate less than the whole op.";
   let description = [{
-    softmax, the norms and attention need some of their dimensions whole. Where the
+    softmax, log-sum-exp, cross entropy, the norms, their derivatives and attention
+    need some of their dimensions whole. Where the
     layouts would split such a dimension, the operand is gathered, or the op is
     written out (tessera-decompose-ops): its reductions then leave partial maxima
     and sums, which are far smaller. A cumulative op gets the attribute `by_parts`
     instead: each device scans its part, and they exchange one value each. The
     layouts are those that propagation gives a copy of the program; both ways are
     priced by the reshards that tessera-insert-reshards places, exchanges, and the
-    planner's plans for them, and the op is written out where that is cheaper. What
+    planner's plans for them, and the op is written out where that is cheaper; what
+    the parts of several ops have in common is computed once. What
     is written out can carry splits further, so this is repeated until nothing
     changes, four times at most.
 

@@ -120,6 +120,9 @@ Value BlockEmitter::compute(Value value, const BlockBox &box) {
       .Case([&](SoftmaxOp op) { return emitSoftmax(op, box); })
       .Case([&](LayerNormOp op) { return emitLayerNorm(op, box); })
       .Case([&](RmsNormOp op) { return emitRmsNorm(op, box); })
+      .Case([&](NormTangentOp op) { return emitNormTangent(op, box); })
+      .Case([&](LogsumexpOp op) { return emitLogsumexp(op, box); })
+      .Case([&](CrossEntropyOp op) { return emitCrossEntropy(op, box); })
       .Case([&](ContractOp op) { return emitContract(op, box); })
       .Case([&](AttentionOp op) { return emitAttention(op, box); })
       .Case([&](RngOp op) { return emitRng(op, box); })
@@ -274,8 +277,10 @@ SmallVector<Value> BlockEmitter::forLoop(LoopRange range, ValueRange inits,
   // What is computed inside is not known outside.
   auto outside = memo;
   auto outsideSums = sums;
+  auto outsideLogSums = logSums;
   SmallVector<Value> results = emitForLoop(builder, loc, range, inits, body);
   memo = std::move(outside);
   sums = std::move(outsideSums);
+  logSums = std::move(outsideLogSums);
   return results;
 }

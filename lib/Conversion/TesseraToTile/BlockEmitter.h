@@ -169,6 +169,21 @@ private:
   mlir::Value emitSoftmax(SoftmaxOp op, const BlockBox &box);
   mlir::Value emitLayerNorm(LayerNormOp op, const BlockBox &box);
   mlir::Value emitRmsNorm(RmsNormOp op, const BlockBox &box);
+  mlir::Value emitNormTangent(NormTangentOp op, const BlockBox &box);
+
+  // TotalBlocks.cpp
+  struct RowTotals;
+  struct RowScan;
+  mlir::Value shiftOf(mlir::Value most);
+  mlir::Value pickLabels(const RowScan &scan, mlir::Value tile,
+                         mlir::Value position);
+  std::optional<RowTotals> addPiece(const RowScan &scan, const BlockBox &box,
+                                    mlir::Value position,
+                                    std::optional<RowTotals> before);
+  std::optional<RowTotals> totalsOf(const RowScan &scan);
+  BlockBox rowsBox(mlir::Value input, int64_t dim, const BlockBox &box);
+  mlir::Value emitLogsumexp(LogsumexpOp op, const BlockBox &box);
+  mlir::Value emitCrossEntropy(CrossEntropyOp op, const BlockBox &box);
 
   // CumulativeBlocks.cpp
   mlir::Value emitCumulative(CumulativeOp op, const BlockBox &box);
@@ -226,6 +241,13 @@ private:
   using Key = std::pair<void *, std::vector<std::pair<void *, int64_t>>>;
   /// Blocks already computed at this point of the program.
   std::map<Key, mlir::Value> memo;
+  /// log(sum(exp(x))) of rows is `shift + log`.
+  struct LogSum {
+    mlir::Value shift, log;
+  };
+  /// Of the rows of a box along a dimension, at this point of the program.
+  std::map<Key, LogSum> logSums;
+  static Key keyOf(const RowScan &scan);
   /// Sums of an index and a constant at this point of the program.
   std::map<std::pair<void *, int64_t>, mlir::Value> sums;
   /// Constants, one op each, so that equal boxes have equal offsets.

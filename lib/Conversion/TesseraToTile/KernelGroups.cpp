@@ -228,6 +228,14 @@ void KernelGroups::describeOperands(Operation *op, KernelNode &node) {
     node.rowClass = numberOf(key);
   };
 
+  // Of ops that combine elements along `dims` of an operand.
+  auto readReduced = [&](Value value, ArrayRef<int64_t> dims) {
+    rows(shapeOf(value), dims);
+    std::vector<int64_t> key = keyOf(Reduced, dims);
+    llvm::append_range(key, shapeOf(value));
+    read(value, KernelAccess::Element, dims.empty() ? 0 : numberOf(key));
+  };
+
   if (isElementwise(op)) {
     for (Value operand : op->getOperands())
       node.operands.push_back({nodeOf(operand), KernelAccess::Element, 0, 1});
@@ -289,12 +297,14 @@ void KernelGroups::describeOperands(Operation *op, KernelNode &node) {
           read(indices, KernelAccess::Memory, 0);
         readAlone(op.getUpdates(), KernelAccess::Element);
       })
-      .Case([&](ReduceOp op) {
-        rows(shapeOf(op.getInput()), op.getDims());
-        std::vector<int64_t> key = keyOf(Reduced, op.getDims());
-        llvm::append_range(key, shapeOf(op.getInput()));
-        read(op.getInput(), KernelAccess::Element,
-             op.getDims().empty() ? 0 : numberOf(key));
+      .Case([&](ReduceOp op) { readReduced(op.getInput(), op.getDims()); })
+      .Case([&](LogsumexpOp op) {
+        readReduced(op.getInput(), static_cast<int64_t>(op.getDim()));
+      })
+      .Case([&](CrossEntropyOp op) {
+        auto rank = static_cast<int64_t>(shapeOf(op.getLogits()).size());
+        readReduced(op.getLogits(), rank - 1);
+        read(op.getLabels(), KernelAccess::Element, 0);
       })
       .Case([&](CumulativeOp op) {
         // Rows that it carries on from piece to piece are its own.
@@ -312,6 +322,12 @@ void KernelGroups::describeOperands(Operation *op, KernelNode &node) {
         read(op.getInput(), KernelAccess::Element, 0);
         for (Value column : op->getOperands().drop_front())
           read(column, KernelAccess::Repeated, numberOf({Columns, last}));
+      })
+      .Case([&](NormTangentOp op) {
+        auto last = static_cast<int64_t>(shapeOf(op.getResult()).size()) - 1;
+        rows(shapeOf(op.getResult()), last);
+        for (Value operand : op->getOperands())
+          read(operand, KernelAccess::Element, 0);
       })
       .Case([&](ContractOp op) {
         for (Value operand : op->getOperands())

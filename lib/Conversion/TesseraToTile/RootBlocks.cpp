@@ -6,12 +6,33 @@
 using namespace mlir;
 using namespace tessera;
 
+/// What an op combines, and along which dimensions, that drops these.
+namespace {
+struct Combined {
+  ArrayRef<int64_t> shape;
+  SmallVector<int64_t> dims;
+};
+} // namespace
+
+static std::optional<Combined> combinedBy(Operation *op) {
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return Combined{shapeOf(reduce.getInput()),
+                    llvm::to_vector(reduce.getDims())};
+  if (auto logsumexp = dyn_cast<LogsumexpOp>(op))
+    return Combined{shapeOf(logsumexp.getInput()),
+                    {static_cast<int64_t>(logsumexp.getDim())}};
+  if (auto entropy = dyn_cast<CrossEntropyOp>(op)) {
+    ArrayRef<int64_t> shape = shapeOf(entropy.getLogits());
+    return Combined{shape, {static_cast<int64_t>(shape.size()) - 1}};
+  }
+  return std::nullopt;
+}
+
 /// Whether neighbours in memory are combined.
-static bool reducesInnermost(ReduceOp op) {
-  ArrayRef<int64_t> shape = shapeOf(op.getInput());
-  for (auto d = static_cast<int64_t>(shape.size()); d-- > 0;)
-    if (shape[d] != 1)
-      return llvm::is_contained(op.getDims(), d);
+static bool combinesInnermost(const Combined &combined) {
+  for (auto d = static_cast<int64_t>(combined.shape.size()); d-- > 0;)
+    if (combined.shape[d] != 1)
+      return llvm::is_contained(combined.dims, d);
   return true;
 }
 
@@ -126,16 +147,16 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
     most = sizes.rowElements;
     if (auto softmax = dyn_cast<SoftmaxOp>(group.heavy)) {
       whole[softmax.getDim()] = true;
-    } else if (auto reduce = dyn_cast<ReduceOp>(group.heavy)) {
-      // What is left of the budget after the reduced dimensions.
+    } else if (auto combined = combinedBy(group.heavy)) {
+      // What is left of the budget after the combined dimensions.
       int64_t in = 1, out = 1;
-      for (int64_t size : shapeOf(reduce.getInput()))
+      for (int64_t size : combined->shape)
         in *= size;
       for (int64_t size : plain)
         out *= size;
       most = std::max<int64_t>(1, most / std::max<int64_t>(1, in / out));
       // Columns are read side by side, a piece of their rows at a time.
-      if (!reducesInnermost(reduce))
+      if (!combinesInnermost(*combined))
         most = std::max(most, sizes.reduceColumns);
     } else {
       whole.back() = true;

@@ -177,3 +177,38 @@ Value BlockEmitter::emitRmsNorm(RmsNormOp op, const BlockBox &box) {
       builder, loc, result, broadcastTo(reshape(toF32(scale), row), box.sizes));
   return fromF32(result, getElementTypeOrSelf(op.getType()));
 }
+
+Value BlockEmitter::emitNormTangent(NormTangentOp op, const BlockBox &box) {
+  size_t dim = box.sizes.size() - 1;
+  Value change = emit(op.getChange(), box), input = emit(op.getInput(), box);
+  if (!change || !input)
+    return {};
+  Value d = toF32(change), x = toF32(input);
+  Type type = getElementTypeOrSelf(d.getType());
+  SmallVector<int64_t> rows(box.sizes);
+  rows[dim] = 1;
+  Value perColumn = splatNumber(rows, type, 1.0 / box.sizes[dim]);
+  auto mean = [&](Value tile) -> Value {
+    return arith::MulFOp::create(
+        builder, loc, reduce(tile::ReductionKind::sum, tile, dim), perColumn);
+  };
+  auto less = [&](Value tile, Value row) -> Value {
+    return arith::SubFOp::create(builder, loc, tile,
+                                 broadcastTo(row, box.sizes));
+  };
+  auto times = [&](Value a, Value b) -> Value {
+    return arith::MulFOp::create(builder, loc, a, broadcastTo(b, box.sizes));
+  };
+  if (op.getCentred())
+    x = less(x, mean(x));
+  Value epsilon = splatNumber(rows, type, op.getEpsilon().convertToDouble());
+  Value rate = math::RsqrtOp::create(
+      builder, loc,
+      arith::AddFOp::create(builder, loc, mean(times(x, x)), epsilon));
+  Value normal = times(x, rate);
+  Value result = arith::SubFOp::create(builder, loc, d,
+                                       times(normal, mean(times(normal, d))));
+  if (op.getCentred())
+    result = less(result, mean(d));
+  return fromF32(times(result, rate), getElementTypeOrSelf(op.getType()));
+}

@@ -148,6 +148,35 @@ def _attention(m: Any, q: Any, k: Any, v: Any, bias: Any = None, causal: bool = 
     return jnp.einsum("bhst,bthe->bshe", weights, v)
 
 
+def _cross_entropy(m: Any, x: Any, labels: Any, ignore: int | None = None, smoothing: float = 0.0,
+                   z_loss: float = 0.0, reduction: str = "none") -> Any:
+    """By the formula of optax and PyTorch; in the type of x."""
+    labels = np.asarray(labels)
+    if m is ts:
+        return ts.nn.softmax_cross_entropy(x, labels, ignore_index=ignore, label_smoothing=smoothing,
+                                           z_loss=z_loss, reduction=reduction).astype(x.dtype)
+    logs = jnn.log_softmax(x)
+    counts = labels != ignore
+    picked = jnp.take_along_axis(logs, np.where(counts, labels, 0)[..., None], -1)[..., 0]
+    total = jax.scipy.special.logsumexp(x, axis=-1)
+    losses = -(1 - smoothing) * picked - smoothing * logs.mean(-1) + z_loss * total**2
+    losses = jnp.where(counts, losses, 0.0)
+    if reduction == "none":
+        return losses
+    return losses.sum() / (counts.sum() if reduction == "mean" else 1)
+
+
+_KEY = np.array([3, 5], np.int32)
+
+
+def _dropout(m: Any, x: Any, rate: float, shape: tuple[int, ...]) -> Any:
+    """Elements are kept where the uniform numbers of the key are less than 1 - rate."""
+    if m is ts:
+        shared = [d for d, (size, full) in enumerate(zip(shape, x.shape)) if size != full]
+        return ts.nn.dropout(x, rate, _KEY, broadcast_dims=shared)
+    return jnp.where(np.asarray(ts.random.uniform(_KEY, shape)) < 1 - rate, x / (1 - rate), 0.0)
+
+
 _MASK = np.random.default_rng(3).integers(0, 3, (2, 1, 5, 7)) > 0
 _ROWS = _MASK.copy()
 _ROWS[0, 0, 2] = _ROWS[1, 0, :2] = False
@@ -188,6 +217,19 @@ NEURAL = {
         lambda m, x, w, b: ts.nn.norm({"l.weight": b, "l.bias": b}, "l", ts.nn.dense(
             {"a.weight": w, "a.bias": b}, "a", x), 1e-3) if m is ts else _layer_norm(m, x @ w.T + b, b, b),
         "2x3x5 any", "7x5 any", "7 any"),
+    "softmax_cross_entropy": case(functools.partial(_cross_entropy, labels=[[1, 0], [6, 3], [2, 2]]),
+                                  "3x2x7 any"),
+    "softmax_cross_entropy, smooth": case(
+        functools.partial(_cross_entropy, labels=[1, 0, 6], smoothing=0.2, z_loss=0.1), "3x7 any"),
+    "softmax_cross_entropy, mean of some rows": case(
+        functools.partial(_cross_entropy, labels=[1, -100, 6, 0], ignore=-100, smoothing=0.1,
+                          reduction="mean"), "4x7 any"),
+    "softmax_cross_entropy, sum without a class": case(
+        functools.partial(_cross_entropy, labels=[1, 0, 1, 6], ignore=1, z_loss=0.2, reduction="sum"),
+        "4x7 any"),
+    "softmax_cross_entropy of one row": case(functools.partial(_cross_entropy, labels=2), "7 any"),
+    "dropout": case(lambda m, x: _dropout(m, x, 0.3, (5, 7)), "5x7 any"),
+    "dropout of whole columns": case(lambda m, x: _dropout(m, x, 0.5, (1, 7)), "5x7 any"),
     "cross entropy": case(
         lambda m, x: -m.take_along_axis(_softmax(m, "log_softmax", x), np.array([[1], [0], [6]]),
                                         axis=-1).mean(),

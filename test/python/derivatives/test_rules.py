@@ -42,6 +42,7 @@ OPS_ELSEWHERE = {
     "yield": "ends a region", "call": "test_modes.py",
     **dict.fromkeys(("custom_tangent", "attention_logsumexp", "attention_gradient", "attention_tangent"),
                     "made by differentiation"),
+    "norm_tangent": "made by differentiation; what norms have second derivatives by",
 }
 
 

@@ -117,6 +117,17 @@ PROGRAMS = {
         ["%0 = tessera.layer_norm %x, %s, %b epsilon 1.0e-5 : A(x), T(7xf32), T(7xf32) -> T(5x7xf32)",
          "%1 = tessera.rms_norm %0, %s epsilon 1.0e-5 : T(5x7xf32), T(7xf32) -> T(5x7xf32)"],
         "5x7xf32"),
+    "losses_of_a_split_vocabulary": (
+        ["x: 5x7xf32 [{}, {tp}]", "y: 5xi32"],
+        ["%0 = tessera.cross_entropy %x, %y smoothing 0.1 z_loss 0.01 ignore 3 : A(x), T(5xi32) -> T(5xf32)",
+         "%1 = tessera.logsumexp %x dim 1 : A(x) -> T(5xf32)",
+         "%2 = tessera.sub %0, %1 : T(5xf32)"],
+        "5xf32"),
+    "changes_of_split_rows": (
+        ["x: 5x7xf32 [{}, {tp}]", "d: 5x7xf32 [{tp}, {}]"],
+        ["%0 = tessera.norm_tangent %d at %x epsilon 1.0e-2 centred : A(d), A(x) -> T(5x7xf32)",
+         "%1 = tessera.norm_tangent %0 at %x epsilon 1.0e-2 : T(5x7xf32), A(x) -> T(5x7xf32)"],
+        "5x7xf32"),
     "attention_split_by_heads": (
         ["q: 2x5x4x3xf32 [{}, {}, {tp}, {}]", "k: 2x7x4x3xf32", "v: 2x7x4x3xf32",
          "bias: 2x1x1x7xf32"],

@@ -297,6 +297,28 @@ CASES: dict[str, list[Case]] = {
              "3x5x1x7x3xE", FLOATS)],
     **{op: [_norm(op, "2x3x5x", "5x"), _norm(op, "129x33x", "33x"), _norm(op, "3x1x", "1x")]
        for op in ("layer_norm", "rms_norm")},
+    "logsumexp": [
+        *[Case((f"{s}E tame",), f"logsumexp $0 dim {d} : T({s}E) -> T({out}{wide})", f"{out}{wide}", types)
+          for s, d, out in (("2x3x5x", 1, "2x5x"), ("129x33x", 1, "129x"), ("129x33x", 0, "33x"),
+                            ("3x40001x", 1, "3x"), ("1x", 0, ""))
+          for wide, types in (("f32", ("f32", "bf16", "f16")), ("f64", ("f64",)))],
+        # All of a row -inf, one +inf or NaN among them, and numbers that are far apart.
+        *[Case((f"{s}E any",), f"logsumexp $0 dim {d} : T({s}E) -> T({out}{wide})", f"{out}{wide}", types)
+          for s, d, out in (("7x3x", 1, "7x"), ("3x9001x", 1, "3x"))
+          for wide, types in (("f32", ("f32", "bf16", "f16")), ("f64", ("f64",)))]],
+    "cross_entropy": [
+        Case((f"{s}{v}xE tame", f"{s}{label} index {v}"),
+             f"cross_entropy $0, $1 smoothing {smoothing} z_loss {z}{ignored} : T({s}{v}xE), T({s}{label}) "
+             f"-> T({s}{wide})", f"{s}{wide}", types)
+        for s, v, label, smoothing, z, ignored in (
+            ("2x3x", 5, "i32", 0.0, 0.0, ""), ("129x", 33, "i64", 0.1, 0.01, " ignore 8"),
+            ("3x", 40001, "i32", 0.25, 0.0, " ignore -1"), ("", 7, "i32", 1.0, 0.0, ""))
+        for wide, types in (("f32", ("f32", "bf16", "f16")), ("f64", ("f64",)))],
+    "norm_tangent": [
+        *[Case((f"{s}E tame", f"{s}E tame"), f"norm_tangent $0 at $1 epsilon 1.0e-2{how} : T({s}E), T({s}E) "
+               f"-> T({s}E)", f"{s}E", FLOATS) for s in ("2x3x5x", "129x33x") for how in ("", " centred")],
+        Case(("5x7xf32 tame", "5x7xE tame"), "norm_tangent $0 at $1 epsilon 1.0e-2 centred : T(5x7xf32), "
+             "T(5x7xE) -> T(5x7xf32)", "5x7xf32", ("bf16", "f16"))],
     "attention": [
         _attention("2x5x4x3x", "2x7x2x3x", "2x7x2x5x", "2x5x4x5x"),
         _attention("1x5x2x3x", "1x5x2x3x", "1x5x2x3x", "1x5x2x3x", extra=" causal"),
@@ -315,8 +337,8 @@ CASES: dict[str, list[Case]] = {
 
 # Built on functions that GPUs approximate in f32; the compiler says so.
 _APPROXIMATED = {op for op, row in TABLE.items() if row.types == FLOATS and not row.exact} - {"sqrt", "rsqrt"}
-NOT_IN_F64_ON_GPUS = _APPROXIMATED | {"pow", "gelu", "softmax", "attention", "attention_logsumexp",
-                                      "attention_gradient", "rng"}
+NOT_IN_F64_ON_GPUS = _APPROXIMATED | {"pow", "gelu", "softmax", "logsumexp", "cross_entropy", "attention",
+                                      "attention_logsumexp", "attention_gradient", "rng"}
 # Ops that no program begins with: what makes them, and so tests them.
 MADE_BY_PASSES = {"reshard": "tessera-insert-reshards, as for the case of constrain",
                   "custom_tangent": "tessera-differentiate, which transposes it",

@@ -22,7 +22,8 @@ _ALIASES = {
     "tree_map": "tree.map", "tree_flatten": "tree.flatten", "tree_unflatten": "tree.unflatten",
     "tensor": "array", "Tensor": "Array", "ndarray": "Array", "for_loop": "fori_loop", "ifelse": "cond",
     "float": "f32", "int": "i32", "half": "f16", "double": "f64", "long": "i64", "bool": "bool_",
-    "vectorize": "vmap", "jacobian": "jacrev",
+    "vectorize": "vmap", "jacobian": "jacrev", "cross_entropy": "softmax_cross_entropy",
+    "softmax_cross_entropy_with_integer_labels": "softmax_cross_entropy",
 }
 # What there is not, and what to do instead.
 _ABSENT = {

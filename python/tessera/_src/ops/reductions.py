@@ -261,7 +261,17 @@ def argmin(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Tracer
 def logsumexp(x: Any, axis: Axes = None, *, keepdims: bool = False) -> Tracer:
     """log(sum(exp(x))) along dimensions (all by default), without overflow."""
     value = elementwise.as_float(lift(x))
-    return convert(_wide_logsumexp(value, axis, keepdims), value.dtype)
+    axes = normalise_axes(axis, value.ndim)
+    if len(axes) != 1:
+        return convert(_wide_logsumexp(value, axes, keepdims), value.dtype)
+    shape = [size for i, size in enumerate(value.shape) if i not in axes]
+    wide = dtypes.f64 if value.dtype == dtypes.f64 else dtypes.f32
+    text = f"tessera.logsumexp {value.value} dim {axes[0]} : {value.type} -> "
+    result = convert(emit(text, shape, wide, [value]), value.dtype)
+    if keepdims:
+        return shaping.reshape(result, [1 if i in axes else size for i, size in enumerate(value.shape)])
+    with_names(result, [d for i, d in enumerate(dims_of(value)) if i not in axes])
+    return result
 
 
 def _shifted(value: Tracer, axes: Axes) -> tuple[Tracer, Tracer, Tracer]:

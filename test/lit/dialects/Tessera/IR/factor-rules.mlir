@@ -143,6 +143,16 @@ func.func @normalised_dimensions_stay_whole(%l3: tensor<2x3x5xf32>, %x: tensor<2
   %1 = tessera.layer_norm %x, %r, %r epsilon 1.0e-5 : tensor<2x3xf32>, tensor<3xf32>, tensor<3xf32> -> tensor<2x3xf32>
   // expected-remark @below {{([d0,d1],[d1])->([d0,d1]) {d0=2,d1=3} replicate={d1} flops=24}}
   %2 = tessera.rms_norm %x, %r epsilon 1.0e-5 : tensor<2x3xf32>, tensor<3xf32> -> tensor<2x3xf32>
+  // expected-remark @below {{([d0,d1],[d0,d1])->([d0,d1]) {d0=2,d1=3} replicate={d1} linear={0:sum} flops=72}}
+  %3 = tessera.norm_tangent %x at %x epsilon 1.0e-5 : tensor<2x3xf32>, tensor<2x3xf32> -> tensor<2x3xf32>
+  return
+}
+
+func.func @rows_that_come_to_one_value_stay_whole(%l3: tensor<2x3x5xf32>, %y: tensor<2x3xi32>) {
+  // expected-remark @below {{([d0,d1,d2])->([d0,d2]) {d0=2,d1=3,d2=5} replicate={d1} flops=120}}
+  %0 = tessera.logsumexp %l3 dim 1 : tensor<2x3x5xf32> -> tensor<2x5xf32>
+  // expected-remark @below {{([d0,d1,d2],[d0,d1])->([d0,d1]) {d0=2,d1=3,d2=5} replicate={d2} flops=180}}
+  %1 = tessera.cross_entropy %l3, %y smoothing 0.0 z_loss 0.0 : tensor<2x3x5xf32>, tensor<2x3xi32> -> tensor<2x3xf32>
   return
 }
 

@@ -72,6 +72,47 @@ func.func @norms_of_split_rows_are_computed_by_parts(
 
 // -----
 
+dist.mesh @mesh <[tp = 4]>
+
+// The derivative of norms: mean, mean square, mean of the change and its mean along the rows.
+// CHECK-LABEL: @norm_tangents_of_split_rows_are_computed_by_parts
+// CHECK-NOT: tessera.norm_tangent
+// LOCAL-LABEL: @norm_tangents_of_split_rows_are_computed_by_parts
+// LOCAL-NOT: dist.all_gather
+// LOCAL-COUNT-4: dist.all_reduce sum {{.*}} : tensor<64xf32>
+// LOCAL-NOT: dist.all_gather
+// LOCAL-NOT: dist.all_reduce
+func.func @norm_tangents_of_split_rows_are_computed_by_parts(
+    %d: !tessera.mesh_tensor<64x4096xf32, @mesh, [{}, {tp}]>,
+    %x: !tessera.mesh_tensor<64x4096xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]> {
+  %0 = tessera.norm_tangent %d at %x epsilon 1.0e-5 centred : !tessera.mesh_tensor<64x4096xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<64x4096xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]>
+  return %0 : !tessera.mesh_tensor<64x4096xf32, @mesh, [{?}, {?}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
+// A split vocabulary: the largest logit, the sum of exponentials, and the label's logit, which one device has.
+// What the log-sum-exp of the same logits needs is there already.
+// CHECK-LABEL: @losses_of_a_split_vocabulary_are_computed_by_parts
+// CHECK-NOT: tessera.cross_entropy
+// CHECK-NOT: tessera.logsumexp
+// LOCAL-LABEL: @losses_of_a_split_vocabulary_are_computed_by_parts
+// LOCAL-NOT: dist.all_gather
+// LOCAL-COUNT-3: dist.all_reduce {{.*}} : tensor<64xf32>
+// LOCAL-NOT: dist.all_reduce
+// LOCAL-NOT: dist.all_gather
+func.func @losses_of_a_split_vocabulary_are_computed_by_parts(
+    %x: !tessera.mesh_tensor<64x4097xf32, @mesh, [{}, {tp}]>,
+    %y: !tessera.mesh_tensor<64xi32, @mesh, [{}]>) -> (!tessera.mesh_tensor<64xf32, @mesh, [{}]>, !tessera.mesh_tensor<64xf32, @mesh, [{}]>) {
+  %0 = tessera.cross_entropy %x, %y smoothing 0.0 z_loss 0.0 : !tessera.mesh_tensor<64x4097xf32, @mesh, [{}, {tp}]>, !tessera.mesh_tensor<64xi32, @mesh, [{}]> -> !tessera.mesh_tensor<64xf32, @mesh, [{}]>
+  %1 = tessera.logsumexp %x dim 1 : !tessera.mesh_tensor<64x4097xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<64xf32, @mesh, [{}]>
+  return %0, %1 : !tessera.mesh_tensor<64xf32, @mesh, [{}]>, !tessera.mesh_tensor<64xf32, @mesh, [{}]>
+}
+
+// -----
+
 dist.mesh @mesh <[tp = 2]>
 
 // A decode step whose keys and values are split: one query a head.

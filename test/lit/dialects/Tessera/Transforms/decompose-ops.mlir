@@ -4,7 +4,7 @@
 // RUN: tessera-opt %s '--tessera-check-equivalence=pipeline=builtin.module(tessera-decompose-ops) runs=3' -o /dev/null
 // RUN: not tessera-opt %s --tessera-decompose-ops=ops=softmax,relu 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// UNKNOWN: tessera-decompose-ops knows no op 'relu'; it knows attention, attention_gradient, attention_logsumexp, gelu, layer_norm, rms_norm, silu, softmax
+// UNKNOWN: tessera-decompose-ops knows no op 'relu'; it knows attention, attention_gradient, attention_logsumexp, cross_entropy, gelu, layer_norm, logsumexp, norm_tangent, rms_norm, silu, softmax
 
 dist.mesh @mesh <[tp = 2]>
 
@@ -51,6 +51,29 @@ func.func @norms(%x: tensor<2x3x5xf32>, %scale: tensor<5xf32>, %bias: tensor<5xf
   %0 = tessera.layer_norm %x, %scale, %bias epsilon 1.0e-5 : tensor<2x3x5xf32>, tensor<5xf32>, tensor<5xf32> -> tensor<2x3x5xf32>
   %1 = tessera.rms_norm %x, %scale epsilon 1.0e-5 : tensor<2x3x5xf32>, tensor<5xf32> -> tensor<2x3x5xf32>
   return %0, %1 : tensor<2x3x5xf32>, tensor<2x3x5xf32>
+}
+
+// CHECK-LABEL: func.func @norm_tangents
+// CHECK-COUNT-2: tessera.rsqrt
+// CHECK-NOT: norm_tangent
+func.func @norm_tangents(%d: tensor<2x3x5xf32>, %x: tensor<2x3x5xf32>, %narrow: tensor<2x3x5xbf16>) -> (tensor<2x3x5xf32>, tensor<2x3x5xf32>) {
+  %0 = tessera.norm_tangent %d at %x epsilon 1.0e-5 centred : tensor<2x3x5xf32>, tensor<2x3x5xf32> -> tensor<2x3x5xf32>
+  %1 = tessera.norm_tangent %d at %narrow epsilon 1.0e-5 : tensor<2x3x5xf32>, tensor<2x3x5xbf16> -> tensor<2x3x5xf32>
+  return %0, %1 : tensor<2x3x5xf32>, tensor<2x3x5xf32>
+}
+
+// The largest element is subtracted before anything is added up.
+// CHECK-LABEL: func.func @cross_entropies
+// CHECK: tessera.reduce max %arg0 dims [2]
+// CHECK: tessera.log
+// CHECK-NOT: tessera.cross_entropy
+// CHECK: tessera.reduce max %arg0 dims [1]
+// CHECK-NOT: tessera.logsumexp
+func.func @cross_entropies(%x: tensor<2x3x9xf32>, %y: tensor<2x3xi32>) -> (tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x9xf32>) {
+  %0 = tessera.cross_entropy %x, %y smoothing 0.1 z_loss 0.01 ignore 2 : tensor<2x3x9xf32>, tensor<2x3xi32> -> tensor<2x3xf32>
+  %1 = tessera.cross_entropy %x, %y smoothing 0.0 z_loss 0.0 : tensor<2x3x9xf32>, tensor<2x3xi32> -> tensor<2x3xf32>
+  %2 = tessera.logsumexp %x dim 1 : tensor<2x3x9xf32> -> tensor<2x9xf32>
+  return %0, %1, %2 : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x9xf32>
 }
 
 // Values between are mesh tensors too, open for propagation.

@@ -82,3 +82,38 @@ func.func @one_row(%x: tensor<40000xf32>) -> tensor<40000xf32> {
   %0 = tessera.cumulative sum %x dim 0 : tensor<40000xf32> -> tensor<40000xf32>
   return %0 : tensor<40000xf32>
 }
+
+// One visit of the rows gives the loss and what its derivative needs of them.
+// CHECK: tile.kernel @losses_logsumexp grid [1] inputs 2
+// CHECK-COUNT-1: tile.reduce max
+// CHECK-NOT: tile.reduce max
+// CHECK-COUNT-1: math.log
+// CHECK-NOT: math.log
+// CHECK-LABEL: func.func @losses
+// CHECK: tile.launch @losses_logsumexp
+// CHECK-NOT: tile.launch
+func.func @losses(%x: tensor<2x5xf32>, %y: tensor<2xi32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %0 = tessera.cross_entropy %x, %y smoothing 0.1 z_loss 0.0 : tensor<2x5xf32>, tensor<2xi32> -> tensor<2xf32>
+  %1 = tessera.logsumexp %x dim 1 : tensor<2x5xf32> -> tensor<2xf32>
+  return %0, %1 : tensor<2xf32>, tensor<2xf32>
+}
+
+// Long rows are visited in chunks; the sum of exponentials is rescaled where the largest element grows.
+// CHECK: tile.kernel @endless_rows_logsumexp
+// CHECK: scf.for
+// CHECK: arith.maximumf
+// CHECK: math.exp
+// CHECK: math.exp
+// CHECK: scf.yield
+func.func @endless_rows(%x: tensor<3x100003xf32>) -> tensor<3xf32> {
+  %0 = tessera.logsumexp %x dim 1 : tensor<3x100003xf32> -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// CHECK: tile.kernel @tangents_norm_tangent grid [1] inputs 2
+// CHECK-COUNT-4: tile.reduce sum
+// CHECK-LABEL: func.func @tangents
+func.func @tangents(%d: tensor<2x5xf32>, %x: tensor<2x5xbf16>) -> tensor<2x5xf32> {
+  %0 = tessera.norm_tangent %d at %x epsilon 1.0e-5 centred : tensor<2x5xf32>, tensor<2x5xbf16> -> tensor<2x5xf32>
+  return %0 : tensor<2x5xf32>
+}

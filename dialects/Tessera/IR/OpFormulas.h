@@ -9,8 +9,9 @@ namespace tessera {
 
 /// The result of `op`, one of attention, attention_gradient,
 /// attention_logsumexp, gelu, layer_norm, rms_norm, silu, softmax and those of
-/// RowFormulas.h, by contractions, reductions and elementwise ops that `builder`
-/// inserts: in f32 and rounded once, in f64 for f64. Null for any other op.
+/// RowFormulas.h, by contractions, reductions and elementwise ops that
+/// `builder` inserts: in f32 and rounded once, in f64 for f64. Null for any
+/// other op.
 mlir::Value writeFormula(mlir::Operation *op, mlir::OpBuilder &builder);
 
 /// The weights of an attention, [B,K,G,S,T] with G query heads to each of K key

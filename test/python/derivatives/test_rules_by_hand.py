@@ -83,15 +83,14 @@ def test_forward_mode_of_a_rule_with_a_constant_argument():
 
 
 def test_loops_that_do_not_matter():
-    """A while loop is passed where what is differentiated does not depend on it."""
+    """A while loop is passed where no cotangent reaches it."""
     def loss(x):
         count = ts.while_loop(lambda c: c < ts.sum(x), lambda c: c + 1.0, ts.sum(x) * 0)
         return ts.sum(x) * ts.stop_gradient(count)
 
     equal(ts.grad(lambda x: ts.sum(x) * ts.while_loop(lambda c: c < ts.sum(x), lambda c: c + 1.0,
                                                       np.zeros(())))(X), 3 + 0 * X)
-    with pytest.raises(ts.CompileError, match="while"):
-        ts.grad(loss)(X)
+    equal(ts.grad(loss)(X), 3 + 0 * X)
     unused = ts.grad(lambda x: (ts.while_loop(lambda c: ts.sum(c) < 5, lambda c: c * 2, x), ts.sum(x))[1])
     equal(unused(X), 1 + 0 * X)
 

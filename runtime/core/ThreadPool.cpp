@@ -71,12 +71,13 @@ const int startAnewAfterFork = pthread_atfork(nullptr, nullptr, startAnew);
 
 } // namespace
 
-ThreadPool::ThreadPool(int threads) : madeIn(generation) {
+ThreadPool::ThreadPool(int threads)
+    : madeIn(generation), parts(new Part[std::max(1, threads)]) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kernelThreadStackBytes);
   for (int i = 1; i < threads; ++i) {
-    Worker &worker = workers.emplace_back(*this);
+    Worker &worker = workers.emplace_back(*this, i);
     // With fewer threads than asked for, loops are slower but right.
     if (pthread_create(&worker.thread, &attributes, enterWorker, &worker) !=
         0) {
@@ -120,18 +121,23 @@ void ThreadPool::run(int64_t newCount, int64_t grain, Call newCall,
     newCall(newContext, 0, newCount);
     return;
   }
-  // Four chunks a thread even out blocks of unequal cost.
   call = newCall;
   context = newContext;
-  count = newCount;
+  // Four chunks a thread even out blocks of unequal cost.
   chunk = std::max(grain, newCount / (4 * threads()));
-  next.store(0, std::memory_order_relaxed);
+  int64_t used = std::min<int64_t>(threads(), newCount / grain), begin = 0;
+  for (int64_t i = 0; i < threads(); ++i) {
+    int64_t left = std::max<int64_t>(0, used - i);
+    int64_t end = left ? begin + (newCount - begin) / left : begin;
+    parts[i].next.store(begin, std::memory_order_relaxed);
+    parts[i].end = begin = end;
+  }
   uint64_t loop = state.load(std::memory_order_relaxed) / oneLoop + 1;
   state.store(loop * oneLoop | openBit, std::memory_order_seq_cst);
   if (sleepers.load(std::memory_order_seq_cst) > 0)
     wakeSleepers();
 
-  work();
+  work(0);
 
   state.fetch_and(~openBit, std::memory_order_acq_rel);
   for (int polls = 0; state.load(std::memory_order_acquire) & insideMask;
@@ -158,12 +164,16 @@ void ThreadPool::wakeSleepers() {
   sleep->wake.notify_all();
 }
 
-void ThreadPool::work() {
-  while (true) {
-    int64_t begin = next.fetch_add(chunk, std::memory_order_relaxed);
-    if (begin >= count)
-      return;
-    call(context, begin, std::min(begin + chunk, count));
+void ThreadPool::work(int thread) {
+  int all = threads();
+  for (int i = 0; i < all; ++i) {
+    Part &part = parts[(thread + i) % all];
+    while (true) {
+      int64_t begin = part.next.fetch_add(chunk, std::memory_order_relaxed);
+      if (begin >= part.end)
+        break;
+      call(context, begin, std::min(begin + chunk, part.end));
+    }
   }
 }
 
@@ -219,7 +229,7 @@ void ThreadPool::workerLoop(Worker &self) {
     if (state.compare_exchange_weak(seen, seen + oneInside,
                                     std::memory_order_acq_rel)) {
       lastLoop = seen / oneLoop;
-      work();
+      work(self.number);
       state.fetch_sub(oneInside, std::memory_order_release);
     }
   }

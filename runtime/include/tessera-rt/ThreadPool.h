@@ -16,8 +16,11 @@ namespace tessera::rt {
 
 /// The calling thread and `threads - 1` workers. Workers poll for up to a
 /// millisecond after a loop, most of it letting others run, then sleep; a loop
-/// never waits for a sleeping one to wake up, so short loops cost little. In a
-/// forked process the parent's pools run everything on the caller.
+/// never waits for a sleeping one to wake up, so short loops cost little. Each
+/// thread begins with a part of the loop that is its own, so that what loops of
+/// one size touch again is in the caches of the same core, and then helps
+/// others with theirs. In a forked process the parent's pools run everything on
+/// the caller.
 class ThreadPool {
 public:
   explicit ThreadPool(int threads);
@@ -45,8 +48,9 @@ private:
   using Call = void (*)(void *context, int64_t begin, int64_t end);
 
   struct Worker {
-    explicit Worker(ThreadPool &pool) : pool(pool) {}
+    Worker(ThreadPool &pool, int number) : pool(pool), number(number) {}
     ThreadPool &pool;
+    int number; ///< From 1; the caller is 0.
     pthread_t thread = {};
     // Written under Sleep::mutex.
     bool asleep = false;
@@ -56,12 +60,19 @@ private:
   };
 
   void run(int64_t count, int64_t grain, Call call, void *context);
-  void work();
+  /// Chunks of the thread's own part, then of those of the threads after it.
+  void work(int thread);
   void wakeSleepers();
   void workerLoop(Worker &self);
   void awaitWork(Worker &self, uint64_t lastLoop);
   static bool hasWork(uint64_t seen, uint64_t lastLoop);
   static void *enterWorker(void *self);
+
+  /// What is left of a thread's part of the loop.
+  struct alignas(64) Part {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
 
   /// A list, since workers hold on to their entries.
   std::list<Worker> workers;
@@ -71,9 +82,9 @@ private:
   // The loop in progress; written while no worker is inside it.
   Call call = nullptr;
   void *context = nullptr;
-  int64_t count = 0, chunk = 1;
+  int64_t chunk = 1;
+  std::unique_ptr<Part[]> parts; ///< By thread.
 
-  alignas(64) std::atomic<int64_t> next{0};
   /// Bit 0: the loop takes workers. Bits 1 to 31: workers inside. The rest:
   /// number of the loop.
   alignas(64) std::atomic<uint64_t> state{0};

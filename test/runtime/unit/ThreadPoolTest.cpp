@@ -62,6 +62,24 @@ TEST(ThreadPoolTest, AWokenWorkerGetsBackTheCpusItMayRunOn) {
   }
 }
 
+TEST(ThreadPoolTest, ThreadsBeginWithTheirOwnParts) {
+  ThreadPool pool(2);
+  pthread_t caller = pthread_self();
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int64_t> callersFirst{-1}, workersFirst{-1};
+    pool.parallelFor(16, 1, [&](int64_t begin, int64_t) {
+      bool isCaller = pthread_equal(pthread_self(), caller);
+      int64_t none = -1;
+      (isCaller ? callersFirst : workersFirst)
+          .compare_exchange_strong(none, begin);
+      while (isCaller && workersFirst < 0)
+        sched_yield();
+    });
+    EXPECT_EQ(callersFirst, 0);
+    EXPECT_EQ(workersFirst, 8);
+  }
+}
+
 TEST(ThreadPoolTest, NestedLoopsRunOnTheCaller) {
   ThreadPool pool(3);
   std::atomic<int64_t> inner{0};

@@ -6,6 +6,7 @@
 #include "tessera/ABI/KernelABI.h"
 
 #include <algorithm>
+#include <cstring>
 
 using namespace tessera;
 using namespace tessera::rt;
@@ -48,7 +49,53 @@ public:
         "larger stack, or raise the limit of threads (ulimit -u)");
   }
 
+  Status copy(int device, void *to, const void *from, size_t bytes) override {
+    char *out = static_cast<char *>(to);
+    const char *in = static_cast<const char *>(from);
+    bool overlaps = out < in + bytes && in < out + bytes;
+    if (overlaps)
+      return HostMemoryDevice::copy(device, to, from, bytes);
+    inChunks(bytes, chunkBytes, [&](size_t begin, size_t end) {
+      std::memcpy(out + begin, in + begin, end - begin);
+    });
+    return Status::success();
+  }
+
+  Status fill(int device, void *to, const std::string &pattern,
+              size_t bytes) override {
+    char *out = static_cast<char *>(to);
+    if (pattern == std::string(pattern.size(), pattern[0])) {
+      inChunks(bytes, chunkBytes, [&](size_t begin, size_t end) {
+        std::memset(out + begin, pattern[0], end - begin);
+      });
+      return Status::success();
+    }
+    // The first chunk, and copies of it.
+    size_t chunk = chunkBytes / pattern.size() * pattern.size();
+    if (chunk == 0 || bytes <= chunk)
+      return HostMemoryDevice::fill(device, to, pattern, bytes);
+    Status status = HostMemoryDevice::fill(device, to, pattern, chunk);
+    inChunks(bytes - chunk, chunk, [&](size_t begin, size_t end) {
+      for (size_t at = begin; at < end; at += chunk)
+        std::memcpy(out + chunk + at, out, std::min(chunk, end - at));
+    });
+    return status;
+  }
+
 private:
+  /// What a thread copies or fills at one time.
+  static constexpr size_t chunkBytes = size_t(128) << 10;
+
+  /// Calls body(begin, end) on bytes that all threads share, whole chunks but
+  /// for the last.
+  template <typename Body>
+  void inChunks(size_t bytes, size_t chunk, Body &&body) {
+    auto count = static_cast<int64_t>((bytes + chunk - 1) / chunk);
+    options.pool->parallelFor(count, 1, [&](int64_t begin, int64_t end) {
+      body(begin * chunk, std::min(bytes, end * chunk));
+    });
+  }
+
   struct Kernel {
     int64_t blocks;
     int64_t stackBytes; ///< That a thread must have left.

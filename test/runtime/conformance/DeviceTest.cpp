@@ -64,18 +64,25 @@ TEST_P(DeviceTest, MemoryIsAlignedAndKeepsWhatIsCopiedIn) {
 
 TEST_P(DeviceTest, FillRepeatsPatternsOfEverySize) {
   DeviceOptions deviceOptions;
-  deviceOptions.pool = ThreadPool::shared(1);
+  deviceOptions.pool = ThreadPool::shared(2);
   auto device = createDevice(GetParam(), deviceOptions);
   ASSERT_TRUE(device.ok());
-  for (size_t size : {1, 2, 4, 8}) {
-    std::string pattern = std::string("abcdefgh").substr(0, size), back(24, 0);
-    void *memory = (*device)->allocate(0, 24);
-    ASSERT_TRUE((*device)->fill(0, memory, pattern, 24).ok());
-    ASSERT_TRUE((*device)->copyOut(0, back.data(), memory, 24).ok());
-    for (size_t i = 0; i < 24; ++i)
-      EXPECT_EQ(back[i], pattern[i % size]);
-    (*device)->release(0, memory);
-  }
+  // More than one thread's share, and a ragged end.
+  for (size_t bytes : {24, 5000000 + 8})
+    for (std::string text : {"abcdefgh", "aaaaaaaa"})
+      for (size_t size : {1, 2, 4, 8}) {
+        std::string pattern = text.substr(0, size), expected, back(bytes, 0);
+        while (expected.size() < bytes)
+          expected += pattern;
+        void *memory = (*device)->allocate(0, bytes);
+        void *other = (*device)->allocate(0, bytes);
+        ASSERT_TRUE((*device)->fill(0, memory, pattern, bytes).ok());
+        ASSERT_TRUE((*device)->copy(0, other, memory, bytes).ok());
+        ASSERT_TRUE((*device)->copyOut(0, back.data(), other, bytes).ok());
+        EXPECT_TRUE(back == expected) << bytes << " bytes of " << pattern;
+        (*device)->release(0, memory);
+        (*device)->release(0, other);
+      }
 }
 
 TEST_P(DeviceTest, LaunchRunsAllBlocksOnEveryDevice) {

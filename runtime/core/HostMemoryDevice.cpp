@@ -5,15 +5,27 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <sys/mman.h>
 
 using namespace tessera::rt;
 
+/// Pages of the size that one entry of a processor's table of addresses holds
+/// beside the usual one. Kernels that only move data spend much of their time
+/// on misses of that table.
+constexpr size_t hugePage = size_t(2) << 20;
+
+/// Blocks of two such pages or more ask for them. Linux gives them where it is
+/// set to, and does without where it is not.
 void *HostMemoryDevice::allocate(int device, size_t bytes) {
-  constexpr size_t alignment = abi::bufferAlignment;
+  bool isLarge = bytes >= 2 * hugePage;
+  size_t alignment = isLarge ? hugePage : size_t(abi::bufferAlignment);
   if (bytes > SIZE_MAX - alignment)
     return nullptr;
   size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  return std::aligned_alloc(alignment, rounded ? rounded : alignment);
+  void *memory = std::aligned_alloc(alignment, rounded ? rounded : alignment);
+  if (memory && isLarge)
+    (void)madvise(memory, rounded, MADV_HUGEPAGE);
+  return memory;
 }
 
 void HostMemoryDevice::release(int device, void *memory) { std::free(memory); }

@@ -10,6 +10,14 @@ using namespace mlir;
 using namespace tessera;
 using namespace tessera::cpu;
 
+SmallVector<int> tessera::cpu::longDims(ArrayRef<int64_t> shape) {
+  SmallVector<int> dims;
+  for (auto [d, size] : llvm::enumerate(shape))
+    if (size != 1)
+      dims.push_back(static_cast<int>(d));
+  return dims;
+}
+
 Value Code::add(Value a, Value b) {
   if (matchPattern(a, m_Zero()))
     return b;
@@ -83,6 +91,48 @@ Value Code::acrossLanes(tile::ReductionKind kind, Value value) {
   for (int64_t i = 1; i < count; ++i)
     total = tile::combine(builder, loc, kind, total, lane(value, i));
   return total;
+}
+
+/// By rounds of interleaving: vectors i and i + n/2 become vectors 2i and
+/// 2i + 1, log2(n) times, of n vectors of n lanes.
+SmallVector<Value> Code::transposed(ArrayRef<Value> vectors) {
+  auto count = static_cast<int64_t>(vectors.size());
+  int64_t laneCount =
+      cast<VectorType>(vectors.front().getType()).getNumElements();
+  auto n = static_cast<int64_t>(
+      llvm::PowerOf2Ceil(std::max<int64_t>(count, laneCount)));
+  auto shuffle = [&](Value a, Value b, ArrayRef<int64_t> order) -> Value {
+    return vector::ShuffleOp::create(builder, loc, a, b, order);
+  };
+  // The first lanes of a vector, or those that there are and then any.
+  auto resized = [&](Value vector, int64_t from, int64_t to) {
+    if (from == to)
+      return vector;
+    SmallVector<int64_t> order;
+    for (int64_t i = 0; i < to; ++i)
+      order.push_back(i < from ? i : vector::ShuffleOp::kPoisonIndex);
+    return shuffle(vector, vector, order);
+  };
+  SmallVector<Value> square;
+  for (int64_t i = 0; i < n; ++i)
+    square.push_back(i < count ? resized(vectors[i], laneCount, n)
+                               : square.front());
+  SmallVector<int64_t> low, high;
+  for (int64_t i = 0; i < n / 2; ++i) {
+    low.append({i, i + n});
+    high.append({i + n / 2, i + n / 2 + n});
+  }
+  for (int64_t round = 1; round < n; round *= 2) {
+    SmallVector<Value> next;
+    for (int64_t i = 0; i < n / 2; ++i)
+      for (ArrayRef<int64_t> order : {ArrayRef(low), ArrayRef(high)})
+        next.push_back(shuffle(square[i], square[i + n / 2], order));
+    square = std::move(next);
+  }
+  square.truncate(laneCount);
+  for (Value &vector : square)
+    vector = resized(vector, n, count);
+  return square;
 }
 
 //===----------------------------------------------------------------------===//

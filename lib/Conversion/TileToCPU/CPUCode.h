@@ -18,6 +18,9 @@ struct Lanes {
   int64_t count = 1;
 };
 
+/// The dimensions of `shape` that are not of size one.
+llvm::SmallVector<int> longDims(llvm::ArrayRef<int64_t> shape);
+
 /// Writes at the insertion point of `builder`; holds no state of its own.
 class Code {
 public:
@@ -36,6 +39,9 @@ public:
   mlir::Value fromElements(llvm::ArrayRef<mlir::Value> elements);
   mlir::Value laneIndices(mlir::Value first, int64_t count);
   mlir::Value acrossLanes(tile::ReductionKind kind, mlir::Value vector);
+  /// Vector i of lanes j, for vectors j of lanes i.
+  llvm::SmallVector<mlir::Value>
+  transposed(llvm::ArrayRef<mlir::Value> vectors);
 
   static unsigned bytesOf(mlir::Type elementType);
   mlir::Value address(mlir::Value base, mlir::Type elementType,

@@ -15,6 +15,8 @@ Value CPUKernelEmitter::element(Value tile, Indices indices, Lanes lanes) {
   if (lanes.dim >= 0 && lanes.count > 1 &&
       cast<RankedTensorType>(tile.getType()).getDimSize(lanes.dim) == 1)
     lanes = Lanes();
+  if (Value value = turnedElement(tile, indices, lanes))
+    return value;
   SmallVector<void *> places;
   for (Value index : indices)
     places.push_back(index.getAsOpaquePointer());
@@ -118,15 +120,6 @@ Value CPUKernelEmitter::elementOf(IotaOp op, const Indices &indices,
 // Reshapes
 //===----------------------------------------------------------------------===//
 
-/// The dimensions of `shape` that are not of size one.
-static SmallVector<int> longDims(ArrayRef<int64_t> shape) {
-  SmallVector<int> dims;
-  for (auto [d, size] : llvm::enumerate(shape))
-    if (size != 1)
-      dims.push_back(static_cast<int>(d));
-  return dims;
-}
-
 /// Whether only dimensions of size one come and go, so that the others keep
 /// their indices.
 static bool keepsLongDims(ReshapeOp op) {
@@ -145,7 +138,7 @@ static int dimBefore(ReshapeOp op, int dim) {
   ArrayRef<int64_t> from =
       cast<RankedTensorType>(op.getInput().getType()).getShape();
   if (keepsLongDims(op)) {
-    for (auto [d, source] : llvm::zip(longDims(shape), longDims(from)))
+    for (auto [d, source] : llvm::zip(cpu::longDims(shape), cpu::longDims(from)))
       if (d == dim)
         return source;
     return -1;
@@ -188,7 +181,7 @@ Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
 
   if (keepsLongDims(op)) {
     Lanes moved;
-    for (auto [to, d] : llvm::zip(longDims(from), longDims(shape))) {
+    for (auto [to, d] : llvm::zip(cpu::longDims(from), cpu::longDims(shape))) {
       source[to] = indices[d];
       if (d == lanes.dim)
         moved = {to, lanes.count};
@@ -212,7 +205,7 @@ Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
   Value linear = constant(0);
   for (auto [d, size] : llvm::enumerate(shape))
     linear = code.add(code.multiply(linear, size), indices[d]);
-  SmallVector<int> dims = longDims(from);
+  SmallVector<int> dims = cpu::longDims(from);
   for (int d : llvm::reverse(dims)) {
     if (d == dims.front()) {
       source[d] = linear;

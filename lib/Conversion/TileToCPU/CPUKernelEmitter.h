@@ -95,6 +95,28 @@ private:
                                                             mlir::ValueRange)>
               body);
 
+  // CPUTransposes.cpp
+  class TurnFinder;
+  /// A tile whose neighbours along the lanes lie apart in memory, and those
+  /// along `rowDim` do not; then, of one square, the vectors along the lanes.
+  struct Turned {
+    mlir::Value tile;
+    llvm::SmallVector<int> dims; ///< Of the tile that is visited; -1: none.
+    int rowDim = -1, laneDim = -1;
+    Indices indices; ///< Of the square's first element.
+    llvm::SmallVector<mlir::Value> rows, vectors; ///< Index along rowDim.
+  };
+  /// As forEachVector, where `body` computes elements of `values`, all of this
+  /// shape. What of them lies across the lanes is turned, square by square.
+  void forEachVectorOf(llvm::ArrayRef<int64_t> shape, mlir::ValueRange values,
+                       llvm::function_ref<void(Indices, Lanes)> body);
+  void visitSquare(llvm::ArrayRef<Turned> tiles, Indices indices, int rowDim,
+                   int64_t rows, Lanes lanes,
+                   llvm::function_ref<void(Indices, Lanes)> body);
+  /// The elements if they are in the square that is being visited; else null.
+  mlir::Value turnedElement(mlir::Value tile, const Indices &indices,
+                            Lanes lanes);
+
   void fill(Buffer *buffer, mlir::Value tile);
   void copy(Buffer *to, Buffer *from);
 
@@ -155,6 +177,7 @@ private:
   llvm::DenseSet<mlir::Value> kept; ///< Virtual tiles worth a buffer.
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
   llvm::DenseSet<mlir::Operation *> storedByRows;
+  llvm::SmallVector<Turned> turned; ///< Of the square that is being visited.
   /// Tile, dimension and number of the lanes, indices.
   using ElementKey =
       std::tuple<void *, int, int64_t, llvm::SmallVector<void *>>;

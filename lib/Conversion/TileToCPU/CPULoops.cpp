@@ -70,7 +70,7 @@ void CPUKernelEmitter::forEachVector(ArrayRef<int64_t> shape,
 }
 
 void CPUKernelEmitter::fill(Buffer *buffer, Value tile) {
-  forEachVector(buffer->shape, [&](Indices indices, Lanes lanes) {
+  forEachVectorOf(buffer->shape, tile, [&](Indices indices, Lanes lanes) {
     tiles.store(buffer, indices, lanes, element(tile, indices, lanes));
   });
 }

@@ -124,8 +124,11 @@ void CPUKernelEmitter::emitStores(ArrayRef<StoreOp> ops) {
   StoreOp first = ops.front();
   if (storedByRows.contains(first))
     return;
-  forEachVector(
-      first.getValue().getType().getShape(),
+  SmallVector<Value> stored;
+  for (StoreOp op : ops)
+    stored.push_back(op.getValue());
+  forEachVectorOf(
+      first.getValue().getType().getShape(), stored,
       [&](Indices indices, Lanes lanes) { storeVector(ops, indices, lanes); });
 }
 

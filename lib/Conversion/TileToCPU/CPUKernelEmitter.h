@@ -64,7 +64,11 @@ private:
 
   // CPUReductions.cpp
   void emitReduce(tile::ReduceOp op) override;
-  void reduceAcrossRows(tile::ReduceOp op, Buffer *result);
+  mlir::Value reduceTwo(tile::ReductionKind kind, mlir::Value a, mlir::Value b);
+  void reduceAcrossRows(tile::ReduceOp op, Buffer *result, bool accumulates);
+  void reduceFewColumns(tile::ReduceOp op, Buffer *result, bool accumulates);
+  void reduceRowGroup(tile::ReduceOp op, Buffer *result, const Indices &indices,
+                      mlir::Value firstRow, int64_t rows);
   mlir::Value reduceRow(tile::ReduceOp op, const Indices &indices);
 
   // CPUScans.cpp

@@ -168,7 +168,7 @@ void Code::storeAt(Value value, Value address) {
                         bytesOf(getElementTypeOrSelf(value.getType())));
 }
 
-void Code::prefetch(Value address) {
-  LLVM::Prefetch::create(builder, loc, address, /*rw=*/0, /*hint=*/3,
+void Code::prefetch(Value address, int level) {
+  LLVM::Prefetch::create(builder, loc, address, /*rw=*/0, /*hint=*/4 - level,
                          /*cache=*/1);
 }

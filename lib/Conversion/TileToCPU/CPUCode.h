@@ -50,8 +50,8 @@ public:
   mlir::Value loadAt(mlir::Value address, mlir::Type elementType,
                      int64_t count);
   void storeAt(mlir::Value value, mlir::Value address);
-  /// Into the first level cache. The address may be one of nothing.
-  void prefetch(mlir::Value address);
+  /// Into the cache of this level. The address may be one of nothing.
+  void prefetch(mlir::Value address, int level = 1);
 
   mlir::OpBuilder &builder;
   const mlir::Location &loc;

@@ -172,13 +172,15 @@ bool CPUKernelEmitter::isContiguous(Value tile, int dim) {
          });
 }
 
-Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
-                                  Lanes lanes) {
+/// Where the elements of `op` at `indices` are in its input; in `lanes`, along
+/// which dimension of it the lanes run. Nothing where they run along none.
+std::optional<cpu::Indices>
+CPUKernelEmitter::indicesBefore(ReshapeOp op, const Indices &indices,
+                                Lanes &lanes) {
   ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getType()).getShape();
-  Value input = op.getInput();
-  ArrayRef<int64_t> from = cast<RankedTensorType>(input.getType()).getShape();
+  ArrayRef<int64_t> from =
+      cast<RankedTensorType>(op.getInput().getType()).getShape();
   Indices source(from.size(), constant(0));
-
   if (keepsLongDims(op)) {
     Lanes moved;
     for (auto [to, d] : llvm::zip(cpu::longDims(from), cpu::longDims(shape))) {
@@ -186,7 +188,8 @@ Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
       if (d == lanes.dim)
         moved = {to, lanes.count};
     }
-    return element(input, source, moved);
+    lanes = moved;
+    return source;
   }
 
   // Else through the linear index, of the rows if the last dimension stays:
@@ -195,7 +198,7 @@ Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
   int fromLast = static_cast<int>(from.size()) - 1;
   bool sameRows = shape[last] == from[fromLast];
   if (lanes.dim >= 0 && !(sameRows && lanes.dim == last))
-    return elementByElement(op.getResult(), indices, lanes);
+    return std::nullopt;
   if (sameRows) {
     source[fromLast] = indices[last];
     shape = shape.drop_back();
@@ -215,5 +218,42 @@ Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
     source[d] = arith::RemUIOp::create(builder, loc, linear, size);
     linear = arith::DivUIOp::create(builder, loc, linear, size);
   }
-  return element(input, source, lanes);
+  return source;
+}
+
+Value CPUKernelEmitter::elementOf(ReshapeOp op, const Indices &indices,
+                                  Lanes lanes) {
+  std::optional<Indices> source = indicesBefore(op, indices, lanes);
+  if (!source)
+    return elementByElement(op.getResult(), indices, lanes);
+  return element(op.getInput(), *source, lanes);
+}
+
+void CPUKernelEmitter::prefetchElement(Value tile, const Indices &indices,
+                                       int level) {
+  Operation *op = tile.getDefiningOp();
+  if (!op || buffers.contains(tile))
+    return;
+  if (auto load = dyn_cast<LoadOp>(op)) {
+    Indices coordinates;
+    for (auto [offset, index] : llvm::zip(load.getOffsets(), indices))
+      coordinates.push_back(code.add(scalars.lookupOrDefault(offset), index));
+    code.prefetch(address(memories.lookup(load.getMemory()), coordinates),
+                  level);
+    return;
+  }
+  Lanes none;
+  if (auto trans = dyn_cast<TransOp>(op)) {
+    Indices source(indices.size());
+    for (auto [to, from] : llvm::enumerate(trans.getPermutation()))
+      source[from] = indices[to];
+    return prefetchElement(trans.getInput(), source, level);
+  }
+  if (auto reshape = dyn_cast<ReshapeOp>(op))
+    return prefetchElement(reshape.getInput(),
+                           *indicesBefore(reshape, indices, none), level);
+  if (OpTrait::hasElementwiseMappableTraits(op))
+    for (Value operand : op->getOperands())
+      if (isTile(operand))
+        prefetchElement(operand, indices, level);
 }

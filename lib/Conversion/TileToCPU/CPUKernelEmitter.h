@@ -135,6 +135,11 @@ private:
   /// Whether neighbours along `dim` are neighbours in all memory that `tile`
   /// is computed from where it is used, or one and the same.
   bool isContiguous(mlir::Value tile, int dim);
+  /// Fetches into a cache (1: the first level) what `tile` reads of memory for
+  /// one element, which need not exist.
+  void prefetchElement(mlir::Value tile, const Indices &indices, int level = 1);
+  std::optional<Indices> indicesBefore(tile::ReshapeOp op,
+                                       const Indices &indices, Lanes &lanes);
   mlir::Value elementByElement(mlir::Value tile, const Indices &indices,
                                Lanes lanes);
   mlir::Value elementOf(tile::BroadcastOp op, Indices indices, Lanes lanes);

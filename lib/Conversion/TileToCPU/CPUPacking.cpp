@@ -64,8 +64,12 @@ CPUKernelEmitter::ProductEmitter::packColumns(Value tile, Type type,
   };
   auto copyColumns = [&](Value k, int64_t columns) {
     auto copyRows = [&](Value row, int64_t count) {
-      for (int64_t i = 0; i < columns; ++i)
+      for (int64_t i = 0; i < columns; ++i) {
+        if (depth >= 2 * columnsTogether)
+          emitter.prefetchElement(tile,
+                                  {row, code.add(k, i + columnsTogether)});
         copy(row, code.add(k, i), count);
+      }
     };
     int64_t whole = m / rows * rows;
     if (whole > 0)
@@ -131,6 +135,9 @@ CPUKernelEmitter::ProductEmitter::leftInMemory(Value tile, Type type) {
 // The right factor
 //===----------------------------------------------------------------------===//
 
+/// How many rows ahead of the one that is packed memory is read.
+constexpr int64_t rowsAhead = 16;
+
 /// Panels of the right factor [depth, columns]: panel p holds columns p * panel
 /// to (p + 1) * panel, row by row; columns past the end are zero.
 Value CPUKernelEmitter::ProductEmitter::packRight(Value tile, Type type,
@@ -150,6 +157,9 @@ Value CPUKernelEmitter::ProductEmitter::packRight(Value tile, Type type,
   emitter.forLoop(panels, 1, [&](Value p) {
     Value firstColumn = code.multiply(p, panel);
     emitter.forLoop(depth, 1, [&](Value k) {
+      for (int64_t j = 0; depth >= 2 * rowsAhead && j < panel; j += lanes)
+        emitter.prefetchElement(
+            tile, {code.add(k, rowsAhead), code.add(firstColumn, j)});
       for (int64_t j = 0; j < panel; j += lanes) {
         auto pack = [&](int64_t count) {
           packVector(packed, tile, {p, k}, firstColumn, j, count);
@@ -229,9 +239,11 @@ void CPUKernelEmitter::ProductEmitter::packTransposed(Value source,
     emitter.forLoop(depth, lanes, [&](Value k) {
       Lanes full{1, lanes};
       SmallVector<Value> rows;
-      for (int64_t i = 0; i < lanes; ++i)
+      for (int64_t i = 0; i < lanes; ++i) {
+        emitter.prefetchElement(source, {code.add(column, lanes + i), k});
         rows.push_back(code.spread(
             emitter.element(source, {code.add(column, i), k}, full), full));
+      }
       for (int64_t n = lanes; n > 1; n /= 2)
         rows = interleave(rows);
       for (int64_t i = 0; i < lanes; ++i)

@@ -38,11 +38,6 @@ static RegisterBlock chooseRegisterBlock(int64_t columns, int64_t lanes) {
   return {accumulators / best, best};
 }
 
-/// Turns of the loop over the depth that are written out. What a turn has
-/// beside its multiplications costs where another thread shares the core's
-/// front end: there four are 9% faster than one, and eight not faster still.
-constexpr int64_t unrolledDepth = 4;
-
 static bool isZeroSplat(Value tile) {
   DenseElementsAttr attr;
   if (!matchPattern(tile, m_Constant(&attr)) || !attr.isSplat())
@@ -102,6 +97,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   if (whole > 0)
     sums = emitter.forLoop(
         whole, unrolledDepth, inits, [&](Value k, ValueRange carried) {
+          fetchAhead(product, firstRow, panelIndex, k);
           if (left.isByRows())
             prefetchNextRows(product, leftBase, rows, panelIndex, k);
           SmallVector<Value> next(carried.begin(), carried.end());
@@ -164,31 +160,35 @@ bool CPUKernelEmitter::ProductEmitter::hasPanelRows(Buffer *buffer) const {
   return buffer->strides[0] >= panelColumns(buffer->shape[1], lanes);
 }
 
-/// What stores the result if it is complete after this product, or after the
-/// last turn of the loop that does nothing else than add products to it.
-void CPUKernelEmitter::ProductEmitter::findStores(Product &product) {
+/// Of a loop of the kernel that does nothing else than add products to a tile.
+void CPUKernelEmitter::ProductEmitter::findLastTurn(Product &product) {
   DotOp op = product.op;
   auto loop = dyn_cast<scf::ForOp>(op->getParentOp());
-  if (!loop) {
-    product.stores = emitter.takeRowStores(op.getResult());
+  if (!loop || loop->getParentOp() != emitter.kernel ||
+      loop.getNumResults() != 1 || !accumulatesInPlace(op))
     return;
-  }
   std::optional<APInt> turns = loop.getStaticTripCount();
-  if (!accumulatesInPlace(op) || loop.getNumResults() != 1 || !turns ||
-      turns->isZero())
+  if (!turns || turns->isZero())
     return;
-  product.stores = emitter.takeRowStores(loop.getResult(0));
-  if (product.stores.empty())
-    return;
-  Value last = emitter.scalars.lookup(loop.getLowerBound());
-  Value step = emitter.scalars.lookup(loop.getStep());
-  Value steps = arith::MulIOp::create(
-      builder, loc, step,
-      emitter.constant(static_cast<int64_t>(turns->getZExtValue()) - 1));
-  last = arith::AddIOp::create(builder, loc, last, steps);
+  int64_t before = static_cast<int64_t>(turns->getZExtValue()) - 1;
+  Value last = arith::MulIOp::create(builder, loc,
+                                     emitter.scalars.lookup(loop.getStep()),
+                                     emitter.constant(before));
+  last = arith::AddIOp::create(
+      builder, loc, emitter.scalars.lookup(loop.getLowerBound()), last);
   product.isLastTurn = arith::CmpIOp::create(
       builder, loc, arith::CmpIPredicate::eq,
       emitter.scalars.lookup(loop.getInductionVar()), last);
+}
+
+/// What stores the result where this product, or the loop around it, completes
+/// it.
+void CPUKernelEmitter::ProductEmitter::findStores(Product &product) {
+  DotOp op = product.op;
+  if (product.isLastTurn)
+    product.stores = emitter.takeRowStores(op->getParentOp()->getResult(0));
+  else if (op->getParentOp() == emitter.kernel)
+    product.stores = emitter.takeRowStores(op.getResult());
 }
 
 void CPUKernelEmitter::ProductEmitter::storeRows(const Product &product,
@@ -211,6 +211,7 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   int64_t panel = block.vectors * lanes;
   int64_t panels = (n + panel - 1) / panel;
   int64_t rows = std::min(block.rows, m);
+  bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
   LeftFactor left = prepareLeft(op.getLhs(), type.getElementType(), rows);
   Value packed = packRight(op.getRhs(), type.getElementType(), panel);
 
@@ -231,8 +232,11 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   // Rows outside: those of a register block stay in the first level cache for
   // all panels, which stream from the second level one.
   emitter.buffers[op.getResult()] = result;
-  Product product{op, left, packed, panel, panels, result, accumulates, {}, {}};
+  Product product{op,          left, packed, panel, panels, result,
+                  accumulates, rows, {},     {},    {}};
+  findLastTurn(product);
   findStores(product);
+  findFactorsAhead(product, isLeftPacked);
   auto multiplyRows = [&](Value row, int64_t count) {
     emitter.forLoop(panels, 1,
                     [&](Value p) { multiplyPanel(product, row, count, p); });

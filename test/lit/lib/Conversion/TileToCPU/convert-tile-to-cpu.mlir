@@ -3,9 +3,11 @@
 
 // A product keeps 6 x 4 vectors of the result in registers over the whole depth
 // (6 x 2 of 256 bits), four turns at once and then what is left. It reads the
-// left factor in place, while it fetches the rows below.
+// left factor in place, while it fetches the rows below, and a line a turn of
+// what the next program packs into the second level cache.
 // CHECK-LABEL: llvm.func @product(%arg0: !llvm.ptr, %arg1: i64, %arg2: i64)
-// CHECK-COUNT-6: llvm.intr.prefetch
+// CHECK: llvm.intr.prefetch{{.*}} hint = 2
+// CHECK-COUNT-6: llvm.intr.prefetch{{.*}} hint = 3
 // CHECK-NOT: llvm.intr.prefetch
 // CHECK-COUNT-96: llvm.intr.fma({{.*}}) : (vector<16xf32>, vector<16xf32>, vector<16xf32>) -> vector<16xf32>
 // CHECK: llvm.br
@@ -67,14 +69,16 @@ tile.kernel @few_columns grid [1] inputs 2 {
 
 // A left factor that lies column by column is copied in slivers of 6 rows, a
 // vector a column, 8 columns of one sliver after another; the inner loop
-// broadcasts from there and fetches nothing ahead. Rows 6 and 7 are a sliver of their own.
+// broadcasts from there and fetches no rows below, but a line each of both
+// factors of the next program. Rows 6 and 7 are a sliver of their own.
 // CHECK-LABEL: llvm.func @transposed_left
 // CHECK-COUNT-8: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
 // CHECK-COUNT-8: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
 // CHECK: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
 // CHECK: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
+// CHECK-COUNT-2: llvm.intr.prefetch{{.*}} hint = 2
 // CHECK-NOT: llvm.intr.prefetch
-// CHECK: llvm.return
+// CHECK-COUNT-96: llvm.intr.fma
 tile.kernel @transposed_left grid [1] inputs 2 {
 ^bb0(%a: memref<9x8xf32>, %b: memref<9x64xf32>, %c: memref<8x64xf32>):
   %c0 = arith.constant 0 : index

@@ -67,7 +67,8 @@ BlockEmitter::ContractBlock::ContractBlock(BlockEmitter &emitter, ContractOp op,
   }
   positions.assign(summed.size(), emitter.constantIndex(0));
   if (!summed.empty())
-    depth = chooseChunk(extents.back(), emitter.sizes.productDepth);
+    depth = chooseChunk(extents.back(), emitter.sizes.productDepth,
+                        emitter.sizes.productUnit);
 }
 
 BlockEmitter::ContractBlock::Factor

@@ -115,10 +115,12 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
     bool isLeftPacked =
         hasSummedApart(group, contract.getLhs(), indices.lhs, indices.out);
     std::vector<int64_t> rowBlock = chooseBlock(
-        rows, notRow, isLeftPacked ? sizes.packedRows : sizes.productRows);
+        rows, notRow, isLeftPacked ? sizes.packedRows : sizes.productRows,
+        sizes.productUnit);
     std::vector<int64_t> columnBlock =
         chooseBlock(columns, notColumn,
-                    isLeftPacked ? sizes.packedColumns : sizes.productColumns);
+                    isLeftPacked ? sizes.packedColumns : sizes.productColumns,
+                    sizes.productUnit);
     SmallVector<int64_t> block;
     for (size_t d = 0; d < shape.size(); ++d)
       block.push_back(rowBlock[d] * columnBlock[d]);

@@ -15,6 +15,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productDepth = 384;
     sizes.packedRows = 384;
     sizes.packedColumns = 384;
+    sizes.productUnit = 16;
     sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
     sizes.attentionElements = 1 << 18;
@@ -31,6 +32,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productDepth = 32;
     sizes.packedRows = 64;
     sizes.packedColumns = 64;
+    sizes.productUnit = 0;
     sizes.attentionQueries = 32;
     sizes.attentionKeys = 32;
     sizes.attentionElements = 8192;
@@ -52,17 +54,22 @@ int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize) {
   return most;
 }
 
-int64_t chooseChunk(int64_t extent, int64_t most) {
+int64_t chooseChunk(int64_t extent, int64_t most, int64_t unit) {
   if (extent <= most)
     return extent;
   for (int64_t size = most; 2 * size >= most; --size)
     if (extent % size == 0)
       return size;
-  return most;
+  if (unit == 0)
+    return most;
+  int64_t parts = (extent + most - 1) / most;
+  int64_t even = (extent + parts - 1) / parts;
+  return std::min(most, (even + unit - 1) / unit * unit);
 }
 
 std::vector<int64_t> chooseBlock(const std::vector<int64_t> &shape,
-                                 const std::vector<bool> &whole, int64_t most) {
+                                 const std::vector<bool> &whole, int64_t most,
+                                 int64_t unit) {
   std::vector<int64_t> block(shape.size(), 1);
   int64_t elements = 1;
   for (size_t d = 0; d < shape.size(); ++d)
@@ -73,7 +80,8 @@ std::vector<int64_t> chooseBlock(const std::vector<int64_t> &shape,
   for (size_t d = shape.size(); d-- > 0;) {
     if (whole[d] || elements >= most)
       continue;
-    int64_t size = chooseChunk(shape[d], std::max<int64_t>(1, most / elements));
+    int64_t size =
+        chooseChunk(shape[d], std::max<int64_t>(1, most / elements), unit);
     block[d] = size;
     elements *= size;
     if (size < shape[d])

@@ -17,6 +17,8 @@ struct TileSizes {
   /// The same of a product whose left factor has the summed elements apart in
   /// memory: each program packs both factors.
   int64_t packedRows, packedColumns;
+  /// What parts of products are whole numbers of where sizes do not divide.
+  int64_t productUnit;
   int64_t attentionQueries;
   int64_t attentionKeys;
   int64_t attentionElements; ///< Of a block's queries, or keys, of all columns.
@@ -38,13 +40,15 @@ TileSizes tileSizesFor(tile::TargetAttr target);
 int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize);
 
 /// A size for cutting `extent`: the largest divisor not above `most` when it is
-/// at least half of it, else `most` (the last block is then partly outside).
-int64_t chooseChunk(int64_t extent, int64_t most);
+/// at least half of it; else `most`, or where `unit` is given as many of it as
+/// make parts even (the last block is then partly outside).
+int64_t chooseChunk(int64_t extent, int64_t most, int64_t unit = 0);
 
 /// Cuts `shape` into blocks of at most `most` elements, taking whole dimensions
 /// from the last one on; dimensions flagged in `whole` are never cut.
 std::vector<int64_t> chooseBlock(const std::vector<int64_t> &shape,
-                                 const std::vector<bool> &whole, int64_t most);
+                                 const std::vector<bool> &whole, int64_t most,
+                                 int64_t unit = 0);
 
 } // namespace tessera
 

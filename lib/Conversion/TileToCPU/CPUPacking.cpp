@@ -147,11 +147,10 @@ Value CPUKernelEmitter::ProductEmitter::packRight(Value tile, Type type,
   int64_t panels = (columns + panel - 1) / panel;
   Buffer *packed = tiles.create({panels, depth, panel}, type);
   packed->strides = {depth * panel, panel, 1};
-  auto trans = tile.getDefiningOp<TransOp>();
-  if (trans && !emitter.buffers.contains(trans.getInput()) &&
-      matrix.getElementType() == type && type.getIntOrFloatBitWidth() == 32 &&
-      depth % lanes == 0 && columns % lanes == 0 && columns % panel == 0) {
-    packTransposed(trans.getInput(), packed, depth, columns, panel);
+  if (emitter.isContiguous(tile, 0) && !emitter.isContiguous(tile, 1) &&
+      type.getIntOrFloatBitWidth() == 32 && depth >= lanes &&
+      columns >= lanes) {
+    packTransposed(tile, packed, depth, columns, panel);
     return packed->base;
   }
   emitter.forLoop(panels, 1, [&](Value p) {
@@ -209,14 +208,12 @@ void CPUKernelEmitter::ProductEmitter::packVector(Buffer *packed, Value tile,
               widen(code.spread(value, part), type, part));
 }
 
-/// Packs the transpose of `source` [columns, depth] in squares of lanes x lanes
-/// elements, transposed in registers by rounds of interleaving: row i and row
-/// i + n/2 become rows 2i and 2i + 1, log2(n) times.
-void CPUKernelEmitter::ProductEmitter::packTransposed(Value source,
-                                                      Buffer *packed,
-                                                      int64_t depth,
-                                                      int64_t columns,
-                                                      int64_t panel) {
+/// A factor whose rows run along columns of memory, packed in squares of lanes
+/// x lanes elements, transposed in registers by rounds of interleaving: row i
+/// and row i + n/2 become rows 2i and 2i + 1, log2(n) times.
+void CPUKernelEmitter::ProductEmitter::packTransposed(
+    Value tile, Buffer *packed, int64_t depth, int64_t columns, int64_t panel) {
+  Type type = packed->elementType;
   SmallVector<int64_t> low, high;
   for (int64_t i = 0; i < lanes / 2; ++i) {
     low.append({i, i + lanes});
@@ -230,26 +227,51 @@ void CPUKernelEmitter::ProductEmitter::packTransposed(Value source,
                                                  rows[i + lanes / 2], order));
     return next;
   };
-  emitter.forLoop(columns, lanes, [&](Value column) {
-    // Column c is at (c / panel) * depth * panel + c % panel.
-    Value width = emitter.constant(panel);
-    Value p = arith::DivUIOp::create(builder, loc, column, width);
-    Value inPanel = arith::RemUIOp::create(builder, loc, column, width);
+  // `count` elements down column `column` of the tile, then anything.
+  auto loadColumn = [&](Value column, Value k, int64_t count) -> Value {
+    Lanes part{0, count};
+    Value value = code.spread(emitter.element(tile, {k, column}, part), part);
+    value = widen(value, type, part);
+    if (count == lanes)
+      return value;
+    SmallVector<int64_t> order(lanes, 0);
+    for (int64_t i = 0; i < count; ++i)
+      order[i] = i;
+    return vector::ShuffleOp::create(builder, loc, value, value, order);
+  };
+  Value zeros = code.spread(emitter.number(type, 0), Lanes{1, lanes});
+  // Column c is at (c / panel) * depth * panel + c % panel; a square of
+  // `width` columns, then zeros.
+  auto packColumns = [&](Value column, int64_t width) {
+    Value panelWidth = emitter.constant(panel);
+    Value p = arith::DivUIOp::create(builder, loc, column, panelWidth);
+    Value inPanel = arith::RemUIOp::create(builder, loc, column, panelWidth);
     Value start = code.add(code.multiply(p, depth * panel), inPanel);
-    emitter.forLoop(depth, lanes, [&](Value k) {
-      Lanes full{1, lanes};
-      SmallVector<Value> rows;
-      for (int64_t i = 0; i < lanes; ++i) {
-        emitter.prefetchElement(source, {code.add(column, lanes + i), k});
-        rows.push_back(code.spread(
-            emitter.element(source, {code.add(column, i), k}, full), full));
+    auto packSquare = [&](Value k, int64_t height) {
+      SmallVector<Value> rows(lanes, zeros);
+      for (int64_t i = 0; i < width; ++i) {
+        emitter.prefetchElement(tile, {k, code.add(column, lanes + i)});
+        rows[i] = loadColumn(code.add(column, i), k, height);
       }
-      for (int64_t n = lanes; n > 1; n /= 2)
+      for (int64_t n = lanes; n > 1 && width > 0; n /= 2)
         rows = interleave(rows);
-      for (int64_t i = 0; i < lanes; ++i)
-        code.storeAt(rows[i],
-                     code.address(packed->base, packed->elementType, {panel, 1},
-                                  0, {code.add(k, i), start}));
-    });
-  });
+      for (int64_t i = 0; i < height; ++i)
+        code.storeAt(rows[i], code.address(packed->base, type, {panel, 1}, 0,
+                                           {code.add(k, i), start}));
+    };
+    int64_t whole = depth / lanes * lanes;
+    if (whole > 0)
+      emitter.forLoop(whole, lanes, [&](Value k) { packSquare(k, lanes); });
+    if (depth > whole) {
+      FreshElements fresh(emitter);
+      packSquare(emitter.constant(whole), depth - whole);
+    }
+  };
+  int64_t whole = columns / lanes * lanes;
+  if (whole > 0)
+    emitter.forLoop(whole, lanes, [&](Value c) { packColumns(c, lanes); });
+  int64_t padded = (columns + panel - 1) / panel * panel;
+  for (int64_t c = whole; c < padded; c += lanes)
+    packColumns(emitter.constant(c),
+                std::clamp<int64_t>(columns - c, 0, lanes));
 }

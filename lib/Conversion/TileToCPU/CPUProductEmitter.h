@@ -91,7 +91,7 @@ private:
   void packVector(Buffer *packed, mlir::Value tile,
                   mlir::ValueRange panelAndRow, mlir::Value firstColumn,
                   int64_t inPanel, int64_t count);
-  void packTransposed(mlir::Value source, Buffer *packed, int64_t depth,
+  void packTransposed(mlir::Value tile, Buffer *packed, int64_t depth,
                       int64_t columns, int64_t panel);
   mlir::Value widen(mlir::Value value, mlir::Type type, Lanes lanes);
 

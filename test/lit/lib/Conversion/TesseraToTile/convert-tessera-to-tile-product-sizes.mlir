@@ -1,0 +1,28 @@
+// RUN: tessera-opt %s -convert-tessera-to-tile | FileCheck %s
+
+// Blocks of products on a CPU: 512 x 192 at most, divisors of at least half of
+// that if there are any.
+// CHECK: tile.kernel @forward_product grid [14] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<500x40xf32>, tensor<40x143xf32>
+func.func @forward(%x: tensor<1000x40xf32>, %w: tensor<40x1001xf32>) -> tensor<1000x1001xf32> {
+  %0 = tessera.contract %x, %w "mk,kn->mn" : tensor<1000x40xf32>, tensor<40x1001xf32> -> tensor<1000x1001xf32>
+  return %0 : tensor<1000x1001xf32>
+}
+
+// Where the left factor is packed, too, blocks are closer to squares; parts
+// are even, in whole vectors, where sizes have no divisors: 3 x 336 columns.
+// CHECK: tile.kernel @weight_gradient_product grid [12] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<250x40xf32>, tensor<40x336xf32>
+func.func @weight_gradient(%x: tensor<40x1000xf32>, %g: tensor<40x1001xf32>) -> tensor<1000x1001xf32> {
+  %0 = tessera.contract %x, %g "km,kn->mn" : tensor<40x1000xf32>, tensor<40x1001xf32> -> tensor<1000x1001xf32>
+  return %0 : tensor<1000x1001xf32>
+}
+
+// The same of what is transposed in the kernel itself, and of what is summed.
+// CHECK: tile.kernel @transposed_product grid [12] inputs 2
+// CHECK: tile.load {{.*}} : memref<409x1000xbf16> -> tensor<208x250xbf16>
+func.func @transposed(%x: tensor<409x1000xbf16>, %g: tensor<409x1001xbf16>) -> tensor<1000x1001xbf16> {
+  %0 = tessera.transpose %x [1, 0] : tensor<409x1000xbf16> -> tensor<1000x409xbf16>
+  %1 = tessera.contract %0, %g "mk,kn->mn" : tensor<1000x409xbf16>, tensor<409x1001xbf16> -> tensor<1000x1001xbf16>
+  return %1 : tensor<1000x1001xbf16>
+}

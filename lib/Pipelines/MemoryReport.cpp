@@ -337,6 +337,12 @@ json::Object MemoryModel::describe() {
     arguments += plan::byteSizeOf(type);
   for (Type type : entry.getResultTypes())
     results += plan::byteSizeOf(type);
+  // A result that is tied to an argument is in its memory.
+  for (unsigned i = 0; i < entry.getNumArguments(); ++i)
+    if (auto tie = entry.getArgAttrOfType<IntegerAttr>(i, "tessera.tied");
+        tie &&
+        entry.getResultTypes()[tie.getInt()] == entry.getArgumentTypes()[i])
+      results -= plan::byteSizeOf(entry.getArgumentTypes()[i]);
   return json::Object{{"arguments", arguments},
                       {"results", results},
                       {"activations", peak.bytes},

@@ -8,9 +8,9 @@
 
 namespace tessera {
 
-/// Adds "memory": bytes of one device, of the arguments, the results, and the
-/// activations, all other values, where most of these live at once, and what
-/// these are. `entry` is of stage `kernels`.
+/// Adds "memory": bytes of one device, of the arguments, the results that are
+/// not in their memory, and the activations, all other values, where most of
+/// these live at once, and what these are. `entry` is of stage `kernels`.
 ///
 /// The model: a value lives from the step that computes it to the last that
 /// uses it, through all of a loop that it comes from outside of. What a loop

@@ -35,7 +35,7 @@ def layer(x, p):
     return x + ts.gelu(ts.checkpoint_name(ts.nn.rms_norm(x) @ p["up"], "wide")) @ p["down"]
 
 
-def program(policy, scanned=False):
+def program(policy, scanned=False, **options):
     body = layer if policy is None else ts.checkpoint(layer, policy=policy)
 
     def loss(ws, x):
@@ -46,20 +46,21 @@ def program(policy, scanned=False):
                 x = body(x, p)
         return ts.sum(x * x)
 
-    return ts.jit(ts.value_and_grad(loss)).lower(W, X)
+    return ts.jit(ts.value_and_grad(loss), **options).lower(W, X)
 
 
 class Run:
-    """A program that has run once: its results, and the activations that the runtime has counted."""
+    """A program that has run once: its results, and the activations that the runtime has counted on one of
+    its devices, which all hold as much."""
 
-    def __init__(self, lowered):
+    def __init__(self, lowered, arguments=(W, X), devices=1):
         self.lowered = lowered
         self.compiled = lowered.compile()
         before = runtime.memory()["in_use"]
         runtime.reset_peak_memory()
-        results = self.compiled(W, X)
+        results = self.compiled(*arguments)
         held = runtime.memory()["peak"] - before
-        self.activations = held - sum(np.asarray(leaf).nbytes for leaf in ts.tree.leaves(results))
+        self.activations = held // devices - self.compiled.memory()["results"]
         self.results = [np.asarray(leaf).copy() for leaf in ts.tree.leaves(results)]
 
 
@@ -99,6 +100,24 @@ def test_memory_is_what_was_predicted(runs, name, scanned):
     predicted = run.lowered.memory()["activations"]
     assert abs(run.activations - predicted) <= 0.1 * predicted
     assert run.compiled.memory()["activations"] == predicted
+
+
+@pytest.mark.parametrize("name", ["everything", "budget", "nothing"])
+def test_memory_of_each_device_of_a_mesh(runs, name):
+    """Rows are split by `dp`, and the wide values by `tp` too; gradients are reduced."""
+    mesh = ts.make_mesh({"dp": 2, "tp": 2})
+    specs = ([{"up": ts.P(None, "tp"), "down": ts.P("tp", None)}] * LAYERS, ts.P("dp"))
+    lowered = program(POLICIES[name], mesh=mesh, in_shardings=specs)
+    # Arguments that are on the devices already need no memory for their parts.
+    def put(leaf, spec):
+        return ts.device_put(leaf, ts.NamedSharding(mesh, spec))
+
+    run = Run(lowered, ts.tree.map(put, (W, X), specs), devices=4)
+    predicted = lowered.memory()["activations"]
+    assert abs(run.activations - predicted) <= 0.1 * predicted
+    assert run.activations < 0.5 * runs[name, False].activations
+    for got, wanted in zip(run.results, runs["none", False].results, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("scanned", [False, True])

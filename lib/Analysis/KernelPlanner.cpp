@@ -64,7 +64,8 @@ class Planner {
 public:
   Planner(const std::vector<KernelNode> &nodes, const KernelLimits &limits)
       : nodes(nodes), limits(limits), demands(nodes.size()),
-        firstHostUse(nodes.size(), never), recomputation(nodes, limits) {
+        firstHostUse(nodes.size(), never), isInSeveral(nodes.size(), false),
+        recomputation(nodes, limits) {
     for (size_t i = 0; i < nodes.size(); ++i)
       if (nodes[i].kind == KernelOpClass::Host)
         for (const KernelOperand &operand : nodes[i].operands)
@@ -107,6 +108,8 @@ private:
       return; // Dead.
     if (kind == KernelOpClass::Update)
       return start(node);
+    if (nodes[node].isWidening && joinAll(node))
+      return;
     // The users that run first are the ones that can bring it to the others.
     Demand *first = nullptr;
     for (Demand &demand : demands[node])
@@ -122,6 +125,20 @@ private:
     if (nodes[node].isRenaming)
       return needInMemory(nodes[node].operands.front().node, node);
     start(node);
+  }
+
+  /// Makes `node` a member of each of the groups that need it, if it can be.
+  bool joinAll(int node) {
+    const std::vector<Demand> &users = demands[node];
+    if (isOnHost(node) || users.size() < 2 ||
+        !std::all_of(users.begin(), users.end(), [&](const Demand &demand) {
+          return canJoin(node, demand);
+        }))
+      return false;
+    for (const Demand &demand : users)
+      join(node, demand);
+    isInSeveral[node] = true;
+    return true;
   }
 
   void visitFree(int node) {
@@ -327,7 +344,8 @@ private:
     std::vector<std::vector<std::pair<int, int>>> reads(groups.size());
     for (size_t i = 0; i < nodes.size(); ++i)
       for (const Demand &demand : demands[i]) {
-        if (groupOf[i] == demand.group || nodes[i].kind == KernelOpClass::Free)
+        if (groupOf[i] == demand.group || isInSeveral[i] ||
+            nodes[i].kind == KernelOpClass::Free)
           continue;
         int transform = transformOf(demand);
         if (transform < 0)
@@ -425,6 +443,7 @@ private:
   std::vector<std::vector<Demand>> demands; ///< By node.
   std::unordered_map<uint64_t, size_t> demandIndex;
   std::vector<int> firstHostUse;
+  std::vector<bool> isInSeveral; ///< Members of more than one group.
   std::vector<Group> groups;
   RecomputationCost recomputation;
 };

@@ -59,6 +59,9 @@ struct KernelNode {
   /// Whether the host can do it at no cost if no kernel does: the result has
   /// the operand's bytes.
   bool isRenaming = false;
+  /// Whether it only writes the operand's elements in a larger type: reading
+  /// the operand again costs less than reading the result.
+  bool isWidening = false;
   std::vector<KernelOperand> operands;
 };
 
@@ -92,7 +95,8 @@ struct KernelGroupPlan {
 /// Nodes are visited from the last to the first. One joins the group of its
 /// users when all are in one group and computing it there, once for each box
 /// that they read, costs less than storing it and loading it again
-/// (RecomputationCost.h); else it is a root. A value that is needed in memory
+/// (RecomputationCost.h); else it is a root. What is only widened for several
+/// groups joins all of them. A value that is needed in memory
 /// becomes a further root of a group that computes it anyhow, and groups of one
 /// shape that read one operand become one, if all other users run later. Linear
 /// in the number of operands, times bounds.

@@ -128,6 +128,10 @@ static int64_t numElementsOf(Value value) {
   return ShapedType::getNumElements(shapeOf(value));
 }
 
+static unsigned bitsOf(Value value) {
+  return getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth();
+}
+
 static std::vector<int64_t> keyOf(int64_t tag, ArrayRef<int64_t> rest) {
   std::vector<int64_t> key = {tag};
   key.insert(key.end(), rest.begin(), rest.end());
@@ -187,6 +191,9 @@ void KernelGroups::describe(Operation *op) {
     node.cost = costOf(op);
     node.shape = numberOf(keyOf(ShapeKey, shapeOf1(op->getResult(0))));
     node.isPrologue = isa<TransposeOp, ConvertOp>(op);
+    if (auto convert = dyn_cast<ConvertOp>(op))
+      node.isWidening =
+          bitsOf(convert.getInput()) < bitsOf(convert.getResult());
     node.isConstant = isa<ConstantOp>(op);
     node.isRenaming = isa<ReshapeOp>(op);
     describeOperands(op, node);

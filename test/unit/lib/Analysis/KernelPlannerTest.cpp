@@ -47,6 +47,11 @@ public:
     node.operands = {read};
     return add(node);
   }
+  int widened(int operand) {
+    int node = elementwise({operand});
+    nodes[node].isWidening = true;
+    return node;
+  }
   int product(int left, int right) {
     KernelNode node = of(KernelOpClass::Product, 1000);
     node.operands = {{left, KernelAccess::Blocks, 5},
@@ -99,6 +104,33 @@ rootsOf(const std::vector<KernelGroupPlan> &plan) {
 }
 
 using Roots = std::vector<std::vector<int>>;
+
+TEST(KernelPlanner, WhatIsOnlyWidenedIsReadNarrowByEachKernel) {
+  for (bool isWidened : {false, true}) {
+    Program program;
+    int x = program.argument();
+    int wide = isWidened ? program.widened(x) : program.elementwise({x});
+    int sums = program.rows(wide, 16);
+    int softmax = program.rows(wide, 16, /*keepsShape=*/true);
+    program.host({sums, softmax});
+    std::vector<KernelGroupPlan> plan = planKernelGroups(program.nodes);
+    Roots wanted = {{sums}, {softmax}};
+    if (!isWidened)
+      wanted = {{wide}, {sums}, {softmax}};
+    Roots found = rootsOf(plan);
+    std::sort(found.begin(), found.end());
+    EXPECT_EQ(found, wanted);
+  }
+}
+
+TEST(KernelPlanner, WhatIsWidenedForTheHostIsStored) {
+  Program program;
+  int x = program.argument();
+  int wide = program.widened(x);
+  int sums = program.rows(wide, 16);
+  program.host({sums, wide});
+  EXPECT_EQ(rootsOf(planKernelGroups(program.nodes)), (Roots{{wide}, {sums}}));
+}
 
 TEST(KernelPlanner, ElementwiseOpsShareAKernel) {
   Program program;

@@ -231,6 +231,13 @@ def test_a_state_that_begins_with_a_scalar_of_numpy_needs_one_program(machine):
     assert int(state["step"]) == 3
 
 
+def test_a_float64_of_numpy_is_weak_and_has_its_own_program(machine):
+    f = ts.jit(lambda x: x + 1)
+    assert f(np.float64(1.5)).dtype == np.float32
+    assert f(np.array(1.5)).dtype == np.float64
+    assert machine.compiled == 2
+
+
 def test_a_program_on_disk_is_run_without_opening_the_compiler(tmp_path):
     program = (
         "import numpy as np, tessera as ts\n"

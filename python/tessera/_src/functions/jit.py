@@ -254,10 +254,12 @@ def _without_layouts(key: tuple) -> tuple:
 
 
 def _without_layout(kind: Any) -> Any:
-    """A scalar of NumPy is to a program what an array of no dimension is."""
+    """A scalar of NumPy is to a program what an array without dimensions is, but for float64: a float of
+    Python, too, it is weak."""
     if isinstance(kind, Kind):
         return kind.plain
-    return kind_of(*kind) if isinstance(kind, tuple) and isinstance(kind[1], np.dtype) else kind
+    is_strong = isinstance(kind, tuple) and isinstance(kind[1], np.dtype) and kind[1] != np.float64
+    return kind_of(*kind) if is_strong else kind
 
 
 def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -29,8 +29,16 @@ class NeuralSteps:
     def logsumexp(self) -> None:
         x = self.pick_wide(1)
         dim = self.rng.randrange(len(x.shape))
-        self.emit(f"logsumexp <0> dim {dim} : <t0>", x.shape[:dim] + x.shape[dim + 1 :], x.element, x,
-                  trust=Trust.SUMMED)  # fmt: skip
+        self.totals(f"logsumexp <0> dim {dim} : <t0>", x.shape[:dim] + x.shape[dim + 1 :], x)
+
+    def totals(self, text: str, shape: tuple[int, ...], *operands: Value) -> None:
+        """An op whose results are wide, and these in the type of the first operand."""
+        element = operands[0].element
+        wide = "f64" if element == "f64" else "f32"
+        value = self.emit(text, shape, wide, *operands, trust=Trust.SUMMED)
+        if element != wide:
+            self.values.remove(value)
+            self.emit("convert <0> : <t0>", shape, element, value)
 
     def cross_entropy(self) -> None:
         x = self.pick_wide(1)
@@ -43,8 +51,7 @@ class NeuralSteps:
         options = f"smoothing {smoothing} z_loss {z_loss}"
         if self.rng.random() < 0.5:
             options += f" ignore {self.rng.randint(-1, x.shape[-1] - 1)}"
-        self.emit(f"cross_entropy <0>, <1> {options} : <t0>, <t1>", rows, x.element, x, labels,
-                  trust=Trust.SUMMED)  # fmt: skip
+        self.totals(f"cross_entropy <0>, <1> {options} : <t0>, <t1>", rows, x, labels)
 
     def norm_tangent(self) -> None:
         x = self.pick_wide(1)

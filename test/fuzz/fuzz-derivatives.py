@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Differentiates random programs by both modes, on random meshes.
+"""Differentiates random programs by both modes, on random meshes, and by JAX.
 
 The programs are of the kind of fuzz-run.py, with all floats f64. Of each:
 
 * forward mode equals finite differences of the interpreted program, where these settle as steps shrink;
 * reverse mode is its transposed map: <weights, tangents> = <gradients, changes>;
-* compiled for the program's mesh, both give what the interpreter gives for one device.
+* results, tangents, gradients, and in one of three programs second derivatives, equal those by JAX of the
+  program translated op by op (jax_programs.py);
+* compiled for the program's mesh, and now and then for one device, all are what the interpreter gives.
 
 Two of three programs are checkpoints, of which the backward pass computes values again. A program whose
-derivatives pass a while loop has forward mode only. Two programs a seed; default: 30 seeds,
+derivatives pass a while loop has forward mode only. Two programs a seed; default: 24 seeds,
 or TESSERA_FUZZ_SEEDS. A program that fails is shrunk and written to --out as .mlir, with the command that
-repeats it.
+repeats it. At least nine of ten programs must have been compared with JAX; of the others it is said why
+they were not.
 """
 
 from __future__ import annotations
@@ -20,30 +23,38 @@ import argparse
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import jax_peer  # noqa: E402
+from derivative_program import Derivatives, directions, floats_of  # noqa: E402
 from generator import SMALL, generate  # noqa: E402
-from random_program import Program, shrink  # noqa: E402
+from jax_oracle import LEAST_COMPARED, Oracle, has_second, points_of, unlike_jax  # noqa: E402
+from random_program import Op, Program, shrink  # noqa: E402
 
 from tessera._src.core.errors import TesseraError  # noqa: E402
 from tessera._src.programs import native, runtime  # noqa: E402
 
 run = importlib.import_module("fuzz-run")
 Failure = run.Failure
-SEEDS = 30
+SEEDS = 24
 SECONDS_PER_PROGRAM = 60
 STEP = 1e-4
 POLICIES = (None, "nothing", "dots")
+ONE_DEVICE_EVERY = 4
 # Of the largest magnitude: sums in another order, of terms that may cancel.
 EPSILON = 1e-9
-REFUSED = "reverse mode cannot pass"
+# Programs that are checked at once, and that JAX is asked about meanwhile.
+AT_ONCE = 2
+AHEAD = 4
 
 
 def programs_of(seed: int) -> tuple[str, list[Program]]:
@@ -51,88 +62,23 @@ def programs_of(seed: int) -> tuple[str, list[Program]]:
     head, programs = generate(seed, run.PROGRAMS_PER_SEED, "f64", sizes=SMALL)
     for program in programs:
         program.layouts = {name: text.split(", partial")[0] for name, text in program.layouts.items()}
-    return head, programs
+    return head, [run.in_doubles(program) for program in programs]
 
 
-class Derivatives:
-    """A program with functions for its derivatives, and a function `main` that calls them.
+def on_one_device(program: Program) -> Program:
+    """The program without layouts, for a mesh of one device."""
+    program = program.mapped(lambda e: e, lambda t: re.sub(r"to <@mesh, .*> :", "to <@mesh, OPEN> :", t))
 
-    With a policy, what is differentiated is a call of the program that is a checkpoint.
-    """
+    def opened(op: Op) -> Op:
+        rank = len(op.operands[0].shape) if op.operands else 0
+        dims = ", ".join(["{?}"] * rank)
+        return replace(op, text=op.text.replace("OPEN", f"[{dims}]"), regions=tuple(
+            replace(block, ops=tuple(map(opened, block.ops))) for block in op.regions))
 
-    def __init__(self, head: str, program: Program, policy: str | None):
-        program = replace(program, ties={})
-        self.program = program
-        text, name = head + program.text(), program.name
-        if policy:
-            given = [(f"%x{i}", program.type_of(a)) for i, a in enumerate(program.arguments)]
-            made = [(f"%r{i}", program.type_of(r)) for i, r in enumerate(program.results)]
-            text += "\n" + _function("whole", given, made, [_call({"name": name}, given, made, policy)])
-            name = "whole"
-        self.wanted = [i for i, a in enumerate(program.arguments) if a.element == "f64"]
-        self.floats = [i for i, r in enumerate(program.results) if r.element == "f64"]
-        forward, report = native.differentiate(text, name, "jvp", "d", self.wanted)
-        jvp = report["functions"][0]
-        count = len(program.arguments)
-        given = [(a.name, program.type_of(a)) for a in program.arguments]
-        changes = [(f"%dx{i}", kind) for i, kind in enumerate(jvp["arguments"][count:])]
-        made = [(f"%y{i}", kind) for i, kind in enumerate(jvp["results"])]
-        lines = [_call(jvp, [*given, *changes], made)]
-        backward: list[str] = []
-        weights: list[tuple[str, str]] = []
-        gradients: list[tuple[str, str]] = []
-        try:
-            backward, report = native.differentiate(text, name, "vjp", "r", self.wanted)
-        except TesseraError as error:
-            if REFUSED not in str(error):
-                raise
-        if backward:
-            fwd, bwd = report["functions"]
-            values = [(f"%z{i}", kind) for i, kind in enumerate(fwd["results"])]
-            sources = {"argument": given, "result": values, "kept": values[len(program.results) :]}
-            residuals = [sources[kind][number] for kind, number in report["residuals"]]
-            weights = [(f"%ct{i}", kind) for i, kind in enumerate(bwd["arguments"][len(residuals) :])]
-            gradients = [(f"%g{i}", kind) for i, kind in enumerate(bwd["results"])]
-            lines += [_call(fwd, given, values), _call(bwd, [*residuals, *weights], gradients)]
-        self.has_reverse = bool(backward)
-        self.text = "\n".join([text, *forward, *backward, _function(
-            "main", [*given, *changes, *weights], [*made, *gradients], lines)])
-        results = program.results
-        self.shapes = [*[(r.shape, r.element) for r in results],
-                       *[(results[i].shape, "f64") for i in self.floats],
-                       *[(program.arguments[i].shape, "f64") for i in self.wanted if backward]]
-
-    def inputs(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Arguments of the program, changes and weights."""
-        rng = np.random.default_rng([seed, 1])
-        points = [np.array(a, np.float64) if p.element == "f64" else a
-                  for a, p in zip(run.inputs_of(self.program, seed), self.program.arguments)]
-        changes = [rng.standard_normal(points[i].shape) for i in self.wanted]
-        weights = [rng.standard_normal(self.program.results[i].shape) for i in self.floats]
-        return points, changes, weights if self.has_reverse else []
-
-    def outputs(self) -> list[np.ndarray]:
-        """Memory for the results of `main`."""
-        return [np.zeros(shape, run.dtypes.BY_NAME[element]) for shape, element in self.shapes]
+    return replace(program, layouts={}, ops=[opened(op) for op in program.ops])
 
 
-def _listed(values: list) -> tuple[str, str]:
-    """Names and types of values."""
-    return ", ".join(name for name, _ in values), ", ".join(kind for _, kind in values)
-
-
-def _call(function: dict, operands: list, results: list, policy: str = "") -> str:
-    (names, kinds), (made, types) = _listed(operands), _listed(results)
-    checkpoint = f' checkpoint "{policy}"' if policy else ""
-    return f"  {made} = tessera.call @{function['name']}({names}){checkpoint} : ({kinds}) -> ({types})"
-
-
-def _function(name: str, arguments: list, results: list, lines: list) -> str:
-    parameters = ", ".join(f"{value}: {kind}" for value, kind in arguments)
-    made, types = _listed(results)
-    return "\n".join([f"func.func @{name}({parameters}) -> ({types}) {{", *lines,
-                      f"  return {made} : {types}",
-                      "}", ""])
+# -- finite differences --------------------------------------------------------------------------------
 
 
 def slopes(head: str, made: Derivatives, points: list, changes: list, step: float) -> list[np.ndarray]:
@@ -162,55 +108,138 @@ def wrong_tangents(head: str, made: Derivatives, points: list, changes: list, ta
     return None
 
 
-def check(head: str, program: Program, seed: int) -> Failure | None:
-    """Why the derivatives of a program are wrong, or nothing."""
-    program = run.in_doubles(program)
-    if not any(a.element == "f64" for a in program.arguments) or not any(
-            r.element == "f64" for r in program.results):
-        return None
+# -- the check -----------------------------------------------------------------------------------------
+
+
+def check(head: str, program: Program, seed: int, answers: list[jax_peer.Answer]) -> Failure | None:
+    """Why the derivatives of a program are wrong, or nothing. JAX's are compared, if there are some; with
+    a second answer, the difference of both is what rounding does."""
     try:
-        made = Derivatives(head, program, POLICIES[seed % len(POLICIES)])
-        points, changes, weights = made.inputs(seed)
+        made = Derivatives(head, program, POLICIES[seed % len(POLICIES)], has_second(seed))
+        points = points_of(program, seed)
+        changes, weights = directions(program, seed)
+        inputs = [*points, *changes, *(weights if made.has_reverse else [])]
         whole = made.outputs()
-        native.interpret(made.text, [*points, *changes, *weights], whole)
+        native.interpret(made.text, inputs, whole)
     except TesseraError as error:
         return Failure("differentiate", str(error))
-    count = len(program.results)
-    tangents, gradients = whole[count : count + len(made.floats)], whole[count + len(made.floats) :]
-    wrong = wrong_tangents(head, made, points, changes, tangents)
+    named = made.named(whole)
+    wrong = wrong_tangents(head, made, points, changes, named["tangents"])
     if wrong:
         return wrong
     if made.has_reverse:
-        terms = [a * b for a, b in zip(weights, tangents)], [a * b for a, b in zip(gradients, changes)]
+        terms = ([a * b for a, b in zip(weights, named["tangents"])],
+                 [a * b for a, b in zip(named["gradients"], changes)])
         left, right = (sum(np.sum(t) for t in part) for part in terms)
         size = sum(np.sum(np.abs(t)) for part in terms for t in part)
         if np.isfinite(size) and not abs(left - right) <= EPSILON * (1 + size):
             return Failure("reverse", f"<weights, tangents> is {left}, but <gradients, changes> is {right}")
-    try:
-        artefact, _, _ = native.compile_text(made.text, target="cpu")
-        inputs = [np.ascontiguousarray(a) for a in (*points, *changes, *weights)]
-        words = [w for a in inputs for w in (a.ctypes.data, 0)]
-        compiled = runtime.Executable(artefact, threads=2).run(words)
-    except TesseraError as error:
-        return Failure("compile", str(error))
-    for i, (want, got) in enumerate(zip(whole, compiled)):
-        if want.dtype == np.float64 and run.differs(want, want, got, EPSILON).any():
-            return Failure("difference", f"result {i} of the derivatives differs on the mesh")
+    for answer in answers:
+        if answer.error:
+            return Failure("translation", answer.error)
+    arrays = [answer.arrays for answer in answers if answer.arrays]
+    unlike = unlike_jax(named, *arrays) if arrays else ""
+    if unlike:
+        return Failure("jax", unlike)
+    texts = {"the mesh": made.text}
+    if seed % ONE_DEVICE_EVERY == 0:
+        texts["one device"] = Derivatives("dist.mesh @mesh <[x = 1]>\n", on_one_device(program),
+                                          POLICIES[seed % len(POLICIES)], has_second(seed)).text
+    for where, text in texts.items():
+        try:
+            artefact, _, _ = native.compile_text(text, target="cpu")
+            inputs = [np.ascontiguousarray(a) for a in inputs]
+            compiled = runtime.Executable(artefact, threads=2).run(
+                [w for a in inputs for w in (a.ctypes.data, 0)])
+        except TesseraError as error:
+            return Failure("compile", str(error))
+        for i, (want, got) in enumerate(zip(whole, compiled)):
+            if want.dtype == np.float64 and run.differs(want, want, got, EPSILON).any():
+                return Failure("difference", f"result {i} of the derivatives differs on {where}")
     return None
 
 
-def check_in_child(head: str, program: Program, seed: int) -> Failure | None:
-    """`check` in a process of its own, so that a crash is a finding too."""
+def start_check(head: str, program: Program, seed: int, answers: list[jax_peer.Answer]) -> tuple[int, int]:
+    """Begins `check` in a process of its own, so that a crash is a finding too; for run.finish_check."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         signal.alarm(SECONDS_PER_PROGRAM)
-        failure, _ = run.lines_of(lambda: check(head, program, seed))
+        failure, _ = run.lines_of(lambda: check(head, program, seed, answers))
         os.write(writer, json.dumps(failure and [failure.kind, failure.message[:2000]]).encode())
         os._exit(0)
     os.close(writer)
-    return run.finish_check(child, reader)
+    return child, reader
+
+
+def check_in_child(*of: object) -> Failure | None:
+    return run.finish_check(*start_check(*of))
+
+
+def reported(head: str, program: Program, seed: int, failure: Failure, oracle: Oracle | None, out: Path
+             ) -> None:
+    """Shrinks a program that fails, writes it to a file, and prints where."""
+    def fails_alike(p: Program) -> bool:
+        if not all(floats_of(p)):
+            return False
+        answers = oracle.both(p, seed) if failure.kind in ("jax", "translation") else []
+        again = check_in_child(head, p, seed, answers)
+        return again is not None and again.kind == failure.kind
+
+    small = shrink(program, fails_alike)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"derivatives-seed{seed}-{program.name}.mlir"
+    comment = "".join(f"// {line}\n" for line in failure.message.splitlines()[:20])
+    command = f"// fuzz-derivatives.py --seed {seed} --seeds 1\n"
+    path.write_text(f"{command}{comment}{head}{small.text()}\n")
+    print(f"{path}: {failure.kind}: {failure.message[:300]}", flush=True)
+
+
+def programs_to_check(first: int, count: int, oracle: Oracle | None) -> Iterator[tuple[int, str, Program]]:
+    """Seeds, meshes and programs that have derivatives; JAX is asked about later ones already."""
+    ahead: list[tuple[int, str, Program]] = []
+    for seed in range(first, first + count):
+        head, programs = programs_of(seed)
+        for program in programs:
+            if not all(floats_of(program)):
+                if oracle:
+                    oracle.leave_out("it has no floats among arguments or results")
+                continue
+            if oracle:
+                oracle.ask(program, seed)
+            ahead.append((seed, head, program))
+            if len(ahead) > AHEAD:
+                yield ahead.pop(0)
+    yield from ahead
+
+
+def checked(programs: Iterator[tuple[int, str, Program]], oracle: Oracle | None
+            ) -> Iterator[tuple[int, str, Program, Failure | None]]:
+    """Programs with what is wrong with them; a few are checked at a time."""
+    begun: list[tuple[tuple[int, str, Program], tuple[int, int]]] = []
+
+    def finish() -> tuple[int, str, Program, Failure | None]:
+        entry, check = begun.pop(0)
+        return (*entry, run.finish_check(*check))
+
+    for entry in programs:
+        seed, head, program = entry
+        begun.append((entry, start_check(head, program, seed, [oracle.answer()] if oracle else [])))
+        if len(begun) >= AT_ONCE:
+            yield finish()
+    while begun:
+        yield finish()
+
+
+def find_oracle() -> Oracle | None:
+    """JAX, or why there is none."""
+    if jax_peer.is_available():
+        return Oracle()
+    print("not compared with JAX, which is not installed (tools/setup installs it)")
+    if os.environ.get("TESSERA_REQUIRE_ALL"):
+        raise SystemExit("TESSERA_REQUIRE_ALL is set, so that is a failure")
+    return None
 
 
 def main() -> int:
@@ -222,32 +251,26 @@ def main() -> int:
     options = parser.parse_args()
     if options.seeds is None:
         options.seeds = int(os.environ.get("TESSERA_FUZZ_SEEDS", SEEDS))
+    oracle = find_oracle()
     count, failures, begin = 0, 0, time.monotonic()
-    for seed in range(options.seed, options.seed + options.seeds):
-        if failures >= options.max_failures:
-            break
-        head, programs = programs_of(seed)
-        for program in programs:
-            count += 1
-            failure = check_in_child(head, program, seed)
-            if not failure:
-                continue
+    programs = programs_to_check(options.seed, options.seeds, oracle)
+    for seed, head, program, failure in checked(programs, oracle):
+        count += 1
+        if failure and failure.kind == "jax":
+            failure = check_in_child(head, program, seed, oracle.both(program, seed))
+        if failure:
             failures += 1
-
-            def fails_alike(p: Program) -> bool:
-                again = check_in_child(head, p, seed)
-                return again is not None and again.kind == failure.kind
-
-            small = shrink(program, fails_alike)
-            options.out.mkdir(parents=True, exist_ok=True)
-            path = options.out / f"derivatives-seed{seed}-{program.name}.mlir"
-            comment = "".join(f"// {line}\n" for line in failure.message.splitlines()[:20])
-            command = f"// fuzz-derivatives.py --seed {seed} --seeds 1\n"
-            path.write_text(f"{command}{comment}{head}{small.text()}\n")
-            print(f"{path}: {failure.kind}: {failure.message[:300]}", flush=True)
+            reported(head, program, seed, failure, oracle, options.out)
+            if failures >= options.max_failures:
+                break
+    is_enough = oracle is None or oracle.is_enough()
+    if oracle:
+        oracle.close()
+    if not is_enough:
+        print(f"fewer than {LEAST_COMPARED:.0%} of the programs were compared with JAX")
     print(f"{count} programs from seed {options.seed}, {failures} failures, "
           f"{time.monotonic() - begin:.0f} seconds")
-    return 1 if failures else 0
+    return 1 if failures or not is_enough else 0
 
 
 if __name__ == "__main__":

@@ -218,20 +218,79 @@ def _rms_norm(op: Op, operands: list, _: Values) -> Any:
     return x * lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + _epsilon(op)) * scale
 
 
-def _attention(op: Op, operands: list, _: Values) -> Any:
-    query, key, value, *bias = operands
-    key, value = (jnp.repeat(t, query.shape[2] // t.shape[2], axis=2) for t in (key, value))
+def _norm_tangent(op: Op, operands: list, _: Values) -> Any:
+    change, x = operands
+    if _has(op, "centred"):
+        x = x - jnp.mean(x, -1, keepdims=True)
+    rate = lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + _epsilon(op))
+    normal = x * rate
+    made = change - normal * jnp.mean(normal * change, -1, keepdims=True)
+    if _has(op, "centred"):
+        made = made - jnp.mean(change, -1, keepdims=True)
+    return rate * made
+
+
+def _logsumexp(op: Op, x: list, _: Values) -> Any:
+    return jax.nn.logsumexp(x[0], axis=_number(op, "dim"))
+
+
+def _cross_entropy(op: Op, operands: list, _: Values) -> Any:
+    x, labels = operands
+    smoothing, factor = (float(re.search(rf"{word} (\S+)", op.text)[1]) for word in ("smoothing", "z_loss"))
+    total = jax.nn.logsumexp(x, axis=-1)
+    wanted = jax.nn.one_hot(labels, x.shape[-1], dtype=x.dtype)
+    wanted = (1 - smoothing) * wanted + smoothing / x.shape[-1]
+    loss = total - jnp.sum(wanted * x, -1) + factor * total**2
+    loss = jnp.where((labels >= 0) & (labels < x.shape[-1]), loss, np.nan)
+    return jnp.where(labels == _number(op, "ignore"), 0.0, loss) if _has(op, "ignore") else loss
+
+
+def _scores(op: Op, query: Any, key: Any, bias: list) -> Any:
+    """Of an attention, [B,H,S,T]; -inf where a causal mask hides the key."""
     scale = float(re.search(r"scale (\S+)", op.text)[1])
-    score = scale * jnp.einsum("bshd,bthd->bhst", query, key)
+    score = scale * jnp.einsum("bshd,bthd->bhst", query, _per_query_head(key, query))
     if bias:
         score = score + bias[0]
     if _has(op, "causal"):
         s, t = score.shape[2:]
         score = jnp.where(np.tri(s, t, t - s, dtype=bool), score, -np.inf)
+    return score
+
+
+def _per_query_head(x: Any, query: Any) -> Any:
+    return jnp.repeat(x, query.shape[2] // x.shape[2], axis=2)
+
+
+def _attention(op: Op, operands: list, _: Values) -> Any:
+    query, key, value, *bias = operands
+    score = _scores(op, query, key, bias)
     # A row without any key gives zeros, and has no derivative.
     kept = jnp.isfinite(score).any(-1, keepdims=True)
     weights = jnp.where(kept, jax.nn.softmax(jnp.where(kept, score, 0.0), axis=-1), 0.0)
-    return jnp.einsum("bhst,bthe->bshe", weights, value)
+    return jnp.einsum("bhst,bthe->bshe", weights, _per_query_head(value, query))
+
+
+def _attention_logsumexp(op: Op, operands: list, _: Values) -> Any:
+    query, key, *bias = operands
+    score = _scores(op, query, key, bias)
+    kept = jnp.isfinite(score).any(-1, keepdims=True)
+    return jnp.where(kept[..., 0], jax.nn.logsumexp(jnp.where(kept, score, 0.0), axis=-1), -np.inf)
+
+
+def _attention_gradient(op: Op, operands: list, _: Values) -> Any:
+    query, key, value, total, mean, cotangent, *bias = operands
+    which = re.search(r"attention_gradient of (\w+)", op.text)[1]
+    score, total = _scores(op, query, key, bias), total[..., None]
+    kept = jnp.isfinite(score) & jnp.isfinite(total)
+    weights = jnp.where(kept, jnp.exp(jnp.where(kept, score - total, 0.0)), 0.0)
+    products = jnp.einsum("bshe,bthe->bhst", cotangent, _per_query_head(value, query))
+    change = float(re.search(r"scale (\S+)", op.text)[1]) * weights * (products - mean[..., None])
+    if which == "query":
+        return jnp.einsum("bhst,bthd->bshd", change, _per_query_head(key, query))
+    made = (jnp.einsum("bhst,bshd->bthd", change, query) if which == "key" else
+            jnp.einsum("bhst,bshe->bthe", weights, cotangent))  # fmt: skip
+    b, t, h, d = made.shape
+    return made.reshape(b, t, key.shape[2], h // key.shape[2], d).sum(3)
 
 
 # -- moving elements -----------------------------------------------------------------------------------

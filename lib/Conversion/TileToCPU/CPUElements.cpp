@@ -138,7 +138,8 @@ static int dimBefore(ReshapeOp op, int dim) {
   ArrayRef<int64_t> from =
       cast<RankedTensorType>(op.getInput().getType()).getShape();
   if (keepsLongDims(op)) {
-    for (auto [d, source] : llvm::zip(cpu::longDims(shape), cpu::longDims(from)))
+    for (auto [d, source] :
+         llvm::zip(cpu::longDims(shape), cpu::longDims(from)))
       if (d == dim)
         return source;
     return -1;

@@ -231,10 +231,10 @@ def test_a_state_that_begins_with_a_scalar_of_numpy_needs_one_program(machine):
     assert int(state["step"]) == 3
 
 
-def test_a_float64_of_numpy_is_weak_and_has_its_own_program(machine):
+def test_a_float64_of_numpy_is_an_array_and_no_python_float(machine):
     f = ts.jit(lambda x: x + 1)
-    assert f(np.float64(1.5)).dtype == np.float32
-    assert f(np.array(1.5)).dtype == np.float64
+    assert f(np.float64(1.5)).dtype == f(np.array(1.5)).dtype == np.float64
+    assert f(1.5).dtype == np.float32
     assert machine.compiled == 2
 
 

@@ -254,12 +254,10 @@ def _without_layouts(key: tuple) -> tuple:
 
 
 def _without_layout(kind: Any) -> Any:
-    """A scalar of NumPy is to a program what an array without dimensions is, but for float64: a float of
-    Python, too, it is weak."""
+    """A scalar of NumPy is to a program what an array without dimensions is."""
     if isinstance(kind, Kind):
         return kind.plain
-    is_strong = isinstance(kind, tuple) and isinstance(kind[1], np.dtype) and kind[1] != np.float64
-    return kind_of(*kind) if is_strong else kind
+    return kind_of(*kind) if isinstance(kind, tuple) and isinstance(kind[1], np.dtype) else kind
 
 
 def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -1,35 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Gradients of attention: for each chunk of keys a loop over the queries that
-// see it, which computes their scores again (Dao, FlashAttention-2, ICLR 2024).
-// Five products a pair of chunks; gradients of keys and values stay in the
-// core, those of queries are added up in memory, one chunk of keys after the
-// other.
+// Gradients of attention, whose scores are computed again chunk by chunk (Dao,
+// FlashAttention-2, ICLR 2024).
+//
+// A block that computes all gradients of a key head needs five products a pair
+// of chunks: for each chunk of keys it visits the queries that see it.
+// Gradients of keys and values stay in the core, those of queries are added up
+// in memory, one chunk of keys after the other. Blocks that compute one chunk
+// each, of keys or of queries, need seven, and no block needs another's
+// results.
 #include "AttentionScores.h"
 
 using namespace mlir;
 using namespace tessera;
 
-/// The block is of one batch element and one key head.
 class BlockEmitter::AttentionGradientBlock {
 public:
   AttentionGradientBlock(BlockEmitter &emitter, AttentionGradientOp op,
-                         const AttentionGradients &outputs, Value batch,
-                         Value keyHead);
+                         const AttentionGradients &outputs,
+                         const GradientBlock &block);
 
-  bool emit();
+  bool ofKeys(Value first);
+  bool ofQueries(Value first);
 
 private:
   /// Gradients of the chunk's keys and values so far, those that are wanted.
   using Carried = SmallVector<Value>;
 
-  bool chunkOfKeys(Value position);
-  Carried overQueries(Value position, ValueRange before);
-  Carried chunkOfQueries(Value position, Value firstKey, ValueRange before);
-  Value row(Value source, Value position);
+  bool chunkOfKeys(Value firstKey);
+  Carried overQueries(Value firstKey, ValueRange before);
+  Carried chunkOfQueries(const AttentionScores::Place &place,
+                         ValueRange before);
+  Value weightsAt(const AttentionScores::Place &place);
+  Value changeAt(const AttentionScores::Place &place, Value weights);
+  Value perRow(Value source, const AttentionScores::Place &place);
   void addToQueries(Value change, Value firstQuery);
-  Carried fail(ValueRange carried) {
+  void store(Value sum, Value output, Value first, Value head);
+  template <typename T> T fail(T result) {
     hasFailed = true;
-    return llvm::to_vector(carried);
+    return result;
   }
 
   AttentionScores scores;
@@ -38,39 +46,101 @@ private:
   Location loc;
   AttentionGradientOp op;
   AttentionGradients outputs;
-  int64_t headSize, valueSize, queries, keys;
+  int64_t headSize, valueSize;
+  GradientChunks chunks;
   Value keyColumns; ///< The chunk's keys, transposed.
   bool hasFailed = false;
 };
 
-/// Rows of a chunk: more of its tiles are alive at a time than in attention.
-static int64_t gradientRows(TileSizes sizes, int64_t most, int64_t elements) {
-  sizes.attentionElements /= 4;
-  return attentionRows(sizes, most, elements);
+BlockEmitter::GradientChunks
+BlockEmitter::chooseGradientChunks(const TileSizes &sizes,
+                                   AttentionGradientOp op) {
+  int64_t elements = headElements(op.getQuery(), op.getValue());
+  if (getElementTypeOrSelf(op.getType()).isF64())
+    elements *= 2;
+  // More tiles are alive at a time than in attention.
+  TileSizes fewer = sizes;
+  fewer.attentionElements /= 4;
+  auto choose = [&](Value rows, int64_t most) {
+    return chooseChunk(shapeOf(rows)[1], attentionRows(fewer, most, elements));
+  };
+  return {choose(op.getQuery(), sizes.attentionQueries),
+          choose(op.getKey(), sizes.attentionKeys)};
 }
 
 BlockEmitter::AttentionGradientBlock::AttentionGradientBlock(
     BlockEmitter &emitter, AttentionGradientOp op,
-    const AttentionGradients &outputs, Value batch, Value keyHead)
+    const AttentionGradients &outputs, const GradientBlock &block)
     : scores(emitter, op), emitter(emitter), builder(emitter.builder),
       loc(op.getLoc()), op(op), outputs(outputs),
-      headSize(shapeOf(op.getQuery())[3]),
-      valueSize(shapeOf(op.getValue())[3]) {
-  scores.batch = batch;
-  scores.keyHead = scores.head = keyHead;
-  int64_t elements = headElements(op.getQuery(), op.getValue());
-  if (scores.sumType.isF64())
-    elements *= 2;
-  queries = chooseChunk(
-      scores.queries,
-      gradientRows(emitter.sizes, emitter.sizes.attentionQueries, elements));
-  keys = chooseChunk(
-      scores.length,
-      gradientRows(emitter.sizes, emitter.sizes.attentionKeys, elements));
+      headSize(shapeOf(op.getQuery())[3]), valueSize(shapeOf(op.getValue())[3]),
+      chunks(chooseGradientChunks(emitter.sizes, op)) {
+  scores.batch = block.batch;
+  scores.head = scores.keyHead = block.head;
 }
 
-bool BlockEmitter::AttentionGradientBlock::emit() {
-  emitter.forLoop(scores.length, keys, {},
+//===----------------------------------------------------------------------===//
+// A pair of chunks
+//===----------------------------------------------------------------------===//
+
+/// A number a query, for each key of the chunk.
+Value BlockEmitter::AttentionGradientBlock::perRow(
+    Value source, const AttentionScores::Place &place) {
+  Value tile =
+      emitter.emit(source, {{scores.batch, scores.head, place.firstQuery},
+                            {1, 1, place.queries}});
+  if (!tile)
+    return {};
+  if (place.keysFirst)
+    return emitter.broadcastTo(emitter.reshape(tile, {1, place.queries}),
+                               {place.keys, place.queries});
+  return emitter.broadcastTo(emitter.reshape(tile, {place.queries, 1}),
+                             {place.queries, place.keys});
+}
+
+Value BlockEmitter::AttentionGradientBlock::weightsAt(
+    const AttentionScores::Place &place) {
+  Value block = scores.emit(place), sums = perRow(op.getLogsumexp(), place);
+  if (!block || !sums)
+    return {};
+  return scores.exp(scores.sub(block, scores.finite(sums)));
+}
+
+/// What the scores have for gradients.
+Value BlockEmitter::AttentionGradientBlock::changeAt(
+    const AttentionScores::Place &place, Value weights) {
+  Value value = scores.rows(op.getValue(), place.firstKey, place.keys,
+                            scores.keyHead),
+        cotangent = scores.rows(op.getCotangent(), place.firstQuery,
+                                place.queries, scores.head),
+        mean = perRow(op.getMean(), place);
+  if (!value || !cotangent || !mean)
+    return {};
+  Value change = place.keysFirst
+                     ? scores.dot(value, emitter.transpose(cotangent, {1, 0}))
+                     : scores.dot(cotangent, emitter.transpose(value, {1, 0}));
+  change = scores.mul(weights, scores.sub(change, mean));
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(change.getType()).getShape();
+  return scores.mul(change, scores.number(shape, scores.scale));
+}
+
+/// Rows of [B, N, heads, columns].
+void BlockEmitter::AttentionGradientBlock::store(Value sum, Value output,
+                                                 Value first, Value head) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(sum.getType()).getShape();
+  tile::StoreOp::create(
+      builder, loc, emitter.reshape(sum, {1, shape[0], 1, shape[1]}), output,
+      ValueRange{scores.batch, first, head, emitter.constantIndex(0)});
+}
+
+//===----------------------------------------------------------------------===//
+// By keys and values, and by queries in memory
+//===----------------------------------------------------------------------===//
+
+bool BlockEmitter::AttentionGradientBlock::ofKeys(Value first) {
+  if (first)
+    return chunkOfKeys(first);
+  emitter.forLoop(scores.length, chunks.keys, {},
                   [&](Value position, ValueRange) -> SmallVector<Value> {
                     hasFailed |= !chunkOfKeys(position);
                     return {};
@@ -78,98 +148,80 @@ bool BlockEmitter::AttentionGradientBlock::emit() {
   return !hasFailed;
 }
 
-bool BlockEmitter::AttentionGradientBlock::chunkOfKeys(Value position) {
+bool BlockEmitter::AttentionGradientBlock::chunkOfKeys(Value firstKey) {
   // What all chunks of queries read is computed before them.
-  Value key = scores.rows(op.getKey(), position, keys, scores.keyHead),
-        value = scores.rows(op.getValue(), position, keys, scores.keyHead);
-  if (!key || !value)
+  auto rowsOf = [&](Value source) {
+    return scores.rows(source, firstKey, chunks.keys, scores.keyHead);
+  };
+  Value key = rowsOf(op.getKey());
+  if (!key || !rowsOf(op.getValue()))
     return false;
-  keyColumns = emitter.transpose(emitter.toF32(key), {1, 0});
+  if (outputs.query)
+    keyColumns = emitter.transpose(emitter.toF32(key), {1, 0});
   Carried sums;
   if (outputs.key)
-    sums.push_back(scores.number({keys, headSize}, 0));
+    sums.push_back(scores.number({chunks.keys, headSize}, 0));
   if (outputs.value)
-    sums.push_back(scores.number({keys, valueSize}, 0));
+    sums.push_back(scores.number({chunks.keys, valueSize}, 0));
   // Heads of the query that share the key head, one after the other.
   if (scores.group == 1) {
-    sums = overQueries(position, sums);
+    sums = overQueries(firstKey, sums);
   } else {
     Value firstHead = arith::MulIOp::create(
         builder, loc, scores.keyHead, emitter.constantIndex(scores.group));
     sums = emitter.forLoop(
         scores.group, 1, sums, [&](Value head, ValueRange carried) {
           scores.head = arith::AddIOp::create(builder, loc, firstHead, head);
-          return overQueries(position, carried);
+          return overQueries(firstKey, carried);
         });
   }
-  auto store = [&](Value sum, Value output) {
-    int64_t columns = cast<RankedTensorType>(sum.getType()).getDimSize(1);
-    tile::StoreOp::create(builder, loc,
-                          emitter.reshape(sum, {1, keys, 1, columns}), output,
-                          ValueRange{scores.batch, position, scores.keyHead,
-                                     emitter.constantIndex(0)});
-  };
   if (outputs.value)
-    store(sums.pop_back_val(), outputs.value);
+    store(sums.pop_back_val(), outputs.value, firstKey, scores.keyHead);
   if (outputs.key)
-    store(sums.pop_back_val(), outputs.key);
+    store(sums.pop_back_val(), outputs.key, firstKey, scores.keyHead);
   return !hasFailed;
 }
 
 BlockEmitter::AttentionGradientBlock::Carried
-BlockEmitter::AttentionGradientBlock::overQueries(Value position,
+BlockEmitter::AttentionGradientBlock::overQueries(Value firstKey,
                                                   ValueRange before) {
-  Value begin = scores.isCausal ? scores.firstQueryOf(position, queries)
+  Value begin = scores.isCausal ? scores.firstQueryOf(firstKey, chunks.queries)
                                 : emitter.constantIndex(0);
   return emitter.forLoop({begin, emitter.constantIndex(scores.queries),
-                          emitter.constantIndex(queries)},
+                          emitter.constantIndex(chunks.queries)},
                          before, [&](Value firstQuery, ValueRange carried) {
-                           return chunkOfQueries(firstQuery, position, carried);
+                           // All of [keys, queries], so that what is added to
+                           // the keys needs no transposition.
+                           return chunkOfQueries({firstQuery, firstKey,
+                                                  chunks.queries, chunks.keys,
+                                                  /*keysFirst=*/true},
+                                                 carried);
                          });
 }
 
-/// A number a query, along [keys, queries].
-Value BlockEmitter::AttentionGradientBlock::row(Value source, Value position) {
-  Value tile = emitter.emit(
-      source, {{scores.batch, scores.head, position}, {1, 1, queries}});
-  return tile ? emitter.reshape(tile, {1, queries}) : tile;
-}
-
 BlockEmitter::AttentionGradientBlock::Carried
-BlockEmitter::AttentionGradientBlock::chunkOfQueries(Value position,
-                                                     Value firstKey,
-                                                     ValueRange before) {
-  // All of [keys, queries], so that what is added to the keys needs no
-  // transposition.
-  Value weights =
-      scores.emit({position, firstKey, queries, keys, /*keysFirst=*/true});
-  Value logsumexp = row(op.getLogsumexp(), position);
-  Value cotangent =
-      scores.rows(op.getCotangent(), position, queries, scores.head);
-  if (!weights || !logsumexp || !cotangent)
-    return fail(before);
-  auto perKey = [&](Value row) {
-    return emitter.broadcastTo(row, {keys, queries});
-  };
-  weights = scores.exp(scores.sub(weights, perKey(scores.finite(logsumexp))));
+BlockEmitter::AttentionGradientBlock::chunkOfQueries(
+    const AttentionScores::Place &place, ValueRange before) {
   Carried sums = llvm::to_vector(before);
+  auto rowsOf = [&](Value source) {
+    Value rows =
+        scores.rows(source, place.firstQuery, place.queries, scores.head);
+    return rows ? emitter.toF32(rows) : rows;
+  };
+  Value weights = weightsAt(place), cotangent = rowsOf(op.getCotangent());
+  if (!weights || !cotangent)
+    return fail(sums);
   if (outputs.value)
-    sums.back() = scores.dot(weights, emitter.toF32(cotangent), sums.back());
+    sums.back() = scores.dot(weights, cotangent, sums.back());
   if (!outputs.query && !outputs.key)
     return sums;
-
-  Value value = scores.rows(op.getValue(), firstKey, keys, scores.keyHead);
-  Value mean = row(op.getMean(), position);
-  Value query = scores.rows(op.getQuery(), position, queries, scores.head);
-  if (!value || !mean || !query)
-    return fail(before);
-  Value change = scores.dot(value, emitter.transpose(cotangent, {1, 0}));
-  change = scores.mul(weights, scores.sub(change, perKey(mean)));
-  change = scores.mul(change, scores.number({keys, queries}, scores.scale));
+  Value change = changeAt(place, weights), query = rowsOf(op.getQuery());
+  if (!change || !query)
+    return fail(sums);
   if (outputs.key)
-    sums.front() = scores.dot(change, emitter.toF32(query), sums.front());
+    sums.front() = scores.dot(change, query, sums.front());
   if (outputs.query)
-    addToQueries(change, position);
+    addToQueries(change, place.firstQuery);
   return sums;
 }
 
@@ -180,7 +232,7 @@ void BlockEmitter::AttentionGradientBlock::addToQueries(Value change,
   // Transposed, so that the smaller result is, and not `change`.
   Value sum = scores.dot(keyColumns, change);
   sum = emitter.reshape(emitter.transpose(sum, {1, 0}),
-                        {queries, 1, 1, headSize});
+                        {chunks.queries, 1, 1, headSize});
   // Queries are the rows that a scatter counts.
   ArrayRef<int64_t> shape = shapeOf(op.getQuery());
   int64_t perQuery = shape[2] * shape[3];
@@ -189,13 +241,48 @@ void BlockEmitter::AttentionGradientBlock::addToQueries(Value change,
                      {perQuery, shape[1] * perQuery, shape[3], 1});
   tile::ScatterOp::create(
       builder, loc, tile::ScatterKind::add, sum, view,
-      emitter.indicesAlong({queries}, 0, firstQuery),
+      emitter.indicesAlong({chunks.queries}, 0, firstQuery),
       ValueRange{scores.batch, scores.head, emitter.constantIndex(0)});
+}
+
+//===----------------------------------------------------------------------===//
+// By queries alone
+//===----------------------------------------------------------------------===//
+
+bool BlockEmitter::AttentionGradientBlock::ofQueries(Value first) {
+  if (scores.group != 1)
+    scores.keyHead = arith::DivUIOp::create(
+        builder, loc, scores.head, emitter.constantIndex(scores.group));
+  // All chunks of keys read the same queries.
+  for (Value source : {op.getQuery(), op.getCotangent()})
+    if (!scores.rows(source, first, chunks.queries, scores.head))
+      return false;
+  Value end = emitter.constantIndex(scores.length);
+  if (scores.isCausal)
+    end = scores.endOfKeys(emitter.addIndex(first, chunks.queries));
+  SmallVector<Value> sums = emitter.forLoop(
+      {emitter.constantIndex(0), end, emitter.constantIndex(chunks.keys)},
+      scores.number({chunks.queries, headSize}, 0),
+      [&](Value firstKey, ValueRange carried) -> SmallVector<Value> {
+        AttentionScores::Place place{first, firstKey, chunks.queries,
+                                     chunks.keys};
+        Value weights = weightsAt(place),
+              change = weights ? changeAt(place, weights) : weights,
+              key = scores.rows(op.getKey(), firstKey, chunks.keys,
+                                scores.keyHead);
+        if (!change || !key)
+          return fail(llvm::to_vector(carried));
+        return {scores.dot(change, emitter.toF32(key), carried[0])};
+      });
+  store(sums.front(), outputs.query, first, scores.head);
+  return !hasFailed;
 }
 
 bool BlockEmitter::emitAttentionGradients(AttentionGradientOp op,
                                           const AttentionGradients &outputs,
-                                          Value batch, Value keyHead) {
+                                          const GradientBlock &block) {
   loc = op.getLoc();
-  return AttentionGradientBlock(*this, op, outputs, batch, keyHead).emit();
+  AttentionGradientBlock gradients(*this, op, outputs, block);
+  return outputs.key || outputs.value ? gradients.ofKeys(block.first)
+                                      : gradients.ofQueries(block.first);
 }

@@ -40,7 +40,14 @@ static bool haveSameOperands(AttentionGradientOp a, AttentionGradientOp b) {
          a.getScaleAttr() == b.getScaleAttr() && a.getCausal() == b.getCausal();
 }
 
-std::vector<AttentionLaunch> tessera::findAttentionLaunches(Block &block) {
+/// Whether one block computes all gradients of a key head.
+static bool isOfWholeHeads(AttentionGradientOp op, const TileSizes &sizes) {
+  ArrayRef<int64_t> key = shapeOf(op.getKey());
+  return key[0] * key[2] >= sizes.attentionGradientHeads;
+}
+
+std::vector<AttentionLaunch>
+tessera::findAttentionLaunches(Block &block, const TileSizes &sizes) {
   std::vector<AttentionLaunch> launches;
   for (Operation &op : block) {
     if (isa<AttentionLogsumexpOp>(op)) {
@@ -54,7 +61,10 @@ std::vector<AttentionLaunch> tessera::findAttentionLaunches(Block &block) {
       continue;
     auto goesWith = [&](const AttentionLaunch &launch) {
       auto first = dyn_cast<AttentionGradientOp>(launch.ops.front());
+      bool ofQuery = gradient.getOf() == AttentionOperand::query;
       return first && haveSameOperands(first, gradient) &&
+             (isOfWholeHeads(gradient, sizes) ||
+              (first.getOf() == AttentionOperand::query) == ofQuery) &&
              llvm::none_of(launch.ops, [&](Operation *other) {
                return cast<AttentionGradientOp>(other).getOf() ==
                       gradient.getOf();
@@ -97,10 +107,13 @@ static SmallVector<Value> inputsOf(const AttentionLaunch &launch) {
   return inputs.takeVector();
 }
 
-/// The output that begins as zeros, and is added to: that of the queries.
+/// The output that begins as zeros, and is added to: that of the queries, if
+/// there are others.
 static Operation *accumulatedOf(const AttentionLaunch &launch) {
   auto first = dyn_cast<AttentionGradientOp>(launch.ops.front());
-  return first && first.getOf() == AttentionOperand::query ? first : nullptr;
+  bool isAdded = first && first.getOf() == AttentionOperand::query &&
+                 launch.ops.size() > 1;
+  return isAdded ? first : nullptr;
 }
 
 namespace {
@@ -178,8 +191,19 @@ static tile::KernelOp buildGradients(OpBuilder &builder,
                                      const AttentionLaunch &launch,
                                      const TileSizes &sizes) {
   auto op = cast<AttentionGradientOp>(launch.ops.front());
-  ArrayRef<int64_t> shape = shapeOf(op.getKey());
-  SmallVector<int64_t> counts = {shape[0], shape[2]};
+  // A block is of one batch element and head: all gradients, those by some
+  // queries, or those by some keys.
+  bool isWhole = accumulatedOf(launch) != nullptr;
+  bool isOfQueries = !isWhole && op.getOf() == AttentionOperand::query;
+  ArrayRef<int64_t> shape = shapeOf(isOfQueries ? op.getQuery() : op.getKey());
+  BlockEmitter::GradientChunks chunks =
+      BlockEmitter::chooseGradientChunks(sizes, op);
+  int64_t size = isWhole       ? shape[1]
+                 : isOfQueries ? chunks.queries
+                               : chunks.keys;
+  SmallVector<int64_t> block = {1, size, 1};
+  SmallVector<int64_t> counts = {shape[0], (shape[1] + size - 1) / size,
+                                 shape[2]};
   NewKernel made(builder, launch, ShapedType::getNumElements(counts));
   BlockEmitter emitter(builder, sizes, made.memories);
   BlockEmitter::AttentionGradients outputs;
@@ -195,9 +219,10 @@ static tile::KernelOp buildGradients(OpBuilder &builder,
       outputs.value = output;
       break;
     }
-  BlockBox box = blockOfProgram(builder, op.getLoc(), emitter, {1, 1}, counts);
-  if (!emitter.emitAttentionGradients(op, outputs, box.offsets[0],
-                                      box.offsets[1])) {
+  BlockBox box = blockOfProgram(builder, op.getLoc(), emitter, block, counts);
+  Value first = isWhole ? Value() : box.offsets[1];
+  if (!emitter.emitAttentionGradients(
+          op, outputs, {box.offsets[0], box.offsets[2], first})) {
     made.kernel.erase();
     return {};
   }

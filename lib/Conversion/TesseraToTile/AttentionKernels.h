@@ -14,14 +14,16 @@ AttentionLogsumexpOp findLogsumexp(AttentionOp op);
 
 /// Ops that one kernel computes, in the order of its results: attention, if
 /// there is one, and attention_logsumexp; or attention_gradient on the same
-/// operands, of each operand once.
+/// operands, of each operand once. Where there are few heads the gradient by
+/// the queries has a kernel of its own, so that blocks are of a part of a head.
 struct AttentionLaunch {
   llvm::SmallVector<mlir::Operation *> ops;
   mlir::Operation *place; ///< The first of them in the block.
 };
 
 /// Those of a block, whose ops that can have another kernel have one already.
-std::vector<AttentionLaunch> findAttentionLaunches(mlir::Block &block);
+std::vector<AttentionLaunch> findAttentionLaunches(mlir::Block &block,
+                                                   const TileSizes &sizes);
 
 /// The kernel of `launch`; null, with a diagnostic, where it cannot be built.
 tile::KernelOp buildAttentionKernel(mlir::OpBuilder &builder,

@@ -69,16 +69,28 @@ public:
                                               const BlockBox &box);
 
   /// Where a kernel puts the gradients of an attention by its operands: null
-  /// for those that it does not compute.
+  /// for those that it does not compute. That of the queries, if there are
+  /// others, begins as zeros.
   struct AttentionGradients {
     mlir::Value query, key, value;
   };
-  /// Computes the gradients by one batch element and key head. `query` begins
-  /// as zeros. False, with a diagnostic, when something cannot be emitted.
+  /// What a block of such a kernel computes of one batch element: of query head
+  /// `head` the gradients by the queries from `first` on; or of key head `head`
+  /// those by the keys from `first` on, and if it is null by all keys.
+  struct GradientBlock {
+    mlir::Value batch, head, first;
+  };
+  /// False, with a diagnostic, when something cannot be emitted.
   /// AttentionGradientBlocks.cpp.
   bool emitAttentionGradients(AttentionGradientOp op,
                               const AttentionGradients &outputs,
-                              mlir::Value batch, mlir::Value keyHead);
+                              const GradientBlock &block);
+  /// Queries and keys that it computes at one time.
+  struct GradientChunks {
+    int64_t queries, keys;
+  };
+  static GradientChunks chooseGradientChunks(const TileSizes &sizes,
+                                             AttentionGradientOp op);
 
   /// Visits `box` in pieces along the dimension of `op`, which is whole in it,
   /// in the order in which `op` combines; `body` emits what is to be done with

@@ -220,7 +220,7 @@ private:
 
   /// Launches the kernels of attention and its gradients in their place.
   LogicalResult convertAttention(Block &block) {
-    for (const AttentionLaunch &wanted : findAttentionLaunches(block)) {
+    for (const AttentionLaunch &wanted : findAttentionLaunches(block, sizes)) {
       OpBuilder builder(function.getContext());
       builder.setInsertionPoint(function);
       tile::KernelOp kernel = buildAttentionKernel(builder, wanted, sizes);

@@ -4,6 +4,7 @@
 #include "tessera/ABI/KernelABI.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace tessera {
 
@@ -19,6 +20,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
     sizes.attentionElements = 1 << 18;
+    sizes.attentionGradientHeads = 4;
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 8192;
     sizes.reduceElements = 16384;
@@ -36,6 +38,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.attentionQueries = 32;
     sizes.attentionKeys = 32;
     sizes.attentionElements = 8192;
+    sizes.attentionGradientHeads = std::numeric_limits<int64_t>::max();
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 1024;
     sizes.reduceElements = 4096;

@@ -22,6 +22,9 @@ struct TileSizes {
   int64_t attentionQueries;
   int64_t attentionKeys;
   int64_t attentionElements; ///< Of a block's queries, or keys, of all columns.
+  /// Key heads in all from which on one block computes all gradients of a key
+  /// head, with fewest products; fewer leave cores without work.
+  int64_t attentionGradientHeads;
   int64_t rowElements;       ///< Of all rows of a row kernel's block.
   int64_t pointwiseElements; ///< Of a pointwise kernel's block.
   int64_t reduceElements;    ///< Read at one time by a reduction.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tessera as ts
-from programs import run
+from programs import kernels_of, run
 from tessera._src.core import dtypes
 from tessera._src.programs import native
 
@@ -114,6 +114,23 @@ def test_narrow_types_are_summed_in_f32(dtype, target):
 
 def test_f64_is_summed_in_f64():
     check(LARGE["causal, ragged"], "cpu", np.float64)
+
+
+@pytest.mark.parametrize("size", [64, 128, 192, 256, 512])
+@pytest.mark.parametrize("dtype", [ts.f32, ts.bf16])
+def test_heads_whose_tiles_fill_shared_memory(dtype, size):
+    check(Shapes(1, 35, 67, 2, 1, size, size, causal=True), "emulated", np.dtype(dtype))
+
+
+@pytest.mark.parametrize("size, chip", [(64, "sm_80"), (64, "sm_90a"), (64, "sm_100a"), (128, "sm_80"),
+                                        (512, "sm_90a")])
+def test_cubins_keep_their_sums_in_registers(size, chip):
+    """Heads of 128 spill 28 bytes a thread: addresses, not sums, which are hundreds of bytes."""
+    for dtype in (ts.f32, ts.bf16):
+        shapes = Shapes(1, 35, 67, 2, 1, size, size, causal=True)
+        text = ts.jit(shapes.gradients()).lower(*shapes.arrays(np.dtype(dtype))).as_text()
+        spilt = [kernel["spillBytes"] for kernel in kernels_of(text, chip) if "attention" in kernel["name"]]
+        assert len(spilt) == 3 and max(spilt) <= (32 if size == 128 else 0)
 
 
 def test_some_gradients_of_the_three():

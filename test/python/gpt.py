@@ -62,8 +62,7 @@ def loss(params, tokens):
     for p in params["layers"]:
         x = layer(p, x)
     logits = norm(params, "last", x) @ params["words"].T
-    chosen = ts.take_along_axis(ts.nn.log_softmax(logits), tokens[:, 1:, None], -1)
-    return -chosen.mean()
+    return ts.nn.softmax_cross_entropy(logits, tokens[:, 1:], reduction="mean")
 
 
 def adamw_step(state, tokens, epsilon, decay):

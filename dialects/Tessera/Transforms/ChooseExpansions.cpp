@@ -61,6 +61,24 @@ double priceOfWhole(Operation *op, const Mesh &mesh) {
   return price;
 }
 
+/// Whether `op` makes one value of each row that it needs whole. As for a
+/// reduction, nothing is gathered for it, however few its elements are.
+bool isReduction(Operation *op) {
+  auto kernel = dyn_cast<KernelInterface>(op);
+  if (!kernel || kernel.getKernelRole() != KernelRole::Rows)
+    return false;
+  FactorRule rule = cast<FactorRuleInterface>(op).getFactorRule();
+  std::vector<bool> isInResult(rule.factors.size(), false);
+  for (const TensorFactors &dims : rule.results)
+    for (const DimFactors &factors : dims)
+      for (int factor : factors)
+        isInResult[factor] = true;
+  for (auto [factor, isKept] : llvm::zip_equal(rule.factors, isInResult))
+    if (factor.kind == FactorKind::Replicate && !isKept)
+      return true;
+  return false;
+}
+
 struct ChooseExpansionsPass : impl::ChooseExpansionsBase<ChooseExpansionsPass> {
   using ChooseExpansionsBase::ChooseExpansionsBase;
 
@@ -98,7 +116,8 @@ private:
       FailureOr<std::optional<Prices>> prices = weigh(laidOut);
       if (failed(prices))
         return failure();
-      if (!*prices || (!always && (*prices)->expanded >= (*prices)->whole))
+      bool isForced = always || isReduction(op);
+      if (!*prices || (!isForced && (*prices)->expanded >= (*prices)->whole))
         continue;
       mark(op, **prices);
       changed = true;

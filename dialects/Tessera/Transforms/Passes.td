@@ -73,7 +73,9 @@ def ChooseExpansions : Pass<"tessera-choose-expansions", "::mlir::ModuleOp"> {
     layouts are those that propagation gives a copy of the program; both ways are
     priced by the reshards that tessera-insert-reshards places, exchanges, and the
     planner's plans for them, and the op is written out where that is cheaper; what
-    the parts of several ops have in common is computed once. What
+    the parts of several ops have in common is computed once. An op that makes one
+    value of each row, as logsumexp, is written out at any price, since nothing is
+    ever gathered for a reduction. What
     is written out can carry splits further, so this is repeated until nothing
     changes, four times at most.
 

@@ -39,6 +39,22 @@ func.func @a_small_softmax_is_gathered(
 
 dist.mesh @mesh <[tp = 4]>
 
+// As for any reduction of so few elements.
+// CHECK-LABEL: @nothing_is_gathered_for_one_value_a_row
+// CHECK-NOT: tessera.logsumexp
+// LOCAL-LABEL: @nothing_is_gathered_for_one_value_a_row
+// LOCAL-NOT: dist.all_gather
+// LOCAL-COUNT-2: dist.all_reduce
+func.func @nothing_is_gathered_for_one_value_a_row(
+    %x: !tessera.mesh_tensor<2x8xf32, @mesh, [{}, {tp}]>) -> !tessera.mesh_tensor<2xf32, @mesh, [{}]> {
+  %0 = tessera.logsumexp %x dim 1 : !tessera.mesh_tensor<2x8xf32, @mesh, [{}, {tp}]> -> !tessera.mesh_tensor<2xf32, @mesh, [{}]>
+  return %0 : !tessera.mesh_tensor<2xf32, @mesh, [{}]>
+}
+
+// -----
+
+dist.mesh @mesh <[tp = 4]>
+
 // CHECK-LABEL: @what_needs_no_gathering_stays
 // CHECK: tessera.softmax
 // CHECK: tessera.layer_norm

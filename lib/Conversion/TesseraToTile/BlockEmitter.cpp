@@ -92,6 +92,14 @@ Value BlockEmitter::load(Value value, const BlockBox &box) {
   return fromMemory(tile, getElementTypeOrSelf(value.getType()));
 }
 
+void BlockEmitter::store(Value tile, Value memory, ValueRange offsets) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (type.getElementType().isInteger(1))
+    tile = arith::ExtUIOp::create(
+        builder, loc, type.clone(getElementTypeOrSelf(memory.getType())), tile);
+  tile::StoreOp::create(builder, loc, tile, memory, offsets);
+}
+
 Value BlockEmitter::fromMemory(Value tile, Type elementType) {
   return elementType.isInteger(1) ? isNotZero(tile) : tile;
 }
@@ -268,8 +276,12 @@ Value BlockEmitter::fromF32(Value tile, Type elementType) {
 
 SmallVector<Value> BlockEmitter::forLoop(int64_t end, int64_t step,
                                          ValueRange inits, LoopBody body) {
-  return forLoop({constantIndex(0), constantIndex(end), constantIndex(step)},
-                 inits, body);
+  return forLoop(constantIndex(end), step, inits, body);
+}
+
+SmallVector<Value> BlockEmitter::forLoop(Value end, int64_t step,
+                                         ValueRange inits, LoopBody body) {
+  return forLoop({constantIndex(0), end, constantIndex(step)}, inits, body);
 }
 
 SmallVector<Value> BlockEmitter::forLoop(LoopRange range, ValueRange inits,

@@ -31,6 +31,12 @@ struct SortKeys {
   int64_t lowBit = 0, highBit = 0;
 };
 
+/// One of `count` parts, of about the same number of rows each.
+struct RowPart {
+  mlir::Value number;
+  int64_t count = 1;
+};
+
 class BlockEmitter {
 public:
   /// `memories` maps the values that are in memory to the kernel's arguments.
@@ -51,9 +57,9 @@ public:
   mlir::Value emitStart(mlir::Value start, int64_t last);
   /// Updates memory `output` with the updates of `box`, which has some of the
   /// positions along the first dimension of the indices and takes all of them,
-  /// chunk by chunk. False, with a diagnostic, when something cannot be
-  /// emitted.
-  bool scatter(ScatterOp op, mlir::Value output, BlockBox box);
+  /// chunk by chunk; of the rows only those of `part`. False, with a
+  /// diagnostic, when something cannot be emitted.
+  bool scatter(ScatterOp op, mlir::Value output, BlockBox box, RowPart part);
   /// The keys of the elements in `box`. Null, with a diagnostic, when the input
   /// cannot be emitted.
   SortKeys emitSortKeys(ArgsortOp op, const BlockBox &box);
@@ -97,6 +103,14 @@ public:
   /// a piece, and may emit `op` itself. CumulativeBlocks.cpp.
   void forEachPiece(CumulativeOp op, const BlockBox &box,
                     llvm::function_ref<void(const BlockBox &)> body);
+
+  /// Stores `box` of a concatenation, each input's part of it by itself, where
+  /// `box` has all of the dimension, or is in one input whichever block it is.
+  /// False, with a diagnostic, when an input cannot be emitted.
+  bool storeParts(ConcatenateOp op, const BlockBox &box, mlir::Value output);
+  static bool canStoreParts(ConcatenateOp op, llvm::ArrayRef<int64_t> block);
+  /// `tile` to memory, where booleans are i8.
+  void store(mlir::Value tile, mlir::Value memory, mlir::ValueRange offsets);
 
   /// Shape of a value, scalars as [1].
   static llvm::SmallVector<int64_t> shapeOf1(mlir::Value value);
@@ -150,6 +164,7 @@ private:
   // MovementBlocks.cpp
   mlir::Value emitBroadcast(BroadcastOp op, const BlockBox &box);
   mlir::Value emitReshape(ReshapeOp op, const BlockBox &box);
+  mlir::Value emitCut(ReshapeOp op, int64_t dim, const BlockBox &box);
   mlir::Value emitTranspose(TransposeOp op, const BlockBox &box);
   mlir::Value emitSlice(SliceOp op, const BlockBox &box);
   mlir::Value emitPad(PadOp op, const BlockBox &box);
@@ -169,7 +184,9 @@ private:
   mlir::Value emitRowNumbers(const IndexedDims &dims, mlir::ValueRange indices,
                              mlir::Value source, const RowView &view,
                              const RowBox &rows, const BlockBox &box);
-  bool scatterRows(ScatterOp op, mlir::Value output, BlockBox box);
+  bool scatterRows(ScatterOp op, mlir::Value output, BlockBox box,
+                   RowPart part);
+  mlir::Value onlyRowsOf(RowPart part, int64_t numRows, mlir::Value numbers);
 
   // RowBlocks.cpp
   mlir::Value emitReduce(ReduceOp op, const BlockBox &box);
@@ -240,6 +257,8 @@ private:
 
   /// for (i = 0; i < end; i += step) carried = body(i, carried).
   llvm::SmallVector<mlir::Value> forLoop(int64_t end, int64_t step,
+                                         mlir::ValueRange inits, LoopBody body);
+  llvm::SmallVector<mlir::Value> forLoop(mlir::Value end, int64_t step,
                                          mlir::ValueRange inits, LoopBody body);
   llvm::SmallVector<mlir::Value> forLoop(LoopRange range,
                                          mlir::ValueRange inits, LoopBody body);

@@ -239,7 +239,28 @@ static tile::ScatterKind kindOf(ScatterOp op) {
   llvm_unreachable("unknown scatter");
 }
 
-bool BlockEmitter::scatterRows(ScatterOp op, Value output, BlockBox box) {
+/// The numbers of rows in `part`; -1 for others.
+Value BlockEmitter::onlyRowsOf(RowPart part, int64_t numRows, Value numbers) {
+  if (part.count == 1)
+    return numbers;
+  auto type = cast<RankedTensorType>(numbers.getType());
+  Type element = type.getElementType();
+  auto number = [&](int64_t value) {
+    return splat(type.getShape(), builder.getIntegerAttr(element, value));
+  };
+  int64_t size = llvm::divideCeil(numRows, part.count);
+  Value first =
+      arith::MulIOp::create(builder, loc, part.number, constantIndex(size));
+  first = arith::IndexCastOp::create(builder, loc, element, first);
+  first = tile::SplatOp::create(builder, loc, type, first);
+  Value place = arith::SubIOp::create(builder, loc, numbers, first);
+  Value isInside = arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::ult, place, number(size));
+  return arith::SelectOp::create(builder, loc, isInside, numbers, number(-1));
+}
+
+bool BlockEmitter::scatterRows(ScatterOp op, Value output, BlockBox box,
+                               RowPart part) {
   IndexedDims dims = op.getIndexedDims();
   RowView view = viewAsRows(output, dims);
   RowBox rows = cutIntoRows(dims, box);
@@ -248,6 +269,7 @@ bool BlockEmitter::scatterRows(ScatterOp op, Value output, BlockBox box) {
   Value tile = emit(op.getUpdates(), box);
   if (!numbers || !tile)
     return false;
+  numbers = onlyRowsOf(part, view.numRows, numbers);
   // Rows first.
   SmallVector<int64_t> order(rows.places.size());
   for (auto [d, place] : llvm::enumerate(rows.places))
@@ -265,28 +287,29 @@ bool BlockEmitter::scatterRows(ScatterOp op, Value output, BlockBox box) {
   return true;
 }
 
-bool BlockEmitter::scatter(ScatterOp op, Value output, BlockBox box) {
+bool BlockEmitter::scatter(ScatterOp op, Value output, BlockBox box,
+                           RowPart part) {
   loc = op.getLoc();
   std::vector<IndexedDims::Slice> slices = op.getIndexedDims().slices();
   auto first = llvm::find_if(
       slices, [](const IndexedDims::Slice &slice) { return slice.source < 0; });
   int64_t dim = first - slices.begin();
   if (first == slices.end() || box.sizes[dim] == shapeOf(op.getUpdates())[dim])
-    return scatterRows(op, output, box);
+    return scatterRows(op, output, box, part);
   // Chunk after chunk of the positions, in order.
   int64_t length = shapeOf(op.getUpdates())[dim], chunk = box.sizes[dim];
   bool isDone = true;
   forLoop(length / chunk * chunk, chunk, {},
           [&](Value position, ValueRange) -> SmallVector<Value> {
             box.offsets[dim] = position;
-            isDone &= scatterRows(op, output, box);
+            isDone &= scatterRows(op, output, box, part);
             return {};
           });
   if (length % chunk == 0)
     return isDone;
   box.offsets[dim] = constantIndex(length / chunk * chunk);
   box.sizes[dim] = length % chunk;
-  return isDone && scatterRows(op, output, box);
+  return isDone && scatterRows(op, output, box, part);
 }
 
 //===----------------------------------------------------------------------===//

@@ -68,9 +68,50 @@ static bool isUnitReshape(Operation *op) {
   return llvm::equal(sizes(reshape.getInput()), sizes(reshape.getResult()));
 }
 
-static KernelOpClass classOf(Operation *op) {
-  // Of what kernels compute; else the host renames the bytes.
+std::optional<int64_t> tessera::cutDim(ReshapeOp op) {
+  ArrayRef<int64_t> from = shapeOf(op.getInput()), to = shapeOf(op.getResult());
+  if (to.size() != from.size() + 1)
+    return std::nullopt;
+  for (size_t d = 0; d < from.size(); ++d)
+    if (to[d] > 1 && to[d + 1] > 1 && to[d] * to[d + 1] == from[d] &&
+        to.take_front(d) == from.take_front(d) &&
+        to.drop_front(d + 2) == from.drop_front(d + 1))
+      return static_cast<int64_t>(d);
+  return std::nullopt;
+}
+
+/// Whether `value` is used, through elementwise ops, by reductions alone that
+/// take dimension `dim + 1` whole and keep `dim`: blocks of them have one piece
+/// of what was cut.
+static bool isReducedByPiece(Value value, int64_t dim) {
+  constexpr int mostLinks = 4;
+  for (int links = 0; links < mostLinks; ++links) {
+    auto takesPieces = [&](Operation *user) {
+      auto reduce = dyn_cast<ReduceOp>(user);
+      return reduce && llvm::is_contained(reduce.getDims(), dim + 1) &&
+             !llvm::is_contained(reduce.getDims(), dim);
+    };
+    if (llvm::all_of(value.getUsers(), takesPieces))
+      return true;
+    if (!value.hasOneUse() || !isElementwise(*value.user_begin()))
+      return false;
+    value = (*value.user_begin())->getResult(0);
+  }
+  return false;
+}
+
+/// Whether kernels can do it; else the host renames the bytes.
+static bool isKernelReshape(Operation *op) {
   if (isUnitReshape(op))
+    return true;
+  auto reshape = dyn_cast<ReshapeOp>(op);
+  std::optional<int64_t> dim = reshape ? cutDim(reshape) : std::nullopt;
+  return dim && isReducedByPiece(op->getResult(0), *dim);
+}
+
+static KernelOpClass classOf(Operation *op) {
+  // Of what kernels compute.
+  if (isKernelReshape(op))
     if (Operation *def = op->getOperand(0).getDefiningOp();
         def && def->getBlock() == op->getBlock() && isLightOp(def))
       return KernelOpClass::Moving;

@@ -42,6 +42,10 @@ bool readsFromMemory(mlir::Operation *user, mlir::Value value);
 /// indices of operands of the same shape.
 bool isElementwise(mlir::Operation *op);
 
+/// The dimension that `op` cuts into pieces, if it does and nothing else:
+/// tensor<..., n, ...> to tensor<..., pieces, piece, ...>.
+std::optional<int64_t> cutDim(ReshapeOp op);
+
 /// The groups of one block; ops of nested regions are users on the host.
 class KernelGroups {
 public:

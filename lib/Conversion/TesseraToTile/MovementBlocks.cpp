@@ -2,6 +2,7 @@
 // Ops that move or make elements: a block of the result names a block of the
 // operand.
 #include "BlockEmitter.h"
+#include "KernelGroups.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -24,8 +25,38 @@ Value BlockEmitter::emitBroadcast(BroadcastOp op, const BlockBox &box) {
   return tile ? broadcastTo(reshape(tile, shape), box.sizes) : Value();
 }
 
-/// Dimensions of size one come and go; the others keep their order.
+/// One dimension cut into pieces: one piece, or a part of one.
+Value BlockEmitter::emitCut(ReshapeOp op, int64_t dim, const BlockBox &box) {
+  BlockBox source;
+  for (auto [d, size] : llvm::enumerate(box.sizes)) {
+    if (static_cast<int64_t>(d) == dim + 1)
+      continue;
+    source.offsets.push_back(box.offsets[d]);
+    source.sizes.push_back(size);
+  }
+  if (source.sizes[dim] != 1) {
+    op.emitOpError("is computed in a block of several pieces of dimension ")
+        << dim;
+    return {};
+  }
+  int64_t piece = shapeOf(op.getResult())[dim + 1];
+  Value first = source.offsets[dim];
+  APInt number;
+  if (matchPattern(first, m_ConstantInt(&number)))
+    first = constantIndex(number.getSExtValue() * piece);
+  else
+    first = arith::MulIOp::create(builder, loc, first, constantIndex(piece));
+  source.offsets[dim] = addIndices(first, box.offsets[dim + 1]);
+  source.sizes[dim] = box.sizes[dim + 1];
+  Value tile = emit(op.getInput(), source);
+  return tile ? reshape(tile, box.sizes) : Value();
+}
+
+/// Dimensions of size one come and go, the others keep their order; or one is
+/// cut.
 Value BlockEmitter::emitReshape(ReshapeOp op, const BlockBox &box) {
+  if (std::optional<int64_t> dim = cutDim(op))
+    return emitCut(op, *dim, box);
   SmallVector<int64_t> from = shapeOf1(op.getInput()),
                        to = shapeOf1(op.getResult()), shape(to.size(), 1);
   BlockBox source;
@@ -134,6 +165,52 @@ Value BlockEmitter::emitConcatenate(ConcatenateOp op, const BlockBox &box) {
     start += size;
   }
   return result;
+}
+
+bool BlockEmitter::canStoreParts(ConcatenateOp op, ArrayRef<int64_t> block) {
+  int64_t dim = op.getDim(), size = block[dim];
+  return size == shapeOf(op.getResult())[dim] ||
+         llvm::all_of(op.getInputs(), [&](Value input) {
+           return shapeOf(input)[dim] % size == 0;
+         });
+}
+
+bool BlockEmitter::storeParts(ConcatenateOp op, const BlockBox &box,
+                              Value output) {
+  loc = op.getLoc();
+  int64_t dim = op.getDim(), start = 0, size = box.sizes[dim];
+  bool isWhole = size == shapeOf(op.getResult())[dim], isComplete = true;
+  for (Value input : op.getInputs()) {
+    int64_t length = shapeOf(input)[dim];
+    BlockBox source = box, part = box;
+    auto storePart = [&](Value, ValueRange) -> SmallVector<Value> {
+      if (Value tile = emit(input, source))
+        store(tile, output, part.offsets);
+      else
+        isComplete = false;
+      return {};
+    };
+    if (isWhole) {
+      source.sizes[dim] = length;
+      part.offsets[dim] = constantIndex(start);
+      storePart({}, {});
+    } else {
+      // Once if the block is in this input, else not at all. What is read is
+      // inside in any case, so that no target has to check.
+      Value first = addIndex(box.offsets[dim], -start);
+      Value isInside =
+          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, first,
+                                constantIndex(length));
+      Value times = arith::IndexCastUIOp::create(
+          builder, loc, builder.getIndexType(), isInside);
+      first = arith::MaxSIOp::create(builder, loc, first, constantIndex(0));
+      source.offsets[dim] = arith::MinSIOp::create(
+          builder, loc, first, constantIndex(length - size));
+      forLoop(times, 1, {}, storePart);
+    }
+    start += length;
+  }
+  return isComplete;
 }
 
 Value BlockEmitter::emitIota(IotaOp op, const BlockBox &box) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "PrepareBlocks.h"
 
-#include "KernelGroups.h"
+#include "RootBlocks.h"
 #include "dialects/Tile/IR/Reductions.h"
 
 #include <cmath>
@@ -87,60 +87,12 @@ void tessera::splitConcatenations(Block &block) {
       split(op);
 }
 
-/// Reductions of fewer elements, and to more values, are one step.
-constexpr int64_t smallestSplitReduction = 65536, mostSplitResults = 64;
-
 /// Floats narrower than f32 are summed in it.
 static Type accumulatorOf(Type element) {
   bool isNarrow =
       isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32;
   return isNarrow ? Float32Type::get(element.getContext()) : element;
 }
-
-void tessera::splitReductions(Block &block) {
-  auto ops = llvm::to_vector(block.getOps<ReduceOp>());
-  for (ReduceOp op : ops) {
-    auto type = cast<RankedTensorType>(op.getInput().getType());
-    SmallVector<int64_t> dims;
-    for (int64_t dim : op.getDims())
-      if (type.getDimSize(dim) != 1)
-        dims.push_back(dim);
-    if (dims.size() < 2 || type.getNumElements() < smallestSplitReduction ||
-        ShapedType::getNumElements(shapeOf(op.getResult())) > mostSplitResults)
-      continue;
-    OpBuilder builder(op);
-    Location loc = op.getLoc();
-    Type element = type.getElementType(), sum = accumulatorOf(element);
-    Value input = op.getInput();
-    if (sum != element)
-      input = ConvertOp::create(builder, loc, type.clone(sum), input);
-    int64_t outer = dims.front();
-    SmallVector<int64_t> inner, shape;
-    for (int64_t d = 0; d < type.getRank(); ++d) {
-      bool isLater = d == outer || !llvm::is_contained(op.getDims(), d);
-      if (isLater)
-        shape.push_back(type.getDimSize(d));
-      else
-        inner.push_back(d);
-    }
-    Value rows =
-        ReduceOp::create(builder, loc, RankedTensorType::get(shape, sum),
-                         op.getKind(), input, inner);
-    int64_t place = 0;
-    for (int64_t d = 0; d < outer; ++d)
-      place += !llvm::is_contained(op.getDims(), d);
-    auto result = cast<RankedTensorType>(op.getType());
-    Value all = ReduceOp::create(builder, loc, result.clone(sum), op.getKind(),
-                                 rows, ArrayRef<int64_t>{place});
-    if (sum != element)
-      all = ConvertOp::create(builder, loc, result, all);
-    op.replaceAllUsesWith(all);
-    op.erase();
-  }
-}
-
-/// Rows of fewer elements, and more rows, are best left to one thread each.
-constexpr int64_t shortestSplitRow = 32768, mostSplitRows = 32;
 
 static TypedAttr neutralOf(dist::ReductionKind kind, Type type) {
   // Kernels compare as signed numbers; the least and the greatest unsigned ones
@@ -160,6 +112,124 @@ static TypedAttr neutralOf(dist::ReductionKind kind, Type type) {
       type, number.getValue().zextOrTrunc(type.getIntOrFloatBitWidth()));
 }
 
+/// `dim` of a tensor made longer by `more`, by the neutral element.
+static Value padEnd(OpBuilder &builder, Location loc, dist::ReductionKind kind,
+                    Value input, int64_t dim, int64_t more) {
+  auto type = cast<RankedTensorType>(input.getType());
+  SmallVector<int64_t> shape(type.getShape()), none(shape.size(), 0),
+      high = none;
+  shape[dim] += more;
+  high[dim] = more;
+  return PadOp::create(builder, loc, type.clone(shape), input, none, high,
+                       neutralOf(kind, type.getElementType()));
+}
+
+/// A dimension of a tensor cut into pieces, each an entry of a new one.
+static Value cutInto(OpBuilder &builder, Location loc, Value input, int64_t dim,
+                     int64_t pieces) {
+  auto type = cast<RankedTensorType>(input.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  int64_t piece = shape[dim] / pieces;
+  shape[dim] = pieces;
+  shape.insert(shape.begin() + dim + 1, piece);
+  return ReshapeOp::create(builder, loc, type.clone(shape), input);
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+/// No piece of a reduction has fewer elements.
+constexpr int64_t smallestPiece = 16384;
+
+/// How many pieces a reduction is cut into, and along which of its dimensions;
+/// nothing where it has blocks enough. Depends on shapes alone, so that sums
+/// are the same whatever threads there are.
+static std::optional<std::pair<int64_t, int64_t>>
+choosePieces(ReduceOp op, const TileSizes &sizes) {
+  ArrayRef<int64_t> shape = shapeOf(op.getInput());
+  int64_t blocks = 1;
+  for (auto [extent, size] :
+       llvm::zip_equal(BlockEmitter::shapeOf1(op.getResult()),
+                       chooseReductionBlock(op, sizes)))
+    blocks *= size == 0 ? 0 : llvm::divideCeil(extent, size);
+  int64_t elements = ShapedType::getNumElements(shape);
+  if (op.getDims().empty() || elements == 0 || blocks >= sizes.reduceBlocks)
+    return std::nullopt;
+  int64_t most = std::min<int64_t>(llvm::divideCeil(sizes.reduceBlocks, blocks),
+                                   elements / (blocks * smallestPiece));
+  // The outermost one that is long enough: pieces are contiguous.
+  int64_t dim = *llvm::max_element(
+      op.getDims(), [&](int64_t a, int64_t b) { return shape[a] < shape[b]; });
+  for (int64_t d : llvm::reverse(op.getDims()))
+    if (shape[d] >= most)
+      dim = d;
+  most = std::min(most, shape[dim]);
+  if (most < 2)
+    return std::nullopt;
+  // A number that divides, up to twice as many.
+  for (int64_t pieces = most; pieces <= std::min<int64_t>(2 * most, shape[dim]);
+       ++pieces)
+    if (shape[dim] % pieces == 0)
+      return std::make_pair(dim, pieces);
+  int64_t piece = llvm::divideCeil(shape[dim], most);
+  return std::make_pair(
+      dim, static_cast<int64_t>(llvm::divideCeil(shape[dim], piece)));
+}
+
+static void split(ReduceOp op, int64_t dim, int64_t pieces) {
+  OpBuilder builder(op);
+  Location loc = op.getLoc();
+  Value input = op.getInput();
+  auto type = cast<RankedTensorType>(input.getType());
+  Type element = type.getElementType(), sum = accumulatorOf(element);
+  int64_t length = type.getDimSize(dim);
+  int64_t padded = llvm::divideCeil(length, pieces) * pieces;
+  if (padded != length)
+    input = padEnd(builder, loc, op.getKind(), input, dim, padded - length);
+  // A dimension whose entries are the pieces has pieces of no size.
+  bool isCut = padded != pieces;
+  if (isCut)
+    input = cutInto(builder, loc, input, dim, pieces);
+  auto cut = cast<RankedTensorType>(input.getType());
+  if (sum != element)
+    input = ConvertOp::create(builder, loc, cut.clone(sum), input);
+  SmallVector<int64_t> inner, kept;
+  int64_t place = 0;
+  for (int64_t d = 0; d < cut.getRank(); ++d) {
+    int64_t before = isCut && d > dim ? d - 1 : d;
+    if (d != dim && llvm::is_contained(op.getDims(), before)) {
+      inner.push_back(d);
+      continue;
+    }
+    if (d == dim)
+      place = static_cast<int64_t>(kept.size());
+    kept.push_back(cut.getDimSize(d));
+  }
+  Value parts = ReduceOp::create(builder, loc, RankedTensorType::get(kept, sum),
+                                 op.getKind(), input, inner);
+  auto result = cast<RankedTensorType>(op.getType());
+  Value all = ReduceOp::create(builder, loc, result.clone(sum), op.getKind(),
+                               parts, ArrayRef<int64_t>{place});
+  if (sum != element)
+    all = ConvertOp::create(builder, loc, result, all);
+  op.replaceAllUsesWith(all);
+  op.erase();
+}
+
+void tessera::splitReductions(Block &block, const TileSizes &sizes) {
+  for (ReduceOp op : llvm::to_vector(block.getOps<ReduceOp>()))
+    if (auto chosen = choosePieces(op, sizes))
+      split(op, chosen->first, chosen->second);
+}
+
+//===----------------------------------------------------------------------===//
+// Cumulative ops
+//===----------------------------------------------------------------------===//
+
+/// Rows of fewer elements, and more rows, are best left to one thread each.
+constexpr int64_t shortestSplitRow = 32768, mostSplitRows = 32;
+
 static void splitRows(CumulativeOp op, int64_t piece) {
   OpBuilder builder(op);
   Location loc = op.getLoc();
@@ -171,21 +241,15 @@ static void splitRows(CumulativeOp op, int64_t piece) {
   Value input = op.getInput();
   if (sum != element)
     input = ConvertOp::create(builder, loc, type.clone(sum), input);
-  SmallVector<int64_t> shape(type.getShape()), none(shape.size(), 0);
-  shape[dim] = pieces * piece;
-  if (shape[dim] != length) {
-    SmallVector<int64_t> high = none;
-    high[dim] = shape[dim] - length;
-    input = PadOp::create(builder, loc, RankedTensorType::get(shape, sum),
-                          input, none, high, neutralOf(op.getKind(), sum));
-  }
-  SmallVector<int64_t> cut(shape), totalShape(shape);
-  cut[dim] = pieces;
-  cut.insert(cut.begin() + dim + 1, piece);
+  int64_t padded = pieces * piece;
+  if (padded != length)
+    input = padEnd(builder, loc, op.getKind(), input, dim, padded - length);
+  auto shape = llvm::to_vector(shapeOf(input));
+  SmallVector<int64_t> totalShape(shape), none(shape.size(), 0);
   totalShape[dim] = pieces;
-  auto cutType = RankedTensorType::get(cut, sum);
   auto totalType = RankedTensorType::get(totalShape, sum);
-  Value rows = ReshapeOp::create(builder, loc, cutType, input);
+  Value rows = cutInto(builder, loc, input, dim, pieces);
+  auto cutType = cast<RankedTensorType>(rows.getType());
   Value totals = ReduceOp::create(builder, loc, totalType, op.getKind(), rows,
                                   ArrayRef<int64_t>{dim + 1});
   Value before =
@@ -201,7 +265,7 @@ static void splitRows(CumulativeOp op, int64_t piece) {
   Value offsets = BroadcastOp::create(builder, loc, cutType, before, dims);
   Value all = combine(builder, loc, op.getKind(), offsets, inner);
   all = ReshapeOp::create(builder, loc, RankedTensorType::get(shape, sum), all);
-  if (shape[dim] != length) {
+  if (padded != length) {
     SmallVector<int64_t> ones(shape.size(), 1);
     all = SliceOp::create(builder, loc, type.clone(sum), all, none,
                           type.getShape(), ones);

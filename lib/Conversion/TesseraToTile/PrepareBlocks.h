@@ -17,10 +17,10 @@ void sinkFreeOps(mlir::Block &block);
 /// for each element which of its inputs it comes from.
 void splitConcatenations(mlir::Block &block);
 
-/// Splits reductions of several dimensions to few values into two steps; the
-/// first has a result for each element of the outermost: work for many
-/// threads.
-void splitReductions(mlir::Block &block);
+/// Splits reductions that few blocks would do into two steps: the first
+/// reduces pieces of the input, work for many threads, the second what they
+/// come to.
+void splitReductions(mlir::Block &block, const TileSizes &sizes);
 
 /// Makes of cumulative ops along few long rows: sums of pieces, what they come
 /// to one after the other, and the same op on all pieces at once.

@@ -2,6 +2,7 @@
 #include "RootBlocks.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace tessera;
@@ -36,12 +37,55 @@ static bool combinesInnermost(const Combined &combined) {
   return true;
 }
 
-/// A square of the two dimensions that a transposition of the group's results
-/// reads and writes along, so that all of a cache line is used while it is
-/// there; nothing where there is none.
-static std::optional<SmallVector<int64_t>>
-chooseTransposedBlock(const KernelGroup &group, ArrayRef<int64_t> shape,
-                      int64_t side) {
+/// The dimension of a reduction's result that numbers pieces of what the group
+/// reduces; none where nothing is cut in the kernel.
+static std::optional<size_t> findPieces(const KernelGroup &group,
+                                        ReduceOp reduce) {
+  for (Operation *member : group.members)
+    if (auto reshape = dyn_cast<ReshapeOp>(member))
+      if (std::optional<int64_t> cut = cutDim(reshape))
+        return *cut - llvm::count_if(reduce.getDims(),
+                                     [&](int64_t d) { return d < *cut; });
+  return std::nullopt;
+}
+
+/// A block of `result`, which is what `combined` gives; one element of its
+/// dimension `ones`.
+static SmallVector<int64_t> chooseCombiningBlock(const Combined &combined,
+                                                 Value result,
+                                                 const TileSizes &sizes,
+                                                 std::optional<size_t> ones) {
+  SmallVector<int64_t> shape = BlockEmitter::shapeOf1(result);
+  std::vector<int64_t> plain(shape.begin(), shape.end());
+  if (ones)
+    plain[*ones] = 1;
+  // What is left of the budget after the combined dimensions.
+  int64_t in = ShapedType::getNumElements(combined.shape);
+  int64_t out = ShapedType::getNumElements(shape);
+  int64_t perResult = std::max<int64_t>(1, in / std::max<int64_t>(1, out));
+  int64_t most = std::max<int64_t>(1, sizes.rowElements / perResult);
+  // Columns are read side by side, a piece of their rows at a time.
+  if (!combinesInnermost(combined))
+    most = std::max(most, sizes.reduceColumns);
+  std::vector<int64_t> block =
+      chooseBlock(plain, std::vector<bool>(shape.size(), false), most);
+  return SmallVector<int64_t>(block.begin(), block.end());
+}
+
+SmallVector<int64_t> tessera::chooseReductionBlock(ReduceOp reduce,
+                                                   const TileSizes &sizes,
+                                                   std::optional<size_t> ones) {
+  return chooseCombiningBlock(*combinedBy(reduce), reduce.getResult(), sizes,
+                              ones);
+}
+
+/// Where a transposition of the group's results reads along another dimension
+/// than it writes, and `block` has little of either: a square of both, so that
+/// all of a cache line is used while it is there. Else `block`.
+static std::vector<int64_t> orTransposedBlock(const KernelGroup &group,
+                                              ArrayRef<int64_t> shape,
+                                              std::vector<int64_t> block,
+                                              int64_t side) {
   for (Operation *member : group.members) {
     auto transpose = dyn_cast<TransposeOp>(member);
     if (!transpose || shapeOf(transpose.getResult()) != shape)
@@ -51,14 +95,44 @@ chooseTransposedBlock(const KernelGroup &group, ArrayRef<int64_t> shape,
     auto read = static_cast<size_t>(
         llvm::find(permutation, static_cast<int64_t>(last)) -
         permutation.begin());
-    if (read == last || shape[read] <= side || shape[last] <= side)
+    auto isShort = [&](size_t d) {
+      return block[d] < std::min(shape[d], side);
+    };
+    if (read == last || (!isShort(read) && !isShort(last)))
       continue;
-    SmallVector<int64_t> block(shape.size(), 1);
+    llvm::fill(block, 1);
     block[read] = chooseChunk(shape[read], side);
     block[last] = chooseChunk(shape[last], side);
     return block;
   }
-  return std::nullopt;
+  return block;
+}
+
+/// `block`, in a concatenation so that each input's elements in it are stored
+/// by themselves: of one long row, which is then written in its order, or of
+/// one input, where that leaves blocks that are not small.
+static std::vector<int64_t> orPartBlock(ConcatenateOp op,
+                                        std::vector<int64_t> block) {
+  constexpr int64_t smallestBlock = 1024;
+  auto dim = static_cast<size_t>(op.getDim());
+  int64_t common = 0, others = 1, row = 1;
+  for (Value input : op.getInputs())
+    common = std::gcd(common, shapeOf(input)[dim]);
+  for (auto [d, size] : llvm::enumerate(block)) {
+    others *= d == dim ? 1 : size;
+    row *= d < dim ? 1 : size;
+  }
+  if (BlockEmitter::canStoreParts(op, block)) {
+    if (row >= smallestBlock)
+      std::fill_n(block.begin(), dim, 1);
+    return block;
+  }
+  for (int64_t size = block[dim]; size * others >= smallestBlock; --size)
+    if (common % size == 0) {
+      block[dim] = size;
+      break;
+    }
+  return block;
 }
 
 /// Whether the kernel reads a factor of `op`, whose dimensions have `letters`,
@@ -141,30 +215,26 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
     block[dim] = length;
     return SmallVector<int64_t>(block.begin(), block.end());
   }
-  if (group.kind == KernelOpClass::Elementwise)
-    if (auto block = chooseTransposedBlock(group, shape, sizes.transposeSide))
-      return *block;
   int64_t most = sizes.pointwiseElements;
   if (group.kind == KernelOpClass::Rows) {
     most = sizes.rowElements;
     if (auto softmax = dyn_cast<SoftmaxOp>(group.heavy)) {
       whole[softmax.getDim()] = true;
     } else if (auto combined = combinedBy(group.heavy)) {
-      // What is left of the budget after the combined dimensions.
-      int64_t in = 1, out = 1;
-      for (int64_t size : combined->shape)
-        in *= size;
-      for (int64_t size : plain)
-        out *= size;
-      most = std::max<int64_t>(1, most / std::max<int64_t>(1, in / out));
-      // Columns are read side by side, a piece of their rows at a time.
-      if (!combinesInnermost(*combined))
-        most = std::max(most, sizes.reduceColumns);
+      auto reduce = dyn_cast<ReduceOp>(group.heavy);
+      return chooseCombiningBlock(
+          *combined, group.heavy->getResult(0), sizes,
+          reduce ? findPieces(group, reduce) : std::nullopt);
     } else {
       whole.back() = true;
     }
   }
   std::vector<int64_t> block = chooseBlock(plain, whole, most);
+  if (group.kind == KernelOpClass::Elementwise)
+    block = orTransposedBlock(group, shape, block, sizes.transposeSide);
+  if (auto concatenate = dyn_cast<ConcatenateOp>(group.last());
+      concatenate && group.roots.size() == 1)
+    block = orPartBlock(concatenate, block);
   return SmallVector<int64_t>(block.begin(), block.end());
 }
 

@@ -66,43 +66,50 @@ Value BlockEmitter::reduceTile(ReduceOp op, Value tile) {
   return tile;
 }
 
-/// In chunks of the longest reduced dimension, the others whole. Null, with a
+/// In chunks of one reduced dimension, the others whole: of the outermost one
+/// whose entries are small enough, so that memory is read in its order, or of
+/// the longest. What is left at its end is a chunk of its own. Null, with a
 /// diagnostic, when the input cannot be emitted.
 Value BlockEmitter::reduceInChunks(ReduceOp op, BlockBox source) {
+  int64_t elements = 1;
+  for (int64_t size : source.sizes)
+    elements *= size;
   int64_t dim = *llvm::max_element(op.getDims(), [&](int64_t a, int64_t b) {
     return source.sizes[a] < source.sizes[b];
   });
-  int64_t length = source.sizes[dim], elements = 1;
-  for (int64_t size : source.sizes)
-    elements *= size;
-  int64_t perStep = elements / length;
+  for (int64_t d : llvm::reverse(op.getDims()))
+    if (source.sizes[d] > 1 &&
+        elements / source.sizes[d] <= sizes.reduceElements)
+      dim = d;
+  int64_t length = source.sizes[dim], perStep = elements / length;
   int64_t chunk =
       chooseChunk(length, std::max<int64_t>(1, sizes.reduceElements / perStep));
   SmallVector<int64_t> partialShape(source.sizes);
   for (int64_t d : op.getDims())
     partialShape[d] = 1;
-  source.sizes[dim] = chunk;
-  TypedAttr neutral =
-      tile::neutralElement(toTileKind(op.getKind()),
-                           accumulatorType(getElementTypeOrSelf(op.getType())));
+  tile::ReductionKind kind = toTileKind(op.getKind());
+  TypedAttr neutral = tile::neutralElement(
+      kind, accumulatorType(getElementTypeOrSelf(op.getType())));
   bool failedInside = false;
-  auto step = [&](Value position, ValueRange carried) -> SmallVector<Value> {
+  auto combineWith = [&](Value total, Value position, int64_t size) -> Value {
     source.offsets[dim] = position;
+    source.sizes[dim] = size;
     Value tile = emit(op.getInput(), source);
     if (!tile) {
       failedInside = true;
-      return {carried[0]};
+      return total;
     }
-    tile = flipForOrder(op, toTileKind(op.getKind()), toF32(tile));
-    if (length % chunk != 0) {
-      Value inside = insideAlong(source.sizes, dim, position, length);
-      tile = arith::SelectOp::create(builder, loc, inside, tile,
-                                     splat(source.sizes, neutral));
-    }
-    return {tile::combine(builder, loc, toTileKind(op.getKind()), carried[0],
-                          reduceTile(op, tile))};
+    tile = flipForOrder(op, kind, toF32(tile));
+    return tile::combine(builder, loc, kind, total, reduceTile(op, tile));
   };
-  Value total = forLoop(length, chunk, splat(partialShape, neutral), step)[0];
+  int64_t whole = length / chunk * chunk;
+  Value total =
+      forLoop(whole, chunk, splat(partialShape, neutral),
+              [&](Value position, ValueRange carried) -> SmallVector<Value> {
+                return {combineWith(carried[0], position, chunk)};
+              })[0];
+  if (whole < length)
+    total = combineWith(total, constantIndex(whole), length - whole);
   return failedInside ? Value() : total;
 }
 

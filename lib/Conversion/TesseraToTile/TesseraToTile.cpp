@@ -80,7 +80,7 @@ public:
   LogicalResult run(Block &block) {
     sinkFreeOps(block);
     splitConcatenations(block);
-    splitReductions(block);
+    splitReductions(block, sizes);
     splitLongRows(block, sizes);
     // Inner blocks first: what they capture is then what their kernels read.
     for (Operation &op : block)
@@ -303,6 +303,10 @@ private:
                   const KernelGroup &group, const BlockBox &box,
                   ArrayRef<Value> outputs) {
     Location loc = group.last()->getLoc();
+    auto concatenate = dyn_cast<ConcatenateOp>(group.last());
+    if (concatenate && group.roots.size() == 1 &&
+        BlockEmitter::canStoreParts(concatenate, box.sizes))
+      return emitter.storeParts(concatenate, box, outputs.front());
     SmallVector<Value> tiles;
     for (auto [root, output] : llvm::zip_equal(group.roots, outputs)) {
       Value tile = emitter.emit(root->getResult(0), box);

@@ -24,7 +24,9 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 8192;
     sizes.reduceElements = 16384;
-    sizes.reduceColumns = 128;
+    sizes.reduceColumns = 1024;
+    sizes.reduceBlocks = 32;
+    sizes.scatterBlocks = 8;
     sizes.transposeSide = 64;
     sizes.cumulativeRows = 64;
     sizes.scratchBytes = abi::maxKernelScratch / 2;
@@ -43,6 +45,8 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.pointwiseElements = 1024;
     sizes.reduceElements = 4096;
     sizes.reduceColumns = 64;
+    sizes.reduceBlocks = 256;
+    sizes.scatterBlocks = 1;
     sizes.transposeSide = 32;
     sizes.cumulativeRows = 32;
     // Tiles that are not needed at one time share memory.

@@ -29,6 +29,8 @@ struct TileSizes {
   int64_t pointwiseElements; ///< Of a pointwise kernel's block.
   int64_t reduceElements;    ///< Read at one time by a reduction.
   int64_t reduceColumns;     ///< Side by side, of a reduction down columns.
+  int64_t reduceBlocks;      ///< Of fewer, a reduction is split.
+  int64_t scatterBlocks;     ///< Of fewer, a scatter's have some rows each.
   int64_t transposeSide;     ///< Of the square that a transposition moves.
   int64_t cumulativeRows;    ///< Side by side, of a cumulative op's block.
   int64_t scratchBytes;      ///< Of tiles kept by a block without products.

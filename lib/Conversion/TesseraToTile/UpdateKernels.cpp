@@ -27,6 +27,7 @@ private:
   const TileSizes &sizes;
   /// Of the update: the size of a block, and the number of blocks.
   SmallVector<int64_t> block, counts;
+  int64_t rowParts = 1; ///< Of what a scatter writes.
   Value output;
 };
 } // namespace
@@ -49,15 +50,17 @@ void UpdateKernelBuilder::chooseBlocks(DynamicUpdateSliceOp update) {
 }
 
 /// Blocks never touch the same element: each has one entry of the batch, some
-/// columns, and all positions.
+/// columns, and all positions. Where those are few blocks, each has some of the
+/// rows that are written, and skips the positions of others; rows that are
+/// short would take less time than that.
 void UpdateKernelBuilder::chooseBlocks(ScatterOp scatter) {
   SmallVector<int64_t> shape = BlockEmitter::shapeOf1(scatter.getUpdates());
   std::vector<IndexedDims::Slice> slices = scatter.getIndexedDims().slices();
-  // A quarter of a block's elements in columns leaves some for positions.
   std::vector<int64_t> columns(shape.size(), 1);
   for (auto [d, slice] : llvm::enumerate(slices))
     if (slice.indices < 0)
       columns[d] = shape[d];
+  // A quarter of a block's elements in columns leaves some for positions.
   std::vector<int64_t> chosen =
       chooseBlock(columns, std::vector<bool>(shape.size(), false),
                   std::max<int64_t>(1, sizes.pointwiseElements / 4));
@@ -78,6 +81,11 @@ void UpdateKernelBuilder::chooseBlocks(ScatterOp scatter) {
           shape[d], std::max<int64_t>(1, sizes.pointwiseElements / elements));
     isFirst = false;
   }
+  constexpr int64_t shortestRow = 64;
+  int64_t blocks = std::max<int64_t>(1, ShapedType::getNumElements(counts));
+  int64_t work = ShapedType::getNumElements(shape) / blocks;
+  if (elements >= shortestRow && work >= sizes.pointwiseElements)
+    rowParts = llvm::divideCeil(sizes.scatterBlocks, blocks);
 }
 
 void UpdateKernelBuilder::store(Value tile, ValueRange offsets) {
@@ -123,7 +131,8 @@ tile::KernelOp UpdateKernelBuilder::build() {
     chooseBlocks(cast<ScatterOp>(op));
   auto kernel = tile::KernelOp::create(
       builder, loc, builder.getStringAttr("kernel"),
-      builder.getDenseI64ArrayAttr({ShapedType::getNumElements(counts)}),
+      builder.getDenseI64ArrayAttr(
+          {rowParts * ShapedType::getNumElements(counts)}),
       builder.getI64IntegerAttr(inputs.size() + 1),
       builder.getDenseI64ArrayAttr({0}));
   Block *body = builder.createBlock(&kernel.getBody());
@@ -134,9 +143,14 @@ tile::KernelOp UpdateKernelBuilder::build() {
   output = body->addArgument(memoryTypeOf(op->getResult(0)), loc);
   builder.setInsertionPointToEnd(body);
   BlockEmitter emitter(builder, sizes, memories);
+  block.push_back(1);
+  counts.push_back(rowParts);
   BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
+  Value part = box.offsets.pop_back_val();
+  box.sizes.pop_back();
   bool isBuilt = update ? fill(update, emitter, box)
-                        : emitter.scatter(cast<ScatterOp>(op), output, box);
+                        : emitter.scatter(cast<ScatterOp>(op), output, box,
+                                          {part, rowParts});
   if (!isBuilt) {
     kernel.erase();
     return {};

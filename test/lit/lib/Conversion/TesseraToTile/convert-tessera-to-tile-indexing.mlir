@@ -1,5 +1,5 @@
-// RUN: tessera-opt %s -convert-tessera-to-tile | FileCheck %s
-// RUN: tessera-opt %s -convert-tessera-to-tile=target=cuda | FileCheck %s
+// RUN: tessera-opt %s -convert-tessera-to-tile | FileCheck %s --check-prefixes=CHECK,CPU
+// RUN: tessera-opt %s -convert-tessera-to-tile=target=cuda | FileCheck %s --check-prefixes=CHECK,CUDA
 
 // A computed start is clamped, so that all loads are known to be in bounds.
 // CHECK: tile.kernel @box_pointwise_dynamic_slice grid [1] inputs 3
@@ -76,4 +76,18 @@ func.func @points_of_a_batch(%x: tensor<2x7xf32>, %i: tensor<2x3xi32>, %u: tenso
 func.func @sorted(%x: tensor<2x7xbf16>) -> tensor<2x7xi32> {
   %0 = tessera.argsort %x dim 1 : tensor<2x7xbf16> -> tensor<2x7xi32>
   return %0 : tensor<2x7xi32>
+}
+
+// On a CPU a scatter of long rows is work for several blocks. Each has some of
+// the rows that are written, and skips the positions of others.
+// CHECK: tile.kernel @gradient_pointwise_scatter
+// CPU-SAME: grid [8]
+// CUDA-SAME: grid [2]
+// CPU: arith.cmpi ult
+// CPU: arith.select {{.*}} tensor<21xi32>
+// CHECK: tile.scatter add
+// CHECK-LABEL: func.func @gradient
+func.func @gradient(%table: tensor<1000x384xf32>, %at: tensor<512xi32>, %rows: tensor<512x384xf32>) -> tensor<1000x384xf32> {
+  %0 = tessera.scatter add %table [%at] = %rows dims [0] : (tensor<1000x384xf32>, tensor<512xi32>, tensor<512x384xf32>) -> tensor<1000x384xf32>
+  return %0 : tensor<1000x384xf32>
 }

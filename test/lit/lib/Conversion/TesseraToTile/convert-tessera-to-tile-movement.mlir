@@ -42,12 +42,43 @@ func.func @padded(%x: tensor<2x3xf32>) -> tensor<2x6xf32> {
   return %0 : tensor<2x6xf32>
 }
 
+// Each input is stored in its place where a block has all of the dimension.
 // CHECK: tile.kernel @joined_pointwise_concatenate grid [1] inputs 2
-// CHECK-COUNT-2: tile.load
-// CHECK: arith.select
+// CHECK: %[[X:.*]] = tile.load %arg0
+// CHECK: tile.store %[[X]], %arg2[%c0, %c0] : tensor<2x3xf32>
+// CHECK: %[[Y:.*]] = tile.load %arg1
+// CHECK: tile.store %[[Y]], %arg2[%c0, %c3] : tensor<2x5xf32>
+// CHECK-LABEL: func.func @joined
 func.func @joined(%x: tensor<2x3xf32>, %y: tensor<2x5xf32>) -> tensor<2x8xf32> {
   %0 = tessera.concatenate %x, %y dim 1 : (tensor<2x3xf32>, tensor<2x5xf32>) -> tensor<2x8xf32>
   return %0 : tensor<2x8xf32>
+}
+
+// A block of one input is stored if it is that one's: a loop of one turn or none.
+// CHECK: tile.kernel @stacked_pointwise_concatenate
+// CHECK-COUNT-2: scf.for
+// CHECK-NOT: arith.select
+// CHECK-LABEL: func.func @stacked
+func.func @stacked(%x: tensor<2048x64xf32>, %y: tensor<4096x64xf32>) -> tensor<6144x64xf32> {
+  %0 = tessera.concatenate %x, %y dim 0 : (tensor<2048x64xf32>, tensor<4096x64xf32>) -> tensor<6144x64xf32>
+  return %0 : tensor<6144x64xf32>
+}
+
+// Else each element is chosen; so it is where more is computed of them.
+// CHECK: tile.kernel @odd_pointwise_concatenate
+// CHECK: arith.select
+// CHECK-LABEL: func.func @odd
+func.func @odd(%x: tensor<9001xf32>, %y: tensor<8009xf32>) -> tensor<17010xf32> {
+  %0 = tessera.concatenate %x, %y dim 0 : (tensor<9001xf32>, tensor<8009xf32>) -> tensor<17010xf32>
+  return %0 : tensor<17010xf32>
+}
+// CHECK: tile.kernel @used_pointwise_exp
+// CHECK: arith.select
+// CHECK-LABEL: func.func @used
+func.func @used(%x: tensor<2x3xf32>, %y: tensor<2x5xf32>) -> tensor<2x8xf32> {
+  %0 = tessera.concatenate %x, %y dim 1 : (tensor<2x3xf32>, tensor<2x5xf32>) -> tensor<2x8xf32>
+  %1 = tessera.exp %0 : tensor<2x8xf32>
+  return %1 : tensor<2x8xf32>
 }
 
 // The indexed dimension comes first in a view of the table.

@@ -22,16 +22,51 @@ func.func @sums(%x: tensor<2x3x5xbf16>) -> tensor<3xbf16> {
   return %0 : tensor<3xbf16>
 }
 
-// Long dimensions are read in chunks; a ragged end holds the neutral element.
+// Long dimensions are read in chunks; what is left at the end is one, too.
 // CHECK: tile.kernel @long_reduce
-// CPU: scf.for
-// CPU: arith.constant dense<0xFF800000> : tensor<1x16384xf32>
-// CUDA: scf.for
-// CUDA: arith.constant dense<0xFF800000> : tensor<1x4096xf32>
+// CPU: scf.for {{.*}} iter_args
+// CPU: tile.load {{.*}} -> tensor<1x16384xf32>
+// CPU: }
+// CPU: tile.load {{.*}} -> tensor<1x1699xf32>
+// CUDA: scf.for {{.*}} iter_args
+// CUDA: tile.load {{.*}} -> tensor<1x4096xf32>
+// CUDA: }
+// CUDA: tile.load {{.*}} -> tensor<1x1699xf32>
 // CHECK: arith.maximumf
-func.func @long(%x: tensor<1x100003xf32>) -> tensor<1xf32> {
-  %0 = tessera.reduce max %x dims [1] : tensor<1x100003xf32> -> tensor<1xf32>
-  return %0 : tensor<1xf32>
+// CHECK-LABEL: func.func @long
+func.func @long(%x: tensor<300x18083xf32>) -> tensor<300xf32> {
+  %0 = tessera.reduce max %x dims [1] : tensor<300x18083xf32> -> tensor<300xf32>
+  return %0 : tensor<300xf32>
+}
+
+// Few long columns are cut into pieces, each a block; what is computed of the
+// argument is computed there.
+// CHECK: tile.kernel @tall_reduce
+// CHECK-SAME: grid [27]
+// CHECK: tile.load {{.*}} : memref<8208x50xf32>
+// CHECK: math.exp
+// CHECK: tile.reduce sum
+// CHECK: tile.store {{.*}} memref<27x50xf32>
+// CHECK: tile.kernel @tall_reduce_1
+// CHECK: tile.reduce sum {{.*}} : tensor<27x50xf32> -> tensor<1x50xf32>
+// CHECK-LABEL: func.func @tall
+// CHECK: %[[PARTS:.*]] = tile.launch @tall_reduce(%arg0)
+// CHECK: tile.launch @tall_reduce_1(%[[PARTS]])
+func.func @tall(%x: tensor<8208x50xf32>) -> tensor<50xf32> {
+  %0 = tessera.exp %x : tensor<8208x50xf32>
+  %1 = tessera.reduce sum %0 dims [0] : tensor<8208x50xf32> -> tensor<50xf32>
+  return %1 : tensor<50xf32>
+}
+
+// A length that no number of pieces divides is made longer; the end holds the
+// neutral element.
+// CHECK: tile.kernel @prime_reduce
+// CHECK: arith.constant dense<0xFF800000>
+// CHECK: arith.select
+// CHECK-LABEL: func.func @prime
+func.func @prime(%x: tensor<100003xf32>) -> tensor<f32> {
+  %0 = tessera.reduce max %x dims [0] : tensor<100003xf32> -> tensor<f32>
+  return %0 : tensor<f32>
 }
 
 // CHECK: tile.kernel @normalised_rms_norm

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from tessera._src.core.errors import TesseraError
 from tessera._src.programs import native
 
 REFUSED = "reverse mode cannot pass"
+LEAST = re.compile(r"keep of this call is (\d+) bytes")
 
 
 def floats_of(program: Program) -> tuple[list[int], list[int]]:
@@ -34,19 +36,24 @@ class Derivatives:
 
     `main` takes the program's arguments, changes and weights (no weights without `has_reverse`), and gives
     results, tangents, gradients, and with `second` how gradients change along the changes. With a policy,
-    what is differentiated is a call of the program that is a checkpoint.
+    what is differentiated is a call of the program that is a checkpoint; "budget" is one that can be met.
     """
 
     def __init__(self, head: str, program: Program, policy: str | None, second: bool = False):
         program = replace(program, ties={})
         self.program = program
         text, name = head + program.text(), program.name
+        if policy == "budget":
+            policy = "budget:0"
         if policy:
             given = [(f"%x{i}", program.type_of(a)) for i, a in enumerate(program.arguments)]
             made = [(f"%r{i}", program.type_of(r)) for i, r in enumerate(program.results)]
             text += "\n" + _function("whole", given, made, [_call({"name": name}, given, made, policy)])
             name = "whole"
         self.wanted, self.floats = floats_of(program)
+        if policy == "budget:0":
+            budget = _least_budget(text, name, self.wanted) + len(text) % 40 * 16
+            text = text.replace('checkpoint "budget:0"', f'checkpoint "budget:{budget}"')
         forward, report = native.differentiate(text, name, "jvp", "d", self.wanted)
         jvp = report["functions"][0]
         count = len(program.arguments)
@@ -107,6 +114,16 @@ class Derivatives:
         if self.has_second:
             found["second"] = outputs[first + count :]
         return found
+
+
+def _least_budget(text: str, name: str, wanted: list[int]) -> int:
+    """What the error for a budget of 0 says that it has to be."""
+    try:
+        native.differentiate(text, name, "vjp", "r", wanted)
+    except TesseraError as error:
+        if least := LEAST.search(str(error)):
+            return int(least[1])
+    return 0
 
 
 def _listed(values: list) -> tuple[str, str]:

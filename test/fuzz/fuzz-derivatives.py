@@ -10,8 +10,8 @@ The programs are of the kind of fuzz-run.py, with all floats f64. Of each:
   program translated op by op (jax_programs.py);
 * compiled for the program's mesh, and now and then for one device, all are what the interpreter gives.
 
-Two of three programs are checkpoints, of which the backward pass computes values again. A program whose
-derivatives pass a while loop has forward mode only. Two programs a seed; default: 24 seeds,
+Three of four programs are checkpoints, of which the backward pass computes values again; one of these has a
+budget, the least that can be met or more. A program whose derivatives pass a while loop has forward mode only. Two programs a seed; default: 24 seeds,
 or TESSERA_FUZZ_SEEDS. A program that fails is shrunk and written to --out as .mlir, with the command that
 repeats it. At least nine of ten programs must have been compared with JAX; of the others it is said why
 they were not.
@@ -48,7 +48,7 @@ Failure = run.Failure
 SEEDS = 24
 SECONDS_PER_PROGRAM = 60
 STEP = 1e-4
-POLICIES = (None, "nothing", "dots")
+POLICIES = (None, "nothing", "dots", "budget")
 ONE_DEVICE_EVERY = 4
 # Of the largest magnitude: sums in another order, of terms that may cancel.
 EPSILON = 1e-9

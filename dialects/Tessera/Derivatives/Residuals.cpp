@@ -9,6 +9,9 @@ using namespace mlir;
 using namespace tessera;
 using namespace tessera::derivatives;
 
+/// How many of the values that are kept for a checkpoint are listed.
+static constexpr size_t maxDescribed = 8;
+
 void tessera::derivatives::eraseDeadOps(Block &block) {
   Operation *op = block.empty() ? nullptr : &block.back();
   while (op) {
@@ -140,12 +143,22 @@ double ResidualBringer::flopsAgain(Value value) {
 
 DictionaryAttr ResidualBringer::describe(Attribute region) {
   const Checkpoint &checkpoint = checkpoints[region];
+  // The largest first.
+  SmallVector<std::pair<int64_t, size_t>> order;
+  int64_t bytes = 0, left = 0;
+  for (auto [i, value] : llvm::enumerate(checkpoint.kept))
+    if (!isAliveAnyway(value)) {
+      bytes += bytesOf(value);
+      order.push_back({-bytesOf(value), i});
+    }
+  llvm::sort(order);
   SmallVector<Attribute> texts;
-  int64_t bytes = 0;
-  for (Value value : checkpoint.kept) {
-    if (isAliveAnyway(value))
+  for (auto [size, number] : order) {
+    if (texts.size() == maxDescribed) {
+      left -= size;
       continue;
-    bytes += bytesOf(value);
+    }
+    Value value = checkpoint.kept[number];
     std::string text = describeKept(value) + describePlace(value.getLoc());
     if (keptByBudget.contains(value))
       text += ", which would take " +
@@ -153,6 +166,10 @@ DictionaryAttr ResidualBringer::describe(Attribute region) {
               " operations to compute again";
     texts.push_back(builder.getStringAttr(text));
   }
+  if (left)
+    texts.push_back(builder.getStringAttr(
+        Twine(left) + " bytes: " + Twine(order.size() - maxDescribed) +
+        " values more"));
   return builder.getDictionaryAttr(
       {builder.getNamedAttr("policy",
                             builder.getStringAttr(policyTextOf(region))),

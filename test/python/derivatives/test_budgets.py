@@ -196,3 +196,18 @@ def test_what_is_no_number_of_bytes(size):
     with pytest.raises(ts.ConfigError, match="max_bytes of save_within_budget") as caught:
         ts.checkpoint_policies.save_within_budget(size)
     assert caught.value.code == "TS4006"
+
+
+def test_of_many_values_the_largest_are_listed():
+    def long(x, w, v):
+        for _ in range(6):
+            x = layer(x, w, v)
+        return x
+
+    text = ts.jit(ts.grad(net(within(300, long)), (0, 1, 2))).lower(X, W, V).explain()
+    assert "values more" in text
+    for checkpoint in text.split("checkpoint at")[1:]:
+        sizes = [int(size) for size in re.findall(r"^   keeps (\d+) bytes: ", checkpoint, re.M)]
+        listed = sizes[:8]
+        assert listed == sorted(listed, reverse=True) and len(sizes) <= 9
+        assert sum(sizes) == int(re.search(r"keeps (\d+) bytes for the backward pass", checkpoint)[1]) <= 300

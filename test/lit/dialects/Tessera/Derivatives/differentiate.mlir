@@ -139,9 +139,9 @@ func.func @loss(%x: tensor<3xf64>) -> tensor<f64> {
 // VJP-LABEL: func.func private @loss.bwd(
 // VJP-SAME: %[[KEPT:[^:]*]]: tensor<2x5xf64>,
 // VJP: %[[B:.*]] = tessera.barrier %[[KEPT]] {tessera.phase = "backward", tessera.recomputation = {bytes = 128 : i64, flops = 1.000000e+01 : f64, kept = [
-// VJP-SAME: "48 bytes: 2x3xf64 of tessera.sin
 // VJP-SAME: "80 bytes: 2x5xf64 of tessera.contract
 // VJP-SAME: which would take 60 operations to compute again"
+// VJP-SAME: "48 bytes: 2x3xf64 of tessera.sin
 // VJP-SAME: policy = "budget:150"
 // VJP: tessera.sin %[[B]] :
 // VJP: tessera.contract {{.*}} {tessera.phase = "backward"}

@@ -11,10 +11,10 @@ The programs are of the kind of fuzz-run.py, with all floats f64. Of each:
 * compiled for the program's mesh, and now and then for one device, all are what the interpreter gives.
 
 Three of four programs are checkpoints, of which the backward pass computes values again; one of these has a
-budget, the least that can be met or more. A program whose derivatives pass a while loop has forward mode only. Two programs a seed; default: 24 seeds,
-or TESSERA_FUZZ_SEEDS. A program that fails is shrunk and written to --out as .mlir, with the command that
-repeats it. At least nine of ten programs must have been compared with JAX; of the others it is said why
-they were not.
+budget, the least that can be met or more. A program whose derivatives pass a while loop has forward mode
+only. Two programs a seed; default: 24 seeds, or TESSERA_FUZZ_SEEDS. A program that fails is shrunk and
+written to --out as .mlir, with the command that repeats it. At least nine of ten programs must have been
+compared with JAX; of the others it is said why they were not.
 """
 
 from __future__ import annotations

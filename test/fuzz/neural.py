@@ -60,7 +60,11 @@ class NeuralSteps:
                   x.shape, x.element, d, x, trust=Trust.SUMMED)  # fmt: skip
 
     def attention(self) -> None:
-        b, s, t, k, g, d, e = (self.rng.choice(self.sizes[:5]) for _ in range(7))
+        while True:
+            b, s, t, k, g, d, e = (self.rng.choice(self.sizes[:5]) for _ in range(7))
+            # What the emulated device multiplies in a second or two.
+            if b * s * t * k * g * (d + e) <= 20 * self.elements:
+                break
         q, key = self.like((b, s, k * g, d), self.wide), self.like((b, t, k, d), self.wide)
         value = (b, t, k, e)
         operands = [q, key, self.term(value, self.wide, "sum") if self.rng.random() < 0.2 else

@@ -222,9 +222,9 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
       whole[softmax.getDim()] = true;
     } else if (auto combined = combinedBy(group.heavy)) {
       auto reduce = dyn_cast<ReduceOp>(group.heavy);
-      return chooseCombiningBlock(
-          *combined, group.heavy->getResult(0), sizes,
-          reduce ? findPieces(group, reduce) : std::nullopt);
+      return chooseCombiningBlock(*combined, group.heavy->getResult(0), sizes,
+                                  reduce ? findPieces(group, reduce)
+                                         : std::nullopt);
     } else {
       whole.back() = true;
     }

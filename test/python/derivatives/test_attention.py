@@ -181,6 +181,20 @@ def test_causal_work_is_half():
     assert 0.5 < flops(True) / flops(False) < 0.53
 
 
+def test_gradients_of_a_batch_of_entries():
+    rng = np.random.default_rng(3)
+    q, k = (rng.standard_normal((3, 2, n, 4, 5)).astype(np.float32) for n in (7, 9))
+
+    def gradients(q, k):
+        return ts.grad(lambda q, k: ts.sum(ts.attention(q, k[:, :, :2], k[:, :, :2], causal=True) ** 2),
+                       argnums=(0, 1))(q, k)
+
+    batched = ts.jit(ts.vmap(gradients))
+    assert "tessera.attention_gradient" in batched.lower(q, k).as_text()
+    for got, *wanted in zip(batched(q, k), *(ts.jit(gradients)(*entry) for entry in zip(q, k))):
+        np.testing.assert_allclose(np.asarray(got), np.stack(wanted), rtol=1e-5, atol=1e-5)
+
+
 def test_forward_modes_do_not_pay():
     q = np.ones((1, 5, 2, 3), np.float32)
 

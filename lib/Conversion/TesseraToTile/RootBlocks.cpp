@@ -161,6 +161,44 @@ static bool hasSummedApart(const KernelGroup &group, Value factor,
   return false;
 }
 
+/// Rows and columns of a product are cut apart, each from its last dimension
+/// on.
+static SmallVector<int64_t> chooseProductBlock(const KernelGroup &group,
+                                               ContractOp contract,
+                                               ArrayRef<int64_t> shape,
+                                               const TileSizes &sizes) {
+  ContractOp::Indices indices = contract.getIndices();
+  std::vector<int64_t> rows(shape.size(), 1), columns(shape.size(), 1);
+  std::vector<bool> notRow(shape.size(), true), notColumn(shape.size(), true);
+  for (auto [d, letter] : llvm::enumerate(indices.out)) {
+    bool inLhs = indices.lhs.find(letter) != std::string::npos;
+    bool inRhs = indices.rhs.find(letter) != std::string::npos;
+    if (inLhs && inRhs)
+      continue;
+    (inLhs ? rows : columns)[d] = shape[d];
+    (inLhs ? notRow : notColumn)[d] = false;
+  }
+  auto choose = [&](int64_t mostRows, int64_t mostColumns) {
+    std::vector<int64_t> rowBlock =
+        chooseBlock(rows, notRow, mostRows, sizes.productUnit);
+    std::vector<int64_t> columnBlock =
+        chooseBlock(columns, notColumn, mostColumns, sizes.productUnit);
+    SmallVector<int64_t> block;
+    for (size_t d = 0; d < shape.size(); ++d)
+      block.push_back(rowBlock[d] * columnBlock[d]);
+    return block;
+  };
+  if (hasSummedApart(group, contract.getLhs(), indices.lhs, indices.out)) {
+    SmallVector<int64_t> block = choose(sizes.packedRows, sizes.packedColumns);
+    int64_t programs = 1;
+    for (auto [extent, size] : llvm::zip_equal(shape, block))
+      programs *= size == 0 ? 1 : llvm::divideCeil(extent, size);
+    if (programs >= sizes.packedPrograms)
+      return block;
+  }
+  return choose(sizes.productRows, sizes.productColumns);
+}
+
 SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
                                               const TileSizes &sizes) {
   Value root = group.last()->getResult(0);
@@ -173,33 +211,8 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
         BlockEmitter::headElements(attention.getQuery(), attention.getValue()));
     return {1, chooseChunk(shape[1], queries), 1, shape[3]};
   }
-  if (auto contract = dyn_cast_or_null<ContractOp>(group.heavy)) {
-    ContractOp::Indices indices = contract.getIndices();
-    // Rows and columns are cut apart, each from its last dimension on.
-    std::vector<int64_t> rows(shape.size(), 1), columns(shape.size(), 1);
-    std::vector<bool> notRow(shape.size(), true), notColumn(shape.size(), true);
-    for (auto [d, letter] : llvm::enumerate(indices.out)) {
-      bool inLhs = indices.lhs.find(letter) != std::string::npos;
-      bool inRhs = indices.rhs.find(letter) != std::string::npos;
-      if (inLhs && inRhs)
-        continue;
-      (inLhs ? rows : columns)[d] = shape[d];
-      (inLhs ? notRow : notColumn)[d] = false;
-    }
-    bool isLeftPacked =
-        hasSummedApart(group, contract.getLhs(), indices.lhs, indices.out);
-    std::vector<int64_t> rowBlock = chooseBlock(
-        rows, notRow, isLeftPacked ? sizes.packedRows : sizes.productRows,
-        sizes.productUnit);
-    std::vector<int64_t> columnBlock =
-        chooseBlock(columns, notColumn,
-                    isLeftPacked ? sizes.packedColumns : sizes.productColumns,
-                    sizes.productUnit);
-    SmallVector<int64_t> block;
-    for (size_t d = 0; d < shape.size(); ++d)
-      block.push_back(rowBlock[d] * columnBlock[d]);
-    return block;
-  }
+  if (auto contract = dyn_cast_or_null<ContractOp>(group.heavy))
+    return chooseProductBlock(group, contract, shape, sizes);
   if (auto cumulative = dyn_cast_or_null<CumulativeOp>(group.heavy)) {
     // Whole rows, held piece by piece; enough of them to fill vectors where
     // they are contiguous.

@@ -14,8 +14,9 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productRows = 512;
     sizes.productColumns = 192;
     sizes.productDepth = 384;
-    sizes.packedRows = 384;
+    sizes.packedRows = 512;
     sizes.packedColumns = 384;
+    sizes.packedPrograms = 4;
     sizes.productUnit = 16;
     sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
@@ -36,6 +37,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productDepth = 32;
     sizes.packedRows = 64;
     sizes.packedColumns = 64;
+    sizes.packedPrograms = 1;
     sizes.productUnit = 0;
     sizes.attentionQueries = 32;
     sizes.attentionKeys = 32;

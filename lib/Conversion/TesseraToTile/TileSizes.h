@@ -15,8 +15,8 @@ struct TileSizes {
   int64_t productColumns; ///< Of the result of a product.
   int64_t productDepth;   ///< Summed at one time.
   /// The same of a product whose left factor has the summed elements apart in
-  /// memory: each program packs both factors.
-  int64_t packedRows, packedColumns;
+  /// memory, if there are then so many programs: each packs both factors.
+  int64_t packedRows, packedColumns, packedPrograms;
   /// What parts of products are whole numbers of where sizes do not divide.
   int64_t productUnit;
   int64_t attentionQueries;

@@ -6,6 +6,7 @@
 #include "CPUProductEmitter.h"
 
 #include "dialects/Tile/IR/IndexRange.h"
+#include "lib/Conversion/TileKernels/ForLoop.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -25,14 +26,21 @@ Value CPUKernelEmitter::ProductEmitter::widen(Value value, Type type,
 // The left factor
 //===----------------------------------------------------------------------===//
 
+/// Rows of a transposed left factor that are packed before they are multiplied:
+/// few, so that they stay in the fastest caches, and whole cache lines of them.
+constexpr int64_t rowsInGroup = 48;
+
 /// `rows` are multiplied together.
 CPUKernelEmitter::ProductEmitter::LeftFactor
 CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
                                               int64_t rows) {
   if (auto inPlace = leftInMemory(tile, type))
     return *inPlace;
-  if (emitter.isContiguous(tile, 0) && !emitter.isContiguous(tile, 1))
-    return packColumns(tile, type, rows);
+  if (emitter.isContiguous(tile, 0) && !emitter.isContiguous(tile, 1)) {
+    int64_t group = std::max<int64_t>(1, rowsInGroup / rows) * rows;
+    int64_t depth = cast<RankedTensorType>(tile.getType()).getDimSize(1);
+    return {tiles.create({group * depth}, type)->base, depth, 1, rows, group};
+  }
   auto matrix = cast<RankedTensorType>(tile.getType());
   Buffer *buffer = tiles.create(matrix.getShape(), type);
   emitter.forEachVector(matrix.getShape(), [&](Indices indices, Lanes lanes) {
@@ -42,50 +50,77 @@ CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
   return LeftFactor::byRows(buffer->base, buffer->strides[0]);
 }
 
+Value CPUKernelEmitter::ProductEmitter::rowInGroup(const LeftFactor &left,
+                                                   Value row) {
+  if (left.group == 0)
+    return row;
+  return arith::RemUIOp::create(builder, loc, row,
+                                emitter.constant(left.group));
+}
+
 /// Columns of the left factor that are copied before those beside them: the
 /// slivers that share a cache line of a column then find it in the first level
 /// cache, whose ways are few where columns are a power of two apart.
 constexpr int64_t columnsTogether = 8;
 
-/// The transpose of what is in memory, in slivers of `rows`: column k of the
-/// sliver from row m on is at m * depth + k * rows, one vector.
-CPUKernelEmitter::ProductEmitter::LeftFactor
-CPUKernelEmitter::ProductEmitter::packColumns(Value tile, Type type,
-                                              int64_t rows) {
+/// Packs the transpose of what is in memory where `firstRow` begins a group,
+/// or is that of the last `rows`, which are fewer than others. Column k of the
+/// sliver from row m of the group on is at m * depth + k * rows, one vector.
+void CPUKernelEmitter::ProductEmitter::packGroup(const Product &product,
+                                                 Value firstRow, int64_t rows) {
+  const LeftFactor &left = product.left;
+  if (left.group == 0)
+    return;
+  DotOp op = product.op;
+  Value tile = op.getLhs();
   auto matrix = cast<RankedTensorType>(tile.getType());
   int64_t m = matrix.getDimSize(0), depth = matrix.getDimSize(1);
-  int64_t slivers = (m + rows - 1) / rows;
-  Buffer *buffer = tiles.create({slivers * rows * depth}, type);
-  auto copy = [&](Value row, Value k, int64_t count) {
-    Lanes part{0, count};
-    Value value = code.spread(emitter.element(tile, {row, k}, part), part);
-    code.storeAt(widen(value, type, part),
-                 code.address(buffer->base, type, {depth, rows}, 0, {row, k}));
-  };
-  auto copyColumns = [&](Value k, int64_t columns) {
-    auto copyRows = [&](Value row, int64_t count) {
-      for (int64_t i = 0; i < columns; ++i) {
-        if (depth >= 2 * columnsTogether)
-          emitter.prefetchElement(tile,
-                                  {row, code.add(k, i + columnsTogether)});
-        copy(row, code.add(k, i), count);
-      }
-    };
-    int64_t whole = m / rows * rows;
-    if (whole > 0)
-      emitter.forLoop(whole, rows, [&](Value row) { copyRows(row, rows); });
-    if (m > whole) {
-      FreshElements fresh(emitter);
-      copyRows(emitter.constant(whole), m - whole);
+  int64_t whole = m / product.rows * product.rows;
+  Type type = product.result->elementType;
+  auto copyColumns = [&](Value row, Value k, int64_t columns) {
+    Value at = rowInGroup(left, row);
+    Lanes part{0, rows};
+    for (int64_t i = 0; i < columns; ++i) {
+      Value column = code.add(k, i);
+      if (depth >= 2 * columnsTogether)
+        emitter.prefetchElement(tile, {row, code.add(column, columnsTogether)});
+      Value value =
+          code.spread(emitter.element(tile, {row, column}, part), part);
+      code.storeAt(widen(value, type, part),
+                   code.address(left.base, type, {depth, left.depthStride}, 0,
+                                {at, column}));
     }
   };
-  int64_t whole = depth / columnsTogether * columnsTogether;
-  if (whole > 0)
-    emitter.forLoop(whole, columnsTogether,
-                    [&](Value k) { copyColumns(k, columnsTogether); });
-  if (depth > whole)
-    copyColumns(emitter.constant(whole), depth - whole);
-  return {buffer->base, depth, 1, rows};
+  auto forColumns = [&](function_ref<void(Value, int64_t)> body) {
+    int64_t wholeDepth = depth / columnsTogether * columnsTogether;
+    if (wholeDepth > 0)
+      emitter.forLoop(wholeDepth, columnsTogether,
+                      [&](Value k) { body(k, columnsTogether); });
+    if (depth > wholeDepth) {
+      FreshElements fresh(emitter);
+      body(emitter.constant(wholeDepth), depth - wholeDepth);
+    }
+  };
+  if (rows < product.rows)
+    return forColumns(
+        [&](Value k, int64_t columns) { copyColumns(firstRow, k, columns); });
+  FreshElements fresh(emitter);
+  Value isFirst =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                            rowInGroup(left, firstRow), emitter.constant(0));
+  auto check = scf::IfOp::create(builder, loc, isFirst, false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(check.thenBlock()->getTerminator());
+  Value end = arith::MinUIOp::create(
+      builder, loc, code.add(firstRow, left.group), emitter.constant(whole));
+  forColumns([&](Value k, int64_t columns) {
+    FreshElements inside(emitter);
+    emitForLoop(builder, loc, {firstRow, end, emitter.constant(rows)}, {},
+                [&](Value row, ValueRange) {
+                  copyColumns(row, k, columns);
+                  return SmallVector<Value>();
+                });
+  });
 }
 
 /// The left factor, read in place: a buffer, or a load that stays in

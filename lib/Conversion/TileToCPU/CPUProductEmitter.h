@@ -33,6 +33,8 @@ private:
   struct LeftFactor {
     mlir::Value base;
     int64_t blockStride = 0, rowStride = 0, depthStride = 1;
+    /// Rows that are packed at one time, into the same place; 0: all are there.
+    int64_t group = 0;
 
     static LeftFactor byRows(mlir::Value base, int64_t stride) {
       return {base, stride, stride, 1};
@@ -85,7 +87,8 @@ private:
 
   // CPUPacking.cpp
   LeftFactor prepareLeft(mlir::Value tile, mlir::Type type, int64_t rows);
-  LeftFactor packColumns(mlir::Value tile, mlir::Type type, int64_t rows);
+  void packGroup(const Product &product, mlir::Value firstRow, int64_t rows);
+  mlir::Value rowInGroup(const LeftFactor &left, mlir::Value row);
   std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);
   void packVector(Buffer *packed, mlir::Value tile,

@@ -21,14 +21,18 @@ struct RegisterBlock {
 /// 24 accumulators of 32 registers, or 12 of 16, leave room for a panel's
 /// vectors and a broadcast. Wide blocks are better than high ones, since each
 /// row costs a broadcast from memory: on one Ice Lake core 6 x 4 runs at the
-/// peak of 180 GFLOP/s, 12 x 2 at 70% of it.
-static RegisterBlock chooseRegisterBlock(int64_t columns, int64_t lanes) {
+/// peak of 180 GFLOP/s, 12 x 2 at 70% of it. A left factor that is packed in
+/// slivers has its rows side by side, and is packed faster the higher they are.
+static RegisterBlock chooseRegisterBlock(int64_t columns, int64_t lanes,
+                                         bool isLeftPacked) {
   bool hasManyRegisters = lanes >= 16;
   int64_t accumulators = hasManyRegisters ? 24 : 12;
   int64_t widest = hasManyRegisters ? 4 : 3;
   int64_t vectors = (columns + lanes - 1) / lanes;
   if (vectors <= widest)
     return {accumulators / vectors, vectors};
+  if (isLeftPacked)
+    return {accumulators / 2, 2};
   // The width that pads the last panel least, the widest of these.
   int64_t best = widest;
   auto padded = [&](int64_t v) { return (vectors + v - 1) / v * v; };
@@ -62,8 +66,8 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   Value firstColumn = code.multiply(panelIndex, panel);
   Value rightBase =
       code.address(product.packedRight, type, {depth * panel}, 0, {panelIndex});
-  Value leftBase =
-      code.address(left.base, type, {left.blockStride}, 0, {firstRow});
+  Value leftBase = code.address(left.base, type, {left.blockStride}, 0,
+                                {rowInGroup(left, firstRow)});
   SmallVector<Value> inits;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j) {
@@ -142,8 +146,8 @@ Value CPUKernelEmitter::ProductEmitter::multiplyAdd(Value a, Value b,
 }
 
 static int64_t panelColumns(int64_t columns, int64_t lanes) {
-  return llvm::alignTo(columns,
-                       chooseRegisterBlock(columns, lanes).vectors * lanes);
+  return llvm::alignTo(
+      columns, chooseRegisterBlock(columns, lanes, false).vectors * lanes);
 }
 
 CPUKernelEmitter::Buffer *
@@ -207,11 +211,11 @@ void CPUKernelEmitter::ProductEmitter::storeRows(const Product &product,
 void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
-  RegisterBlock block = chooseRegisterBlock(n, lanes);
+  bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
+  RegisterBlock block = chooseRegisterBlock(n, lanes, isLeftPacked);
   int64_t panel = block.vectors * lanes;
   int64_t panels = (n + panel - 1) / panel;
   int64_t rows = std::min(block.rows, m);
-  bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
   LeftFactor left = prepareLeft(op.getLhs(), type.getElementType(), rows);
   Value packed = packRight(op.getRhs(), type.getElementType(), panel);
 
@@ -238,6 +242,7 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   findStores(product);
   findFactorsAhead(product, isLeftPacked);
   auto multiplyRows = [&](Value row, int64_t count) {
+    packGroup(product, row, count);
     emitter.forLoop(panels, 1,
                     [&](Value p) { multiplyPanel(product, row, count, p); });
     storeRows(product, row, count);

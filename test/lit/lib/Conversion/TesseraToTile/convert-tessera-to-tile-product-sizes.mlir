@@ -9,20 +9,28 @@ func.func @forward(%x: tensor<1000x40xf32>, %w: tensor<40x1001xf32>) -> tensor<1
   return %0 : tensor<1000x1001xf32>
 }
 
-// Where the left factor is packed, too, blocks are closer to squares; parts
-// are even, in whole vectors, where sizes have no divisors: 3 x 336 columns.
-// CHECK: tile.kernel @weight_gradient_product grid [12] inputs 2
-// CHECK: tile.dot {{.*}} : tensor<250x40xf32>, tensor<40x336xf32>
+// Where the left factor is packed, too, blocks have more columns; parts are
+// even, in whole vectors, where sizes have no divisors: 3 x 336 columns.
+// CHECK: tile.kernel @weight_gradient_product grid [6] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<500x40xf32>, tensor<40x336xf32>
 func.func @weight_gradient(%x: tensor<40x1000xf32>, %g: tensor<40x1001xf32>) -> tensor<1000x1001xf32> {
   %0 = tessera.contract %x, %g "km,kn->mn" : tensor<40x1000xf32>, tensor<40x1001xf32> -> tensor<1000x1001xf32>
   return %0 : tensor<1000x1001xf32>
 }
 
 // The same of what is transposed in the kernel itself, and of what is summed.
-// CHECK: tile.kernel @transposed_product grid [12] inputs 2
-// CHECK: tile.load {{.*}} : memref<409x1000xbf16> -> tensor<208x250xbf16>
+// CHECK: tile.kernel @transposed_product grid [6] inputs 2
+// CHECK: tile.load {{.*}} : memref<409x1000xbf16> -> tensor<208x500xbf16>
 func.func @transposed(%x: tensor<409x1000xbf16>, %g: tensor<409x1001xbf16>) -> tensor<1000x1001xbf16> {
   %0 = tessera.transpose %x [1, 0] : tensor<409x1000xbf16> -> tensor<1000x409xbf16>
   %1 = tessera.contract %0, %g "mk,kn->mn" : tensor<1000x409xbf16>, tensor<409x1001xbf16> -> tensor<1000x1001xbf16>
   return %1 : tensor<1000x1001xbf16>
+}
+
+// Few programs have smaller blocks, so that there are more of them.
+// CHECK: tile.kernel @small_product grid [2] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<256x40xf32>, tensor<40x128xf32>
+func.func @small(%x: tensor<40x256xf32>, %g: tensor<40x256xf32>) -> tensor<256x256xf32> {
+  %0 = tessera.contract %x, %g "km,kn->mn" : tensor<40x256xf32>, tensor<40x256xf32> -> tensor<256x256xf32>
+  return %0 : tensor<256x256xf32>
 }

@@ -72,13 +72,11 @@ tile.kernel @few_columns grid [1] inputs 2 {
 // broadcasts from there and fetches no rows below, but a line each of both
 // factors of the next program. Rows 6 and 7 are a sliver of their own.
 // CHECK-LABEL: llvm.func @transposed_left
-// CHECK-COUNT-8: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
-// CHECK-COUNT-8: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
-// CHECK: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
-// CHECK: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
+// CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
 // CHECK-COUNT-2: llvm.intr.prefetch{{.*}} hint = 2
 // CHECK-NOT: llvm.intr.prefetch
-// CHECK-COUNT-96: llvm.intr.fma
+// CHECK-COUNT-120: llvm.intr.fma
+// CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
 tile.kernel @transposed_left grid [1] inputs 2 {
 ^bb0(%a: memref<9x8xf32>, %b: memref<9x64xf32>, %c: memref<8x64xf32>):
   %c0 = arith.constant 0 : index

@@ -115,8 +115,11 @@ private:
   void forEachVectorOf(llvm::ArrayRef<int64_t> shape, mlir::ValueRange values,
                        llvm::function_ref<void(Indices, Lanes)> body);
   void visitSquare(llvm::ArrayRef<Turned> tiles, Indices indices, int rowDim,
-                   int64_t rows, Lanes lanes,
+                   int64_t rows, Lanes lanes, bool isLong,
                    llvm::function_ref<void(Indices, Lanes)> body);
+  void loopOverRows(llvm::ArrayRef<Turned> square, Indices indices, int rowDim,
+                    int64_t rows, Lanes lanes,
+                    llvm::function_ref<void(Indices, Lanes)> body);
   /// The elements if they are in the square that is being visited; else null.
   mlir::Value turnedElement(mlir::Value tile, const Indices &indices,
                             Lanes lanes);

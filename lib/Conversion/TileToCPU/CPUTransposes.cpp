@@ -13,6 +13,10 @@ using namespace tessera::tile;
 
 using Dims = SmallVector<int>;
 
+/// Tiles that are computed of turned ones in code for each row, which is 16
+/// times as long; with more of them, rows are a loop.
+constexpr size_t mostUnrolled = 6;
+
 /// Finds the tiles that are to be turned, from one that is computed down to
 /// loads and buffers. Of each tile on the way it keeps which dimension of the
 /// first one each of its dimensions is; -1 where its index is 0.
@@ -26,6 +30,8 @@ public:
   /// The dimension to load along, of the first tile; -1: none is turned.
   int rowDim = -1;
   SmallVector<Turned> found;
+  /// How many tiles are computed on the way.
+  size_t numVisited() const { return seen.size(); }
 
 private:
   void visitSources(Operation *op, const Dims &dims);
@@ -141,15 +147,17 @@ void CPUKernelEmitter::forEachVectorOf(
         indices[rowDim] = row;
         indices[laneDim] = column;
         visitSquare(finder.found, indices, rowDim, rows, {laneDim, columns},
-                    body);
+                    finder.numVisited() > mostUnrolled, body);
       });
     });
   });
 }
 
-/// Rows `rows` from `indices` on, after what they need is turned.
+/// Rows `rows` from `indices` on, after what they need is turned. Where much is
+/// computed of them (`isLong`), in a loop.
 void CPUKernelEmitter::visitSquare(ArrayRef<Turned> tiles, Indices indices,
                                    int rowDim, int64_t rows, Lanes lanes,
+                                   bool isLong,
                                    function_ref<void(Indices, Lanes)> body) {
   FreshElements fresh(*this);
   SmallVector<Value> rowIndices, laneIndices;
@@ -171,12 +179,40 @@ void CPUKernelEmitter::visitSquare(ArrayRef<Turned> tiles, Indices indices,
     tile.rows = rowIndices;
     tile.vectors = code.transposed(columns);
   }
+  if (isLong)
+    return loopOverRows(square, indices, rowDim, rows, lanes, body);
   turned = std::move(square);
   for (Value row : rowIndices) {
     indices[rowDim] = row;
     body(indices, lanes);
   }
   turned.clear();
+}
+
+/// The rows of a square in a loop, by way of the stack.
+void CPUKernelEmitter::loopOverRows(ArrayRef<Turned> square, Indices indices,
+                                    int rowDim, int64_t rows, Lanes lanes,
+                                    function_ref<void(Indices, Lanes)> body) {
+  SmallVector<Buffer *> stored;
+  Lanes along{1, lanes.count};
+  for (const Turned &tile : square) {
+    stored.push_back(
+        tiles.create({rows, lanes.count}, getElementTypeOrSelf(tile.tile)));
+    for (auto [i, vector] : llvm::enumerate(tile.vectors))
+      tiles.store(stored.back(), {constant(i), constant(0)}, along, vector);
+  }
+  Value first = indices[rowDim];
+  forLoop(rows, 1, [&](Value row) {
+    indices[rowDim] = code.add(first, row);
+    turned.assign(square.begin(), square.end());
+    for (auto [tile, buffer] : llvm::zip_equal(turned, stored)) {
+      tile.rows = {indices[rowDim]};
+      tile.vectors = {tiles.load(buffer, {row, constant(0)}, along,
+                                 getElementTypeOrSelf(tile.tile))};
+    }
+    body(indices, lanes);
+    turned.clear();
+  });
 }
 
 Value CPUKernelEmitter::turnedElement(Value tile, const Indices &indices,

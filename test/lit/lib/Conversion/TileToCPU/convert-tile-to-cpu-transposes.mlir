@@ -54,3 +54,30 @@ tile.kernel @computed grid [1] inputs 2 {
   %4 = arith.addf %3, %1 : tensor<16x16xf32>
   tile.store %4, %z[%c0, %c0] : tensor<16x16xf32>, memref<16x16xf32>
 }
+
+// Where much is computed of a square, its rows are a loop: code once.
+// CHECK-LABEL: llvm.func @long
+// CHECK-COUNT-64: llvm.shufflevector
+// CHECK-COUNT-16: llvm.store %{{.*}} : vector<16xf32>
+// CHECK-COUNT-6: llvm.fmul
+// CHECK-NOT: llvm.fmul
+// CHECK-LABEL: llvm.func @
+tile.kernel @long grid [1] inputs 1 {
+^bb0(%x: memref<16x16xf32>, %z: memref<16x16xf32>):
+  %c0 = arith.constant 0 : index
+  %0 = tile.load %x[%c0, %c0] : memref<16x16xf32> -> tensor<16x16xf32>
+  %1 = tile.trans %0 [1, 0] : tensor<16x16xf32> -> tensor<16x16xf32>
+  %2 = arith.mulf %1, %1 : tensor<16x16xf32>
+  %3 = arith.mulf %2, %2 : tensor<16x16xf32>
+  %4 = arith.mulf %3, %3 : tensor<16x16xf32>
+  %5 = arith.mulf %4, %4 : tensor<16x16xf32>
+  %6 = arith.mulf %5, %5 : tensor<16x16xf32>
+  %7 = arith.mulf %6, %6 : tensor<16x16xf32>
+  tile.store %7, %z[%c0, %c0] : tensor<16x16xf32>, memref<16x16xf32>
+}
+tile.kernel @end grid [1] inputs 0 {
+^bb0(%z: memref<1xf32>):
+  %c0 = arith.constant 0 : index
+  %0 = arith.constant dense<0.0> : tensor<1xf32>
+  tile.store %0, %z[%c0] : tensor<1xf32>, memref<1xf32>
+}

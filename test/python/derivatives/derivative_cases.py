@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from elementwise_table import TABLE
 jnp, lax, jnn = jax.numpy, jax.lax, jax.nn
 SHAPES = ("", "1", "3x5", "7x1x3")
 # NumPy's broadcasting, each operand once the smaller one.
-PAIRS = (("3x5", "3x5"), ("5", "3x5"), ("3x1", "1x5"), ("", "7"))
+PAIRS = (("3x5", "3x5"), ("5", "3x5"), ("3x5", "5"), ("3x1", "1x5"), ("", "7"))
 
 _LAX = {"rsqrt": lax.rsqrt, "sigmoid": jnn.sigmoid, "silu": jnn.silu, "erf": lax.erf, "erfinv": lax.erf_inv,
         "atan2": jnp.arctan2}
@@ -27,33 +27,34 @@ def _of(m: Any, name: str) -> Callable:
     return getattr(ts, name) if m is ts else _LAX.get(name) or getattr(m, name)
 
 
-def _elementwise() -> dict[str, Case]:
-    made: dict[str, Case] = {}
-    for op, row in TABLE.items():
-        name = row.python or {"floor": "floor", "rem": "fmod", "pow": "power", "not": ""}[op]
-        if "f64" not in row.types or op == "nextafter":
-            continue
-        # Steps of finite differences cross no jump, and no kink.
-        kinds = {"max": ["apart", "three"], "min": ["apart", "three"], "abs": ["apart"], "sign": ["apart"],
-                 "copysign": ["apart", "three"], "pow": ["positive", "bounded"]}.get(op, row.domain)
-        call = (lambda m, *x, name=name: _of(m, name)(*x))
-        if row.arity == 1:
-            made |= {f"{op} of [{s}]": case(call, f"{s} {kinds[0]}", smooth=not row.jumps) for s in SHAPES}
-        elif op != "copysign":
-            made |= {f"{op} of [{s}] and [{t}]": case(call, f"{s} {kinds[0]}", f"{t} {kinds[1]}",
-                                                      smooth=op != "rem")
-                     for s, t in PAIRS + PAIRS[1:2][::-1]}
-        else:
-            made |= {f"{op} of [{s}]": case(call, f"{s} {kinds[0]}", f"{s} {kinds[1]}") for s in SHAPES[2:]}
-    return made
+# Of the arguments of ops, where not what the table says: steps of finite differences cross no jump or kink.
+_KINDS = {"max": ["even", "odd"], "min": ["even", "odd"], "abs": ["apart"], "sign": ["apart"],
+          "floor": ["off tenths"], "rem": ["quotient", "three"], "copysign": ["apart", "three"],
+          "pow": ["positive", "bounded"], "atan2": ["away", "away"]}
+
+
+def elementwise_ops() -> list[str]:
+    """The ops of the table that have derivatives; JAX has none of nextafter."""
+    return [op for op, row in TABLE.items() if "f64" in row.types and op != "nextafter"]
+
+
+def elementwise_cases(op: str, shapes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str, Case]:
+    """An op on operands of some shapes, or of pairs of shapes if it has two."""
+    row = TABLE[op]
+    name = row.python or {"floor": "floor", "rem": "fmod", "pow": "power"}[op]
+    kinds = _KINDS.get(op, row.domain)
+    call = (lambda m, *x: _of(m, name)(*x))
+    if row.arity == 1:
+        return {f"{op} of [{s}]": case(call, f"{s} {kinds[0]}") for s in shapes}
+    return {f"{op} of [{s}] and [{t}]": case(call, f"{s} {kinds[0]}", f"{t} {kinds[1]}") for s, t in pairs}
 
 
 FORMULAS = {
     "where": case(lambda m, p, x, y: m.where(p, x, y), "3x5 bool", "3x5 any", "5 any"),
-    "where of a formula": case(lambda m, x, y: m.where(x > 0, x * y, m.sin(x)), "7 any", "7 any"),
-    "clip": case(lambda m, x: m.clip(x, -0.5, 0.7), "3x7 any"),
-    "clip by values": case(lambda m, x, a, b: m.clip(x, a - 3, b + 3), "3x7 any", "7 any", "3x1 any"),
-    "relu": case(lambda m, x: ts.relu(x) if m is ts else jnn.relu(x), "3x7 any"),
+    "where of a formula": case(lambda m, x, y: m.where(x > 0, x * y, m.sin(x)), "7 off tenths", "7 any"),
+    "clip": case(lambda m, x: m.clip(x, -0.5, 0.7), "3x7 off tenths"),
+    "clip by values": case(lambda m, x, a, b: m.clip(x, a - 3, abs(b)), "3x7 odd", "7 even", "3x1 three"),
+    "relu": case(lambda m, x: ts.relu(x) if m is ts else jnn.relu(x), "3x7 off tenths"),
     "square": case(lambda m, x: m.square(x), "3x7 any"),
     "powers": case(lambda m, x: [x**2, x**3, x**7, x**-2, x**0, x**1], "5 positive"),
     "roots": case(lambda m, x: [x**0.5, x**-0.5, x**1.5], "5 positive"),
@@ -71,29 +72,28 @@ FORMULAS = {
     "sinh": case(lambda m, x: m.sinh(x), "7x3 bounded"),
     "cbrt": case(lambda m, x: m.cbrt(x), "7x3 positive"),
     "degrees and radians": case(lambda m, x: [m.deg2rad(x), m.rad2deg(x)], "7 any"),
-    "fmax and fmin": case(lambda m, x, y: [m.fmax(x, y), m.fmin(x, y)], "7 apart", "7 three"),
+    "fmax and fmin": case(lambda m, x, y: [m.fmax(x, y), m.fmin(x, y)], "7 even", "7 odd"),
     "sinc": case(lambda m, x: m.sinc(x), "13 positive", narrow=False),
     "cosh": case(lambda m, x: m.cosh(x), "7x3 bounded"),
     "tan": case(lambda m, x: m.tan(x), "7x3 unit"),
-    "hypot": case(lambda m, x, y: m.hypot(x, y), "7x3 any", "3 any"),
-    "fmod and remainder": case(lambda m, x, y: [m.fmod(x, y), m.remainder(x, y), m.mod(x, y)], "7 any",
-                               "7 three",
-                               narrow=False),
+    "hypot": case(lambda m, x, y: m.hypot(x, y), "7x3 away", "3 any"),
+    "fmod and remainder": case(lambda m, x, y: [m.fmod(x, y), m.remainder(x, y), m.mod(x, y)], "7 quotient",
+                               "7 three", narrow=False),
     "steps": case(lambda m, x: [m.floor(x), m.ceil(x), m.trunc(x), m.round(x), m.sign(x), x // 0.3,
                                 m.floor_divide(x, 0.7)],
-                  "7 apart", smooth=False, narrow=False),
+                  "7 off tenths", narrow=False),
     "softplus": case(lambda m, x: (ts.nn if m is ts else jnn).softplus(x), "13 bounded"),
     "softplus of large numbers": case(lambda m, x: (ts.nn if m is ts else jnn).softplus(20 * x), "13 any",
                                       narrow=False, smooth=False),
-    "elu": case(lambda m, x: (ts.nn if m is ts else jnn).elu(x, 1.3), "13 any"),
-    "leaky_relu": case(lambda m, x: (ts.nn if m is ts else jnn).leaky_relu(x, 0.1), "13 any"),
+    "elu": case(lambda m, x: (ts.nn if m is ts else jnn).elu(x, 1.3), "13 off tenths"),
+    "leaky_relu": case(lambda m, x: (ts.nn if m is ts else jnn).leaky_relu(x, 0.1), "13 off tenths"),
     "log_sigmoid by hand": case(lambda m, x: -m.logaddexp(-x, 0.0), "13 any"),
     "nan_to_num": case(lambda m, x: m.nan_to_num(x), "13 any"),
     "gelu": case(lambda m, x: ts.gelu(x) if m is ts else jnn.gelu(x, approximate=False), "3x13 any"),
     "gelu by tanh": case(lambda m, x: ts.gelu(x, approximate=True) if m is ts else jnn.gelu(x), "3x13 any"),
     "operators": case(lambda m, x, y: [x + y, x - y, x * y, x / y, -x, abs(x), 2 - x, 3 / y, x % y,
                                        divmod(x, y)[1]],
-                      "3x5 any", "5 three", narrow=False),
+                      "3x5 quotient", "5 three", narrow=False),
     "casts": case(lambda m, x: x.astype("float64") * x, "5 any", narrow=False),
     "optimization_barrier": case(lambda m, x: ts.optimization_barrier(x * x) if m is ts
                                  else lax.optimization_barrier(x * x), "5 any"),
@@ -105,32 +105,32 @@ FORMULAS = {
                           smooth=False),
     "selected by what has no derivative": case(
         lambda m, x: x * (m.argmax(x) + 1) + (x > 0) * x + m.isnan(x) + m.equal(x, x) * m.signbit(x),
-        "5 any"),
+        "5 apart"),
     "with_sharding_constraint": case(
         lambda m, x: ts.with_sharding_constraint(x, ts.P()) * x if m is ts else x * x, "3x5 any"),
 }
 
 
-def _softmax(m: Any, name: str, x: Any, **options: Any) -> Any:
+def softmax(m: Any, name: str, x: Any, **options: Any) -> Any:
     if m is not ts:
         return getattr(jnn, name)(x, **options)
     return getattr(ts.nn, name)(x, **options)
 
 
-def _layer_norm(m: Any, x: Any, s: Any, b: Any) -> Any:
+def layer_norm(m: Any, x: Any, s: Any, b: Any) -> Any:
     if m is ts:
         return ts.layer_norm(x, s, b, 1e-3)
     d = x - x.mean(-1, keepdims=True)
     return d * lax.rsqrt((d * d).mean(-1, keepdims=True) + 1e-3) * s + b
 
 
-def _rms_norm(m: Any, x: Any, s: Any) -> Any:
+def rms_norm(m: Any, x: Any, s: Any) -> Any:
     if m is ts:
         return ts.rms_norm(x, s, 1e-3)
     return x * lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-3) * s
 
 
-def _attention(m: Any, q: Any, k: Any, v: Any, bias: Any = None, causal: bool = False,
+def attention(m: Any, q: Any, k: Any, v: Any, bias: Any = None, causal: bool = False,
                mask: Any = None) -> Any:
     if mask is not None:
         bias = m.where(mask, 0.0 if bias is None else bias, -np.inf)
@@ -177,6 +177,14 @@ def _dropout(m: Any, x: Any, rate: float, shape: tuple[int, ...]) -> Any:
     return jnp.where(np.asarray(ts.random.uniform(_KEY, shape)) < 1 - rate, x / (1 - rate), 0.0)
 
 
+def embedding(m: Any, table: Any, indices: Any) -> Any:
+    """Rows, zeros where there is none."""
+    if m is ts:
+        return ts.embedding(table, indices)
+    inside = (indices >= 0) & (indices < table.shape[0])
+    return jnp.where(inside[..., None], jnp.take(table, indices, axis=0, mode="clip"), 0)
+
+
 _MASK = np.random.default_rng(3).integers(0, 3, (2, 1, 5, 7)) > 0
 _ROWS = _MASK.copy()
 _ROWS[0, 0, 2] = _ROWS[1, 0, :2] = False
@@ -184,38 +192,37 @@ _Q, _K, _V = "2x5x4x3 any", "2x7x2x3 any", "2x7x2x5 any"
 _CAUSAL = ("1x5x2x3 any", "1x5x2x3 any", "1x5x2x4 any")
 
 NEURAL = {
-    **{f"{name} along {axis}": case(functools.partial(lambda m, x, name, axis: _softmax(m, name, x,
+    **{f"{name} along {axis}": case(functools.partial(lambda m, x, name, axis: softmax(m, name, x,
                                                                                         axis=axis),
                                                       name=name, axis=axis), "3x5x7 any")
        for name in ("softmax", "log_softmax") for axis in (-1, 0, (1, 2))},
-    "softmax where": case(lambda m, x: _softmax(m, "softmax", x, where=np.arange(7) % 3 > 0), "3x7 any"),
-    "softmax of one": case(lambda m, x: _softmax(m, "softmax", x) + 0 * x + x, "3x1 any"),
+    "softmax where": case(lambda m, x: softmax(m, "softmax", x, where=np.arange(7) % 3 > 0), "3x7 any"),
+    "softmax of one": case(lambda m, x: softmax(m, "softmax", x) + 0 * x + x, "3x1 any"),
     **{f"logsumexp along {axis}": case(
         lambda m, x, axis=axis: (ts if m is ts else jax.scipy.special).logsumexp(x, axis=axis), "3x5x7 any")
        for axis in (None, -1, (0, 1))},
-    "layer_norm": case(_layer_norm, "2x3x7 any", "7 any", "7 any"),
-    "layer_norm of long rows": case(_layer_norm, "3x129 any", "129 any", "129 any"),
-    "layer_norm alone": case(lambda m, x: _layer_norm(m, x, m.ones(7), m.zeros(7)), "5x7 any"),
-    "rms_norm": case(_rms_norm, "2x3x7 any", "7 any"),
-    "rms_norm alone": case(lambda m, x: _rms_norm(m, x, m.ones(7)), "5x7 any"),
-    "attention": case(_attention, _Q, _K, _V),
-    "attention with a bias": case(_attention, _Q, _K, _V, "2x4x5x7 any"),
-    "attention with a bias per key": case(_attention, _Q, _K, _V, "2x1x1x7 any"),
-    "attention with a bias per head": case(_attention, _Q, _K, _V, "1x4x5x7 any"),
-    "causal attention": case(functools.partial(_attention, causal=True), *_CAUSAL),
-    "causal attention, fewer queries": case(functools.partial(_attention, causal=True), "1x3x4x3 any",
+    "layer_norm": case(layer_norm, "2x3x7 any", "7 any", "7 any"),
+    "layer_norm of long rows": case(layer_norm, "3x129 any", "129 any", "129 any"),
+    "layer_norm alone": case(lambda m, x: layer_norm(m, x, m.ones(7), m.zeros(7)), "5x7 any"),
+    "rms_norm": case(rms_norm, "2x3x7 any", "7 any"),
+    "rms_norm alone": case(lambda m, x: rms_norm(m, x, m.ones(7)), "5x7 any"),
+    "attention": case(attention, _Q, _K, _V),
+    "attention with a bias": case(attention, _Q, _K, _V, "2x4x5x7 any"),
+    "attention with a bias per key": case(attention, _Q, _K, _V, "2x1x1x7 any"),
+    "attention with a bias per head": case(attention, _Q, _K, _V, "1x4x5x7 any"),
+    "causal attention": case(functools.partial(attention, causal=True), *_CAUSAL),
+    "causal attention, fewer queries": case(functools.partial(attention, causal=True), "1x3x4x3 any",
                                             "1x5x1x3 any", "1x5x1x3 any"),
-    "causal attention, more queries": case(functools.partial(_attention, causal=True), "1x5x2x3 any",
+    "causal attention, more queries": case(functools.partial(attention, causal=True), "1x5x2x3 any",
                                            "1x3x2x3 any", "1x3x2x3 any"),
-    "attention with a mask": case(functools.partial(_attention, mask=_MASK), _Q, _K, _V),
-    "attention with masked rows": case(functools.partial(_attention, mask=_ROWS), _Q, _K, _V),
-    "embedding": case(lambda m, t, i: ts.embedding(t, i) if m is ts else jnp.where(
-        ((i >= 0) & (i < 7))[..., None], jnp.take(t, i, axis=0, mode="clip"), 0), "7x5 any", "2x9 index 7"),
+    "attention with a mask": case(functools.partial(attention, mask=_MASK), _Q, _K, _V),
+    "attention with masked rows": case(functools.partial(attention, mask=_ROWS), _Q, _K, _V),
+    "embedding": case(embedding, "7x5 any", "2x9 index 7"),
     "linear": case(lambda m, x, w, b: ts.nn.linear(x, w, b) if m is ts else x @ w.T + b,
                    "2x3x5 any", "7x5 any", "7 any"),
     "dense and norm": case(
         lambda m, x, w, b: ts.nn.norm({"l.weight": b, "l.bias": b}, "l", ts.nn.dense(
-            {"a.weight": w, "a.bias": b}, "a", x), 1e-3) if m is ts else _layer_norm(m, x @ w.T + b, b, b),
+            {"a.weight": w, "a.bias": b}, "a", x), 1e-3) if m is ts else layer_norm(m, x @ w.T + b, b, b),
         "2x3x5 any", "7x5 any", "7 any"),
     "softmax_cross_entropy": case(functools.partial(_cross_entropy, labels=[[1, 0], [6, 3], [2, 2]]),
                                   "3x2x7 any"),
@@ -231,9 +238,11 @@ NEURAL = {
     "dropout": case(lambda m, x: _dropout(m, x, 0.3, (5, 7)), "5x7 any"),
     "dropout of whole columns": case(lambda m, x: _dropout(m, x, 0.5, (1, 7)), "5x7 any"),
     "cross entropy": case(
-        lambda m, x: -m.take_along_axis(_softmax(m, "log_softmax", x), np.array([[1], [0], [6]]),
+        lambda m, x: -m.take_along_axis(softmax(m, "log_softmax", x), np.array([[1], [0], [6]]),
                                         axis=-1).mean(),
         "3x7 any"),
 }
 
-ELEMENTWISE = _elementwise()
+ELEMENTWISE: dict[str, Case] = {}
+for _op in elementwise_ops():
+    ELEMENTWISE |= elementwise_cases(_op, SHAPES, PAIRS)

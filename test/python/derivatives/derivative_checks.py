@@ -30,6 +30,16 @@ _DRAW: dict[str, Callable] = {
     "bounded": lambda rng, n: rng.uniform(-3, 3, n),
     # Whole parts of quotients stay what they are under small changes.
     "three": lambda rng, n: rng.choice([-1, 1], n) * rng.uniform(2.8, 3.2, n),
+    # Two ways from zero.
+    "away": lambda rng, n: rng.choice([-1, 1], n) * rng.uniform(0.4, 3, n),
+    # No multiple of three ("three" above) is near.
+    "quotient": lambda rng, n: rng.choice([-1, 1], n) * (
+        3 * rng.integers(0, 2, n) + rng.uniform(0.9, 2.1, n)),
+    # No multiple of 0.1 is near.
+    "off tenths": lambda rng, n: (np.floor(10 * rng.standard_normal(n)) + rng.uniform(0.2, 0.8, n)) / 10,
+    # No number of one kind is near any of the other.
+    "even": lambda rng, n: 0.6 * np.round(2 * rng.standard_normal(n)) + rng.uniform(-0.05, 0.05, n),
+    "odd": lambda rng, n: 0.6 * np.round(2 * rng.standard_normal(n)) + rng.uniform(0.25, 0.35, n),
     # No two are near each other, so that their order stays what it is.
     "apart": lambda rng, n: (rng.permutation(n) - n / 2 + 0.37 + rng.uniform(-0.2, 0.2, n)) * 0.3,
 }
@@ -84,7 +94,7 @@ class Inputs:
 
     def moved(self, step: float) -> dict[str, list[np.ndarray]]:
         """The points, moved along the changes."""
-        return {name: [x + step * change if change is not None else x for x, change in zip(
+        return {name: [np.asarray(x + step * change) if change is not None else x for x, change in zip(
             points, _spread(points, self.changes[name]))] for name, points in self.points.items()}
 
     def cast(self, dtype: np.dtype) -> "Inputs":
@@ -123,13 +133,13 @@ def inputs_of(cases: dict[str, Case], seed: int = 0) -> Inputs:
         points = arrays_of(name, one.arrays, seed)
         rng = np.random.default_rng([zlib.crc32(name.encode()), seed, 1])
         made.points[name] = points
-        made.changes[name] = [rng.standard_normal(x.shape) for x in points if is_float(x)]
+        made.changes[name] = [np.asarray(rng.standard_normal(x.shape)) for x in points if is_float(x)]
     shapes = jax.eval_shape(lambda points: {
         name: bind(one.peer or one.run, jax.numpy, points[name])[0](
             *[x for x in points[name] if is_float(x)]) for name, one in cases.items()}, made.points)
     for name, results in shapes.items():
         rng = np.random.default_rng([zlib.crc32(name.encode()), seed, 2])
-        made.weights[name] = [rng.standard_normal(r.shape) for r in results]
+        made.weights[name] = [np.asarray(rng.standard_normal(r.shape)) for r in results]
     return made
 
 
@@ -204,14 +214,19 @@ def distance(xs: Sequence[Any], ys: Sequence[Any]) -> float:
     return norm([np.asarray(x, np.float64) - np.asarray(y, np.float64) for x, y in zip(xs, ys)])
 
 
-def differences(got: dict, wanted: dict, bound: float) -> list[str]:
-    """What differs by more than `bound` of its norm, in words."""
+def differences(got: dict, wanted: dict, bound: float, zeros: dict[str, float] | None = None) -> list[str]:
+    """What differs by more than `bound` of its norm, in words.
+
+    Args:
+        zeros: by case, the norm up to which both are nothing but rounding of zeros.
+    """
     wrong = []
     for name, table in got.items():
         for mode, arrays in table.items():
             want = list(wanted[name][mode])
             off, size = distance(arrays, want), norm(want)
-            if not off <= bound * size:
+            is_zero = zeros is not None and size + norm(arrays) <= zeros[name]
+            if not (off <= bound * size or is_zero):
                 wrong.append(f"{name}, {mode}: off by {off:.1e} of {size:.1e}")
     return wrong
 
@@ -228,3 +243,59 @@ def central_differences(values: Callable, inputs: Inputs, step: float = 4e-3) ->
         table = [{name: [(order * b - a) / (order - 1) for a, b in zip(coarse[name], fine[name])]
                   for name in coarse} for coarse, fine in zip(table, table[1:])]
     return table[0]
+
+
+def wrong_derivatives(cases: dict[str, Case], seed: int = 0) -> list[str]:
+    """What is not JAX's of first and second derivatives in f64, and of tangents not finite differences."""
+    inputs = inputs_of(cases, seed)
+    given = (inputs.points, inputs.changes, inputs.weights)
+    wanted = jax_all(cases, inputs)
+    first, second = tessera_first(cases)(*given), tessera_second(cases)(*given)
+    slopes = central_differences(tessera_values(cases), inputs)
+    smooth = [name for name, one in cases.items() if one.smooth]
+    zeros = {name: _rounding(inputs, name, wanted[name]["reverse"]) for name in cases}
+    return [*differences(first, wanted, 1e-11, zeros), *differences(second, wanted, 1e-11, zeros),
+            *differences({name: {"forward": first[name]["forward"]} for name in smooth},
+                         {name: {"forward": slopes[name]} for name in smooth}, 1e-7)]
+
+
+def _rounding(inputs: Inputs, name: str, gradients: Sequence[Any]) -> float:
+    """What rounding makes of derivatives that are zero: in a second derivative, slopes come in twice."""
+    size = norm(inputs.weights[name])
+    slope = max(1.0, norm(gradients) / size) if size else 1.0
+    return 1e-14 * size * (1 + norm(inputs.changes[name])) * slope**2
+
+
+# The unit of rounding. A result is off by a few roundings of its own, and by what comes of rounding the
+# inputs.
+NARROW_TYPES = {"f32": (ts.f32, 2.0**-24), "bf16": (ts.bf16, 2.0**-8), "f16": (ts.f16, 2.0**-11)}
+ROUNDINGS = 8
+
+
+def wrong_in_narrow_types(cases: dict[str, Case], seed: int = 0) -> list[str]:
+    """What is not the first derivative in f64 at the same numbers, within rounding."""
+    cases = {name: one for name, one in cases.items() if one.narrow}
+    compiled = tessera_first(cases)
+    wrong = []
+    for kind, (dtype, unit) in NARROW_TYPES.items():
+        inputs = inputs_of(cases, seed).cast(np.dtype(dtype))
+        wide = inputs.cast(np.dtype(np.float64))
+        got = compiled(inputs.points, inputs.changes, inputs.weights)
+        wanted = compiled(wide.points, wide.changes, wide.weights)
+        moved = compiled(*(_near(table, unit) for table in (wide.points, wide.changes, wide.weights)))
+        for name, table in got.items():
+            for mode, arrays in table.items():
+                want = wanted[name][mode]
+                bound = ROUNDINGS * (unit * norm(want) + distance(moved[name][mode], want))
+                off = distance(arrays, want)
+                assert all(np.dtype(a.dtype) == np.dtype(dtype) for a in arrays), name
+                if not off <= bound:
+                    wrong.append(f"{name}, {mode} in {kind}: off by {off:.1e}; at most {bound:.1e}")
+    return wrong
+
+
+def _near(table: dict, unit: float) -> dict:
+    """Arrays, each number moved by one rounding up or down."""
+    rng = np.random.default_rng(1)
+    return {name: [np.asarray(x * (1 + unit * rng.choice([-1, 1], x.shape))) if x.dtype == np.float64 else x
+                   for x in arrays] for name, arrays in table.items()}

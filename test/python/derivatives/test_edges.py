@@ -76,6 +76,9 @@ EXACT = {
     "asin": (lambda m, x: m.arcsin(x), [0.0, 1.0, -1.0]),
     "acos": (lambda m, x: m.arccos(x), [0.0, 1.0, -1.0]),
     "acosh": (lambda m, x: m.arccosh(x), [1.0]),
+    "cbrt": (lambda m, x: m.cbrt(x), [*ZEROS, 1.0, -1.0, INF, -INF, NAN]),
+    "median of ties": (lambda m, x: m.median(x), [1.0, 1.0, 3.0, 1.0]),
+    "quantiles of ties": (lambda m, x: m.quantile(x, np.array([0.25, 0.5])), [2.0, 1.0, 2.0, 1.0]),
     "atanh": (lambda m, x: m.arctanh(x), [0.0, 1.0, -1.0]),
     "log1p": (lambda m, x: m.log1p(x), [0.0, -1.0, INF]),
     "nan_to_num": (lambda m, x: m.nan_to_num(x), [NAN, INF, -INF, 1.0]),
@@ -89,8 +92,8 @@ ROUNDED = {
     "logaddexp": (lambda m, x, y: m.logaddexp(x, y), [1.0, 0.0, 700.0, -700.0], [1.0, 1e-9, 0.0, 1.0]),
     "expm1": (lambda m, x: m.expm1(x), [0.0, 1e-300, 1e-17, -1e-9, 0.5, -0.5, 30.0, -800.0]),
     "log1p": (lambda m, x: m.log1p(x), [0.0, 1e-300, 1e-17, -1e-9, 0.5, 1e300]),
-    "sinh": (lambda m, x: m.sinh(x), [0.0, 1e-9, -1e-9, 19.0, 21.0, -21.0]),
-    "cosh": (lambda m, x: m.cosh(x), [0.0, 1e-9, -1e-9, 19.0, 21.0, -21.0]),
+    "sinh": (lambda m, x: m.sinh(x), [0.0, 1e-9, -1e-9, 19.0, 20.0, -20.0, 21.0, -21.0]),
+    "cosh": (lambda m, x: m.cosh(x), [0.0, 1e-9, -1e-9, 1e-3, 19.0, 20.0, -20.0, 21.0, -21.0]),
     "tanh": (lambda m, x: m.tanh(x), [0.0, 1e-9, 30.0, -30.0]),
     "tan": (lambda m, x: m.tan(x), [0.0, 1e-9]),
     "hypot": (lambda m, x, y: m.hypot(x, y), [0.0, 3.0, 2.0], [2.0, 4.0, 0.0]),
@@ -151,6 +154,37 @@ def test_edges_are_those_of_jax(computed, name):
         # JAX's second derivatives are differences of terms near 1.
         rtol, atol = (4e-15, 0) if name.startswith("exact") else (1e-14, 1e-15)
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=atol)
+
+
+# Functions with formulas that cancel near 0, and their derivatives, written so that they do not.
+NEAR_ZERO = {
+    "cosh": (ts.cosh, np.sinh, np.cosh),
+    "sinc": (ts.sinc, lambda x: -np.pi**2 * x / 3 * (1 - (np.pi * x)**2 / 10 + (np.pi * x)**4 / 280),
+             lambda x: -np.pi**2 / 3 * (1 - 3 * (np.pi * x)**2 / 10 + (np.pi * x)**4 / 56)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NEAR_ZERO)
+def test_derivatives_near_zero_lose_no_digits(name, dtype):
+    function, first, second = NEAR_ZERO[name]
+    x = np.array([0.0, -0.0, 1e-30, 1e-6, -1e-5, 1e-4, 2e-3, -2e-3], dtype)
+    slope, wide = ts.grad(function), x.astype(np.float64)
+    rtol = 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(np.asarray(ts.vmap(slope)(x)), first(wide), rtol=rtol)
+    np.testing.assert_allclose(np.asarray(ts.vmap(ts.grad(slope))(x)), second(wide), rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sinc_is_smooth_where_its_formulas_meet(dtype):
+    edge = 1 / np.pi
+    x = np.array([-1.5, -edge, edge * 0.9, edge * 0.999, edge, edge * 1.001, edge * 1.1, 1, 2.5], dtype)
+    wide = x.astype(np.float64)
+    angle = np.pi * wide
+    wanted = np.cos(angle) / wide - np.sin(angle) / (wide * angle)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(np.asarray(ts.sinc(x)), np.sinc(wide), rtol=8 * eps, atol=4 * eps)
+    np.testing.assert_allclose(np.asarray(ts.vmap(ts.grad(ts.sinc))(x)), wanted, rtol=16 * eps, atol=16 * eps)
 
 
 def test_nextafter_moves_with_its_first_argument():

@@ -3,6 +3,7 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 import pytest
 from conftest import needs_runtime
@@ -104,6 +105,14 @@ def test_small_functions_of_special_numbers(name, dtype):
         got, want = results(getattr(ts, name), x), getattr(np, name)(x)
     np.testing.assert_allclose(got, want, rtol=8 * limits.eps, atol=limits.eps if name == "sinc" else 0)
     np.testing.assert_array_equal(np.signbit(got[:2]), np.signbit(want[:2]))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ml_dtypes.bfloat16])
+def test_heaviside_keeps_the_type_of_its_arguments(dtype):
+    x, y = np.array([-1, 0, 2, np.nan], dtype), np.array([0.5], dtype)
+    got = results(ts.heaviside, x, y)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got.astype(np.float64), [0, 0.5, 1, np.nan])
 
 
 def test_fmax_and_fmin_lose_nan():

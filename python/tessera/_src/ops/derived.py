@@ -181,7 +181,8 @@ def fmin(x: Any, y: Any) -> Tracer:
 def heaviside(x: Any, y: Any) -> Tracer:
     """0 where x is negative, 1 where it is positive, y where it is 0, NaN where it is NaN."""
     a, b = (as_float(v) for v in promote_operands([x, y]))
-    return where(isnan(a), a, where(equal(a, 0), b, where(less(a, 0), 0.0, 1.0)))
+    # One number at a time beside a tensor: two numbers alone would be of f32.
+    return where(less(a, 0), 0.0, where(equal(a, 0), b, where(isnan(a), a, 1.0)))
 
 
 def signbit(x: Any) -> Tracer:
@@ -254,12 +255,17 @@ def logaddexp2(x: Any, y: Any) -> Tracer:
 
 @_in_wide
 def cbrt(x: Any) -> Tracer:
-    """The real cube root."""
-    a = abs(x)
+    """The real cube root; its derivative at 0 is infinite."""
+    below, size = _flipped(x)
+    is_plain = logical_and(greater(size, 0), isfinite(size))
+    a = where(is_plain, size, 1.0)
     root = exp(multiply(log(a), 1 / 3))
     # A step by Newton's method takes back the error of the logarithm.
     root = subtract(root, divide(subtract(root, divide(divide(a, root), root)), 3.0))
-    return copysign(where(logical_and(greater(a, 0), isfinite(a)), root, a), x)
+    # Zeros, infinities and NaN are their own roots, of any degree: the derivatives of the square root are
+    # those of the cube root there, infinity and 0.
+    root = where(is_plain, root, sqrt(abs(where(is_plain, 1.0, size))))
+    return _corrected(where(below, negative(root), root), where(equal(x, 0), x, 0.0))
 
 
 @_in_wide
@@ -278,7 +284,21 @@ def rad2deg(x: Any) -> Tracer:
 def sinc(x: Any) -> Tracer:
     """sin(pi * x) / (pi * x), which is 1 at 0."""
     angle = multiply(x, math.pi)
-    return where(equal(angle, 0), 1.0, divide(sin(angle), angle))
+    # The derivatives of the quotient cancel near 0. Those of the series do not; each of its terms counts
+    # in the second derivative of an f64, or the first ones alone in that of an f32.
+    is_small = less(abs(angle), 1.0)
+    square_of = square(where(is_small, angle, 0.0))
+    last = 10 if x.dtype == dtypes.f64 else 6
+    series = multiply(square_of, _term_of_sinc(last))
+    for k in range(last - 1, 0, -1):
+        series = multiply(square_of, add(series, _term_of_sinc(k)))
+    far = where(is_small, 1.0, angle)
+    return where(is_small, add(series, 1.0), divide(sin(far), far))
+
+
+def _term_of_sinc(k: int) -> float:
+    """The coefficient of angle**(2 * k) in the series of sin(angle) / angle."""
+    return (-1.0)**k / math.factorial(2 * k + 1)
 
 
 def softplus(x: Any) -> Tracer:
@@ -292,11 +312,16 @@ def _half_of_exponential(a: Tracer) -> Tracer:
     return multiply(multiply(root, 0.5), root)
 
 
+def _at_most_20(a: Tracer) -> Tracer:
+    """The lesser of a and 20, with all of its derivative at 20: `minimum` would share it."""
+    return where(greater(a, 20.0), 20.0, a)
+
+
 @_in_wide
 def sinh(x: Any) -> Tracer:
     """Hyperbolic sine."""
     below, a = _flipped(x)
-    grown = expm1(minimum(a, 20.0))
+    grown = expm1(_at_most_20(a))
     small = multiply(add(grown, divide(grown, add(grown, 1.0))), 0.5)
     result = where(greater(a, 20.0), _half_of_exponential(a), small)
     return where(below, negative(result), result)
@@ -306,8 +331,9 @@ def sinh(x: Any) -> Tracer:
 def cosh(x: Any) -> Tracer:
     """Hyperbolic cosine."""
     _, a = _flipped(x)
-    grown = exp(minimum(a, 20.0))
-    small = multiply(add(grown, reciprocal(grown)), 0.5)
+    # 1 + (exp(a) - 1)**2 / (2 * exp(a)), of which no derivative cancels near 0.
+    grown = expm1(_at_most_20(a))
+    small = add(multiply(multiply(grown, divide(grown, add(grown, 1.0))), 0.5), 1.0)
     return where(greater(a, 20.0), _half_of_exponential(a), small)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import ShapeError, TraceError
-from tessera._src.ops import elementwise, reductions
+from tessera._src.ops import derived, elementwise, reductions
 from tessera._src.ops.lookups import gather, take, take_along_axis
 from tessera._src.ops.reductions import Axes, cumsum
 from tessera._src.ops.shaping import as_shape, ravel, reshape, transpose
@@ -109,9 +109,12 @@ def quantile(x: Any, q: Any, axis: Axes = None, *, keepdims: bool = False) -> Tr
     low = np.floor(place).astype(np.int32)
     weight = (place - low).astype(rows.dtype).reshape(shares.shape + (1,) * len(rest))
     below, above = take(rows, low, 0), take(rows, np.minimum(low + 1, rows.shape[0] - 1), 0)
-    # Not below + weight * (above - below): of equal infinities that is NaN.
-    between = elementwise.where(elementwise.equal(below, above), below, elementwise.add(
-        elementwise.multiply(below, 1 - weight), elementwise.multiply(above, weight)))
+    # below + weight * (above - below) overflows, and is NaN of equal infinities. Of other ties it is exact,
+    # and both elements have their share of the derivative.
+    tied = elementwise.add(below, elementwise.multiply(elementwise.subtract(above, below), weight))
+    tied = elementwise.where(derived.isinf(below), below, tied)
+    mixed = elementwise.add(elementwise.multiply(below, 1 - weight), elementwise.multiply(above, weight))
+    between = elementwise.where(elementwise.equal(below, above), tied, mixed)
     exact = elementwise.where(weight == 0, below, between)
     last = rows[-1:]  # NaN are sorted last.
     result = elementwise.where(elementwise.isnan(last), last, reshape(exact, (-1, *rows.shape[1:])))

@@ -128,3 +128,84 @@ def test_a_number_of_numpy_keeps_its_type_as_argument():
     assert ts.jit(lambda x: x * 2)(np.float64(0.1)).dtype == ts.f64
     assert ts.grad(lambda x: x * x)(np.float64(0.1)) == np.float64(0.1) * 2
     assert ts.jit(lambda x: x * 2)(0.1).dtype == ts.f32
+
+
+WIDE, THIRD = np.linspace(0.5, 2, 3), np.float64(1 / 3)
+
+
+def _by_rule():
+    """A function whose rule gives a float64 of NumPy as cotangent."""
+    function = ts.custom_vjp(lambda a: a * 2)
+    function.defvjp(lambda a: (a * 2, None), lambda residuals, g: (THIRD,))
+    return function
+
+
+def _in_trace(function, x=WIDE):
+    return lambda: ts.jit(function)(x)
+
+
+# Where nothing else says a type, or an f64 does: each is what float64s of NumPy give, in all their digits.
+OF_FLOAT64 = {
+    "result": (_in_trace(lambda x: THIRD), 1 / 3),
+    "function": (_in_trace(lambda x: ts.sqrt(THIRD)), np.sqrt(1 / 3)),
+    "function of two": (_in_trace(lambda x: ts.add(THIRD, THIRD)), THIRD + THIRD),
+    "with a Python number": (
+        _in_trace(lambda x: ts.where(x[0] > 0, 0.5, THIRD) + ts.multiply(THIRD, 3)), 1.5),
+    "with a weak number": (lambda: ts.jit(lambda s: s * THIRD)(2.0), THIRD * 2),
+    "with integers": (_in_trace(lambda x: x * THIRD, np.arange(3, dtype=np.int32)), np.arange(3) * THIRD),
+    "where": (_in_trace(lambda x: ts.where(x > 1, THIRD, np.float64(3))), np.where(WIDE > 1, THIRD, 3)),
+    "full": (lambda: ts.full((2,), THIRD), np.full(2, THIRD)),
+    "full, in a trace": (_in_trace(lambda x: ts.full((2,), THIRD)), np.full(2, THIRD)),
+    "array": (lambda: ts.array(THIRD), 1 / 3),
+    "array, in a trace": (_in_trace(lambda x: ts.array(THIRD)), 1 / 3),
+    "tree.stack": (lambda: ts.tree.stack([{"a": THIRD}, {"a": THIRD * 2}])["a"], [THIRD, THIRD * 2]),
+    "tree.stack, in a trace": (_in_trace(lambda x: ts.tree.stack([THIRD, THIRD * 2])), [THIRD, THIRD * 2]),
+    "stack": (_in_trace(lambda x: ts.stack([x[0], THIRD])), [0.5, THIRD]),
+    "list": (_in_trace(lambda x: ts.array([x[0], THIRD])), [0.5, THIRD]),
+    "carry alone": (_in_trace(lambda x: ts.fori_loop(0, 2, lambda i, c: c * np.float64(1.1), THIRD)),
+                    THIRD * 1.1 * 1.1),
+    "carry that begins as a Python number": (
+        _in_trace(lambda x: ts.fori_loop(0, 2, lambda i, c: c * THIRD, 1.0)), THIRD * THIRD),
+    "carry that becomes a Python number": (
+        _in_trace(lambda x: ts.fori_loop(0, x.shape[0], lambda i, c: 0.5, THIRD)), 0.5),
+    "carry of scan": (_in_trace(lambda x: ts.scan(lambda c, a: (c + a, None), THIRD, x)[0]),
+                      THIRD + 0.5 + 1.25 + 2),
+    "carry of while_loop": (
+        _in_trace(lambda x: ts.while_loop(lambda c: c < 3, lambda c: c + x[0], THIRD)), THIRD + 3),
+    "result of a branch": (_in_trace(lambda x: ts.cond(x[0] > 0, lambda: THIRD, lambda: x[0])), 1 / 3),
+    "results of both branches": (_in_trace(lambda x: ts.cond(x[0] > 0, lambda: THIRD, lambda: 0.5)), 1 / 3),
+    "operand of a branch": (
+        _in_trace(lambda x: ts.cond(x[0] > 0, lambda o: o * x[0], lambda o: x[0], THIRD)), THIRD / 2),
+    "jvp": (lambda: ts.jvp(ts.sin, (np.float64(0),), (THIRD,))[1], 1 / 3),
+    "jvp, in a trace": (_in_trace(lambda x: ts.jvp(lambda y: y * 2, (x[0],), (THIRD,))[1]), 2 / 3),
+    "vjp": (lambda: ts.vjp(ts.sin, np.float64(0))[1](THIRD)[0], 1 / 3),
+    "linearize": (_in_trace(lambda x: ts.linearize(lambda y: y * 2, x[0])[1](THIRD)), 2 / 3),
+    "checkpoint": (_in_trace(lambda x: ts.checkpoint(lambda a, b: a * b)(x, THIRD)), WIDE * THIRD),
+    "grad": (_in_trace(lambda x: ts.grad(lambda a, b: a * b, argnums=1)(x[0], THIRD)), 0.5),
+    "custom_vjp": (lambda: ts.grad(_by_rule())(np.float64(3)), 1 / 3),
+}
+
+
+@pytest.mark.parametrize("name", OF_FLOAT64)
+def test_a_float64_of_numpy_is_f64_where_nothing_else_says_a_type(name):
+    make, want = OF_FLOAT64[name]
+    got = np.asarray(make())
+    assert got.dtype == np.float64
+    np.testing.assert_allclose(got, want, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [ts.f32, ts.bf16, ts.f16, ts.f64])
+@pytest.mark.parametrize("function", [
+    lambda x: x / np.sqrt(64), lambda x: np.float64(2) ** x, lambda x: ts.where(x > 1, THIRD, x),
+    lambda x: x * ts.where(x > 1, THIRD, np.float64(3)), lambda x: x + ts.sqrt(np.float64(2)),
+    lambda x: ts.stack([x[0], THIRD]), lambda x: ts.scan(lambda c, a: (c + a, None), np.float64(0), x)[0],
+    lambda x: ts.cond(x[0] > 0, lambda: THIRD, lambda: x[0]), lambda x: x.at[0].set(THIRD)],
+    ids=["quotient", "power", "where", "where of numbers", "function", "stack", "carry", "branch", "update"])
+def test_a_float64_of_numpy_takes_the_type_of_floats_beside_it(function, dtype):
+    assert ts.jit(function).lower(np.ones(3, dtype)).program.results[0][1] == dtype
+
+
+def test_a_float64_of_numpy_and_result_type():
+    for values in ((THIRD,), (0.5, THIRD), (THIRD, 0.5), (THIRD, ts.i64), (True, THIRD)):
+        assert ts.result_type(*values) == ts.f64
+    assert ts.result_type(THIRD, ts.bf16) == ts.bf16 and ts.result_type(0.5, 2) == ts.f32

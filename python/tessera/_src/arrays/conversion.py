@@ -10,7 +10,12 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import TraceError
-from tessera._src.tracing.operands import array_of_numbers, refuse_lossy_cast, refuse_masked
+from tessera._src.tracing.operands import (
+    array_of_numbers,
+    is_python_number,
+    refuse_lossy_cast,
+    refuse_masked,
+)
 
 
 def resolved(x: Any) -> Any:
@@ -45,7 +50,7 @@ def host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
         raise TraceError("TS1014", f"a {type(x).__name__} is not an array: {error}",
                          expected="numbers, arrays, or lists of them of one shape") from None
     wanted = None if dtype is None else dtypes.canonical(dtype)
-    if isinstance(x, (bool, int, float, list, tuple)):
+    if isinstance(x, (list, tuple)) or is_python_number(x):
         array = array_of_numbers(array, wanted)
     if array.dtype == object:
         raise TraceError("TS1014", f"a {type(x).__name__} is not an array", got=repr(x)[:80],

@@ -21,7 +21,7 @@ from tessera._src.tracing.tracer import Tracer
 
 @dataclass(frozen=True)
 class Values:
-    """The leaves of a tree as traced values; those of Python numbers are weak."""
+    """The leaves of a tree as traced values; those of Python numbers and of float64s of NumPy are weak."""
 
     leaves: list[Tracer]
     structure: tree.TreeDef

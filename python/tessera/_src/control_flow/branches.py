@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -138,8 +137,7 @@ def _common(what: str, functions: list[Callable], names: list[str], results: lis
     for k, path in enumerate(tree.paths(first.structure)):
         leaves = [result.leaves[k] for result in results]
         strong = [leaf.dtype for leaf in leaves if not leaf.is_weak]
-        dtype = strong[0] if strong else functools.reduce(
-            lambda found, leaf: dtypes.weak_dtype(number_like(leaf), found), leaves[1:], leaves[0].dtype)
+        dtype = strong[0] if strong else dtypes.common_weak_dtype(map(number_like, leaves), None)
         wanted.append(dtype)
         for i, leaf in enumerate(leaves):
             if leaf.shape != leaves[0].shape:

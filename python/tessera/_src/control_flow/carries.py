@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from tessera._src.control_flow.bodies import Values, fitted, place_of, takes_type
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
-from tessera._src.tracing.operands import as_weak, convert
+from tessera._src.tracing.operands import as_weak, convert, number_like
 from tessera._src.tracing.program_text import current
 from tessera._src.tracing.tracer import Tracer
 
@@ -52,7 +52,9 @@ def checked(what: str, body: Callable, carry: Values, out: Values) -> list[Trace
         if old.shape != new.shape:
             mismatch(what, body, carry, out, path, f"shape {old.shape} becomes {new.shape}",
                      "shapes of carried values are fixed: start with the shape that the body gives")
-        if old.dtype == new.dtype or takes_type(new, old.dtype):
+        is_wider = old.is_weak and new.is_weak and old.dtype != dtypes.common_weak_dtype(
+            [number_like(old), number_like(new)], None)  # As f64 is, of f32.
+        if old.dtype == new.dtype or takes_type(new, old.dtype) and not is_wider:
             continue
         if not takes_type(old, new.dtype):
             names = dtypes.name_of(old.dtype), dtypes.name_of(new.dtype)

@@ -4,12 +4,15 @@
 Rules (`promote`): bool < i32 < i64 < f16, bf16 < f32 < f64; an integer meeting a float takes the
 float's type; f16 with bf16 gives f32. Python scalars are weak: they take the tensor's type, unless
 that would lose their kind (a float with an integer tensor gives f32, a number with a bool tensor
-i32 or f32); out of that type's range they are an error. f64 never arises by promotion of narrower
-floats: mixing them is an error.
+i32 or f32); out of that type's range they are an error. A float64 of NumPy is weak, too, beside a tensor
+of floats, as `x / np.sqrt(d)` is written for x of any type; where no tensor of floats says a type it is
+f64: alone, beside Python numbers and beside integers. f64 never arises by promotion of narrower floats:
+mixing them is an error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import ml_dtypes
@@ -103,9 +106,18 @@ def promote(a: np.dtype, b: np.dtype) -> np.dtype:
 
 
 def weak_dtype(scalar: bool | int | float, other: np.dtype | None) -> np.dtype:
-    """The type a Python scalar takes beside a tensor of type `other` (None: alone)."""
+    """The type a Python number or float64 of NumPy takes beside a tensor of type `other` (None: alone)."""
     if isinstance(scalar, bool):
         return other if other is not None else bool_
     if isinstance(scalar, int):
         return i32 if other is None or other == bool_ else other
-    return other if other is not None and is_float(other) else f32
+    alone = f64 if isinstance(scalar, np.float64) else f32
+    return other if other is not None and is_float(other) else alone
+
+
+def common_weak_dtype(scalars: Iterable[bool | int | float], other: np.dtype | None) -> np.dtype | None:
+    """The type that several such scalars take together beside a tensor of type `other` (None: alone)."""
+    # Those that are f64 first: they are it beside others of them, too.
+    for scalar in sorted(scalars, key=lambda scalar: not isinstance(scalar, np.float64)):
+        other = weak_dtype(scalar, other)
+    return other

@@ -26,7 +26,10 @@ from tessera._src.tracing.tracer import Tracer
 
 
 def full(shape: Any, value: Any, dtype: Any = None) -> Tracer:
-    """A tensor of one value, or of an array repeated; its dtype is the value's (f32 for a Python float)."""
+    """A tensor of one value, or of an array repeated; its dtype is the value's.
+
+    That of a Python float is f32, and of a float64 of NumPy f64.
+    """
     sizes = shaping.as_shape(shape)
     if isinstance(value, Tracer):
         value = lift(value) if dtype is None else convert(lift(value), dtype)

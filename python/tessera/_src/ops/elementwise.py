@@ -22,6 +22,7 @@ from tessera._src.ops.elementwise_functions import *  # noqa: F403 (one function
 from tessera._src.ops.elementwise_functions import add, maximum, minimum, multiply, sqrt, subtract
 from tessera._src.tracing.named_dims import like
 from tessera._src.tracing.operands import (
+    as_weak,
     broadcast,
     broadcast_values,
     convert,
@@ -98,9 +99,11 @@ def where(condition: Any, x: Any, y: Any) -> Tracer:
     predicate = as_bool(condition)
     a, b = promote_operands([x, y])
     shape = broadcast_values([predicate, a if a._name else b])
+    is_weak = a.is_weak and b.is_weak  # A mask repeats numbers, which stay numbers.
     p, a, b = broadcast(predicate, shape), broadcast(a, shape), broadcast(b, shape)
     text = f"tessera.select {p.value}, {a.value}, {b.value} : {p.type}, {a.type}, {b.type} -> "
-    return like(emit(text, shape, a.dtype, [p, a, b]), a, b)
+    result = like(emit(text, shape, a.dtype, [p, a, b]), a, b)
+    return as_weak(result) if is_weak else result
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Tracer:  # noqa: A002 (NumPy's names)

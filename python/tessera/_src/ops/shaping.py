@@ -16,6 +16,7 @@ from tessera._src.tracing.operands import (
     broadcast,
     broadcast_values,
     check_fits,
+    common_dtype,
     convert,
     emit_simple,
     is_scalar,
@@ -142,9 +143,8 @@ def concatenate(values: Sequence[Any], axis: int | None = 0) -> Tracer:
         raise ShapeError("TS3009", "concatenate needs at least one value")
     rank = items[0].ndim
     dim = normalise_axis(axis, rank)
-    dtype = items[0].dtype
+    dtype = common_dtype(items)
     for item in items:
-        dtype = dtypes.promote(dtype, item.dtype)
         if item.ndim != rank or any(
             a != b for i, (a, b) in enumerate(zip(item.shape, items[0].shape)) if i != dim
         ):
@@ -160,6 +160,9 @@ def concatenate(values: Sequence[Any], axis: int | None = 0) -> Tracer:
 def stack(values: Sequence[Any], axis: int = 0) -> Tracer:
     """Values of one shape joined along a new dimension."""
     items = [lift(v) for v in values]
+    if any(item.is_weak for item in items):
+        dtype = common_dtype(items)
+        items = [convert(item, dtype) for item in items]
     if any(item.shape != items[0].shape for item in items):
         raise ShapeError("TS3009", "stack needs values of one shape",
                          got=", ".join(map(describe, items)))

@@ -22,17 +22,14 @@ def _type(value: Any) -> np.dtype:
 
 
 def result_type(*values: Any) -> np.dtype:
-    """The element type in which arrays, types and Python numbers are computed together."""
+    """The element type in which arrays, types and numbers are computed together."""
     strong = [_type(value) for value in values if not is_scalar(value)]
     if not values:
         raise TraceError("TS1001", "result_type needs at least one array, type or number")
     common = strong[0] if strong else None
     for dtype in strong[1:]:
         common = dtypes.promote(common, dtype)
-    for value in values:
-        if is_scalar(value):
-            common = dtypes.weak_dtype(value, common)
-    return common
+    return dtypes.common_weak_dtype(filter(is_scalar, values), common)
 
 
 def can_cast(source: Any, to: Any) -> bool:

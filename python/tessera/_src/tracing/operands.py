@@ -154,7 +154,7 @@ def _captured(owner: program_text.ProgramText, value: np.ndarray, origin: Any) -
 
 
 def is_scalar(value: Any) -> bool:
-    """A weak Python scalar. np.float64 is a subclass of Python's float, so it is weak too."""
+    """A weak scalar: a Python number, or a float64 of NumPy, which is a subclass of Python's float."""
     return isinstance(value, (bool, int, float)) and not isinstance(value, np.bool_)
 
 
@@ -254,7 +254,10 @@ def refuse_masked(value: Any, what: str) -> None:
 
 
 def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None = None) -> Tracer:
-    """Any operand as a traced value; a weak scalar takes its type from `beside`."""
+    """Any operand as a traced value; a weak scalar takes its type from `beside`.
+
+    A float64 of NumPy that has nothing beside it is a weak f64.
+    """
     if isinstance(value, Tracer):
         program = _program_of(value)
         if value.program is not program and program.is_inside(value.program):
@@ -263,7 +266,8 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
         return value
     if is_scalar(value):
         dtype = weak_scalar_dtype(value, beside)
-        return constant(scalar_array(value, dtype), shape or ())
+        number = constant(scalar_array(value, dtype), shape or ())
+        return as_weak(number) if beside is None and isinstance(value, np.float64) else number
     if _holds_tracers(value):
         return _rows_of(value)
     return constant(_host_operand(value), origin=_identity(value))
@@ -331,8 +335,16 @@ def _rows_of(values: Sequence[Any]) -> Tracer:
     if any(item.shape != items[0].shape for item in items):
         raise ShapeError("TS3009", "entries of a list have different shapes",
                          got=", ".join(str(i.shape) for i in items))
-    dtype = functools.reduce(dtypes.promote, [item.dtype for item in items])
+    dtype = common_dtype(items)
     return join([emit_simple("reshape", "", convert(item, dtype), (1, *item.shape)) for item in items], 0)
+
+
+def common_dtype(values: Sequence[Any]) -> np.dtype:
+    """The type that traced values and weak scalars are computed in together."""
+    strong = [v.dtype for v in values if not (is_scalar(v) or v.is_weak)]
+    common = functools.reduce(dtypes.promote, strong) if strong else None
+    weak = [v if is_scalar(v) else number_like(v) for v in values if is_scalar(v) or v.is_weak]
+    return dtypes.common_weak_dtype(weak, common)
 
 
 def join(items: Sequence[Tracer], dim: int) -> Tracer:
@@ -430,23 +442,19 @@ def promote_operands(values: Sequence[Any]) -> list[Tracer]:
             [isinstance(v, Tracer) and not v.is_weak and v.dtype == first.dtype and v.shape == first.shape
              for v in values]):
         return values
-    weak = [value for value in values if is_scalar(value) or value.is_weak]
-    common = None
-    for value in values:
-        if not (is_scalar(value) or value.is_weak):
-            common = value.dtype if common is None else dtypes.promote(common, value.dtype)
-    all_weak = common is None
-    for value in weak:
-        common = dtypes.weak_dtype(value if is_scalar(value) else number_like(value), common)
+    common = common_dtype(values)
     shape = broadcast_values([v for v in values if not is_scalar(v)])
     results = [broadcast(convert(lift(v, common, shape), common), shape) for v in values]
-    if all_weak and any(isinstance(value, Tracer) for value in weak):
+    all_weak = all(is_scalar(value) or value.is_weak for value in values)
+    if all_weak and any(isinstance(value, (Tracer, np.float64)) for value in values):
         return [as_weak(r) for r in results]
     return results
 
 
 def number_like(value: Tracer) -> bool | int | float:
-    """A Python number of the kind that a weak value is of."""
+    """A number of the kind that a weak value is of."""
+    if value.dtype == dtypes.f64:
+        return np.float64(0)
     return False if value.dtype == dtypes.bool_ else 0 if dtypes.is_int(value.dtype) else 0.0
 
 

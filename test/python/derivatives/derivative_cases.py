@@ -148,7 +148,7 @@ def attention(m: Any, q: Any, k: Any, v: Any, bias: Any = None, causal: bool = F
     return jnp.einsum("bhst,bthe->bshe", weights, v)
 
 
-def _cross_entropy(m: Any, x: Any, labels: Any, ignore: int | None = None, smoothing: float = 0.0,
+def cross_entropy(m: Any, x: Any, labels: Any, ignore: int | None = None, smoothing: float = 0.0,
                    z_loss: float = 0.0, reduction: str = "none") -> Any:
     """By the formula of optax and PyTorch; in the type of x."""
     labels = np.asarray(labels)
@@ -224,17 +224,17 @@ NEURAL = {
         lambda m, x, w, b: ts.nn.norm({"l.weight": b, "l.bias": b}, "l", ts.nn.dense(
             {"a.weight": w, "a.bias": b}, "a", x), 1e-3) if m is ts else layer_norm(m, x @ w.T + b, b, b),
         "2x3x5 any", "7x5 any", "7 any"),
-    "softmax_cross_entropy": case(functools.partial(_cross_entropy, labels=[[1, 0], [6, 3], [2, 2]]),
+    "softmax_cross_entropy": case(functools.partial(cross_entropy, labels=[[1, 0], [6, 3], [2, 2]]),
                                   "3x2x7 any"),
     "softmax_cross_entropy, smooth": case(
-        functools.partial(_cross_entropy, labels=[1, 0, 6], smoothing=0.2, z_loss=0.1), "3x7 any"),
+        functools.partial(cross_entropy, labels=[1, 0, 6], smoothing=0.2, z_loss=0.1), "3x7 any"),
     "softmax_cross_entropy, mean of some rows": case(
-        functools.partial(_cross_entropy, labels=[1, -100, 6, 0], ignore=-100, smoothing=0.1,
+        functools.partial(cross_entropy, labels=[1, -100, 6, 0], ignore=-100, smoothing=0.1,
                           reduction="mean"), "4x7 any"),
     "softmax_cross_entropy, sum without a class": case(
-        functools.partial(_cross_entropy, labels=[1, 0, 1, 6], ignore=1, z_loss=0.2, reduction="sum"),
+        functools.partial(cross_entropy, labels=[1, 0, 1, 6], ignore=1, z_loss=0.2, reduction="sum"),
         "4x7 any"),
-    "softmax_cross_entropy of one row": case(functools.partial(_cross_entropy, labels=2), "7 any"),
+    "softmax_cross_entropy of one row": case(functools.partial(cross_entropy, labels=2), "7 any"),
     "dropout": case(lambda m, x: _dropout(m, x, 0.3, (5, 7)), "5x7 any"),
     "dropout of whole columns": case(lambda m, x: _dropout(m, x, 0.5, (1, 7)), "5x7 any"),
     "cross entropy": case(

@@ -100,10 +100,12 @@ def neural(d: Draw) -> dict[str, Case]:
         axis = -1 if axis is None else axis
         made[f"{name} of {shape} along {axis}"] = case(
             lambda m, x, name=name, axis=axis: softmax(m, name, x, axis=axis), of(shape))
-    shape = d.shape(1)
-    axes, keep = d.axes(shape), d.flag()
-    made[f"logsumexp of {shape} along {axes}"] = case(
-        lambda m, x: (ts if m is ts else jax.scipy.special).logsumexp(x, axis=axes, keepdims=keep), of(shape))
+    for several in (False, True):
+        shape, keep = d.shape(1), d.flag()
+        axes = d.axes(shape) if several else d.axis(shape)
+        made[f"logsumexp of {shape} along {axes}"] = case(
+            lambda m, x, axes=axes, keep=keep: (ts if m is ts else jax.scipy.special).logsumexp(
+                x, axis=axes, keepdims=keep), of(shape))
     shape = d.shape(1, least=2)
     made[f"layer_norm of {shape}"] = case(layer_norm, of(shape, "apart"), of(shape[-1:]), of(shape[-1:]))
     shape = d.shape(1)
@@ -132,6 +134,12 @@ def neural(d: Draw) -> dict[str, Case]:
     chosen = d.indices(shape[-1], *shape[:-1], 1) % shape[-1]
     made[f"cross entropy of {shape}"] = case(
         lambda m, x: -m.take_along_axis(softmax(m, "log_softmax", x), chosen, axis=-1).mean(), of(shape))
+    shape = d.shape(1, 3)
+    labels = d.indices(shape[-1], *shape[:-1]) % shape[-1]
+    options = {"smoothing": d.choice([0.0, 0.1]), "z_loss": d.choice([0.0, 0.01]),
+               "ignore": d.choice([None, 0])}
+    made[f"softmax_cross_entropy of {shape}, {options}"] = case(
+        lambda m, x: derivative_cases.cross_entropy(m, x, labels, **options), of(shape))
     return made
 
 

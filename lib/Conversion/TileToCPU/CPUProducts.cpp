@@ -212,7 +212,10 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
   bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
-  RegisterBlock block = chooseRegisterBlock(n, lanes, isLeftPacked);
+  // Few rows are packed in no time.
+  constexpr int64_t leastRowsOfSlivers = 24;
+  RegisterBlock block =
+      chooseRegisterBlock(n, lanes, isLeftPacked && m >= leastRowsOfSlivers);
   int64_t panel = block.vectors * lanes;
   int64_t panels = (n + panel - 1) / panel;
   int64_t rows = std::min(block.rows, m);

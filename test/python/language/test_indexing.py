@@ -311,3 +311,66 @@ def test_mistakes_are_explained(name):
     function, words = REFUSED[name]
     with pytest.raises(ts.TesseraError, match=words):
         ts.jit(function).lower(X)
+
+
+# Ways to write values into elements of a tensor.
+WRITERS = {
+    "dynamic_update_slice": lambda x, u: ts.dynamic_update_slice(x, ts.reshape(u, (1,)), (0,)),
+    "dynamic_update_slice_in_dim": lambda x, u: ts.dynamic_update_slice_in_dim(x, ts.reshape(u, (1,)), 1, 0),
+    "dynamic_update_index_in_dim": lambda x, u: ts.dynamic_update_index_in_dim(x, u, 1, 0),
+    "put_along_axis": lambda x, u: ts.put_along_axis(x, np.array([0]), u, 0),
+    "set": lambda x, u: x.at[0].set(u), "add": lambda x, u: x.at[0].add(u),
+    "subtract": lambda x, u: x.at[0].subtract(u), "max": lambda x, u: x.at[np.array([0, 1])].max(u),
+    "min": lambda x, u: x.at[1:].min(u), "apply": lambda x, u: x.at[0].apply(lambda _: u),
+    "multiply": lambda x, u: x.at[0].multiply(u),
+}
+
+
+@pytest.mark.parametrize("into, values, choice", [
+    ("i32", "f64", "f64"), ("i32", "i64", "i64"), ("i32", "f32", "f32"), ("f16", "f32", "f32"),
+    ("bf16", "f16", "f32")])
+@pytest.mark.parametrize("name", WRITERS)
+def test_values_of_a_wider_type_are_not_cast_silently(name, into, values, choice):
+    with pytest.raises(ts.TraceError) as caught:
+        ts.jit(WRITERS[name]).lower(np.ones(3, getattr(ts, into)), np.ones((), getattr(ts, values)))
+    said = str(caught.value)
+    assert caught.value.code == "TS1002" and f"do not fit elements of type {into}" in said
+    assert f".astype(ts.{into})" in said and f".astype(ts.{choice})" in said
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_f64_is_not_made_and_not_rounded_silently(name):
+    for into, values in ((ts.f32, ts.f64), (ts.f64, ts.f32)):
+        with pytest.raises(ts.TraceError, match="TS1002.*f64 is never made silently"):
+            ts.jit(WRITERS[name]).lower(np.ones(3, into), np.ones((), values))
+
+
+@pytest.mark.parametrize("into, values", [(ts.i64, ts.i32), (ts.f32, ts.bf16), (ts.bf16, ts.i64),
+                                          (ts.f64, ts.i32), (ts.i32, ts.bool_)], ids=str)
+@pytest.mark.parametrize("name", WRITERS)
+def test_values_of_a_narrower_type_widen(name, into, values):
+    x, u = np.full(3, 3, into), np.ones((), values)
+    got, same = [run(ts.jit(WRITERS[name]).lower(x, v), x, v) for v in (u, u.astype(into))]
+    assert got.dtype == into
+    np.testing.assert_array_equal(got, same)
+
+
+@pytest.mark.parametrize("into, values, said", [
+    (ts.i32, 1.7, "1.7 does not fit i32: it is no whole number"), (ts.i32, [0.5], "0.5 does not fit i32"),
+    (ts.i32, np.float64(1.7), "1.7 does not fit i32"), (ts.i32, np.nan, "nan does not fit i32"),
+    (ts.i32, 2**40, "does not fit i32"), (ts.f16, 1e5, "does not fit f16"),
+    (ts.f32, 1e300, "does not fit f32")])
+def test_numbers_that_are_written_fit(into, values, said):
+    for write in (lambda x: x.at[:1].set(values), lambda x: ts.put_along_axis(x, np.array([0]), values, 0)):
+        with pytest.raises(ts.TraceError, match=said):
+            ts.jit(write).lower(np.ones(3, into))
+
+
+def test_whole_numbers_and_weak_ones_are_written():
+    x = np.zeros(3, np.int32)
+    lowered = ts.jit(lambda x: x.at[0].set(2.0).at[1].set(True).at[2:].set([7])).lower(x)
+    np.testing.assert_array_equal(run(lowered, x), [2, 1, 7])
+    half = np.zeros(2, np.float16)
+    assert ts.jit(lambda x, s: x.at[0].set(s)).lower(half, 0.5).program.results == [((2,), ts.f16)]
+    with pytest.raises(ts.TraceError, match="values of type f32 do not fit elements of type i32"):
+        ts.jit(lambda x, s: x.at[0].set(s)).lower(x, 0.5)

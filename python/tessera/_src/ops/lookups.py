@@ -20,7 +20,7 @@ from tessera._src.tracing.operands import (
     emit,
     is_scalar,
     lift,
-    lift_as,
+    lift_into,
     normalise_axis,
 )
 from tessera._src.tracing.tracer import Tracer
@@ -197,7 +197,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Tra
 
     Args:
         indices: i32 or i64 of the same rank as arr, which broadcast except for `axis`.
-        values: broadcast to the shape of what take_along_axis reads.
+        values: broadcast to the shape of what take_along_axis reads; of the type of arr or one that it holds.
     """
     source, at, dim = _along_axis(arr, indices, axis, "put_along_axis")
     full = [m if i == dim else n for i, (n, m) in enumerate(zip(source.shape, at.shape))]
@@ -205,7 +205,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Tra
         raise ShapeError("TS3006", "put_along_axis does not broadcast what it writes to",
                          got=f"{source.shape} and indices {at.shape}")
     at = broadcast(at, full)
-    updates = broadcast(lift_as(values, source.dtype), full)
+    updates = broadcast(lift_into(values, source.dtype), full)
     batch = [(i, i) for i in range(source.ndim) if i != dim]
     result = scatter("set", source, [at], updates, [dim], batch)
     return reshape(result, lift(arr).shape) if axis is None else result
@@ -281,11 +281,11 @@ def dynamic_update_slice(operand: Any, update: Any, start_indices: Sequence[Any]
     not used afterwards (or is donated) only the box is written.
 
     Args:
-        update: of the same rank as operand, no dimension larger.
+        update: of the same rank as operand, no dimension larger, and of its type or one that it holds.
         start_indices: an integer, traced or not, per dimension.
     """
     value = lift(operand)
-    box = lift_as(update, value.dtype)
+    box = lift_into(update, value.dtype)
     if box.ndim != value.ndim or any(k > n for k, n in zip(box.shape, value.shape)):
         raise ShapeError("TS3012", f"an update of shape {box.shape} does not fit a value of shape "
                          f"{value.shape}", expected="the same rank, no dimension larger")
@@ -327,7 +327,7 @@ def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int
     """A copy of operand with `update` as the entry of a dimension at a computed index."""
     value = lift(operand)
     dim = normalise_axis(axis, value.ndim)
-    box = lift_as(update, value.dtype)
+    box = lift_into(update, value.dtype)
     if box.ndim == value.ndim - 1:
         box = reshape(box, box.shape[:dim] + (1,) + box.shape[dim:])
     return dynamic_update_slice_in_dim(value, box, index, dim)

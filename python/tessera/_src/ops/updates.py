@@ -24,7 +24,7 @@ from tessera._src.ops.indexing import (
 )
 from tessera._src.ops.lookups import as_indices, dynamic_update_slice, scatter, wrapped
 from tessera._src.ops.shaping import reshape, transpose
-from tessera._src.tracing.operands import broadcast, broadcast_shapes, lift, lift_as
+from tessera._src.tracing.operands import broadcast, broadcast_shapes, lift, lift_into
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -57,7 +57,7 @@ class IndexUpdate:
     Indices are those of x[index]. Traced ones outside of a dimension are dropped by updates, and read
     `fill_value` by get, unless mode="clip" moves them to the nearest one in it. Slices that begin at a
     traced index, as x.at[i : i + 4], always are moved so that they fit. Of several updates of one
-    element set leaves the last, and the others combine all.
+    element set leaves the last, and the others combine all. Values have the type of x or one that it holds.
     """
 
     __slots__ = ("_value", "_index")
@@ -82,7 +82,7 @@ class IndexUpdate:
         if fill_value is None or mode == "clip" or not _may_miss(index):
             return result
         known = getitem(full(self._value.shape, True), index)
-        return elementwise.where(known, result, lift_as(fill_value, result.dtype))
+        return elementwise.where(known, result, lift_into(fill_value, result.dtype))
 
     def set(self, values: Any, *, mode: str | None = None) -> Tracer:  # noqa: A003
         """x with the elements replaced."""
@@ -94,7 +94,7 @@ class IndexUpdate:
 
     def subtract(self, values: Any, *, mode: str | None = None) -> Tracer:
         """x with values subtracted from the elements."""
-        return _update("add", self, elementwise.negative(lift_as(values, self._value.dtype)), mode)
+        return _update("add", self, elementwise.negative(lift_into(values, self._value.dtype)), mode)
 
     def max(self, values: Any, *, mode: str | None = None) -> Tracer:  # noqa: A003
         """x with the elements at least as great as values."""
@@ -161,7 +161,7 @@ def _update(kind: str, at: IndexUpdate, values: Any, mode: str | None) -> Tracer
         raise TraceError("TS1017", "truth values cannot be added", got=dtypes.name_of(value.dtype),
                          hint="use .max for `or`, or .astype(ts.i32)")
     items = _clipped(value, at._index, _check_mode(mode))
-    new = lift_as(values, value.dtype)
+    new = lift_into(values, value.dtype)
     if any(map(is_array, items)):
         return _scatter(kind, value, items, new)
     if any(isinstance(i, slice) and i.step not in (None, 1) for i in items):

@@ -313,6 +313,39 @@ def lift_as(value: Any, dtype: np.dtype) -> Tracer:
     return convert(constant(_host_operand(value, dtype)), dtype)
 
 
+def lift_into(value: Any, dtype: np.dtype) -> Tracer:
+    """Any operand as values that replace elements of a tensor of this dtype, which holds them.
+
+    Types widen as those of operands do; a wider one is not cast silently. Numbers of Python, and float64s
+    of NumPy, must fit, and be whole numbers for integers.
+    """
+    if is_scalar(value) or isinstance(value, (list, tuple)) and not _holds_tracers(value):
+        if dtypes.is_int(dtype):
+            _refuse_fractions(value, dtype)
+        return lift_as(value, dtype)
+    made = lift(value)
+    if made.is_weak:
+        beside = dtypes.weak_dtype(number_like(made), dtype)
+    else:
+        beside = dtypes.promote(dtype, made.dtype)
+    if beside == dtype:
+        return convert(made, dtype)
+    names = dtypes.name_of(dtype), dtypes.name_of(made.dtype)
+    raise TraceError("TS1002", f"values of type {names[1]} do not fit elements of type {names[0]}",
+                     hint=f"convert them with .astype(ts.{names[0]}), or what they are written into with "
+                          f".astype(ts.{dtypes.name_of(beside)})")
+
+
+def _refuse_fractions(numbers: Any, dtype: np.dtype) -> None:
+    """Raises for numbers that an integer type would cut the fraction off."""
+    for number in _leaves([numbers]):
+        if is_scalar(number) and math.isfinite(number) and number != int(number):
+            raise TraceError("TS1013",
+                             f"{number} does not fit {dtypes.name_of(dtype)}: it is no whole number",
+                             hint=f"write int({number}), or convert what it is written into with "
+                                  f".astype(ts.f32)")
+
+
 def _host_operand(value: Any, dtype: np.dtype | None = None) -> np.ndarray:
     """Arrays and lists of numbers for NumPy; numbers get the dtype, which arrays keep."""
     refuse_masked(value, "an operand")

@@ -234,6 +234,20 @@ def test_a_failed_call_leaves_donated_arrays_alone():
     np.testing.assert_array_equal(x, numbers(8) + 1)
 
 
+def test_one_array_is_not_donated_twice():
+    step = ts.jit(lambda x, y: (x + 1, y["w"] * 2), donate_argnums=(0, 1))
+    for _ in range(3):  # The first calls and later ones take different ways.
+        step(ts.array(numbers(8)), {"w": ts.array(numbers(8))})
+        array = ts.array(numbers(8))
+        with pytest.raises(ts.ConfigError) as caught:
+            step(array, {"w": array})
+        said = str(caught.value)
+        assert caught.value.code == "TS4020" and "twice, as 'x' and as 'y.w', and both are donated" in said
+        assert "pass a copy as one of them, such as ts.array(y)" in said
+        assert not array.is_deleted()
+        np.testing.assert_array_equal(array, numbers(8))
+
+
 def test_a_loop_without_donation_holds_two_states():
     step = ts.jit(lambda x: x + 1, mesh=MESH, in_shardings=P("dp"))
     state = step(np.zeros((1024, 64), np.float32))

@@ -140,6 +140,20 @@ def test_types_of_gradients_are_floats(options):
         ts.Precision(**options)
 
 
+@pytest.mark.parametrize("options", [{"grad": "f7"}, {"reduce": ts.i32}])
+def test_a_mistake_in_a_precision_is_shown_at_the_call(options):
+    with pytest.raises(ts.TesseraError) as caught:
+        ts.Precision(**options)
+    assert caught.value.location.file == __file__
+    assert "<string>" not in str(caught.value) and "ts.Precision(**options)" in str(caught.value)
+
+
+def test_precisions_are_values():
+    assert ts.Precision(ts.f32, reduce="bf16") == ts.Precision(grad="f32", reduce=ts.bf16)
+    assert len({ts.Precision(), ts.Precision(None), ts.Precision(ts.f32)}) == 2
+    assert ts.Precision().grad is ts.Precision().reduce is None
+
+
 def test_precision_is_a_policy():
     with pytest.raises(ts.ConfigError, match="precision of ts.grad is"):
         ts.grad(loss, precision=ts.f32)

@@ -226,3 +226,24 @@ def test_variadic_arguments_are_named_and_laid_out_one_by_one(opt):
         "first": None, "rest.0": rows, "rest.1": rows, "bias": None, "scale": None}
     with pytest.raises(ts.ConfigError, match="more entries"):
         named_specs((rows, None, columns, None))
+    with pytest.raises(ts.ConfigError, match="(?s)fewer entries.*one for each of first, rest.0, rest.1"):
+        named_specs((rows, None))
+
+
+def test_in_shardings_have_an_entry_for_each_argument():
+    mesh, rows = ts.make_mesh({"tp": 2}), ts.P("tp")
+
+    def f(x, y, z=None, *, scale=1.0):
+        return x + y + (0 if z is None else z) * scale
+
+    def lower(in_shardings, *args, **kwargs):
+        return ts.jit(f, mesh=mesh, in_shardings=in_shardings).lower(*args, **kwargs)
+
+    for given, args in (((rows,), (Y, Y)), ((), (Y, Y)), ([rows, None], (Y, Y, Y))):
+        with pytest.raises(ts.ConfigError, match="(?s)TS4007.*fewer entries.*give None"):
+            lower(given, *args)
+    with pytest.raises(ts.ConfigError, match="fewer entries"):
+        lower((rows,), Y, y=Y)
+    # Neither a default that is left out nor an argument that only has a name needs one.
+    assert [a.spec for a in lower((rows, None), Y, Y, scale=2.0).program.arguments] == [rows, None, None]
+    assert lower((rows, None, None), Y, Y) and lower({"y": rows}, Y, Y, Y)

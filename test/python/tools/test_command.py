@@ -92,7 +92,7 @@ def test_every_stage_of_every_target(target, program, tmp_path, capfd):
 @pytest.mark.parametrize("arguments, said", [
     (["{0}:good"], ["sizes of 'B'", "--shapes", "program.py:4"]),
     (["{0}:good", "--shapes", "B"], ["NAME=SIZE"]),
-    (["{0}:good", "--shapes", "B=0"], ["at least 1"]),
+    (["{0}:good", "--shapes", "B=0"], ["dimension 'B' of good has size 0", "at least 1", "zero-size"]),
     (["{0}:good", "--shapes", "C=4"], ["'C=4' sizes no dimension", "valid: B"]),
     (["{0}:misfit", "--shapes", "B=4"], ["TS3013", "(7, 8)", "program.py:10"]),
     (["{0}:bare"], ["no MeshTensor annotation"]),

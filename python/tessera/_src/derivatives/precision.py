@@ -17,7 +17,7 @@ from tessera._src.tracing.operands import convert, emit
 from tessera._src.tracing.tracer import Tracer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Precision:
     """The types of gradients, for the argument `precision` of ts.grad and ts.value_and_grad.
 
@@ -35,9 +35,9 @@ class Precision:
     grad: Any = None
     reduce: Any = None
 
-    def __post_init__(self) -> None:
-        for name in ("grad", "reduce"):
-            given = getattr(self, name)
+    # Written out: errors in one that Python makes, in no file, would be shown at a line of it.
+    def __init__(self, grad: Any = None, reduce: Any = None) -> None:
+        for name, given in (("grad", grad), ("reduce", reduce)):
             dtype = None if given is None else dtypes.canonical(given)
             if dtype is not None and not dtypes.is_float(dtype):
                 raise ConfigError("TS4006", f"{name} of ts.Precision is {dtypes.name_of(dtype)}",

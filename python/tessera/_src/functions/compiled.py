@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -227,6 +227,15 @@ class Compiled:
             return self.executable.reshard(index, array._placed)
         return self.executable.place(index, np.ascontiguousarray(array._read()))
 
+    def _refuse_twice(self, array: Array, index: int) -> NoReturn:
+        """Raises for an array that is two of the donated arguments of one call."""
+        first, second = self._names[array._gone_index], self._names[index]
+        raise ConfigError(
+            "TS4020", f"one array is passed to {self.program.name} twice, as '{first}' and as '{second}', "
+            "and both are donated", got=f"{dtypes.name_of(array.dtype)}{list(array.shape)}",
+            expected="an array for each of the results that take their memory",
+            hint=f"pass a copy as one of them, such as ts.array({second.split('.')[0]}), or donate only one")
+
     def _run_donating(self, leaves: Sequence[Any], words: list[int]) -> list[runtime.Placed]:
         """A run that consumes the arrays among the donated arguments; they stay if it does not begin."""
         executable = self.executable
@@ -238,6 +247,8 @@ class Compiled:
                 array = leaves[index]
                 if type(array) is not Array:
                     continue
+                if array._gone is call:
+                    self._refuse_twice(array, index)
                 array._check()
                 own = placed = array._placed
                 # A view of memory on the devices must not be held here: it would count as used.

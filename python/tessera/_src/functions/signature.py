@@ -14,7 +14,7 @@ from tessera._src.core.source import function_location
 from tessera._src.functions.trace import Argument, abstract, is_spec, plain_spec
 from tessera._src.meshes.annotations import MeshTensorSpec, Unifier, annotations_of
 from tessera._src.meshes.mesh import Mesh, NamedSharding, PartitionSpec
-from tessera._src.tracing.operands import is_python_number
+from tessera._src.tracing.operands import NO_ELEMENTS_HINT, is_python_number
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -202,6 +202,14 @@ class Signature:
         if len(given) > len(names):
             raise ConfigError("TS4007", "in_shardings has more entries than there are arguments",
                               expected=len(names), got=len(given))
+        # Arguments that are given by name only, and defaults that are left out, need no entry.
+        left = [name for name in (*positional, *named) if name in names[len(given):] and (
+            "." in name or self.parameters.parameters[name].kind in _POSITIONAL)]
+        if left:
+            raise ConfigError("TS4007", "in_shardings has fewer entries than there are arguments",
+                              expected=f"one for each of {', '.join(names[:names.index(left[-1]) + 1])}",
+                              got=len(given),
+                              hint="give None for an argument that the compiler lays out, or a dict by name")
         by_name = dict(zip(names, given))
         return [by_name.get(name) for name in (*positional, *named)]
 
@@ -211,12 +219,13 @@ class Signature:
         known = {d for spec in self.annotations.values() if isinstance(spec, MeshTensorSpec)
                  for d in spec.dims if isinstance(d, str)}
         for dim, size in dims.items():
-            if dim not in known or size < 1:
-                raise ShapeError(
-                    "TS3019", f"'{dim}={size}' sizes no dimension of {self.name}",
-                    expected="a size of at least 1" if dim in known else None,
-                    choices=None if dim in known else sorted(known),
-                    hint=did_you_mean(dim, known) if dim not in known else None, location=location)
+            if dim not in known:
+                raise ShapeError("TS3019", f"'{dim}={size}' sizes no dimension of {self.name}",
+                                 choices=sorted(known), hint=did_you_mean(dim, known), location=location)
+            if size < 1:
+                raise ShapeError("TS3019", f"dimension '{dim}' of {self.name} has size {size}",
+                                 expected="a size of at least 1", got=f"'{dim}={size}'",
+                                 hint=NO_ELEMENTS_HINT if size == 0 else None, location=location)
         result = {}
         for name in self.names:
             spec = self.annotations.get(name)

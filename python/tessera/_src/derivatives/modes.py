@@ -141,7 +141,8 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """The value of `fun(*primals)`, and the linear function of tangents that ts.jvp computes there.
 
     That function takes a tangent for each of the primals and may be called more than once; `fun` is
-    computed once.
+    computed once. It is called in the trace of a function under ts.jit, as ts.linearize itself is: the values
+    that both share are those of one program. Outside, ts.jvp computes the same.
 
     Args:
         has_aux: whether `fun` gives a pair (value, aux); then (value, function, aux) is returned.

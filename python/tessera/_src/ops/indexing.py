@@ -164,6 +164,7 @@ def getitem(value: Tracer, index: Any) -> Tracer:
     A slice may begin at a traced integer if its size is known, as in x[i : i + 4]: its bounds are the
     same value but for a number. Where NumPy's slice has that size, it is the same; else it is that of
     ts.dynamic_slice: a negative start counts from the end, and then is clamped so that the slice fits.
+    Near the end, where NumPy's slice is shorter or empty, x[i : i + 4] is the last four entries.
     """
     value = lift(value)  # Outside of the trace that made it, the error names the value.
     value, items = _cut_traced_slices(value, expand_index(value, index))

@@ -254,9 +254,10 @@ def _sizes(sizes: Any) -> list[int]:
 
 
 def dynamic_slice(operand: Any, start_indices: Sequence[Any], slice_sizes: Sequence[int]) -> Tracer:
-    """A box of fixed size that begins at computed indices.
+    """A box of fixed size that begins at computed indices; so is x[i : i + 4] with a traced i.
 
-    Negative starts count from the end; then starts are clamped so that the box fits.
+    Negative starts count from the end; then starts are clamped so that the box fits: one too near the end
+    reads the last entries, where a slice of NumPy would be shorter.
 
     Args:
         start_indices: an integer, traced or not, per dimension.

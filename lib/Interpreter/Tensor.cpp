@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera/Interpreter/Tensor.h"
+#include "tessera/ABI/Numbers.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 using namespace tessera;
@@ -184,13 +184,10 @@ bool tessera::sameElement(const Tensor &a, int64_t i, const Tensor &b,
 static void print(const Tensor &tensor, size_t dim, int64_t &next,
                   std::string &text) {
   if (dim == tensor.shape.size()) {
-    char buffer[32];
     if (isFloat(tensor.kind))
-      std::snprintf(buffer, sizeof(buffer), "%g", tensor.floats[next]);
+      text += abi::realText(tensor.floats[next], 8 * byteSize(tensor.kind));
     else
-      std::snprintf(buffer, sizeof(buffer), "%lld",
-                    static_cast<long long>(tensor.ints[next]));
-    text += buffer;
+      text += std::to_string(tensor.ints[next]);
     ++next;
     return;
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tessera-rt/Elements.h"
+#include "tessera/ABI/Numbers.h"
 
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 
 using namespace tessera;
@@ -97,9 +97,9 @@ std::string rt::elementText(DType dtype, const void *data, size_t index) {
   double value = elementAt(dtype, data, index);
   if (isInteger(dtype))
     return std::to_string(static_cast<int64_t>(value));
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
+  return abi::realText(value, dtype == DType::F64   ? 64
+                              : dtype == DType::F32 ? 32
+                                                    : 16);
 }
 
 /// Appends dimension `dim` of the array from element `index` on.

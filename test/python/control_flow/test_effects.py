@@ -124,6 +124,24 @@ def test_prints_and_checks_happen_when_the_program_runs(capfd, device):
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtype, values", [
+    (np.float32, ["16777217", "0.1", "1e-45", "3.4028235e+38", "0.33333334", "-0", "inf", "1.5", "nan"]),
+    (np.float64, ["16777217", "0.1", "5e-324", "1.7976931348623157e+308", "0.3333333333333333", "123456.5"]),
+    (np.float16, ["0.333252", "65504", "-0.5"])])
+def test_printed_numbers_read_back_as_they_are(capfd, dtype, values):
+    x = np.array(values, np.float64).astype(dtype)
+    show = ts.jit(lambda x: ts.debug.print("{}", x) or x)
+    for run in (show, lambda x: show.lower(x).interpret(x, stage="tessera")):
+        run(x)
+        printed = capfd.readouterr().out.strip("[] \n").split(", ")
+        np.testing.assert_array_equal(np.array(printed, np.float64).astype(dtype), x)
+        assert [len(text) for text in printed] <= [max(len(text), 8) for text in map(str, x)]
+    short = np.array([0.1, 1.5, 2, 1e10, 16777216], dtype if dtype != np.float16 else np.float32)
+    show(short)
+    assert capfd.readouterr().out == "[0.1, 1.5, 2, 1e+10, 16777216]\n"
+
+
+@needs_compiler
 def test_a_print_in_a_branch_happens_only_there(capfd):
     @ts.jit(mesh=ts.make_mesh({"tp": 2}))
     def f(x, big):

@@ -22,6 +22,8 @@ def print(format: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None
 
         ts.debug.print("step {}: loss {loss}", step, loss=loss)
 
+    Numbers of traced values have six digits, or as many more as it takes to read the same number back.
+
     Args:
         format: as for str.format; fields for traced values have no format of their own ("{x:.3f}").
         ordered: after all ordered prints before it, and before those behind it; loops and devices may

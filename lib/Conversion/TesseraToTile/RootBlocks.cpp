@@ -178,25 +178,25 @@ static SmallVector<int64_t> chooseProductBlock(const KernelGroup &group,
     (inLhs ? rows : columns)[d] = shape[d];
     (inLhs ? notRow : notColumn)[d] = false;
   }
-  auto choose = [&](int64_t mostRows, int64_t mostColumns) {
+  std::vector<ProductBlock> candidates = sizes.productBlocks;
+  if (hasSummedApart(group, contract.getLhs(), indices.lhs, indices.out))
+    candidates.insert(candidates.begin(), sizes.packedBlocks.begin(),
+                      sizes.packedBlocks.end());
+  SmallVector<int64_t> block(shape.size());
+  for (const ProductBlock &candidate : candidates) {
     std::vector<int64_t> rowBlock =
-        chooseBlock(rows, notRow, mostRows, sizes.productUnit);
+        chooseBlock(rows, notRow, candidate.rows, sizes.productUnit);
     std::vector<int64_t> columnBlock =
-        chooseBlock(columns, notColumn, mostColumns, sizes.productUnit);
-    SmallVector<int64_t> block;
-    for (size_t d = 0; d < shape.size(); ++d)
-      block.push_back(rowBlock[d] * columnBlock[d]);
-    return block;
-  };
-  if (hasSummedApart(group, contract.getLhs(), indices.lhs, indices.out)) {
-    SmallVector<int64_t> block = choose(sizes.packedRows, sizes.packedColumns);
+        chooseBlock(columns, notColumn, candidate.columns, sizes.productUnit);
     int64_t programs = 1;
-    for (auto [extent, size] : llvm::zip_equal(shape, block))
-      programs *= size == 0 ? 1 : llvm::divideCeil(extent, size);
-    if (programs >= sizes.packedPrograms)
-      return block;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      block[d] = rowBlock[d] * columnBlock[d];
+      programs *= block[d] == 0 ? 1 : llvm::divideCeil(shape[d], block[d]);
+    }
+    if (programs >= candidate.programs)
+      break;
   }
-  return choose(sizes.productRows, sizes.productColumns);
+  return block;
 }
 
 SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,

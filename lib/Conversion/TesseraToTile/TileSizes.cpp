@@ -11,12 +11,9 @@ namespace tessera {
 TileSizes tileSizesFor(tile::TargetAttr target) {
   TileSizes sizes;
   if (!target.isGPU()) {
-    sizes.productRows = 512;
-    sizes.productColumns = 192;
+    sizes.productBlocks = {{1024, 192, 16}, {512, 192, 1}};
+    sizes.packedBlocks = {{512, 768, 12}, {512, 384, 4}};
     sizes.productDepth = 384;
-    sizes.packedRows = 512;
-    sizes.packedColumns = 384;
-    sizes.packedPrograms = 4;
     sizes.productUnit = 16;
     sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
@@ -32,12 +29,8 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.cumulativeRows = 64;
     sizes.scratchBytes = abi::maxKernelScratch / 2;
   } else {
-    sizes.productRows = 64;
-    sizes.productColumns = 64;
+    sizes.productBlocks = {{64, 64, 1}};
     sizes.productDepth = 32;
-    sizes.packedRows = 64;
-    sizes.packedColumns = 64;
-    sizes.packedPrograms = 1;
     sizes.productUnit = 0;
     sizes.attentionQueries = 32;
     sizes.attentionKeys = 32;

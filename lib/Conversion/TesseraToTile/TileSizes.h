@@ -10,13 +10,20 @@
 
 namespace tessera {
 
+/// Rows and columns of the result of a product, if they leave so many programs
+/// or more that all threads have work.
+struct ProductBlock {
+  int64_t rows, columns, programs;
+};
+
 struct TileSizes {
-  int64_t productRows;    ///< Of the result of a product.
-  int64_t productColumns; ///< Of the result of a product.
-  int64_t productDepth;   ///< Summed at one time.
-  /// The same of a product whose left factor has the summed elements apart in
-  /// memory, if there are then so many programs: each packs both factors.
-  int64_t packedRows, packedColumns, packedPrograms;
+  /// Largest first: each program reads all of its rows and columns of the
+  /// factors. The last one leaves as many programs as it does.
+  std::vector<ProductBlock> productBlocks;
+  /// Before these, for a product whose left factor has the summed elements
+  /// apart in memory: each program packs both factors.
+  std::vector<ProductBlock> packedBlocks;
+  int64_t productDepth; ///< Summed at one time.
   /// What parts of products are whole numbers of where sizes do not divide.
   int64_t productUnit;
   int64_t attentionQueries;

@@ -42,6 +42,8 @@ class NeuralSteps:
 
     def cross_entropy(self) -> None:
         x = self.pick_wide(1)
+        if x.shape[-1] == 1:
+            return  # The loss is zero, and what is computed the rounding of that.
         rows, element = x.shape[:-1], self.rng.choice(INTEGERS)
         labels = self.like(rows, element)
         # Another label is no class: NaN would spread.
@@ -56,8 +58,11 @@ class NeuralSteps:
     def norm_tangent(self) -> None:
         x = self.pick_wide(1)
         d = self.like(x.shape, x.element)
-        self.emit(f"norm_tangent <0> at <1> epsilon 1.0e-1{self.rng.choice(['', ' centred'])} : <t0>, <t1>",
-                  x.shape, x.element, d, x, trust=Trust.SUMMED)  # fmt: skip
+        made = self.emit(f"norm_tangent <0> at <1> epsilon 1.0e-1{self.rng.choice(['', ' centred'])} : "
+                         "<t0>, <t1>", x.shape, x.element, d, x, trust=Trust.SUMMED)  # fmt: skip
+        # Where d is constant, or rows are summed, it is zero, and what is computed the rounding of that.
+        self.values.remove(made)
+        self.elementwise("add", made, self.like(x.shape, x.element), trust=Trust.SUMMED)
 
     def attention(self) -> None:
         while True:

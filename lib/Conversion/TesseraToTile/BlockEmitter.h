@@ -148,6 +148,7 @@ private:
   mlir::Value emitInverseErf(mlir::Value x);
   mlir::Value emitNextafter(mlir::Value x, mlir::Value y);
   mlir::Value emitIntegerPower(mlir::Value x, mlir::Value y, bool isUnsigned);
+  mlir::Value emitAtan2(mlir::Value y, mlir::Value x);
   mlir::Value safeDivisor(mlir::Value number, mlir::Value divisor,
                           bool isUnsigned);
 

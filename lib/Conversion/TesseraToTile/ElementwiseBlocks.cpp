@@ -112,7 +112,7 @@ Value BlockEmitter::emitBinary(Operation *op, Value x, Value y) {
           return emitIntegerPower(x, y, isUnsigned(op));
         return math::PowFOp::create(builder, loc, x, y);
       })
-      .Case([&](Atan2Op) { return math::Atan2Op::create(builder, loc, x, y); })
+      .Case([&](Atan2Op) { return emitAtan2(x, y); })
       .Case([&](CopysignOp) {
         return math::CopySignOp::create(builder, loc, x, y);
       })
@@ -269,6 +269,23 @@ Value BlockEmitter::emitExp(Value x) {
       builder, loc, arith::SelectOp::create(builder, loc, isSmall, half, x));
   Value square = arith::MulFOp::create(builder, loc, e, e);
   return arith::SelectOp::create(builder, loc, isSmall, square, e);
+}
+
+/// Where both are zeros, the angle of (+-1, y): MLIR's folder of math.atan2
+/// makes NaN of constants that are.
+Value BlockEmitter::emitAtan2(Value y, Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  auto number = [&](double value) {
+    return splatNumber(type.getShape(), type.getElementType(), value);
+  };
+  auto isZero = [&](Value value) -> Value {
+    return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ, value,
+                                 number(0));
+  };
+  Value areZero = arith::AndIOp::create(builder, loc, isZero(x), isZero(y));
+  Value unit = math::CopySignOp::create(builder, loc, number(1), x);
+  x = arith::SelectOp::create(builder, loc, areZero, unit, x);
+  return math::Atan2Op::create(builder, loc, y, x);
 }
 
 /// `result`, but x where x is a zero: the targets' polynomials for functions

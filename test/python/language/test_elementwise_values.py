@@ -6,6 +6,7 @@ just below and above overflow, infinities and NaN. A result must be NaN, infinit
 sign where NumPy's is, and else lie within so many units in the last place of the exact result.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -206,3 +207,12 @@ def test_integers_and_booleans_have_signs_and_keep_their_type():
         assert np.asarray(result).dtype == want.dtype
     f = np.float32([-0.0, 0.0, -np.nan, np.inf])
     np.testing.assert_array_equal(ts.jit(ts.signbit)(f), np.signbit(f))
+
+
+def test_atan2_of_constant_zeros():
+    signs = [(y, x) for y in (0.0, -0.0) for x in (0.0, -0.0)]
+    for dtype in (ts.f16, ts.f32, ts.f64):
+        got = ts.jit(lambda: [ts.atan2(ts.full((3,), y, dtype), ts.full((3,), x, dtype)) for y, x in signs])()
+        for (y, x), value in zip(signs, got):
+            want = np.full(3, math.atan2(y, x)).astype(np.asarray(value).dtype)
+            assert np.asarray(value).tobytes() == want.tobytes()

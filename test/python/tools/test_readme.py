@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The README's program prints what the README says, and its commands work."""
+"""The README's programs print what the README says, and its commands work."""
 
 import os
 import re
@@ -21,11 +21,13 @@ def block(language: str, containing: str) -> str:
     return found[0]
 
 
-def test_the_program_prints_what_the_readme_says(tmp_path):
-    (tmp_path / "example.py").write_text(block("python", "import tessera"))
-    done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True)
+@pytest.mark.parametrize("name, program, printed", [
+    ("example.py", "def mlp", "Mesh(tp=2)"), ("training.py", "def step", "step 0")])
+def test_the_programs_print_what_the_readme_says(tmp_path, name, program, printed):
+    (tmp_path / name).write_text(block("python", program))
+    done = subprocess.run([sys.executable, name], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == block("text", "all_reduce over tp")
+    assert done.stdout == block("text", printed)
 
 
 def test_the_commands_of_the_tools_work(tmp_path):

@@ -29,8 +29,10 @@ template <typename Found, typename Op> static Found findOnScores(Op op) {
 
 AttentionLogsumexpOp tessera::findLogsumexp(AttentionOp op) {
   auto logsumexp = findOnScores<AttentionLogsumexpOp>(op);
-  // Of several attentions on the scores, the first is computed with it.
-  return logsumexp && findOnScores<AttentionOp>(logsumexp) == op
+  // Of several attentions on the scores, the first is computed with it. One
+  // behind it may use values that are not there yet.
+  return logsumexp && op->isBeforeInBlock(logsumexp) &&
+                 findOnScores<AttentionOp>(logsumexp) == op
              ? logsumexp
              : AttentionLogsumexpOp();
 }
@@ -81,8 +83,7 @@ tessera::findAttentionLaunches(Block &block, const TileSizes &sizes) {
       for (AttentionLaunch &launch : launches)
         if (launch.ops.front() == logsumexp) {
           launch.ops.insert(launch.ops.begin(), attention);
-          if (attention->isBeforeInBlock(launch.place))
-            launch.place = attention;
+          launch.place = attention;
         }
   auto order = [](Operation *op) {
     auto gradient = dyn_cast<AttentionGradientOp>(op);

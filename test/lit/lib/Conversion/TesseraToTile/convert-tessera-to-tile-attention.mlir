@@ -83,3 +83,16 @@ func.func @causal(%q: tensor<1x1024x1x64xf32>) -> (tensor<1x1x1024xf32>, tensor<
   %1 = tessera.attention_gradient of key %q, %q, %q, %0, %0, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1x1024xf32>, tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1024x1x64xf32>
   return %0, %1 : tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32>
 }
+
+// A logsumexp before the attention has a kernel of its own: the values may not
+// be there yet.
+// CHECK-LABEL: func.func @values_after_the_logsumexp(
+// CHECK: %[[LSE:.*]] = tile.launch
+// CHECK: %[[VALUES:.*]] = tile.launch
+// CHECK: tile.launch {{.*}}%[[VALUES]]
+func.func @values_after_the_logsumexp(%q: tensor<2x4x3x5xf32>, %k: tensor<2x7x3x5xf32>, %x: tensor<6x2x7x3x5xf32>) -> (tensor<2x3x4xf32>, tensor<2x4x3x5xf32>) {
+  %lse = tessera.attention_logsumexp %q, %k scale 0.5 : tensor<2x4x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x3x4xf32>
+  %v = tessera.reduce sum %x dims [0] : tensor<6x2x7x3x5xf32> -> tensor<2x7x3x5xf32>
+  %y = tessera.attention %q, %k, %v scale 0.5 : tensor<2x4x3x5xf32>, tensor<2x7x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x4x3x5xf32>
+  return %lse, %y : tensor<2x3x4xf32>, tensor<2x4x3x5xf32>
+}

@@ -25,7 +25,7 @@ Value BlockEmitter::emitBroadcast(BroadcastOp op, const BlockBox &box) {
   return tile ? broadcastTo(reshape(tile, shape), box.sizes) : Value();
 }
 
-/// One dimension cut into pieces: one piece, or a part of one.
+/// One dimension cut into pieces: a part of one, or whole ones.
 Value BlockEmitter::emitCut(ReshapeOp op, int64_t dim, const BlockBox &box) {
   BlockBox source;
   for (auto [d, size] : llvm::enumerate(box.sizes)) {
@@ -34,12 +34,14 @@ Value BlockEmitter::emitCut(ReshapeOp op, int64_t dim, const BlockBox &box) {
     source.offsets.push_back(box.offsets[d]);
     source.sizes.push_back(size);
   }
-  if (source.sizes[dim] != 1) {
-    op.emitOpError("is computed in a block of several pieces of dimension ")
+  int64_t piece = shapeOf(op.getResult())[dim + 1];
+  int64_t pieces = source.sizes[dim], part = box.sizes[dim + 1];
+  if (pieces != 1 && part != piece) {
+    op.emitOpError("is computed in a block of parts of several pieces of "
+                   "dimension ")
         << dim;
     return {};
   }
-  int64_t piece = shapeOf(op.getResult())[dim + 1];
   Value first = source.offsets[dim];
   APInt number;
   if (matchPattern(first, m_ConstantInt(&number)))
@@ -47,7 +49,7 @@ Value BlockEmitter::emitCut(ReshapeOp op, int64_t dim, const BlockBox &box) {
   else
     first = arith::MulIOp::create(builder, loc, first, constantIndex(piece));
   source.offsets[dim] = addIndices(first, box.offsets[dim + 1]);
-  source.sizes[dim] = box.sizes[dim + 1];
+  source.sizes[dim] = pieces * part;
   Value tile = emit(op.getInput(), source);
   return tile ? reshape(tile, box.sizes) : Value();
 }

@@ -2,6 +2,7 @@
 #include "RootBlocks.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/SmallBitVector.h"
 #include <numeric>
 
 using namespace mlir;
@@ -37,28 +38,29 @@ static bool combinesInnermost(const Combined &combined) {
   return true;
 }
 
-/// The dimension of a reduction's result that numbers pieces of what the group
-/// reduces; none where nothing is cut in the kernel.
-static std::optional<size_t> findPieces(const KernelGroup &group,
-                                        ReduceOp reduce) {
+/// The dimensions of a group's results that number pieces of what it combines
+/// along `dims`; none where nothing is cut in the kernel.
+static SmallVector<size_t> findPieces(const KernelGroup &group,
+                                      ArrayRef<int64_t> dims) {
+  SmallVector<size_t> pieces;
   for (Operation *member : group.members)
     if (auto reshape = dyn_cast<ReshapeOp>(member))
       if (std::optional<int64_t> cut = cutDim(reshape))
-        return *cut - llvm::count_if(reduce.getDims(),
-                                     [&](int64_t d) { return d < *cut; });
-  return std::nullopt;
+        pieces.push_back(
+            *cut - llvm::count_if(dims, [&](int64_t d) { return d < *cut; }));
+  return pieces;
 }
 
 /// A block of `result`, which is what `combined` gives; one element of its
-/// dimension `ones`.
+/// dimensions `ones`.
 static SmallVector<int64_t> chooseCombiningBlock(const Combined &combined,
                                                  Value result,
                                                  const TileSizes &sizes,
-                                                 std::optional<size_t> ones) {
+                                                 ArrayRef<size_t> ones) {
   SmallVector<int64_t> shape = BlockEmitter::shapeOf1(result);
   std::vector<int64_t> plain(shape.begin(), shape.end());
-  if (ones)
-    plain[*ones] = 1;
+  for (size_t d : ones)
+    plain[d] = 1;
   // What is left of the budget after the combined dimensions.
   int64_t in = ShapedType::getNumElements(combined.shape);
   int64_t out = ShapedType::getNumElements(shape);
@@ -73,10 +75,9 @@ static SmallVector<int64_t> chooseCombiningBlock(const Combined &combined,
 }
 
 SmallVector<int64_t> tessera::chooseReductionBlock(ReduceOp reduce,
-                                                   const TileSizes &sizes,
-                                                   std::optional<size_t> ones) {
+                                                   const TileSizes &sizes) {
   return chooseCombiningBlock(*combinedBy(reduce), reduce.getResult(), sizes,
-                              ones);
+                              {});
 }
 
 /// Where a transposition of the group's results reads along another dimension
@@ -106,6 +107,22 @@ static std::vector<int64_t> orTransposedBlock(const KernelGroup &group,
     return block;
   }
   return block;
+}
+
+/// Makes `block` one of parts of one piece, or of whole pieces, of what is cut
+/// in the kernel.
+static void keepPieces(const KernelGroup &group, ArrayRef<int64_t> shape,
+                       std::vector<int64_t> &block) {
+  llvm::SmallBitVector isCut(shape.size());
+  for (Operation *member : group.members)
+    if (auto reshape = dyn_cast<ReshapeOp>(member);
+        reshape && shapeOf(reshape.getResult()) == shape)
+      if (std::optional<int64_t> cut = cutDim(reshape))
+        isCut.set(*cut);
+  // A piece may itself be cut.
+  for (size_t d = shape.size(); d-- > 0;)
+    if (isCut[d] && block[d + 1] < shape[d + 1])
+      block[d] = 1;
 }
 
 /// `block`, in a concatenation so that each input's elements in it are stored
@@ -234,10 +251,8 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
     if (auto softmax = dyn_cast<SoftmaxOp>(group.heavy)) {
       whole[softmax.getDim()] = true;
     } else if (auto combined = combinedBy(group.heavy)) {
-      auto reduce = dyn_cast<ReduceOp>(group.heavy);
       return chooseCombiningBlock(*combined, group.heavy->getResult(0), sizes,
-                                  reduce ? findPieces(group, reduce)
-                                         : std::nullopt);
+                                  findPieces(group, combined->dims));
     } else {
       whole.back() = true;
     }
@@ -248,6 +263,7 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
   if (auto concatenate = dyn_cast<ConcatenateOp>(group.last());
       concatenate && group.roots.size() == 1)
     block = orPartBlock(concatenate, block);
+  keepPieces(group, shape, block);
   return SmallVector<int64_t>(block.begin(), block.end());
 }
 

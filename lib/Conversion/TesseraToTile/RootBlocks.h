@@ -13,10 +13,9 @@ namespace tessera {
 llvm::SmallVector<int64_t> chooseRootBlock(const KernelGroup &group,
                                            const TileSizes &sizes);
 
-/// The same for a reduction alone. Blocks have one entry of dimension `ones`.
-llvm::SmallVector<int64_t>
-chooseReductionBlock(ReduceOp reduce, const TileSizes &sizes,
-                     std::optional<size_t> ones = std::nullopt);
+/// The same for a reduction alone.
+llvm::SmallVector<int64_t> chooseReductionBlock(ReduceOp reduce,
+                                                const TileSizes &sizes);
 
 /// The block of sizes `block` that this program of the kernel computes, of
 /// `counts` blocks along each dimension, the last one numbered fastest.

@@ -79,3 +79,26 @@ def test_sums_are_the_same_bits_on_any_number_of_threads():
         results = [np.asarray(ts.jit(lambda x, axis=axis: ts.sum(x, axis=axis), threads=threads)(x))
                    for threads in (1, 2, 3) for _ in range(3)]
         assert {result.tobytes() for result in results} == {results[0].tobytes()}
+
+
+def cut_twice(x, y, form):
+    return (form.reshape(x * 2, (2, 3, 5, 7)) + form.reshape(y - 1, (2, 3, 5, 7))).sum(axis=(1, 3))
+
+
+def cut_for_several(x, y, form):
+    cut = form.reshape(x * 2, (2, 3, 5, 7)) + 1
+    return cut.sum(axis=(1, 3)).sum() * cut.sum(axis=1) + cut.max(axis=(1, 2)).sum()
+
+
+def cut_beside_columns(x, y, form):
+    cut, columns = form.reshape(x * 2, (2, 3, 5, 7)), form.reshape(y, (2, 3, 5, 7))
+    return (cut * columns).sum(axis=1) + columns.max(axis=1)
+
+
+@pytest.mark.parametrize("target", ["cpu", "emulated"])
+@pytest.mark.parametrize("function", [cut_twice, cut_for_several, cut_beside_columns])
+def test_what_is_reduced_is_cut(function, target):
+    """Reshapes that cut a dimension are done in kernels, whatever else these compute."""
+    x, y = numbers((6, 5, 7), np.float32), numbers((2, 3, 35), np.float32)
+    step = ts.jit(lambda x, y: function(x, y, ts), target=target, device=target)
+    np.testing.assert_array_equal(step(x, y), function(x, y, np))

@@ -152,3 +152,48 @@ func.func @tangents(%d: tensor<2x5xf32>, %x: tensor<2x5xbf16>) -> tensor<2x5xf32
   %0 = tessera.norm_tangent %d at %x epsilon 1.0e-5 centred : tensor<2x5xf32>, tensor<2x5xbf16> -> tensor<2x5xf32>
   return %0 : tensor<2x5xf32>
 }
+
+// What is reduced is cut twice, at other dimensions: blocks have one piece of
+// either.
+// CHECK: tile.kernel @cut_twice_reduce grid [10] inputs 2
+// CHECK-DAG: tile.load %{{.*}} : memref<6x5x7xf32> -> tensor<3x1x7xf32>
+// CHECK-DAG: tile.load %{{.*}} : memref<2x3x35xf32> -> tensor<1x3x7xf32>
+// CHECK-LABEL: func.func @cut_twice
+func.func @cut_twice(%x: tensor<6x5x7xf32>, %y: tensor<2x3x35xf32>) -> tensor<2x5xf32> {
+  %0 = tessera.neg %x : tensor<6x5x7xf32>
+  %1 = tessera.reshape %0 : tensor<6x5x7xf32> -> tensor<2x3x5x7xf32>
+  %2 = tessera.neg %y : tensor<2x3x35xf32>
+  %3 = tessera.reshape %2 : tensor<2x3x35xf32> -> tensor<2x3x5x7xf32>
+  %4 = tessera.add %1, %3 : tensor<2x3x5x7xf32>
+  %5 = tessera.reduce sum %4 dims [1, 3] : tensor<2x3x5x7xf32> -> tensor<2x5xf32>
+  return %5 : tensor<2x5xf32>
+}
+
+// Several reductions read what is cut, so that it is stored: whole pieces at a
+// time, or parts of one where a block has no whole one.
+// CHECK: tile.kernel @cut_and_stored_pointwise_add grid [1] inputs 2
+// CHECK: %[[PIECES:.*]] = arith.negf %{{.*}} : tensor<6x5xf32>
+// CHECK: tile.reshape %[[PIECES]] : tensor<6x5xf32> -> tensor<2x3x5xf32>
+// CHECK-LABEL: func.func @cut_and_stored
+func.func @cut_and_stored(%x: tensor<6x5xf32>, %y: tensor<2x3x5xf32>) -> (tensor<2x5xf32>, tensor<2xf32>) {
+  %0 = tessera.neg %x : tensor<6x5xf32>
+  %1 = tessera.reshape %0 : tensor<6x5xf32> -> tensor<2x3x5xf32>
+  %2 = tessera.add %1, %y : tensor<2x3x5xf32>
+  %3 = tessera.reduce sum %2 dims [1] : tensor<2x3x5xf32> -> tensor<2x5xf32>
+  %4 = tessera.reduce sum %2 dims [1, 2] : tensor<2x3x5xf32> -> tensor<2xf32>
+  return %3, %4 : tensor<2x5xf32>, tensor<2xf32>
+}
+
+// CHECK: tile.kernel @cut_and_transposed_pointwise_add
+// CHECK: %[[PART:.*]] = arith.negf %{{.*}} : tensor<[[#COLUMNS:]]xf32>
+// CHECK: tile.reshape %[[PART]] : tensor<[[#COLUMNS]]xf32> -> tensor<1x[[#COLUMNS]]xf32>
+// CHECK-LABEL: func.func @cut_and_transposed
+func.func @cut_and_transposed(%x: tensor<21000xf32>, %y: tensor<300x70xf32>) -> (tensor<70xf32>, tensor<70xf32>) {
+  %0 = tessera.neg %x : tensor<21000xf32>
+  %1 = tessera.reshape %0 : tensor<21000xf32> -> tensor<70x300xf32>
+  %2 = tessera.transpose %y [1, 0] : tensor<300x70xf32> -> tensor<70x300xf32>
+  %3 = tessera.add %1, %2 : tensor<70x300xf32>
+  %4 = tessera.reduce sum %3 dims [1] : tensor<70x300xf32> -> tensor<70xf32>
+  %5 = tessera.reduce max %3 dims [1] : tensor<70x300xf32> -> tensor<70xf32>
+  return %4, %5 : tensor<70xf32>, tensor<70xf32>
+}

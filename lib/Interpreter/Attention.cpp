@@ -54,9 +54,9 @@ public:
 
 private:
   void compute(int64_t b, int64_t s, int64_t h) {
-    const double *q = &query.floats[ofQuery(b, s, h, D)];
+    const double *q = query.floats.data() + ofQuery(b, s, h, D);
     for (int64_t t = 0; t < T; ++t) {
-      const double *k = &key.floats[ofKey(b, t, h, D)];
+      const double *k = key.floats.data() + ofKey(b, t, h, D);
       double product = 0;
       for (int64_t d = 0; d < D; ++d)
         product += q[d] * k[d];
@@ -112,10 +112,10 @@ Tensor interpreter::attention(const Tensor &query, const Tensor &key,
       return;
     for (double &score : rows.scores)
       sum += score = std::exp(score - most);
-    double *to = &result.floats[rows.ofQuery(b, s, h, E)];
+    double *to = result.floats.data() + rows.ofQuery(b, s, h, E);
     for (int64_t t = 0; t < rows.T; ++t)
       addMultiple(to, rows.scores[t] / sum,
-                  &value.floats[rows.ofKey(b, t, h, E)], E);
+                  value.floats.data() + rows.ofKey(b, t, h, E), E);
   });
   roundAll(result);
   return result;
@@ -154,20 +154,23 @@ Tensor interpreter::attentionGradient(AttentionPart of,
     if (total == -infinity)
       return;
     int64_t atQuery = rows.ofQuery(b, s, h, D);
-    const double *cotangent = &given.cotangent.floats[rows.ofQuery(b, s, h, E)];
+    const double *cotangent =
+        given.cotangent.floats.data() + rows.ofQuery(b, s, h, E);
     for (int64_t t = 0; t < rows.T; ++t) {
       double weight = std::exp(rows.scores[t] - total);
       int64_t atKey = rows.ofKey(b, t, h, D), atValue = rows.ofKey(b, t, h, E);
       if (of == AttentionPart::Value) {
-        addMultiple(&result.floats[atValue], weight, cotangent, E);
+        addMultiple(result.floats.data() + atValue, weight, cotangent, E);
         continue;
       }
-      double change =
-          scale * weight * (dot(cotangent, &value.floats[atValue], E) - mean);
+      double change = scale * weight *
+                      (dot(cotangent, value.floats.data() + atValue, E) - mean);
       if (of == AttentionPart::Query)
-        addMultiple(&result.floats[atQuery], change, &key.floats[atKey], D);
+        addMultiple(result.floats.data() + atQuery, change,
+                    key.floats.data() + atKey, D);
       else
-        addMultiple(&result.floats[atKey], change, &query.floats[atQuery], D);
+        addMultiple(result.floats.data() + atKey, change,
+                    query.floats.data() + atQuery, D);
     }
   });
   roundAll(result);

@@ -16,13 +16,15 @@ struct LogSum {
   double shift, log;
 };
 
-LogSum logSumOf(const double *x, int64_t n, int64_t stride) {
+LogSum logSumOf(const Tensor &tensor, int64_t begin, int64_t n,
+                int64_t stride) {
+  auto x = [&](int64_t i) { return tensor.floats[begin + i * stride]; };
   double most = -std::numeric_limits<double>::infinity(), sum = 0;
   for (int64_t i = 0; i < n; ++i)
-    most = combine(ReduceKind::Max, ElementKind::F64, most, x[i * stride]);
+    most = combine(ReduceKind::Max, ElementKind::F64, most, x(i));
   double shift = std::isfinite(most) ? most : 0;
   for (int64_t i = 0; i < n; ++i)
-    sum += std::exp(x[i * stride] - shift);
+    sum += std::exp(x(i) - shift);
   return {shift, std::log(sum)};
 }
 
@@ -50,7 +52,7 @@ Tensor interpreter::logSumExp(const Tensor &x, int64_t dim, ElementKind kind) {
   Tensor result(shape, kind);
   for (int64_t i = 0, n = result.size(); i < n; ++i) {
     int64_t begin = i / stride * stride * length + i % stride;
-    LogSum sum = logSumOf(x.floats.data() + begin, length, stride);
+    LogSum sum = logSumOf(x, begin, length, stride);
     result.floats[i] = roundTo(kind, sum.shift + sum.log);
   }
   return result;
@@ -78,7 +80,7 @@ Tensor interpreter::crossEntropy(const Tensor &logits, const Tensor &labels,
       wanted = (1 - options.smoothing) * wanted +
                options.smoothing / static_cast<double>(classes) * all;
     }
-    LogSum sum = logSumOf(row, classes, 1);
+    LogSum sum = logSumOf(logits, i * classes, classes, 1);
     double loss = sum.log + (sum.shift - wanted), total = sum.log + sum.shift;
     if (options.zLoss != 0)
       loss += options.zLoss * total * total;

@@ -164,3 +164,19 @@ TEST(Attention, AddsABiasThatRepeatsAndMasks) {
   Tensor byHead = make({1, 2, 1, 2}, {0, -infinity, -infinity, 0});
   expectNear(attention(q, k, v, &byHead, 1, false), {4, 8, 4, 8});
 }
+
+TEST(Attention, OfNoColumnsOrKeysIsAverageOrZero) {
+  // Scores of no columns are equal; a query without keys gives 0.
+  Tensor none = make({1, 2, 1, 0}, {}), value = make({1, 2, 1, 1}, {1, 3});
+  expectNear(attention(none, none, value, nullptr, 1, false), {2, 2});
+  Tensor query = make({1, 2, 1, 1}, {1, 2}), noKeys = make({1, 0, 1, 1}, {});
+  expectNear(attention(query, noKeys, noKeys, nullptr, 1, true), {0, 0});
+  Tensor sums = make({1, 1, 2}, {0, 0});
+  for (auto of :
+       {AttentionPart::Query, AttentionPart::Key, AttentionPart::Value}) {
+    AttentionSums ofNoColumns = {none, none, none, sums, sums, none};
+    expectNear(
+        attentionGradient(of, ofNoColumns, nullptr, 1, false, ElementKind::F64),
+        {});
+  }
+}

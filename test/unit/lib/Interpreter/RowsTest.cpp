@@ -36,6 +36,11 @@ TEST(LogSumExp, IsInfiniteWhereTheLargestElementIs) {
   EXPECT_EQ(y.floats, (Floats{-infinity, infinity, 2}));
 }
 
+TEST(LogSumExp, OfNothingIsMinusInfinity) {
+  Tensor y = logSumExp(make({2, 0, 2}, {}), 1, ElementKind::F64);
+  EXPECT_EQ(y.floats, Floats(4, -infinity));
+}
+
 TEST(CrossEntropy, IsTheNegatedLogarithmOfTheSoftmax) {
   Tensor x = make({2, 2}, {0, std::log(3.0), 1e6, 1e6});
   Tensor labels = Tensor::fromInts({2}, ElementKind::I32, {1, 0});

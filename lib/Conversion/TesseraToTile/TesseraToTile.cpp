@@ -351,6 +351,36 @@ LogicalResult checkIsLocal(func::FuncOp function) {
   return success();
 }
 
+/// Kernels have blocks of one element at least. Whole programs cannot hold
+/// tensors without elements; a local one that is written by hand could.
+LogicalResult checkHasElements(func::FuncOp function) {
+  auto isEmpty = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && llvm::is_contained(tensor.getShape(), 0);
+  };
+  auto check = [&](ValueRange values) {
+    for (Value value : values) {
+      if (!isEmpty(value.getType()))
+        continue;
+      InFlightDiagnostic error = emitError(value.getLoc())
+                                 << "a value has type " << value.getType()
+                                 << ", which has no elements";
+      error.attachNote() << "every dimension of a program's tensors has size 1 "
+                            "or more";
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  };
+  WalkResult result = function.walk([&](Block *block) {
+    WalkResult result = check(block->getArguments());
+    for (Operation &op : *block)
+      if (!result.wasInterrupted())
+        result = check(op.getResults());
+    return result;
+  });
+  return failure(result.wasInterrupted());
+}
+
 struct ConvertTesseraToTilePass
     : impl::ConvertTesseraToTileBase<ConvertTesseraToTilePass> {
   using ConvertTesseraToTileBase::ConvertTesseraToTileBase;
@@ -369,6 +399,7 @@ struct ConvertTesseraToTilePass
       if (function.isDeclaration())
         continue;
       if (failed(checkIsLocal(function)) ||
+          failed(checkHasElements(function)) ||
           failed(BlockConverter(function, sizes, kernels)
                      .run(function.getBody().front())))
         return signalPassFailure();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Plans of several programs: the stages of a pipeline.
+#include "test/runtime/PlanMistake.h"
 #include "test/runtime/RanksInThreads.h"
 #include "test/runtime/SamplePlan.h"
 
@@ -155,25 +156,15 @@ TEST(StagesTest, TimesAreThoseOfEachStep) {
     EXPECT_EQ(time.runs, time.block < 2 ? 1 : 3);
 }
 
-struct Mistake {
-  const char *name;
-  std::function<void(abi::Plan &)> make;
-  const char *message;
-};
-
 std::vector<abi::Step> &second(abi::Plan &plan) { return plan.blocks[1].steps; }
 
-class StagesMistakeTest : public ::testing::TestWithParam<Mistake> {};
+class StagesMistakeTest : public ::testing::TestWithParam<PlanMistake> {};
 
 TEST_P(StagesMistakeTest, IsNamed) {
-  abi::Artefact artefact = samplePrograms();
-  ASSERT_EQ(validatePlan(artefact).message(), "");
-  GetParam().make(artefact.plan);
-  std::string error = validatePlan(artefact).message();
-  EXPECT_NE(error.find(GetParam().message), std::string::npos) << error;
+  expectNamed(GetParam(), samplePrograms());
 }
 
-const Mistake mistakes[] = {
+const PlanMistake mistakes[] = {
     {"SameDevices", [](abi::Plan &p) { p.programs[1].values = {0}; },
      "program 'second' is for the devices of another one"},
     {"DevicesMissing",

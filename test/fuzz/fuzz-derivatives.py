@@ -19,12 +19,9 @@ compared with JAX; of the others it is said why they were not.
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -34,19 +31,19 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import checks  # noqa: E402
 import jax_peer  # noqa: E402
+from checks import Failure  # noqa: E402
 from derivative_program import Derivatives, directions, floats_of  # noqa: E402
 from generator import SMALL, generate  # noqa: E402
 from jax_oracle import LEAST_COMPARED, Oracle, has_second, points_of, unlike_jax  # noqa: E402
-from random_program import Op, Program, shrink  # noqa: E402
+from random_program import Op, Program  # noqa: E402
 
 from tessera._src.core.errors import TesseraError  # noqa: E402
 from tessera._src.programs import native, runtime  # noqa: E402
 
 run = importlib.import_module("fuzz-run")
-Failure = run.Failure
 SEEDS = 16
-SECONDS_PER_PROGRAM = 60
 STEP = 1e-4
 POLICIES = (None, "nothing", "dots", "budget")
 ONE_DEVICE_EVERY = 4
@@ -159,41 +156,21 @@ def check(head: str, program: Program, seed: int, answers: list[jax_peer.Answer]
     return None
 
 
-def start_check(head: str, program: Program, seed: int, answers: list[jax_peer.Answer]) -> tuple[int, int]:
-    """Begins `check` in a process of its own, so that a crash is a finding too; for run.finish_check."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        signal.alarm(SECONDS_PER_PROGRAM)
-        failure, _ = run.lines_of(lambda: check(head, program, seed, answers))
-        os.write(writer, json.dumps(failure and [failure.kind, failure.message[:2000]]).encode())
-        os._exit(0)
-    os.close(writer)
-    return child, reader
-
-
-def check_in_child(*of: object) -> Failure | None:
-    return run.finish_check(*start_check(*of))
+def check_of(head: str, program: Program, seed: int, answers: list[jax_peer.Answer]) -> checks.Check:
+    """`check` without what is printed on the way."""
+    return lambda: run.lines_of(lambda: check(head, program, seed, answers))[0]
 
 
 def reported(head: str, program: Program, seed: int, failure: Failure, oracle: Oracle | None, out: Path
              ) -> None:
     """Shrinks a program that fails, writes it to a file, and prints where."""
-    def fails_alike(p: Program) -> bool:
+    def check_smaller(p: Program) -> checks.Check | None:
         if not all(floats_of(p)):
-            return False
-        answers = oracle.both(p, seed) if failure.kind in ("jax", "translation") else []
-        again = check_in_child(head, p, seed, answers)
-        return again is not None and again.kind == failure.kind
+            return None
+        return check_of(head, p, seed, oracle.both(p, seed) if failure.kind in ("jax", "translation") else [])
 
-    small = shrink(program, fails_alike)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"derivatives-seed{seed}-{program.name}.mlir"
-    comment = "".join(f"// {line}\n" for line in failure.message.splitlines()[:20])
-    command = f"// fuzz-derivatives.py --seed {seed} --seeds 1\n"
-    path.write_text(f"{command}{comment}{head}{small.text()}\n")
-    print(f"{path}: {failure.kind}: {failure.message[:300]}", flush=True)
+    checks.report(head, program, failure, check_smaller, out / f"derivatives-seed{seed}-{program.name}.mlir",
+                  f"fuzz-derivatives.py --seed {seed} --seeds 1")
 
 
 def programs_to_check(first: int, count: int, oracle: Oracle | None) -> Iterator[tuple[int, str, Program]]:
@@ -221,11 +198,12 @@ def checked(programs: Iterator[tuple[int, str, Program]], oracle: Oracle | None
 
     def finish() -> tuple[int, str, Program, Failure | None]:
         entry, check = begun.pop(0)
-        return (*entry, run.finish_check(*check))
+        return (*entry, checks.finish(*check))
 
     for entry in programs:
         seed, head, program = entry
-        begun.append((entry, start_check(head, program, seed, [oracle.answer()] if oracle else [])))
+        answers = [oracle.answer()] if oracle else []
+        begun.append((entry, checks.start(check_of(head, program, seed, answers))))
         if len(begun) >= AT_ONCE:
             yield finish()
     while begun:
@@ -237,18 +215,13 @@ def find_oracle() -> Oracle | None:
     if jax_peer.is_available():
         return Oracle()
     print("not compared with JAX, which is not installed (tools/setup installs it)")
-    if os.environ.get("TESSERA_REQUIRE_ALL"):
-        raise SystemExit("TESSERA_REQUIRE_ALL is set, so that is a failure")
+    if os.environ.get("TESSERA_REQUIRE_ALL") == "1":
+        raise SystemExit("TESSERA_REQUIRE_ALL refuses that")
     return None
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
-    parser.add_argument("--max-failures", type=int, default=5)
-    options = parser.parse_args()
+    options = checks.parser_of(__doc__).parse_args()
     if options.seeds is None:
         options.seeds = int(os.environ.get("TESSERA_FUZZ_SEEDS", SEEDS))
     oracle = find_oracle()
@@ -257,7 +230,7 @@ def main() -> int:
     for seed, head, program, failure in checked(programs, oracle):
         count += 1
         if failure and failure.kind == "jax":
-            failure = check_in_child(head, program, seed, oracle.both(program, seed))
+            failure = checks.run(check_of(head, program, seed, oracle.both(program, seed)))
         if failure:
             failures += 1
             reported(head, program, seed, failure, oracle, options.out)

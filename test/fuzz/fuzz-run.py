@@ -14,25 +14,23 @@ written to --out as .mlir, with the command that repeats it.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import checks  # noqa: E402
+from checks import Failure  # noqa: E402
 from coverage import ELEMENTS, MESH_KINDS, Coverage  # noqa: E402
 from generator import LARGE, SMALL, generate  # noqa: E402
-from random_program import Program, shrink  # noqa: E402
+from random_program import Program  # noqa: E402
 
 from tessera._src.core import dtypes  # noqa: E402
 from tessera._src.core.errors import CompileError, TesseraError  # noqa: E402
@@ -45,7 +43,6 @@ WIDES = ["f32", "f32", "f32", "bf16", "f16"]
 EPSILON = {"f64": 1e-12, "f32": 1e-4, "bf16": 2e-2, "f16": 3e-3}
 ROUNDING_MARGIN = 4.0
 SEEDS = {"cpu": 40, "emulated": 20}
-SECONDS_PER_PROGRAM = 60
 
 
 def programs_of(seed: int) -> tuple[str, list[Program]]:
@@ -172,12 +169,6 @@ def in_doubles(program: Program) -> Program:
     return program.mapped(lambda e: "f64" if e[0] in "fb" else e, text)
 
 
-@dataclass
-class Failure:
-    kind: str
-    message: str
-
-
 def differs(want: np.ndarray, exact: np.ndarray, got: np.ndarray, epsilon: float) -> np.ndarray:
     """Where `got` is further from `want` than rounding explains.
 
@@ -228,46 +219,13 @@ def check(head: str, program: Program, seed: int, target: str) -> Failure | None
     return None
 
 
-def start_check(head: str, program: Program, seed: int, target: str) -> tuple[int, int]:
-    """Begins `check` in a process of its own, so that a crash is a finding too; for finish_check."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        signal.alarm(SECONDS_PER_PROGRAM)
-        failure = check(head, program, seed, target)
-        os.write(writer, json.dumps(failure and [failure.kind, failure.message[:2000]]).encode())
-        os._exit(0)
-    os.close(writer)
-    return child, reader
-
-
-def finish_check(child: int, reader: int) -> Failure | None:
-    """What a check that was begun has found."""
-    with os.fdopen(reader, "rb") as stream:
-        text = stream.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
-        return Failure(name, f"ended by {name}")
-    found = json.loads(text) if text else ["exit", f"exit status {os.waitstatus_to_exitcode(status)}"]
-    return found and Failure(*found)
-
-
-def check_in_child(head: str, program: Program, seed: int, target: str) -> Failure | None:
-    return finish_check(*start_check(head, program, seed, target))
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = checks.parser_of(__doc__)
     parser.add_argument("--target", default="cpu", choices=["cpu", "emulated"])
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
-    parser.add_argument("--max-failures", type=int, default=5)
     options = parser.parse_args()
+    target = options.target
     if options.seeds is None:
-        options.seeds = int(os.environ.get("TESSERA_FUZZ_SEEDS", SEEDS[options.target]))
+        options.seeds = int(os.environ.get("TESSERA_FUZZ_SEEDS", SEEDS[target]))
 
     coverage = Coverage(MESH_KINDS + ELEMENTS)
     count, failures, begin = 0, 0, time.monotonic()
@@ -276,25 +234,19 @@ def main() -> int:
             break
         head, programs = programs_of(seed)
         coverage.add_programs(head, programs)
+
+        def check_of(program: Program, head: str = head, seed: int = seed) -> checks.Check:
+            return lambda: check(head, program, seed, target)
+
         # A seed's programs at a time, for machines of more than one core.
-        begun = [start_check(head, program, seed, options.target) for program in programs]
-        for program, failure in zip(programs, [finish_check(*check) for check in begun]):
+        begun = [checks.start(check_of(program)) for program in programs]
+        for program, failure in zip(programs, [checks.finish(*one) for one in begun]):
             count += 1
-            if not failure:
-                continue
-            failures += 1
-
-            def fails_alike(p: Program) -> bool:
-                again = check_in_child(head, p, seed, options.target)
-                return again is not None and again.kind == failure.kind
-
-            small = shrink(program, fails_alike)
-            options.out.mkdir(parents=True, exist_ok=True)
-            path = options.out / f"{options.target}-seed{seed}-{program.name}.mlir"
-            comment = "".join(f"// {line}\n" for line in failure.message.splitlines()[:20])
-            command = f"// fuzz-run.py --target {options.target} --seed {seed} --seeds 1\n"
-            path.write_text(f"{command}{comment}{head}{small.text()}\n")
-            print(f"{path}: {failure.kind}: {failure.message[:300]}", flush=True)
+            if failure:
+                failures += 1
+                checks.report(head, program, failure, check_of,
+                              options.out / f"{target}-seed{seed}-{program.name}.mlir",
+                              f"fuzz-run.py --target {target} --seed {seed} --seeds 1")
     print(f"ops of the programs and what they are used on:\n{coverage.table()}")
     print(f"{count} programs from seed {options.seed}, {failures} failures, "
           f"{time.monotonic() - begin:.0f} seconds")  # fmt: skip

@@ -216,7 +216,8 @@ def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
     while changed:
         changed = False
         for candidate in map(clean, _smaller(program)):
-            if fails(candidate):
+            # Nothing gives a program unsigned numbers.
+            if all(a.element != UNSIGNED for a in candidate.arguments) and fails(candidate):
                 program, changed = candidate, True
                 break
     return program

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).parents[2] / "fuzz"
+sys.path.insert(0, str(FUZZ))
+from random_program import UNSIGNED, Op, Program, Trust, Value, shrink  # noqa: E402
+
 # Gets every softmax wrong, also one in a loop that nothing uses.
 BROKEN = f"""#!{sys.executable}
 import sys
@@ -52,3 +55,16 @@ def test_equal_seeds_give_equal_programs(fuzzed, tmp_path):
     again = subprocess.run([*process.args[:-1], tmp_path], capture_output=True, text=True)
     assert again.returncode == 1
     assert [f.read_text() for f in sorted(tmp_path.glob("*.mlir"))] == [f.read_text() for f in files]
+
+
+def test_a_smaller_program_takes_no_unsigned_numbers():
+    """Random bits are made inside of programs: nobody has such arguments for them."""
+    x, bits, y, z = (Value(f"%{name}", (3,), element, Trust.EXACT)
+                     for name, element in (("x", "i32"), ("bits", UNSIGNED), ("y", "f32"), ("z", "f32")))
+    program = Program("main", [x], [Op((bits,), "convert <0> : <t0>", (x,)),
+                                    Op((y,), "convert <0> : <t0>", (bits,)),
+                                    Op((z,), "neg <0> : <t0>", (y,))], [z])
+    tried = []
+    small = shrink(program, lambda p: tried.append(p) or "neg" in p.text())
+    assert [op.mnemonic for op in small.ops] == ["neg"] and len(tried) > 2
+    assert not [a for p in tried for a in p.arguments if a.element == UNSIGNED]

@@ -6,6 +6,7 @@
 #include "Residuals.h"
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
+#include "dialects/Tessera/IR/Folding.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -139,6 +140,9 @@ static FailureOr<func::FuncOp> copyOf(func::FuncOp function,
     copy.erase();
     return failure();
   }
+  // Reverse mode passes a while loop beside what it carries unchanged.
+  IRRewriter rewriter(copy.getContext());
+  copy.walk([&](WhileOp loop) { captureUnchanged(loop, rewriter); });
   // What nothing uses need not have a derivative.
   eraseDeadOps(copy.getBody().front());
   return copy;

@@ -86,33 +86,35 @@ static SmallVector<Value> atTheirPlaces(ValueRange kept,
 // Loops
 //===----------------------------------------------------------------------===//
 
+/// Whether all ends have one type, and what is yielded is what came in.
+static bool isUnchanged(const DataFlowEdge &edge) {
+  Value init = edge.sources.front()->get();
+  Value yielded = edge.sources.back()->get();
+  auto isSame = [&](Value end) { return end.getType() == init.getType(); };
+  auto isUsed = [](Value end) { return !end.use_empty(); };
+  return llvm::all_of(edge.targets, isSame) &&
+         llvm::any_of(edge.targets, isUsed) &&
+         (yielded == init || llvm::is_contained(edge.targets, yielded));
+}
+
+bool tessera::captureUnchanged(DataFlowInterface loop, RewriterBase &rewriter) {
+  bool changed = false;
+  for (const DataFlowEdge &edge : loop.getDataFlowEdges()) {
+    if (edge.kind != DataFlowEdge::Kind::Carried || !isUnchanged(edge))
+      continue;
+    for (Value target : edge.targets)
+      rewriter.replaceAllUsesWith(target, edge.sources.front()->get());
+    changed = true;
+  }
+  return changed;
+}
+
 namespace {
-/// A carried value that every iteration passes on is the initial one.
 template <typename LoopOp> struct CaptureUnchanged : OpRewritePattern<LoopOp> {
   using OpRewritePattern<LoopOp>::OpRewritePattern;
   LogicalResult matchAndRewrite(LoopOp op,
                                 PatternRewriter &rewriter) const override {
-    bool changed = false;
-    for (const DataFlowEdge &edge : op.getDataFlowEdges()) {
-      if (edge.kind != DataFlowEdge::Kind::Carried || !isUnchanged(edge))
-        continue;
-      for (Value target : edge.targets)
-        rewriter.replaceAllUsesWith(target, edge.sources.front()->get());
-      changed = true;
-    }
-    return success(changed);
-  }
-
-private:
-  /// Whether all ends have one type, and what is yielded is what came in.
-  static bool isUnchanged(const DataFlowEdge &edge) {
-    Value init = edge.sources.front()->get();
-    Value yielded = edge.sources.back()->get();
-    auto isSame = [&](Value end) { return end.getType() == init.getType(); };
-    auto isUsed = [](Value end) { return !end.use_empty(); };
-    return llvm::all_of(edge.targets, isSame) &&
-           llvm::any_of(edge.targets, isUsed) &&
-           (yielded == init || llvm::is_contained(edge.targets, yielded));
+    return success(captureUnchanged(op, rewriter));
   }
 };
 } // namespace

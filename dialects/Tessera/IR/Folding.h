@@ -5,6 +5,8 @@
 
 #include "dialects/Tessera/IR/Tessera.h"
 
+#include "mlir/IR/PatternMatch.h"
+
 namespace tessera {
 
 /// Whether a value of this type may disappear: a layout that someone asked for
@@ -41,6 +43,10 @@ void addShapeCanonicalizations(mlir::RewritePatternSet &patterns);
 
 /// Adds the rewrites of loops and conditionals.
 void addControlCanonicalizations(mlir::RewritePatternSet &patterns);
+
+/// Puts the initial value in the place of each carried value that every
+/// iteration of a loop passes on as it is; whether there was one.
+bool captureUnchanged(DataFlowInterface loop, mlir::RewriterBase &rewriter);
 
 /// Whether converting from `from` to `through` and back gives every element
 /// again: `through` then holds the very numbers of `from`.

@@ -95,6 +95,22 @@ def test_loops_that_do_not_matter():
     equal(unused(X), 1 + 0 * X)
 
 
+def test_loops_pass_on_what_they_do_not_change():
+    def counted(x):
+        """Two while loops, one in the other, that carry x, and count what depends on it."""
+        def inner(carry):
+            return ts.while_loop(lambda c: c[0] < ts.sum(c[1]), lambda c: (c[0] + 1.0, c[1]),
+                                 (ts.stop_gradient(ts.sum(x)) * 0, carry[1]))
+
+        return ts.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, inner(c)[1]), (0, x))
+
+    equal(ts.grad(lambda x: ts.sum(counted(x)[1] ** 2))(X), 2 * X)
+    equal(ts.jvp(lambda x: counted(x)[1] ** 2, (X,), (X,))[1], 2 * X * X)
+    with pytest.raises(ts.CompileError, match="reverse mode cannot pass a while loop"):
+        ts.grad(lambda x: ts.sum(ts.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[2] * 2, c[2]),
+                                               (0, x, x))[1]))(X)
+
+
 def test_loops_of_length_zero():
     equal(ts.grad(lambda x: ts.sum(ts.fori_loop(0, 0, lambda i, c: ts.sin(c), x)))(X), 1 + 0 * X)
     equal(ts.jvp(lambda x: ts.fori_loop(0, 0, lambda i, c: ts.sin(c), x), (X,), (X,))[1], X)

@@ -17,6 +17,7 @@ from random_cases import MAKERS, random_cases  # noqa: E402
 
 
 def main() -> int:
+    jax.config.update("jax_enable_x64", True)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=2)

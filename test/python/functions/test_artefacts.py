@@ -109,11 +109,24 @@ def test_a_program_that_was_not_traced_gives_a_tuple(tmp_path):
     (({"b": X, "v": X}, X, 2.0), {}, ["argument 0 has 'v' for input 'params.w'"]),
     ((PARAMS, X.astype(np.float64), 2.0), {}, ["input 'x' does not fit", "f32[2, 3]", "f64[2, 3]"]),
     ((PARAMS, X.T.copy(), 2.0), {}, ["input 'x' does not fit", "f32[3, 2]"]),
+    ((PARAMS, X, np.float64(2)), {}, ["input 'scale' does not fit", "expected: f32[]", "got: f64[]",
+                                      "convert it before the call, with .astype(ts.f32)"]),
+    ((PARAMS, X, np.int32(2)), {}, ["input 'scale' does not fit", "got: i32[]"]),
 ])
 def test_what_does_not_fit_is_named(loaded, args, kwargs, fragments):
     with pytest.raises(ts.ConfigError) as caught:
         loaded(*args, **kwargs)
     check(caught, "TS4005", *fragments)
+
+
+@needs_runtime
+def test_numbers_are_not_cut_to_the_type_of_an_input(tmp_path):
+    ts.jit(lambda n: n * 2).lower(1).compile().save(tmp_path / "f.tsa")
+    loaded = ts.load_artefact(tmp_path / "f.tsa")
+    assert loaded(3) == 6
+    with pytest.raises(ts.ConfigError) as caught:
+        loaded(1.7)
+    check(caught, "TS4005", "input 'n' does not fit", "expected: i32[]", "got: f32[]")
 
 
 class Colour(enum.Enum):

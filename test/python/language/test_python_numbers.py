@@ -162,6 +162,12 @@ OF_FLOAT64 = {
     "tree.stack, in a trace": (_in_trace(lambda x: ts.tree.stack([THIRD, THIRD * 2])), [THIRD, THIRD * 2]),
     "stack": (_in_trace(lambda x: ts.stack([x[0], THIRD])), [0.5, THIRD]),
     "list": (_in_trace(lambda x: ts.array([x[0], THIRD])), [0.5, THIRD]),
+    "list of numbers": (lambda: ts.array([THIRD, 0.5, 2]), [THIRD, 0.5, 2]),
+    "list of numbers, in a trace": (_in_trace(lambda x: ts.array([[THIRD], [0.5]])), [[THIRD], [0.5]]),
+    "list beside a tensor": (_in_trace(lambda x: x[:2] * [THIRD, 0.5]), WIDE[:2] * [THIRD, 0.5]),
+    "list of arrays": (lambda: ts.asarray([WIDE, WIDE * THIRD]), [WIDE, WIDE * THIRD]),
+    "full of a list": (_in_trace(lambda x: ts.full((2, 2), [THIRD, 2])), [[THIRD, 2]] * 2),
+    "arange": (lambda: ts.arange(THIRD, 2), [THIRD, THIRD + 1]),
     "carry alone": (_in_trace(lambda x: ts.fori_loop(0, 2, lambda i, c: c * np.float64(1.1), THIRD)),
                     THIRD * 1.1 * 1.1),
     "carry that begins as a Python number": (
@@ -199,8 +205,10 @@ def test_a_float64_of_numpy_is_f64_where_nothing_else_says_a_type(name):
     lambda x: x / np.sqrt(64), lambda x: np.float64(2) ** x, lambda x: ts.where(x > 1, THIRD, x),
     lambda x: x * ts.where(x > 1, THIRD, np.float64(3)), lambda x: x + ts.sqrt(np.float64(2)),
     lambda x: ts.stack([x[0], THIRD]), lambda x: ts.scan(lambda c, a: (c + a, None), np.float64(0), x)[0],
-    lambda x: ts.cond(x[0] > 0, lambda: THIRD, lambda: x[0]), lambda x: x.at[0].set(THIRD)],
-    ids=["quotient", "power", "where", "where of numbers", "function", "stack", "carry", "branch", "update"])
+    lambda x: ts.cond(x[0] > 0, lambda: THIRD, lambda: x[0]), lambda x: x.at[0].set(THIRD),
+    lambda x: x * [THIRD, 1, 0.5], lambda x: ts.pad(x, 1, constant_values=THIRD)],
+    ids=["quotient", "power", "where", "where of numbers", "function", "stack", "carry", "branch", "update",
+         "list", "pad"])
 def test_a_float64_of_numpy_takes_the_type_of_floats_beside_it(function, dtype):
     assert ts.jit(function).lower(np.ones(3, dtype)).program.results[0][1] == dtype
 
@@ -209,3 +217,48 @@ def test_a_float64_of_numpy_and_result_type():
     for values in ((THIRD,), (0.5, THIRD), (THIRD, 0.5), (THIRD, ts.i64), (True, THIRD)):
         assert ts.result_type(*values) == ts.f64
     assert ts.result_type(THIRD, ts.bf16) == ts.bf16 and ts.result_type(0.5, 2) == ts.f32
+
+
+@pytest.mark.parametrize("make", [ts.array, ts.asarray, lambda v: ts.jit(lambda x: ts.array(v))(WIDE)],
+                         ids=["array", "asarray", "constant"])
+@pytest.mark.parametrize("values, dtype", [
+    ([np.float16(1), 2], ts.f16), ([np.float32(1), THIRD], ts.f32), ([np.int64(1), 2], ts.i64),
+    ([np.int64(1), 0.5], ts.f32), ([np.int32(1), THIRD], ts.f64), ([np.bool_(True), 2], ts.i32),
+    ([[np.float16(1)], [np.float32(2)]], ts.f32), ([WIDE.astype(ts.f16), [1, 2, 3]], ts.f16),
+    ([np.uint8(7), 1], ts.i32), ([1, 2.5], ts.f32), ([True, 2], ts.i32)], ids=str)
+def test_numbers_of_numpy_in_lists_keep_their_types(make, values, dtype):
+    got = make(values)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(np.asarray(got, np.float64), np.array(values).astype(dtype))
+
+
+def test_arrays_in_a_list_do_not_mix_silently():
+    with pytest.raises(ts.TraceError, match="TS1002.*f64 is never made silently"):
+        ts.array([WIDE, WIDE.astype(np.float32)])
+
+
+@pytest.mark.parametrize("call, said", [
+    (lambda x: ts.pad(x, 1, constant_values=1.7), "1.7 does not fit i32: it is no whole number"),
+    (lambda x: ts.pad(x, 1, constant_values=THIRD), "does not fit i32: it is no whole number"),
+    (lambda x: ts.pad(x, 1, constant_values=np.float32(2)), "values of type f32 do not fit"),
+    (lambda x: ts.pad(x, 1, constant_values=np.int64(2)), "values of type i64 do not fit"),
+    (lambda x: ts.pad(x, 1, constant_values=2**40), "does not fit i32"),
+    (lambda x: ts.full_like(x, 1.7), "1.7 does not fit i32: it is no whole number"),
+    (lambda x: ts.full_like(x, x * 1.5), "values of type f32 do not fit elements of type i32"),
+    (lambda x: ts.sum(x, initial=0.5), "0.5 does not fit i32: it is no whole number"),
+    (lambda x: ts.prod(x, initial=x[0] * 1.5), "values of type f32 do not fit elements of type i32"),
+    (lambda x: ts.max(x, initial=0.5), "0.5 does not fit i32: it is no whole number"),
+    (lambda x: ts.min(x, initial=0.5, where=x > 1), "0.5 does not fit i32: it is no whole number")])
+def test_numbers_do_not_lose_their_fractions_among_integers(call, said):
+    with pytest.raises(ts.TraceError, match=said):
+        ts.jit(call).lower(np.arange(3, dtype=np.int32))
+
+
+def test_whole_numbers_go_among_integers():
+    x = np.arange(3, dtype=np.int32)
+    calls = [lambda x: ts.pad(x, 1, constant_values=2.0), lambda x: ts.full_like(x, 2.0),
+             lambda x: ts.sum(x, initial=2.0), lambda x: ts.max(x, initial=True, where=x < 1)]
+    for call, want in zip(calls, ([2, 0, 1, 2, 2], [2, 2, 2], 5, 1)):
+        got = ts.jit(call)(x)
+        assert got.dtype == ts.i32
+        np.testing.assert_array_equal(got, want)

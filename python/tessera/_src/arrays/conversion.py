@@ -15,6 +15,7 @@ from tessera._src.tracing.operands import (
     is_python_number,
     refuse_lossy_cast,
     refuse_masked,
+    type_of_list,
 )
 
 
@@ -50,7 +51,9 @@ def host_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
         raise TraceError("TS1014", f"a {type(x).__name__} is not an array: {error}",
                          expected="numbers, arrays, or lists of them of one shape") from None
     wanted = None if dtype is None else dtypes.canonical(dtype)
-    if isinstance(x, (list, tuple)) or is_python_number(x):
+    if isinstance(x, (list, tuple)):
+        array = array_of_numbers(array, type_of_list(x) if wanted is None else wanted)
+    elif is_python_number(x):
         array = array_of_numbers(array, wanted)
     if array.dtype == object:
         raise TraceError("TS1014", f"a {type(x).__name__} is not an array", got=repr(x)[:80],

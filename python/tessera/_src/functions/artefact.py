@@ -14,7 +14,7 @@ from tessera._src.arrays.conversion import as_numpy
 from tessera._src.core import dtypes, tree, tree_text
 from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
 from tessera._src.programs import native, runtime, targets
-from tessera._src.tracing.operands import is_scalar, weak_scalar_dtype
+from tessera._src.tracing.operands import is_python_number, weak_scalar_dtype
 
 # Inputs that an error names.
 _LISTED = 12
@@ -90,16 +90,17 @@ def _shown(item: dict) -> str:
 
 
 def _host(leaf: Any, item: dict) -> np.ndarray:
-    """An argument for an input, whose shape and type it has."""
+    """An argument for an input, whose shape and type it has; a Python number takes the type."""
     dtype = dtypes.BY_NAME[item["dtype"]]
-    if is_scalar(leaf):
-        weak_scalar_dtype(leaf, dtype, f" (input '{item['name']}')")
-        leaf = np.asarray(leaf, dtype)
+    if is_python_number(leaf):
+        leaf = np.asarray(leaf, weak_scalar_dtype(leaf, dtype, f" (input '{item['name']}')"))
     host = np.require(as_numpy(leaf), requirements=["C"])
     if host.shape != tuple(item["shape"]) or host.dtype != dtype:
         raise ConfigError("TS4005", f"input '{item['name']}' does not fit",
                           expected=f"{item['dtype']}{list(item['shape'])}",
-                          got=f"{dtypes.name_of(host.dtype)}{list(host.shape)}")
+                          got=f"{dtypes.name_of(host.dtype)}{list(host.shape)}",
+                          hint=f"convert it before the call, with .astype(ts.{item['dtype']})"
+                          if host.dtype != dtype else None)
     return host
 
 

@@ -19,7 +19,9 @@ from tessera._src.tracing.operands import (
     convert,
     emit,
     lift,
+    lift_into,
     normalise_axis,
+    number_into,
     scalar_array,
 )
 from tessera._src.tracing.tracer import Tracer
@@ -52,9 +54,13 @@ def ones(shape: Any, dtype: Any = dtypes.f32) -> Tracer:
 
 
 def full_like(x: Any, value: Any, dtype: Any = None) -> Tracer:
-    """A value repeated to the shape and (unless given) the dtype of x."""
+    """A value repeated to the shape and (unless given) the dtype of x, which then holds it."""
     source = lift(x)
-    return full(source.shape, value, source.dtype if dtype is None else dtype)
+    if dtype is not None:
+        return full(source.shape, value, dtype)
+    if isinstance(value, Tracer) or np.ndim(value) != 0:
+        return shaping.broadcast_to(lift_into(value, source.dtype), source.shape)
+    return constant(number_into(value, source.dtype), source.shape)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tracer:
@@ -92,16 +98,19 @@ def _known(value: Any, what: str) -> int | float:
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tracer:
     """start, start + step, ... below stop; in `dtype`, or else i32, or f32 if a bound is a float.
 
-    An integer dtype takes whole numbers, and a dtype all numbers of the range.
+    With a float64 of NumPy among the bounds it is f64. An integer dtype takes whole numbers, and a dtype
+    all numbers of the range.
     """
     if stop is None:
         start, stop = 0, start
+    has_wide = any(isinstance(v, np.float64) for v in (start, stop, step))
     start, stop, step = (_known(v, f"{name} of ts.arange")
                          for v, name in ((start, "start"), (stop, "stop"), (step, "step")))
     if step == 0:
         raise ShapeError("TS3015", "arange needs a step other than 0")
     if dtype is None:
-        wanted = dtypes.i32 if isinstance(start + stop + step, int) else dtypes.f32
+        floats = dtypes.f64 if has_wide else dtypes.f32
+        wanted = dtypes.i32 if isinstance(start + stop + step, int) else floats
     else:
         wanted = dtypes.canonical(dtype)
     if dtypes.is_int(wanted):

@@ -15,7 +15,15 @@ from tessera._src.ops.creation import iota
 from tessera._src.ops.derived import isclose
 from tessera._src.ops.indexing import diagonal
 from tessera._src.tracing.named_dims import dims_of, with_names
-from tessera._src.tracing.operands import convert, emit, emit_simple, lift, normalise_axes, normalise_axis
+from tessera._src.tracing.operands import (
+    convert,
+    emit,
+    emit_simple,
+    lift,
+    lift_into,
+    normalise_axes,
+    normalise_axis,
+)
 from tessera._src.tracing.tracer import Tracer
 
 Axes = Union[int, Sequence[int], None]
@@ -55,7 +63,7 @@ def _total(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool, initial: A
     neutral, join = {"sum": (0, elementwise.add), "prod": (1, elementwise.multiply)}[kind]
     value = _number(_typed(x, dtype))
     result = _reduce(kind, _kept(value, where, neutral), axis, keepdims)
-    return result if initial is None else convert(join(result, initial), result.dtype)
+    return result if initial is None else join(result, lift_into(initial, result.dtype))
 
 
 def sum(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False,  # noqa: A001
@@ -63,7 +71,7 @@ def sum(x: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False,
     """Sum along dimensions (all by default), computed in `dtype`; of booleans in i32.
 
     Args:
-        initial: what the sum begins with.
+        initial: what the sum begins with; of the type of the sum or one that it holds.
         where: elements that take part, by NumPy's rule of shapes.
     """
     return _total("sum", x, axis, dtype, keepdims, initial, where)
@@ -84,10 +92,10 @@ def _extremum(kind: str, x: Any, axis: Axes, keepdims: bool, initial: Any = None
     value = lift(x)
     if where is not None and initial is None:
         raise TraceError("TS1010", f"{kind} with where= needs initial=, the result of no elements")
-    neutral = None if where is None else lift(initial, value.dtype)
-    result = convert(_reduce(kind, _number(_kept(value, where, neutral)), axis, keepdims), value.dtype)
+    first = None if initial is None else lift_into(initial, value.dtype)
+    result = convert(_reduce(kind, _number(_kept(value, where, first)), axis, keepdims), value.dtype)
     join = elementwise.maximum if kind == "max" else elementwise.minimum
-    return result if initial is None else convert(join(result, initial), value.dtype)
+    return result if first is None else convert(join(result, first), value.dtype)
 
 
 def max(x: Any, axis: Axes = None, *, keepdims: bool = False, initial: Any = None,  # noqa: A001

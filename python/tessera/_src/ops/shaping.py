@@ -15,15 +15,14 @@ from tessera._src.tracing.named_dims import describe, dims_of, with_names
 from tessera._src.tracing.operands import (
     broadcast,
     broadcast_values,
-    check_fits,
     common_dtype,
     convert,
     emit_simple,
-    is_scalar,
     join,
     lift,
     normalise_axes,
     normalise_axis,
+    number_into,
 )
 from tessera._src.tracing.program_text import scalar_text
 from tessera._src.tracing.tracer import Tracer
@@ -266,18 +265,19 @@ def broadcast_arrays(*values: Any) -> list[Tracer]:
     return [broadcast(item, shape) for item in items]
 
 
-def _padding(value: Any, dtype: np.dtype) -> Any:
-    """The value to pad a tensor of this dtype with, checked."""
+def _padding(value: Any, dtype: np.dtype) -> np.ndarray:
+    """The value to pad a tensor of this dtype with, which holds it."""
     if isinstance(value, Tracer) or np.ndim(value) != 0:
         raise TraceError("TS1029", "padding is one number, known while tracing", got=repr(value)[:80],
                          hint="pad with zeros, and choose with ts.where")
-    if is_scalar(value):
-        check_fits(value, dtype)
-    return value
+    return number_into(value, dtype)
 
 
 def pad(x: Any, widths: Any, mode: str = "constant", *, constant_values: Any = 0) -> Tracer:
-    """x surrounded by a value; widths: (low, high) for every dimension, or for all of them."""
+    """x surrounded by a value; widths: (low, high) for every dimension, or for all of them.
+
+    The value is a number that the type of x holds: no fraction for integers.
+    """
     source = lift(x)
     if mode != "constant":
         raise TraceError("TS1029", f"pad mode {mode!r} is not supported", choices=["'constant'"],

@@ -240,6 +240,28 @@ def array_of_numbers(array: np.ndarray, dtype: np.dtype | None = None) -> np.nda
 _TYPES_OF_NUMBERS = {"f": dtypes.f32, "i": dtypes.i32, "u": dtypes.i32}
 
 
+def type_of_list(values: Sequence[Any]) -> np.dtype | None:
+    """The type that numbers and arrays in a list have together; None if all are Python's own numbers.
+
+    Python numbers, and float64s of NumPy, are weak beside the others.
+    """
+    kinds = {type(leaf): leaf for leaf in _leaves(values)}
+    if kinds.keys() <= {bool, int, float}:
+        return None
+    others = [*kinds.values(), *(leaf for leaf in _leaves(values) if not isinstance(leaf, np.generic))]
+    strong = {np.asarray(leaf).dtype for leaf in others if not is_scalar(leaf)}
+    if not strong <= dtypes.MLIR_NAMES.keys():
+        return None  # Numbers of narrow integers are as those of Python; all else is refused by its name.
+    common = functools.reduce(dtypes.promote, strong) if strong else None
+    return dtypes.common_weak_dtype([leaf for leaf in kinds.values() if is_scalar(leaf)], common)
+
+
+def _is_weak_list(values: Any) -> bool:
+    """Whether a list is one of weak numbers, some of which are float64s of NumPy."""
+    return isinstance(values, (list, tuple)) and all(map(is_scalar, _leaves(values))) and any(
+        isinstance(leaf, np.float64) for leaf in _leaves(values))
+
+
 def refuse_lossy_cast(array: np.ndarray) -> None:
     """Raises where NumPy would make real numbers of complex ones, text or times."""
     if array.dtype.kind in "cSUmM":
@@ -270,7 +292,8 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
         return as_weak(number) if beside is None and isinstance(value, np.float64) else number
     if _holds_tracers(value):
         return _rows_of(value)
-    return constant(_host_operand(value), origin=_identity(value))
+    made = constant(_host_operand(value), origin=_identity(value))
+    return as_weak(made) if _is_weak_list(value) else made
 
 
 def _from_parent(program: program_text.ProgramText, value: Tracer) -> Tracer:
@@ -325,12 +348,29 @@ def lift_into(value: Any, dtype: np.dtype) -> Tracer:
         return lift_as(value, dtype)
     made = lift(value)
     if made.is_weak:
-        beside = dtypes.weak_dtype(number_like(made), dtype)
+        _refuse_wider(made.dtype, dtypes.weak_dtype(number_like(made), dtype), dtype)
     else:
-        beside = dtypes.promote(dtype, made.dtype)
+        _refuse_wider(made.dtype, dtypes.promote(dtype, made.dtype), dtype)
+    return convert(made, dtype)
+
+
+def number_into(value: Any, dtype: np.dtype) -> np.ndarray:
+    """A number of the host as an element of this dtype, which holds it, by the rule of lift_into."""
+    if not is_scalar(value):
+        array = np.asarray(value)
+        kind = dtypes.canonical(array.dtype, "a constant")
+        _refuse_wider(kind, dtypes.promote(dtype, kind), dtype)
+        value = array.item()
+    if dtypes.is_int(dtype):
+        _refuse_fractions(value, dtype)
+    return scalar_array(value, dtype)
+
+
+def _refuse_wider(given: np.dtype, beside: np.dtype, dtype: np.dtype) -> None:
+    """Raises if values, which are computed in type `beside` with elements of `dtype`, do not fit these."""
     if beside == dtype:
-        return convert(made, dtype)
-    names = dtypes.name_of(dtype), dtypes.name_of(made.dtype)
+        return
+    names = dtypes.name_of(dtype), dtypes.name_of(given)
     raise TraceError("TS1002", f"values of type {names[1]} do not fit elements of type {names[0]}",
                      hint=f"convert them with .astype(ts.{names[0]}), or what they are written into with "
                           f".astype(ts.{dtypes.name_of(beside)})")
@@ -354,7 +394,7 @@ def _host_operand(value: Any, dtype: np.dtype | None = None) -> np.ndarray:
     except (TraceError, ValueError):
         array = np.asarray(None)
     if isinstance(value, (list, tuple)):
-        array = array_of_numbers(array, dtype)
+        array = array_of_numbers(array, type_of_list(value) if dtype is None else dtype)
     if array.dtype == object:
         raise TraceError("TS1014", f"a {type(value).__name__} is not an array", got=repr(value)[:80],
                          expected="numbers, arrays, or lists of them of one shape",

@@ -46,6 +46,16 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TESSERA_CACHE_DIR", str(tmp_path / "cache"))
 
 
+@pytest.fixture(scope="module")
+def jax_in_f64():
+    """JAX has f64 while the tests of a module run; by default it makes f32 of it."""
+    jax = pytest.importorskip("jax", reason="JAX is the oracle")
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
 @pytest.fixture
 def opt():
     """Runs tessera-opt on a program's text; fails the test if the program is refused."""

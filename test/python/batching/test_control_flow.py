@@ -8,7 +8,7 @@ import tessera as ts
 from conftest import needs_runtime
 from test_vmap import JAX, TS, W, X, Y, both, close, jax, jnp
 
-pytestmark = needs_runtime
+pytestmark = [needs_runtime, pytest.mark.usefixtures("jax_in_f64")]
 
 RNG = np.random.default_rng(11)
 XS, C, A = RNG.standard_normal((4, 5, 3)), RNG.standard_normal((4, 3)), RNG.standard_normal((3, 3)) * 0.5

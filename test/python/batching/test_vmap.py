@@ -8,10 +8,9 @@ import tessera as ts
 from conftest import needs_runtime
 
 jax = pytest.importorskip("jax", reason="JAX is the oracle")
-jax.config.update("jax_enable_x64", True)
 jnp, lax = jax.numpy, jax.lax
 
-pytestmark = needs_runtime
+pytestmark = [needs_runtime, pytest.mark.usefixtures("jax_in_f64")]
 
 RNG = np.random.default_rng(7)
 V, N, K = 4, 3, 5

@@ -2,6 +2,7 @@
 """Derivatives of many functions as one program, compared with JAX's and with finite differences.
 
 A case is a function of a namespace (`ts` or JAX's) and arrays, with a text that says what the arrays are.
+JAX must have its f64: by the fixture `jax_in_f64`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import tessera as ts
 from tessera._src.core import dtypes
 
 jax = pytest.importorskip("jax", reason="JAX is the oracle")
-jax.config.update("jax_enable_x64", True)
 
 # What a number of each kind is drawn from.
 _DRAW: dict[str, Callable] = {

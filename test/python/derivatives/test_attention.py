@@ -89,7 +89,7 @@ def check(shapes, target, dtype=np.float32):
     want = [np.zeros(a.shape, dtype) for a in (arrays[3], *arrays[:3])]
     native.interpret(text, inputs, want)
     tolerance = TOLERANCE[dtypes.MLIR_NAMES[np.dtype(dtype)]]
-    for got, wanted, name in zip(run(text, inputs, target), want, ["value", "query", "key", "value"]):
+    for got, wanted, name in zip(run(text, inputs, target), want, ["result", "query", "key", "value"]):
         got, wanted = got.astype(np.float64), wanted.astype(np.float64)
         assert np.isfinite(wanted).all()
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance * np.abs(wanted).max(),

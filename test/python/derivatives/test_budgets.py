@@ -36,7 +36,7 @@ def close(got, wanted):
 
 
 def kept_bytes(lowered):
-    """Bytes that each checkpoint keeps, as explain() says."""
+    """Bytes that each checkpoint keeps, as explain() says of those that compute something again."""
     return [int(found) for found in re.findall(r"keeps (\d+) bytes for the backward pass", lowered.explain())]
 
 
@@ -46,7 +46,10 @@ def test_no_call_keeps_more_than_its_budget(budget):
     gradient = ts.jit(ts.grad(net(within(budget)), (0, 1, 2)))
     close(gradient(X, W, V), ts.grad(net(layer), (0, 1, 2))(X, W, V))
     lowered = gradient.lower(X, W, V)
-    assert all(size <= budget for size in kept_bytes(lowered)), lowered.explain()
+    sizes = kept_bytes(lowered)
+    assert all(size <= budget for size in sizes), lowered.explain()
+    # With 128 bytes a call keeps all that derivatives need.
+    assert bool(sizes) == (budget < 128), lowered.explain()
 
 
 def test_more_bytes_leave_less_to_do():
@@ -97,7 +100,8 @@ def test_each_iteration_of_a_loop_is_a_call():
     for budget in (48, 88, 500):
         gradient = ts.jit(ts.grad(scanned(within(budget)), (0, 1, 2)))
         close(gradient(X, ws, vs), plain)
-        assert all(size <= budget for size in kept_bytes(gradient.lower(X, ws, vs)))
+        sizes = kept_bytes(gradient.lower(X, ws, vs))
+        assert all(size <= budget for size in sizes) and bool(sizes) == (budget < 500)
     with pytest.raises(ts.CompileError, match="is 48 bytes"):
         ts.grad(scanned(within(47)))(X, ws, vs)
 
@@ -188,7 +192,7 @@ def test_on_a_mesh():
     gradient = ts.jit(ts.grad(net(within(88)), (0, 1, 2)), mesh=mesh,
                       in_shardings=(None, ts.P(None, "tp"), ts.P("tp", None)))
     close(gradient(X, W, V), ts.grad(net(layer), (0, 1, 2))(X, W, V))
-    assert set(kept_bytes(gradient.lower(X, W, V))) <= {64, 88}
+    assert set(kept_bytes(gradient.lower(X, W, V))) == {64, 88}
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, "64", True, None])

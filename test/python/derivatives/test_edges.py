@@ -7,6 +7,7 @@ from derivative_checks import jax
 
 import tessera as ts
 
+pytestmark = pytest.mark.usefixtures("jax_in_f64")
 jnp, jnn, lax = jax.numpy, jax.nn, jax.lax
 INF, NAN = np.inf, np.nan
 ZEROS, TIES = [0.0, -0.0], [1.0, 1.0, -2.0]

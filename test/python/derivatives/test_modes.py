@@ -10,8 +10,9 @@ import pytest
 import tessera as ts
 
 jax = pytest.importorskip("jax", reason="JAX is the oracle")
-jax.config.update("jax_enable_x64", True)
 jnp = jax.numpy
+
+pytestmark = pytest.mark.usefixtures("jax_in_f64")
 
 RNG = np.random.default_rng(5)
 X, W = RNG.standard_normal((2, 3)), RNG.standard_normal((3, 5))

@@ -5,6 +5,7 @@ import pytest
 from derivative_checks import wrong_in_narrow_types
 from test_rules import GROUPS
 
+pytestmark = pytest.mark.usefixtures("jax_in_f64")
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_derivatives_are_those_of_f64_within_rounding(group):

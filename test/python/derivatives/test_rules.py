@@ -13,6 +13,7 @@ from derivative_checks import floats_of, inputs_of, tessera_values, wrong_deriva
 import tessera as ts
 from elementwise_table import TABLE
 
+pytestmark = pytest.mark.usefixtures("jax_in_f64")
 GROUPS = {"elementwise": derivative_cases.ELEMENTWISE, "formulas": derivative_cases.FORMULAS,
           "neural": derivative_cases.NEURAL, **structure_cases.GROUPS}
 # What has no derivative: results that are no floats, or arguments that are none.

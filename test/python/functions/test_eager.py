@@ -45,6 +45,28 @@ def test_a_kind_of_call_is_traced_once():
 
 
 @needs_runtime
+def test_numbers_of_numpy_may_be_sizes_and_options():
+    """Outside of a trace nothing is traced to the caller."""
+    one, half = np.int64(1), np.float32(0.5)
+    cases = [(ts.sum(X, axis=one), X.sum(1)), (ts.reshape(X, (np.int32(3), 2)), X.reshape(3, 2)),
+             (ts.pad(X, one, constant_values=half), np.pad(X, 1, constant_values=0.5)),
+             (ts.nn.one_hot(np.array([0, 2]), np.array([0, 2]).max() + 1), np.eye(3)[[0, 2]]),
+             (ts.nn.dropout(X, np.float32(0), ts.random.key(0)), X),
+             (ts.nn.softmax_cross_entropy(X, [0, 1], label_smoothing=np.float32(1), ignore_index=one)[1], 0),
+             (ts.linspace(np.float32(0), one, np.int64(3)), [0, 0.5, 1])]
+    for got, want in cases:
+        np.testing.assert_allclose(got, want)
+    with pytest.raises(ts.ShapeError, match="axis 2 is out of range"):
+        ts.sum(X, axis=np.int64(2))
+    # Where they are values, they are arguments still.
+    ts.multiply(X, half)
+    count = len(eager._kept)
+    for value in (2, 3, 4):
+        np.testing.assert_array_equal(ts.multiply(X, np.float32(value)), X * value)
+    assert len(eager._kept) == count
+
+
+@needs_runtime
 def test_the_mesh_is_that_of_the_arrays_or_the_current_one():
     mesh = ts.make_mesh({"tp": 2})
     x = ts.device_put(np.ones((4, 3), np.float32), ts.NamedSharding(mesh, ts.P("tp")))

@@ -32,6 +32,8 @@ _ABSENT = {
     **dict.fromkeys(("lax", "numpy", "jnp", "functional"), "its functions are in ts itself and in ts.nn"),
     **dict.fromkeys(("conv", "conv1d", "conv2d", "convolve", "conv_general_dilated", "max_pool", "avg_pool"),
                     "there are no convolutions and poolings: add up or compare slices of x"),
+    **dict.fromkeys(("optim", "optax", "optimizers", "SGD", "Adam", "AdamW"),
+                    "updates are written by hand: ts.tree.map(lambda w, g: w - rate * g, weights, grads)"),
     **dict.fromkeys(("complex64", "complex128", "real", "imag"), "there are no complex element types"),
     **dict.fromkeys(("uint8", "int8", "uint16", "int16", "uint32", "uint64"),
                     "integers are ts.i32 and ts.i64: convert with x.astype(np.int32)"),

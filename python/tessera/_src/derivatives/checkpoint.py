@@ -11,7 +11,7 @@ import numpy as np
 
 from tessera._src.control_flow import bodies
 from tessera._src.core import tree
-from tessera._src.core.errors import ConfigError, did_you_mean
+from tessera._src.core.errors import ConfigError, NoAttribute, did_you_mean
 from tessera._src.derivatives import marks, traced
 from tessera._src.functions import eager
 from tessera._src.tracing.program_text import is_tracing, quoted
@@ -29,7 +29,18 @@ class Policy:
         return f"<policy {self.text}>"
 
 
-class checkpoint_policies:  # noqa: N801 (a namespace, as jax.checkpoint_policies)
+class _Policies(type):
+    """Of the namespace below: says what there is where a name is not."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        names = [known for known in vars(cls) if not known.startswith("_")]
+        raise NoAttribute("TS1027", f"ts.checkpoint_policies has no '{name}'", choices=names,
+                          hint=did_you_mean(name, names))
+
+
+class checkpoint_policies(metaclass=_Policies):  # noqa: N801 (a namespace, as jax.checkpoint_policies)
     """Policies for ts.checkpoint, under JAX's names."""
 
     everything_saveable = Policy("everything")

@@ -48,12 +48,14 @@ def _differentiate(function: FunctionText, mesh: str, mode: str, wanted: tuple[i
 
 def check_floats(what: str, leaves: Sequence[Tracer], names: Sequence[str]) -> None:
     """Raises for a value that has no derivatives."""
+    has_argnums = what not in ("ts.jvp", "ts.vjp", "ts.linearize")
+    others = "choose other arguments with argnums" if has_argnums else "use it in the function from outside"
     for leaf, name in zip(leaves, names):
         if not dtypes.is_float(leaf.dtype):
             raise TraceError(
                 "TS1040", f"{what} cannot differentiate by argument '{name}', which is "
                 f"{dtypes.name_of(leaf.dtype)}{list(leaf.shape)}", expected="elements of a float type",
-                hint="convert it with .astype(ts.f32), or choose other arguments with argnums")
+                hint=f"convert it with .astype(ts.f32), or {others}")
 
 
 def fitted(what: str, role: str, given: Any, wanted: Sequence[tuple[tuple[int, ...], np.dtype]],

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+
 from tessera._src.core import static_values, tree
 from tessera._src.core.calls import raise_misuse_of, short
 from tessera._src.core.errors import TesseraError, without_internal_frames
@@ -23,6 +25,8 @@ from tessera._src.tracing.tracer import Tracer
 # Compiled functions that are kept, by the function, its other arguments and the mesh.
 _MAX_KEPT = 512
 _kept: OrderedDict[Any, JittedFunction] = OrderedDict()
+# Calls whose numbers of NumPy are known while tracing, as sizes and axes are.
+_with_known_numbers: set[Any] = set()
 
 
 def eager(function: FunctionType) -> FunctionType:
@@ -73,13 +77,33 @@ def run(function: Callable, args: tuple, kwargs: Mapping[str, Any], body: Callab
         return function(*args, **kwargs)  # Refused: it is of a trace that has ended.
     at = tuple(i for i, leaf in enumerate(leaves) if _is_array(leaf))
     mesh = mesh_of([leaves[i] for i in at])
-    rest = tuple([leaf for i, leaf in enumerate(leaves) if i not in at])
     if body is not None:
         call = _with_arrays(function, structure, leaves, at)
         call.__signature__ = inspect.signature(call)  # type: ignore[attr-defined]
         call.__wrapped__ = body  # type: ignore[attr-defined]
         call.__name__ = call.__qualname__ = getattr(body, "__name__", type(body).__name__)
         return jit(call, mesh=mesh)(*[leaves[i] for i in at])
+    arrays = tuple(i for i in at if not isinstance(leaves[i], np.generic))
+    if len(arrays) == len(at):
+        return _run_kept(function, structure, leaves, at, mesh)
+    # A number of NumPy is an argument, so that each value needs no program, or else a size or an axis.
+    kind = (function, structure, at)
+    if kind not in _with_known_numbers:
+        try:
+            return _run_kept(function, structure, leaves, at, mesh)
+        except TesseraError:
+            result = _run_kept(function, structure, leaves, arrays, mesh)
+        if len(_with_known_numbers) >= _MAX_KEPT:
+            _with_known_numbers.clear()
+        _with_known_numbers.add(kind)
+        return result
+    return _run_kept(function, structure, leaves, arrays, mesh)
+
+
+def _run_kept(function: Callable, structure: tree.TreeDef, leaves: list[Any], at: tuple[int, ...],
+              mesh: Mesh | None) -> Any:
+    """The result of a function of the library, compiled once for each kind of call."""
+    rest = tuple([leaf for i, leaf in enumerate(leaves) if i not in at])
     try:
         key = (function, structure, at, static_values.key_of(rest), mesh)
         jitted = _kept.get(key)

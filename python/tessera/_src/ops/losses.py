@@ -59,8 +59,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 
     in f32, or f64 for f64. Its backward pass computes the softmax again from the logits and keeps one
     number a row. With V split over devices, these exchange a few numbers a row.
 
-    Labels that are no class and not `ignore_index` are an error where they are known, as on the host, and
-    give NaN where they are traced.
+    Labels that are no class and not `ignore_index` are an error where they are known while tracing, and
+    give NaN where they are arguments.
 
     Args:
         labels: i32 or i64, of the shape of logits but for its last dimension.

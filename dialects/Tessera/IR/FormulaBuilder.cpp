@@ -45,6 +45,12 @@ Value FormulaBuilder::convert(Value x, Type element) {
     return x;
   return ConvertOp::create(builder, loc, typeOf(shapeOf(x), element), x);
 }
+Value FormulaBuilder::integerLike(int64_t value, Value x) {
+  return create<ConstantOp>(DenseElementsAttr::get(
+      RankedTensorType::get(shapeOf(x), elementOf(x)),
+      Attribute(builder.getIntegerAttr(elementOf(x), value))));
+}
+
 
 Value FormulaBuilder::reduce(dist::ReductionKind kind, Value x, int64_t dim) {
   return create<ReduceOp>(

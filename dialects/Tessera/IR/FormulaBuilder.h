@@ -39,6 +39,8 @@ public:
   Value convert(Value x, mlir::Type element);
   Value reduce(dist::ReductionKind kind, Value x, int64_t dim);
   /// Undoes `reduce`: repeats `x` along `dim` of `shape`.
+  /// An integer, of which a double need not have all digits.
+  Value integerLike(int64_t value, Value x);
   Value repeat(Value x, llvm::ArrayRef<int64_t> shape, int64_t dim);
   Value broadcast(Value x, llvm::ArrayRef<int64_t> shape,
                   llvm::ArrayRef<int64_t> dims);

@@ -68,20 +68,24 @@ Value tessera::isOfLabel(FormulaBuilder &f, CrossEntropyOp op) {
                    f.repeat(labels, shape, last));
 }
 
+/// Compares labels with the one that is ignored.
+static Value compareIgnored(FormulaBuilder &f, CrossEntropyOp op,
+                            CompareDirection direction) {
+  Value labels = op.getLabels();
+  return f.compare(
+      direction, labels,
+      f.integerLike(static_cast<int64_t>(*op.getIgnore()), labels));
+}
+
 Value tessera::dependsOnLogits(FormulaBuilder &f, CrossEntropyOp op) {
   Value labels = op.getLabels();
-  auto classes = static_cast<double>(shapeOf(op.getLogits()).back());
+  int64_t classes = shapeOf(op.getLogits()).back();
   Value counts = f.create<AndOp>(
-      f.compare(CompareDirection::ge, labels, f.numberLike(0, labels)),
-      f.compare(CompareDirection::lt, labels, f.numberLike(classes, labels)));
-  if (std::optional<uint64_t> ignored = op.getIgnore()) {
-    Value other = f.compare(
-        CompareDirection::ne, labels,
-        f.numberLike(static_cast<double>(static_cast<int64_t>(*ignored)),
-                     labels));
-    counts = f.create<AndOp>(counts, other);
-  }
-  return counts;
+      f.compare(CompareDirection::ge, labels, f.integerLike(0, labels)),
+      f.compare(CompareDirection::lt, labels, f.integerLike(classes, labels)));
+  if (!op.getIgnore())
+    return counts;
+  return f.create<AndOp>(counts, compareIgnored(f, op, CompareDirection::ne));
 }
 
 static Value formulaOf(CrossEntropyOp op, FormulaBuilder &f) {
@@ -111,14 +115,9 @@ static Value formulaOf(CrossEntropyOp op, FormulaBuilder &f) {
   }
   Value otherwise =
       f.numberLike(std::numeric_limits<double>::quiet_NaN(), loss);
-  if (std::optional<uint64_t> ignored = op.getIgnore()) {
-    Value labels = op.getLabels();
-    Value isIgnored = f.compare(
-        CompareDirection::eq, labels,
-        f.numberLike(static_cast<double>(static_cast<int64_t>(*ignored)),
-                     labels));
-    otherwise = f.select(isIgnored, f.numberLike(0, loss), otherwise);
-  }
+  if (op.getIgnore())
+    otherwise = f.select(compareIgnored(f, op, CompareDirection::eq),
+                         f.numberLike(0, loss), otherwise);
   return f.select(dependsOnLogits(f, op), loss, otherwise);
 }
 

@@ -76,6 +76,18 @@ func.func @cross_entropies(%x: tensor<2x3x9xf32>, %y: tensor<2x3xi32>) -> (tenso
   return %0, %1, %2 : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x9xf32>
 }
 
+// A double has not all digits of it: the second row would be ignored, the first
+// would not.
+// CHECK-LABEL: func.func @the_ignored_label_is_exact
+// CHECK: tessera.constant dense<9007199254740993>
+func.func @the_ignored_label_is_exact(%x: tensor<2x3xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %y = tessera.constant dense<[9007199254740993, 9007199254740992]> : tensor<2xi64> : tensor<2xi64>
+  %0 = tessera.cross_entropy %x, %y smoothing 0.0 z_loss 0.0 ignore 9007199254740993 : tensor<2x3xf32>, tensor<2xi64> -> tensor<2xf32>
+  %z = tessera.constant dense<[9223372036854775807, 1]> : tensor<2xi64> : tensor<2xi64>
+  %1 = tessera.cross_entropy %x, %z smoothing 0.0 z_loss 0.0 ignore 9223372036854775807 : tensor<2x3xf32>, tensor<2xi64> -> tensor<2xf32>
+  return %0, %1 : tensor<2xf32>, tensor<2xf32>
+}
+
 // Values between are mesh tensors too, open for propagation.
 // CHECK-LABEL: func.func @attention
 // CHECK: tessera.contract {{.*}} "bskgd,btkd->bkgst" : !tessera.mesh_tensor<2x3x2x2x5xf32, @mesh>

@@ -337,12 +337,16 @@ json::Object MemoryModel::describe() {
     arguments += plan::byteSizeOf(type);
   for (Type type : entry.getResultTypes())
     results += plan::byteSizeOf(type);
-  // A result that is tied to an argument is in its memory.
-  for (unsigned i = 0; i < entry.getNumArguments(); ++i)
-    if (auto tie = entry.getArgAttrOfType<IntegerAttr>(i, "tessera.tied");
-        tie &&
-        entry.getResultTypes()[tie.getInt()] == entry.getArgumentTypes()[i])
-      results -= plan::byteSizeOf(entry.getArgumentTypes()[i]);
+  // A result that is tied to an argument is in its memory. A tie to no result
+  // is an error of the next stage.
+  for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
+    auto tie = entry.getArgAttrOfType<IntegerAttr>(i, "tessera.tied");
+    int64_t result = tie ? tie.getInt() : -1;
+    Type type = entry.getArgumentTypes()[i];
+    if (result >= 0 && result < static_cast<int64_t>(entry.getNumResults()) &&
+        entry.getResultTypes()[result] == type)
+      results -= plan::byteSizeOf(type);
+  }
   return json::Object{{"arguments", arguments},
                       {"results", results},
                       {"activations", peak.bytes},

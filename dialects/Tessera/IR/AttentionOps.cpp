@@ -238,6 +238,42 @@ FactorRule AttentionLogsumexpOp::getFactorRuleFor(const OpShapes &shapes) {
 
 PropagationRound AttentionLogsumexpOp::getPropagationRound() {
   return PropagationRound::Compute;
+//===----------------------------------------------------------------------===//
+// attention_tangent
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionTangentOp::verify() {
+  if (failed(verifyHeads(*this, getQuery(), getKey(), getValue())))
+    return failure();
+  Type type = getElementTypeOrSelf(getQuery());
+  ArrayRef<int64_t> q = shapeOf(getQuery());
+  struct Like {
+    Value value;
+    StringRef name;
+    SmallVector<int64_t> shape;
+    Type type;
+  };
+  SmallVector<int64_t> output = {q[0], q[1], q[2], shapeOf(getValue())[3]};
+  Like likes[] = {{getOutput(), "an output", output, type},
+                  {getLogsumexp(),
+                   "a logsumexp",
+                   {q[0], q[2], q[1]},
+                   wideTypeOf(getQuery())},
+                  {getQueryTangent(), "a tangent of the query",
+                   SmallVector<int64_t>(q), type},
+                  {getKeyTangent(), "a tangent of the key",
+                   SmallVector<int64_t>(shapeOf(getKey())), type},
+                  {getValueTangent(), "a tangent of the value",
+                   SmallVector<int64_t>(shapeOf(getValue())), type},
+                  {getResult(), "a result", output, type}};
+  for (const Like &like : likes)
+    if (like.value &&
+        (failed(verifyShape(*this, like.value, like.name, like.shape)) ||
+         failed(verifyElementType(*this, like.value, like.name, like.type))))
+      return failure();
+  return verifyBias(*this, getQuery(), getKey(), getBias());
+}
+
 }
 
 KernelRole AttentionLogsumexpOp::getKernelRole() { return KernelRole::Alone; }

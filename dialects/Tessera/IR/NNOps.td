@@ -206,6 +206,7 @@ def Tessera_AttentionTangentOp : Op<Tessera_Dialect, "attention_tangent", [Pure,
     (`query` $query_tangent^)? (`key` $key_tangent^)? (`value` $value_tangent^)?
     `scale` $scale (`causal` $causal^)? attr-dict `:` functional-type(operands, results)
   }];
+  let hasVerifier = 1;
 }
 
 #endif // TESSERA_TESSERA_IR_NNOPS_TD

@@ -4,6 +4,7 @@
 #include "Report.h"
 #include "dialects/Dist/IR/Dist.h"
 #include "dialects/Plan/IR/FilledConstants.h"
+#include "dialects/Tessera/IR/StepOrder.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/KernelAnalysis.h"
 #include "tessera/ABI/KernelABI.h"
@@ -30,10 +31,6 @@ public:
   json::Object describe();
 
 private:
-  struct Place {
-    int64_t begin = 0, end = 0;
-  };
-  void numberSteps(Region &region);
   Value rootOf(Value value) const;
   /// Puts `value`, and what is where it is, into the memory of `other`.
   void put(Value value, Value other);
@@ -44,13 +41,10 @@ private:
   bool isLastUse(Value value, Operation *op) const;
   bool mayWriteOver(Operation *step, Value read, Value written) const;
   void addLife(Value value);
-  Place useOf(OpOperand &use, Value root) const;
   json::Array describeAlive(ArrayRef<size_t> alive);
 
   func::FuncOp entry;
-  int64_t next = 0;
-  llvm::DenseMap<Operation *, Place> places;
-  llvm::DenseMap<Region *, Place> regions;
+  StepOrder order;
   llvm::DenseMap<Value, Value> others;
   llvm::DenseMap<Value, SmallVector<Value, 1>> members; ///< Of roots.
   llvm::DenseMap<Value, Operation *> loops; ///< That pieces live through.
@@ -60,8 +54,8 @@ private:
 };
 } // namespace
 
-MemoryModel::MemoryModel(func::FuncOp entry) : entry(entry) {
-  numberSteps(entry.getBody());
+MemoryModel::MemoryModel(func::FuncOp entry)
+    : entry(entry), order(entry.getBody()) {
   entry.walk([&](Operation *op) {
     if (op != entry)
       followStep(op);
@@ -80,17 +74,6 @@ MemoryModel::MemoryModel(func::FuncOp entry) : entry(entry) {
     returned.insert(rootOf(value));
   pieces.remove_if(
       [&](const auto &piece) { return returned.contains(piece.first); });
-}
-
-void MemoryModel::numberSteps(Region &region) {
-  int64_t begin = next++;
-  for (Operation &op : region.getOps()) {
-    int64_t opBegin = next++;
-    for (Region &inner : op.getRegions())
-      numberSteps(inner);
-    places[&op] = {opBegin, op.getNumRegions() ? next++ : opBegin};
-  }
-  regions[&region] = {begin, next++};
 }
 
 //===----------------------------------------------------------------------===//
@@ -258,35 +241,22 @@ bool MemoryModel::isArena(Value root) const {
 // Lives
 //===----------------------------------------------------------------------===//
 
-/// When `use` needs the piece of `root`.
-MemoryModel::Place MemoryModel::useOf(OpOperand &use, Value root) const {
-  Operation *user = use.getOwner();
-  Operation *step = root.getParentBlock()->findAncestorOpInBlock(*user);
-  Place place = places.find(step ? step : user)->second;
-  // What a loop begins with, and what selects a branch, is read first.
-  auto scan = dyn_cast<ScanOp>(user);
-  bool isInit = scan && use.getOperandNumber() < scan.getInits().size();
-  if (step == user && (isInit || isa<CondOp, tessera::WhileOp>(user)))
-    place.end = place.begin;
-  return place;
-}
-
 /// Extends the piece that `value` is in by its life.
 void MemoryModel::addLife(Value value) {
   Value root = rootOf(value);
   if (parts.contains(root) || !isArena(root))
     return;
-  Place life;
+  StepOrder::Place life;
   if (Operation *op = value.getDefiningOp())
-    life.begin = places.find(op)->second.end;
+    life.begin = order.of(op).end;
   else
-    life.begin = regions.find(value.getParentRegion())->second.begin;
+    life.begin = order.of(value.getParentRegion()).begin;
   life.end = life.begin;
   for (OpOperand &use : value.getUses())
-    life.end = std::max(life.end, useOf(use, root).end);
+    life.end = std::max(life.end, order.endOf(use, root.getParentBlock()));
   for (Value member : {value, root})
     if (Operation *loop = loops.lookup(member)) {
-      Place around = places.find(loop)->second;
+      StepOrder::Place around = order.of(loop);
       life = {std::min(life.begin, around.begin),
               std::max(life.end, around.end)};
     }

@@ -190,8 +190,7 @@ void Storage::shareLoop(Operation *loop, Block *body,
     if (!isInPlace) {
       carry.isExchanged = exchange(carry, loop, body, trips);
       // It is written, or exchanged, when the iteration ends.
-      sharing.extend(idOf(carry.argument),
-                     places.find(body->getTerminator())->second.end);
+      sharing.extend(idOf(carry.argument), order.of(body->getTerminator()).end);
     }
     if (!(carry.isExchanged && isOdd))
       join(carry.argument, carry.result);

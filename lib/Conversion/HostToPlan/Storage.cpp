@@ -67,7 +67,7 @@ LogicalResult tessera::checkTies(func::FuncOp function) {
 }
 
 Storage::Storage(func::FuncOp function, const StorageOptions &options)
-    : function(function), options(options),
+    : function(function), options(options), order(function.getBody()),
       tiedResults(function.getNumArguments()),
       tiedArguments(function.getNumResults()) {
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
@@ -75,8 +75,6 @@ Storage::Storage(func::FuncOp function, const StorageOptions &options)
       tiedResults[i] = tie.getInt();
       tiedArguments[tie.getInt()] = i;
     }
-  int64_t next = 0;
-  numberSteps(function.getBody(), next);
   addAliases();
   addValues();
   function.walk([&](Operation *op) { allowInPlace(op); });
@@ -96,17 +94,6 @@ int Storage::idOf(Value value) const {
   auto id = ids.find(rootOf(value));
   assert(id != ids.end() && "every tensor of the function has a number");
   return id->second;
-}
-
-void Storage::numberSteps(Region &region, int64_t &next) {
-  int64_t begin = next++;
-  for (Operation &op : region.getOps()) {
-    int64_t opBegin = next++;
-    for (Region &inner : op.getRegions())
-      numberSteps(inner, next);
-    places[&op] = {opBegin, op.getNumRegions() ? next++ : opBegin};
-  }
-  regions[&region] = {begin, next++};
 }
 
 /// Reshapes and barriers name the same bytes. Both regions of a while have the
@@ -129,24 +116,11 @@ void Storage::addAliases() {
     aliasesOf[rootOf(value)].push_back(alias);
 }
 
-/// Where `value` is read for the last time, or its beginning. What happens
-/// inside of an op with regions that the value is defined outside of may happen
-/// again, up to the op's end.
+/// Where `value` is read for the last time, or -1.
 int64_t Storage::lastUseOf(Value value) const {
   int64_t last = -1;
-  for (OpOperand &use : value.getUses()) {
-    Operation *user = use.getOwner();
-    Operation *step = value.getParentBlock()->findAncestorOpInBlock(*user);
-    Place place = places.find(step)->second;
-    int64_t end = place.end;
-    // What a loop begins with, and what selects a branch, is read first.
-    if (step == user && isa<CondOp, tessera::WhileOp>(user))
-      end = place.begin;
-    if (auto scan = dyn_cast<ScanOp>(user); scan && step == user)
-      if (use.getOperandNumber() < scan.getInits().size())
-        end = place.begin;
-    last = std::max(last, end);
-  }
+  for (OpOperand &use : value.getUses())
+    last = std::max(last, order.endOf(use, value.getParentBlock()));
   return last;
 }
 
@@ -166,13 +140,13 @@ static Operation *carryingLoop(Value value) {
 LiveRange Storage::rangeOf(Value root) const {
   LiveRange range;
   if (auto argument = dyn_cast<BlockArgument>(root)) {
-    range.begin = regions.find(argument.getParentRegion())->second.begin;
+    range.begin = order.of(argument.getParentRegion()).begin;
     // Carried values are written before the loop begins.
     if (Operation *loop = carryingLoop(root))
-      range.begin = places.find(loop)->second.begin;
+      range.begin = order.of(loop).begin;
   } else {
     Operation *op = root.getDefiningOp();
-    Place place = places.find(op)->second;
+    StepOrder::Place place = order.of(op);
     auto scan = dyn_cast<ScanOp>(op);
     bool isStacked = scan && cast<OpResult>(root).getResultNumber() >=
                                  scan.getInits().size();
@@ -186,8 +160,7 @@ LiveRange Storage::rangeOf(Value root) const {
   // The condition of a while leaves its arguments to the body.
   if (auto argument = dyn_cast<BlockArgument>(root))
     if (isa<tessera::WhileOp>(argument.getOwner()->getParentOp()))
-      range.end = std::max(
-          range.end, regions.find(argument.getParentRegion())->second.end);
+      range.end = std::max(range.end, order.of(argument.getParentRegion()).end);
   return range;
 }
 

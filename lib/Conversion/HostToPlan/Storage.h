@@ -4,6 +4,7 @@
 #define TESSERA_LIB_CONVERSION_HOSTTOPLAN_STORAGE_H
 
 #include "dialects/Tessera/IR/Effects.h"
+#include "dialects/Tessera/IR/StepOrder.h"
 #include "dialects/Tessera/IR/Tessera.h"
 #include "dialects/Tile/IR/Tile.h"
 #include "tessera/Analysis/BufferSharing.h"
@@ -87,7 +88,6 @@ public:
 
 private:
   int idOf(mlir::Value value) const;
-  void numberSteps(mlir::Region &region, int64_t &next);
   void addAliases();
   void addValues();
   void addValue(mlir::Value value);
@@ -109,14 +109,10 @@ private:
   void shareWhile(WhileOp op);
   void shareCond(CondOp op);
 
-  struct Place {
-    int64_t begin, end;
-  };
   mlir::func::FuncOp function;
   StorageOptions options;
+  StepOrder order;
   std::vector<std::optional<unsigned>> tiedResults, tiedArguments;
-  llvm::DenseMap<mlir::Operation *, Place> places;
-  llvm::DenseMap<mlir::Region *, Place> regions;
   llvm::DenseMap<mlir::Value, mlir::Value> aliases;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value, 1>> aliasesOf;
   llvm::DenseMap<mlir::Value, int> ids;

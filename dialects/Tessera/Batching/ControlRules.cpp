@@ -3,6 +3,7 @@
 // first, through all iterations.
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
+#include "dialects/Tessera/IR/Dependents.h"
 #include "dialects/Tessera/IR/Effects.h"
 
 using namespace mlir;
@@ -12,31 +13,6 @@ using namespace tessera::batching;
 //===----------------------------------------------------------------------===//
 // Which values depend on the entry
 //===----------------------------------------------------------------------===//
-
-/// Marks what depends on marked values; returns whether anything is new.
-static bool spread(Operation *op, llvm::DenseSet<Value> &active) {
-  bool changed = false;
-  auto mark = [&](Value value) { changed |= active.insert(value).second; };
-  bool isAnyActive = llvm::any_of(
-      op->getOperands(), [&](Value value) { return active.contains(value); });
-  auto flow = dyn_cast<DataFlowInterface>(op);
-  if (!flow) {
-    if (isAnyActive)
-      llvm::for_each(op->getResults(), mark);
-    return changed;
-  }
-  // What decides about control decides about all that comes out.
-  bool isControlActive =
-      llvm::any_of(flow.getControlOperands(), [&](OpOperand *operand) {
-        return active.contains(operand->get());
-      });
-  for (const DataFlowEdge &edge : flow.getDataFlowEdges())
-    if (isControlActive || llvm::any_of(edge.sources, [&](OpOperand *source) {
-          return active.contains(source->get());
-        }))
-      llvm::for_each(edge.targets, mark);
-  return changed;
-}
 
 /// The values of `op` and its regions that depend on the entry: at least those
 /// that rules give the batch.
@@ -48,13 +24,8 @@ static llvm::DenseSet<Value> findBatched(Operation *op, BatchedOp &b) {
           b.isBatched(operand))
         active.insert(operand);
   });
-  bool changed = true;
-  while (changed) {
-    changed = false;
-    op->walk<WalkOrder::PreOrder>(
-        [&](Operation *inner) { changed |= spread(inner, active); });
-  }
-  return active;
+  return findDependents(op, std::move(active), Dependence::Control,
+                        [](Operation *, Value) { return true; });
 }
 
 //===----------------------------------------------------------------------===//

@@ -5,6 +5,7 @@
 #include "Checkpoints.h"
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
+#include "dialects/Tessera/IR/Dependents.h"
 #include "dialects/Tessera/IR/OpFormulas.h"
 
 using namespace mlir;
@@ -146,40 +147,13 @@ LogicalResult Linearizer::run(Block &primal) {
 // Activity
 //===----------------------------------------------------------------------===//
 
-/// Marks what depends on marked values; returns whether anything is new.
-static bool spread(Operation *op, llvm::DenseSet<Value> &active) {
-  bool changed = false;
-  auto mark = [&](Value value) {
-    if (isDifferentiable(value))
-      changed |= active.insert(value).second;
-  };
-  if (isa<StopGradientOp>(op))
-    return false;
-  if (auto flow = dyn_cast<DataFlowInterface>(op)) {
-    for (const DataFlowEdge &edge : flow.getDataFlowEdges())
-      if (llvm::any_of(edge.sources, [&](OpOperand *source) {
-            return active.contains(source->get());
-          }))
-        llvm::for_each(edge.targets, mark);
-    return changed;
-  }
-  const DerivativeRule *rule = getDerivativeRules().find(op);
-  bool isFlat = rule && !rule->jvp && rule->refusal.empty();
-  if (!isFlat && llvm::any_of(op->getOperands(), [&](Value operand) {
-        return active.contains(operand);
-      }))
-    llvm::for_each(op->getResults(), mark);
-  return changed;
-}
-
 llvm::DenseSet<Value>
 tessera::derivatives::findActiveValues(Operation *op,
-                                       llvm::DenseSet<Value> active) {
-  bool changed = true;
-  while (changed) {
-    changed = false;
-    op->walk<WalkOrder::PreOrder>(
-        [&](Operation *inner) { changed |= spread(inner, active); });
-  }
-  return active;
+                                       llvm::DenseSet<Value> seeds) {
+  auto canDepend = [](Operation *inner, Value value) {
+    const DerivativeRule *rule = getDerivativeRules().find(inner);
+    bool isFlat = rule && !rule->jvp && rule->refusal.empty();
+    return !isFlat && isDifferentiable(value);
+  };
+  return findDependents(op, std::move(seeds), Dependence::Data, canDepend);
 }

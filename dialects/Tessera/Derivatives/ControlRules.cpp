@@ -31,6 +31,12 @@ static void replaceTerminator(Block &block, ValueRange values) {
   old->erase();
 }
 
+/// Erases `op`, whose results are the first ones of `other`.
+static void replaceByFirst(Operation *op, Operation *other) {
+  op->replaceAllUsesWith(other->getResults().take_front(op->getNumResults()));
+  op->erase();
+}
+
 //===----------------------------------------------------------------------===//
 // scan
 //===----------------------------------------------------------------------===//
@@ -238,14 +244,12 @@ LogicalResult ScanDerivative::runApart() {
       ScanOp::create(t.getLinearBuilder(), loc(), linearTypes, inits, seqs,
                      scan.getLengthAttr(), scan.getReverseAttr());
   linear.getBody().takeBody(holder);
-  scan->replaceAllUsesWith(
-      primal->getResults().take_front(scan->getNumResults()));
   unsigned from = 0;
   for (unsigned i : carried)
     t.set(primal.getResult(i), linear.getResult(from++));
   for (unsigned i : stacked)
     t.set(primal.getResult(count() + i), linear.getResult(from++));
-  scan.erase();
+  replaceByFirst(scan, primal);
   return success();
 }
 
@@ -322,9 +326,7 @@ static LogicalResult differentiateWhile(WhileOp loop, Tangents &t) {
         carryTangents(loop, carried, t.getPrimalBuilder(), t);
     if (failed(both))
       return failure();
-    loop->replaceAllUsesWith(
-        both->getResults().take_front(loop->getNumResults()));
-    loop.erase();
+    replaceByFirst(loop, *both);
     return success();
   }
   auto again = cast<WhileOp>(t.getLinearBuilder().clone(*loop));
@@ -401,9 +403,7 @@ static LogicalResult differentiateCondTogether(CondOp cond, Tangents &t) {
   unsigned from = cond->getNumResults();
   for (unsigned i : active)
     t.set(both.getResult(i), both.getResult(from++));
-  cond->replaceAllUsesWith(
-      both->getResults().take_front(cond->getNumResults()));
-  cond.erase();
+  replaceByFirst(cond, both);
   return success();
 }
 
@@ -494,7 +494,6 @@ static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
   SmallVector<Type> linearTypes;
   for (unsigned i : active)
     linearTypes.push_back(openLike(t.linear, cond.getResult(i)));
-  cond->replaceAllUsesWith(primal->getResults().take_front(first));
   if (!active.empty()) {
     auto linear =
         CondOp::create(t.getLinearBuilder(), cond.getLoc(), linearTypes,
@@ -504,7 +503,7 @@ static LogicalResult differentiateCondApart(CondOp cond, Tangents &t) {
     for (auto [from, i] : llvm::enumerate(active))
       t.set(primal.getResult(i), linear.getResult(from));
   }
-  cond.erase();
+  replaceByFirst(cond, primal);
   return success();
 }
 

@@ -10,12 +10,6 @@ using namespace tessera::batching;
 // Norms
 //===----------------------------------------------------------------------===//
 
-/// The type that norms are formed in.
-static Type wideType(Type type) {
-  Type element = getElementTypeOrSelf(type);
-  return element.isF64() ? element : Float32Type::get(type.getContext());
-}
-
 /// `value`, of one element per column, repeated over the rows of `shape`;
 /// where it has the batch, that is the first dimension of both.
 static Value overRows(BatchedOp &b, Value value, bool isBatched,
@@ -36,7 +30,7 @@ static void batchNorm(Norm op, BatchedOp &b, Value bias) {
     b.copyWith(b.getAll(op->getOperands()));
     return;
   }
-  Type wide = wideType(op.getType());
+  Type wide = wideTypeOf(op);
   FormulaBuilder &build = b.build;
   Value input = build.convert(b.get(op.getInput()), wide);
   ArrayRef<int64_t> width = shapeOf(op.getScale());

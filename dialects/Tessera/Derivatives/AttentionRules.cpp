@@ -12,12 +12,6 @@ using namespace tessera::derivatives;
 using Build = FormulaBuilder;
 using dist::ReductionKind;
 
-/// The type that the op computes in.
-static Type wideTypeOf(Value query) {
-  Type type = getElementTypeOrSelf(query.getType());
-  return type.isF64() ? type : Type(Float32Type::get(query.getContext()));
-}
-
 //===----------------------------------------------------------------------===//
 // Formulas on all scores
 //===----------------------------------------------------------------------===//

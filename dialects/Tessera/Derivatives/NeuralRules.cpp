@@ -12,19 +12,9 @@ using namespace tessera::derivatives;
 using Build = FormulaBuilder;
 using dist::ReductionKind;
 
-/// The type that the op computes in.
-static Type wideType(Operation *op) {
-  Type type = getElementTypeOrSelf(op->getResult(0).getType());
-  return type.isF64() ? type : Type(Float32Type::get(op->getContext()));
-}
-
-static Type narrowType(Operation *op) {
-  return getElementTypeOrSelf(op->getResult(0).getType());
-}
-
 /// dy = y (dx - sum(y dx))
 static void differentiateSoftmax(SoftmaxOp op, Tangents &t) {
-  Type wide = wideType(op);
+  Type wide = wideTypeOf(op);
   Value y = t.primal.convert(op, wide);
   Build &l = t.linear;
   Value dx = l.convert(t.of(op.getInput()), wide);
@@ -32,14 +22,14 @@ static void differentiateSoftmax(SoftmaxOp op, Tangents &t) {
   Value sum = l.reduce(ReductionKind::sum, l.create<MulOp>(dx, y), op.getDim());
   Value dy = l.create<MulOp>(
       l.create<SubOp>(dx, l.repeat(sum, shape, op.getDim())), y);
-  t.set(op, l.convert(dy, narrowType(op)));
+  t.set(op, l.convert(dy, getElementTypeOrSelf(op.getType())));
 }
 
 /// none: Phi(x) + x phi(x). tanh: with u = sqrt(2/pi) (x + c x^3),
 /// 0.5 (1 + tanh u) + 0.5 x (1 - tanh^2 u) sqrt(2/pi) (1 + 3 c x^2).
 static void differentiateGelu(GeluOp op, Tangents &t) {
   Build &b = t.primal;
-  Value x = b.convert(op.getInput(), wideType(op));
+  Value x = b.convert(op.getInput(), wideTypeOf(op));
   auto scaled = [&](double factor, Value value) -> Value {
     return b.create<MulOp>(value, b.numberLike(factor, value));
   };
@@ -62,8 +52,9 @@ static void differentiateGelu(GeluOp op, Tangents &t) {
                                         b.create<MulOp>(x, change)));
   }
   Build &l = t.linear;
-  Value dx = l.convert(t.of(op.getInput()), wideType(op));
-  t.set(op, l.convert(l.create<MulOp>(dx, slope), narrowType(op)));
+  Value dx = l.convert(t.of(op.getInput()), wideTypeOf(op));
+  t.set(op, l.convert(l.create<MulOp>(dx, slope),
+                      getElementTypeOrSelf(op.getType())));
 }
 
 void tessera::derivatives::addNeuralRules(DerivativeRules &rules) {

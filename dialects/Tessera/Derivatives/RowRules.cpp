@@ -13,16 +13,6 @@ using namespace tessera::derivatives;
 using Build = FormulaBuilder;
 using dist::ReductionKind;
 
-static Type narrowType(Operation *op) {
-  return getElementTypeOrSelf(op->getResult(0).getType());
-}
-
-/// The type that the op computes in.
-static Type wideType(Operation *op) {
-  Type type = narrowType(op);
-  return type.isF64() ? type : Type(Float32Type::get(op->getContext()));
-}
-
 //===----------------------------------------------------------------------===//
 // Norms
 //===----------------------------------------------------------------------===//
@@ -54,7 +44,7 @@ static Value normTangent(Build &b, Value change, Value input, FloatAttr epsilon,
 template <typename Norm>
 static void differentiateNorm(Norm op, Value bias, Tangents &t) {
   constexpr bool isCentred = std::is_same_v<Norm, LayerNormOp>;
-  Type wide = wideType(op);
+  Type wide = wideTypeOf(op);
   ArrayRef<int64_t> shape = shapeOf(op);
   int64_t last = static_cast<int64_t>(shape.size()) - 1;
   Build &b = t.primal, &l = t.linear;
@@ -73,14 +63,14 @@ static void differentiateNorm(Norm op, Value bias, Tangents &t) {
   }
   if (Value dBias = bias ? t.of(bias) : Value())
     sum = t.sum(sum, spread(l, dBias));
-  t.set(op, l.convert(sum, narrowType(op)));
+  t.set(op, l.convert(sum, getElementTypeOrSelf(op.getType())));
 }
 
 /// T(d) = r (d - mean(d) - n mean(n d)) is linear in d. With dx the change of
 /// the rows, r changes by -r^2 mean(n dx) and n by T(dx), so that T(d) does by
 /// -r (mean(n dx) T(d) + mean(n d) T(dx) + mean(T(dx) d) n).
 static void differentiateNormTangent(NormTangentOp op, Tangents &t) {
-  Type wide = wideType(op);
+  Type wide = wideTypeOf(op);
   Build &b = t.primal, &l = t.linear;
   Value sum;
   if (Value change = t.of(op.getChange()))
@@ -109,7 +99,7 @@ static void differentiateNormTangent(NormTangentOp op, Tangents &t) {
         less, times(meanOfRows(l, l.create<MulOp>(dNormal, d)), rows.normal));
     sum = t.sum(sum, l.create<NegOp>(less));
   }
-  t.set(op, l.convert(sum, narrowType(op)));
+  t.set(op, l.convert(sum, getElementTypeOrSelf(op.getType())));
 }
 
 //===----------------------------------------------------------------------===//
@@ -122,17 +112,16 @@ static Value softmaxOf(Build &b, Value x, Value total, int64_t dim) {
 }
 
 /// The sum of dx * slope along `dim`.
-static void setSlope(Operation *op, Value input, Value slope, int64_t dim,
+static void setSlope(Value result, Value input, Value slope, int64_t dim,
                      Tangents &t) {
   Build &l = t.linear;
-  Value dx = l.convert(t.of(input), wideType(op));
-  t.set(op->getResult(0),
-        l.reduce(ReductionKind::sum, l.create<MulOp>(dx, slope), dim));
+  Value dx = l.convert(t.of(input), wideTypeOf(input));
+  t.set(result, l.reduce(ReductionKind::sum, l.create<MulOp>(dx, slope), dim));
 }
 
 static void differentiateLogsumexp(LogsumexpOp op, Tangents &t) {
   auto dim = static_cast<int64_t>(op.getDim());
-  Value x = t.primal.convert(op.getInput(), wideType(op));
+  Value x = t.primal.convert(op.getInput(), wideTypeOf(op));
   setSlope(op, op.getInput(), softmaxOf(t.primal, x, op, dim), dim, t);
 }
 
@@ -141,7 +130,7 @@ static void differentiateLogsumexp(LogsumexpOp op, Tangents &t) {
 /// logits.
 static void differentiateCrossEntropy(CrossEntropyOp op, Tangents &t) {
   Build &b = t.primal;
-  Type wide = wideType(op);
+  Type wide = wideTypeOf(op);
   ArrayRef<int64_t> shape = shapeOf(op.getLogits());
   auto last = static_cast<int64_t>(shape.size()) - 1;
   double smoothing = op.getSmoothing().convertToDouble(),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // attention and the ops of its gradients, which are defined in NNOps.td.
+#include "RowFactors.h"
 #include "Verification.h"
+#include "dialects/Tessera/IR/FormulaBuilder.h"
 
 #include <algorithm>
 
@@ -73,12 +75,6 @@ static LogicalResult verifyBias(Operation *op, Value query, Value key,
   return verifyElementType(op, bias, "a bias", getElementTypeOrSelf(query));
 }
 
-/// The type that attention computes in.
-static Type wideTypeOf(Value query) {
-  Type type = getElementTypeOrSelf(query);
-  return type.isF64() ? type : Float32Type::get(query.getContext());
-}
-
 namespace {
 /// The factors of scores, which all of these ops compute.
 struct ScoreFactors {
@@ -129,13 +125,6 @@ TensorFactors ScoreFactors::bias(const OpShapes &shapes, size_t operand) const {
     if (shape[i] != full[i])
       dims[i].clear();
   return dims;
-}
-
-static double numElements(Value value) {
-  double count = 1;
-  for (int64_t size : shapeOf(value))
-    count *= size;
-  return count;
 }
 
 /// How many scores there are that a causal mask, if there is one, leaves.
@@ -238,6 +227,17 @@ FactorRule AttentionLogsumexpOp::getFactorRuleFor(const OpShapes &shapes) {
 
 PropagationRound AttentionLogsumexpOp::getPropagationRound() {
   return PropagationRound::Compute;
+}
+
+KernelRole AttentionLogsumexpOp::getKernelRole() { return KernelRole::Alone; }
+
+int64_t AttentionLogsumexpOp::getWholeElements() {
+  return shapeOf(getQuery())[3];
+}
+
+/// The attention, whose kernel computes it, counts the scores.
+double AttentionLogsumexpOp::getFlops() { return 2 * numElements(getResult()); }
+
 //===----------------------------------------------------------------------===//
 // attention_tangent
 //===----------------------------------------------------------------------===//
@@ -273,17 +273,6 @@ LogicalResult AttentionTangentOp::verify() {
       return failure();
   return verifyBias(*this, getQuery(), getKey(), getBias());
 }
-
-}
-
-KernelRole AttentionLogsumexpOp::getKernelRole() { return KernelRole::Alone; }
-
-int64_t AttentionLogsumexpOp::getWholeElements() {
-  return shapeOf(getQuery())[3];
-}
-
-/// The attention, whose kernel computes it, counts the scores.
-double AttentionLogsumexpOp::getFlops() { return 2 * numElements(getResult()); }
 
 //===----------------------------------------------------------------------===//
 // attention_gradient

@@ -8,6 +8,11 @@ static Type elementOf(Value value) {
   return getElementTypeOrSelf(value.getType());
 }
 
+Type tessera::wideTypeOf(Value value) {
+  Type type = elementOf(value);
+  return type.isF64() ? type : Float32Type::get(value.getContext());
+}
+
 Type FormulaBuilder::typeOf(ArrayRef<int64_t> shape, Type element) const {
   auto meshTensor = dyn_cast<MeshTensorType>(model);
   if (!meshTensor)
@@ -40,17 +45,17 @@ Value FormulaBuilder::numberLike(double value, Value x) {
   return number(value, shapeOf(x), elementOf(x));
 }
 
-Value FormulaBuilder::convert(Value x, Type element) {
-  if (elementOf(x) == element)
-    return x;
-  return ConvertOp::create(builder, loc, typeOf(shapeOf(x), element), x);
-}
 Value FormulaBuilder::integerLike(int64_t value, Value x) {
   return create<ConstantOp>(DenseElementsAttr::get(
       RankedTensorType::get(shapeOf(x), elementOf(x)),
       Attribute(builder.getIntegerAttr(elementOf(x), value))));
 }
 
+Value FormulaBuilder::convert(Value x, Type element) {
+  if (elementOf(x) == element)
+    return x;
+  return ConvertOp::create(builder, loc, typeOf(shapeOf(x), element), x);
+}
 
 Value FormulaBuilder::reduce(dist::ReductionKind kind, Value x, int64_t dim) {
   return create<ReduceOp>(

@@ -8,6 +8,10 @@
 
 namespace tessera {
 
+/// The type in which ops on `value` compute, and which their formulas are in:
+/// f64 for f64, else f32.
+mlir::Type wideTypeOf(mlir::Value value);
+
 /// Every value that it makes is a mesh tensor with an open layout, or a builtin
 /// tensor where `like` is one. Operands must be well formed: that is the
 /// caller's part, not the user's.
@@ -35,12 +39,12 @@ public:
   Value number(double value, llvm::ArrayRef<int64_t> shape, mlir::Type element);
   /// The same in the shape and element type of `x`.
   Value numberLike(double value, Value x);
+  /// An integer, of which a double need not have all digits.
+  Value integerLike(int64_t value, Value x);
 
   Value convert(Value x, mlir::Type element);
   Value reduce(dist::ReductionKind kind, Value x, int64_t dim);
   /// Undoes `reduce`: repeats `x` along `dim` of `shape`.
-  /// An integer, of which a double need not have all digits.
-  Value integerLike(int64_t value, Value x);
   Value repeat(Value x, llvm::ArrayRef<int64_t> shape, int64_t dim);
   Value broadcast(Value x, llvm::ArrayRef<int64_t> shape,
                   llvm::ArrayRef<int64_t> dims);

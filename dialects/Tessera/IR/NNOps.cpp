@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RowFactors.h"
 #include "Verification.h"
 
 using namespace mlir;
@@ -6,13 +7,6 @@ using namespace tessera;
 
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/NNOps.cpp.inc"
-
-static double numElements(Value value) {
-  double count = 1;
-  for (int64_t size : shapeOf(value))
-    count *= size;
-  return count;
-}
 
 /// The result is like the input.
 static LogicalResult verifyLike(Operation *op) {
@@ -23,12 +17,7 @@ static LogicalResult verifyLike(Operation *op) {
 /// further operands have one element per column.
 static FactorRule rowRule(const OpShapes &shapes, int64_t dim) {
   FactorRule rule;
-  TensorFactors rows;
-  for (auto [d, size] : llvm::enumerate(shapes.operands[0]))
-    rows.push_back(
-        {rule.addFactor("d" + std::to_string(d), size,
-                        static_cast<int64_t>(d) == dim ? FactorKind::Replicate
-                                                       : FactorKind::Pass)});
+  TensorFactors rows = addRowFactors(rule, shapes.operands[0], dim);
   rule.operands.push_back(rows);
   for (size_t i = 1; i < shapes.operands.size(); ++i)
     rule.operands.push_back({rows[dim]});

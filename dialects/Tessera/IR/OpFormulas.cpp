@@ -19,10 +19,7 @@ class OpFormula : public FormulaBuilder {
 public:
   OpFormula(Operation *op, OpBuilder &builder)
       : FormulaBuilder(builder, op->getLoc(), op->getResult(0).getType()),
-        op(op) {
-    Type type = getElementTypeOrSelf(op->getOperand(0).getType());
-    computeType = type.isF64() ? type : builder.getF32Type();
-  }
+        op(op), computeType(wideTypeOf(op->getOperand(0))) {}
 
   /// In the type that formulas compute in.
   Value widen(Value x) { return convert(x, computeType); }

@@ -126,8 +126,7 @@ static Value formulaOf(CrossEntropyOp op, FormulaBuilder &f) {
 //===----------------------------------------------------------------------===//
 
 static Value formulaOf(NormTangentOp op, FormulaBuilder &f) {
-  Type narrow = getElementTypeOrSelf(op.getType());
-  Type wide = narrow.isF64() ? narrow : Type(Float32Type::get(op.getContext()));
+  Type wide = wideTypeOf(op);
   Value d = f.convert(op.getChange(), wide);
   Value x = f.convert(op.getInput(), wide);
   if (op.getCentred())

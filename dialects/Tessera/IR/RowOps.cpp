@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "RowFactors.h"
 #include "Verification.h"
+#include "dialects/Tessera/IR/FormulaBuilder.h"
 
 #include <cmath>
 
@@ -9,39 +11,17 @@ using namespace tessera;
 #define GET_OP_CLASSES
 #include "dialects/Tessera/IR/RowOps.cpp.inc"
 
-static double numElements(Value value) {
-  return static_cast<double>(ShapedType::getNumElements(shapeOf(value)));
-}
-
-/// What rows of `input` come to: f64 for f64, else f32.
-static Type totalType(Value input) {
-  Type type = getElementTypeOrSelf(input);
-  return type.isF64() ? type : Float32Type::get(type.getContext());
-}
-
 static SmallVector<int64_t> without(ArrayRef<int64_t> shape, int64_t dim) {
   SmallVector<int64_t> rest(shape);
   rest.erase(rest.begin() + dim);
   return rest;
 }
 
-/// Factors of a tensor whose dimension `dim` stays whole.
-static TensorFactors addFactors(FactorRule &rule, ArrayRef<int64_t> shape,
-                                int64_t dim) {
-  TensorFactors factors;
-  for (auto [d, size] : llvm::enumerate(shape))
-    factors.push_back(
-        {rule.addFactor("d" + std::to_string(d), size,
-                        static_cast<int64_t>(d) == dim ? FactorKind::Replicate
-                                                       : FactorKind::Pass)});
-  return factors;
-}
-
 /// One value for each row along `dim` of the first operand, which is whole;
 /// further operands have a value a row, too.
 static FactorRule totalRule(const OpShapes &shapes, int64_t dim) {
   FactorRule rule;
-  TensorFactors rows = addFactors(rule, shapes.operands[0], dim);
+  TensorFactors rows = addRowFactors(rule, shapes.operands[0], dim);
   TensorFactors totals = rows;
   totals.erase(totals.begin() + dim);
   rule.operands.push_back(rows);
@@ -62,7 +42,7 @@ LogicalResult LogsumexpOp::verify() {
 }
 
 InferredType LogsumexpOp::inferResultType() {
-  return {without(shapeOf(getInput()), getDim()), totalType(getInput())};
+  return {without(shapeOf(getInput()), getDim()), wideTypeOf(getInput())};
 }
 
 FactorRule LogsumexpOp::getFactorRuleFor(const OpShapes &shapes) {
@@ -121,7 +101,7 @@ LogicalResult CrossEntropyOp::verify() {
 
 InferredType CrossEntropyOp::inferResultType() {
   return {SmallVector<int64_t>(shapeOf(getLogits()).drop_back()),
-          totalType(getLogits())};
+          wideTypeOf(getLogits())};
 }
 
 FactorRule CrossEntropyOp::getFactorRuleFor(const OpShapes &shapes) {
@@ -166,7 +146,7 @@ FactorRule NormTangentOp::getFactorRuleFor(const OpShapes &shapes) {
   FactorRule rule;
   ArrayRef<int64_t> shape = shapes.operands[0];
   TensorFactors rows =
-      addFactors(rule, shape, static_cast<int64_t>(shape.size()) - 1);
+      addRowFactors(rule, shape, static_cast<int64_t>(shape.size()) - 1);
   rule.operands = {rows, rows};
   rule.results = {rows};
   rule.linear = {{{0}}};

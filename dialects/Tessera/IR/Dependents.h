@@ -17,11 +17,10 @@ enum class Dependence {
 /// `values`, and the values of `op` and its regions that depend on them,
 /// through all iterations. `canDepend` says of a value that an op makes from
 /// them, or lets them flow to, whether it counts.
-llvm::DenseSet<mlir::Value>
-findDependents(mlir::Operation *op, llvm::DenseSet<mlir::Value> values,
-               Dependence dependence,
-               llvm::function_ref<bool(mlir::Operation *, mlir::Value)>
-                   canDepend);
+llvm::DenseSet<mlir::Value> findDependents(
+    mlir::Operation *op, llvm::DenseSet<mlir::Value> values,
+    Dependence dependence,
+    llvm::function_ref<bool(mlir::Operation *, mlir::Value)> canDepend);
 
 } // namespace tessera
 

@@ -21,8 +21,7 @@ inline TensorFactors addRowFactors(FactorRule &rule,
 
 /// As a factor of operations.
 inline double numElements(mlir::Value value) {
-  return static_cast<double>(
-      mlir::ShapedType::getNumElements(shapeOf(value)));
+  return static_cast<double>(mlir::ShapedType::getNumElements(shapeOf(value)));
 }
 
 } // namespace tessera

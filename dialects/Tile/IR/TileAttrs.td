@@ -38,6 +38,13 @@ def Tile_TargetAttr : AttrDef<Tile_Dialect, "Target"> {
     /// Of a GPU: bytes of shared memory that a block may have, on the chip or,
     /// where none is named, on every one.
     int64_t getSharedBytes() const;
+    /// Of a CPU: f32 elements of a vector register.
+    int64_t getLanes() const {
+      return (getVectorBits() ? getVectorBits() : 512) / 32;
+    }
+    /// Vectors side by side in a panel of a packed right factor, of which a
+    /// product on a CPU multiplies whole rows.
+    static constexpr int64_t vectorsOfPanel = 2;
   }];
 }
 

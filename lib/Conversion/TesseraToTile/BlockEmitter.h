@@ -98,6 +98,13 @@ public:
   static GradientChunks chooseGradientChunks(const TileSizes &sizes,
                                              AttentionGradientOp op);
 
+  /// Packs `box` of the right factor of `op` into `output`, its panels: see
+  /// SharedFactor. False, with a diagnostic, when the factor cannot be emitted.
+  /// ProductBlocks.cpp.
+  bool storePanels(ContractOp op, const BlockBox &box, mlir::Value output);
+  /// `op` is to read its right factor from `value`, its panels.
+  void readPanels(ContractOp op, mlir::Value value) { panels[op] = value; }
+
   /// Visits `box` in pieces along the dimension of `op`, which is whole in it,
   /// in the order in which `op` combines; `body` emits what is to be done with
   /// a piece, and may emit `op` itself. CumulativeBlocks.cpp.
@@ -268,6 +275,7 @@ private:
   mlir::Location loc = builder.getUnknownLoc();
   TileSizes sizes;
   llvm::DenseMap<mlir::Value, mlir::Value> memories;
+  llvm::DenseMap<mlir::Operation *, mlir::Value> panels; ///< Of products.
   /// What a cumulative op has come to before this piece, and after it.
   mlir::Value carry, nextCarry;
   using Key = std::pair<void *, std::vector<std::pair<void *, int64_t>>>;

@@ -35,6 +35,7 @@ private:
   Factor classify(Value value, StringRef letters, StringRef other, bool isLeft);
   SmallVector<int64_t> sizesOf(StringRef letters);
   Value factorTile(const Factor &factor);
+  Value panelsTile();
   Value multiplyAdd(Value acc);
   Value sumFrom(size_t level, Value acc);
   Value toResult(Value acc);
@@ -44,6 +45,7 @@ private:
   const BlockBox &box;
   ContractOp::Indices indices;
   Factor lhs, rhs;
+  Value panels; ///< Of the right factor; null: it is packed here.
   /// Summed letters in the left factor's order; the last one is summed in
   /// chunks of `depth`, the others one by one, from `positions` on.
   std::string summed;
@@ -57,7 +59,8 @@ BlockEmitter::ContractBlock::ContractBlock(BlockEmitter &emitter, ContractOp op,
                                            const BlockBox &box)
     : emitter(emitter), op(op), box(box), indices(op.getIndices()),
       lhs(classify(op.getLhs(), indices.lhs, indices.rhs, /*isLeft=*/true)),
-      rhs(classify(op.getRhs(), indices.rhs, indices.lhs, /*isLeft=*/false)) {
+      rhs(classify(op.getRhs(), indices.rhs, indices.lhs, /*isLeft=*/false)),
+      panels(emitter.panels.lookup(op)) {
   for (auto [letter, size] :
        llvm::zip_equal(indices.lhs, shapeOf(op.getLhs()))) {
     if (StringRef(indices.out).contains(letter))
@@ -66,7 +69,9 @@ BlockEmitter::ContractBlock::ContractBlock(BlockEmitter &emitter, ContractOp op,
     extents.push_back(size);
   }
   positions.assign(summed.size(), emitter.constantIndex(0));
-  if (!summed.empty())
+  if (panels)
+    depth = shapeOf(panels).end()[-2];
+  else if (!summed.empty())
     depth = chooseChunk(extents.back(), emitter.sizes.productDepth,
                         emitter.sizes.productUnit);
 }
@@ -123,8 +128,32 @@ Value BlockEmitter::ContractBlock::factorTile(const Factor &factor) {
   return emitter.reshape(emitter.transpose(tile, permutation), matrix);
 }
 
+/// The right factor at `positions`, [depth, n], from its panels in memory: n is
+/// a number of whole panels, and so is where its columns begin.
+Value BlockEmitter::ContractBlock::panelsTile() {
+  int64_t width = shapeOf(panels).back();
+  size_t column = indices.out.find(rhs.own);
+  int64_t count = box.sizes[column] / width;
+  auto divide = [&](Value index, int64_t by) -> Value {
+    return arith::DivUIOp::create(emitter.builder, emitter.loc, index,
+                                  emitter.constantIndex(by));
+  };
+  Value zero = emitter.constantIndex(0);
+  BlockBox source;
+  source.offsets = positions;
+  source.offsets.back() = divide(positions.back(), depth);
+  source.offsets.append({divide(box.offsets[column], width), zero, zero});
+  source.sizes.assign(positions.size(), 1);
+  source.sizes.append({count, depth, width});
+  Value tile =
+      emitter.reshape(emitter.emit(panels, source), {count, depth, width});
+  return emitter.reshape(emitter.transpose(tile, {1, 0, 2}),
+                         {depth, count * width});
+}
+
 Value BlockEmitter::ContractBlock::multiplyAdd(Value acc) {
-  Value a = factorTile(lhs), b = factorTile(rhs);
+  Value a = factorTile(lhs);
+  Value b = panels ? panelsTile() : factorTile(rhs);
   if (!a || !b) {
     failedInside = true;
     return acc;
@@ -171,6 +200,51 @@ Value BlockEmitter::ContractBlock::emit() {
   Type type = emitter.accumulatorType(getElementTypeOrSelf(op.getType()));
   Value sum = sumFrom(0, emitter.splatNumber({m, n}, type, 0));
   return failedInside ? Value() : toResult(sum);
+}
+
+bool BlockEmitter::storePanels(ContractOp op, const BlockBox &box,
+                               Value output) {
+  ContractOp::Indices indices = op.getIndices();
+  std::string summed;
+  for (char letter : indices.lhs)
+    if (indices.out.find(letter) == std::string::npos)
+      summed += letter;
+  ArrayRef<int64_t> shape = cast<MemRefType>(output.getType()).getShape();
+  int64_t width = shape.back(), depth = shape.end()[-2];
+  size_t chunk = summed.size() - 1, firstPanel = summed.size();
+  size_t row = firstPanel + 1;
+  auto multiply = [&](Value index, int64_t by) -> Value {
+    return arith::MulIOp::create(builder, loc, index, constantIndex(by));
+  };
+  bool isComplete = true;
+  forLoop(box.sizes[firstPanel], 1, {}, [&](Value i, ValueRange) {
+    BlockBox panel = box, source;
+    panel.offsets[firstPanel] = addIndices(box.offsets[firstPanel], i);
+    panel.sizes[firstPanel] = 1;
+    // The factor's dimensions in the order of the panels', columns last.
+    SmallVector<int64_t> permutation(summed.size() + 1);
+    for (auto [d, letter] : llvm::enumerate(indices.rhs)) {
+      size_t to = std::min(summed.find(letter), summed.size());
+      permutation[to] = static_cast<int64_t>(d);
+      bool isOwn = to == summed.size();
+      Value offset = panel.offsets[to];
+      if (isOwn)
+        offset = multiply(offset, width);
+      else if (to == chunk)
+        offset = addIndices(multiply(offset, depth), panel.offsets[row]);
+      source.offsets.push_back(offset);
+      source.sizes.push_back(isOwn         ? width
+                             : to == chunk ? panel.sizes[row]
+                                           : 1);
+    }
+    Value tile = emit(op.getRhs(), source);
+    isComplete &= static_cast<bool>(tile);
+    if (tile)
+      store(reshape(transpose(tile, permutation), panel.sizes), output,
+            panel.offsets);
+    return SmallVector<Value>();
+  });
+  return isComplete;
 }
 
 Value BlockEmitter::emitContract(ContractOp op, const BlockBox &box) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "RootBlocks.h"
+#include "ProductKernels.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/SmallBitVector.h"
@@ -152,70 +153,6 @@ static std::vector<int64_t> orPartBlock(ConcatenateOp op,
   return block;
 }
 
-/// Whether the kernel reads a factor of `op`, whose dimensions have `letters`,
-/// from memory in which neighbours are elements of different rows or columns of
-/// the result, and not summed.
-static bool hasSummedApart(const KernelGroup &group, Value factor,
-                           StringRef letters, StringRef resultLetters) {
-  SmallVector<char> names(letters.begin(), letters.end());
-  while (Operation *def = factor.getDefiningOp()) {
-    if (!group.members.contains(def))
-      break;
-    if (auto transpose = dyn_cast<TransposeOp>(def)) {
-      SmallVector<char> before(names.size());
-      for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
-        before[from] = names[to];
-      names = before;
-    } else if (!isa<ConvertOp>(def)) {
-      return false;
-    }
-    factor = def->getOperand(0);
-  }
-  for (auto [name, size] :
-       llvm::reverse(llvm::zip_equal(names, shapeOf(factor))))
-    if (size != 1)
-      return resultLetters.contains(name);
-  return false;
-}
-
-/// Rows and columns of a product are cut apart, each from its last dimension
-/// on.
-static SmallVector<int64_t> chooseProductBlock(const KernelGroup &group,
-                                               ContractOp contract,
-                                               ArrayRef<int64_t> shape,
-                                               const TileSizes &sizes) {
-  ContractOp::Indices indices = contract.getIndices();
-  std::vector<int64_t> rows(shape.size(), 1), columns(shape.size(), 1);
-  std::vector<bool> notRow(shape.size(), true), notColumn(shape.size(), true);
-  for (auto [d, letter] : llvm::enumerate(indices.out)) {
-    bool inLhs = indices.lhs.find(letter) != std::string::npos;
-    bool inRhs = indices.rhs.find(letter) != std::string::npos;
-    if (inLhs && inRhs)
-      continue;
-    (inLhs ? rows : columns)[d] = shape[d];
-    (inLhs ? notRow : notColumn)[d] = false;
-  }
-  std::vector<ProductBlock> candidates = sizes.productBlocks;
-  if (hasSummedApart(group, contract.getLhs(), indices.lhs, indices.out))
-    candidates.insert(candidates.begin(), sizes.packedBlocks.begin(),
-                      sizes.packedBlocks.end());
-  SmallVector<int64_t> block(shape.size());
-  for (const ProductBlock &candidate : candidates) {
-    std::vector<int64_t> rowBlock =
-        chooseBlock(rows, notRow, candidate.rows, sizes.productUnit);
-    std::vector<int64_t> columnBlock =
-        chooseBlock(columns, notColumn, candidate.columns, sizes.productUnit);
-    int64_t programs = 1;
-    for (size_t d = 0; d < shape.size(); ++d) {
-      block[d] = rowBlock[d] * columnBlock[d];
-      programs *= block[d] == 0 ? 1 : llvm::divideCeil(shape[d], block[d]);
-    }
-    if (programs >= candidate.programs)
-      break;
-  }
-  return block;
-}
-
 SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
                                               const TileSizes &sizes) {
   Value root = group.last()->getResult(0);
@@ -229,7 +166,7 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
     return {1, chooseChunk(shape[1], queries), 1, shape[3]};
   }
   if (auto contract = dyn_cast_or_null<ContractOp>(group.heavy))
-    return chooseProductBlock(group, contract, shape, sizes);
+    return chooseProductBlock(group, contract, sizes);
   if (auto cumulative = dyn_cast_or_null<CumulativeOp>(group.heavy)) {
     // Whole rows, held piece by piece; enough of them to fill vectors where
     // they are contiguous.

@@ -3,6 +3,7 @@
 #include "BlockEmitter.h"
 #include "KernelGroups.h"
 #include "PrepareBlocks.h"
+#include "ProductKernels.h"
 #include "RootBlocks.h"
 #include "SortKernels.h"
 #include "UpdateKernels.h"
@@ -102,8 +103,15 @@ public:
   }
 
 private:
-  /// Values that the group reads from memory, in order of first use.
-  SmallVector<Value> inputsOf(const KernelGroup &group) {
+  /// A shared factor and the value that holds it.
+  struct PackedFactor : SharedFactor {
+    Value value;
+  };
+
+  /// Values that the group reads from memory, in order of first use; instead of
+  /// a factor of a product its panels.
+  SmallVector<Value> inputsOf(const KernelGroup &group,
+                              const std::optional<PackedFactor> &packed) {
     llvm::SetVector<Value> inputs;
     llvm::DenseSet<Operation *> seen;
     SmallVector<Operation *> worklist(llvm::reverse(group.roots));
@@ -115,6 +123,10 @@ private:
       ValueRange operands = op->getOperands();
       if (group.kind == KernelOpClass::Update && op == group.last())
         operands = operands.drop_front();
+      if (packed && op == packed->product) {
+        inputs.insert(packed->value);
+        operands = operands.drop_back();
+      }
       for (Value operand : operands) {
         Operation *def = operand.getDefiningOp();
         bool inside = def && (group.members.contains(def) ||
@@ -134,8 +146,11 @@ private:
     for (const KernelGroup &group : formed)
       roots.insert(group.roots.begin(), group.roots.end());
     for (const KernelGroup &group : formed) {
-      SmallVector<Value> inputs = inputsOf(group);
-      FailureOr<tile::KernelOp> kernel = buildFitting(group, inputs);
+      FailureOr<std::optional<PackedFactor>> packed = packFactor(group);
+      if (failed(packed))
+        return failure();
+      SmallVector<Value> inputs = inputsOf(group, *packed);
+      FailureOr<tile::KernelOp> kernel = buildFitting(group, inputs, *packed);
       if (failed(kernel))
         return failure();
       if (group.kind == KernelOpClass::Update)
@@ -151,17 +166,44 @@ private:
     return success();
   }
 
+  /// Launches the kernel that packs what the programs of `group` share, if that
+  /// is worth it.
+  FailureOr<std::optional<PackedFactor>> packFactor(const KernelGroup &group) {
+    std::optional<SharedFactor> factor = findSharedFactor(group, sizes);
+    if (!factor)
+      return std::optional<PackedFactor>();
+    OpBuilder builder(function);
+    tile::KernelOp kernel = buildPackingKernel(builder, *factor, sizes);
+    if (!kernel)
+      return failure();
+    kernel = kernels.share(kernel, function.getSymName() + "_panels");
+    builder.setInsertionPoint(group.last());
+    auto launch = tile::LaunchOp::create(
+        builder, factor->product->getLoc(), factor->type,
+        FlatSymbolRefAttr::get(kernel.getSymNameAttr()), factor->source);
+    return std::optional<PackedFactor>({*factor, launch.getResult(0)});
+  }
+
   /// The kernel of `group`, in smaller blocks where its tiles would not fit;
   /// null when no block fits and the group can be split.
-  FailureOr<tile::KernelOp> buildFitting(const KernelGroup &group,
-                                         ArrayRef<Value> inputs) {
+  FailureOr<tile::KernelOp>
+  buildFitting(const KernelGroup &group, ArrayRef<Value> inputs,
+               const std::optional<PackedFactor> &packed) {
     OpBuilder builder(function.getContext());
     TileSizes chosen = sizes;
+    if (packed) {
+      builder.setInsertionPoint(function);
+      tile::KernelOp kernel =
+          buildKernel(builder, group, inputs, packed->block, packed);
+      if (!kernel)
+        return failure();
+      return kernel;
+    }
     if (group.kind == KernelOpClass::Update)
       return buildFittingUpdate(builder, group, inputs);
     for (SmallVector<int64_t> block = chooseRootBlock(group, chosen);;) {
       builder.setInsertionPoint(function);
-      auto kernel = buildKernel(builder, group, inputs, block);
+      auto kernel = buildKernel(builder, group, inputs, block, packed);
       if (!kernel)
         return failure();
       bool hasOwnSizes = group.kind == KernelOpClass::Product ||
@@ -254,7 +296,8 @@ private:
   /// The kernel of one group; null, with a diagnostic, when an op cannot be
   /// part of one. It has a name of its own later.
   tile::KernelOp buildKernel(OpBuilder &builder, const KernelGroup &group,
-                             ArrayRef<Value> inputs, ArrayRef<int64_t> block) {
+                             ArrayRef<Value> inputs, ArrayRef<int64_t> block,
+                             const std::optional<PackedFactor> &packed) {
     Location loc = group.last()->getLoc();
     SmallVector<int64_t> shape =
         BlockEmitter::shapeOf1(group.last()->getResult(0));
@@ -275,6 +318,8 @@ private:
       memories[input] = body->addArgument(memoryTypeOf(input), loc);
     builder.setInsertionPointToEnd(body);
     BlockEmitter emitter(builder, sizes, memories);
+    if (packed)
+      emitter.readPanels(packed->product, packed->value);
     SmallVector<Value> outputs;
     for (Operation *root : group.roots)
       outputs.push_back(

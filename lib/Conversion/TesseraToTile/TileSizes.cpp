@@ -13,6 +13,12 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
   if (!target.isGPU()) {
     sizes.productBlocks = {{1024, 192, 16}, {512, 192, 1}};
     sizes.packedBlocks = {{512, 768, 12}, {512, 384, 4}};
+    sizes.sharedBlocks = {{256, 2048, 8}, {128, 2048, 8}, {64, 1024, 1}};
+    sizes.sharedInPlace = {int64_t(1) << 30, 512};
+    sizes.sharedPacked = {int64_t(1) << 24, 1};
+    sizes.sharedElements = int64_t(1) << 22;
+    sizes.panelColumns = tile::TargetAttr::vectorsOfPanel * target.getLanes();
+    sizes.panelBlock = {64, 8};
     sizes.productDepth = 384;
     sizes.productUnit = 16;
     sizes.attentionQueries = 128;

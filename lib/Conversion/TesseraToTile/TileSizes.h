@@ -16,6 +16,12 @@ struct ProductBlock {
   int64_t rows, columns, programs;
 };
 
+/// What a product has at least that is worth the launch of a kernel that packs
+/// its right factor.
+struct SharingBounds {
+  int64_t multiplications = 0, columns = 0;
+};
+
 struct TileSizes {
   /// Largest first: each program reads all of its rows and columns of the
   /// factors. The last one leaves as many programs as it does.
@@ -23,7 +29,19 @@ struct TileSizes {
   /// Before these, for a product whose left factor has the summed elements
   /// apart in memory: each program packs both factors.
   std::vector<ProductBlock> packedBlocks;
-  int64_t productDepth; ///< Summed at one time.
+  /// Instead of these, for a product whose right factor is packed once for all
+  /// programs, in panels of so many columns; 0 columns: none is shared.
+  std::vector<ProductBlock> sharedBlocks;
+  int64_t panelColumns = 0;
+  /// Rows and panels that one block of the kernel that packs them copies.
+  struct {
+    int64_t rows = 0, panels = 0;
+  } panelBlock;
+  /// Where the left factor could be read in place, which is packed then, too;
+  /// and where each program packs it in any case.
+  SharingBounds sharedInPlace, sharedPacked;
+  int64_t sharedElements = 0; ///< At most, of a factor: it is in memory twice.
+  int64_t productDepth;       ///< Summed at one time.
   /// What parts of products are whole numbers of where sizes do not divide.
   int64_t productUnit;
   int64_t attentionQueries;

@@ -73,14 +73,16 @@ CPUKernelEmitter::ProductEmitter::factorAhead(Value tile, int64_t blocks) {
 }
 
 void CPUKernelEmitter::ProductEmitter::findFactorsAhead(Product &product,
-                                                        bool isLeftPacked) {
+                                                        bool isLeftPacked,
+                                                        bool isRightPacked) {
   DotOp op = product.op;
   if (!product.isLastTurn && op->getParentOp() != emitter.kernel)
     return;
   int64_t m = cast<RankedTensorType>(op.getType()).getDimSize(0);
   int64_t blocks = llvm::divideCeil(m, product.rows) * product.panels;
-  if (auto factor = factorAhead(op.getRhs(), blocks))
-    product.ahead.push_back(*factor);
+  if (isRightPacked)
+    if (auto factor = factorAhead(op.getRhs(), blocks))
+      product.ahead.push_back(*factor);
   if (isLeftPacked)
     if (auto factor = factorAhead(op.getLhs(), blocks))
       product.ahead.push_back(*factor);

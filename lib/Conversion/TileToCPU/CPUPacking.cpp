@@ -9,6 +9,8 @@
 #include "lib/Conversion/TileKernels/ForLoop.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::tile;
@@ -26,22 +28,36 @@ Value CPUKernelEmitter::ProductEmitter::widen(Value value, Type type,
 // The left factor
 //===----------------------------------------------------------------------===//
 
-/// Rows of a transposed left factor that are packed before they are multiplied:
-/// few, so that they stay in the fastest caches, and whole cache lines of them.
-constexpr int64_t rowsInGroup = 48;
+/// Distance of rows of `columns` elements on the stack: where it is a multiple
+/// of 1 KiB, rows that are used together would share a few sets of a cache.
+int64_t CPUKernelEmitter::ProductEmitter::spreadRows(int64_t columns) {
+  return columns % 256 == 0 ? columns + lanes : columns;
+}
 
-/// `rows` are multiplied together.
+/// Rows of a left factor that are packed before they are multiplied. By rows
+/// few, so that they stay in the fastest caches, and whole cache lines of them;
+/// by panels as many as leave room for these in the second level cache.
+constexpr int64_t rowsOfGroup = 48, rowsOfPanelGroup = 256;
+
+/// `rows` are multiplied together. Where panels are outside all of the factor
+/// is packed, since it is read again for each of them; else what lies column by
+/// column, or is computed.
 CPUKernelEmitter::ProductEmitter::LeftFactor
 CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
-                                              int64_t rows) {
-  if (auto inPlace = leftInMemory(tile, type))
-    return *inPlace;
-  if (emitter.isContiguous(tile, 0) && !emitter.isContiguous(tile, 1)) {
-    int64_t group = std::max<int64_t>(1, rowsInGroup / rows) * rows;
-    int64_t depth = cast<RankedTensorType>(tile.getType()).getDimSize(1);
+                                              int64_t rows, bool isByPanels) {
+  auto matrix = cast<RankedTensorType>(tile.getType());
+  bool isAcross = emitter.isContiguous(tile, 1);
+  bool isAlong = emitter.isContiguous(tile, 0) && !isAcross;
+  std::optional<LeftFactor> inPlace = leftInMemory(tile, type);
+  if (isByPanels ? isAlong || (isAcross && rows <= lanes)
+                 : isAlong && !inPlace) {
+    int64_t most = isByPanels ? rowsOfPanelGroup : rowsOfGroup;
+    int64_t group = std::max<int64_t>(1, most / rows) * rows;
+    int64_t depth = matrix.getDimSize(1);
     return {tiles.create({group * depth}, type)->base, depth, 1, rows, group};
   }
-  auto matrix = cast<RankedTensorType>(tile.getType());
+  if (inPlace)
+    return *inPlace;
   Buffer *buffer = tiles.create(matrix.getShape(), type);
   emitter.forEachVector(matrix.getShape(), [&](Indices indices, Lanes lanes) {
     tiles.store(buffer, indices, lanes,
@@ -50,12 +66,12 @@ CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
   return LeftFactor::byRows(buffer->base, buffer->strides[0]);
 }
 
-Value CPUKernelEmitter::ProductEmitter::rowInGroup(const LeftFactor &left,
-                                                   Value row) {
-  if (left.group == 0)
+/// Where `row` of the left factor is among those at its base.
+Value CPUKernelEmitter::ProductEmitter::packedRow(const Product &product,
+                                                  Value row) {
+  if (product.left.group == 0)
     return row;
-  return arith::RemUIOp::create(builder, loc, row,
-                                emitter.constant(left.group));
+  return arith::SubIOp::create(builder, loc, row, product.firstPacked);
 }
 
 /// Columns of the left factor that are copied before those beside them: the
@@ -63,22 +79,21 @@ Value CPUKernelEmitter::ProductEmitter::rowInGroup(const LeftFactor &left,
 /// cache, whose ways are few where columns are a power of two apart.
 constexpr int64_t columnsTogether = 8;
 
-/// Packs the transpose of what is in memory where `firstRow` begins a group,
-/// or is that of the last `rows`, which are fewer than others. Column k of the
-/// sliver from row m of the group on is at m * depth + k * rows, one vector.
-void CPUKernelEmitter::ProductEmitter::packGroup(const Product &product,
-                                                 Value firstRow, int64_t rows) {
+/// Packs rows of the left factor from `first` to `end`, in slivers of `rows`
+/// where it has them side by side: column k of the sliver from packed row m on
+/// is at m * depth + k * depthStride, one vector.
+void CPUKernelEmitter::ProductEmitter::packRows(const Product &product,
+                                                Value first, Value end,
+                                                int64_t rows) {
   const LeftFactor &left = product.left;
-  if (left.group == 0)
-    return;
   DotOp op = product.op;
   Value tile = op.getLhs();
-  auto matrix = cast<RankedTensorType>(tile.getType());
-  int64_t m = matrix.getDimSize(0), depth = matrix.getDimSize(1);
-  int64_t whole = m / product.rows * product.rows;
+  int64_t depth = cast<RankedTensorType>(tile.getType()).getDimSize(1);
   Type type = product.result->elementType;
+  if (emitter.isContiguous(tile, 1))
+    return packAcross(product, first, end, rows);
   auto copyColumns = [&](Value row, Value k, int64_t columns) {
-    Value at = rowInGroup(left, row);
+    Value at = packedRow(product, row);
     Lanes part{0, rows};
     for (int64_t i = 0; i < columns; ++i) {
       Value column = code.add(k, i);
@@ -91,36 +106,91 @@ void CPUKernelEmitter::ProductEmitter::packGroup(const Product &product,
                                 {at, column}));
     }
   };
-  auto forColumns = [&](function_ref<void(Value, int64_t)> body) {
-    int64_t wholeDepth = depth / columnsTogether * columnsTogether;
-    if (wholeDepth > 0)
-      emitter.forLoop(wholeDepth, columnsTogether,
-                      [&](Value k) { body(k, columnsTogether); });
-    if (depth > wholeDepth) {
-      FreshElements fresh(emitter);
-      body(emitter.constant(wholeDepth), depth - wholeDepth);
-    }
-  };
-  if (rows < product.rows)
-    return forColumns(
-        [&](Value k, int64_t columns) { copyColumns(firstRow, k, columns); });
-  FreshElements fresh(emitter);
-  Value isFirst =
-      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                            rowInGroup(left, firstRow), emitter.constant(0));
-  auto check = scf::IfOp::create(builder, loc, isFirst, false);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(check.thenBlock()->getTerminator());
-  Value end = arith::MinUIOp::create(
-      builder, loc, code.add(firstRow, left.group), emitter.constant(whole));
-  forColumns([&](Value k, int64_t columns) {
+  auto copyAllRows = [&](Value k, int64_t columns) {
     FreshElements inside(emitter);
-    emitForLoop(builder, loc, {firstRow, end, emitter.constant(rows)}, {},
+    emitForLoop(builder, loc, {first, end, emitter.constant(rows)}, {},
                 [&](Value row, ValueRange) {
                   copyColumns(row, k, columns);
                   return SmallVector<Value>();
                 });
-  });
+  };
+  int64_t wholeDepth = depth / columnsTogether * columnsTogether;
+  if (wholeDepth > 0)
+    emitter.forLoop(wholeDepth, columnsTogether,
+                    [&](Value k) { copyAllRows(k, columnsTogether); });
+  if (depth > wholeDepth) {
+    FreshElements fresh(emitter);
+    copyAllRows(emitter.constant(wholeDepth), depth - wholeDepth);
+  }
+}
+
+/// The same of a factor that has the summed elements side by side: in squares
+/// that are turned in registers.
+void CPUKernelEmitter::ProductEmitter::packAcross(const Product &product,
+                                                  Value first, Value end,
+                                                  int64_t rows) {
+  const LeftFactor &left = product.left;
+  DotOp op = product.op;
+  int64_t depth = cast<RankedTensorType>(op.getLhs().getType()).getDimSize(1);
+  Type type = product.result->elementType;
+  auto packSquare = [&](Value row, Value k, int64_t count) {
+    SmallVector<Value> vectors(
+        lanes, code.spread(emitter.number(type, 0), Lanes{1, lanes}));
+    for (int64_t i = 0; i < rows; ++i)
+      vectors[i] =
+          loadWhole(op.getLhs(), {code.add(row, i), k}, Lanes{1, count}, type);
+    turnSquare(vectors);
+    SmallVector<int64_t> order(rows);
+    std::iota(order.begin(), order.end(), 0);
+    for (int64_t i = 0; i < count; ++i)
+      code.storeAt(vector::ShuffleOp::create(builder, loc, vectors[i],
+                                             vectors[i], order),
+                   code.address(left.base, type, {depth, left.depthStride}, 0,
+                                {packedRow(product, row), code.add(k, i)}));
+  };
+  FreshElements fresh(emitter);
+  emitForLoop(builder, loc, {first, end, emitter.constant(rows)}, {},
+              [&](Value row, ValueRange) {
+                int64_t whole = depth / lanes * lanes;
+                if (whole > 0)
+                  emitter.forLoop(whole, lanes,
+                                  [&](Value k) { packSquare(row, k, lanes); });
+                if (depth > whole)
+                  packSquare(row, emitter.constant(whole), depth - whole);
+                return SmallVector<Value>();
+              });
+}
+
+/// Turns lanes x lanes elements by rounds of interleaving: row i and row i +
+/// n/2 become rows 2i and 2i + 1, log2(n) times.
+void CPUKernelEmitter::ProductEmitter::turnSquare(
+    SmallVectorImpl<Value> &rows) {
+  SmallVector<int64_t> low, high;
+  for (int64_t i = 0; i < lanes / 2; ++i) {
+    low.append({i, i + lanes});
+    high.append({i + lanes / 2, i + lanes / 2 + lanes});
+  }
+  for (int64_t n = lanes; n > 1; n /= 2) {
+    SmallVector<Value> next;
+    for (int64_t i = 0; i < lanes / 2; ++i)
+      for (ArrayRef<int64_t> order : {ArrayRef(low), ArrayRef(high)})
+        next.push_back(vector::ShuffleOp::create(builder, loc, rows[i],
+                                                 rows[i + lanes / 2], order));
+    rows.assign(next);
+  }
+}
+
+/// A whole vector whose first elements are those of the tile along `part`; the
+/// others are any.
+Value CPUKernelEmitter::ProductEmitter::loadWhole(Value tile, Indices indices,
+                                                  Lanes part, Type type) {
+  Value value = code.spread(emitter.element(tile, indices, part), part);
+  value = widen(value, type, part);
+  if (part.count == lanes)
+    return value;
+  SmallVector<int64_t> order(lanes, 0);
+  std::iota(order.begin(), order.begin() + part.count, 0);
+  return vector::ShuffleOp::create(builder, loc, value, value, order);
 }
 
 /// The left factor, read in place: a buffer, or a load that stays in
@@ -169,6 +239,42 @@ CPUKernelEmitter::ProductEmitter::leftInMemory(Value tile, Type type) {
 //===----------------------------------------------------------------------===//
 // The right factor
 //===----------------------------------------------------------------------===//
+
+/// Where the panels of the right factor begin if they are packed already: the
+/// tile is a load of whole ones, which stays in bounds, of the right type. Else
+/// null.
+Value CPUKernelEmitter::ProductEmitter::rightInMemory(Value tile, Type type) {
+  auto columns = tile.getDefiningOp<ReshapeOp>();
+  auto turned =
+      columns ? columns.getInput().getDefiningOp<TransOp>() : TransOp();
+  if (!turned || turned.getPermutation() != ArrayRef<int64_t>({1, 0, 2}))
+    return {};
+  Value panels = turned.getInput();
+  while (auto reshape = panels.getDefiningOp<ReshapeOp>())
+    panels = reshape.getInput();
+  auto load = panels.getDefiningOp<LoadOp>();
+  if (!load || getElementTypeOrSelf(load.getType()) != type)
+    return {};
+  // [1..., panels, depth, columns of a panel], whole panels of the memory.
+  ArrayRef<int64_t> box = cast<RankedTensorType>(load.getType()).getShape();
+  ArrayRef<int64_t> shape =
+      cast<RankedTensorType>(turned.getInput().getType()).getShape();
+  Memory memory = emitter.memories.lookup(load.getMemory());
+  int64_t stride = shape[1] * shape[2];
+  if (shape[2] != TargetAttr::vectorsOfPanel * lanes || box.size() < 3 ||
+      box.take_back(3) != shape ||
+      llvm::any_of(box.drop_back(3), [](int64_t size) { return size != 1; }) ||
+      ArrayRef<int64_t>(memory.strides).take_back(3) !=
+          ArrayRef<int64_t>({stride, shape[2], 1}))
+    return {};
+  Indices coordinates;
+  for (auto [d, offset] : llvm::enumerate(load.getOffsets())) {
+    if (!isProvenInBounds(offset, box[d], memory.shape[d]))
+      return {};
+    coordinates.push_back(emitter.scalars.lookupOrDefault(offset));
+  }
+  return emitter.address(memory, coordinates);
+}
 
 /// How many rows ahead of the one that is packed memory is read.
 constexpr int64_t rowsAhead = 16;
@@ -244,36 +350,10 @@ void CPUKernelEmitter::ProductEmitter::packVector(Buffer *packed, Value tile,
 }
 
 /// A factor whose rows run along columns of memory, packed in squares of lanes
-/// x lanes elements, transposed in registers by rounds of interleaving: row i
-/// and row i + n/2 become rows 2i and 2i + 1, log2(n) times.
+/// x lanes elements that are turned in registers.
 void CPUKernelEmitter::ProductEmitter::packTransposed(
     Value tile, Buffer *packed, int64_t depth, int64_t columns, int64_t panel) {
   Type type = packed->elementType;
-  SmallVector<int64_t> low, high;
-  for (int64_t i = 0; i < lanes / 2; ++i) {
-    low.append({i, i + lanes});
-    high.append({i + lanes / 2, i + lanes / 2 + lanes});
-  }
-  auto interleave = [&](ArrayRef<Value> rows) {
-    SmallVector<Value> next;
-    for (int64_t i = 0; i < lanes / 2; ++i)
-      for (ArrayRef<int64_t> order : {ArrayRef(low), ArrayRef(high)})
-        next.push_back(vector::ShuffleOp::create(builder, loc, rows[i],
-                                                 rows[i + lanes / 2], order));
-    return next;
-  };
-  // `count` elements down column `column` of the tile, then anything.
-  auto loadColumn = [&](Value column, Value k, int64_t count) -> Value {
-    Lanes part{0, count};
-    Value value = code.spread(emitter.element(tile, {k, column}, part), part);
-    value = widen(value, type, part);
-    if (count == lanes)
-      return value;
-    SmallVector<int64_t> order(lanes, 0);
-    for (int64_t i = 0; i < count; ++i)
-      order[i] = i;
-    return vector::ShuffleOp::create(builder, loc, value, value, order);
-  };
   Value zeros = code.spread(emitter.number(type, 0), Lanes{1, lanes});
   // Column c is at (c / panel) * depth * panel + c % panel; a square of
   // `width` columns, then zeros.
@@ -286,10 +366,11 @@ void CPUKernelEmitter::ProductEmitter::packTransposed(
       SmallVector<Value> rows(lanes, zeros);
       for (int64_t i = 0; i < width; ++i) {
         emitter.prefetchElement(tile, {k, code.add(column, lanes + i)});
-        rows[i] = loadColumn(code.add(column, i), k, height);
+        rows[i] =
+            loadWhole(tile, {k, code.add(column, i)}, Lanes{0, height}, type);
       }
-      for (int64_t n = lanes; n > 1 && width > 0; n /= 2)
-        rows = interleave(rows);
+      if (width > 0)
+        turnSquare(rows);
       for (int64_t i = 0; i < height; ++i)
         code.storeAt(rows[i], code.address(packed->base, type, {panel, 1}, 0,
                                            {code.add(k, i), start}));

@@ -61,10 +61,17 @@ private:
     int64_t rows;     ///< Of a register block.
     /// In the loop around the product whose last turn completes the result;
     /// null: there is none.
-    mlir::Value isLastTurn;
+    mlir::Value isLastTurn = {};
     /// What stores the rows of the result when they are complete.
-    llvm::SmallVector<tile::StoreOp> stores;
-    llvm::SmallVector<FactorAhead> ahead;
+    llvm::SmallVector<tile::StoreOp> stores = {};
+    llvm::SmallVector<FactorAhead> ahead = {};
+    /// Of the left factor's rows that are packed.
+    mlir::Value firstPacked = {};
+    /// Rows outside: those of a register block stay in the first level cache
+    /// for all panels, which stream from the second level one. Panels outside:
+    /// a panel stays in the first level cache for all packed rows, and there
+    /// may be many panels.
+    bool isByPanels = false;
   };
 
   // CPUProducts.cpp
@@ -72,24 +79,39 @@ private:
   void findStores(Product &product);
   void storeRows(const Product &product, mlir::Value row, int64_t count);
   bool hasPanelRows(Buffer *buffer) const;
+  void multiply(Product &product, int64_t m);
+  void multiplyRows(Product &product, mlir::Value first, mlir::Value end,
+                    int64_t rows);
   void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
                      mlir::Value panelIndex);
+  void fetchNextPanel(const Product &product, mlir::Value firstRow,
+                      int64_t rows, mlir::Value rightBase, int64_t depth);
   void prefetchNextRows(const Product &product, mlir::Value leftBase,
                         int64_t rows, mlir::Value panelIndex, mlir::Value k);
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
 
   // CPUFetchAhead.cpp
-  void findFactorsAhead(Product &product, bool isLeftPacked);
+  void findFactorsAhead(Product &product, bool isLeftPacked,
+                        bool isRightPacked);
   std::optional<FactorAhead> factorAhead(mlir::Value tile, int64_t blocks);
   void setScalarsAhead(const Product &product);
   void fetchAhead(const Product &product, mlir::Value firstRow,
                   mlir::Value panelIndex, mlir::Value depth);
 
   // CPUPacking.cpp
-  LeftFactor prepareLeft(mlir::Value tile, mlir::Type type, int64_t rows);
-  void packGroup(const Product &product, mlir::Value firstRow, int64_t rows);
-  mlir::Value rowInGroup(const LeftFactor &left, mlir::Value row);
+  LeftFactor prepareLeft(mlir::Value tile, mlir::Type type, int64_t rows,
+                         bool isByPanels);
+  void packRows(const Product &product, mlir::Value firstRow, mlir::Value end,
+                int64_t rows);
+  void packAcross(const Product &product, mlir::Value first, mlir::Value end,
+                  int64_t rows);
+  void turnSquare(llvm::SmallVectorImpl<mlir::Value> &rows);
+  mlir::Value loadWhole(mlir::Value tile, Indices indices, Lanes part,
+                        mlir::Type type);
+  int64_t spreadRows(int64_t columns);
+  mlir::Value packedRow(const Product &product, mlir::Value row);
   std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
+  mlir::Value rightInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);
   void packVector(Buffer *packed, mlir::Value tile,
                   mlir::ValueRange panelAndRow, mlir::Value firstColumn,

@@ -5,6 +5,7 @@
 #include "CPUProductEmitter.h"
 
 #include "dialects/Tile/IR/KernelAnalysis.h"
+#include "lib/Conversion/TileKernels/ForLoop.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
@@ -21,18 +22,26 @@ struct RegisterBlock {
 /// 24 accumulators of 32 registers, or 12 of 16, leave room for a panel's
 /// vectors and a broadcast. Wide blocks are better than high ones, since each
 /// row costs a broadcast from memory: on one Ice Lake core 6 x 4 runs at the
-/// peak of 180 GFLOP/s, 12 x 2 at 70% of it. A left factor that is packed in
-/// slivers has its rows side by side, and is packed faster the higher they are.
+/// peak of 180 GFLOP/s, 12 x 2 at 70% of it.
+static int64_t countAccumulators(int64_t lanes) {
+  return lanes >= 16 ? 24 : 12;
+}
+
+/// A left factor that is packed in slivers has its rows side by side, and is
+/// packed faster the higher they are.
+static RegisterBlock sliverBlock(int64_t lanes) {
+  return {countAccumulators(lanes) / 2, TargetAttr::vectorsOfPanel};
+}
+
 static RegisterBlock chooseRegisterBlock(int64_t columns, int64_t lanes,
                                          bool isLeftPacked) {
-  bool hasManyRegisters = lanes >= 16;
-  int64_t accumulators = hasManyRegisters ? 24 : 12;
-  int64_t widest = hasManyRegisters ? 4 : 3;
+  int64_t accumulators = countAccumulators(lanes);
+  int64_t widest = lanes >= 16 ? 4 : 3;
   int64_t vectors = (columns + lanes - 1) / lanes;
   if (vectors <= widest)
     return {accumulators / vectors, vectors};
   if (isLeftPacked)
-    return {accumulators / 2, 2};
+    return sliverBlock(lanes);
   // The width that pads the last panel least, the widest of these.
   int64_t best = widest;
   auto padded = [&](int64_t v) { return (vectors + v - 1) / v * v; };
@@ -67,7 +76,14 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   Value rightBase =
       code.address(product.packedRight, type, {depth * panel}, 0, {panelIndex});
   Value leftBase = code.address(left.base, type, {left.blockStride}, 0,
-                                {rowInGroup(left, firstRow)});
+                                {packedRow(product, firstRow)});
+  if (product.accumulates && product.isByPanels)
+    for (int64_t i = 0; i < rows; ++i)
+      code.prefetch(code.address(product.result->base, type,
+                                 product.result->strides, 0,
+                                 {code.add(firstRow, rows + i), firstColumn}));
+  if (product.isByPanels)
+    fetchNextPanel(product, firstRow, rows, rightBase, depth);
   SmallVector<Value> inits;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j) {
@@ -102,7 +118,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
     sums = emitter.forLoop(
         whole, unrolledDepth, inits, [&](Value k, ValueRange carried) {
           fetchAhead(product, firstRow, panelIndex, k);
-          if (left.isByRows())
+          if (left.isByRows() && left.group == 0)
             prefetchNextRows(product, leftBase, rows, panelIndex, k);
           SmallVector<Value> next(carried.begin(), carried.end());
           for (int64_t i = 0; i < unrolledDepth; ++i)
@@ -116,6 +132,29 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
       tiles.store(product.result,
                   {code.add(firstRow, i), code.add(firstColumn, j * lanes)},
                   full, sums[i * vectors + j]);
+}
+
+/// Fetches into the second level cache the share of the panel that is
+/// multiplied next which falls to this block of `rows` rows. Past the last
+/// panel there may be nothing, which a prefetch may ask for.
+void CPUKernelEmitter::ProductEmitter::fetchNextPanel(const Product &product,
+                                                      Value firstRow,
+                                                      int64_t rows,
+                                                      Value rightBase,
+                                                      int64_t depth) {
+  Type type = product.result->elementType;
+  int64_t perLine = 64 / cpu::Code::bytesOf(type);
+  int64_t elements = depth * product.panel;
+  DotOp op = product.op;
+  int64_t m = cast<RankedTensorType>(op.getType()).getDimSize(0);
+  int64_t blocks = std::max<int64_t>(1, std::min(m, product.left.group) / rows);
+  int64_t share = llvm::divideCeil(elements / perLine, blocks);
+  Value number = arith::DivUIOp::create(
+      builder, loc, packedRow(product, firstRow), emitter.constant(rows));
+  for (int64_t i = 0; i < share; ++i)
+    code.prefetch(code.address(rightBase, type, {share * perLine},
+                               elements + i * perLine, {number}),
+                  2);
 }
 
 /// Fetches into the first level cache what the panel whose turn it is has to
@@ -153,9 +192,9 @@ static int64_t panelColumns(int64_t columns, int64_t lanes) {
 CPUKernelEmitter::Buffer *
 CPUKernelEmitter::ProductEmitter::createPanelBuffer(RankedTensorType type) {
   int64_t columns = type.getDimSize(1);
+  int64_t padded = spreadRows(panelColumns(columns, lanes));
   Buffer *buffer =
-      tiles.create({type.getDimSize(0), panelColumns(columns, lanes)},
-                   type.getElementType());
+      tiles.create({type.getDimSize(0), padded}, type.getElementType());
   buffer->shape[1] = columns;
   return buffer;
 }
@@ -208,19 +247,84 @@ void CPUKernelEmitter::ProductEmitter::storeRows(const Product &product,
   emitter.storeRows(product.stores, row, count);
 }
 
+/// Rows from `first` to `end`, whole register blocks of `rows`, which are
+/// packed before if the left factor is not read in place.
+void CPUKernelEmitter::ProductEmitter::multiplyRows(Product &product,
+                                                    Value first, Value end,
+                                                    int64_t rows) {
+  auto forRows = [&](function_ref<void(Value)> body) {
+    FreshElements fresh(emitter);
+    emitForLoop(builder, loc, {first, end, emitter.constant(rows)}, {},
+                [&](Value row, ValueRange) {
+                  body(row);
+                  return SmallVector<Value>();
+                });
+  };
+  auto forPanels = [&](function_ref<void(Value)> body) {
+    emitter.forLoop(product.panels, 1, body);
+  };
+  product.firstPacked = first;
+  if (product.left.group != 0)
+    packRows(product, first, end, rows);
+  if (!product.isByPanels)
+    return forRows([&](Value row) {
+      forPanels([&](Value p) { multiplyPanel(product, row, rows, p); });
+      storeRows(product, row, rows);
+    });
+  forPanels([&](Value p) {
+    forRows([&](Value row) { multiplyPanel(product, row, rows, p); });
+  });
+  if (!product.stores.empty())
+    forRows([&](Value row) { storeRows(product, row, rows); });
+}
+
+void CPUKernelEmitter::ProductEmitter::multiply(Product &product, int64_t m) {
+  // A few rows that are left over would not fill the arithmetic units.
+  int64_t rows = product.rows, rest = m % rows, whole = m - rest;
+  SmallVector<int64_t> parts;
+  if (whole > 0 && 3 * rest < 2 * rows && rest > 0) {
+    whole -= rows;
+    rest += rows;
+    parts.push_back(rest - rest / 2);
+    rest /= 2;
+  }
+  if (rest > 0)
+    parts.push_back(rest);
+  int64_t group = product.left.group == 0 ? whole : product.left.group;
+  Value end = emitter.constant(whole);
+  if (group >= whole && whole > 0)
+    multiplyRows(product, emitter.constant(0), end, rows);
+  else if (whole > 0)
+    emitter.forLoop(whole, group, [&](Value first) {
+      Value full = code.add(first, group);
+      multiplyRows(product, first,
+                   arith::MinUIOp::create(builder, loc, full, end), rows);
+    });
+  for (int64_t count : parts) {
+    multiplyRows(product, emitter.constant(whole),
+                 emitter.constant(whole + count), count);
+    whole += count;
+  }
+}
+
 void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
   bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
+  Value shared = rightInMemory(op.getRhs(), type.getElementType());
   // Few rows are packed in no time.
   constexpr int64_t leastRowsOfSlivers = 24;
   RegisterBlock block =
-      chooseRegisterBlock(n, lanes, isLeftPacked && m >= leastRowsOfSlivers);
+      shared ? sliverBlock(lanes)
+             : chooseRegisterBlock(n, lanes,
+                                   isLeftPacked && m >= leastRowsOfSlivers);
   int64_t panel = block.vectors * lanes;
   int64_t panels = (n + panel - 1) / panel;
   int64_t rows = std::min(block.rows, m);
-  LeftFactor left = prepareLeft(op.getLhs(), type.getElementType(), rows);
-  Value packed = packRight(op.getRhs(), type.getElementType(), panel);
+  LeftFactor left = prepareLeft(op.getLhs(), type.getElementType(), rows,
+                                /*isByPanels=*/static_cast<bool>(shared));
+  Value right =
+      shared ? shared : packRight(op.getRhs(), type.getElementType(), panel);
 
   // Whole vectors are read and written at rows' ends.
   bool accumulates = !isZeroSplat(op.getAcc());
@@ -236,24 +340,14 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
       emitter.buffers[op.getAcc()] = acc;
     }
   }
-  // Rows outside: those of a register block stay in the first level cache for
-  // all panels, which stream from the second level one.
   emitter.buffers[op.getResult()] = result;
-  Product product{op,          left, packed, panel, panels, result,
-                  accumulates, rows, {},     {},    {}};
+  Product product{op, left, right, panel, panels, result, accumulates, rows};
+  product.isByPanels = shared && left.group != 0;
   findLastTurn(product);
   findStores(product);
-  findFactorsAhead(product, isLeftPacked);
-  auto multiplyRows = [&](Value row, int64_t count) {
-    packGroup(product, row, count);
-    emitter.forLoop(panels, 1,
-                    [&](Value p) { multiplyPanel(product, row, count, p); });
-    storeRows(product, row, count);
-  };
-  int64_t whole = m / rows * rows;
-  emitter.forLoop(whole, rows, [&](Value row) { multiplyRows(row, rows); });
-  if (m > whole)
-    multiplyRows(emitter.constant(whole), m - whole);
+  if (!product.isByPanels)
+    findFactorsAhead(product, isLeftPacked, !shared);
+  multiply(product, m);
 }
 
 void CPUKernelEmitter::emitDot(DotOp op) { ProductEmitter(*this).emit(op); }

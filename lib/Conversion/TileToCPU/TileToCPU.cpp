@@ -116,8 +116,7 @@ struct ConvertTileToCPUPass : impl::ConvertTileToCPUBase<ConvertTileToCPUPass> {
     module->removeAttr(TesseraDialect::stageAttrName);
     tile::TargetAttr target = tile::TargetAttr::of(module);
     if (vectorBits == 0)
-      vectorBits =
-          target && target.getVectorBits() ? target.getVectorBits() : 512;
+      vectorBits = target ? 32 * target.getLanes() : 512;
     if (vectorBits != 128 && vectorBits != 256 && vectorBits != 512) {
       module.emitError("vector-bits is ")
           << vectorBits << "; expected 128, 256 or 512";

@@ -89,3 +89,27 @@ def test_a_gated_product_stores_once_both_are_complete():
     gated = ts.jit(lambda x, v, w: ts.maximum(x @ v, 0) * (x @ w))(x, v, w)
     x, v, w = (array.astype(np.float64) for array in (x, v, w))
     np.testing.assert_allclose(gated, np.maximum(x @ v, 0) * (x @ w), rtol=1e-4, atol=5e-3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("m, k, n", [(263, 301, 277), (1037, 997, 1151)])
+def test_shared_right_factors(form, m, k, n):
+    """Products so large that a kernel of its own packs the right factor, which what follows reads by rows."""
+    x, w = factors(form, m, k, n, "f32")
+    residual = np.random.default_rng(8).standard_normal((m, n), dtype=np.float32)
+    model = ts.jit(lambda x, w, residual: FORMS[form](x, w) * 2 + residual)
+    kernels = model.lower(x, w, residual).as_text("kernels")
+    # Of the smaller one only where the left factor is packed, too.
+    assert ("_panels" in kernels) == (m > 1000 or form in ("left", "both"))
+    check(model(x, w, residual), form, x, w, "f32", lambda product: product * 2 + residual)
+
+
+def test_a_shared_factor_of_a_weight_gradient_on_a_mesh():
+    rng = np.random.default_rng(9)
+    x, g = (rng.standard_normal(shape, dtype=np.float32) for shape in ((6, 130, 257), (6, 130, 411)))
+    expected = np.einsum("abm,abn->mn", x.astype(np.float64), g.astype(np.float64))
+    for mesh in ({"dp": 1}, {"dp": 2}):
+        gradient = ts.jit(lambda x, g: ts.einsum("abm,abn->mn", x, g), mesh=ts.make_mesh(mesh),
+                          in_shardings=(ts.P("dp"), ts.P("dp")))
+        assert "_panels" in gradient.lower(x, g).as_text("kernels")
+        np.testing.assert_allclose(gradient(x, g), expected, rtol=2e-5, atol=2e-4)

@@ -12,10 +12,10 @@ func.func @forward(%x: tensor<1000x40xf32>, %w: tensor<40x1001xf32>) -> tensor<1
 // Where the left factor is packed, too, blocks have more columns; parts are
 // even, in whole vectors, where sizes have no divisors: 3 x 336 columns.
 // CHECK: tile.kernel @weight_gradient_product grid [6] inputs 2
-// CHECK: tile.dot {{.*}} : tensor<500x40xf32>, tensor<40x336xf32>
-func.func @weight_gradient(%x: tensor<40x1000xf32>, %g: tensor<40x1001xf32>) -> tensor<1000x1001xf32> {
-  %0 = tessera.contract %x, %g "km,kn->mn" : tensor<40x1000xf32>, tensor<40x1001xf32> -> tensor<1000x1001xf32>
-  return %0 : tensor<1000x1001xf32>
+// CHECK: tile.dot {{.*}} : tensor<500x40xbf16>, tensor<40x336xbf16>
+func.func @weight_gradient(%x: tensor<40x1000xbf16>, %g: tensor<40x1001xbf16>) -> tensor<1000x1001xbf16> {
+  %0 = tessera.contract %x, %g "km,kn->mn" : tensor<40x1000xbf16>, tensor<40x1001xbf16> -> tensor<1000x1001xbf16>
+  return %0 : tensor<1000x1001xbf16>
 }
 
 // The same of what is transposed in the kernel itself, and of what is summed.

@@ -67,16 +67,17 @@ tile.kernel @few_columns grid [1] inputs 2 {
   tile.store %sum, %c[%c0, %c0] : tensor<2x1xf32>, memref<2x1xf32>
 }
 
-// A left factor that lies column by column is copied in slivers of 6 rows, a
-// vector a column, 8 columns of one sliver after another; the inner loop
-// broadcasts from there and fetches no rows below, but a line each of both
-// factors of the next program. Rows 6 and 7 are a sliver of their own.
+// A left factor that lies column by column is copied in slivers, a vector a
+// column, 8 columns of one sliver after another; the inner loop broadcasts from
+// there and fetches no rows below, but a line each of both factors of the next
+// program. 8 rows are two slivers of 4, which fill the arithmetic units, where
+// 2 after 6 would not.
 // CHECK-LABEL: llvm.func @transposed_left
-// CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<6xf32>
+// CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<4xf32>
 // CHECK-COUNT-2: llvm.intr.prefetch{{.*}} hint = 2
 // CHECK-NOT: llvm.intr.prefetch
-// CHECK-COUNT-120: llvm.intr.fma
-// CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<2xf32>
+// CHECK-COUNT-80: llvm.intr.fma
+// CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<4xf32>
 tile.kernel @transposed_left grid [1] inputs 2 {
 ^bb0(%a: memref<9x8xf32>, %b: memref<9x64xf32>, %c: memref<8x64xf32>):
   %c0 = arith.constant 0 : index

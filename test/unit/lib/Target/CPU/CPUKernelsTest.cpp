@@ -45,9 +45,12 @@ std::vector<std::string> targets() {
   return names;
 }
 
-/// Compiles `source` for `cpu` and runs all blocks of `kernel`.
+/// Compiles `source` for `cpu` and runs all blocks of `kernel`. With vectors of
+/// another width than the CPU's, if `vectorBits` is given: LLVM cuts wider
+/// ones.
 void runKernel(const std::string &source, const char *kernel, int64_t blocks,
-               std::vector<Floats *> arguments, const std::string &cpu) {
+               std::vector<Floats *> arguments, const std::string &cpu,
+               int64_t vectorBits = 0) {
   std::string error;
   std::optional<CPUDescription> description = describeCPU(cpu, error);
   ASSERT_TRUE(description) << error;
@@ -57,7 +60,7 @@ void runKernel(const std::string &source, const char *kernel, int64_t blocks,
   ASSERT_TRUE(module);
   PassManager pipeline(&context);
   ConvertTileToCPUOptions options;
-  options.vectorBits = description->vectorBits;
+  options.vectorBits = vectorBits ? vectorBits : description->vectorBits;
   pipeline.addPass(createConvertTileToCPU(options));
   ASSERT_TRUE(succeeded(pipeline.run(*module)));
   CPUOptions cpuOptions;
@@ -151,6 +154,87 @@ TEST(CPUKernels, ProductsOfAllShapesOfTails) {
                                                               {5, 100, 20}})
       for (const std::string &cpu : targets())
         checkProduct(m, n, k, transposed, cpu);
+}
+
+/// c = a b in one block, where b is in panels of `width` columns, summed in two
+/// turns of k; a is [k, m] where it is transposed.
+std::string panelsSource(int64_t m, int64_t panels, int64_t k, int64_t width,
+                         bool transposed) {
+  std::string K = text(k), W = text(width), P = text(panels), M = text(m);
+  std::string N = text(panels * width), K2 = text(2 * k);
+  std::string a = transposed ? K2 + "x" + M : M + "x" + K2;
+  std::string part = transposed ? K + "x" + M : M + "x" + K;
+  std::string b = "2x" + P + "x" + K + "x" + W + "xf32";
+  std::string C = M + "x" + N + "xf32", X = M + "x" + K + "xf32";
+  std::string source =
+      "tile.kernel @product grid [1] inputs 2 {\n^bb0(%a: memref<" + a +
+      "xf32>, %b: memref<" + b + ">, %c: memref<" + C +
+      ">):\n"
+      "%c0 = arith.constant 0 : index\n%c1 = arith.constant 1 : index\n"
+      "%c2 = arith.constant 2 : index\n%k = arith.constant " +
+      K + " : index\n%z = arith.constant dense<0.0> : tensor<" + C +
+      ">\n"
+      "%r = scf.for %i = %c0 to %c2 step %c1 iter_args(%acc = %z) -> (tensor<" +
+      C +
+      ">) {\n"
+      "%at = arith.muli %i, %k : index\n"
+      "%x0 = tile.load %a[" +
+      (transposed ? "%at, %c0" : "%c0, %at") + "] : memref<" + a +
+      "xf32> -> tensor<" + part + "xf32>\n";
+  source += transposed ? "%x = tile.trans %x0 [1, 0] : tensor<" + part +
+                             "xf32> -> tensor<" + X + ">\n"
+                       : "%x = tile.reshape %x0 : tensor<" + X +
+                             "> -> tensor<" + X + ">\n";
+  std::string box = P + "x" + K + "x" + W + "xf32";
+  std::string turned = K + "x" + P + "x" + W + "xf32";
+  source += "%y0 = tile.load %b[%i, %c0, %c0, %c0] : memref<" + b +
+            "> -> tensor<1x" + box +
+            ">\n"
+            "%y1 = tile.reshape %y0 : tensor<1x" +
+            box + "> -> tensor<" + box +
+            ">\n"
+            "%y2 = tile.trans %y1 [1, 0, 2] : tensor<" +
+            box + "> -> tensor<" + turned +
+            ">\n"
+            "%y = tile.reshape %y2 : tensor<" +
+            turned + "> -> tensor<" + K + "x" + N +
+            "xf32>\n"
+            "%d = tile.dot %x, %y, %acc : tensor<" +
+            X + ">, tensor<" + K + "x" + N + "xf32> -> tensor<" + C +
+            ">\nscf.yield %d : tensor<" + C +
+            ">\n}\n"
+            "tile.store %r, %c[%c0, %c0] : tensor<" +
+            C + ">, memref<" + C + ">\n}\n";
+  return source;
+}
+
+TEST(CPUKernels, ProductsWithPackedRightFactors) {
+  for (int64_t bits : {128, 256, 512})
+    for (bool transposed : {false, true})
+      // Fewer rows than a register block, a few more than some, than a group.
+      for (auto [m, panels, k] : std::vector<std::array<int64_t, 3>>{
+               {1, 1, 1}, {5, 3, 7}, {26, 2, 9}, {263, 3, 20}}) {
+        SCOPED_TRACE(text(m) + "x" + text(panels) + "x" + text(k) + ", " +
+                     text(bits) + (transposed ? " transposed" : ""));
+        int64_t width = bits / 16, n = panels * width;
+        Floats a = random(m * 2 * k, 1), b = random(2 * k * n, 2);
+        Floats c(m * n, NAN);
+        runKernel(panelsSource(m, panels, k, width, transposed), "product", 1,
+                  {&a, &b, &c}, "native", bits);
+        double worst = 0;
+        for (int64_t i = 0; i < m; ++i)
+          for (int64_t j = 0; j < n; ++j) {
+            double sum = 0;
+            for (int64_t l = 0; l < 2 * k; ++l) {
+              int64_t row = (l / k * panels + j / width) * k + l % k;
+              sum += double(a[transposed ? l * m + i : i * 2 * k + l]) *
+                     b[row * width + j % width];
+            }
+            double error = std::fabs(sum - c[i * n + j]);
+            worst = std::max(worst, std::isnan(error) ? 1e9 : error);
+          }
+        EXPECT_LT(worst, 2e-6 * k);
+      }
 }
 
 TEST(CPUKernels, ABlockThatReachesPastTheEndReadsPadsAndWritesNothing) {

@@ -79,8 +79,8 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=32"
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
-kind = sys.argv[1]
-count, batch, hidden, inner = map(int, sys.argv[2:])
+kind, stage = sys.argv[1:3]
+count, batch, hidden, inner = map(int, sys.argv[3:])
 mesh = Mesh(np.array(jax.devices()).reshape(4, 8), ("dp", "tp"))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 array = lambda shape, *axes: jax.ShapeDtypeStruct(shape, jnp.float32, sharding=NamedSharding(mesh, P(*axes)))
@@ -110,9 +110,12 @@ elif kind == "arguments":
     function = summed
     weights = [array((batch, hidden), "dp") for _ in range(count - 1)]
 jax.jit(lambda a: a + 1).lower(x).compile()
-before, begin = peak(), time.perf_counter()
+before, cpu, begin = peak(), time.process_time(), time.perf_counter()
 lowered = jax.jit(function).lower(x, weights)
 middle = time.perf_counter()
+if stage == "lowered":
+    print(json.dumps({"lower_seconds": middle - begin, "cpu_seconds": time.process_time() - cpu}))
+    sys.exit()
 lowered.compile()
 end = time.perf_counter()
 print(json.dumps({"seconds": end - begin, "lower_seconds": middle - begin, "peak_mb": peak() - before}))
@@ -163,10 +166,15 @@ def measure_whole(rounds: int) -> dict[int, dict]:
 def measure_jax(kind: str, count: int, limit: float) -> dict:
     """JAX's times; where it takes more than `limit` seconds, that alone."""
     try:
-        figures = run(JAX, kind, count, BATCH, HIDDEN, INNER, limit=limit)
+        figures = run(JAX, kind, "compiled", count, BATCH, HIDDEN, INNER, limit=limit)
     except subprocess.TimeoutExpired:
         return {"seconds_more_than": limit}
     return {name: round(value, 3) for name, value in figures.items()}
+
+
+def lower_jax(kind: str, count: int) -> dict:
+    """Lowers the same program of JAX's in a process of its own."""
+    return run(JAX, kind, "lowered", count, BATCH, HIDDEN, INNER)
 
 
 def has_jax() -> bool:

@@ -72,7 +72,9 @@ BlockEmitter::ContractBlock::ContractBlock(BlockEmitter &emitter, ContractOp op,
   if (panels)
     depth = shapeOf(panels).end()[-2];
   else if (!summed.empty())
-    depth = chooseChunk(extents.back(), emitter.sizes.productDepth,
+    depth = chooseChunk(extents.back(),
+                        mostDepth(emitter.sizes, productOf(sizesOf(lhs.own)),
+                                  productOf(sizesOf(rhs.own))),
                         emitter.sizes.productUnit);
 }
 

@@ -70,6 +70,16 @@ static bool packsLeft(const KernelGroup &group, ContractOp product) {
   return hasSummedApart(group, product.getLhs(), indices.lhs, indices.out);
 }
 
+static int64_t countRows(ContractOp product) {
+  ContractOp::Indices indices = product.getIndices();
+  int64_t rows = 1;
+  for (auto [letter, size] :
+       llvm::zip(indices.out, shapeOf(product.getResult())))
+    if (indices.rhs.find(letter) == std::string::npos)
+      rows *= size;
+  return rows;
+}
+
 SmallVector<int64_t> tessera::chooseProductBlock(const KernelGroup &group,
                                                  ContractOp product,
                                                  const TileSizes &sizes) {
@@ -77,6 +87,10 @@ SmallVector<int64_t> tessera::chooseProductBlock(const KernelGroup &group,
   if (packsLeft(group, product))
     candidates.insert(candidates.begin(), sizes.packedBlocks.begin(),
                       sizes.packedBlocks.end());
+  ContractOp::Indices indices = product.getIndices();
+  if (countRows(product) <= sizes.fewRowsBlock.rows &&
+      hasSummedApart(group, product.getRhs(), indices.rhs, indices.out))
+    candidates.insert(candidates.begin(), sizes.fewRowsBlock);
   return chooseBlockOf(product, candidates, sizes.productUnit,
                        sizes.productUnit);
 }

@@ -19,6 +19,8 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.sharedElements = int64_t(1) << 22;
     sizes.panelColumns = tile::TargetAttr::vectorsOfPanel * target.getLanes();
     sizes.panelBlock = {64, 8};
+    sizes.fewRowsBlock = {16, 1024, 4};
+    sizes.fewRowsElements = 1 << 15;
     sizes.productDepth = 384;
     sizes.productUnit = 16;
     sizes.attentionQueries = 128;
@@ -54,6 +56,13 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.scratchBytes = 2 * target.getSharedBytes();
   }
   return sizes;
+}
+
+int64_t mostDepth(const TileSizes &sizes, int64_t rows, int64_t columns) {
+  if (rows > sizes.fewRowsBlock.rows)
+    return sizes.productDepth;
+  int64_t depth = sizes.fewRowsElements / std::max<int64_t>(1, columns);
+  return std::clamp<int64_t>(depth, sizes.productUnit, sizes.productDepth);
 }
 
 int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize) {

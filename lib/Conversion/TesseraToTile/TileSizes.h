@@ -41,7 +41,12 @@ struct TileSizes {
   /// and where each program packs it in any case.
   SharingBounds sharedInPlace, sharedPacked;
   int64_t sharedElements = 0; ///< At most, of a factor: it is in memory twice.
-  int64_t productDepth;       ///< Summed at one time.
+  /// Before all others, for a product of at most so many rows whose right
+  /// factor has columns side by side in memory: it is read once, at memory's
+  /// speed, where each program reads long pieces of its rows.
+  ProductBlock fewRowsBlock = {0, 0, 0};
+  int64_t fewRowsElements = 0; ///< Of that factor, multiplied at one time.
+  int64_t productDepth;        ///< Summed at one time, of others.
   /// What parts of products are whole numbers of where sizes do not divide.
   int64_t productUnit;
   int64_t attentionQueries;
@@ -64,6 +69,9 @@ struct TileSizes {
 /// cpu: a block of the right factor and of the result stay in a core's second
 /// level cache; cuda: two blocks of threads fit a processor's shared memory.
 TileSizes tileSizesFor(tile::TargetAttr target);
+
+/// What a block of `rows` x `columns` of a product sums at one time.
+int64_t mostDepth(const TileSizes &sizes, int64_t rows, int64_t columns);
 
 /// `most` queries or keys of an attention block, halved until their rows of
 /// `headSize` elements are no more than attentionElements.

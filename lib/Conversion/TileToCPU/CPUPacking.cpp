@@ -28,10 +28,13 @@ Value CPUKernelEmitter::ProductEmitter::widen(Value value, Type type,
 // The left factor
 //===----------------------------------------------------------------------===//
 
-/// Distance of rows of `columns` elements on the stack: where it is a multiple
-/// of 1 KiB, rows that are used together would share a few sets of a cache.
+/// Whether rows of so many elements, which are used together, share a few sets
+/// of a cache: those of 1 KiB and its multiples do.
+static bool isCrowding(int64_t columns) { return columns % 256 == 0; }
+
+/// Distance of rows of `columns` elements on the stack.
 int64_t CPUKernelEmitter::ProductEmitter::spreadRows(int64_t columns) {
-  return columns % 256 == 0 ? columns + lanes : columns;
+  return isCrowding(columns) ? columns + lanes : columns;
 }
 
 /// Rows of a left factor that are packed before they are multiplied. By rows
@@ -49,8 +52,12 @@ CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
   bool isAcross = emitter.isContiguous(tile, 1);
   bool isAlong = emitter.isContiguous(tile, 0) && !isAcross;
   std::optional<LeftFactor> inPlace = leftInMemory(tile, type);
-  if (isByPanels ? isAlong || (isAcross && rows <= lanes)
-                 : isAlong && !inPlace) {
+  bool canTurn = isAcross && rows <= lanes;
+  // A few rows that share sets of a cache are soon packed.
+  bool isCrowded = inPlace && matrix.getDimSize(0) <= rowsOfGroup &&
+                   isCrowding(inPlace->rowStride);
+  if (isByPanels ? isAlong || canTurn
+                 : (isAlong && !inPlace) || (isCrowded && canTurn)) {
     int64_t most = isByPanels ? rowsOfPanelGroup : rowsOfGroup;
     int64_t group = std::max<int64_t>(1, most / rows) * rows;
     int64_t depth = matrix.getDimSize(1);
@@ -277,10 +284,13 @@ Value CPUKernelEmitter::ProductEmitter::rightInMemory(Value tile, Type type) {
 }
 
 /// How many rows ahead of the one that is packed memory is read.
-constexpr int64_t rowsAhead = 16;
+constexpr int64_t rowsAhead = 4;
 
 /// Panels of the right factor [depth, columns]: panel p holds columns p * panel
-/// to (p + 1) * panel, row by row; columns past the end are zero.
+/// to (p + 1) * panel, row by row; columns past the end are zero. Rows are
+/// packed whole, one after another: pieces of many rows that a power of two
+/// separates share a few sets of the caches, which would lose what is fetched
+/// ahead, and lines that two panels have in common.
 Value CPUKernelEmitter::ProductEmitter::packRight(Value tile, Type type,
                                                   int64_t panel) {
   auto matrix = cast<RankedTensorType>(tile.getType());
@@ -294,9 +304,9 @@ Value CPUKernelEmitter::ProductEmitter::packRight(Value tile, Type type,
     packTransposed(tile, packed, depth, columns, panel);
     return packed->base;
   }
-  emitter.forLoop(panels, 1, [&](Value p) {
-    Value firstColumn = code.multiply(p, panel);
-    emitter.forLoop(depth, 1, [&](Value k) {
+  emitter.forLoop(depth, 1, [&](Value k) {
+    emitter.forLoop(panels, 1, [&](Value p) {
+      Value firstColumn = code.multiply(p, panel);
       for (int64_t j = 0; depth >= 2 * rowsAhead && j < panel; j += lanes)
         emitter.prefetchElement(
             tile, {code.add(k, rowsAhead), code.add(firstColumn, j)});

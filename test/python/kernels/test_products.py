@@ -92,6 +92,14 @@ def test_a_gated_product_stores_once_both_are_complete():
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("m, k, n", [(3, 512, 4099), (16, 256, 4096)])
+def test_few_rows(form, m, k, n):
+    """The right factor is read in long pieces; crowded rows of the left one are packed."""
+    x, w = factors(form, m, k, n, "f32")
+    check(ts.jit(FORMS[form])(x, w), form, x, w, "f32")
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("m, k, n", [(263, 301, 277), (1037, 997, 1151)])
 def test_shared_right_factors(form, m, k, n):
     """Products so large that a kernel of its own packs the right factor, which what follows reads by rows."""

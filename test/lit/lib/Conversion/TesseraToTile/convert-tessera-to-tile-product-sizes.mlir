@@ -34,3 +34,24 @@ func.func @small(%x: tensor<40x256xf32>, %g: tensor<40x256xf32>) -> tensor<256x2
   %0 = tessera.contract %x, %g "km,kn->mn" : tensor<40x256xf32>, tensor<40x256xf32> -> tensor<256x256xf32>
   return %0 : tensor<256x256xf32>
 }
+
+// Few rows read the right factor once, in long pieces of its rows; not where
+// its columns are apart in memory, nor where few programs would be left.
+// CHECK: tile.kernel @few_rows_product grid [4] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<8x32xf32>, tensor<32x1024xf32>
+func.func @few_rows(%x: tensor<8x4096xf32>, %w: tensor<4096x4096xf32>) -> tensor<8x4096xf32> {
+  %0 = tessera.contract %x, %w "mk,kn->mn" : tensor<8x4096xf32>, tensor<4096x4096xf32> -> tensor<8x4096xf32>
+  return %0 : tensor<8x4096xf32>
+}
+// CHECK: tile.kernel @columns_apart_product grid [32] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<8x256xf32>, tensor<256x128xf32>
+func.func @columns_apart(%x: tensor<8x4096xf32>, %w: tensor<4096x4096xf32>) -> tensor<8x4096xf32> {
+  %0 = tessera.contract %x, %w "mk,nk->mn" : tensor<8x4096xf32>, tensor<4096x4096xf32> -> tensor<8x4096xf32>
+  return %0 : tensor<8x4096xf32>
+}
+// CHECK: tile.kernel @few_programs_product grid [8] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<8x256xf32>, tensor<256x128xf32>
+func.func @few_programs(%x: tensor<8x1024xf32>, %w: tensor<1024x1024xf32>) -> tensor<8x1024xf32> {
+  %0 = tessera.contract %x, %w "mk,kn->mn" : tensor<8x1024xf32>, tensor<1024x1024xf32> -> tensor<8x1024xf32>
+  return %0 : tensor<8x1024xf32>
+}

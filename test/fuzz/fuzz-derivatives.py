@@ -138,13 +138,15 @@ def check(head: str, program: Program, seed: int, answers: list[jax_peer.Answer]
     unlike = unlike_jax(named, *arrays) if arrays else ""
     if unlike:
         return Failure("jax", unlike)
-    texts = {"the mesh": made.text}
+    places = {"the mesh": made}
     if seed % ONE_DEVICE_EVERY == 0:
-        texts["one device"] = Derivatives("dist.mesh @mesh <[x = 1]>\n", on_one_device(program),
-                                          POLICIES[seed % len(POLICIES)], has_second(seed)).text
-    for where, text in texts.items():
+        places["one device"] = Derivatives("dist.mesh @mesh <[x = 1]>\n", on_one_device(program),
+                                           POLICIES[seed % len(POLICIES)], has_second(seed))
+    for where, there in places.items():
         try:
-            artefact, _, _ = native.compile_text(text, target="cpu")
+            artefact, _, _ = native.compile_text(there.text, target="cpu")
+            # A loop that carries what is annotated otherwise may have a reverse mode on one device alone.
+            inputs = [*points, *changes, *(weights if there.has_reverse else [])]
             inputs = [np.ascontiguousarray(a) for a in inputs]
             compiled = runtime.Executable(artefact, threads=2).run(
                 [w for a in inputs for w in (a.ctypes.data, 0)])

@@ -15,8 +15,8 @@ BENCHMARKS = ("encoder_cpu", "train_cpu", "gemm_cpu", "attention_cpu", "kernels_
               "compile_scale", "dispatch", "build_time")
 # Bars that are missed and known to be: the README says so, and the check prints why instead of failing.
 KNOWN_MISSES: dict[str, str] = {
-    "gemm_cpu": "7 of 28 products take up to 1.05 of OpenBLAS's time: each block of the result packs its "
-                "rows and columns of the factors again",
+    "gemm_cpu": "3 of 28 products took 1.01 to 1.03 of OpenBLAS's time, and others in other runs: those of "
+                "256 and 512 differ by 5 % from run to run",
     "kernels_cpu": "an update of AdamW is as fast as memory, for PyTorch too: 1.01",
 }
 BEGIN, END = "<!-- benchmarks/table.py writes this table -->\n", "<!-- end of the table -->\n"

@@ -99,7 +99,7 @@ static LogicalResult generateHostObject(ModuleOp module,
 
 LogicalResult tessera::generateCode(ModuleOp module,
                                     const CompileOptions &options,
-                                    CodeObjects &code, json::Object &report) {
+                                    CodeObjects &code, Report &report) {
   const Target &target = options.target;
   code.target = target.str();
   if (target.kind == Target::Kind::CPU) {
@@ -132,6 +132,6 @@ LogicalResult tessera::generateCode(ModuleOp module,
                                    {"sharedBytes", kernel.sharedBytes},
                                    {"threads", kernel.threads}});
   }
-  report["kernels"] = std::move(kernels);
+  report.set("kernels", std::move(kernels));
   return success();
 }

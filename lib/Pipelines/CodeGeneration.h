@@ -19,7 +19,7 @@ llvm::FailureOr<std::string> generatePTX(mlir::ModuleOp module,
 /// object of `code`, and describes its kernels there and in `report`.
 llvm::LogicalResult generateCode(mlir::ModuleOp module,
                                  const CompileOptions &options,
-                                 CodeObjects &code, llvm::json::Object &report);
+                                 CodeObjects &code, Report &report);
 
 } // namespace tessera
 

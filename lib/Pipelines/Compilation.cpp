@@ -3,7 +3,7 @@
 #include "FindStage.h"
 #include "MemoryReport.h"
 #include "PlanReport.h"
-#include "Report.h"
+#include "ProgramReport.h"
 #include "StageContract.h"
 #include "dialects/Dist/IR/Dist.h"
 #include "dialects/Plan/IR/Plan.h"
@@ -306,8 +306,8 @@ LogicalResult Compilation::emit(Stage stage, std::string &data) {
   }
 }
 
-json::Object Compilation::getReport() const {
-  json::Object result = report;
-  result["timings"] = json::Array(timings);
-  return result;
+std::string Compilation::getReport() const {
+  Report whole = report;
+  whole.set("timings", json::Array(timings));
+  return whole.str();
 }

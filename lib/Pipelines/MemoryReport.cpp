@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MemoryReport.h"
 
-#include "Report.h"
+#include "ProgramReport.h"
 #include "dialects/Dist/IR/Dist.h"
 #include "dialects/Plan/IR/FilledConstants.h"
 #include "dialects/Tessera/IR/StepOrder.h"
@@ -323,6 +323,6 @@ json::Object MemoryModel::describe() {
                       {"alive", describeAlive(peak.alive)}};
 }
 
-void tessera::reportMemory(func::FuncOp entry, json::Object &report) {
-  report["memory"] = MemoryModel(entry).describe();
+void tessera::reportMemory(func::FuncOp entry, Report &report) {
+  report.set("memory", MemoryModel(entry).describe());
 }

@@ -3,8 +3,9 @@
 #ifndef TESSERA_LIB_PIPELINES_MEMORYREPORT_H
 #define TESSERA_LIB_PIPELINES_MEMORYREPORT_H
 
+#include "tessera/Pipelines/Report.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/Support/JSON.h"
 
 namespace tessera {
 
@@ -18,7 +19,7 @@ namespace tessera {
 /// computes that may write it over the value. Slices of sequences and entries
 /// of stacked results are parts of these. Where the memory of several values is
 /// laid out, gaps may be left between them, which the model knows nothing of.
-void reportMemory(mlir::func::FuncOp entry, llvm::json::Object &report);
+void reportMemory(mlir::func::FuncOp entry, Report &report);
 
 } // namespace tessera
 

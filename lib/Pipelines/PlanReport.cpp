@@ -16,7 +16,7 @@ static bool isCopied(plan::TiedOutputOp output) {
   });
 }
 
-void tessera::reportPlan(plan::ProgramOp program, json::Object &report) {
+void tessera::reportPlan(plan::ProgramOp program, Report &report) {
   json::Array ties;
   for (auto output : program.getOps<plan::TiedOutputOp>()) {
     auto input = output.getBuffer().getDefiningOp<plan::InputOp>();
@@ -33,13 +33,14 @@ void tessera::reportPlan(plan::ProgramOp program, json::Object &report) {
     }
     ties.push_back(std::move(tie));
   }
-  report["arenaBytes"] = static_cast<int64_t>(program.getArena().value_or(0));
-  report["ties"] = std::move(ties);
+  report.set("arenaBytes",
+             static_cast<int64_t>(program.getArena().value_or(0)));
+  report.set("ties", std::move(ties));
   json::Array stages;
   for (auto stage : program.getOps<plan::StageOp>())
     stages.push_back(json::Object{
         {"name", stage.getName().str()},
         {"arenaBytes", static_cast<int64_t>(stage.getArena().value_or(0))}});
   if (!stages.empty())
-    report["stages"] = std::move(stages);
+    report.set("stages", std::move(stages));
 }

@@ -4,14 +4,13 @@
 #define TESSERA_LIB_PIPELINES_PLANREPORT_H
 
 #include "dialects/Plan/IR/Plan.h"
-
-#include "llvm/Support/JSON.h"
+#include "tessera/Pipelines/Report.h"
 
 namespace tessera {
 
 /// Adds "arenaBytes", "ties" and "stages" of a program whose memory is
 /// assigned.
-void reportPlan(plan::ProgramOp program, llvm::json::Object &report);
+void reportPlan(plan::ProgramOp program, Report &report);
 
 } // namespace tessera
 

@@ -178,7 +178,7 @@ withStage(TesseraCompilation *compilation, const char *name,
       !result->ok && collector.diagnostics.empty()
           ? describeError("the compiler failed without a reason")
           : toText(std::move(collector.diagnostics));
-  result->report = toText(compilation->compilation->getReport());
+  result->report = compilation->compilation->getReport();
   return result;
 }
 

@@ -194,9 +194,9 @@ static int compileModule(const Arguments &arguments) {
     return 1;
   problem = writeFile(arguments.output, output.data);
   if (problem.empty() && !arguments.report.empty()) {
-    std::string text;
-    llvm::raw_string_ostream(text) << llvm::formatv(
-        "{0:2}\n", llvm::json::Value(std::move(output.report)));
+    // Spread over lines, for people.
+    std::string text = llvm::formatv(
+        "{0:2}\n", llvm::cantFail(llvm::json::parse(output.report)));
     problem = writeFile(arguments.report, text);
   }
   return problem.empty() ? 0 : fail(problem);

@@ -4,11 +4,11 @@
 #ifndef TESSERA_PIPELINES_COMPILER_H
 #define TESSERA_PIPELINES_COMPILER_H
 
+#include "tessera/Pipelines/Report.h"
 #include "tessera/Pipelines/Stages.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
-#include "llvm/Support/JSON.h"
 
 #include <functional>
 #include <map>
@@ -51,8 +51,8 @@ struct CompileOptions {
 struct CompileOutput {
   /// Text of the stage, or the bytes of an object, cubin or artefact.
   std::string data;
-  /// See tesseraResultReport in CompilerCApi.h.
-  llvm::json::Object report;
+  /// JSON on one line; see tesseraResultReport in CompilerCApi.h.
+  std::string report;
 };
 
 /// A context with all dialects, ready for `compile`.
@@ -79,7 +79,7 @@ public:
 
   /// What is known of the stages made so far; see tesseraResultReport in
   /// CompilerCApi.h.
-  llvm::json::Object getReport() const;
+  std::string getReport() const;
 
 private:
   bool isGPU() const { return options.target.kind != Target::Kind::CPU; }
@@ -108,7 +108,7 @@ private:
   bool isLoaded = false, isPrepared = false;
   Stage start = Stage::Tessera; ///< Of the program as it was given.
   std::map<Stage, mlir::OwningOpRef<mlir::ModuleOp>> modules;
-  llvm::json::Object report;
+  Report report;
   llvm::json::Array timings;
 };
 

@@ -33,6 +33,9 @@ def type_text(shape: Sequence[int], dtype: np.dtype, layout: str | None = None) 
 
 def quoted(text: str) -> str:
     """A string literal of MLIR."""
+    # Most are names, and each argument has one.
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return '"' + _ESCAPED.sub(_escape, text) + '"'
 
 

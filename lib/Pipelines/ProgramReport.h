@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// What a compilation tells about its program, as JSON.
-#ifndef TESSERA_LIB_PIPELINES_REPORT_H
-#define TESSERA_LIB_PIPELINES_REPORT_H
+// What a compilation tells about its program once that is one device's.
+#ifndef TESSERA_LIB_PIPELINES_PROGRAMREPORT_H
+#define TESSERA_LIB_PIPELINES_PROGRAMREPORT_H
 
 #include "dialects/Dist/IR/Dist.h"
+#include "tessera/Pipelines/Report.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/Support/JSON.h"
 
 namespace tessera {
 
 /// Adds "collectives", "checkpoints", "arguments", "results", "flops" and
 /// "bytes" of `entry`, which is of stage `local`.
-void reportLocalProgram(mlir::func::FuncOp entry, llvm::json::Object &report);
+void reportLocalProgram(mlir::func::FuncOp entry, Report &report);
 
 /// The file and line of the first source location within `loc`, or "" and 0.
 std::pair<std::string, int64_t> sourceOf(mlir::Location loc);
@@ -24,4 +24,4 @@ llvm::StringRef collectiveName(mlir::Operation *op);
 
 } // namespace tessera
 
-#endif // TESSERA_LIB_PIPELINES_REPORT_H
+#endif // TESSERA_LIB_PIPELINES_PROGRAMREPORT_H

@@ -12,7 +12,7 @@ The programs are of the kind of fuzz-run.py, with all floats f64. Of each:
 
 Three of four programs are checkpoints, of which the backward pass computes values again; one of these has a
 budget, the least that can be met or more. A program whose derivatives pass a while loop has forward mode
-only. Two programs a seed; default: 16 seeds, or TESSERA_FUZZ_SEEDS. A program that fails is shrunk and
+only. Two programs a seed; default: 10 seeds, or TESSERA_FUZZ_SEEDS. A program that fails is shrunk and
 written to --out as .mlir, with the command that repeats it. At least nine of ten programs must have been
 compared with JAX; of the others it is said why they were not.
 """
@@ -43,7 +43,7 @@ from tessera._src.core.errors import TesseraError  # noqa: E402
 from tessera._src.programs import native, runtime  # noqa: E402
 
 run = importlib.import_module("fuzz-run")
-SEEDS = 16
+SEEDS = 10
 STEP = 1e-4
 POLICIES = (None, "nothing", "dots", "budget")
 ONE_DEVICE_EVERY = 4

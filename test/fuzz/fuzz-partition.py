@@ -6,7 +6,7 @@ Each program (random_program.py) is a random graph of ops on a random mesh with 
 sizes, sub-axes and dimensions smaller than their axes included. `tessera-check-equivalence` evaluates
 it on whole tensors and, after the sharding passes, on all devices.
 
-A seed gives 16 programs, the same ones everywhere. Default: 60 seeds. Longer: --seeds 10000 or
+A seed gives 16 programs, the same ones everywhere. Default: 40 seeds. Longer: --seeds 10000 or
 TESSERA_FUZZ_SEEDS=10000. A program that differs or fails is shrunk and written to --out as .mlir with
 the command that shows it, beside the whole program. With --dialect it ends with a table of the ops and
 what they were used on, and fails where one was not used on some kind of mesh or layout.
@@ -119,7 +119,7 @@ def main() -> int:
     parser.add_argument("--tessera-opt", required=True)
     parser.add_argument("--dialect", type=Path, help="folder of .td files whose ops must be covered")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 60)))
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("TESSERA_FUZZ_SEEDS", 40)))
     parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--max-failures", type=int, default=5)
     options = parser.parse_args()

@@ -19,6 +19,7 @@ is shrunk to one module and the passes that it takes, and written to --out with 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import re
@@ -52,6 +53,10 @@ NOT_RUN = {"snapshot-op-locations", "composite-fixed-point-pass", "view-op-graph
            "test-run-each", "remove-dead-values"}
 # What a damaged program may hold for a number: sizes that divide and that do not, none, and too many.
 NUMBERS = ["0", "1", "2", "3", "5", "7", "-1", "16", "4294967296", "9223372036854775807"]
+# Passes that compute what a program computes, and the most elements that a tensor of theirs has: tests of
+# large kernels would take seconds each.
+EVALUATING = ("--tessera-interpret", "--tessera-check-equivalence")
+MOST_ELEMENTS = 1 << 17
 # Passes on other ops than modules: the text of a pipeline nests them.
 NESTED = {"plan-assign-memory": "plan.program"}
 # What passes are also tried with.
@@ -84,6 +89,12 @@ def collect_modules() -> list[str]:
         head, [program] = generate(seed, 1, "f32")
         modules.append(head + program.text().replace("@f0(", "@main("))
     return modules
+
+
+def is_small(module: str) -> bool:
+    """Whether passes that evaluate programs run on this one."""
+    shapes = re.findall(r"<((?:\d+x)+)[a-z]", module)
+    return all(math.prod(map(int, shape.split("x")[:-1])) <= MOST_ELEMENTS for shape in shapes)
 
 
 def damage(rng: random.Random, text: str) -> str:
@@ -196,6 +207,15 @@ def as_pipeline(flags: Sequence[str]) -> str:
     return ",".join(f"{NESTED[text]}({text})" if text in NESTED else text for text in texts)
 
 
+def modules_for(flags: Sequence[str], modules: Sequence[str]) -> list[str]:
+    """Those of the modules that a sequence of passes runs on."""
+    return [module for module in modules if not evaluates(flags) or is_small(module)]
+
+
+def evaluates(flags: Sequence[str]) -> bool:
+    return any(flag.startswith(EVALUATING) for flag in flags)
+
+
 def crashes_among(opt: str, modules: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> list[str]:
     """The names of the rows that crash on the modules; all run in one process unless one does."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
@@ -225,15 +245,19 @@ def main() -> int:
     sequences = {seed: (f"passes-seed{seed}", sequence_of(seed, flags)) for seed in seeds}
     rows += [sequences[seed] for seed in seeds if seed % 2 == 0]
 
+    evaluating = [row for row in rows if evaluates(row[1])]
+    others = [row for row in rows if not evaluates(row[1])]
+
     def run_damaged(seed: int) -> tuple[list[str], list[str]]:
-        given = damaged_modules(opt, random.Random(seed), modules)
         name, sequence = sequences[seed]
+        given = modules_for(sequence, damaged_modules(opt, random.Random(seed), modules))
         return given, [name] if crash_of(opt, given, sequence) else []
 
     cores = os.cpu_count() or 1
-    shares = [modules[i :: 2 * cores] for i in range(2 * cores)]
+    shares = [(given[i :: 2 * cores], alike) for alike in (evaluating, others)
+              for given in [modules_for(alike[0][1], modules)] for i in range(2 * cores)]  # fmt: skip
     with ThreadPoolExecutor(cores) as pool:
-        whole = pool.map(lambda share: (share, crashes_among(opt, share, rows)), shares)
+        whole = pool.map(lambda share: (share[0], crashes_among(opt, *share)), shares)
         damaged = pool.map(run_damaged, [seed for seed in seeds if seed % 2])
         found = [*whole, *damaged]
     known = {name: flags for name, flags in [*rows, *sequences.values()]}

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -64,10 +65,16 @@ def summary(times: dict[str, list[float]], unit: float = 1e3) -> dict[str, dict[
 
 
 def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
+    """Name, family and model, which tell the generation where the name does not, and widest vectors."""
+    first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+    fields = dict(re.split(r"\s*:\s*", line, maxsplit=1) for line in first.splitlines() if ":" in line)
+    name = fields.get("model name", platform.processor() or platform.machine())
+    flags = fields.get("flags", "").split()
+    generation = [f"{what} {fields[key]}" for what, key in (("family", "cpu family"), ("model", "model"))
+                  if key in fields]
+    vectors = [name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags][:1]
+    details = ", ".join([*generation, *vectors])
+    return f"{name} ({details})" if details else name
 
 
 def blas_kernels() -> str:

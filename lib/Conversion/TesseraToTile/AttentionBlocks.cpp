@@ -18,10 +18,7 @@ public:
         loc(op.getLoc()), value(value), firstQuery(box.offsets[1]),
         firstColumn(box.offsets[3]), queries(box.sizes[1]),
         valueSize(box.sizes[3]),
-        chunk(chooseChunk(scores.length,
-                          attentionRows(emitter.sizes,
-                                        emitter.sizes.attentionKeys,
-                                        headElements(op.getQuery(), value)))) {
+        chunk(chooseChunks(emitter.sizes, op, value).keys) {
     scores.batch = box.offsets[0];
     scores.head = scores.keyHead = box.offsets[2];
     // Heads of the query share those of key and value in groups.

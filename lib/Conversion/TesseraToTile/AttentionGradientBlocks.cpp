@@ -47,25 +47,22 @@ private:
   AttentionGradientOp op;
   AttentionGradients outputs;
   int64_t headSize, valueSize;
-  GradientChunks chunks;
+  AttentionChunks chunks;
   Value keyColumns; ///< The chunk's keys, transposed.
   bool hasFailed = false;
 };
 
-BlockEmitter::GradientChunks
-BlockEmitter::chooseGradientChunks(const TileSizes &sizes,
-                                   AttentionGradientOp op) {
+AttentionChunks BlockEmitter::chooseGradientChunks(const TileSizes &sizes,
+                                                   AttentionGradientOp op) {
   int64_t elements = headElements(op.getQuery(), op.getValue());
   if (getElementTypeOrSelf(op.getType()).isF64())
     elements *= 2;
   // More tiles are alive at a time than in attention.
   TileSizes fewer = sizes;
   fewer.attentionElements /= 4;
-  auto choose = [&](Value rows, int64_t most) {
-    return chooseChunk(shapeOf(rows)[1], attentionRows(fewer, most, elements));
-  };
-  return {choose(op.getQuery(), sizes.attentionQueries),
-          choose(op.getKey(), sizes.attentionKeys)};
+  return chooseAttentionChunks(
+      fewer, {shapeOf(op.getQuery())[1], shapeOf(op.getKey())[1]}, elements,
+      op.getCausal());
 }
 
 BlockEmitter::AttentionGradientBlock::AttentionGradientBlock(

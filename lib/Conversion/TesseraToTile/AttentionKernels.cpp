@@ -162,10 +162,7 @@ static tile::KernelOp buildLogsumexp(OpBuilder &builder,
   Value value = attention ? attention.getValue() : Value();
   ArrayRef<int64_t> shape = shapeOf(op.getQuery());
   int64_t columns = value ? shapeOf(value)[3] : 1;
-  int64_t rows = chooseChunk(
-      shape[1],
-      attentionRows(sizes, sizes.attentionQueries,
-                    BlockEmitter::headElements(op.getQuery(), value)));
+  int64_t rows = BlockEmitter::chooseChunks(sizes, op, value).queries;
   SmallVector<int64_t> block = {1, rows, 1, columns};
   SmallVector<int64_t> counts = {shape[0], (shape[1] + rows - 1) / rows,
                                  shape[2], 1};
@@ -197,8 +194,7 @@ static tile::KernelOp buildGradients(OpBuilder &builder,
   bool isWhole = accumulatedOf(launch) != nullptr;
   bool isOfQueries = !isWhole && op.getOf() == AttentionOperand::query;
   ArrayRef<int64_t> shape = shapeOf(isOfQueries ? op.getQuery() : op.getKey());
-  BlockEmitter::GradientChunks chunks =
-      BlockEmitter::chooseGradientChunks(sizes, op);
+  AttentionChunks chunks = BlockEmitter::chooseGradientChunks(sizes, op);
   int64_t size = isWhole       ? shape[1]
                  : isOfQueries ? chunks.queries
                                : chunks.keys;

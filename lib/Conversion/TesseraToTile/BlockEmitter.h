@@ -91,12 +91,8 @@ public:
   bool emitAttentionGradients(AttentionGradientOp op,
                               const AttentionGradients &outputs,
                               const GradientBlock &block);
-  /// Queries and keys that it computes at one time.
-  struct GradientChunks {
-    int64_t queries, keys;
-  };
-  static GradientChunks chooseGradientChunks(const TileSizes &sizes,
-                                             AttentionGradientOp op);
+  static AttentionChunks chooseGradientChunks(const TileSizes &sizes,
+                                              AttentionGradientOp op);
 
   /// Packs `box` of the right factor of `op` into `output`, its panels: see
   /// SharedFactor. False, with a diagnostic, when the factor cannot be emitted.
@@ -123,6 +119,15 @@ public:
   static llvm::SmallVector<int64_t> shapeOf1(mlir::Value value);
   /// Columns of the widest of an attention's queries, keys and values.
   static int64_t headElements(mlir::Value query, mlir::Value value);
+  /// The chunks of attention, or of attention_logsumexp with the values of an
+  /// attention beside it, if there is one.
+  template <typename Op>
+  static AttentionChunks chooseChunks(const TileSizes &sizes, Op op,
+                                      mlir::Value value) {
+    return chooseAttentionChunks(
+        sizes, {shapeOf(op.getQuery())[1], shapeOf(op.getKey())[1]},
+        headElements(op.getQuery(), value), op.getCausal());
+  }
 
 private:
   mlir::Value compute(mlir::Value value, const BlockBox &box);

@@ -159,12 +159,11 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
   SmallVector<int64_t> shape = BlockEmitter::shapeOf1(root);
   std::vector<int64_t> plain(shape.begin(), shape.end());
   std::vector<bool> whole(shape.size(), false);
-  if (auto attention = dyn_cast_or_null<AttentionOp>(group.heavy)) {
-    int64_t queries = attentionRows(
-        sizes, sizes.attentionQueries,
-        BlockEmitter::headElements(attention.getQuery(), attention.getValue()));
-    return {1, chooseChunk(shape[1], queries), 1, shape[3]};
-  }
+  if (auto attention = dyn_cast_or_null<AttentionOp>(group.heavy))
+    return {1,
+            BlockEmitter::chooseChunks(sizes, attention, attention.getValue())
+                .queries,
+            1, shape[3]};
   if (auto contract = dyn_cast_or_null<ContractOp>(group.heavy))
     return chooseProductBlock(group, contract, sizes);
   if (auto cumulative = dyn_cast_or_null<CumulativeOp>(group.heavy)) {

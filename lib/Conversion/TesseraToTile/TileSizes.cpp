@@ -25,6 +25,8 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productUnit = 16;
     sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
+    sizes.causalChunks = {{512, 64},
+                          {std::numeric_limits<int64_t>::max(), 128}};
     sizes.attentionElements = 1 << 18;
     sizes.attentionGradientHeads = 4;
     sizes.rowElements = 4096;
@@ -65,10 +67,21 @@ int64_t mostDepth(const TileSizes &sizes, int64_t rows, int64_t columns) {
   return std::clamp<int64_t>(depth, sizes.productUnit, sizes.productDepth);
 }
 
-int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize) {
-  while (most > 1 && most * headSize > sizes.attentionElements)
-    most /= 2;
-  return most;
+AttentionChunks chooseAttentionChunks(const TileSizes &sizes,
+                                      AttentionChunks whole, int64_t headSize,
+                                      bool isCausal) {
+  AttentionChunks most = {sizes.attentionQueries, sizes.attentionKeys};
+  for (auto [keys, side] : sizes.causalChunks)
+    if (isCausal && whole.keys <= keys) {
+      most = {std::min(most.queries, side), std::min(most.keys, side)};
+      break;
+    }
+  auto choose = [&](int64_t extent, int64_t rows) {
+    while (rows > 1 && rows * headSize > sizes.attentionElements)
+      rows /= 2;
+    return chooseChunk(extent, rows);
+  };
+  return {choose(whole.queries, most.queries), choose(whole.keys, most.keys)};
 }
 
 int64_t chooseChunk(int64_t extent, int64_t most, int64_t unit) {

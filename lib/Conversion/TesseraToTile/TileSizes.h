@@ -6,6 +6,7 @@
 #include "dialects/Tile/IR/Tile.h"
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace tessera {
@@ -51,6 +52,9 @@ struct TileSizes {
   int64_t productUnit;
   int64_t attentionQueries;
   int64_t attentionKeys;
+  /// By the most keys of causal attention: no more queries and keys than this.
+  /// Of blocks on the diagonal, half is computed in vain.
+  std::vector<std::pair<int64_t, int64_t>> causalChunks;
   int64_t attentionElements; ///< Of a block's queries, or keys, of all columns.
   /// Key heads in all from which on one block computes all gradients of a key
   /// head, with fewest products; fewer leave cores without work.
@@ -73,9 +77,17 @@ TileSizes tileSizesFor(tile::TargetAttr target);
 /// What a block of `rows` x `columns` of a product sums at one time.
 int64_t mostDepth(const TileSizes &sizes, int64_t rows, int64_t columns);
 
-/// `most` queries or keys of an attention block, halved until their rows of
-/// `headSize` elements are no more than attentionElements.
-int64_t attentionRows(const TileSizes &sizes, int64_t most, int64_t headSize);
+/// Queries and keys that a block of an attention, or of its gradients, computes
+/// at one time.
+struct AttentionChunks {
+  int64_t queries, keys;
+};
+
+/// Those of so many queries and keys in all, whose rows have `headSize`
+/// elements.
+AttentionChunks chooseAttentionChunks(const TileSizes &sizes,
+                                      AttentionChunks whole, int64_t headSize,
+                                      bool isCausal);
 
 /// A size for cutting `extent`: the largest divisor not above `most` when it is
 /// at least half of it; else `most`, or where `unit` is given as many of it as

@@ -73,7 +73,7 @@ func.func @of_value(%q: tensor<2x5x1x3xf32>, %l: tensor<2x1x5xf32>) -> tensor<2x
 // CHECK: tile.kernel @causal_attention_logsumexp
 // CHECK: %[[END:.*]] = arith.minsi
 // CHECK: scf.for %{{.*}} = %{{.*}} to %[[END]] step
-// CHECK: tile.kernel @causal_attention_gradient grid [4]
+// CHECK: tile.kernel @causal_attention_gradient grid [8]
 // CHECK: %[[FIRST:.*]] = arith.divui
 // CHECK: %[[BEGIN:.*]] = arith.muli %[[FIRST]]
 // CHECK: scf.for %{{.*}} = %[[BEGIN]] to
@@ -82,6 +82,19 @@ func.func @causal(%q: tensor<1x1024x1x64xf32>) -> (tensor<1x1x1024xf32>, tensor<
   %0 = tessera.attention_logsumexp %q, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1x1024xf32>
   %1 = tessera.attention_gradient of key %q, %q, %q, %0, %0, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1x1024xf32>, tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1024x1x64xf32>
   return %0, %1 : tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32>
+}
+
+// Half of a block on the diagonal is computed in vain: of few keys, blocks are
+// smaller, unless all keys are seen.
+// CHECK: tile.kernel @sides_attention grid [4]
+// CHECK: step %c64
+// CHECK: tile.kernel @sides_attention_1 grid [2]
+// CHECK: step %c256
+// CHECK-LABEL: func.func @sides
+func.func @sides(%q: tensor<1x256x1x32xf32>, %k: tensor<1x512x1x32xf32>) -> (tensor<1x256x1x32xf32>, tensor<1x256x1x32xf32>) {
+  %0 = tessera.attention %q, %k, %k scale 0.5 causal : tensor<1x256x1x32xf32>, tensor<1x512x1x32xf32>, tensor<1x512x1x32xf32> -> tensor<1x256x1x32xf32>
+  %1 = tessera.attention %q, %k, %k scale 0.5 : tensor<1x256x1x32xf32>, tensor<1x512x1x32xf32>, tensor<1x512x1x32xf32> -> tensor<1x256x1x32xf32>
+  return %0, %1 : tensor<1x256x1x32xf32>, tensor<1x256x1x32xf32>
 }
 
 // A logsumexp before the attention has a kernel of its own: the values may not

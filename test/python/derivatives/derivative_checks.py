@@ -40,8 +40,8 @@ _DRAW: dict[str, Callable] = {
     # No number of one kind is near any of the other.
     "even": lambda rng, n: 0.6 * np.round(2 * rng.standard_normal(n)) + rng.uniform(-0.05, 0.05, n),
     "odd": lambda rng, n: 0.6 * np.round(2 * rng.standard_normal(n)) + rng.uniform(0.25, 0.35, n),
-    # No two are near each other, so that their order stays what it is.
-    "apart": lambda rng, n: (rng.permutation(n) - n / 2 + 0.37 + rng.uniform(-0.2, 0.2, n)) * 0.3,
+    # No two are near each other, so that their order stays what it is, and none is near zero.
+    "apart": lambda rng, n: (rng.permutation(n) - n // 2 + 0.37 + rng.uniform(-0.2, 0.2, n)) * 0.3,
 }
 
 
@@ -267,9 +267,17 @@ def _rounding(inputs: Inputs, name: str, gradients: Sequence[Any]) -> float:
 
 
 # The unit of rounding. A result is off by a few roundings of its own, and by what comes of rounding the
-# inputs.
+# inputs, or up to twice of what JAX's is.
 NARROW_TYPES = {"f32": (ts.f32, 2.0**-24), "bf16": (ts.bf16, 2.0**-8), "f16": (ts.f16, 2.0**-11)}
 ROUNDINGS = 8
+DRAWS = 4  # Of roundings of the inputs: what one of them moves may cancel.
+
+
+def _peer_rounding(one: Case, name: str, mode: str, inputs: Inputs, wide: Inputs) -> float:
+    """What rounding in f32 does to JAX's derivative of a case: much, where large terms cancel inside."""
+    narrow, exact = (jax_all({name: one}, Inputs(*({name: table[name]} for table in (
+        given.points, given.changes, given.weights)))) for given in (inputs, wide))
+    return distance(narrow[name][mode], exact[name][mode])
 
 
 def wrong_in_narrow_types(cases: dict[str, Case], seed: int = 0) -> list[str]:
@@ -282,20 +290,23 @@ def wrong_in_narrow_types(cases: dict[str, Case], seed: int = 0) -> list[str]:
         wide = inputs.cast(np.dtype(np.float64))
         got = compiled(inputs.points, inputs.changes, inputs.weights)
         wanted = compiled(wide.points, wide.changes, wide.weights)
-        moved = compiled(*(_near(table, unit) for table in (wide.points, wide.changes, wide.weights)))
+        rng = np.random.default_rng(1)
+        moved = [compiled(*(_near(table, unit, rng) for table in (wide.points, wide.changes, wide.weights)))
+                 for _ in range(DRAWS)]
         for name, table in got.items():
             for mode, arrays in table.items():
                 want = wanted[name][mode]
-                bound = ROUNDINGS * (unit * norm(want) + distance(moved[name][mode], want))
+                moves = max(distance(near[name][mode], want) for near in moved)
+                bound = ROUNDINGS * (unit * norm(want) + moves)
                 off = distance(arrays, want)
                 assert all(np.dtype(a.dtype) == np.dtype(dtype) for a in arrays), name
-                if not off <= bound:
+                if not off <= bound and not (kind == "f32" and off <= 2 * _peer_rounding(
+                        cases[name], name, mode, inputs, wide)):
                     wrong.append(f"{name}, {mode} in {kind}: off by {off:.1e}; at most {bound:.1e}")
     return wrong
 
 
-def _near(table: dict, unit: float) -> dict:
+def _near(table: dict, unit: float, rng: np.random.Generator) -> dict:
     """Arrays, each number moved by one rounding up or down."""
-    rng = np.random.default_rng(1)
     return {name: [np.asarray(x * (1 + unit * rng.choice([-1, 1], x.shape))) if x.dtype == np.float64 else x
                    for x in arrays] for name, arrays in table.items()}

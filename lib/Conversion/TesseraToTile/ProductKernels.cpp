@@ -112,23 +112,6 @@ static Value sourceOf(const KernelGroup &group, Value factor) {
   return factor;
 }
 
-/// Whether blocks of the kernel's results are the same blocks of `product`.
-static bool hasBlocksOf(const KernelGroup &group, ContractOp product) {
-  SmallVector<Operation *> worklist = {product};
-  while (!worklist.empty()) {
-    Operation *op = worklist.pop_back_val();
-    for (Operation *user : op->getResult(0).getUsers()) {
-      if (!group.members.contains(user))
-        continue;
-      if (!isElementwise(user))
-        return false;
-      worklist.push_back(user);
-    }
-  }
-  return BlockEmitter::shapeOf1(group.last()->getResult(0)) ==
-         BlockEmitter::shapeOf1(product.getResult());
-}
-
 /// The blocks of `shape` along the dimensions whose letters `factor` has.
 static int64_t countBlocks(const ContractOp::Indices &indices,
                            ArrayRef<int64_t> shape, ArrayRef<int64_t> block,
@@ -143,7 +126,7 @@ static int64_t countBlocks(const ContractOp::Indices &indices,
 std::optional<SharedFactor> tessera::findSharedFactor(const KernelGroup &group,
                                                       const TileSizes &sizes) {
   auto product = dyn_cast_or_null<ContractOp>(group.heavy);
-  if (!product || sizes.panelColumns == 0 || !hasBlocksOf(group, product))
+  if (!product || sizes.panelColumns == 0)
     return std::nullopt;
   ContractOp::Indices indices = product.getIndices();
   Type type = getElementTypeOrSelf(product.getRhs().getType());

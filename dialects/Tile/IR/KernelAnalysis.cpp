@@ -63,6 +63,31 @@ bool tessera::tile::accumulatesInPlace(DotOp op) {
   return yield.getOperand(index) == op.getResult();
 }
 
+BlockArgument tessera::tile::getCarriedInside(BlockArgument argument) {
+  if (!argument.hasOneUse())
+    return {};
+  OpOperand &use = *argument.use_begin();
+  auto inner = dyn_cast<scf::ForOp>(use.getOwner());
+  BlockArgument carried =
+      inner ? inner.getTiedLoopRegionIterArg(&use) : BlockArgument();
+  if (!carried)
+    return {};
+  auto outer = cast<scf::ForOp>(argument.getOwner()->getParentOp());
+  OpResult end = inner.getTiedLoopResult(carried);
+  bool isNext =
+      end.hasOneUse() && outer.getTiedLoopYieldedValue(argument)->get() == end;
+  return isNext ? carried : BlockArgument();
+}
+
+bool tessera::tile::isAccumulator(BlockArgument argument) {
+  if (BlockArgument inside = getCarriedInside(argument))
+    return isAccumulator(inside);
+  auto dots = argument.getOwner()->getOps<DotOp>();
+  return llvm::any_of(dots, [&](DotOp dot) {
+    return accumulatesInPlace(dot) && getAccumulatorSource(dot) == argument;
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Stores
 //===----------------------------------------------------------------------===//

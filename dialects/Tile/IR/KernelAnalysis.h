@@ -27,6 +27,15 @@ mlir::BlockArgument getAccumulatorSource(DotOp op);
 /// other use.
 bool accumulatesInPlace(DotOp op);
 
+/// The tile of a loop inside that begins as this loop-carried tile and ends as
+/// its next value, if nothing else uses either: one buffer may hold both. Null
+/// where there is none.
+mlir::BlockArgument getCarriedInside(mlir::BlockArgument argument);
+
+/// Whether a product is formed in the memory of this loop-carried tile, in its
+/// loop or in one inside.
+bool isAccumulator(mlir::BlockArgument argument);
+
 /// `first` and the stores right behind it that write the same box of other
 /// memory of the same shape. Targets compute an element of each of them before
 /// they store any, so that elementwise work is done once and in place.

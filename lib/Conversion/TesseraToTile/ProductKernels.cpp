@@ -176,6 +176,16 @@ std::optional<SharedFactor> tessera::findSharedFactor(const KernelGroup &group,
                       source};
 }
 
+bool tessera::halveRows(SharedFactor &factor) {
+  ContractOp::Indices indices = factor.product.getIndices();
+  for (auto [letter, size] : llvm::zip_equal(indices.out, factor.block))
+    if (size > 1 && indices.lhs.find(letter) != std::string::npos) {
+      size = llvm::divideCeil(size, 2);
+      return true;
+    }
+  return false;
+}
+
 tile::KernelOp tessera::buildPackingKernel(OpBuilder &builder,
                                            const SharedFactor &factor,
                                            const TileSizes &sizes) {

@@ -34,6 +34,9 @@ struct SharedFactor {
 std::optional<SharedFactor> findSharedFactor(const KernelGroup &group,
                                              const TileSizes &sizes);
 
+/// Makes blocks of about half as many rows; false where they have one.
+bool halveRows(SharedFactor &factor);
+
 /// The kernel that packs: of `factor.source`, its only input. Null, with a
 /// diagnostic, where it cannot be built.
 tile::KernelOp buildPackingKernel(mlir::OpBuilder &builder,

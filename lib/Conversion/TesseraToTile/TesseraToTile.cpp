@@ -191,14 +191,8 @@ private:
                const std::optional<PackedFactor> &packed) {
     OpBuilder builder(function.getContext());
     TileSizes chosen = sizes;
-    if (packed) {
-      builder.setInsertionPoint(function);
-      tile::KernelOp kernel =
-          buildKernel(builder, group, inputs, packed->block, packed);
-      if (!kernel)
-        return failure();
-      return kernel;
-    }
+    if (packed)
+      return buildFittingProduct(builder, group, inputs, *packed);
     if (group.kind == KernelOpClass::Update)
       return buildFittingUpdate(builder, group, inputs);
     for (SmallVector<int64_t> block = chooseRootBlock(group, chosen);;) {
@@ -222,6 +216,23 @@ private:
       if (smaller == block)
         return tile::KernelOp();
       block = smaller;
+    }
+  }
+
+  /// What follows the product may keep tiles of the size of its block.
+  FailureOr<tile::KernelOp> buildFittingProduct(OpBuilder &builder,
+                                                const KernelGroup &group,
+                                                ArrayRef<Value> inputs,
+                                                PackedFactor packed) {
+    for (;;) {
+      builder.setInsertionPoint(function);
+      auto kernel = buildKernel(builder, group, inputs, packed.block, packed);
+      if (!kernel)
+        return failure();
+      if (estimateScratchBytes(kernel) <= sizes.sharedScratchBytes ||
+          !halveRows(packed))
+        return kernel;
+      kernel.erase();
     }
   }
 

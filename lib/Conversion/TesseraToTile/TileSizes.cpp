@@ -17,6 +17,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.sharedInPlace = {int64_t(1) << 30, 512};
     sizes.sharedPacked = {int64_t(1) << 24, 1};
     sizes.sharedElements = int64_t(1) << 22;
+    sizes.sharedScratchBytes = abi::maxKernelScratch / 4 * 3;
     sizes.panelColumns = tile::TargetAttr::vectorsOfPanel * target.getLanes();
     sizes.panelBlock = {64, 8};
     sizes.fewRowsBlock = {16, 1024, 4};

@@ -42,6 +42,9 @@ struct TileSizes {
   /// and where each program packs it in any case.
   SharingBounds sharedInPlace, sharedPacked;
   int64_t sharedElements = 0; ///< At most, of a factor: it is in memory twice.
+  /// Of what a block keeps that reads such panels; it packs its left factor,
+  /// too.
+  int64_t sharedScratchBytes = 0;
   /// Before all others, for a product of at most so many rows whose right
   /// factor has columns side by side in memory: it is read once, at memory's
   /// speed, where each program reads long pieces of its rows.

@@ -79,11 +79,18 @@ int64_t tessera::estimateScratchBytes(KernelOp kernel) {
     if (isa<ReduceOp, ScanOp>(op))
       for (Type type : op->getResultTypes())
         bytes += paddedBytes(type);
-    // A carried tile and its next value.
-    if (isa<scf::ForOp>(op))
-      for (Value result : op->getResults())
-        if (isTile(result))
-          bytes += 2 * paddedBytes(result.getType());
+    auto dot = dyn_cast<DotOp>(op);
+    if (dot && !accumulatesInPlace(dot))
+      bytes += paddedBytes(dot.getType());
+    // A carried tile and its next value, which may be one.
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      for (BlockArgument argument : loop.getRegionIterArgs()) {
+        if (!isTile(argument))
+          continue;
+        bool isInnermost = !getCarriedInside(argument);
+        int64_t count = isAccumulator(argument) ? isInnermost : 2;
+        bytes += count * paddedBytes(argument.getType());
+      }
   });
   return bytes;
 }

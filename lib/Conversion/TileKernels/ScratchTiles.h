@@ -13,8 +13,9 @@ namespace tessera {
 /// repeated by a broadcast. Not those that only the kernel's last stores use.
 llvm::DenseSet<mlir::Value> getKeptTiles(tile::KernelOp kernel);
 
-/// Bytes of all buffers of a kernel without products: kept tiles, results of
-/// reductions and scans, and tiles that loops carry. Targets may need less.
+/// Bytes of all buffers of a kernel but those that products pack factors into:
+/// kept tiles, results of reductions, scans and products, and tiles that loops
+/// carry. Targets may need less.
 int64_t estimateScratchBytes(tile::KernelOp kernel);
 
 } // namespace tessera

@@ -46,14 +46,6 @@ Value CPUKernelEmitter::extractElement(ExtractOp op) {
 // Loops of the kernel
 //===----------------------------------------------------------------------===//
 
-/// Whether a product is formed in the memory of this loop-carried tile.
-static bool isAccumulator(BlockArgument argument) {
-  auto dots = argument.getOwner()->getOps<DotOp>();
-  return llvm::any_of(dots, [&](DotOp dot) {
-    return accumulatesInPlace(dot) && getAccumulatorSource(dot) == argument;
-  });
-}
-
 /// A left factor that is transposed has to be copied: before the loop, where no
 /// iteration changes it.
 void CPUKernelEmitter::copyFactorsBefore(scf::ForOp loop) {
@@ -80,10 +72,16 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
       continue;
     }
     auto type = cast<RankedTensorType>(init.getType());
-    Buffer *buffer = isAccumulator(argument)
-                         ? ProductEmitter(*this).createPanelBuffer(type)
-                         : tiles.create(type.getShape(), type.getElementType());
-    fill(buffer, init);
+    auto outside = dyn_cast<BlockArgument>(init);
+    Buffer *buffer;
+    if (outside && getCarriedInside(outside) == argument) {
+      buffer = buffers.lookup(outside);
+    } else {
+      buffer = isAccumulator(argument)
+                   ? ProductEmitter(*this).createPanelBuffer(type)
+                   : tiles.create(type.getShape(), type.getElementType());
+      fill(buffer, init);
+    }
     carried.push_back(buffer);
     buffers[argument] = buffer;
     buffers[result] = buffer;

@@ -2,6 +2,8 @@
 """Products of CPU kernels, either factor transposed or not, of sizes that fill no register block, no
 vector and no block of a program."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,47 @@ def test_shared_right_factors(form, m, k, n):
     # Of the smaller one only where the left factor is packed, too.
     assert ("_panels" in kernels) == (m > 1000 or form in ("left", "both"))
     check(model(x, w, residual), form, x, w, "f32", lambda product: product * 2 + residual)
+
+
+@pytest.mark.parametrize("shape", [(4, 512, 2048, 2048), (2, 386, 1024, 4000)])
+def test_a_shared_factor_of_long_sequences(shape):
+    """Two dimensions are summed, and blocks are as large as they become: their sums are in memory once."""
+    a, b, m, n = shape
+    rng = np.random.default_rng(10)
+    x, g = (rng.standard_normal((a, b, size), dtype=np.float32) for size in (m, n))
+    gradient = ts.jit(lambda x, g: ts.einsum("abm,abn->mn", x, g))
+    assert "_panels" in gradient.lower(x, g).as_text("kernels")
+    expected = x.reshape(a * b, m).T @ g.reshape(a * b, n)
+    np.testing.assert_allclose(gradient(x, g), expected, rtol=2e-5, atol=1e-3)
+
+
+def test_tiles_that_are_kept_beside_a_product_with_a_shared_factor():
+    """A function that is transposed is computed once, in a buffer as large as the product's."""
+    rng = np.random.default_rng(11)
+    x, g = (rng.standard_normal((16, 2048), dtype=np.float32) for _ in range(2))
+    r = rng.standard_normal((2048, 2048), dtype=np.float32)
+    model = ts.jit(lambda x, g, r: x.T @ g + (r / (1 + ts.exp(-r))).T)
+    assert "_panels" in model.lower(x, g, r).as_text("kernels")
+    np.testing.assert_allclose(model(x, g, r), x.T @ g + (r / (1 + np.exp(-r))).T, rtol=2e-5, atol=1e-4)
+
+
+def test_a_shared_factor_that_a_loop_updates_in_place():
+    rng = np.random.default_rng(12)
+    x, w = (rng.standard_normal((280, 280), dtype=np.float32) for _ in range(2))
+
+    def step(x, i, carried):
+        w, total = carried
+        total = total + x.T @ w
+        return ts.dynamic_update_slice(w, total[:1] * 0.01, (i, 0)), total
+
+    loop = ts.jit(lambda x, w: ts.fori_loop(0, 4, functools.partial(step, x), (w, ts.zeros_like(w))))
+    assert "_panels" in loop.lower(x, w).as_text("kernels")
+    last, total = w.astype(np.float64), np.zeros(w.shape)
+    for i in range(4):
+        total = total + x.T @ last
+        last[i] = total[0] * 0.01
+    for actual, expected in zip(loop(x, w), (last, total), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-3)
 
 
 def test_a_shared_factor_of_a_weight_gradient_on_a_mesh():

@@ -76,6 +76,28 @@ TEST_F(KernelAnalysisTest, AProductThatIsNotCarriedOnIsNotInPlace) {
   EXPECT_FALSE(accumulatesInPlace(op));
 }
 
+TEST_F(KernelAnalysisTest, ALoopInsideFormsItsSumInTheTileAround) {
+  auto inside = [&](StringRef next) {
+    DotOp op = productIn(
+        ("%in = scf.for %j = %c0 to %c4 step %c1 iter_args(%sum = %acc) -> "
+         "(tensor<2x5xf32>) {\n%p = tile.dot %a, %b, %sum" +
+         StringRef(types) + "scf.yield %p : tensor<2x5xf32>\n}\n%next = " +
+         next + " : tensor<2x5xf32>\n")
+            .str());
+    return getAccumulatorSource(op);
+  };
+  BlockArgument sum = inside("arith.mulf %in, %half");
+  auto around = [&] {
+    auto inner = cast<scf::ForOp>(sum.getOwner()->getParentOp());
+    return cast<scf::ForOp>(inner->getParentOp()).getRegionIterArg(0);
+  };
+  EXPECT_TRUE(isAccumulator(sum));
+  EXPECT_FALSE(getCarriedInside(around()));
+  EXPECT_FALSE(isAccumulator(around()));
+  sum = inside("arith.addf %in, %acc");
+  EXPECT_FALSE(getCarriedInside(around()));
+}
+
 TEST_F(KernelAnalysisTest, AConstantAccumulatorHasNoSource) {
   DotOp op = productIn(std::string("%p = tile.dot %a, %b, %zero") + types +
                        "%next = arith.addf %p, %acc : tensor<2x5xf32>\n");

@@ -29,7 +29,7 @@ Value CPUKernelEmitter::ProductEmitter::widen(Value value, Type type,
 //===----------------------------------------------------------------------===//
 
 /// Whether rows of so many elements, which are used together, share a few sets
-/// of a cache: those of 1 KiB and its multiples do.
+/// of a cache: those of 1 KiB and its multiples do, which 256 f32 are.
 static bool isCrowding(int64_t columns) { return columns % 256 == 0; }
 
 /// Distance of rows of `columns` elements on the stack.
@@ -53,9 +53,10 @@ CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
   bool isAlong = emitter.isContiguous(tile, 0) && !isAcross;
   std::optional<LeftFactor> inPlace = leftInMemory(tile, type);
   bool canTurn = isAcross && rows <= lanes;
-  // A few rows that share sets of a cache are soon packed.
-  bool isCrowded = inPlace && matrix.getDimSize(0) <= rowsOfGroup &&
-                   isCrowding(inPlace->rowStride);
+  // A few rows that share sets of a cache are soon packed; one shares none.
+  int64_t m = matrix.getDimSize(0);
+  bool isCrowded =
+      inPlace && m > 1 && m <= rowsOfGroup && isCrowding(inPlace->rowStride);
   if (isByPanels ? isAlong || canTurn
                  : (isAlong && !inPlace) || (isCrowded && canTurn)) {
     int64_t most = isByPanels ? rowsOfPanelGroup : rowsOfGroup;

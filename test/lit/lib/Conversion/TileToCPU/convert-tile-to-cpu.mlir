@@ -89,6 +89,23 @@ tile.kernel @transposed_left grid [1] inputs 2 {
   tile.store %r, %c[%c0, %c0] : tensor<8x64xf32>, memref<8x64xf32>
 }
 
+// One row shares no sets of a cache with others: it is read in
+// place, and not turned.
+// CHECK-LABEL: llvm.func @one_row
+// CHECK-NOT: llvm.shufflevector {{.*}} [0, 16
+// CHECK: llvm.intr.fma
+// CHECK-NOT: llvm.shufflevector {{.*}} [0, 16
+// CHECK: llvm.return
+tile.kernel @one_row grid [1] inputs 2 {
+^bb0(%a: memref<1x256xf32>, %b: memref<256x32xf32>, %c: memref<1x32xf32>):
+  %c0 = arith.constant 0 : index
+  %z = arith.constant dense<0.0> : tensor<1x32xf32>
+  %x = tile.load %a[%c0, %c0] : memref<1x256xf32> -> tensor<1x256xf32>
+  %y = tile.load %b[%c0, %c0] : memref<256x32xf32> -> tensor<256x32xf32>
+  %r = tile.dot %x, %y, %z : tensor<1x256xf32>, tensor<256x32xf32> -> tensor<1x32xf32>
+  tile.store %r, %c[%c0, %c0] : tensor<1x32xf32>, memref<1x32xf32>
+}
+
 // The rows of a result are stored, with what is added to them, when they are
 // complete: in the last turn of the loop over what is summed.
 // CHECK-LABEL: llvm.func @stored_by_rows

@@ -148,13 +148,12 @@ std::optional<SharedFactor> tessera::findSharedFactor(const KernelGroup &group,
       summed.push_back(size);
   SmallVector<int64_t> shape = BlockEmitter::shapeOf1(product.getResult());
   int64_t columns = shape[column];
-  int64_t elements = ShapedType::getNumElements(shapeOf(product.getRhs()));
   int64_t multiplications =
       ShapedType::getNumElements(shapeOf(product.getLhs())) * columns;
   const SharingBounds &bounds =
       packsLeft(group, product) ? sizes.sharedPacked : sizes.sharedInPlace;
-  if (summed.empty() || elements > sizes.sharedElements ||
-      columns < bounds.columns || multiplications < bounds.multiplications)
+  if (summed.empty() || columns < bounds.columns ||
+      multiplications < bounds.multiplications)
     return std::nullopt;
   SmallVector<int64_t> block = chooseBlockOf(
       product, sizes.sharedBlocks, sizes.productUnit, sizes.panelColumns);
@@ -172,6 +171,9 @@ std::optional<SharedFactor> tessera::findSharedFactor(const KernelGroup &group,
   panels.push_back(llvm::divideCeil(columns, block[column]) * block[column] /
                    sizes.panelColumns);
   panels.append({chunk, sizes.panelColumns});
+  // Panels of few columns are mostly padding.
+  if (ShapedType::getNumElements(panels) > sizes.sharedElements)
+    return std::nullopt;
   return SharedFactor{product, RankedTensorType::get(panels, type), block,
                       source};
 }

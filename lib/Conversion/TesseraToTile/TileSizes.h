@@ -41,7 +41,7 @@ struct TileSizes {
   /// Where the left factor could be read in place, which is packed then, too;
   /// and where each program packs it in any case.
   SharingBounds sharedInPlace, sharedPacked;
-  int64_t sharedElements = 0; ///< At most, of a factor: it is in memory twice.
+  int64_t sharedElements = 0; ///< At most, of panels, which memory holds, too.
   /// Of what a block keeps that reads such panels; it packs its left factor,
   /// too.
   int64_t sharedScratchBytes = 0;

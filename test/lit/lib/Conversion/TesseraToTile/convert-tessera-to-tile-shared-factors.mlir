@@ -44,7 +44,8 @@ func.func @sequences(%x: tensor<5x600x512xf32>, %g: tensor<5x520x600xf32>) -> te
 }
 
 // A left factor that can be read in place needs more to be worth it; few rows
-// share nothing; a factor that is large is not held twice.
+// share nothing; a factor that is large is not held twice, nor is one in panels
+// that are large, as those of few columns are.
 // CHECK-LABEL: func.func @sequences(
 // CHECK-NOT: tile.kernel {{.*}}_panels
 func.func @in_place(%x: tensor<512x512xf32>, %w: tensor<512x512xf32>) -> tensor<512x512xf32> {
@@ -58,4 +59,8 @@ func.func @few_rows(%x: tensor<4096x64xf32>, %w: tensor<4096x512xf32>) -> tensor
 func.func @large(%x: tensor<2048x2048xf32>, %w: tensor<2048x4096xf32>) -> tensor<2048x4096xf32> {
   %0 = tessera.contract %x, %w "mk,kn->mn" : tensor<2048x2048xf32>, tensor<2048x4096xf32> -> tensor<2048x4096xf32>
   return %0 : tensor<2048x4096xf32>
+}
+func.func @few_columns(%x: tensor<262144x128xf32>, %g: tensor<262144x2xf32>) -> tensor<128x2xf32> {
+  %0 = tessera.contract %x, %g "km,kn->mn" : tensor<262144x128xf32>, tensor<262144x2xf32> -> tensor<128x2xf32>
+  return %0 : tensor<128x2xf32>
 }

@@ -312,6 +312,18 @@ def test_results_of_another_type_than_annotated():
     check(caught, "TS3003", "the result has another element type", "return it as .astype(ts.bf16)")
 
 
+def test_a_wanted_type_of_booleans_is_written_as_in_python():
+    def annotated(x) -> ts.MeshTensor["B", "D", ts.bool_]:
+        return x
+
+    def loop(x):
+        return ts.fori_loop(0, 2, lambda i, c: c.astype(ts.i32) + 1, x > 0)
+
+    for function in (annotated, loop):
+        with pytest.raises(ts.TesseraError, match=r"\.astype\(ts\.bool_\)"):
+            lower(function, X)
+
+
 def test_dimensions_of_any_size_need_one_to_be_lowered():
     def f(x: ts.MeshTensor["B", None]):
         return x

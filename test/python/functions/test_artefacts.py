@@ -120,13 +120,46 @@ def test_what_does_not_fit_is_named(loaded, args, kwargs, fragments):
 
 
 @needs_runtime
+@pytest.mark.parametrize("given", ["two", 2j, object()])
+def test_what_is_no_number_is_not_to_be_converted(loaded, given):
+    with pytest.raises(ts.ConfigError) as caught:
+        loaded(PARAMS, X, given)
+    check(caught, "TS4005", "input 'scale' does not fit", "expected: f32[]")
+    assert "convert" not in str(caught.value)
+
+
+@needs_runtime
+def test_elements_that_arrays_do_not_have_are_named(tmp_path):
+    kinds = [f"!tessera.mesh_tensor<3x{element}, @mesh>" for element in ("ui32", "f32")]
+    text = (f"dist.mesh @mesh <[x = 1]>\nfunc.func @main(%x: {kinds[0]}) -> {kinds[1]} {{\n"
+            f"%0 = tessera.convert %x : {kinds[0]} -> {kinds[1]}\nreturn %0 : {kinds[1]}\n}}\n")
+    data, _, _ = native.compile_text(text, target="cpu", emit="artefact")
+    (tmp_path / "f").write_bytes(data)
+    with pytest.raises(ts.ConfigError) as caught:
+        ts.load_artefact(tmp_path / "f")(np.ones(3, np.uint32))
+    check(caught, "TS4005", "input 'arg0' has elements of type ui32", "valid: f64, f32", "tessera.convert")
+
+
+@needs_runtime
 def test_numbers_are_not_cut_to_the_type_of_an_input(tmp_path):
     ts.jit(lambda n: n * 2).lower(1).compile().save(tmp_path / "f.tsa")
     loaded = ts.load_artefact(tmp_path / "f.tsa")
     assert loaded(3) == 6
     with pytest.raises(ts.ConfigError) as caught:
         loaded(1.7)
-    check(caught, "TS4005", "input 'n' does not fit", "expected: i32[]", "got: f32[]")
+    check(caught, "TS4005", "input 'n' does not fit", "expected: i32[]", "got: f32[]",
+          "pass a whole number, such as int(x)")
+
+
+@needs_runtime
+def test_an_input_of_booleans_is_named_as_in_python(tmp_path):
+    ts.jit(lambda b: ~b).lower(True).compile().save(tmp_path / "f.tsa")
+    loaded = ts.load_artefact(tmp_path / "f.tsa")
+    assert not loaded(True) and "b: bool[]" in repr(loaded)
+    for given, way_out in [(1, "pass True or False"), (np.int32(1), "with .astype(ts.bool_)")]:
+        with pytest.raises(ts.ConfigError) as caught:
+            loaded(given)
+        check(caught, "TS4005", "input 'b' does not fit", "expected: bool[]", "got: i32[]", way_out)
 
 
 class Colour(enum.Enum):

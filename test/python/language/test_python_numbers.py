@@ -168,6 +168,7 @@ OF_FLOAT64 = {
     "list of arrays": (lambda: ts.asarray([WIDE, WIDE * THIRD]), [WIDE, WIDE * THIRD]),
     "full of a list": (_in_trace(lambda x: ts.full((2, 2), [THIRD, 2])), [[THIRD, 2]] * 2),
     "arange": (lambda: ts.arange(THIRD, 2), [THIRD, THIRD + 1]),
+    "arange of an array": (_in_trace(lambda x: ts.arange(np.array(THIRD), 2)), [THIRD, THIRD + 1]),
     "carry alone": (_in_trace(lambda x: ts.fori_loop(0, 2, lambda i, c: c * np.float64(1.1), THIRD)),
                     THIRD * 1.1 * 1.1),
     "carry that begins as a Python number": (
@@ -225,11 +226,14 @@ def test_a_float64_of_numpy_and_result_type():
     ([np.float16(1), 2], ts.f16), ([np.float32(1), THIRD], ts.f32), ([np.int64(1), 2], ts.i64),
     ([np.int64(1), 0.5], ts.f32), ([np.int32(1), THIRD], ts.f64), ([np.bool_(True), 2], ts.i32),
     ([[np.float16(1)], [np.float32(2)]], ts.f32), ([WIDE.astype(ts.f16), [1, 2, 3]], ts.f16),
-    ([np.uint8(7), 1], ts.i32), ([1, 2.5], ts.f32), ([True, 2], ts.i32)], ids=str)
+    ([np.uint8(7), 1], ts.i32), ([1, 2.5], ts.f32), ([True, 2], ts.i32), ([np.uint8(7), THIRD], ts.f64),
+    ([np.int8(7), np.float16(2)], ts.f16), ([ts.bf16.type(1), 2], ts.bf16),
+    ([ts.bf16.type(1), np.float16(2)], ts.f32), ([[2], [ts.bf16.type(1.5)]], ts.bf16),
+    ([WIDE, np.arange(3, dtype=np.uint16)], ts.f64)], ids=str)
 def test_numbers_of_numpy_in_lists_keep_their_types(make, values, dtype):
     got = make(values)
     assert got.dtype == dtype
-    np.testing.assert_array_equal(np.asarray(got, np.float64), np.array(values).astype(dtype))
+    np.testing.assert_array_equal(np.asarray(got, np.float64), np.array(values, np.float64).astype(dtype))
 
 
 def test_arrays_in_a_list_do_not_mix_silently():
@@ -248,10 +252,51 @@ def test_arrays_in_a_list_do_not_mix_silently():
     (lambda x: ts.sum(x, initial=0.5), "0.5 does not fit i32: it is no whole number"),
     (lambda x: ts.prod(x, initial=x[0] * 1.5), "values of type f32 do not fit elements of type i32"),
     (lambda x: ts.max(x, initial=0.5), "0.5 does not fit i32: it is no whole number"),
-    (lambda x: ts.min(x, initial=0.5, where=x > 1), "0.5 does not fit i32: it is no whole number")])
+    (lambda x: ts.min(x, initial=0.5, where=x > 1), "0.5 does not fit i32: it is no whole number"),
+    (lambda x: x.at[:2].set([1.5, 2]), "1.5 does not fit i32: it is no whole number"),
+    (lambda x: x.at[:2].set([np.float32(1.5), 2]), "values of type f32 do not fit elements of type i32"),
+    (lambda x: ts.full_like(x, [np.float16(1.5)] * 3), "values of type f16 do not fit elements of type i32"),
+    (lambda x: ts.sum(x, initial=[np.array(1.5)]), "values of type f64 do not fit elements of type i32"),
+    (lambda x: x.at[0].set(10**400), "an integer of 1329 bits does not fit i32")])
 def test_numbers_do_not_lose_their_fractions_among_integers(call, said):
     with pytest.raises(ts.TraceError, match=said):
         ts.jit(call).lower(np.arange(3, dtype=np.int32))
+
+
+@pytest.mark.parametrize("call, said", [
+    (lambda x: x.at[0].set(2), r"2 does not fit bool: it is neither 0 nor 1(?s:.*)\.astype\(ts\.i32\)"),
+    (lambda x: x.at[0].set(0.5), r"0.5 does not fit bool(?s:.*)\.astype\(ts\.f32\)"),
+    (lambda x: x.at[:2].set([True, -1]), "-1 does not fit bool"),
+    (lambda x: ts.full_like(x, THIRD), "does not fit bool"),
+    (lambda x: ts.max(x, initial=2), "2 does not fit bool"),
+    (lambda x: ts.pad(x, 1, constant_values=2), "2 does not fit bool"),
+    (lambda x: x.at[0].set(np.int32(1)), r"of type i32 do not fit(?s:.*)with \.astype\(ts\.bool_\)")])
+def test_numbers_do_not_become_true_silently(call, said):
+    with pytest.raises(ts.TraceError, match=said):
+        ts.jit(call).lower(np.array([True, False, True]))
+
+
+def test_zero_and_one_go_among_booleans():
+    x = np.array([True, False, False])
+    calls = [lambda x: x.at[1].set(1), lambda x: x.at[:2].set([0, 1.0]), lambda x: ts.full_like(x, 1),
+             lambda x: ts.max(x, initial=0), lambda x: ts.pad(x, (0, 1), constant_values=1)]
+    for call, want in zip(calls, ([1, 1, 0], [0, 1, 0], [1, 1, 1], True, [1, 0, 0, 1])):
+        got = ts.jit(call)(x)
+        assert got.dtype == ts.bool_
+        np.testing.assert_array_equal(got, want)
+
+
+def test_lists_of_traced_values_fill():
+    got = ts.jit(lambda x: ts.full_like(x, [x[0], THIRD, 2]))(WIDE)
+    np.testing.assert_array_equal(got, [WIDE[0], THIRD, 2])
+    with pytest.raises(ts.TraceError, match="padding is one number"):
+        ts.jit(lambda x: ts.pad(x, 1, constant_values=[x[0], x[1]])).lower(WIDE)
+
+
+def test_a_range_has_the_type_of_its_bounds():
+    for bounds, dtype in [((0.5, 2), ts.f32), ((0, 2, 0.5), ts.f32), ((np.float32(0.5), 2), ts.f32),
+                          ((np.int64(1), 2), ts.i32), ((3,), ts.i32), ((THIRD, 2), ts.f64)]:
+        assert ts.arange(*bounds).dtype == ts.jit(lambda x, of=bounds: ts.arange(*of))(WIDE).dtype == dtype
 
 
 def test_whole_numbers_go_among_integers():

@@ -59,7 +59,7 @@ def checked(what: str, body: Callable, carry: Values, out: Values) -> list[Trace
         if not takes_type(old, new.dtype):
             names = dtypes.name_of(old.dtype), dtypes.name_of(new.dtype)
             mismatch(what, body, carry, out, path, f"{names[0]} becomes {names[1]}",
-                     f"convert it in the body with .astype(ts.{names[0]}), or start with "
+                     f"convert it in the body with .astype({dtypes.public_name(old.dtype)}), or start with "
                      f"{names[1]}")
         wanted[i] = new
     if any(value is not None for value in wanted):

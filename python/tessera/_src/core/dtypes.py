@@ -43,6 +43,11 @@ def name_of(dtype: np.dtype) -> str:
     return "bool" if dtype == bool_ else MLIR_NAMES.get(dtype, str(dtype))
 
 
+def public_name(dtype: np.dtype) -> str:
+    """How a user writes it: "ts.f32", "ts.bool_"."""
+    return "ts.bool_" if dtype == bool_ else f"ts.{name_of(dtype)}"
+
+
 def canonical(dtype: Any, what: str = "") -> np.dtype:
     """The supported dtype for `dtype` (a dtype, type or name); messages call it that of `what`."""
     try:

@@ -86,22 +86,40 @@ class LoadedArtefact:
 
 
 def _shown(item: dict) -> str:
-    return f"{item['name']}: {item['dtype']}{list(item['shape'])}"
+    return f"{item['name']}: {_type_of(item)}"
 
 
-def _host(leaf: Any, item: dict) -> np.ndarray:
+def _type_of(item: dict) -> str:
+    name = "bool" if item["dtype"] == "i1" else item["dtype"]
+    return f"{name}{list(item['shape'])}"
+
+
+def _host(given: Any, item: dict) -> np.ndarray:
     """An argument for an input, whose shape and type it has; a Python number takes the type."""
-    dtype = dtypes.BY_NAME[item["dtype"]]
+    dtype = dtypes.BY_NAME.get(item["dtype"])
+    if dtype is None:
+        raise ConfigError("TS4005", f"input '{item['name']}' has elements of type {item['dtype']}, of which "
+                          "there are no arrays", choices=map(dtypes.name_of, dtypes.MLIR_NAMES),
+                          hint="let the program take one of these, and convert it with tessera.convert")
+    leaf = given
     if is_python_number(leaf):
         leaf = np.asarray(leaf, weak_scalar_dtype(leaf, dtype, f" (input '{item['name']}')"))
     host = np.require(as_numpy(leaf), requirements=["C"])
+    is_number = host.dtype in dtypes.MLIR_NAMES or host.dtype.kind in "fiu"
     if host.shape != tuple(item["shape"]) or host.dtype != dtype:
         raise ConfigError("TS4005", f"input '{item['name']}' does not fit",
-                          expected=f"{item['dtype']}{list(item['shape'])}",
-                          got=f"{dtypes.name_of(host.dtype)}{list(host.shape)}",
-                          hint=f"convert it before the call, with .astype(ts.{item['dtype']})"
-                          if host.dtype != dtype else None)
+                          expected=_type_of(item), got=f"{dtypes.name_of(host.dtype)}{list(host.shape)}",
+                          hint=_conversion(given, dtype) if host.dtype != dtype and is_number else None)
     return host
+
+
+def _conversion(given: Any, dtype: np.dtype) -> str:
+    """How what was given for an input gets the input's type."""
+    name = dtypes.public_name(dtype)
+    if not is_python_number(given):
+        convert = f".astype({name})" if hasattr(given, "astype") else f"np.asarray(x, {name})"
+        return f"convert it before the call, with {convert}"
+    return "pass True or False" if dtype == dtypes.bool_ else "pass a whole number, such as int(x)"
 
 
 def load_artefact(path: str | os.PathLike, device: str | None = None,

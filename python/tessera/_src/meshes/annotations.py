@@ -98,7 +98,7 @@ class Unifier:
                 expected=dtypes.name_of(spec.dtype), got=dtypes.name_of(dtype),
                 hint="convert it before the call, with numpy's .astype or ts.asarray(x, dtype)"
                 if what.startswith("argument") else
-                f"return it as .astype(ts.{dtypes.name_of(spec.dtype)}), or change the annotation",
+                f"return it as .astype({dtypes.public_name(spec.dtype)}), or change the annotation",
             )
         for position, (dim, size) in enumerate(zip(spec.dims, shape)):
             if dim is None:

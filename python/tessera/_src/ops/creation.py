@@ -58,7 +58,7 @@ def full_like(x: Any, value: Any, dtype: Any = None) -> Tracer:
     source = lift(x)
     if dtype is not None:
         return full(source.shape, value, dtype)
-    if isinstance(value, Tracer) or np.ndim(value) != 0:
+    if isinstance(value, (Tracer, list, tuple)) or np.ndim(value) != 0:
         return shaping.broadcast_to(lift_into(value, source.dtype), source.shape)
     return constant(number_into(value, source.dtype), source.shape)
 
@@ -103,7 +103,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tr
     """
     if stop is None:
         start, stop = 0, start
-    has_wide = any(isinstance(v, np.float64) for v in (start, stop, step))
+    has_wide = any(isinstance(v, (np.generic, np.ndarray)) and v.dtype == dtypes.f64
+                   for v in (start, stop, step))
     start, stop, step = (_known(v, f"{name} of ts.arange")
                          for v, name in ((start, "start"), (stop, "stop"), (step, "step")))
     if step == 0:

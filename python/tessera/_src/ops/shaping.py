@@ -267,7 +267,7 @@ def broadcast_arrays(*values: Any) -> list[Tracer]:
 
 def _padding(value: Any, dtype: np.dtype) -> np.ndarray:
     """The value to pad a tensor of this dtype with, which holds it."""
-    if isinstance(value, Tracer) or np.ndim(value) != 0:
+    if isinstance(value, (Tracer, list, tuple)) or np.ndim(value) != 0:
         raise TraceError("TS1029", "padding is one number, known while tracing", got=repr(value)[:80],
                          hint="pad with zeros, and choose with ts.where")
     return number_into(value, dtype)

@@ -215,8 +215,9 @@ def scalar_array(value: Any, dtype: np.dtype) -> np.ndarray:
 
 def array_of_numbers(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
     """What NumPy made of Python numbers, as i32 or f32 unless a dtype is given; they must fit it."""
-    if array.dtype == object:  # For integers of more than 64 bits.
-        numbers = list(array.flat)
+    if array.dtype == object:  # For integers of more than 64 bits, and of bf16 beside some other types.
+        numbers = [n.item() if isinstance(n, np.generic) and n.dtype in dtypes.MLIR_NAMES else n
+                   for n in array.flat]
         if not all(is_scalar(n) for n in numbers):
             return array
         kind = "f" if any(isinstance(n, float) for n in numbers) else "i"
@@ -249,17 +250,20 @@ def type_of_list(values: Sequence[Any]) -> np.dtype | None:
     if kinds.keys() <= {bool, int, float}:
         return None
     others = [*kinds.values(), *(leaf for leaf in _leaves(values) if not isinstance(leaf, np.generic))]
-    strong = {np.asarray(leaf).dtype for leaf in others if not is_scalar(leaf)}
-    if not strong <= dtypes.MLIR_NAMES.keys():
-        return None  # Numbers of narrow integers are as those of Python; all else is refused by its name.
+    kept = dict.fromkeys(np.asarray(leaf).dtype for leaf in others if not is_scalar(leaf))
+    weak = [leaf for leaf in kinds.values() if is_scalar(leaf)]
+    strong = [dtype for dtype in kept if dtype in dtypes.MLIR_NAMES]
+    if len(strong) < len(kept):
+        if any(dtype.kind not in "iu" for dtype in kept if dtype not in strong):
+            return None  # What is no number is refused by its name.
+        weak.append(1)  # Narrow and unsigned integers are as those of Python.
     common = functools.reduce(dtypes.promote, strong) if strong else None
-    return dtypes.common_weak_dtype([leaf for leaf in kinds.values() if is_scalar(leaf)], common)
+    return dtypes.common_weak_dtype(weak, common)
 
 
-def _is_weak_list(values: Any) -> bool:
-    """Whether a list is one of weak numbers, some of which are float64s of NumPy."""
-    return isinstance(values, (list, tuple)) and all(map(is_scalar, _leaves(values))) and any(
-        isinstance(leaf, np.float64) for leaf in _leaves(values))
+def _is_list_of_scalars(values: Any) -> bool:
+    """Whether it is a list of weak scalars, or of such lists."""
+    return isinstance(values, (list, tuple)) and all(map(is_scalar, _leaves(values)))
 
 
 def refuse_lossy_cast(array: np.ndarray) -> None:
@@ -293,7 +297,8 @@ def lift(value: Any, beside: np.dtype | None = None, shape: Sequence[int] | None
     if _holds_tracers(value):
         return _rows_of(value)
     made = constant(_host_operand(value), origin=_identity(value))
-    return as_weak(made) if _is_weak_list(value) else made
+    is_weak = _is_list_of_scalars(value) and any(isinstance(leaf, np.float64) for leaf in _leaves(value))
+    return as_weak(made) if is_weak else made
 
 
 def _from_parent(program: program_text.ProgramText, value: Tracer) -> Tracer:
@@ -340,11 +345,10 @@ def lift_into(value: Any, dtype: np.dtype) -> Tracer:
     """Any operand as values that replace elements of a tensor of this dtype, which holds them.
 
     Types widen as those of operands do; a wider one is not cast silently. Numbers of Python, and float64s
-    of NumPy, must fit, and be whole numbers for integers.
+    of NumPy, must fit: whole numbers among integers, 0 and 1 among booleans.
     """
-    if is_scalar(value) or isinstance(value, (list, tuple)) and not _holds_tracers(value):
-        if dtypes.is_int(dtype):
-            _refuse_fractions(value, dtype)
+    if is_scalar(value) or _is_list_of_scalars(value):
+        _refuse_lossy_numbers(value, dtype)
         return lift_as(value, dtype)
     made = lift(value)
     if made.is_weak:
@@ -361,8 +365,7 @@ def number_into(value: Any, dtype: np.dtype) -> np.ndarray:
         kind = dtypes.canonical(array.dtype, "a constant")
         _refuse_wider(kind, dtypes.promote(dtype, kind), dtype)
         value = array.item()
-    if dtypes.is_int(dtype):
-        _refuse_fractions(value, dtype)
+    _refuse_lossy_numbers(value, dtype)
     return scalar_array(value, dtype)
 
 
@@ -370,20 +373,25 @@ def _refuse_wider(given: np.dtype, beside: np.dtype, dtype: np.dtype) -> None:
     """Raises if values, which are computed in type `beside` with elements of `dtype`, do not fit these."""
     if beside == dtype:
         return
-    names = dtypes.name_of(dtype), dtypes.name_of(given)
-    raise TraceError("TS1002", f"values of type {names[1]} do not fit elements of type {names[0]}",
-                     hint=f"convert them with .astype(ts.{names[0]}), or what they are written into with "
-                          f".astype(ts.{dtypes.name_of(beside)})")
+    raise TraceError("TS1002", f"values of type {dtypes.name_of(given)} do not fit elements of type "
+                     f"{dtypes.name_of(dtype)}",
+                     hint=f"convert them with .astype({dtypes.public_name(dtype)}), or what they are written "
+                          f"into with .astype({dtypes.public_name(beside)})")
 
 
-def _refuse_fractions(numbers: Any, dtype: np.dtype) -> None:
-    """Raises for numbers that an integer type would cut the fraction off."""
+def _refuse_lossy_numbers(numbers: Any, dtype: np.dtype) -> None:
+    """Raises for weak numbers that integers would cut the fraction off, or booleans make 1 of."""
     for number in _leaves([numbers]):
-        if is_scalar(number) and math.isfinite(number) and number != int(number):
+        is_fraction = isinstance(number, float) and math.isfinite(number) and number != int(number)
+        if is_fraction and dtypes.is_int(dtype):
             raise TraceError("TS1013",
                              f"{number} does not fit {dtypes.name_of(dtype)}: it is no whole number",
                              hint=f"write int({number}), or convert what it is written into with "
                                   f".astype(ts.f32)")
+        if dtype == dtypes.bool_ and number not in (0, 1):
+            raise TraceError("TS1013", f"{shown(number)} does not fit bool: it is neither 0 nor 1",
+                             hint="write True or False, or convert what it is written into with "
+                                  f".astype({dtypes.public_name(dtypes.weak_dtype(number, dtype))})")
 
 
 def _host_operand(value: Any, dtype: np.dtype | None = None) -> np.ndarray:

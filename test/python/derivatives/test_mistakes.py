@@ -126,7 +126,12 @@ MISTAKES = {
     "name with a comma": (lambda: ts.checkpoint_name(X, "a,b"), "TS1047", "commas"),
     "value form of a vector": (lambda: ts.jit(lambda w: ts.grad(w * w, w))(X), "TS1043", "sum or average"),
     "value form in a body": (lambda: ts.jit(value_in_body)(X), "TS1048", "ts.grad(lambda w"),
-    "value form by integers": (lambda: ts.jit(lambda n: ts.grad(ts.sum(n * 1.0), n))(N), "TS1040", "i32"),
+    "value form by integers": (lambda: ts.jit(lambda n: ts.grad(ts.sum(n * 1.0), n))(N), "TS1040", "i32",
+                               "before the loss is computed, or leave it out"),
+    "rows of integers": (lambda: ts.jacrev(lambda x: x.astype(ts.i32))(X), "TS1040",
+                         "differentiate the result, which is i32[2, 3]", "has_aux=True"),
+    "rows of a leaf of integers": (lambda: ts.jacrev(lambda x: {"a": x, "n": x > 0})(X), "TS1040",
+                                   "the result 'n', which is bool[2, 3]"),
 }
 
 

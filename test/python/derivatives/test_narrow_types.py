@@ -7,6 +7,7 @@ from test_rules import GROUPS
 
 pytestmark = pytest.mark.usefixtures("jax_in_f64")
 
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_derivatives_are_those_of_f64_within_rounding(group):
     wrong = wrong_in_narrow_types(GROUPS[group])

@@ -30,7 +30,7 @@ class Policy:
 
 
 class _Policies(type):
-    """Of the namespace below: says what there is where a name is not."""
+    """The type of the namespace below, whose names it lists where one is missing."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("_"):

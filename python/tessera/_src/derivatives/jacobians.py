@@ -101,7 +101,8 @@ def _by_rows(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_si
     made = modes.vjp(of, *arguments, has_aux=has_aux)
     value, pullback, aux = made if has_aux else (*made, None)
     leaves, structure = tree.flatten(value)
-    traced.check_floats(what, leaves, tree.paths(structure))
+    traced.check_floats(what, leaves, tree.paths(structure), "the result",
+                        hint="convert it with .astype(ts.f32), or return it beside with has_aux=True")
 
     def rows_of(leaf: Tracer, place: int) -> Any:
         def row(unit: Tracer) -> Any:

@@ -18,6 +18,8 @@ from tessera._src.tracing.operands import lift, number_as_array
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
+_NO_FLOATS = "convert it with .astype(ts.f32), or let the function use it from outside"
+
 
 def vjp(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """The value of `fun(*primals)`, and the function that pulls cotangents back through it.
@@ -38,7 +40,7 @@ def vjp(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         return _outside("ts.vjp", fun, primals, has_aux)
     given = bodies.lifted(primals, "the primals of ts.vjp")
     names = tree.paths(given.structure)
-    traced.check_floats("ts.vjp", given.leaves, names)
+    traced.check_floats("ts.vjp", given.leaves, names, hint=_NO_FLOATS)
     values = pulled_back("ts.vjp", fun, given.leaves, lambda leaves: (tree.unflatten(
         given.structure, leaves), {}), names, range(len(given.leaves)), has_aux)
 
@@ -175,7 +177,7 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
 def _traced(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple[Traced, bodies.Values]:
     given = bodies.lifted(primals, f"the primals of {what}")
     names = tree.paths(given.structure)
-    traced.check_floats(what, given.leaves, names)
+    traced.check_floats(what, given.leaves, names, hint=_NO_FLOATS)
     of = traced.trace(what, _constant_aux(what, fun, has_aux), given.leaves,
                       lambda leaves: (tree.unflatten(given.structure, leaves), {}), names)
     return of, given
@@ -205,7 +207,7 @@ def _outside(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
     def forward(*primals: Any) -> tuple:
         given = bodies.lifted(primals, f"the primals of {what}")
         names = tree.paths(given.structure)
-        traced.check_floats(what, given.leaves, names)
+        traced.check_floats(what, given.leaves, names, hint=_NO_FLOATS)
         values = pulled_back(what, fun, given.leaves, lambda leaves: (tree.unflatten(
             given.structure, leaves), {}), names, range(len(given.leaves)), has_aux)
         static.update(values=values, structure=given.structure)

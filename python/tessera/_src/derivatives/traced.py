@@ -46,16 +46,17 @@ def _differentiate(function: FunctionText, mesh: str, mode: str, wanted: tuple[i
     return Derivative(tuple(functions), tuple((kind, i) for kind, i in report.get("residuals", [])))
 
 
-def check_floats(what: str, leaves: Sequence[Tracer], names: Sequence[str]) -> None:
+def check_floats(what: str, leaves: Sequence[Tracer], names: Sequence[str], role: str = "by argument",
+                 hint: str = "convert it with .astype(ts.f32), or choose other arguments with argnums"
+                 ) -> None:
     """Raises for a value that has no derivatives."""
-    has_argnums = what not in ("ts.jvp", "ts.vjp", "ts.linearize")
-    others = "choose other arguments with argnums" if has_argnums else "use it in the function from outside"
     for leaf, name in zip(leaves, names):
         if not dtypes.is_float(leaf.dtype):
+            named = f"{role} '{name}'" if name else role
             raise TraceError(
-                "TS1040", f"{what} cannot differentiate by argument '{name}', which is "
+                "TS1040", f"{what} cannot differentiate {named}, which is "
                 f"{dtypes.name_of(leaf.dtype)}{list(leaf.shape)}", expected="elements of a float type",
-                hint=f"convert it with .astype(ts.f32), or {others}")
+                hint=hint)
 
 
 def fitted(what: str, role: str, given: Any, wanted: Sequence[tuple[tuple[int, ...], np.dtype]],

@@ -103,7 +103,8 @@ def _check(program: ProgramText, loss: Tracer, leaves: list[Tracer], paths: list
         raise TraceError("TS1043", "ts.grad differentiates one scalar of floats",
                          got=f"{dtypes.name_of(loss.dtype)}{list(loss.shape)}",
                          hint="sum or average it, such as x.sum()")
-    traced.check_floats("ts.grad", leaves, paths)
+    traced.check_floats("ts.grad", leaves, paths,
+                        hint="convert it with .astype(ts.f32) before the loss is computed, or leave it out")
     for value, name in [(loss, "loss"), *zip(leaves, paths)]:
         if value.program is not program or value.block is not program.entry or (
                 program.block is not program.entry):

@@ -252,23 +252,28 @@ LogicalResult AttentionTangentOp::verify() {
     StringRef name;
     SmallVector<int64_t> shape;
     Type type;
+    StringRef hint;
   };
   SmallVector<int64_t> output = {q[0], q[1], q[2], shapeOf(getValue())[3]};
-  Like likes[] = {{getOutput(), "an output", output, type},
+  StringRef ofResult = "it is that of the result",
+            ofOperand = "it is that of the operand";
+  Like likes[] = {{getOutput(), "an output", output, type, ofResult},
                   {getLogsumexp(),
                    "a logsumexp",
                    {q[0], q[2], q[1]},
-                   wideTypeOf(getQuery())},
+                   wideTypeOf(getQuery()),
+                   "it has one number a query and head"},
                   {getQueryTangent(), "a tangent of the query",
-                   SmallVector<int64_t>(q), type},
+                   SmallVector<int64_t>(q), type, ofOperand},
                   {getKeyTangent(), "a tangent of the key",
-                   SmallVector<int64_t>(shapeOf(getKey())), type},
+                   SmallVector<int64_t>(shapeOf(getKey())), type, ofOperand},
                   {getValueTangent(), "a tangent of the value",
-                   SmallVector<int64_t>(shapeOf(getValue())), type},
-                  {getResult(), "a result", output, type}};
+                   SmallVector<int64_t>(shapeOf(getValue())), type, ofOperand},
+                  {getResult(), "a result", output, type, ""}};
   for (const Like &like : likes)
     if (like.value &&
-        (failed(verifyShape(*this, like.value, like.name, like.shape)) ||
+        (failed(verifyShape(*this, like.value, like.name, like.shape,
+                            like.hint)) ||
          failed(verifyElementType(*this, like.value, like.name, like.type))))
       return failure();
   return verifyBias(*this, getQuery(), getKey(), getBias());

@@ -22,9 +22,9 @@ public:
   Place of(mlir::Operation *op) const { return places.find(op)->second; }
   Place of(mlir::Region *region) const { return regions.find(region)->second; }
 
-  /// The last that `use` needs a value for which memory of `block` is held.
-  /// What happens inside of an op of this block may happen again, up to the
-  /// op's end.
+  /// Up to where `use` needs its value, whose memory is held in `block`. What
+  /// happens inside of an op of this block may happen again, up to the op's
+  /// end.
   int64_t endOf(mlir::OpOperand &use, mlir::Block *block) const;
 
 private:

@@ -42,25 +42,28 @@ findDifference(func::FuncOp function, unsigned argument, unsigned result) {
 LogicalResult tessera::checkTies(func::FuncOp function) {
   llvm::SmallBitVector isTied(function.getNumResults());
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-    auto tie = function.getArgAttrOfType<IntegerAttr>(i, tiedName);
-    if (!tie)
+    Attribute attr = function.getArgAttr(i, tiedName);
+    if (!attr)
       continue;
-    int64_t result = tie.getInt();
+    Location loc = function.getArgument(i).getLoc();
+    auto tie = dyn_cast<IntegerAttr>(attr);
+    int64_t result = tie ? tie.getInt() : -1;
     if (result < 0 || result >= static_cast<int64_t>(isTied.size()))
-      return function.emitError() << "argument " << i << " is tied to result "
-                                  << result << " of " << isTied.size();
+      return emitError(loc) << "argument " << i << " is tied to result " << attr
+                            << ", but the function has " << isTied.size()
+                            << " results; expected an index of one";
     if (isTied[result])
-      return function.emitError()
+      return emitError(loc)
              << "argument " << i << " is tied to result " << result
-             << ", which another argument is tied to";
+             << ", which another argument is tied to; a result takes the "
+                "memory of one";
     isTied.set(result);
     std::optional<std::string> difference = findDifference(function, i, result);
     if (!difference)
       continue;
-    emitRemark(function.getArgument(i).getLoc())
-        << "argument " << i << " is donated, but result " << result
-        << " cannot have its memory: " << *difference
-        << "; the result gets memory of its own";
+    emitRemark(loc) << "argument " << i << " is donated, but result " << result
+                    << " cannot have its memory: " << *difference
+                    << "; the result gets memory of its own";
     function.removeArgAttr(i, tiedName);
   }
   return success();

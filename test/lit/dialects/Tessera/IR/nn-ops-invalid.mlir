@@ -191,6 +191,7 @@ func.func @a_mean_has_a_number_for_each_query_and_head(%q: tensor<2x3x4x5xf32>, 
 // expected-note @below {{a tangent of the key has type 'tensor<2x3x4x5xf32>'}}
 func.func @a_tangent_is_like_its_operand(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x4x5xf32>, %r: tensor<2x4x3xf32>) -> tensor<2x3x4x5xf32> {
   // expected-error @below {{expects a tangent of the key of shape [2, 7, 4, 5], got [2, 3, 4, 5]}}
+  // expected-note @below {{it is that of the operand}}
   %0 = tessera.attention_tangent %q, %k, %k, %q, %r key %q scale 0.5 : (tensor<2x3x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x7x4x5xf32>, tensor<2x3x4x5xf32>, tensor<2x4x3xf32>, tensor<2x3x4x5xf32>) -> tensor<2x3x4x5xf32>
   return %0 : tensor<2x3x4x5xf32>
 }

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -502,6 +503,12 @@ def test_lowered_objects_report_and_run(machine):
         compiled(X.astype(np.float64))
     with pytest.raises(ts.TraceError, match="TS1032"):
         compiled(ts.ShapeDtypeStruct((2, 3)))
+
+
+def test_what_only_says_a_shape_and_a_type_is_no_argument():
+    described = types.SimpleNamespace(shape=(3,), dtype=np.dtype(np.float32))
+    with pytest.raises(ts.TraceError, match="argument 'x' is a SimpleNamespace, which has no elements"):
+        ts.jit(lambda x: x + 1)(described)
 
 
 def test_saving_leaves_nothing_half_written(machine, tmp_path):

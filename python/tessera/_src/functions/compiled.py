@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tessera._src.arrays.array import Array, ShapeDtypeStruct
+from tessera._src.arrays.array import Array
 from tessera._src.arrays.kinds import Kind, kind_of
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, ConfigError, TesseraError, TraceError
@@ -49,13 +49,16 @@ def host_value(leaf: Any, argument: Argument) -> np.ndarray:
     """A number or an array of another library as an array of the argument's dtype."""
     if isinstance(leaf, np.generic) and leaf.dtype == argument.dtype:
         return np.asarray(leaf)
-    if isinstance(leaf, ShapeDtypeStruct):
-        raise TraceError("TS1032", f"argument '{argument.name}' is a ShapeDtypeStruct, which has no "
-                         "elements", hint="lower with it, and call with arrays")
     if is_scalar(leaf):
         weak_scalar_dtype(leaf, argument.dtype, f" (argument '{argument.name}')")
         return np.asarray(leaf, argument.dtype)
-    return argument_as_numpy(leaf, argument.name)
+    value = argument_as_numpy(leaf, argument.name)
+    # What only says a shape and a type, such as a ts.ShapeDtypeStruct, is an object to NumPy.
+    if value.shape != argument.shape or value.dtype != argument.dtype:
+        raise TraceError("TS1032", f"argument '{argument.name}' is a {type(leaf).__name__}, which has no "
+                         "elements", expected=f"an array {dtypes.name_of(argument.dtype)}"
+                         f"{list(argument.shape)}", hint="lower with it, and call with arrays")
+    return value
 
 
 class Compiled:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Nested dicts, lists, tuples, NamedTuples and registered dataclasses of arrays."""
+"""Nested dicts, lists, tuples, NamedTuples, registered dataclasses and registered classes of arrays."""
 
 import sys as _sys
 
@@ -12,11 +12,12 @@ from tessera._src.core.tree import (
     map,
     paths,
     register_dataclass,
+    register_node,
     unflatten,
 )
 
-__all__ = ["TreeDef", "flatten", "leaves", "map", "paths", "register_dataclass", "stack", "unflatten",
-           "unstack"]
+__all__ = ["TreeDef", "flatten", "leaves", "map", "paths", "register_dataclass", "register_node", "stack",
+           "unflatten", "unstack"]
 
 
 def __getattr__(name: str):

@@ -5,6 +5,7 @@ import collections
 import dataclasses
 from collections import namedtuple
 
+import numpy as np
 import pytest
 
 import tessera as ts
@@ -65,3 +66,40 @@ def test_ordered_dicts_keep_their_order_and_counters_their_counts():
     counter = collections.Counter("abba")
     assert ts.tree.map(lambda x: x, counter) == counter
     assert ts.tree.leaves({"b": [1, None], "a": (2,)}) == [2, 1]
+
+
+class Scaled:
+    """Two leaves, and a scale that is no leaf."""
+
+    def __init__(self, left, right, scale):
+        self.left, self.right, self.scale = left, right, scale
+
+
+ts.tree.register_node(Scaled, lambda s: (("left", "right"), (s.left, s.right), s.scale),
+                      lambda scale, children: Scaled(scale=scale, **children))
+
+
+def test_registered_classes_are_nodes_with_what_is_no_leaf_in_their_structure():
+    leaves, structure = ts.tree.flatten([Scaled(1, {"x": 2}, "fast")])
+    assert leaves == [1, 2] and ts.tree.paths(structure) == ["0.left", "0.right.x"]
+    made = ts.tree.unflatten(structure, [3, 4])[0]
+    assert (made.left, made.right, made.scale) == (3, {"x": 4}, "fast")
+    assert structure == ts.tree.flatten([Scaled(5, {"x": 6}, "fast")])[1]
+    assert structure != ts.tree.flatten([Scaled(1, {"x": 2}, "slow")])[1]
+    assert structure != ts.tree.flatten([(1, {"x": 2})])[1]
+    with pytest.raises(ts.TraceError, match="TS1005"):
+        ts.tree.map(lambda a, b: a, Scaled(1, 2, "fast"), Scaled(1, 2, "slow"))
+
+
+def test_functions_are_compiled_for_what_is_no_leaf_of_a_registered_class():
+    traced = []
+
+    @ts.jit
+    def function(s):
+        traced.append(s.scale)
+        return Scaled(s.left * s.scale, s.right, s.scale + 1)
+
+    for scale in (2, 3, 2):
+        result = function(Scaled(np.float32(5), np.ones(3, np.float32), scale))
+        assert result.scale == scale + 1 and float(result.left) == 5 * scale
+    assert traced == [2, 3]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Pytrees: nested dicts, lists, tuples, NamedTuples and registered dataclasses of leaves.
+"""Pytrees: nested dicts, lists, tuples, NamedTuples, registered dataclasses and registered classes of leaves.
 
 Dictionaries flatten in the order of their sorted keys, so that equal contents give equal programs;
 an OrderedDict in its own order, which is part of its structure.
@@ -11,15 +11,36 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from tessera._src.core.errors import TraceError, did_you_mean
 
 T = TypeVar("T", bound=type)
 _DATACLASSES: dict[type, tuple[str, ...]] = {}
+_NODES: dict[type, tuple[Callable, Callable]] = {}
 # Types seen at leaves: a call of a compiled function flattens its arguments, so leaves must be cheap.
 _LEAF_TYPES: set[type] = set()
+
+
+class NodeKeys(tuple):
+    """The keys of a node of a registered class, with what else the node is made of, which has no leaves."""
+
+    static: Any
+
+    def __new__(cls, keys: Iterable, static: Any) -> NodeKeys:
+        made = super().__new__(cls, keys)
+        made.static = static
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NodeKeys) and tuple.__eq__(self, other) and self.static == other.static
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((tuple(self), self.static))
 
 
 class TreeDef:
@@ -63,6 +84,20 @@ def register_dataclass(cls: T) -> T:
     return cls
 
 
+def register_node(cls: type, flatten: Callable[[Any], tuple[Sequence[str], Sequence, Any]],
+                  unflatten: Callable[[Any, dict[str, Any]], Any]) -> None:
+    """Makes the instances of a class trees.
+
+    Args:
+        flatten: gives an instance's children's names, the children, and what else it is made of, which
+            must be hashable and comparable: it is part of the structure, and what is compiled for one is
+            not used for another.
+        unflatten: makes an instance of what else it is made of, and of a dictionary of its children.
+    """
+    _LEAF_TYPES.discard(cls)
+    _NODES[cls] = (flatten, unflatten)
+
+
 def fields_of(kind: type) -> tuple | None:
     """The keys of a node that is a named tuple or a registered dataclass; None for other kinds."""
     return _DATACLASSES.get(kind, getattr(kind, "_fields", None) if issubclass(kind, tuple) else None)
@@ -89,6 +124,9 @@ def _children(tree: Any) -> tuple[Any, tuple, list] | None:
     if kind in _DATACLASSES:
         keys = _DATACLASSES[kind]
         return kind, keys, [getattr(tree, k) for k in keys]
+    if kind in _NODES:
+        names, children, static = _NODES[kind][0](tree)
+        return kind, NodeKeys(names, static), list(children)
     _LEAF_TYPES.add(kind)
     return None
 
@@ -148,6 +186,8 @@ def build_node(treedef: TreeDef, children: list[Any]) -> Any:
         return kind(children)
     if kind in _DATACLASSES:
         return kind(**dict(zip(treedef.keys, children)))
+    if kind in _NODES:
+        return _NODES[kind][1](treedef.keys.static, dict(zip(treedef.keys, children)))
     if issubclass(kind, tuple):
         return kind(*children)
     if issubclass(kind, collections.defaultdict):

@@ -20,7 +20,8 @@ def to_text(treedef: tree.TreeDef) -> str:
     """A structure as JSON: "*" is a leaf, null is None, all else [kind, keys, children].
 
     Named tuples and dataclasses are named by module and class, which is no part of the text. The empty
-    text stands for a structure with keys that JSON cannot hold, such as an enum's.
+    text stands for a structure with keys that JSON cannot hold, such as an enum's, or with nodes of
+    other registered classes.
     """
     try:
         return json.dumps(_encode(treedef), separators=(",", ":"))
@@ -29,7 +30,7 @@ def to_text(treedef: tree.TreeDef) -> str:
 
 
 class _Unwritable(Exception):
-    """A key of a dictionary has no text."""
+    """A key of a dictionary, or a node, has no text."""
 
 
 def _encode(treedef: tree.TreeDef) -> Any:
@@ -38,6 +39,8 @@ def _encode(treedef: tree.TreeDef) -> Any:
     if treedef.kind is type(None):
         return None
     kind = treedef.kind
+    if isinstance(treedef.keys, tree.NodeKeys):
+        raise _Unwritable
     children = [_encode(child) for child in treedef.children]
     if kind is list or kind is tuple:
         return [_NAMES[kind], None, children]

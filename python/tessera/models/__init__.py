@@ -6,11 +6,17 @@ import sys as _sys
 from tessera._src.core.missing import missing as _missing
 from tessera._src.models.checkpoint import load_safetensors, package_directory
 from tessera.models.encoder import ENCODER_SPECS, Encoder, EncoderConfig, sentence_embedding
+from tessera.models.gpt2 import GPT2, GPT2Config
+from tessera.models.llama import Llama, LlamaConfig
 
 __all__ = [
     "ENCODER_SPECS",
     "Encoder",
     "EncoderConfig",
+    "GPT2",
+    "GPT2Config",
+    "Llama",
+    "LlamaConfig",
     "load_safetensors",
     "package_directory",
     "sentence_embedding",

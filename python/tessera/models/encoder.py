@@ -7,11 +7,8 @@ first MLP weight of each layer are annotated (`ENCODER_SPECS`); all other layout
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import functools
-import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +23,9 @@ from tessera._src.core import dtypes, errors
 from tessera._src.functions import jit
 from tessera._src.meshes import mesh as meshes
 from tessera._src.meshes.mesh import PartitionSpec as P
-from tessera._src.models import checkpoint
+from tessera._src.models import checkpoint, configuration
 from tessera._src.models.sentences import SentenceSettings, read_settings
+from tessera._src.nn.blocks import activation_of
 from tessera._src.ops import elementwise, lookups, neural
 
 ENCODER_SPECS: dict[str, P] = {
@@ -35,13 +33,6 @@ ENCODER_SPECS: dict[str, P] = {
     "encoder.layer.*.intermediate.dense.weight": P("tp", None),
 }
 _IGNORED = ("embeddings.position_ids", "pooler.*")
-_ACTIVATIONS = {
-    "gelu": elementwise.gelu,
-    "gelu_new": lambda x: elementwise.gelu(x, approximate=True),
-    "gelu_pytorch_tanh": lambda x: elementwise.gelu(x, approximate=True),
-    "relu": elementwise.relu,
-    "silu": elementwise.silu,
-}
 
 
 @dataclass(frozen=True)
@@ -66,61 +57,18 @@ class EncoderConfig:
     @classmethod
     def from_json(cls, path: str | os.PathLike) -> EncoderConfig:
         """Reads and checks config.json."""
-        try:
-            data = json.loads(Path(path).read_text())
-        except OSError as error:
-            raise errors.CheckpointError("TS6001", f"{path} cannot be read: {error.strerror}"
-                                         ) from None
-        except ValueError as error:
-            raise errors.CheckpointError("TS6002", f"{path} is not valid JSON: {error}") from None
-        return cls.from_dict(data, str(path))
+        return cls.from_dict(configuration.read_json(path), str(path))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> EncoderConfig:
         """The configuration, checked."""
-        if not isinstance(data, Mapping):
-            raise errors.ConfigError("TS4008", f"{where} must be a JSON object",
-                                     got=f"a {type(data).__name__}")
-        if data.get("model_type", "bert") != "bert":
-            raise errors.ConfigError("TS4008", f"{where} is of a '{data['model_type']}' model",
-                                     choices=["bert"])
-        fields = {f.name: f for f in dataclasses.fields(cls)}
-        missing = [n for n, f in fields.items()
-                   if f.default is dataclasses.MISSING and n not in data]
-        if missing:
-            raise errors.ConfigError("TS4008", f"{where} lacks {', '.join(missing)}")
+        config = configuration.from_mapping(cls, data, where, ("bert",))
         if data.get("position_embedding_type", "absolute") != "absolute":
             raise errors.ConfigError("TS4008", f"{where} has position embeddings of type "
                                      f"'{data['position_embedding_type']}'", choices=["absolute"])
-        config = cls(**{n: data[n] for n in fields if n in data})
-        _check_fields(config, where)
-        if config.hidden_act not in _ACTIVATIONS:
-            raise errors.ConfigError("TS4008", f"{where} has activation '{config.hidden_act}'",
-                                     choices=list(_ACTIVATIONS))
-        if config.hidden_size % config.num_attention_heads:
-            heads = config.num_attention_heads
-            raise errors.ConfigError(
-                "TS4008", f"hidden_size={config.hidden_size} is not divisible by "
-                f"num_attention_heads={heads}",
-                choices=[d for d in range(1, 129) if config.hidden_size % d == 0],
-            )
+        activation_of(config.hidden_act)
+        configuration.check_divides(config, "hidden_size", "num_attention_heads")
         return config
-
-
-def _check_fields(config: EncoderConfig, where: str) -> None:
-    """Raises unless each field is of its type and in its range."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        kind, expected = {
-            "int": (int, "an integer of at least 1"),
-            "float": ((int, float), "a number of at least 0"),
-            "str": (str, "a name"),
-        }[field.type]
-        if isinstance(value, bool) or not isinstance(value, kind) or (
-            kind is not str and not (kind is int) <= value < math.inf
-        ):
-            raise errors.ConfigError("TS4008", f"{where} has {field.name} = {value!r}",
-                                     expected=expected)
 
 
 def weight_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
@@ -185,7 +133,7 @@ def layer(params: Mapping[str, Any], name: str, x: Any, bias: Any, config: Encod
     mixed = neural.dense(params, f"{name}.attention.output.dense", mixed)
     x = neural.norm(params, f"{name}.attention.output.LayerNorm", x + mixed, eps)
     inner = neural.dense(params, f"{name}.intermediate.dense", x)
-    inner = _ACTIVATIONS[config.hidden_act](inner)
+    inner = activation_of(config.hidden_act)(inner)
     out = neural.dense(params, f"{name}.output.dense", inner)
     return neural.norm(params, f"{name}.output.LayerNorm", x + out, eps)
 

@@ -56,8 +56,9 @@ def host_value(leaf: Any, argument: Argument) -> np.ndarray:
     # What only says a shape and a type, such as a ts.ShapeDtypeStruct, is an object to NumPy.
     if value.shape != argument.shape or value.dtype != argument.dtype:
         raise TraceError("TS1032", f"argument '{argument.name}' is a {type(leaf).__name__}, which has no "
-                         "elements", expected=f"an array {dtypes.name_of(argument.dtype)}"
-                         f"{list(argument.shape)}", hint="lower with it, and call with arrays")
+                         "elements",
+                         expected=f"an array {dtypes.name_of(argument.dtype)}{list(argument.shape)}",
+                         hint=getattr(leaf, "call_hint", "lower with it, and call with arrays"))
     return value
 
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""How a model's weights and activations are split over a mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tessera._src.meshes.mesh import UNCONSTRAINED, Mesh, PartitionSpec, axes_of
+from tessera._src.ops.constraints import with_sharding_constraint
+from tessera._src.tracing.tracer import Tracer
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """A policy of layouts, which modules have as a setting; axes that the mesh lacks split nothing.
+
+    Attributes:
+        tp: the axis that splits heads, the inner sizes of MLPs and the vocabulary (Shoeybi et al.,
+            Megatron-LM, 2019).
+        dp: the axis that splits batches.
+        sequence: whether activations between blocks are split along the sequence over `tp` (Korthikanti
+            et al., Reducing Activation Recomputation in Large Transformer Models, 2022).
+    """
+
+    tp: str = "tp"
+    dp: str = "dp"
+    sequence: bool = False
+
+    def columns(self, ndim: int, dim: int) -> PartitionSpec:
+        """Of a weight whose dimension `dim` is split over `tp`."""
+        return PartitionSpec(*[self.tp if d == dim else None for d in range(ndim)])
+
+    def gathered(self, x: Tracer) -> Tracer:
+        """What comes into a block from between blocks, [batch, sequence, ...], with the whole sequence."""
+        if not self.sequence or x.ndim < 3:
+            return x
+        return constrained(x, [self.dp, None, *[UNCONSTRAINED] * (x.ndim - 2)])
+
+    def hidden(self, x: Tracer) -> Tracer:
+        """An activation inside a block, [batch, ..., features], whose last dimension is split over `tp`."""
+        spec: list[Any] = [UNCONSTRAINED] * x.ndim
+        if self.sequence and x.ndim > 2:
+            spec[1] = None
+        spec[0], spec[-1] = self.dp, self.tp
+        return constrained(x, spec)
+
+    def split(self, x: Tracer) -> Tracer:
+        """What leaves a block, [batch, ..., features]: the sequence between blocks does not split it."""
+        return self.hidden(x) if self.sequence else x
+
+    def between(self, x: Tracer) -> Tracer:
+        """An activation between blocks, [batch, sequence, ...]: whole, or split by sequence. What has no
+        batch stays as it is."""
+        if x.ndim < 3:
+            return x
+        spec: list[Any] = [self.dp, *[None] * (x.ndim - 1)]
+        if self.sequence:
+            spec[1] = self.tp
+        return constrained(x, spec)
+
+
+def on_mesh(spec: PartitionSpec, mesh: Mesh) -> PartitionSpec:
+    """The layout without the axes that the mesh lacks."""
+
+    def present(dim: Any) -> Any:
+        axes = tuple(axis for axis in axes_of(dim) if axis in mesh.shape)
+        return axes[0] if len(axes) == 1 else axes or None
+
+    return PartitionSpec(*[dim if dim is UNCONSTRAINED else present(dim) for dim in spec])
+
+
+def constrained(x: Tracer, spec: list[Any]) -> Tracer:
+    """`x` in a layout, as far as its mesh has the axes."""
+    return with_sharding_constraint(x, on_mesh(PartitionSpec(*spec), x.program.mesh))

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""GPT-2, by Hugging Face's names of weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import ConfigError
+from tessera._src.meshes.mesh import PartitionSpec as P
+from tessera._src.models import configuration
+from tessera._src.nn import initializers
+from tessera._src.nn.attention import KVCache, attend, check_room
+from tessera._src.nn.blocks import activation_of
+from tessera._src.nn.layers import Dropout, Embedding, LayerNorm, Linear
+from tessera._src.nn.module import Entry, Module, Parameter
+from tessera._src.nn.parallel import Parallel
+from tessera._src.nn.stack import Stack
+from tessera._src.ops import creation, neural, products, rng
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    """The fields of config.json that determine the computation."""
+
+    n_embd: int
+    n_head: int
+    n_layer: int
+    vocab_size: int
+    n_positions: int = 1024
+    n_inner: int | None = None
+    activation_function: str = "gelu_new"
+    layer_norm_epsilon: float = 1e-5
+    tie_word_embeddings: bool = True
+    initializer_range: float = 0.02
+    embd_pdrop: float = 0.0
+    attn_pdrop: float = 0.0
+    resid_pdrop: float = 0.0
+    model_type: str = "gpt2"
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike) -> GPT2Config:
+        """Reads and checks config.json."""
+        return cls.from_dict(configuration.read_json(path), str(path))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> GPT2Config:
+        """The configuration, checked; raises ConfigError TS4008 for what does not fit."""
+        config = configuration.from_mapping(cls, data, where, ("gpt2",))
+        activation_of(config.activation_function)
+        configuration.check_divides(config, "n_embd", "n_head")
+        return config
+
+
+class Conv1D(Module):
+    """A linear layer by a weight [in, out], as GPT-2's files have it.
+
+    Args:
+        parts: of one product's result, such as query, key and value; each is split over parallel.tp by
+            itself, and the result has them as its last dimension but one.
+        split: "columns" or "rows", as of nn.Linear.
+    """
+
+    def __init__(self, inputs: int, outputs: int, split: str, dtype: Any, parallel: Parallel, init: Any,
+                 parts: int | None = None):
+        by_columns = split == "columns"
+        self.parts, self.by_columns, self.parallel = parts, by_columns, parallel
+        middle = () if parts is None else (parts,)
+        axes = (None if by_columns else parallel.tp, *[None] * len(middle),
+                parallel.tp if by_columns else None)
+        self.weight = Parameter((inputs, *middle, outputs), dtype, init, P(*axes))
+        self.bias = Parameter((*middle, outputs), dtype, initializers.zeros, P(*axes[1:]))
+
+    def __call__(self, x: Any) -> Any:
+        letters = "k,kn->{}n" if self.parts is None else "k,kpn->{}pn"
+        rows = "bs"[: x.ndim - 1]
+        x = self.parallel.gathered(x) if self.by_columns else self.parallel.split(x)
+        result = products.einsum(rows + letters.format(rows), x, self.weight) + self.bias
+        return self.parallel.hidden(result) if self.by_columns else self.parallel.between(result)
+
+    def entries(self, prefix: str, numbers: Iterator[int]) -> Iterator[Entry]:
+        """The parts are side by side."""
+        inputs = self.weight.shape[-2 if self.parts is None else -3]
+        for entry, shape in zip(super().entries(prefix, numbers), ((inputs, -1), (-1,))):
+            yield entry if self.parts is None else entry._replace(shape=shape)
+
+
+class GPT2Attention(Module):
+    """Causal attention with the projections of query, key and value as one weight."""
+
+    def __init__(self, config: GPT2Config, dtype: Any, parallel: Parallel):
+        size = config.n_embd
+        self.heads = config.n_head
+        self.c_attn = Conv1D(size, size, "columns", dtype, parallel,
+                             initializers.normal(config.initializer_range), parts=3)
+        self.c_proj = Conv1D(size, size, "rows", dtype, parallel, _of_residuals(config))
+
+    def __call__(self, x: Any, cache: KVCache | None) -> tuple[Any, KVCache | None]:
+        batch, length, size = x.shape
+        whole = self.c_attn(x).reshape(batch, length, 3, self.heads, size // self.heads)
+        q, k, v = (whole[:, :, part] for part in range(3))
+        mixed, cache = attend(q, k, v, causal=True, cache=cache)
+        return self.c_proj(mixed.reshape(batch, length, size)), cache
+
+
+class GPT2MLP(Module):
+    """c_proj(act(c_fc(x)))."""
+
+    def __init__(self, config: GPT2Config, dtype: Any, parallel: Parallel):
+        inner = config.n_inner or 4 * config.n_embd
+        self.act = config.activation_function
+        self.c_fc = Conv1D(config.n_embd, inner, "columns", dtype, parallel,
+                           initializers.normal(config.initializer_range))
+        self.c_proj = Conv1D(inner, config.n_embd, "rows", dtype, parallel, _of_residuals(config))
+
+    def __call__(self, x: Any) -> Any:
+        return self.c_proj(activation_of(self.act)(self.c_fc(x)))
+
+
+def _of_residuals(config: GPT2Config) -> Any:
+    """Of projections whose results are added to the residual: so many of them keep its variance."""
+    return initializers.normal(config.initializer_range / (2 * config.n_layer) ** 0.5)
+
+
+class GPT2Block(Module):
+    """Attention and MLP, each of the normalised input and added to it."""
+
+    def __init__(self, config: GPT2Config, dtype: Any, parallel: Parallel):
+        self.ln_1 = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
+        self.attn = GPT2Attention(config, dtype, parallel)
+        self.ln_2 = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
+        self.mlp = GPT2MLP(config, dtype, parallel)
+        self.rate = config.resid_pdrop
+
+    def __call__(self, x: Any, key: Any = None, cache: KVCache | None = None) -> tuple[Any, KVCache | None]:
+        drop = Dropout(self.rate)
+        keys = (None, None) if key is None else (rng.fold_in(key, 0), rng.fold_in(key, 1))
+        mixed, cache = self.attn(self.ln_1(x), cache)
+        x = x + drop(mixed, keys[0])
+        return x + drop(self.mlp(self.ln_2(x)), keys[1]), cache
+
+
+class GPT2Transformer(Module):
+    """The model without its head: embeddings, blocks and the last normalisation."""
+
+    def __init__(self, config: GPT2Config, dtype: Any, parallel: Parallel, remat: Any):
+        init = initializers.normal(config.initializer_range)
+        self.wte = Embedding(config.vocab_size, config.n_embd, dtype, split=True, parallel=parallel,
+                             init=init)
+        self.wpe = Embedding(config.n_positions, config.n_embd, dtype, parallel=parallel, init=init)
+        self.h = Stack(GPT2Block(config, dtype, parallel), config.n_layer, remat=remat)
+        self.ln_f = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
+
+
+class GPT2(Module):
+    """A causal language model: logits [batch, sequence, vocabulary] of tokens [batch, sequence].
+
+        model = ts.models.GPT2(config).init(ts.random.key(0))
+        logits = model(tokens)
+
+    Args:
+        config: a GPT2Config, or what config.json holds.
+        dtype: the type of weights and activations.
+        parallel: how both are split over a mesh.
+        remat: what a backward pass keeps of each layer: a policy of ts.checkpoint.
+    """
+
+    def __init__(self, config: GPT2Config | Mapping[str, Any], *, dtype: Any = dtypes.f32,
+                 parallel: Parallel = Parallel(), remat: Any = None):
+        self.config = config if isinstance(config, GPT2Config) else GPT2Config.from_dict(config)
+        self.transformer = GPT2Transformer(self.config, dtype, parallel, remat)
+        self.lm_head = None
+        if not self.config.tie_word_embeddings:
+            self.lm_head = Linear(self.config.n_embd, self.config.vocab_size, False, dtype, split="columns",
+                                  parallel=parallel,
+                                  init=initializers.normal(self.config.initializer_range))
+
+    def __call__(self, tokens: Any, *, key: Any = None) -> Any:
+        """Logits of each next token.
+
+        Args:
+            key: of the random choices of dropout, in training.
+        """
+        if key is not None and self.config.attn_pdrop:
+            raise ConfigError("TS4012", f"attn_pdrop={self.config.attn_pdrop} drops weights of attention, "
+                              "which its kernels never hold", expected="attn_pdrop=0 for training",
+                              hint="drop embeddings and results by embd_pdrop and resid_pdrop")
+        t = self.transformer
+        x = self._embed(tokens, creation.arange(tokens.shape[1]))
+        if key is None:
+            x, _ = t.h.scan(lambda block, x, _: (block(x)[0], None), x)
+        else:
+            x = Dropout(self.config.embd_pdrop)(x, rng.fold_in(key, len(t.h)))
+            x, _ = t.h.scan(lambda block, x, i: (block(x, rng.fold_in(key, i))[0], None), x,
+                            creation.arange(len(t.h)))
+        return self._head(x)
+
+    def decode(self, tokens: Any, cache: KVCache) -> tuple[Any, KVCache]:
+        """Logits of tokens that follow those of the cache, and the cache with them."""
+        check_room(cache, tokens.shape[1])
+
+        def step(block: GPT2Block, x: Any, given: Any) -> Any:
+            x, after = block(x, cache=KVCache(*given, cache.length))
+            return x, (after.keys, after.values)
+
+        x = self._embed(tokens, creation.arange(tokens.shape[1]) + cache.length)
+        x, (keys, values) = self.transformer.h.scan(step, x, (cache.keys, cache.values))
+        return self._head(x), KVCache(keys, values, cache.length + tokens.shape[1])
+
+    def empty_cache(self, batch: int, positions: int) -> KVCache:
+        """A cache for so many positions, of all layers."""
+        config = self.config
+        shape = (config.n_layer, batch, positions, config.n_head, config.n_embd // config.n_head)
+        dtype = self.transformer.ln_f.weight.dtype
+        return KVCache(creation.zeros(shape, dtype), creation.zeros(shape, dtype),
+                       creation.zeros((), dtypes.i32))
+
+    def _embed(self, tokens: Any, positions: Any) -> Any:
+        return self.transformer.wte(tokens) + self.transformer.wpe(positions)
+
+    def _head(self, x: Any) -> Any:
+        x = self.transformer.ln_f(x)
+        return self.transformer.wte.attend(x) if self.lm_head is None else self.lm_head(x)

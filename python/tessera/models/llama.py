@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Llama and its relatives Mistral, Qwen 2 and Qwen 3, by Hugging Face's names of weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import ConfigError
+from tessera._src.models import configuration
+from tessera._src.nn import initializers
+from tessera._src.nn.attention import Attention, KVCache, Rotary, check_room
+from tessera._src.nn.blocks import GatedMLP, TransformerBlock, activation_of
+from tessera._src.nn.layers import Embedding, Linear, RMSNorm
+from tessera._src.nn.module import Module
+from tessera._src.nn.parallel import Parallel
+from tessera._src.nn.stack import Stack
+from tessera._src.ops import creation
+
+_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+
+
+@dataclass(frozen=True)
+class LlamaConfig:
+    """The fields of config.json that determine the computation."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    vocab_size: int
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    max_position_embeddings: int = 2048
+    hidden_act: str = "silu"
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 10000.0
+    rope_scaling: tuple[tuple[str, Any], ...] | None = None
+    tie_word_embeddings: bool = False
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    sliding_window: int | None = None
+    initializer_range: float = 0.02
+    model_type: str = "llama"
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike) -> LlamaConfig:
+        """Reads and checks config.json."""
+        return cls.from_dict(configuration.read_json(path), str(path))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> LlamaConfig:
+        """The configuration, checked; raises ConfigError TS4008 for what does not fit."""
+        data = dict(data) if isinstance(data, Mapping) else data
+        if isinstance(data, dict):
+            rope = dict(data.get("rope_parameters") or data.get("rope_scaling") or {})
+            data["rope_theta"] = rope.pop("rope_theta", data.get("rope_theta", 10000.0))
+            data["rope_scaling"] = tuple(sorted(rope.items())) or None
+            if not data.get("use_sliding_window", data.get("model_type") == "mistral"):
+                data["sliding_window"] = None
+        config = configuration.from_mapping(cls, data, where, _TYPES)
+        activation_of(config.hidden_act)
+        if config.head_dim is None:
+            configuration.check_divides(config, "hidden_size", "num_attention_heads")
+        if config.num_key_value_heads is not None:
+            configuration.check_divides(config, "num_attention_heads", "num_key_value_heads")
+        Rotary(config.head_size, config.rope_theta, config.rope_scaling).frequencies()
+        return config
+
+    @property
+    def head_size(self) -> int:
+        """Elements of a query, key or value of one attention head."""
+        return self.head_dim or self.hidden_size // self.num_attention_heads
+
+
+class LlamaModel(Module):
+    """The model without its head: embedding, blocks and the last normalisation."""
+
+    def __init__(self, config: LlamaConfig, dtype: Any, parallel: Parallel, remat: Any):
+        init = initializers.normal(config.initializer_range)
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size, dtype, split=True,
+                                      parallel=parallel, init=init)
+        self.layers = Stack(_block(config, dtype, parallel, init), config.num_hidden_layers, remat=remat)
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype)
+
+
+def _block(config: LlamaConfig, dtype: Any, parallel: Parallel, init: Any) -> TransformerBlock:
+    def norm() -> RMSNorm:
+        return RMSNorm(config.hidden_size, config.rms_norm_eps, dtype)
+
+    has_bias = config.attention_bias or config.model_type == "qwen2"
+    attention = Attention(
+        config.hidden_size, config.num_attention_heads, config.num_key_value_heads, config.head_size,
+        bias=has_bias, out_bias=config.attention_bias and config.model_type == "llama",
+        rotary=Rotary(config.head_size, config.rope_theta, config.rope_scaling),
+        window=config.sliding_window, qk_norm=config.rms_norm_eps if config.model_type == "qwen3" else None,
+        dtype=dtype, parallel=parallel, init=init)
+    mlp = GatedMLP(config.hidden_size, config.intermediate_size, config.hidden_act, config.mlp_bias, dtype,
+                   parallel=parallel, init=init)
+    return TransformerBlock(attention, mlp, norm(), norm())
+
+
+class Llama(Module):
+    """A causal language model: logits [batch, sequence, vocabulary] of tokens [batch, sequence].
+
+        model = ts.models.Llama(config).init(ts.random.key(0))
+        logits = model(tokens)
+
+    Args:
+        config: a LlamaConfig, or what config.json holds.
+        dtype: the type of weights and activations.
+        parallel: how both are split over a mesh.
+        remat: what a backward pass keeps of each layer: a policy of ts.checkpoint.
+    """
+
+    def __init__(self, config: LlamaConfig | Mapping[str, Any], *, dtype: Any = dtypes.f32,
+                 parallel: Parallel = Parallel(), remat: Any = None):
+        self.config = config if isinstance(config, LlamaConfig) else LlamaConfig.from_dict(config)
+        self.parallel = parallel
+        self.model = LlamaModel(self.config, dtype, parallel, remat)
+        self.lm_head = None
+        if not self.config.tie_word_embeddings:
+            self.lm_head = Linear(self.config.hidden_size, self.config.vocab_size, False, dtype,
+                                  split="columns", parallel=parallel,
+                                  init=initializers.normal(self.config.initializer_range))
+
+    def __call__(self, tokens: Any, *, positions: Any = None, bias: Any = None) -> Any:
+        """Logits of each next token."""
+        x = self.model.embed_tokens(tokens)
+        x = self.model.layers(x, positions=positions, bias=bias)
+        return self._head(x)
+
+    def decode(self, tokens: Any, cache: KVCache) -> tuple[Any, KVCache]:
+        """Logits of tokens that follow those of the cache, and the cache with them."""
+        check_room(cache, tokens.shape[1])
+
+        def step(layer: TransformerBlock, carry: Any, given: Any) -> Any:
+            x, after = layer(carry, cache=KVCache(*given, cache.length))
+            return x, (after.keys, after.values)
+
+        x = self.model.embed_tokens(tokens)
+        x, (keys, values) = self.model.layers.scan(step, x, (cache.keys, cache.values))
+        return self._head(x), KVCache(keys, values, cache.length + tokens.shape[1])
+
+    def empty_cache(self, batch: int, positions: int) -> KVCache:
+        """A cache for so many positions, of all layers."""
+        config = self.config
+        heads = config.num_key_value_heads or config.num_attention_heads
+        shape = (config.num_hidden_layers, batch, positions, heads, config.head_size)
+        dtype = self.model.norm.weight.dtype
+        return KVCache(creation.zeros(shape, dtype), creation.zeros(shape, dtype),
+                       creation.zeros((), dtypes.i32))
+
+    def _head(self, x: Any) -> Any:
+        x = self.model.norm(x)
+        return self.model.embed_tokens.attend(x) if self.lm_head is None else self.lm_head(x)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from tessera._src.nn.layers import Dropout, Embedding, LayerNorm, Linear
 from tessera._src.nn.module import Entry, Module, Parameter
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
-from tessera._src.ops import creation, neural, products, rng
+from tessera._src.ops import creation, lookups, products, rng
+from tessera.models.causal import CausalModel
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,16 @@ class GPT2Config:
         activation_of(config.activation_function)
         configuration.check_divides(config, "n_embd", "n_head")
         return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """What config.json holds."""
+        data = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        return {**data, "architectures": ["GPT2LMHeadModel"]}
+
+    @property
+    def most_positions(self) -> int:
+        """How long a sequence may be."""
+        return self.n_positions
 
 
 class Conv1D(Module):
@@ -155,7 +167,7 @@ class GPT2Transformer(Module):
         self.ln_f = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
 
-class GPT2(Module):
+class GPT2(CausalModel):
     """A causal language model: logits [batch, sequence, vocabulary] of tokens [batch, sequence].
 
         model = ts.models.GPT2(config).init(ts.random.key(0))
@@ -168,6 +180,9 @@ class GPT2(Module):
         remat: what a backward pass keeps of each layer: a policy of ts.checkpoint.
     """
 
+    ignored = ("*.attn.bias", "*.attn.masked_bias")
+    is_tied = True
+
     def __init__(self, config: GPT2Config | Mapping[str, Any], *, dtype: Any = dtypes.f32,
                  parallel: Parallel = Parallel(), remat: Any = None):
         self.config = config if isinstance(config, GPT2Config) else GPT2Config.from_dict(config)
@@ -177,6 +192,11 @@ class GPT2(Module):
             self.lm_head = Linear(self.config.n_embd, self.config.vocab_size, False, dtype, split="columns",
                                   parallel=parallel,
                                   init=initializers.normal(self.config.initializer_range))
+
+    @staticmethod
+    def renamed(name: str) -> str:
+        """OpenAI's own files leave the first part out."""
+        return name if name.startswith(("transformer.", "lm_head.")) else f"transformer.{name}"
 
     def __call__(self, tokens: Any, *, key: Any = None) -> Any:
         """Logits of each next token.
@@ -198,8 +218,12 @@ class GPT2(Module):
                             creation.arange(len(t.h)))
         return self._head(x)
 
-    def decode(self, tokens: Any, cache: KVCache) -> tuple[Any, KVCache]:
-        """Logits of tokens that follow those of the cache, and the cache with them."""
+    def decode(self, tokens: Any, cache: KVCache, at: Any = None) -> tuple[Any, KVCache]:
+        """Logits of tokens that follow those of the cache, and the cache with them.
+
+        Args:
+            at: the number of the token whose logits alone are wanted, [batch, vocabulary].
+        """
         check_room(cache, tokens.shape[1])
 
         def step(block: GPT2Block, x: Any, given: Any) -> Any:
@@ -208,6 +232,7 @@ class GPT2(Module):
 
         x = self._embed(tokens, creation.arange(tokens.shape[1]) + cache.length)
         x, (keys, values) = self.transformer.h.scan(step, x, (cache.keys, cache.values))
+        x = x if at is None else lookups.dynamic_index_in_dim(x, at, 1, keepdims=False)
         return self._head(x), KVCache(keys, values, cache.length + tokens.shape[1])
 
     def empty_cache(self, batch: int, positions: int) -> KVCache:

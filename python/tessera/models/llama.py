@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from tessera._src.nn.layers import Embedding, Linear, RMSNorm
 from tessera._src.nn.module import Module
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
-from tessera._src.ops import creation
+from tessera._src.ops import creation, lookups
+from tessera.models.causal import CausalModel
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
 
@@ -70,6 +72,20 @@ class LlamaConfig:
         Rotary(config.head_size, config.rope_theta, config.rope_scaling).frequencies()
         return config
 
+    def to_dict(self) -> dict[str, Any]:
+        """What config.json holds."""
+        data = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        scaling = dict(data.pop("rope_scaling", ()))
+        kind = {"qwen2": "Qwen2", "qwen3": "Qwen3"}.get(self.model_type, self.model_type.capitalize())
+        return {**data, "architectures": [f"{kind}ForCausalLM"], "head_dim": self.head_size,
+                "use_sliding_window": self.sliding_window is not None,
+                "rope_parameters": {"rope_type": "default", **scaling, "rope_theta": self.rope_theta}}
+
+    @property
+    def most_positions(self) -> int:
+        """How long a sequence may be."""
+        return self.max_position_embeddings
+
     @property
     def head_size(self) -> int:
         """Elements of a query, key or value of one attention head."""
@@ -103,11 +119,12 @@ def _block(config: LlamaConfig, dtype: Any, parallel: Parallel, init: Any) -> Tr
     return TransformerBlock(attention, mlp, norm(), norm())
 
 
-class Llama(Module):
+class Llama(CausalModel):
     """A causal language model: logits [batch, sequence, vocabulary] of tokens [batch, sequence].
 
         model = ts.models.Llama(config).init(ts.random.key(0))
         logits = model(tokens)
+        model = ts.models.Llama.from_pretrained("folder")
 
     Args:
         config: a LlamaConfig, or what config.json holds.
@@ -115,6 +132,8 @@ class Llama(Module):
         parallel: how both are split over a mesh.
         remat: what a backward pass keeps of each layer: a policy of ts.checkpoint.
     """
+
+    ignored = ("*.rotary_emb.inv_freq",)
 
     def __init__(self, config: LlamaConfig | Mapping[str, Any], *, dtype: Any = dtypes.f32,
                  parallel: Parallel = Parallel(), remat: Any = None):
@@ -133,8 +152,12 @@ class Llama(Module):
         x = self.model.layers(x, positions=positions, bias=bias)
         return self._head(x)
 
-    def decode(self, tokens: Any, cache: KVCache) -> tuple[Any, KVCache]:
-        """Logits of tokens that follow those of the cache, and the cache with them."""
+    def decode(self, tokens: Any, cache: KVCache, at: Any = None) -> tuple[Any, KVCache]:
+        """Logits of tokens that follow those of the cache, and the cache with them.
+
+        Args:
+            at: the number of the token whose logits alone are wanted, [batch, vocabulary].
+        """
         check_room(cache, tokens.shape[1])
 
         def step(layer: TransformerBlock, carry: Any, given: Any) -> Any:
@@ -143,6 +166,7 @@ class Llama(Module):
 
         x = self.model.embed_tokens(tokens)
         x, (keys, values) = self.model.layers.scan(step, x, (cache.keys, cache.values))
+        x = x if at is None else lookups.dynamic_index_in_dim(x, at, 1, keepdims=False)
         return self._head(x), KVCache(keys, values, cache.length + tokens.shape[1])
 
     def empty_cache(self, batch: int, positions: int) -> KVCache:

@@ -18,7 +18,7 @@ from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
 
 _LISTED = 12
 # Types of a file that NumPy and ml_dtypes have.
-_READABLE = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+READABLE = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 
 
 def package_directory(package: str, *parts: str) -> Path:
@@ -66,13 +66,13 @@ def load_safetensors(
         with safe_open(str(path), framework="numpy") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
             kinds = {name: file.get_slice(name).get_dtype() for name in shapes}
-            names = [n for n in shapes if not _is_any_of(n, ignore)]
+            names = [n for n in shapes if not is_any_of(n, ignore)]
             if expected is not None:
                 names = check_names(str(path), shapes, expected, ignore)
             for name in names:
-                if kinds[name] not in _READABLE:
+                if kinds[name] not in READABLE:
                     raise CheckpointError("TS6002", f"tensor '{name}' of {path} is of type {kinds[name]}",
-                                          choices=_READABLE, hint="convert it before it is saved")
+                                          choices=READABLE, hint="convert it before it is saved")
             tensors = {name: file.get_tensor(name) for name in names}
     except OSError as error:
         raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror or error}",
@@ -88,7 +88,8 @@ def load_safetensors(
     return result
 
 
-def _is_any_of(name: str, patterns: Sequence[str]) -> bool:
+def is_any_of(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name matches one of the patterns."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -101,7 +102,7 @@ def check_names(what: str, shapes: Mapping[str, tuple[int, ...] | None],
         shapes: by name; None is what has no shape.
         ignore: patterns of names that may be there.
     """
-    kept = [n for n in shapes if not _is_any_of(n, ignore)]
+    kept = [n for n in shapes if not is_any_of(n, ignore)]
     problems = []
     unexpected = [n for n in kept if n not in expected]
     for name in expected:

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What causal language models have in common: folders of weights, and generation."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import ConfigError, ShapeError
+from tessera._src.functions.jit import jit
+from tessera._src.meshes.mesh import Mesh, current_mesh
+from tessera._src.models import configuration
+from tessera._src.models.pretrained import FileWeights, write_folder
+from tessera._src.nn.attention import KVCache
+from tessera._src.nn.module import Module
+from tessera._src.nn.sampling import choose
+from tessera._src.ops import rng
+
+M = TypeVar("M", bound="CausalModel")
+_SMALLEST_BUCKET = 16
+
+
+class CausalModel(Module):
+    """Base of models that give the logits of each next token.
+
+    A model of it has `config`, `decode(tokens, cache, at)` and `empty_cache(batch, positions)`.
+
+    Attributes:
+        ignored: patterns of names of files that are no weights.
+        is_tied: whether head and embedding are one weight where config.json does not say it.
+    """
+
+    config: Any
+    ignored: tuple[str, ...] = ()
+    is_tied: bool = False
+
+    @classmethod
+    def from_pretrained(cls: type[M], directory: str | os.PathLike, *, dtype: Any = None,
+                        mesh: Mesh | None = None, **settings: Any) -> M:
+        """The model of a folder: config.json and safetensors files, one or several with an index.
+
+        Args:
+            dtype: the type of weights and activations; that of the files, if None.
+            mesh: of the devices that hold the weights; that of `with mesh:` around the call, if None.
+            settings: further ones of the model: parallel, remat.
+
+        Raises:
+            CheckpointError: TS6001, TS6002 for files that are missing or damaged, TS6006 for names and
+                shapes that are not the model's, all listed.
+            ConfigError: TS4008 for a configuration that is no such model's.
+        """
+        directory = Path(directory)
+        data = configuration.read_json(directory / "config.json")
+        wanted = None if dtype is None else dtypes.canonical(dtype)
+        ignored = [*cls.ignored]
+        if isinstance(data, Mapping) and data.get("tie_word_embeddings", cls.is_tied):
+            ignored.append("lm_head.weight")
+        weights = FileWeights(directory, wanted, ignored, cls.renamed)
+        model = cls(data, dtype=weights.dtype, **settings)
+        model.load_state_dict(weights, mesh=mesh)
+        return model
+
+    @staticmethod
+    def renamed(name: str) -> str:
+        """The model's name for a name of the files."""
+        return name
+
+    def save_pretrained(self, directory: str | os.PathLike, *, max_shard_bytes: int = 5 * 10**9) -> None:
+        """Writes config.json and safetensors files, which transformers reads, too.
+
+        Args:
+            max_shard_bytes: of one file; larger models have several, and an index.
+        """
+        state = self.state_dict()
+        dtype = next(iter(state.values())).dtype
+        names = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
+        config = {**self.config.to_dict(), "dtype": names[dtypes.name_of(np.dtype(dtype))]}
+        write_folder(directory, config, {name: np.asarray(w) for name, w in state.items()}, max_shard_bytes)
+
+    def generate(self, tokens: Any, max_new_tokens: int, *, temperature: float = 0.0,
+                 top_k: int | None = None, top_p: float | None = None, stop: Sequence[int] = (),
+                 key: Any = None, mesh: Mesh | None = None,
+                 on_token: Callable[[np.ndarray], Any] | None = None) -> np.ndarray:
+        """Tokens [batch, length + new ones] that follow a prompt [batch, length].
+
+        The cache is updated in place. Prompts and caches have sizes that are powers of two, so that few
+        programs are compiled, whatever the lengths.
+
+        Args:
+            tokens: the prompt, integers; a list of numbers is a batch of one.
+            max_new_tokens: the most that are added.
+            temperature: 0 takes the most likely token; else logits are divided by it, and one is drawn.
+            top_k, top_p: what is drawn from; see tessera.nn.sampling.
+            stop: tokens that end a row: after one, it is filled with it, and when all rows have ended no
+                more are added.
+            key: of the draws; ts.random.key(0) if None.
+            mesh: of the devices that compute; that of the weights, if None.
+            on_token: called with each new column of tokens.
+        """
+        prompt = np.asarray(tokens)
+        prompt = prompt[None] if prompt.ndim == 1 else prompt
+        if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.integer) or 0 in prompt.shape:
+            raise ShapeError("TS3023", "the prompt is no batch of tokens",
+                             expected="integers [batch, length]",
+                             got=f"{prompt.dtype} {list(prompt.shape)}")
+        vocabulary = self.config.vocab_size
+        if prompt.min() < 0 or prompt.max() >= vocabulary:
+            outside = prompt.min() if prompt.min() < 0 else prompt.max()
+            raise ShapeError("TS3023", f"the prompt has token {outside}", expected=f"0 to {vocabulary - 1}")
+        for name, value, fits in (("max_new_tokens", max_new_tokens, max_new_tokens >= 0),
+                                  ("temperature", temperature, temperature >= 0),
+                                  ("top_k", top_k, top_k is None or top_k >= 1),
+                                  ("top_p", top_p, top_p is None or 0 < top_p <= 1)):
+            if not fits:
+                raise ConfigError("TS4012", f"{name}={value} of generate")
+        most = self.config.most_positions
+        if prompt.shape[1] + max_new_tokens > most:
+            raise ShapeError("TS3023", f"{prompt.shape[1]} tokens and {max_new_tokens} new ones are more "
+                             "than the model's positions", expected=f"at most {most}")
+        draw = _Draw(top_k, top_p is not None, temperature > 0)
+        numbers = (rng.key(0) if key is None else key, np.float32(temperature or 1),
+                   np.float32(1 if top_p is None else top_p))
+        columns = [prompt.astype(np.int32)]
+        for column in _columns(self, columns[0], max_new_tokens, draw, numbers, stop, mesh):
+            columns.append(column[:, None])
+            if on_token is not None:
+                on_token(column)
+        return np.concatenate(columns, 1)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """What a program for drawing tokens depends on."""
+
+    top_k: int | None
+    has_top_p: bool
+    is_random: bool
+
+    def __call__(self, logits: Any, number: Any, key: Any, temperature: Any, top_p: Any) -> Any:
+        return choose(logits, rng.fold_in(key, number) if self.is_random else None, temperature, self.top_k,
+                      top_p if self.has_top_p else None)
+
+
+@functools.lru_cache(maxsize=64)
+def _programs(mesh: Mesh | None, draw: _Draw) -> tuple[Callable, Callable, Callable]:
+    """An empty cache; the first token after a prompt that is padded; the next one after a token."""
+    def empty(model: Any, batch: int, positions: int) -> KVCache:
+        return model.empty_cache(batch, positions)
+
+    def first(model: Any, tokens: Any, length: Any, cache: KVCache, numbers: tuple) -> tuple[Any, KVCache]:
+        logits, cache = model.decode(tokens, cache, at=length - 1)
+        # The keys of the padding are behind the end, and are written over.
+        return draw(logits, 0, *numbers), cache._replace(length=length)
+
+    def following(model: Any, token: Any, number: Any, cache: KVCache, numbers: tuple
+                  ) -> tuple[Any, KVCache]:
+        logits, cache = model.decode(token[:, None], cache, at=0)
+        return draw(logits, number, *numbers), cache
+
+    return (jit(empty, mesh=mesh, static_argnames=("batch", "positions")),
+            *(jit(function, mesh=mesh, donate_argnames="cache") for function in (first, following)))
+
+
+def _columns(model: CausalModel, prompt: np.ndarray, count: int, draw: _Draw, numbers: tuple,
+             stop: Sequence[int], mesh: Mesh | None) -> Iterator[np.ndarray]:
+    """The new tokens of all rows, one position after the other."""
+    batch, length = prompt.shape
+    layout = getattr(model.parameters()[0], "sharding", None)
+    empty, first, following = _programs(mesh or getattr(layout, "mesh", None) or current_mesh(), draw)
+    most = model.config.most_positions
+    padded = np.zeros((batch, min(_bucket(length), most)), np.int32)
+    padded[:, :length] = prompt
+    cache = empty(model, batch, max(padded.shape[1], min(_bucket(length + count), most)))
+    ended, column = np.zeros(batch, bool), prompt[:, -1]
+    for i in range(count):
+        if i == 0:
+            token, cache = first(model, padded, np.int32(length), cache, numbers)
+        else:
+            token, cache = following(model, column, np.int32(i), cache, numbers)
+        column = np.where(ended, column, np.asarray(token))
+        yield column
+        ended = ended | np.isin(column, list(stop))
+        if ended.all():
+            return
+
+
+def _bucket(size: int) -> int:
+    """The power of two that a prompt or a cache of this size has."""
+    return max(_SMALLEST_BUCKET, 1 << (size - 1).bit_length())

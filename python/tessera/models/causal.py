@@ -17,11 +17,12 @@ from tessera._src.core.errors import ConfigError, ShapeError
 from tessera._src.functions.jit import jit
 from tessera._src.meshes.mesh import Mesh, current_mesh
 from tessera._src.models import configuration
+from tessera._src.models.gguf import GGUFFile
 from tessera._src.models.pretrained import FileWeights, write_folder
-from tessera._src.nn.attention import KVCache
+from tessera._src.nn.attention import KVCache, check_room
 from tessera._src.nn.module import Module
 from tessera._src.nn.sampling import choose
-from tessera._src.ops import rng
+from tessera._src.ops import creation, lookups, rng
 
 M = TypeVar("M", bound="CausalModel")
 _SMALLEST_BUCKET = 16
@@ -30,7 +31,8 @@ _SMALLEST_BUCKET = 16
 class CausalModel(Module):
     """Base of models that give the logits of each next token.
 
-    A model of it has `config`, `decode(tokens, cache, at)` and `empty_cache(batch, positions)`.
+    A model of it has `config`, `blocks`, a stack of layers, `embed` and `head`, which are before and behind
+    these.
 
     Attributes:
         ignored: patterns of names of files that are no weights.
@@ -38,6 +40,9 @@ class CausalModel(Module):
     """
 
     config: Any
+    blocks: Any
+    embed: Callable
+    head: Callable
     ignored: tuple[str, ...] = ()
     is_tied: bool = False
 
@@ -45,6 +50,8 @@ class CausalModel(Module):
     def from_pretrained(cls: type[M], directory: str | os.PathLike, *, dtype: Any = None,
                         mesh: Mesh | None = None, **settings: Any) -> M:
         """The model of a folder: config.json and safetensors files, one or several with an index.
+
+        Also of a .gguf file of a Llama, Qwen 2 or Qwen 3, in f32 if no type is asked for.
 
         Args:
             dtype: the type of weights and activations; that of the files, if None.
@@ -57,8 +64,13 @@ class CausalModel(Module):
             ConfigError: TS4008 for a configuration that is no such model's.
         """
         directory = Path(directory)
-        data = configuration.read_json(directory / "config.json")
         wanted = None if dtype is None else dtypes.canonical(dtype)
+        if directory.suffix == ".gguf":
+            file = GGUFFile(directory, wanted)
+            model = cls(file.config, dtype=file.dtype, **settings)
+            model.load_state_dict(file, mesh=mesh)
+            return model
+        data = configuration.read_json(directory / "config.json")
         ignored = [*cls.ignored]
         if isinstance(data, Mapping) and data.get("tie_word_embeddings", cls.is_tied):
             ignored.append("lm_head.weight")
@@ -83,6 +95,29 @@ class CausalModel(Module):
         names = {"bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64"}
         config = {**self.config.to_dict(), "dtype": names[dtypes.name_of(np.dtype(dtype))]}
         write_folder(directory, config, {name: np.asarray(w) for name, w in state.items()}, max_shard_bytes)
+
+    def decode(self, tokens: Any, cache: KVCache, at: Any = None) -> tuple[Any, KVCache]:
+        """Logits of tokens that follow those of the cache, and the cache with them.
+
+        Args:
+            at: the number of the token whose logits alone are wanted, [batch, vocabulary].
+        """
+        def step(block: Module, x: Any, given: tuple) -> tuple[Any, tuple]:
+            x, after = block(x, cache=KVCache(*given, cache.length))
+            return x, (after.keys, after.values)
+
+        check_room(cache, tokens.shape[1])
+        x = self.embed(tokens, creation.arange(tokens.shape[1]) + cache.length)
+        x, (keys, values) = self.blocks.scan(step, x, (cache.keys, cache.values))
+        x = x if at is None else lookups.dynamic_index_in_dim(x, at, 1, keepdims=False)
+        return self.head(x), KVCache(keys, values, cache.length + tokens.shape[1])
+
+    def empty_cache(self, batch: int, positions: int) -> KVCache:
+        """A cache for so many positions, of all layers."""
+        shape = (len(self.blocks), batch, positions, self.config.key_heads, self.config.head_size)
+        dtype = self.parameters()[0].dtype
+        return KVCache(creation.zeros(shape, dtype), creation.zeros(shape, dtype),
+                       creation.zeros((), dtypes.i32))
 
     def generate(self, tokens: Any, max_new_tokens: int, *, temperature: float = 0.0,
                  top_k: int | None = None, top_p: float | None = None, stop: Sequence[int] = (),

@@ -14,13 +14,13 @@ from tessera._src.core.errors import ConfigError
 from tessera._src.meshes.mesh import PartitionSpec as P
 from tessera._src.models import configuration
 from tessera._src.nn import initializers
-from tessera._src.nn.attention import KVCache, attend, check_room
+from tessera._src.nn.attention import KVCache, attend
 from tessera._src.nn.blocks import activation_of
 from tessera._src.nn.layers import Dropout, Embedding, LayerNorm, Linear
 from tessera._src.nn.module import Entry, Module, Parameter
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
-from tessera._src.ops import creation, lookups, products, rng
+from tessera._src.ops import creation, products, rng
 from tessera.models.causal import CausalModel
 
 
@@ -65,6 +65,16 @@ class GPT2Config:
     def most_positions(self) -> int:
         """How long a sequence may be."""
         return self.n_positions
+
+    @property
+    def key_heads(self) -> int:
+        """Heads of keys and values."""
+        return self.n_head
+
+    @property
+    def head_size(self) -> int:
+        """Elements of a query, key or value of one attention head."""
+        return self.n_embd // self.n_head
 
 
 class Conv1D(Module):
@@ -209,43 +219,25 @@ class GPT2(CausalModel):
                               "which its kernels never hold", expected="attn_pdrop=0 for training",
                               hint="drop embeddings and results by embd_pdrop and resid_pdrop")
         t = self.transformer
-        x = self._embed(tokens, creation.arange(tokens.shape[1]))
+        x = self.embed(tokens, creation.arange(tokens.shape[1]))
         if key is None:
             x, _ = t.h.scan(lambda block, x, _: (block(x)[0], None), x)
         else:
             x = Dropout(self.config.embd_pdrop)(x, rng.fold_in(key, len(t.h)))
             x, _ = t.h.scan(lambda block, x, i: (block(x, rng.fold_in(key, i))[0], None), x,
                             creation.arange(len(t.h)))
-        return self._head(x)
+        return self.head(x)
 
-    def decode(self, tokens: Any, cache: KVCache, at: Any = None) -> tuple[Any, KVCache]:
-        """Logits of tokens that follow those of the cache, and the cache with them.
+    @property
+    def blocks(self) -> Stack:
+        """The layers."""
+        return self.transformer.h
 
-        Args:
-            at: the number of the token whose logits alone are wanted, [batch, vocabulary].
-        """
-        check_room(cache, tokens.shape[1])
-
-        def step(block: GPT2Block, x: Any, given: Any) -> Any:
-            x, after = block(x, cache=KVCache(*given, cache.length))
-            return x, (after.keys, after.values)
-
-        x = self._embed(tokens, creation.arange(tokens.shape[1]) + cache.length)
-        x, (keys, values) = self.transformer.h.scan(step, x, (cache.keys, cache.values))
-        x = x if at is None else lookups.dynamic_index_in_dim(x, at, 1, keepdims=False)
-        return self._head(x), KVCache(keys, values, cache.length + tokens.shape[1])
-
-    def empty_cache(self, batch: int, positions: int) -> KVCache:
-        """A cache for so many positions, of all layers."""
-        config = self.config
-        shape = (config.n_layer, batch, positions, config.n_head, config.n_embd // config.n_head)
-        dtype = self.transformer.ln_f.weight.dtype
-        return KVCache(creation.zeros(shape, dtype), creation.zeros(shape, dtype),
-                       creation.zeros((), dtypes.i32))
-
-    def _embed(self, tokens: Any, positions: Any) -> Any:
+    def embed(self, tokens: Any, positions: Any) -> Any:
+        """What the first layer takes."""
         return self.transformer.wte(tokens) + self.transformer.wpe(positions)
 
-    def _head(self, x: Any) -> Any:
+    def head(self, x: Any) -> Any:
+        """Logits of what the last layer gives."""
         x = self.transformer.ln_f(x)
         return self.transformer.wte.attend(x) if self.lm_head is None else self.lm_head(x)

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tessera._src.core import dtypes
-from tessera._src.core.errors import ConfigError
 from tessera._src.models import configuration
 from tessera._src.nn import initializers
-from tessera._src.nn.attention import Attention, KVCache, Rotary, check_room
+from tessera._src.nn.attention import Attention, Rotary
 from tessera._src.nn.blocks import GatedMLP, TransformerBlock, activation_of
 from tessera._src.nn.layers import Embedding, Linear, RMSNorm
 from tessera._src.nn.module import Module
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
-from tessera._src.ops import creation, lookups
 from tessera.models.causal import CausalModel
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
@@ -87,6 +85,11 @@ class LlamaConfig:
         return self.max_position_embeddings
 
     @property
+    def key_heads(self) -> int:
+        """Heads of keys and values."""
+        return self.num_key_value_heads or self.num_attention_heads
+
+    @property
     def head_size(self) -> int:
         """Elements of a query, key or value of one attention head."""
         return self.head_dim or self.hidden_size // self.num_attention_heads
@@ -148,36 +151,19 @@ class Llama(CausalModel):
 
     def __call__(self, tokens: Any, *, positions: Any = None, bias: Any = None) -> Any:
         """Logits of each next token."""
-        x = self.model.embed_tokens(tokens)
-        x = self.model.layers(x, positions=positions, bias=bias)
-        return self._head(x)
+        x = self.model.layers(self.embed(tokens), positions=positions, bias=bias)
+        return self.head(x)
 
-    def decode(self, tokens: Any, cache: KVCache, at: Any = None) -> tuple[Any, KVCache]:
-        """Logits of tokens that follow those of the cache, and the cache with them.
+    @property
+    def blocks(self) -> Stack:
+        """The layers."""
+        return self.model.layers
 
-        Args:
-            at: the number of the token whose logits alone are wanted, [batch, vocabulary].
-        """
-        check_room(cache, tokens.shape[1])
+    def embed(self, tokens: Any, positions: Any = None) -> Any:
+        """What the first layer takes; positions turn queries and keys of each."""
+        return self.model.embed_tokens(tokens)
 
-        def step(layer: TransformerBlock, carry: Any, given: Any) -> Any:
-            x, after = layer(carry, cache=KVCache(*given, cache.length))
-            return x, (after.keys, after.values)
-
-        x = self.model.embed_tokens(tokens)
-        x, (keys, values) = self.model.layers.scan(step, x, (cache.keys, cache.values))
-        x = x if at is None else lookups.dynamic_index_in_dim(x, at, 1, keepdims=False)
-        return self._head(x), KVCache(keys, values, cache.length + tokens.shape[1])
-
-    def empty_cache(self, batch: int, positions: int) -> KVCache:
-        """A cache for so many positions, of all layers."""
-        config = self.config
-        heads = config.num_key_value_heads or config.num_attention_heads
-        shape = (config.num_hidden_layers, batch, positions, heads, config.head_size)
-        dtype = self.model.norm.weight.dtype
-        return KVCache(creation.zeros(shape, dtype), creation.zeros(shape, dtype),
-                       creation.zeros((), dtypes.i32))
-
-    def _head(self, x: Any) -> Any:
+    def head(self, x: Any) -> Any:
+        """Logits of what the last layer gives."""
         x = self.model.norm(x)
         return self.model.embed_tokens.attend(x) if self.lm_head is None else self.lm_head(x)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Models in GGUF files, the format of llama.cpp, read through the library `gguf`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tessera._src.core import dtypes
+from tessera._src.core.errors import CheckpointError, ConfigError
+
+# Our names of weights, by those of the format; {i} is a layer.
+_NAMES = {
+    "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
+    "blk.{i}.attn_norm": "model.layers.{i}.input_layernorm",
+    "blk.{i}.attn_q": "model.layers.{i}.self_attn.q_proj",
+    "blk.{i}.attn_k": "model.layers.{i}.self_attn.k_proj",
+    "blk.{i}.attn_v": "model.layers.{i}.self_attn.v_proj",
+    "blk.{i}.attn_output": "model.layers.{i}.self_attn.o_proj",
+    "blk.{i}.attn_q_norm": "model.layers.{i}.self_attn.q_norm",
+    "blk.{i}.attn_k_norm": "model.layers.{i}.self_attn.k_norm",
+    "blk.{i}.ffn_norm": "model.layers.{i}.post_attention_layernorm",
+    "blk.{i}.ffn_gate": "model.layers.{i}.mlp.gate_proj",
+    "blk.{i}.ffn_up": "model.layers.{i}.mlp.up_proj",
+    "blk.{i}.ffn_down": "model.layers.{i}.mlp.down_proj",
+}
+# Fields of config.json by keys of the metadata, which the architecture's name precedes.
+_FIELDS = {
+    "block_count": "num_hidden_layers", "context_length": "max_position_embeddings",
+    "embedding_length": "hidden_size", "feed_forward_length": "intermediate_size",
+    "attention.head_count": "num_attention_heads", "attention.head_count_kv": "num_key_value_heads",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps", "attention.key_length": "head_dim",
+    "rope.freq_base": "rope_theta", "vocab_size": "vocab_size",
+}
+_ARCHITECTURES = ("llama", "qwen2", "qwen3")
+
+
+@dataclass(frozen=True)
+class QuantizedTensor:
+    """A tensor of a file, whose elements are computed when NumPy asks for them."""
+
+    tensor: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    heads: int | None  # Of a weight whose rows of a head are in llama.cpp's order.
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        from gguf.quants import dequantize
+
+        elements = np.asarray(dequantize(self.tensor.data, self.tensor.tensor_type), np.float32)
+        elements = elements.reshape(self.shape)
+        if self.heads is not None:
+            # There, the two elements that a position turns stand side by side; here, half a head apart.
+            pairs = elements.reshape(self.heads, -1, 2, *self.shape[1:])
+            elements = pairs.swapaxes(1, 2).reshape(self.shape)
+        return np.asarray(elements.astype(self.dtype, copy=False), dtype)
+
+
+class GGUFFile(Mapping[str, QuantizedTensor]):
+    """The weights of a GGUF file by Hugging Face's names, and the configuration that its metadata says.
+
+    Args:
+        dtype: the type of the elements; f32 if None: files hold several types.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype | None = None):
+        try:
+            from gguf import GGUFReader
+        except ImportError:
+            raise CheckpointError("TS6001", f"{path} is read through the library gguf, which is not "
+                                  "installed", hint="pip install gguf") from None
+        if not path.exists():
+            raise CheckpointError("TS6001", f"{path} does not exist")
+        try:
+            reader = GGUFReader(str(path))
+            fields = {key: field.contents() for key, field in reader.fields.items()
+                      if not key.startswith("tokenizer.")}
+        except (ValueError, IndexError, KeyError, OSError, AssertionError) as error:
+            raise CheckpointError("TS6002", f"{path} is no GGUF file, or damaged: {error}",
+                                  hint="download it again") from None
+        self.dtype: np.dtype = np.dtype(dtypes.f32) if dtype is None else dtype
+        kind = fields.get("general.architecture")
+        if kind not in _ARCHITECTURES:
+            raise ConfigError("TS4008", f"{path} is of a '{kind}' model", choices=_ARCHITECTURES)
+        self.config: dict[str, Any] = {"model_type": kind}
+        for key, name in _FIELDS.items():
+            if f"{kind}.{key}" in fields:
+                self.config[name] = fields[f"{kind}.{key}"]
+        self._tensors: dict[str, QuantizedTensor] = {}
+        heads = {"q_proj": self.config.get("num_attention_heads"),
+                 "k_proj": self.config.get("num_key_value_heads", self.config.get("num_attention_heads"))}
+        for tensor in reader.tensors:
+            name = _name_of(tensor.name)
+            if name is None:
+                raise CheckpointError("TS6002", f"{path} has the tensor '{tensor.name}', which is no weight "
+                                      f"of a {kind} model")
+            layer = name.split(".")[-2]
+            self._tensors[name] = QuantizedTensor(
+                tensor, tuple(int(n) for n in reversed(tensor.shape)), self.dtype,
+                heads.get(layer) if kind == "llama" else None)
+        self.config["tie_word_embeddings"] = "lm_head.weight" not in self._tensors
+        table = self._tensors.get("model.embed_tokens.weight")
+        if table is not None:
+            self.config.setdefault("vocab_size", table.shape[0])
+
+    def __getitem__(self, name: str) -> QuantizedTensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def _name_of(name: str) -> str | None:
+    """Hugging Face's name of a tensor; None where there is none."""
+    found = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)", name)
+    if found is None:
+        return None
+    layer, part, kind = found.groups()
+    known = _NAMES.get(f"blk.{{i}}.{part}" if layer is not None else part)
+    return None if known is None else f"{known.format(i=layer)}.{kind}"

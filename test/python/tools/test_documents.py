@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The commands of docs/debugging.md work, as do the programs on the dialects' pages."""
+"""The commands of docs/debugging.md work, as do the programs on other pages."""
 
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,10 @@ def test_the_program_on_the_page_of_a_dialect_is_valid(dialect, run, tmp_path):
     for program in programs:
         (tmp_path / "program.mlir").write_text(program)
         run(f"tessera-opt {tmp_path}/program.mlir")
+
+
+def test_the_programs_of_the_page_on_models_print_what_it_says(tmp_path):
+    (tmp_path / "program.py").write_text("\n".join(blocks("python", "docs/models.md")))
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "".join(blocks("text", "docs/models.md"))

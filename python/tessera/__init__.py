@@ -10,8 +10,10 @@
         return ts.gelu(x @ w) @ v
 """
 
+import importlib as _importlib
 import sys as _sys
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tessera import debug, models, nn, random, tree
 from tessera._src.arrays.array import Array, Shard, ShapeDtypeStruct
@@ -251,8 +253,19 @@ for _item in [*globals().values()]:
         _item.__module__ = "tessera"
 type(UNCONSTRAINED).__module__ = "tessera"
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+# Modules that are imported when they are first used.
+_LATER = ("optim",)
+if _TYPE_CHECKING:
+    from tessera import optim
+
+__all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER])
 
 
 def __getattr__(name: str):
+    if name in _LATER:
+        return _importlib.import_module(f"tessera.{name}")
     raise _missing(_sys.modules[__name__], name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

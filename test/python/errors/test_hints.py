@@ -22,7 +22,10 @@ X = np.ones((2, 3), np.float32)
     (ts.nn, "concatenate", "use ts.concatenate"), (ts.random, "norml", "did you mean ts.random.normal?"),
     (ts.tree, "flaten", "did you mean ts.tree.flatten?"),
     (ts.models, "Encodr", "did you mean ts.models.Encoder?"),
-    (ts, "optim", "ts.tree.map(lambda w, g: w - rate * g"), (ts.nn, "AdamW", "updates are written by hand"),
+    (ts, "optax", "ts.tree.map(lambda w, g: w - rate * g"), (ts.nn, "AdamW", "use ts.optim.AdamW"),
+    (ts.optim, "Adam", "AdamW (with weight_decay=0, Adam)"),
+    (ts.optim, "adamw", "did you mean ts.optim.AdamW?"),
+    (ts, "clip_grad_norm_", "use ts.optim.clip_by_global_norm"),
     (ts, "uint8", "integers are ts.i32 and ts.i64"), (ts, "unsqueeze", "use ts.expand_dims"),
 ])
 def test_a_missing_name_of_a_module_says_where_to_look(module, name, hint):

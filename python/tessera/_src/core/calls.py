@@ -47,7 +47,7 @@ def raise_misuse(error: Exception) -> None:
 def _modules() -> list[tuple[str, Any]]:
     public = sys.modules.get("tessera")
     return [] if public is None else [("ts", public), *(
-        (f"ts.{name}", getattr(public, name)) for name in ("nn", "random", "tree"))]
+        (f"ts.{name}", getattr(public, name)) for name in ("nn", "optim", "random", "tree"))]
 
 
 def raise_misuse_of(name: str, error: Exception, given: str) -> NoReturn:

@@ -32,8 +32,14 @@ _ABSENT = {
     **dict.fromkeys(("lax", "numpy", "jnp", "functional"), "its functions are in ts itself and in ts.nn"),
     **dict.fromkeys(("conv", "conv1d", "conv2d", "convolve", "conv_general_dilated", "max_pool", "avg_pool"),
                     "there are no convolutions and poolings: add up or compare slices of x"),
-    **dict.fromkeys(("optim", "optax", "optimizers", "SGD", "Adam", "AdamW"),
-                    "updates are written by hand: ts.tree.map(lambda w, g: w - rate * g, weights, grads)"),
+    **dict.fromkeys(("optax", "optimizers", "Adam", "Lion", "Adafactor", "Muon", "RMSprop", "Adagrad"),
+                    "ts.optim has AdamW (with weight_decay=0, Adam) and SGD; other updates are written by "
+                    "hand: ts.tree.map(lambda w, g: w - rate * g, weights, grads)"),
+    **dict.fromkeys(("GradScaler", "DynamicLossScale", "loss_scale"), "use ts.optim.LossScale"),
+    **dict.fromkeys(("clip_grad_norm_", "clip_grad_norm", "clip_gradients", "clip_by_norm"),
+                    "use ts.optim.clip_by_global_norm"),
+    **dict.fromkeys(("CosineAnnealingLR", "cosine_decay_schedule", "warmup_cosine_decay_schedule",
+                     "CosineWithWarmup", "lr_scheduler", "schedulers"), "use ts.optim.cosine"),
     **dict.fromkeys(("complex64", "complex128", "real", "imag"), "there are no complex element types"),
     **dict.fromkeys(("uint8", "int8", "uint16", "int16", "uint32", "uint64"),
                     "integers are ts.i32 and ts.i64: convert with x.astype(np.int32)"),
@@ -52,7 +58,7 @@ def _hint(module: ModuleType, here: str, name: str) -> str | None:
     public = sys.modules["tessera"]
     if name in _ABSENT:
         return _ABSENT[name]
-    modules = ("nn", "random", "tree", "models", "debug")
+    modules = ("nn", "optim", "random", "tree", "models", "debug")
     places = {"ts": public, **{f"ts.{n}": getattr(public, n) for n in modules}}
     alias = _ALIASES.get(name, name)
     for place, other in places.items():

@@ -64,6 +64,26 @@ def test_corrections_of_the_first_updates_keep_their_digits_in_f32():
     assert off(moved, [a - b for a, b in zip(wanted, ts.tree.leaves(start))]) <= 1e-6
 
 
+def test_biases_of_stacked_layers_do_not_decay_by_default():
+    class Layer(ts.nn.Module):
+        def __init__(self):
+            self.norm, self.linear = ts.nn.LayerNorm(3), ts.nn.Linear(3, 5)
+
+    model = ts.nn.Stack(Layer(), 2).init(ts.random.key(0))
+    settings = ts.optim.AdamW().settings(model)
+    assert {path: options["weight_decay"] for path, options in settings.items()} == {
+        "layer.norm.weight": 0, "layer.norm.bias": 0, "layer.linear.weight": 1e-2, "layer.linear.bias": 0}
+    shapes = {}
+
+    def decays(path, weight):
+        shapes[path] = weight.shape
+        return True
+
+    ts.optim.AdamW(decay_filter=decays).settings(model)
+    assert shapes == {"layer.norm.weight": (3,), "layer.norm.bias": (3,), "layer.linear.weight": (5, 3),
+                      "layer.linear.bias": (5,)}
+
+
 def test_biases_and_norms_do_not_decay_by_default():
     options = dict(lr=0.02, weight_decay=0.3)
     weights, _ = trained(ts.optim.AdamW(**options), np.float64, 5)

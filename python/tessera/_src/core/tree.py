@@ -205,6 +205,17 @@ def paths(treedef: TreeDef, prefix: str = "") -> list[str]:
     return result
 
 
+def stacked_dims(treedef: TreeDef, outer: int = 0) -> list[int]:
+    """For each leaf, how many leading dimensions are of stacks of layers around it, and none of its own.
+
+    A class that stacks its leaves says by `stacked_dims` along how many dimensions.
+    """
+    if treedef.kind is _LEAF:
+        return [outer]
+    outer += getattr(treedef.kind, "stacked_dims", 0)
+    return [count for child in treedef.children for count in stacked_dims(child, outer)]
+
+
 def describe(treedef: TreeDef, leaves: Iterable[str] | None = None) -> str:
     """A structure in words for messages: "{'a': array, 'b': (array, None)}"; long ones are cut.
 

@@ -42,6 +42,8 @@ class Stack(Module):
             it needs.
     """
 
+    stacked_dims = 1
+
     def __init__(self, layer: Module, count: int, *, remat: Any = None):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ConfigError("TS4012", f"nn.Stack of {count!r} layers", expected="an integer of at least 1")

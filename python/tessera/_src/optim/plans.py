@@ -120,14 +120,14 @@ def plan(groups: Sequence[Group], options: Mapping[str, Any], decay_filter: Call
     decaying = [False] * len(groups)
     used = [False] * len(groups)
     result = []
-    for leaf, path in zip(leaves, paths):
+    for leaf, path, stacked in zip(leaves, paths, tree.stacked_dims(structure)):
         what = f"weights.{path}" if path else "weights"
         shape, dtype = abstract(leaf, what)
         if not dtypes.is_float(dtype):
             raise TraceError("TS1050", f"weight '{path}' is of type {dtypes.name_of(dtype)}",
                              expected="a type of floats",
                              hint="what is not trained goes into another tree than the weights")
-        weight = ShapeDtypeStruct(shape, dtype)
+        weight = ShapeDtypeStruct(shape[stacked:], dtype)  # Of one layer: a stack of biases is no matrix.
         number = next((i for i, group in enumerate(groups) if group.takes(path, weight)), -1)
         own = groups[number].options if number >= 0 else {}
         decays = bool(own.get("decay_filter", decay_filter)(path, weight))

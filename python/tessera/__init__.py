@@ -15,7 +15,7 @@ import sys as _sys
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from tessera import debug, models, nn, random, tree
+from tessera import debug, nn, random, tree
 from tessera._src.arrays.array import Array, Shard, ShapeDtypeStruct
 from tessera._src.arrays.placing import (
     array,
@@ -254,9 +254,9 @@ for _item in [*globals().values()]:
 type(UNCONSTRAINED).__module__ = "tessera"
 
 # Modules that are imported when they are first used.
-_LATER = ("optim",)
+_LATER = ("models", "optim")
 if _TYPE_CHECKING:
-    from tessera import optim
+    from tessera import models, optim
 
 __all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER])
 

@@ -47,6 +47,7 @@ from tessera._src.core.errors import (
     CheckpointError,
     CompileError,
     ConfigError,
+    DataError,
     ShapeError,
     ShardingError,
     TesseraError,
@@ -254,9 +255,9 @@ for _item in [*globals().values()]:
 type(UNCONSTRAINED).__module__ = "tessera"
 
 # Modules that are imported when they are first used.
-_LATER = ("models", "optim")
+_LATER = ("data", "models", "optim")
 if _TYPE_CHECKING:
-    from tessera import models, optim
+    from tessera import data, models, optim
 
 __all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER])
 

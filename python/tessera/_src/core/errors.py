@@ -85,6 +85,10 @@ class CheckpointError(TesseraError, ValueError):
     """Weights or artefacts that are missing, misshapen or damaged (TS6xxx)."""
 
 
+class DataError(TesseraError, ValueError):
+    """Texts, tokens or data sets that are missing, damaged or do not fit (TS7xxx)."""
+
+
 class NoAttribute(TraceError, AttributeError):
     """An attribute that a traced value or a module lacks, so that hasattr and getattr work."""
 

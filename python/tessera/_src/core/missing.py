@@ -23,6 +23,8 @@ _ALIASES = {
     "tensor": "array", "Tensor": "Array", "ndarray": "Array", "for_loop": "fori_loop", "ifelse": "cond",
     "float": "f32", "int": "i32", "half": "f16", "double": "f64", "long": "i64", "bool": "bool_",
     "vectorize": "vmap", "jacobian": "jacrev", "cross_entropy": "softmax_cross_entropy",
+    "DataLoader": "data.Loader", "IndexedDataset": "data.TokenFile", "Dataset": "data.Packed",
+    "AutoTokenizer": "data.load_tokenizer", "Tokenizer": "data.load_tokenizer",
     "softmax_cross_entropy_with_integer_labels": "softmax_cross_entropy",
 }
 # What there is not, and what to do instead.
@@ -58,7 +60,7 @@ def _hint(module: ModuleType, here: str, name: str) -> str | None:
     public = sys.modules["tessera"]
     if name in _ABSENT:
         return _ABSENT[name]
-    modules = ("nn", "optim", "random", "tree", "models", "debug")
+    modules = ("nn", "optim", "random", "tree", "models", "debug", "data")
     places = {"ts": public, **{f"ts.{n}": getattr(public, n) for n in modules}}
     alias = _ALIASES.get(name, name)
     for place, other in places.items():

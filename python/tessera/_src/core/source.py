@@ -8,6 +8,7 @@ import linecache
 import os
 import re
 import sys
+import threading
 from functools import lru_cache
 from types import CodeType, TracebackType
 from typing import NamedTuple
@@ -94,8 +95,20 @@ def _is_library(filename: str) -> bool:
         for first, second in zip(folders, folders[1:]))
 
 
+# The place that the errors of a thread of the package are at.
+_OF_THREAD = threading.local()
+
+
+def work_for(location: Location | None) -> None:
+    """Errors of this thread, which no user's code called, are at `location` from now on."""
+    _OF_THREAD.location = location
+
+
 def caller_location() -> Location | None:
     """The innermost place outside of the whole package; within it if there is none."""
+    of_thread = getattr(_OF_THREAD, "location", None)
+    if of_thread is not None:
+        return of_thread
     frame = sys._getframe(1)
     while frame is not None and _is_library(frame.f_code.co_filename):
         frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back

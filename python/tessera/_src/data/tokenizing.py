@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Tokenizers: the bytes of UTF-8, and what a tokenizer.json of Hugging Face defines."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tessera._src.core.errors import ConfigError, DataError, did_you_mean
+
+
+class Tokenizer(Protocol):
+    """What the other parts of ts.data ask of a tokenizer."""
+
+    vocab_size: int  # Ids are from 0 to vocab_size - 1.
+    eos: int | None  # Ends a document; None if there is no such token.
+    bos: int | None  # Begins a document.
+
+    def encode(self, text: str) -> np.ndarray: ...  # noqa: E704
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]: ...  # noqa: E704
+    def decode(self, ids: Iterable[int]) -> str: ...  # noqa: E704
+    def fingerprint(self) -> dict[str, Any]: ...  # noqa: E704
+
+
+class ByteTokenizer:
+    """Each byte of the UTF-8 text is a token; `eos` = 256 follows the bytes.
+
+    Any text goes through it and comes back, and there is no file to keep: for tests, for small
+    models, and where no tokenizer.json is at hand. 257 tokens.
+    """
+
+    vocab_size = 257
+    eos = 256
+    bos = None
+
+    def encode(self, text: str) -> np.ndarray:
+        """The text's bytes as i32 [length].
+
+        Raises: DataError (TS7003): a lone surrogate, which no Unicode text has.
+        """
+        return np.frombuffer(_utf8(text), np.uint8).astype(np.int32)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Each text's tokens."""
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Iterable[int], errors: str = "replace") -> str:
+        """The text of tokens; `eos` is left out.
+
+        Args:
+            errors: what becomes of bytes that are not UTF-8, as with bytes.decode. A model's output may
+                be cut inside of a character.
+
+        Raises: DataError (TS7004): an id that is none of the 257.
+        """
+        tokens = _ids(ids)
+        _check_ids(tokens, self.vocab_size)
+        return tokens[tokens < self.eos].astype(np.uint8).tobytes().decode("utf-8", errors)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells it from other tokenizers."""
+        return {"kind": "bytes"}
+
+
+class FileTokenizer:
+    """The tokenizer of a tokenizer.json; ts.data.load_tokenizer makes it.
+
+    Attributes: vocab_size (one more than the largest id, so that it is the least number of rows of
+    an embedding), eos and bos (ids, or None), path, library (the object of `tokenizers`, whose
+    truncation and padding are off).
+    """
+
+    def __init__(self, path: str, library: Any, bos: int | None, eos: int | None, checksum: int):
+        self.path, self.library, self.bos, self.eos = path, library, bos, eos
+        self.vocab_size = max(library.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        self._checksum = checksum
+
+    def encode(self, text: str, *, special: bool = False) -> np.ndarray:
+        """The tokens of a text, i32 [length].
+
+        Args:
+            special: adds what the file's post-processor puts around a text ([CLS], <s>).
+
+        Raises: DataError (TS7003): a lone surrogate, which no Unicode text has.
+        """
+        return self.encode_batch([text], special=special)[0]
+
+    def encode_batch(self, texts: Sequence[str], *, special: bool = False) -> list[np.ndarray]:
+        """Each text's tokens; the library encodes them on all cores."""
+        for text in texts:
+            _utf8(text)
+        encoded = self.library.encode_batch(list(texts), add_special_tokens=special)
+        return [np.array(item.ids, np.int32) for item in encoded]
+
+    def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
+        """The text of tokens.
+
+        Args:
+            skip_special: leaves out special tokens such as `eos`.
+
+        Raises: DataError (TS7004): an id outside of the vocabulary.
+        """
+        tokens = _ids(ids)
+        _check_ids(tokens, self.vocab_size)
+        return self.library.decode(tokens.tolist(), skip_special_tokens=skip_special)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells it from other tokenizers: a checksum of the file."""
+        return {"kind": "tokenizer.json", "vocab_size": self.vocab_size, "crc32": self._checksum}
+
+
+def load_tokenizer(path: str | os.PathLike, *, eos: str | None = None,
+                   bos: str | None = None) -> FileTokenizer:
+    """The tokenizer of a tokenizer.json, or of the folder that holds one.
+
+    Args:
+        eos, bos: the tokens that end and begin a document. If not given they are those of the
+            tokenizer_config.json beside the file, if there is one that names them.
+
+    Raises:
+        DataError: the file is missing (TS7001) or damaged (TS7002).
+        ConfigError (TS4006): the vocabulary has no such token, or the library `tokenizers` is not
+            installed.
+    """
+    file = Path(path)
+    file = file / "tokenizer.json" if file.is_dir() else file
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise DataError("TS7001", f"{file} does not exist",
+                        expected="a tokenizer.json or a folder that holds one",
+                        hint="ts.data.ByteTokenizer() needs no file") from None
+    except OSError as error:
+        raise DataError("TS7001", f"{file} cannot be read: {error.strerror or error}") from None
+    try:
+        import tokenizers
+    except ImportError:
+        raise ConfigError("TS4006", "the library 'tokenizers', which reads tokenizer.json, is not "
+                          "installed", hint='pip install "tessera[models]"') from None
+    try:
+        library = tokenizers.Tokenizer.from_buffer(data)
+    except Exception as error:  # The library raises bare Exceptions.
+        raise DataError("TS7002", f"{file} is not a tokenizer: {error}",
+                        expected="a tokenizer.json as the library tokenizers writes it") from None
+    library.no_padding()
+    library.no_truncation()
+    named = _named_tokens(file.with_name("tokenizer_config.json"))
+    ids = [_id_of(library, file, option, given if given is not None else named.get(f"{option}_token"))
+           for option, given in (("bos", bos), ("eos", eos))]
+    return FileTokenizer(str(file), library, *ids, zlib.crc32(data))
+
+
+def _named_tokens(path: Path) -> dict[str, str]:
+    """The texts of the special tokens that a tokenizer_config.json names."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DataError("TS7001", f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise DataError("TS7002", f"{path} is not valid JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise DataError("TS7002", f"{path} is not an object of JSON")
+    tokens = {name: config.get(name) for name in ("bos_token", "eos_token")}
+    # A token is its text, or an object with the text and how it is matched.
+    tokens = {name: token.get("content") if isinstance(token, dict) else token
+              for name, token in tokens.items()}
+    return {name: token for name, token in tokens.items() if isinstance(token, str)}
+
+
+def _id_of(library: Any, file: Path, option: str, token: str | None) -> int | None:
+    if token is None:
+        return None
+    found = library.token_to_id(token)
+    if found is None:
+        raise ConfigError("TS4006", f"{option} is {token!r}, which is no token of {file}",
+                          hint=did_you_mean(token, library.get_vocab(with_added_tokens=True)))
+    return found
+
+
+def _utf8(text: str) -> bytes:
+    if not isinstance(text, str):
+        raise DataError("TS7003", f"a {type(text).__name__} is not a text", got=repr(text)[:80],
+                        expected="a string")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError("TS7003", f"the text has a lone surrogate at character {error.start}",
+                        got=ascii(text[max(error.start - 20, 0):error.start + 20]),
+                        expected="Unicode text", hint="text.encode('utf-16', 'surrogatepass')"
+                        ".decode('utf-16', 'replace') mends it") from None
+
+
+def _ids(ids: Iterable[int]) -> np.ndarray:
+    tokens = np.asarray(ids if hasattr(ids, "__array__") else list(ids))
+    if tokens.size and (tokens.ndim != 1 or tokens.dtype.kind not in "iu"):
+        raise DataError("TS7004", "tokens to decode are one row of integers",
+                        got=f"shape {list(tokens.shape)} of {tokens.dtype}")
+    return tokens.reshape(-1).astype(np.int64)
+
+
+def _check_ids(tokens: np.ndarray, vocab_size: int) -> None:
+    wrong = np.flatnonzero((tokens < 0) | (tokens >= vocab_size))
+    if wrong.size:
+        raise DataError("TS7004", f"token {tokens[wrong[0]]} at {wrong[0]} is outside of the vocabulary",
+                        expected=f"ids from 0 to {vocab_size - 1}")

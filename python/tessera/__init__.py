@@ -255,9 +255,9 @@ for _item in [*globals().values()]:
 type(UNCONSTRAINED).__module__ = "tessera"
 
 # Modules that are imported when they are first used.
-_LATER = ("data", "models", "optim")
+_LATER = ("checkpoints", "data", "models", "optim")
 if _TYPE_CHECKING:
-    from tessera import data, models, optim
+    from tessera import checkpoints, data, models, optim
 
 __all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER])
 

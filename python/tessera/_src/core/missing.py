@@ -60,7 +60,7 @@ def _hint(module: ModuleType, here: str, name: str) -> str | None:
     public = sys.modules["tessera"]
     if name in _ABSENT:
         return _ABSENT[name]
-    modules = ("nn", "optim", "random", "tree", "models", "debug", "data")
+    modules = ("nn", "optim", "random", "tree", "models", "debug", "data", "checkpoints")
     places = {"ts": public, **{f"ts.{n}": getattr(public, n) for n in modules}}
     alias = _ALIASES.get(name, name)
     for place, other in places.items():

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Tensors of a checkpoint, read piece by piece, with their hashes checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tessera._src.checkpoints.index import Index, Piece, TensorInfo
+from tessera._src.checkpoints.tensor_file import (
+    CHUNK,
+    DTYPES,
+    Place,
+    bytes_view,
+    damaged,
+    hash_of,
+    new_hash,
+    read_header,
+)
+from tessera._src.core.errors import CheckpointError
+
+_WAY_OUT = "load another step (ts.checkpoints.steps lists them); ts.checkpoints.verify finds all damage"
+
+
+class Reader:
+    """Reads tensors of one checkpoint; each file's header is read and checked once."""
+
+    def __init__(self, folder: Path, index: Index):
+        self.folder, self.index = folder, index
+        self._headers: dict[str, dict[str, Place]] = {}
+
+    def header(self, file: str) -> dict[str, Place]:
+        """Where the tensors are in a file.
+
+        Raises: CheckpointError (TS6001, TS6002), also where it is not the file that was written.
+        """
+        if file not in self._headers:
+            path, known = self.folder / file, self.index.files[file]
+            header, places = read_header(path)
+            if hash_of(header) != known.header:
+                raise damaged(path, "its header is not what was written", _WAY_OUT)
+            size = path.stat().st_size
+            if size != known.bytes:
+                raise damaged(path, f"it has {size} bytes, {known.bytes} were written", _WAY_OUT)
+            self._headers[file] = places
+        return self._headers[file]
+
+    def tensor(self, name: str) -> np.ndarray:
+        """A whole tensor.
+
+        Raises: CheckpointError (TS6001, TS6002), which names file and tensor.
+        """
+        info = self.index.tensors[name]
+        result = np.empty(info.shape, DTYPES[info.dtype])
+        for piece in info.pieces:
+            part = result[tuple(slice(begin, begin + size)
+                                for begin, size in zip(piece.offset, piece.shape))] if info.shape else result
+            if part.flags.c_contiguous:
+                self.read(name, info, piece, part)
+            else:
+                elements = np.empty(piece.shape, result.dtype)
+                self.read(name, info, piece, elements)
+                part[...] = elements
+        return result
+
+    def read(self, name: str, info: TensorInfo, piece: Piece, into: np.ndarray | None) -> None:
+        """Reads a piece into a contiguous array, or only checks it."""
+        path = self.folder / piece.file
+        place = self.header(piece.file).get(piece.key)
+        if place is None or (place.dtype, place.shape) != (info.dtype, piece.shape):
+            raise damaged(path, f"it does not have tensor '{name}' as {piece.key}: "
+                          f"{info.dtype}{list(piece.shape)}", _WAY_OUT)
+        data = None if into is None else bytes_view(into)
+        buffer = np.empty(min(CHUNK, piece.bytes), np.uint8) if data is None else data
+        hasher = new_hash()
+        try:
+            with open(path, "rb", buffering=0) as file:
+                file.seek(place.begin)
+                done = 0
+                while done < piece.bytes:
+                    count = min(CHUNK, piece.bytes - done)
+                    begin = 0 if data is None else done
+                    got = file.readinto(buffer[begin:begin + count].data)
+                    if not got:
+                        raise damaged(path, f"it ends within tensor '{name}'", _WAY_OUT)
+                    hasher.update(buffer[begin:begin + got].data)
+                    done += got
+        except OSError as error:
+            raise CheckpointError("TS6001", f"{path} cannot be read at tensor '{name}': "
+                                  f"{error.strerror or error}", hint=_WAY_OUT) from None
+        if hasher.hexdigest() != piece.hash:
+            raise damaged(path, f"the elements of tensor '{name}'{_box(info, piece)} are not those that were "
+                          "written", _WAY_OUT)
+
+
+def _box(info: TensorInfo, piece: Piece) -> str:
+    """Which part of a tensor a piece is; nothing for all of it."""
+    if piece.shape == info.shape:
+        return ""
+    return "[" + ", ".join(f"{begin}:{begin + size}" for begin, size in zip(piece.offset, piece.shape)) + "]"

@@ -7,6 +7,8 @@
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/ReshardPlanner.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace tessera {
@@ -74,23 +76,31 @@ void Resharder::makeConsistent(Operation *op, const FactorRule &rule) {
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
     if (!isa<MeshTensorType>(operand.getType()))
       continue;
-    Layout wanted = layoutUnder(axes, rule.operands[i], mesh);
+    Layout wanted = layoutOfOperand(op, rule, i, axes, passed);
     const Layout &now = layoutOfValue(operand);
-    for (const AxisRef &axis : now.partial)
-      if (llvm::is_contained(passed, axis))
-        wanted.partial.push_back(axis);
-    wanted.partialKind = now.partialKind;
-    wanted.varying = now.varying;
-    if (isNeutralTerm(op, rule, i, passed)) {
-      wanted.partial = passed;
-      wanted.partialKind = kindOfPartial(op, passed.front());
-    }
     if (!wanted.sameSharding(now))
       op->setOperand(
           i, reshard(operand, wanted, op, describeNeed(op, rule, now, wanted)));
   }
   setResults(op, rule, axes, passed);
   explainExchange(op);
+}
+
+Layout Resharder::layoutOfOperand(Operation *op, const FactorRule &rule,
+                                  size_t index, const FactorAssignment &axes,
+                                  const std::vector<AxisRef> &passed) {
+  Layout wanted = layoutUnder(axes, rule.operands[index], mesh);
+  const Layout &now = layoutOfValue(op->getOperand(index));
+  for (const AxisRef &axis : now.partial)
+    if (llvm::is_contained(passed, axis))
+      wanted.partial.push_back(axis);
+  wanted.partialKind = now.partialKind;
+  wanted.varying = now.varying;
+  if (isNeutralTerm(op, rule, index, passed)) {
+    wanted.partial = passed;
+    wanted.partialKind = kindOfPartial(op, passed.front());
+  }
+  return wanted;
 }
 
 void Resharder::explainExchange(Operation *op) {
@@ -105,7 +115,28 @@ void Resharder::explainExchange(Operation *op) {
                                    "dimension come to on each device"));
 }
 
-FactorAssignment Resharder::assign(Operation *op, const FactorRule &rule) {
+/// The phase of what asks for `value`: of `user`, or of an op around it.
+/// Returns and what stands in no phase ask for what `value` belongs to.
+static Attribute phaseOf(Operation *user, Value value) {
+  for (Operation *op = user; op; op = op->getParentOp())
+    if (Attribute phase = op->getAttr(TesseraDialect::phaseAttrName))
+      return phase;
+  Operation *producer = value.getDefiningOp();
+  return producer ? producer->getAttr(TesseraDialect::phaseAttrName)
+                  : Attribute();
+}
+
+/// Elements of a value on each device.
+static int64_t localSizeOf(MeshTensorType type, const Mesh &mesh) {
+  int64_t size = 1;
+  for (int64_t extent :
+       type.getLayout().localShape(type.getShape().vec(), mesh))
+    size *= extent;
+  return size;
+}
+
+/// How the operands and results of an op are laid out, each with its bytes.
+static std::vector<FactorVote> votesOf(Operation *op, const FactorRule &rule) {
   std::vector<FactorVote> votes;
   auto vote = [&](Value value, const TensorFactors &dims) {
     if (isa<MeshTensorType>(value.getType()) && !isFreeInAnyLayout(value))
@@ -115,7 +146,165 @@ FactorAssignment Resharder::assign(Operation *op, const FactorRule &rule) {
     vote(value, dims);
   for (auto [value, dims] : llvm::zip(op->getResults(), rule.results))
     vote(value, dims);
-  return assignFactors(rule, votes, mesh, varyingOfOperands(op, mesh));
+  return votes;
+}
+
+/// Into how many parts the work of an op is cut.
+static int64_t countParts(const FactorAssignment &axes, const Mesh &mesh) {
+  int64_t parts = 1;
+  for (const std::vector<AxisRef> &list : axes)
+    for (const AxisRef &axis : list)
+      parts *= axis.sizeOn(mesh);
+  return parts;
+}
+
+FactorAssignment Resharder::assignByBytes(Operation *op,
+                                          const FactorRule &rule) {
+  return assignFactors(rule, votesOf(op, rule), mesh,
+                       varyingOfOperands(op, mesh));
+}
+
+/// Axes along which operands of an op are partial.
+static std::vector<AxisRef> partialOfOperands(Operation *op) {
+  std::vector<AxisRef> axes;
+  for (Value operand : op->getOperands())
+    if (const Layout *layout = layoutOf(operand.getType()))
+      llvm::append_range(axes, layout->partial);
+  return axes;
+}
+
+/// Whether an op takes about as long as reading and writing its values, so that
+/// it matters little into how many parts it is cut.
+static bool isCheap(Operation *op) {
+  double elements = 0;
+  auto count = [&](Value value) {
+    if (auto type = dyn_cast<MeshTensorType>(value.getType()))
+      elements += static_cast<double>(type.getNumElements());
+  };
+  llvm::for_each(op->getOperands(), count);
+  llvm::for_each(op->getResults(), count);
+  return cast<FactorRuleInterface>(op).getFlops() <= 4 * elements;
+}
+
+FactorAssignment Resharder::assign(Operation *op, const FactorRule &rule,
+                                   bool sharesReshards) {
+  FactorAssignment best = assignByBytes(op, rule);
+  double price = priceOf(op, rule, best, sharesReshards);
+  if (price == 0)
+    return best;
+  std::vector<AxisRef> varying = varyingOfOperands(op, mesh);
+  std::vector<FactorVote> votes = votesOf(op, rule);
+  auto consider = [&](const FactorAssignment &axes, bool isCutLess) {
+    if (axes == best ||
+        (!isCutLess && countParts(axes, mesh) < countParts(best, mesh)) ||
+        gathersMore(op, rule, axes, best, sharesReshards))
+      return;
+    double other = priceOf(op, rule, axes, sharesReshards);
+    if (other < price) {
+      best = axes;
+      price = other;
+    }
+  };
+  // An operand or result at a time decides first.
+  for (size_t i = 0; i < votes.size(); ++i) {
+    std::vector<FactorVote> others = votes;
+    others[i].bytes = std::numeric_limits<double>::infinity();
+    consider(assignFactors(rule, others, mesh, varying), false);
+  }
+  // Terms of sums pass through, and the result is added up instead.
+  std::vector<AxisRef> partial = partialOfOperands(op);
+  if (!partial.empty() && isCheap(op)) {
+    llvm::append_range(partial, varying);
+    consider(assignFactors(rule, votes, mesh, partial), true);
+  }
+  return best;
+}
+
+bool Resharder::gathersMore(Operation *op, const FactorRule &rule,
+                            const FactorAssignment &axes,
+                            const FactorAssignment &others,
+                            bool sharesReshards) {
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    auto type = dyn_cast<MeshTensorType>(operand.getType());
+    if (!type || isFreeInAnyLayout(operand))
+      continue;
+    auto sizeUnder = [&](const FactorAssignment &choice) {
+      return localSizeOf(
+          type.withLayout(layoutUnder(choice, rule.operands[i], mesh)), mesh);
+    };
+    Layout wanted = layoutUnder(axes, rule.operands[i], mesh);
+    wanted.varying = type.getLayout().varying;
+    if (sizeUnder(axes) >
+            std::max(localSizeOf(type, mesh), sizeUnder(others)) &&
+        !(sharesReshards && isMadeAnyway(operand, wanted, op)))
+      return true;
+  }
+  return false;
+}
+
+double Resharder::priceOf(Operation *op, const FactorRule &rule,
+                          const FactorAssignment &axes, bool sharesReshards) {
+  std::vector<AxisRef> passed = passedPartials(op, rule, axes);
+  double price = 0;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    auto from = dyn_cast<MeshTensorType>(operand.getType());
+    if (!from || isFreeInAnyLayout(operand))
+      continue;
+    Layout wanted = layoutOfOperand(op, rule, i, axes, passed);
+    if (!wanted.sameSharding(from.getLayout()) &&
+        !(sharesReshards && isMadeAnyway(operand, wanted, op)))
+      price += priceOf(from, from.withLayout(wanted));
+  }
+  for (auto [i, result] : llvm::enumerate(op->getResults())) {
+    auto to = dyn_cast<MeshTensorType>(result.getType());
+    if (!to)
+      continue;
+    Layout made = layoutOfResult(op, rule, i, axes, passed);
+    Layout wanted = layoutForUser(result);
+    wanted.varying = made.varying;
+    if (!made.sameSharding(wanted) && wanted.partial.empty())
+      price += priceOf(to.withLayout(made), to.withLayout(wanted));
+  }
+  return price;
+}
+
+Layout Resharder::layoutForUser(Value result) {
+  Layout propagated = layoutOfValue(result);
+  bool isSplit = llvm::any_of(
+      propagated.dims, [](const DimLayout &dim) { return !dim.axes.empty(); });
+  if (isSplit || !result.hasOneUse())
+    return propagated;
+  OpOperand &use = *result.use_begin();
+  auto ruled = dyn_cast<FactorRuleInterface>(use.getOwner());
+  if (!ruled)
+    return propagated;
+  FactorRule rule = ruled.getFactorRule();
+  return layoutUnder(assignByBytes(use.getOwner(), rule),
+                     rule.operands[use.getOperandNumber()], mesh);
+}
+
+bool Resharder::isMadeAnyway(Value value, const Layout &wanted, Operation *op) {
+  auto type = cast<MeshTensorType>(value.getType()).withLayout(wanted);
+  Attribute phase = phaseOf(op, value);
+  if (cache.lookup({value, {type, phase}}) ||
+      cache.lookup({value, {type, Attribute()}}))
+    return true;
+  return llvm::any_of(value.getUsers(), [&](Operation *user) {
+    if (user == op || user->getBlock() != op->getBlock() ||
+        phaseOf(user, value) != phase)
+      return false;
+    auto ruled = dyn_cast<FactorRuleInterface>(user);
+    if (!ruled)
+      return false;
+    FactorRule rule = ruled.getFactorRule();
+    FactorAssignment axes = assign(user, rule, false);
+    return llvm::any_of(
+        llvm::enumerate(user->getOperands()), [&](const auto &operand) {
+          return operand.value() == value &&
+                 layoutUnder(axes, rule.operands[operand.index()], mesh).dims ==
+                     wanted.dims;
+        });
+  });
 }
 
 std::vector<AxisRef> Resharder::passedPartials(Operation *op,
@@ -230,41 +419,27 @@ ReduceKind Resharder::kindOfPartial(Operation *op, const AxisRef &axis) {
 void Resharder::setResults(Operation *op, const FactorRule &rule,
                            const FactorAssignment &axes,
                            const std::vector<AxisRef> &passed) {
-  for (auto [result, dims] : llvm::zip(op->getResults(), rule.results)) {
-    Layout layout = layoutUnder(axes, dims, mesh);
-    for (auto [f, list] : llvm::enumerate(axes))
-      if (rule.factors[f].kind == FactorKind::Reduce && !list.empty()) {
-        llvm::append_range(layout.partial, list);
-        layout.partialKind = rule.factors[f].reduce;
-      }
-    for (const AxisRef &axis : passed) {
-      layout.partial.push_back(axis);
-      layout.partialKind = kindOfPartial(op, axis);
+  for (auto [i, result] : llvm::enumerate(op->getResults()))
+    result.setType(cast<MeshTensorType>(result.getType())
+                       .withLayout(layoutOfResult(op, rule, i, axes, passed)));
+}
+
+Layout Resharder::layoutOfResult(Operation *op, const FactorRule &rule,
+                                 size_t index, const FactorAssignment &axes,
+                                 const std::vector<AxisRef> &passed) {
+  Layout layout = layoutUnder(axes, rule.results[index], mesh);
+  for (auto [f, list] : llvm::enumerate(axes))
+    if (rule.factors[f].kind == FactorKind::Reduce && !list.empty()) {
+      llvm::append_range(layout.partial, list);
+      layout.partialKind = rule.factors[f].reduce;
     }
-    llvm::sort(layout.partial);
-    layout.varying = varyingOfOperands(op, mesh);
-    result.setType(cast<MeshTensorType>(result.getType()).withLayout(layout));
+  for (const AxisRef &axis : passed) {
+    layout.partial.push_back(axis);
+    layout.partialKind = kindOfPartial(op, axis);
   }
-}
-
-/// The phase of what asks for `value`: of `user`, or of an op around it.
-/// Returns and what stands in no phase ask for what `value` belongs to.
-static Attribute phaseOf(Operation *user, Value value) {
-  for (Operation *op = user; op; op = op->getParentOp())
-    if (Attribute phase = op->getAttr(TesseraDialect::phaseAttrName))
-      return phase;
-  Operation *producer = value.getDefiningOp();
-  return producer ? producer->getAttr(TesseraDialect::phaseAttrName)
-                  : Attribute();
-}
-
-/// Elements of a value on each device.
-static int64_t localSizeOf(MeshTensorType type, const Mesh &mesh) {
-  int64_t size = 1;
-  for (int64_t extent :
-       type.getLayout().localShape(type.getShape().vec(), mesh))
-    size *= extent;
-  return size;
+  llvm::sort(layout.partial);
+  layout.varying = varyingOfOperands(op, mesh);
+  return layout;
 }
 
 Value Resharder::reshard(Value value, const Layout &wanted, Operation *user,
@@ -274,8 +449,14 @@ Value Resharder::reshard(Value value, const Layout &wanted, Operation *user,
   bool isShared = localSizeOf(type, mesh) <=
                   localSizeOf(cast<MeshTensorType>(value.getType()), mesh);
   Value &made = cache[{value, {type, isShared ? Attribute() : phase}}];
-  if (made)
+  Operation *first = value.getParentBlock()->findAncestorOpInBlock(*user);
+  if (made) {
+    // Sums are visited at their last addition.
+    Operation *op = made.getDefiningOp();
+    if (op->getBlock() == first->getBlock() && first->isBeforeInBlock(op))
+      op->moveBefore(first);
     return made;
+  }
   if (isFreeInAnyLayout(value)) {
     builder.setInsertionPoint(value.getDefiningOp());
     Operation *copy = builder.clone(*value.getDefiningOp());
@@ -283,7 +464,12 @@ Value Resharder::reshard(Value value, const Layout &wanted, Operation *user,
     created.push_back(copy);
     return made = copy->getResult(0);
   }
-  builder.setInsertionPointAfterValue(value);
+  // What takes more memory than the value is made where it is needed, what
+  // takes less at once.
+  if (isShared)
+    builder.setInsertionPointAfterValue(value);
+  else
+    builder.setInsertionPoint(first);
   auto op = ReshardOp::create(builder, user->getLoc(), type, value,
                               explainReshard(value, wanted, rule));
   if (phase)

@@ -42,21 +42,73 @@ LogicalResult Resharder::makeConsistent(DataFlowInterface op) {
     return apply(op, layouts);
   llvm::SaveAndRestore growth(allowsGrowth);
   bool wasRefused = std::exchange(refusedGrowth, false);
-  FailureOr<PartialChoice> choice = choosePartials(op, layouts, candidates);
+  FailureOr<PartialChoice> choice = chooseGrowth(op, layouts, candidates);
   if (failed(choice))
     return failure();
-  if (refusedGrowth) {
-    allowsGrowth = true;
-    FailureOr<PartialChoice> grown = choosePartials(op, layouts, candidates);
-    if (failed(grown))
+  for (const auto &[axis, terms] : findTerms(*choice, candidates)) {
+    FailureOr<PartialChoice> other =
+        chooseTerms(op, *choice, axis, terms, candidates);
+    if (failed(other))
       return failure();
-    allowsGrowth = grown->nanoseconds < choice->nanoseconds;
-    if (allowsGrowth)
-      choice = grown;
+    if (other->nanoseconds < choice->nanoseconds)
+      choice = other;
   }
+  allowsGrowth = choice->allowsGrowth;
   // A loop around this one may still do better with all terms larger.
   refusedGrowth = wasRefused || (refusedGrowth && !allowsGrowth);
   return apply(op, choice->layouts);
+}
+
+FailureOr<Resharder::PartialChoice>
+Resharder::chooseGrowth(DataFlowInterface op,
+                        const SmallVector<Layout> &layouts,
+                        ArrayRef<size_t> candidates) {
+  FailureOr<PartialChoice> choice = choosePartials(op, layouts, candidates);
+  if (failed(choice) || !refusedGrowth)
+    return choice;
+  llvm::SaveAndRestore growth(allowsGrowth, true);
+  FailureOr<PartialChoice> grown = choosePartials(op, layouts, candidates);
+  if (succeeded(grown) && grown->nanoseconds >= choice->nanoseconds)
+    return choice;
+  return grown;
+}
+
+std::map<AxisRef, std::vector<size_t>>
+Resharder::findTerms(const PartialChoice &choice, ArrayRef<size_t> candidates) {
+  std::map<AxisRef, std::vector<size_t>> terms;
+  for (size_t i : candidates) {
+    auto reached = choice.reached[i].find(ReduceKind::Sum);
+    if (reached == choice.reached[i].end())
+      continue;
+    for (const DimLayout &dim : choice.layouts[i].dims)
+      for (const AxisRef &axis : dim.axes)
+        if (overlaps(reached->second, axis))
+          terms[axis].push_back(i);
+  }
+  return terms;
+}
+
+FailureOr<Resharder::PartialChoice>
+Resharder::chooseTerms(DataFlowInterface op, const PartialChoice &choice,
+                       const AxisRef &axis, std::vector<size_t> terms,
+                       ArrayRef<size_t> candidates) {
+  while (true) {
+    SmallVector<Layout> whole = choice.splits;
+    for (size_t i : terms)
+      for (DimLayout &dim : whole[i].dims)
+        llvm::erase_if(dim.axes, [&](const AxisRef &other) {
+          return other.overlaps(axis, mesh);
+        });
+    FailureOr<PartialChoice> other = chooseGrowth(op, whole, candidates);
+    if (failed(other))
+      return failure();
+    size_t before = terms.size();
+    llvm::erase_if(terms, [&](size_t i) {
+      return !overlaps(other->layouts[i].partial, axis);
+    });
+    if (terms.size() == before || terms.empty())
+      return other;
+  }
 }
 
 Layout Resharder::chooseSplits(const DataFlowEdge &edge) {
@@ -92,7 +144,7 @@ LogicalResult Resharder::apply(DataFlowInterface op,
   SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
   for (auto [edge, layout] : llvm::zip_equal(edges, layouts)) {
     if (edge.kind == DataFlowEdge::Kind::Identity)
-      keepCommonPartial(edge, layout);
+      keepCommonPartial(edge, layout, false);
     for (OpOperand *source : edge.sources)
       if (source->getOwner() == op)
         resolve(op, edge, *source, layout);
@@ -107,11 +159,18 @@ LogicalResult Resharder::apply(DataFlowInterface op,
       if (failed(visit(block)))
         return failure();
   for (auto [edge, layout] : llvm::zip_equal(edges, layouts)) {
+    const Layout &yielded = layoutOfValue(edge.sources.back()->get());
     if (trial)
-      trial->yields.push_back(layoutOfValue(edge.sources.back()->get()));
+      trial->yields.push_back(yielded);
+    // Parts that nobody asked for whole in the loop are gathered behind it, if
+    // at all.
+    if (edge.kind == DataFlowEdge::Kind::Stacked &&
+        llvm::all_of(layout.dims,
+                     [](const DimLayout &dim) { return dim.axes.empty(); }))
+      layout.dims = yielded.dims;
     if (edge.kind == DataFlowEdge::Kind::Stacked ||
         edge.kind == DataFlowEdge::Kind::Result)
-      keepCommonPartial(edge, layout);
+      keepCommonPartial(edge, layout, true);
     for (OpOperand *source : edge.sources)
       if (source->getOwner() != op)
         resolve(op, edge, *source, layout);
@@ -139,7 +198,8 @@ void Resharder::resolve(DataFlowInterface op, const DataFlowEdge &edge,
                        describeEdgeNeed(op, edge, layoutOfValue(value))));
 }
 
-void Resharder::keepCommonPartial(const DataFlowEdge &edge, Layout &layout) {
+void Resharder::keepCommonPartial(const DataFlowEdge &edge, Layout &layout,
+                                  bool mayGrow) {
   auto layoutAt = [](OpOperand *source) -> const Layout & {
     return layoutOfValue(source->get());
   };
@@ -157,13 +217,21 @@ void Resharder::keepCommonPartial(const DataFlowEdge &edge, Layout &layout) {
         !belongsTo(source->get(), source->getOwner()))
       return;
   }
+  Layout whole = layout;
   for (const AxisRef &axis : common.partial) {
     if (overlaps(layout.varying, axis))
       return;
-    for (const DimLayout &dim : layout.dims)
-      if (overlaps(dim.axes, axis))
-        return;
+    for (DimLayout &dim : whole.dims)
+      if (overlaps(dim.axes, axis)) {
+        refusedGrowth |= mayGrow && !allowsGrowth;
+        if (!mayGrow || !allowsGrowth)
+          return;
+        llvm::erase_if(dim.axes, [&](const AxisRef &other) {
+          return other.overlaps(axis, mesh);
+        });
+      }
   }
+  layout = whole;
   layout.partial = common.partial;
   layout.partialKind = common.partialKind;
 }
@@ -172,13 +240,14 @@ FailureOr<Resharder::PartialChoice>
 Resharder::choosePartials(DataFlowInterface op,
                           const SmallVector<Layout> &layouts,
                           ArrayRef<size_t> candidates) {
-  PartialChoice choice{layouts};
+  PartialChoice choice{layouts, layouts};
   Trial trial;
   if (failed(tryOut(op, choice.layouts, trial)))
     return failure();
   SmallVector<DataFlowEdge> edges = op.getDataFlowEdges();
   for (size_t i : candidates)
-    choosePartial(edges[i].sources.front()->get(), trial, choice.layouts[i]);
+    choosePartial(edges[i].sources.front()->get(), trial.reached[i],
+                  choice.layouts[i]);
   bool changed = llvm::any_of(
       candidates, [&](size_t i) { return !choice.layouts[i].partial.empty(); });
   while (changed) {
@@ -199,6 +268,8 @@ Resharder::choosePartials(DataFlowInterface op,
     }
   }
   choice.nanoseconds = trial.nanoseconds;
+  choice.reached = std::move(trial.reached);
+  choice.allowsGrowth = allowsGrowth;
   return choice;
 }
 
@@ -217,7 +288,8 @@ bool Resharder::mayStayPartial(DataFlowInterface op, const DataFlowEdge &edge) {
          });
 }
 
-void Resharder::choosePartial(Value init, const Trial &whole, Layout &layout) {
+void Resharder::choosePartial(Value init, const PartialAxes &reached,
+                              Layout &layout) {
   const Layout &now = layoutOfValue(init);
   auto take = [&](const std::vector<AxisRef> &axes, ReduceKind kind) {
     layout.partialKind = kind;
@@ -231,7 +303,7 @@ void Resharder::choosePartial(Value init, const Trial &whole, Layout &layout) {
   };
   if (!now.partial.empty())
     return take(now.partial, now.partialKind);
-  for (const auto &[kind, axes] : whole.made)
+  for (const auto &[kind, axes] : reached)
     if (layout.partial.empty() && isNeutralSplat(init, kind))
       take(axes, kind);
 }
@@ -252,7 +324,7 @@ LogicalResult Resharder::tryOut(DataFlowInterface op,
   for (Operation *made : ArrayRef(created).drop_front(numCreated))
     if (!copy->isAncestor(made))
       outside.push_back(made);
-  inspect(copy, outside, trial);
+  inspect(op, copy, outside, trial);
   copy->erase();
   for (Operation *made : llvm::reverse(outside))
     made->erase();
@@ -274,10 +346,41 @@ static double countRuns(Operation *op, Operation *root) {
   return runs;
 }
 
-/// What the regions of `copy` show, whose ends have their layouts; `outside`
-/// are ops before it that it takes.
-void Resharder::inspect(DataFlowInterface copy, ArrayRef<Operation *> outside,
-                        Trial &trial) {
+Resharder::PartialAxes Resharder::axesReaching(Value value) {
+  PartialAxes reached;
+  llvm::SetVector<Value> seen;
+  seen.insert(value);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    const Layout *layout = layoutOf(seen[i].getType());
+    if (!layout)
+      continue;
+    std::vector<AxisRef> &axes = reached[layout->partialKind];
+    for (const AxisRef &axis : layout->partial)
+      if (!llvm::is_contained(axes, axis))
+        axes.push_back(axis);
+    Operation *op = seen[i].getDefiningOp();
+    if (!op || !layout->partial.empty())
+      continue;
+    if (std::optional<DataFlowEdge> edge = findEdgeTo(seen[i])) {
+      for (OpOperand *source : edge->sources)
+        seen.insert(source->get());
+    } else if (isa<ReshardOp, ConstrainOp>(op)) {
+      seen.insert(op->getOperand(0));
+    } else if (auto ruled = dyn_cast<FactorRuleInterface>(op);
+               ruled && !isa<ContractOp>(op)) {
+      FactorRule rule = ruled.getFactorRule();
+      for (const LinearGroup &group : rule.linear)
+        for (int operand : group.operands)
+          seen.insert(op->getOperand(operand));
+    }
+  }
+  return reached;
+}
+
+/// What the regions of `copy` of `op` show, whose ends have their layouts;
+/// `outside` are ops before it that it takes.
+void Resharder::inspect(DataFlowInterface op, DataFlowInterface copy,
+                        ArrayRef<Operation *> outside, Trial &trial) {
   auto priceOfReshard = [&](Operation *op) {
     auto made = dyn_cast<ReshardOp>(op);
     return made ? priceOf(cast<MeshTensorType>(made.getInput().getType()),
@@ -301,12 +404,14 @@ void Resharder::inspect(DataFlowInterface copy, ArrayRef<Operation *> outside,
   });
   for (const DataFlowEdge &edge : copy.getDataFlowEdges()) {
     for (Value target : edge.targets)
-      if (isa<OpResult>(target) && !layoutOfValue(target).partial.empty()) {
+      if (auto result = dyn_cast<OpResult>(target);
+          result && !layoutOfValue(target).partial.empty()) {
         auto type = cast<MeshTensorType>(target.getType());
-        Layout whole = type.getLayout();
-        whole.partial.clear();
-        trial.nanoseconds += priceOf(type, type.withLayout(whole));
+        Layout wanted = layoutOfValue(op->getResult(result.getResultNumber()));
+        wanted.varying = type.getLayout().varying;
+        trial.nanoseconds += priceOf(type, type.withLayout(wanted.closed()));
       }
+    trial.reached.push_back(axesReaching(edge.sources.back()->get()));
     // What the region yields: a term made there or brought in, or zeros that
     // only became terms since the carried value was made one.
     Value yielded = edge.sources.back()->get();

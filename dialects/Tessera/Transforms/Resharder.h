@@ -34,10 +34,39 @@ private:
   void makeConsistent(mlir::Operation *op, const FactorRule &rule);
   /// Says of an op that moves a value between devices by itself why it does.
   void explainExchange(mlir::Operation *op);
-  /// How the op is split, by how what it takes and gives is laid out. What is
-  /// free in any layout has no vote, and axes along which operands vary split
-  /// nothing: along them each device computes on values of its own.
-  FactorAssignment assign(mlir::Operation *op, const FactorRule &rule);
+  /// How the op is split: as most bytes of what it takes and gives are laid
+  /// out, or as one of them is where that costs less to communicate and cuts
+  /// the work into as many parts. With `sharesReshards`, what others ask for
+  /// costs nothing.
+  FactorAssignment assign(mlir::Operation *op, const FactorRule &rule,
+                          bool sharesReshards = true);
+  /// The first of these. What is free in any layout has no vote, and axes along
+  /// which operands vary split nothing: along them each device computes on
+  /// values of its own.
+  FactorAssignment assignByBytes(mlir::Operation *op, const FactorRule &rule);
+  /// Whether an operand that would be gathered for `axes`, and for no other
+  /// user, is less so for `others`. Users split weights so that they do not
+  /// take the memory of whole ones, even where moving them would be faster.
+  bool gathersMore(mlir::Operation *op, const FactorRule &rule,
+                   const FactorAssignment &axes, const FactorAssignment &others,
+                   bool sharesReshards);
+  /// Modelled time of giving the op its operands under `axes`, and of bringing
+  /// its results into the layouts that propagation chose for them.
+  double priceOf(mlir::Operation *op, const FactorRule &rule,
+                 const FactorAssignment &axes, bool sharesReshards);
+  /// How the result of an op is wanted: as propagation has it, or where that
+  /// does not split it, as its one user does.
+  Layout layoutForUser(mlir::Value result);
+  /// Whether `value` is resharded to `wanted` in this phase without `op`, too:
+  /// it has been, or another user that is still to come asks for it by itself.
+  bool isMadeAnyway(mlir::Value value, const Layout &wanted,
+                    mlir::Operation *op);
+  Layout layoutOfOperand(mlir::Operation *op, const FactorRule &rule,
+                         size_t index, const FactorAssignment &axes,
+                         const std::vector<AxisRef> &passed);
+  Layout layoutOfResult(mlir::Operation *op, const FactorRule &rule,
+                        size_t index, const FactorAssignment &axes,
+                        const std::vector<AxisRef> &passed);
   /// Axes along which the operands stay partial: those of a linear group whose
   /// operands are all partial there with the group's kind, and which no
   /// other part of the op uses, in whole or in part: x uses x:(1)2.
@@ -80,10 +109,13 @@ private:
   // Ops with data-flow edges
   //===--------------------------------------------------------------------===//
 
+  using PartialAxes = std::map<ReduceKind, std::vector<AxisRef>>;
   /// What a trial of an op's regions shows.
   struct Trial {
     llvm::SmallVector<Layout> yields; ///< By edge, before they are resharded.
-    std::map<ReduceKind, std::vector<AxisRef>> made; ///< Partial anywhere.
+    PartialAxes made;                 ///< Partial anywhere.
+    /// By edge: along which axes terms of the yield are partial.
+    llvm::SmallVector<PartialAxes> reached;
     /// By edge: along which axes the yield has a term of more than neutral
     /// elements.
     llvm::SmallVector<std::vector<AxisRef>> termsAlong;
@@ -93,8 +125,11 @@ private:
   };
   /// Layouts of edges, and the modelled time of what they communicate.
   struct PartialChoice {
+    llvm::SmallVector<Layout> splits; ///< By edge, without partial axes.
     llvm::SmallVector<Layout> layouts;
     double nanoseconds = 0;
+    llvm::SmallVector<PartialAxes> reached; ///< As Trial has it.
+    bool allowsGrowth = false;
   };
 
   /// All ends of an edge get one layout. For loops that includes what is left
@@ -114,8 +149,26 @@ private:
                mlir::OpOperand &source, const Layout &layout);
   /// What all sources of an edge are partial along stays so behind the op,
   /// where it is reduced once: after all iterations, or whichever branch ran.
-  /// Neutral elements are partial along whatever the others are.
-  void keepCommonPartial(const DataFlowEdge &edge, Layout &layout);
+  /// Neutral elements are partial along whatever the others are. With
+  /// `mayGrow`, also along axes that split `layout`, where terms may be larger.
+  void keepCommonPartial(const DataFlowEdge &edge, Layout &layout,
+                         bool mayGrow);
+  /// As choosePartials, with the terms larger on their way or not.
+  mlir::FailureOr<PartialChoice>
+  chooseGrowth(DataFlowInterface op, const llvm::SmallVector<Layout> &layouts,
+               llvm::ArrayRef<size_t> candidates);
+  /// Axes that split carried values whose terms are partial along them, and
+  /// these values: they may be terms themselves instead, larger in the loop,
+  /// and scattered once behind it.
+  std::map<AxisRef, std::vector<size_t>>
+  findTerms(const PartialChoice &choice, llvm::ArrayRef<size_t> candidates);
+  /// As chooseGrowth, with as many of `terms` as can be partial along `axis`
+  /// instead of split.
+  mlir::FailureOr<PartialChoice> chooseTerms(DataFlowInterface op,
+                                             const PartialChoice &choice,
+                                             const AxisRef &axis,
+                                             std::vector<size_t> terms,
+                                             llvm::ArrayRef<size_t> candidates);
   /// Chooses what carried values are partial along: the most with which the
   /// regions yield just that. It starts from all that may be and takes away
   /// what a trial of the regions does not yield, or yields of neutral elements
@@ -128,14 +181,18 @@ private:
   bool mayStayPartial(DataFlowInterface op, const DataFlowEdge &edge);
   /// Sets what `layout`, of a value that starts as `init`, may be partial along
   /// at most.
-  void choosePartial(mlir::Value init, const Trial &whole, Layout &layout);
+  void choosePartial(mlir::Value init, const PartialAxes &reached,
+                     Layout &layout);
+  /// Axes along which `value`, or what it is a linear function of, is partial,
+  /// as far as that is not a product.
+  PartialAxes axesReaching(mlir::Value value);
   /// Resolves the regions of a copy of `op`, which then is gone.
   mlir::LogicalResult tryOut(DataFlowInterface op,
                              const llvm::SmallVector<Layout> &layouts,
                              Trial &trial);
-  /// What the regions of `copy` show, whose ends have their layouts; `outside`
-  /// are ops before it that it takes.
-  void inspect(DataFlowInterface copy,
+  /// What the regions of `copy` of `op` show, whose ends have their layouts;
+  /// `outside` are ops before it that it takes.
+  void inspect(DataFlowInterface op, DataFlowInterface copy,
                llvm::ArrayRef<mlir::Operation *> outside, Trial &trial);
   /// Modelled time of a reshard.
   double priceOf(MeshTensorType from, MeshTensorType to);

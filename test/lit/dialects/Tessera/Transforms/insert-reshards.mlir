@@ -190,3 +190,42 @@ func.func @an_unannotated_result_follows_what_computes_it(
   %0 = tessera.tanh %x : (!tessera.mesh_tensor<64x8xf32, @mesh, [{dp}, {}]>) -> !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>
   return %0, %0 : !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>, !tessera.mesh_tensor<64x8xf32, @mesh, [{tp}, {}]>
 }
+
+// -----
+
+dist.mesh @mesh <[tp = 2]>
+
+// The gradient of a weight is split as the weight: its cotangent is gathered for
+// the product before it, too, and not again.
+// CHECK-LABEL: @a_gathered_value_is_shared
+// CHECK: %[[C:.*]] = tessera.reshard %arg1 {{.*}} -> <4x16x8xf32, @mesh, [{}, {}, {}]>
+// CHECK-NEXT: tessera.contract %arg0, %[[C]] {{.*}} -> !tessera.mesh_tensor<8x8xf32, @mesh, [{tp}, {}]>
+// CHECK-NEXT: tessera.contract %[[C]], %arg2
+// CHECK-NOT: tessera.reshard
+func.func @a_gathered_value_is_shared(
+    %x: !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {}, {tp}]>,
+    %ct: !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {tp}, {}]>,
+    %w: !tessera.mesh_tensor<8x8xf32, @mesh, [{tp}, {}]>)
+    -> (!tessera.mesh_tensor<8x8xf32, @mesh, [{tp}, {}]>, !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {}, {tp}]>) {
+  %0 = tessera.contract %x, %ct "bsk,bsn->kn" : !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {}, {tp}]>, !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {tp}, {}]> -> !tessera.mesh_tensor<8x8xf32, @mesh, [{tp}, {}]>
+  %1 = tessera.contract %ct, %w "bsn,kn->bsk" : !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {tp}, {}]>, !tessera.mesh_tensor<8x8xf32, @mesh, [{tp}, {}]> -> !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {}, {tp}]>
+  return %0, %1 : !tessera.mesh_tensor<8x8xf32, @mesh, [{tp}, {}]>, !tessera.mesh_tensor<4x16x8xf32, @mesh, [{}, {}, {tp}]>
+}
+
+// -----
+
+dist.mesh @mesh <[dp = 2]>
+
+// Terms are added before the sum is scattered, though the result is split.
+// CHECK-LABEL: @terms_are_scattered_once
+// CHECK: %[[S:.*]] = tessera.add {{.*}} partial = sum{dp}>
+// CHECK-NEXT: %[[R:.*]] = tessera.reshard %[[S]] {{.*}} -> <4x6xf32, @mesh, [{dp}, {}]>
+// CHECK-NEXT: return %[[R]]
+func.func @terms_are_scattered_once(
+    %x: !tessera.mesh_tensor<8x4xf32, @mesh, [{dp}, {}]>,
+    %y: !tessera.mesh_tensor<8x6xf32, @mesh, [{dp}, {}]>) -> !tessera.mesh_tensor<4x6xf32, @mesh, [{dp}, {}]> {
+  %0 = tessera.contract %x, %y "bk,bn->kn" : !tessera.mesh_tensor<8x4xf32, @mesh, [{dp}, {}]>, !tessera.mesh_tensor<8x6xf32, @mesh, [{dp}, {}]> -> !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {}]>
+  %1 = tessera.contract %x, %y "bk,bn->kn" : !tessera.mesh_tensor<8x4xf32, @mesh, [{dp}, {}]>, !tessera.mesh_tensor<8x6xf32, @mesh, [{dp}, {}]> -> !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {}]>
+  %2 = tessera.add %0, %1 : (!tessera.mesh_tensor<4x6xf32, @mesh, [{}, {}]>, !tessera.mesh_tensor<4x6xf32, @mesh, [{}, {}]>) -> !tessera.mesh_tensor<4x6xf32, @mesh, [{dp}, {}]>
+  return %2 : !tessera.mesh_tensor<4x6xf32, @mesh, [{dp}, {}]>
+}

@@ -226,12 +226,23 @@ static void transposeBarrier(BarrierOp op, Cotangents &c) {
       c.add(input, barrier.getResult(next++));
 }
 
+/// What the layout of a value says of its cotangent: how it is split. Where the
+/// value is whole, its cotangent may be terms of a sum, which a closed
+/// dimension would have every device add up in full: the transpose of a gather
+/// is to scatter the sum.
+static dist::LayoutAttr layoutOfCotangent(ConstrainOp op) {
+  Layout layout = op.getLayout().getValue();
+  for (DimLayout &dim : layout.dims)
+    dim.open |= dim.axes.empty();
+  return dist::LayoutAttr::get(op.getContext(), layout);
+}
+
 void tessera::derivatives::addCallRules(DerivativeRules &rules) {
   // Prints and checks are of values, not of tangents.
   rules.none<StopGradientOp, DebugPrintOp, DebugCheckOp>();
   rules.jvp<CheckpointNameOp>(
       [](CheckpointNameOp op, Tangents &t) { t.set(op, t.of(op.getInput())); });
-  // A layout that a user states holds for the cotangent as well.
+  // The splits that a user states hold for the cotangent as well.
   rules.jvp<ConstrainOp>([](ConstrainOp op, Tangents &t) {
     t.set(op, ConstrainOp::create(t.getLinearBuilder(), op.getLoc(),
                                   op.getType(), t.of(op.getInput()),
@@ -240,7 +251,7 @@ void tessera::derivatives::addCallRules(DerivativeRules &rules) {
   rules.transpose<ConstrainOp>([](ConstrainOp op, Cotangents &c) {
     c.add(op.getInput(),
           ConstrainOp::create(c.getTransposer().getBuilder(), op.getLoc(),
-                              op.getType(), c.of(op), op.getLayoutAttr(),
+                              op.getType(), c.of(op), layoutOfCotangent(op),
                               op.getReduceAttr()));
   });
   rules.jvp<ReshardOp>([](ReshardOp op, Tangents &t) {

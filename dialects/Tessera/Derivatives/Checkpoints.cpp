@@ -28,6 +28,13 @@ Location tessera::derivatives::locationOf(Attribute mark) {
   return cast<LocationAttr>(cast<ArrayAttr>(mark)[2]);
 }
 
+/// Whether `op` gives a value one of the policy's names.
+static bool isNamedBy(const CheckpointPolicy &policy, Operation *op) {
+  auto named = dyn_cast<CheckpointNameOp>(op);
+  return named && !named.getName().empty() &&
+         llvm::is_contained(policy.names, named.getName());
+}
+
 bool tessera::derivatives::isKeptBy(const CheckpointPolicy &policy,
                                     Operation *op) {
   switch (policy.kind) {
@@ -35,11 +42,15 @@ bool tessera::derivatives::isKeptBy(const CheckpointPolicy &policy,
     return true;
   case CheckpointPolicy::Kind::Dots:
     return isa<ContractOp>(op);
-  case CheckpointPolicy::Kind::Names: {
-    auto named = dyn_cast<CheckpointNameOp>(op);
-    return named && !named.getName().empty() &&
-           llvm::is_contained(policy.names, named.getName());
-  }
+  case CheckpointPolicy::Kind::Names:
+    return isNamedBy(policy, op);
+  case CheckpointPolicy::Kind::NotNames:
+    // A constraint is the same value as well: it is as large as the named one.
+    return !isNamedBy(policy, op) &&
+           !(isa<ConstrainOp>(op) &&
+             llvm::all_of(op->getUsers(), [&](Operation *user) {
+               return isNamedBy(policy, user);
+             }));
   case CheckpointPolicy::Kind::Nothing:
   case CheckpointPolicy::Kind::Budget:
     return false;

@@ -22,6 +22,11 @@ std::optional<CheckpointPolicy> CheckpointPolicy::parse(StringRef text) {
     text.split(policy.names, ',');
     return policy;
   }
+  if (text.consume_front("except:")) {
+    policy.kind = Kind::NotNames;
+    text.split(policy.names, ',');
+    return policy;
+  }
   policy.kind = Kind::Budget;
   if (!text.consume_front("budget:") || text.getAsInteger(10, policy.bytes) ||
       policy.bytes < 0)
@@ -127,7 +132,8 @@ LogicalResult CallOp::verify() {
   if (getCheckpoint() && !CheckpointPolicy::parse(*getCheckpoint()))
     return emitOpError() << "has checkpoint " << getCheckpointAttr()
                          << "; expected \"everything\", \"nothing\", "
-                            "\"dots\", \"names:a,b\" or \"budget:<bytes>\"";
+                            "\"dots\", \"names:a,b\", \"except:a,b\" or "
+                            "\"budget:<bytes>\"";
   return verifyOneMesh(*this);
 }
 

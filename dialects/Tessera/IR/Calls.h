@@ -22,6 +22,7 @@ struct CheckpointPolicy {
     Nothing,    ///< Only what the call takes, and results that others use.
     Dots,       ///< Results of contractions, too.
     Names,      ///< Values that tessera.checkpoint_name calls so, too.
+    NotNames,   ///< All but values that tessera.checkpoint_name calls so.
     Budget,     ///< No more bytes than that, so that least is computed again.
   };
   Kind kind = Kind::Everything;

@@ -55,6 +55,17 @@ class checkpoint_policies(metaclass=_Policies):  # noqa: N801 (a namespace, as j
         return Policy("names:" + ",".join(names))
 
     @staticmethod
+    def save_anything_except_these_names(*names: str) -> Policy:
+        """Keeps all but the values that ts.checkpoint_name calls so.
+
+        A layout that is stated of a value right before it is named is stated again, from what was there
+        before: so a gathered value is not kept, and its parts are.
+        """
+        for name in names:
+            marks.check_name(name)
+        return Policy("except:" + ",".join(names))
+
+    @staticmethod
     def save_within_budget(max_bytes: int) -> Policy:
         """Keeps at most so many bytes for each call, those that save most work.
 
@@ -137,5 +148,6 @@ def _policy_text(policy: Any) -> str:
         return policy
     raise ConfigError("TS4006", f"policy of ts.checkpoint is {policy!r}",
                       choices=[*_POLICIES, "ts.checkpoint_policies.save_only_these_names(...)",
+                               "ts.checkpoint_policies.save_anything_except_these_names(...)",
                                "ts.checkpoint_policies.save_within_budget(...)"],
                       hint=did_you_mean(policy, _POLICIES) if isinstance(policy, str) else None)

@@ -183,3 +183,28 @@ func.func @loss(%q: tensor<2x3x4x5xf32>, %k: tensor<2x7x2x5xf32>) -> tensor<f32>
   %1 = tessera.reduce sum %0 dims [0, 1, 2, 3] : tensor<2x3x4x5xf32> -> tensor<f32>
   return %1 : tensor<f32>
 }
+
+// -----
+
+// The splits of a value hold for its cotangent; where it is whole, nothing does.
+// "except" computes the named value again, and the layout that it was given.
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP: kept = ["24 bytes: 2x3xf32 of tessera.tanh
+// VJP: %[[A:.*]] = tessera.constrain %{{.*}} to <@mesh, [{tp}, {}]>
+// VJP: tessera.checkpoint_name %[[A]] "gathered"
+// VJP: tessera.constrain %{{.*}} to <@mesh, [{tp}, {?}]>
+// JVP-LABEL: func.func private @loss.jvp(
+// GRAD-LABEL: func.func @loss.grad(
+dist.mesh @mesh <[tp = 2]>
+func.func private @layer(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<f32, @mesh> {
+  %0 = tessera.tanh %x : !tessera.mesh_tensor<2x3xf32, @mesh>
+  %1 = tessera.constrain %0 to <@mesh, [{tp}, {}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  %2 = tessera.checkpoint_name %1 "gathered" : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  %3 = tessera.mul %2, %2 : !tessera.mesh_tensor<2x3xf32, @mesh>
+  %4 = tessera.reduce sum %3 dims [0, 1] : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<f32, @mesh>
+  return %4 : !tessera.mesh_tensor<f32, @mesh>
+}
+func.func @loss(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<f32, @mesh> {
+  %0 = tessera.call @layer(%x) checkpoint "except:gathered" : (!tessera.mesh_tensor<2x3xf32, @mesh>) -> (!tessera.mesh_tensor<f32, @mesh>)
+  return %0 : !tessera.mesh_tensor<f32, @mesh>
+}

@@ -21,6 +21,7 @@ from tessera._src.nn.layers import (
 from tessera._src.nn.module import Module, Parameter
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
+from tessera._src.nn.zero import apply_layer, fully_shard
 from tessera._src.ops.creation import one_hot
 from tessera._src.ops.derived import elu, leaky_relu, softplus
 from tessera._src.ops.elementwise import gelu, relu, sigmoid, silu
@@ -49,12 +50,14 @@ __all__ = [
     "Stack",
     "TransformerBlock",
     "VocabParallelEmbedding",
+    "apply_layer",
     "attention",
     "check_heads",
     "dense",
     "dropout",
     "elu",
     "embedding",
+    "fully_shard",
     "gelu",
     "initializers",
     "layer_norm",

@@ -20,8 +20,11 @@ from tessera._src.models import configuration
 from tessera._src.models.gguf import GGUFFile
 from tessera._src.models.pretrained import FileWeights, write_folder
 from tessera._src.nn.attention import KVCache, check_room
+from tessera._src.nn.layers import Embedding, Linear
 from tessera._src.nn.module import Module
+from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.sampling import choose
+from tessera._src.nn.zero import apply_layer
 from tessera._src.ops import creation, lookups, rng
 
 M = TypeVar("M", bound="CausalModel")
@@ -31,8 +34,8 @@ _SMALLEST_BUCKET = 16
 class CausalModel(Module):
     """Base of models that give the logits of each next token.
 
-    A model of it has `config`, `blocks`, a stack of layers, `embed` and `head`, which are before and behind
-    these.
+    A model of it has `config`, `parallel`, `blocks`, a stack of layers, `embed` and `head`, which are before
+    and behind these.
 
     Attributes:
         ignored: patterns of names of files that are no weights.
@@ -40,6 +43,7 @@ class CausalModel(Module):
     """
 
     config: Any
+    parallel: Parallel
     blocks: Any
     embed: Callable
     head: Callable
@@ -111,6 +115,13 @@ class CausalModel(Module):
         x, (keys, values) = self.blocks.scan(step, x, (cache.keys, cache.values))
         x = x if at is None else lookups.dynamic_index_in_dim(x, at, 1, keepdims=False)
         return self.head(x), KVCache(keys, values, cache.length + tokens.shape[1])
+
+    def logits(self, norm: Module, table: Linear | Embedding, x: Any) -> Any:
+        """The products of the normalised `x` with the rows of a table, the head's or the embedding's."""
+        def of_rows(norm: Module, table: Linear | Embedding, x: Any) -> Any:
+            return table(norm(x)) if isinstance(table, Linear) else table.attend(norm(x))
+
+        return apply_layer(self.parallel, of_rows, norm, table, x)
 
     def empty_cache(self, batch: int, positions: int) -> KVCache:
         """A cache for so many positions, of all layers."""

@@ -20,6 +20,7 @@ from tessera._src.nn.layers import Dropout, Embedding, LayerNorm, Linear
 from tessera._src.nn.module import Entry, Module, Parameter
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
+from tessera._src.nn.zero import apply_layer, fully_shard
 from tessera._src.ops import creation, products, rng
 from tessera.models.causal import CausalModel
 
@@ -173,7 +174,8 @@ class GPT2Transformer(Module):
         self.wte = Embedding(config.vocab_size, config.n_embd, dtype, split=True, parallel=parallel,
                              init=init)
         self.wpe = Embedding(config.n_positions, config.n_embd, dtype, parallel=parallel, init=init)
-        self.h = Stack(GPT2Block(config, dtype, parallel), config.n_layer, remat=remat)
+        self.h = Stack(GPT2Block(config, dtype, parallel), config.n_layer, remat=remat,
+                       parallel=parallel)
         self.ln_f = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
 
@@ -196,12 +198,13 @@ class GPT2(CausalModel):
     def __init__(self, config: GPT2Config | Mapping[str, Any], *, dtype: Any = dtypes.f32,
                  parallel: Parallel = Parallel(), remat: Any = None):
         self.config = config if isinstance(config, GPT2Config) else GPT2Config.from_dict(config)
-        self.transformer = GPT2Transformer(self.config, dtype, parallel, remat)
+        self.parallel = parallel
+        self.transformer = fully_shard(GPT2Transformer(self.config, dtype, parallel, remat), parallel)
         self.lm_head = None
         if not self.config.tie_word_embeddings:
-            self.lm_head = Linear(self.config.n_embd, self.config.vocab_size, False, dtype, split="columns",
-                                  parallel=parallel,
-                                  init=initializers.normal(self.config.initializer_range))
+            self.lm_head = fully_shard(Linear(self.config.n_embd, self.config.vocab_size, False, dtype,
+                                          split="columns", parallel=parallel,
+                                          init=initializers.normal(self.config.initializer_range)), parallel)
 
     @staticmethod
     def renamed(name: str) -> str:
@@ -235,9 +238,12 @@ class GPT2(CausalModel):
 
     def embed(self, tokens: Any, positions: Any) -> Any:
         """What the first layer takes."""
-        return self.transformer.wte(tokens) + self.transformer.wpe(positions)
+        def embedded(wte: Embedding, wpe: Embedding, tokens: Any, positions: Any) -> Any:
+            return wte(tokens) + wpe(positions)
+
+        t = self.transformer
+        return apply_layer(self.parallel, embedded, t.wte, t.wpe, tokens, positions)
 
     def head(self, x: Any) -> Any:
         """Logits of what the last layer gives."""
-        x = self.transformer.ln_f(x)
-        return self.transformer.wte.attend(x) if self.lm_head is None else self.lm_head(x)
+        return self.logits(self.transformer.ln_f, self.lm_head or self.transformer.wte, x)

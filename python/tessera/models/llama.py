@@ -18,6 +18,7 @@ from tessera._src.nn.layers import Embedding, Linear, RMSNorm
 from tessera._src.nn.module import Module
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
+from tessera._src.nn.zero import apply_layer, fully_shard
 from tessera.models.causal import CausalModel
 
 _TYPES = ("llama", "mistral", "qwen2", "qwen3")
@@ -102,7 +103,8 @@ class LlamaModel(Module):
         init = initializers.normal(config.initializer_range)
         self.embed_tokens = Embedding(config.vocab_size, config.hidden_size, dtype, split=True,
                                       parallel=parallel, init=init)
-        self.layers = Stack(_block(config, dtype, parallel, init), config.num_hidden_layers, remat=remat)
+        self.layers = Stack(_block(config, dtype, parallel, init), config.num_hidden_layers, remat=remat,
+                            parallel=parallel)
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype)
 
 
@@ -142,12 +144,12 @@ class Llama(CausalModel):
                  parallel: Parallel = Parallel(), remat: Any = None):
         self.config = config if isinstance(config, LlamaConfig) else LlamaConfig.from_dict(config)
         self.parallel = parallel
-        self.model = LlamaModel(self.config, dtype, parallel, remat)
+        self.model = fully_shard(LlamaModel(self.config, dtype, parallel, remat), parallel)
         self.lm_head = None
         if not self.config.tie_word_embeddings:
-            self.lm_head = Linear(self.config.hidden_size, self.config.vocab_size, False, dtype,
-                                  split="columns", parallel=parallel,
-                                  init=initializers.normal(self.config.initializer_range))
+            self.lm_head = fully_shard(Linear(self.config.hidden_size, self.config.vocab_size, False, dtype,
+                                          split="columns", parallel=parallel,
+                                          init=initializers.normal(self.config.initializer_range)), parallel)
 
     def __call__(self, tokens: Any, *, positions: Any = None, bias: Any = None) -> Any:
         """Logits of each next token."""
@@ -161,9 +163,9 @@ class Llama(CausalModel):
 
     def embed(self, tokens: Any, positions: Any = None) -> Any:
         """What the first layer takes; positions turn queries and keys of each."""
-        return self.model.embed_tokens(tokens)
+        table = self.model.embed_tokens
+        return apply_layer(self.parallel, lambda table, tokens: table(tokens), table, tokens)
 
     def head(self, x: Any) -> Any:
         """Logits of what the last layer gives."""
-        x = self.model.norm(x)
-        return self.model.embed_tokens.attend(x) if self.lm_head is None else self.lm_head(x)
+        return self.logits(self.model.norm, self.lm_head or self.model.embed_tokens, x)

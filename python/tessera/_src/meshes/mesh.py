@@ -279,3 +279,33 @@ def layout_text(spec: PartitionSpec, rank: int) -> str:
         + ", ".join("{?}" if d is UNCONSTRAINED else "{" + ", ".join(axes_of(d)) + "}" for d in dims)
         + "]"
     )
+
+
+def _size_of(axis: str, mesh: Mesh) -> int:
+    """Devices along an axis, or along a factor of one."""
+    factor = SUB_AXIS.match(axis)
+    return int(factor[3]) if factor else mesh.shape[axis]
+
+
+def split_further(spec: PartitionSpec, shape: Sequence[int], mesh: Mesh, axis: str, first: int = 0
+                  ) -> PartitionSpec:
+    """The layout of a tensor that one more axis of the mesh splits, in equal parts.
+
+    The axis takes the first dimension that no axis splits and whose size it divides; else one that
+    others split already, and whose parts it divides. The layout stays as it is if there is none, and if
+    the axis splits the tensor already.
+
+    Args:
+        first: dimensions before this one stay as they are.
+    """
+    dims = [*spec, *[None] * (len(shape) - len(spec))]
+    if axis not in mesh.shape or any(axis in axes_of(dim) for dim in dims):
+        return spec
+    for taken in (False, True):
+        for number in range(first, len(shape)):
+            axes = axes_of(dims[number])
+            parts = math.prod(_size_of(name, mesh) for name in (*axes, axis))
+            if bool(axes) == taken and shape[number] and shape[number] % parts == 0:
+                dims[number] = (*axes, axis) if axes else axis
+                return PartitionSpec(*dims)
+    return spec

@@ -94,7 +94,7 @@ class Embedding(Module):
                  split: bool = False, parallel: Parallel = Parallel(),
                  init: Initializer = initializers.normal(1.0)):
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.parallel = parallel
+        self.split, self.parallel = split, parallel
         self.weight = Parameter((num_embeddings, embedding_dim), float_type(dtype, "nn.Embedding"), init,
                                 P(parallel.tp if split else None, None))
 
@@ -103,7 +103,8 @@ class Embedding(Module):
 
     def attend(self, x: Any) -> Any:
         """The product of `x` and all rows: the logits of a head that shares the table."""
-        return neural.linear(x, self.weight)
+        logits = neural.linear(self.parallel.gathered(x), self.weight)
+        return self.parallel.hidden(logits) if self.split else logits
 
 
 class VocabParallelEmbedding(Embedding):

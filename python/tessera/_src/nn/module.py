@@ -19,7 +19,14 @@ from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, TesseraError, TraceError, without_internal_frames
 from tessera._src.functions.jit import jit
-from tessera._src.meshes.mesh import SINGLE, Mesh, NamedSharding, PartitionSpec, current_mesh
+from tessera._src.meshes.mesh import (
+    SINGLE,
+    Mesh,
+    NamedSharding,
+    PartitionSpec,
+    current_mesh,
+    split_further,
+)
 from tessera._src.models.checkpoint import check_names
 from tessera._src.nn.initializers import Initializer
 from tessera._src.nn.parallel import on_mesh
@@ -38,6 +45,8 @@ class Parameter:
         dtype: the type of its elements.
         init: its first elements, from a key, the shape and the type; see tessera.nn.initializers.
         spec: its layout. Axes that the mesh lacks split nothing.
+        zero: a further axis that splits it while no layer uses it; see nn.Parallel.
+        stacked: how many of its dimensions count layers.
     """
 
     # What messages say where elements are needed.
@@ -48,6 +57,13 @@ class Parameter:
     dtype: np.dtype
     init: Initializer
     spec: PartitionSpec = PartitionSpec()
+    zero: str | None = None
+    stacked: int = 0
+
+    def on_mesh(self, mesh: Mesh) -> PartitionSpec:
+        """Its layout on a mesh."""
+        spec = on_mesh(self.spec, mesh)
+        return spec if self.zero is None else split_further(spec, self.shape, mesh, self.zero, self.stacked)
 
     def __repr__(self) -> str:
         split = f", {self.spec!r}" if any(self.spec) else ""
@@ -101,6 +117,17 @@ class Module:
         if "__call__" in vars(cls):
             cls.__call__ = _called(cls.__call__)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            # Kept when arrays have taken the parameters' places.
+            vars(self)["_specs"] = (*vars(self).get("_specs", ()), (name, value.spec))
+        super().__setattr__(name, value)
+
+    def specs(self) -> Iterator[PartitionSpec | None]:
+        """The layouts that parameters were made with, in the order of the leaves; None of what is none."""
+        for name in _children_of(self):
+            yield from _specs(vars(self)[name], dict(vars(self).get("_specs", ())).get(name))
+
     def entries(self, prefix: str, numbers: Iterator[int]) -> Iterator[Entry]:
         """The tensors of the state dict, in the order of the leaves.
 
@@ -130,7 +157,7 @@ class Module:
                                    leaves[i].dtype) for i in at]
 
         if at:
-            layouts = [on_mesh(leaves[i].spec, mesh) for i in at]
+            layouts = [leaves[i].on_mesh(mesh) for i in at]
             for i, value in zip(at, jit(draw, mesh=mesh, out_shardings=layouts)(key)):
                 leaves[i] = value
         return tree.unflatten(structure, leaves)
@@ -143,7 +170,7 @@ class Module:
         """
         mesh = mesh or current_mesh() or SINGLE
         return tree.map(lambda leaf: ShapeDtypeStruct(
-            leaf.shape, leaf.dtype, NamedSharding(mesh, on_mesh(leaf.spec, mesh))
+            leaf.shape, leaf.dtype, NamedSharding(mesh, leaf.on_mesh(mesh))
             if isinstance(leaf, Parameter) else getattr(leaf, "sharding", None)), self)
 
     def parameters(self) -> list[Any]:
@@ -225,11 +252,15 @@ def _is_child(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, (np.generic, type))
 
 
+# Attributes of every module that are none of its settings.
+_OWN = ("_children", "_specs")
+
+
 def _children_of(module: Module) -> list[str]:
     # Those it had, also where what stands for a weight now, such as a layout, is none.
     known = vars(module).get("_children", ())
     return [name for name, value in vars(module).items()
-            if name != "_children" and (name in known or _is_child(value))]
+            if name not in _OWN and (name in known or _is_child(value))]
 
 
 def _flatten(module: Module) -> tuple[Sequence[str], Sequence, Any]:
@@ -261,6 +292,19 @@ def _unflatten(cls: type, static: tuple, children: dict[str, Any]) -> Module:
     vars(made).update(children)
     vars(made)["_children"] = tuple(children)
     return made
+
+
+def _specs(value: Any, own: PartitionSpec | None) -> Iterator[PartitionSpec | None]:
+    if isinstance(value, Module):
+        yield from value.specs()
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from _specs(value[key], None)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _specs(part, None)
+    elif value is not None:
+        yield own
 
 
 def _entries(value: Any, name: str, numbers: Iterator[int]) -> Iterator[Entry]:
@@ -300,7 +344,7 @@ def _loaded(leaf: Any, parts: Sequence[Entry], state: Mapping[str, Any], mesh: M
     else:
         elements = np.asarray(state[parts[0].name]).reshape(leaf.shape)
     if isinstance(leaf, Parameter):
-        return device_put(elements, NamedSharding(mesh, on_mesh(leaf.spec, mesh)))
+        return device_put(elements, NamedSharding(mesh, leaf.on_mesh(mesh)))
     layout = leaf.sharding if isinstance(leaf, Array) else None
     return device_put(elements, layout)
 
@@ -311,7 +355,7 @@ def _describe(value: Any, indent: str) -> str:
     if isinstance(value, Module):
         names = _children_of(value)
         settings = [f"{name}={setting!r}" for name, setting in vars(value).items()
-                    if name != "_children" and name not in names]
+                    if name not in _OWN and name not in names]
         lines = [f"\n{inner}{name}: {_describe(vars(value)[name], inner)}" for name in names]
         return f"{type(value).__name__}({', '.join(settings)}){''.join(lines)}"
     if isinstance(value, (list, tuple)) and _is_child(value):

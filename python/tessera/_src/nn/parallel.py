@@ -6,9 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tessera._src.core.errors import ConfigError
+from tessera._src.derivatives import marks
 from tessera._src.meshes.mesh import UNCONSTRAINED, Mesh, PartitionSpec, axes_of
 from tessera._src.ops.constraints import with_sharding_constraint
 from tessera._src.tracing.tracer import Tracer
+
+GATHERED = "tessera.gathered"  # By this name, policies know values that a backward pass gathers again.
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,24 @@ class Parallel:
         dp: the axis that splits batches.
         sequence: whether activations between blocks are split along the sequence over `tp` (Korthikanti
             et al., Reducing Activation Recomputation in Large Transformer Models, 2022).
+        save_gathered: whether the backward pass keeps the whole sequences that `sequence` gathers; if not,
+            it keeps each device's part and gathers again, as Megatron-LM does.
+        zero: what else is split over `dp`, as in stage 1, 2 or 3 of ZeRO (Rajbhandari et al., ZeRO: Memory
+            Optimizations Toward Training Trillion Parameter Models, 2020). 1: the state of the optimizer,
+            which is made with zero=dp; modules are as with 0. 2: gradients, too, which are added up layer
+            by layer. 3: weights, too, which are gathered for one layer at a time. A weight none of whose
+            dimensions `dp` divides stays whole.
     """
 
     tp: str = "tp"
     dp: str = "dp"
     sequence: bool = False
+    save_gathered: bool = True
+    zero: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.zero, bool) or self.zero not in (0, 1, 2, 3):
+            raise ConfigError("TS4012", f"zero of nn.Parallel is {self.zero!r}", choices=[0, 1, 2, 3])
 
     def columns(self, ndim: int, dim: int) -> PartitionSpec:
         """Of a weight whose dimension `dim` is split over `tp`."""
@@ -35,7 +52,8 @@ class Parallel:
         """What comes into a block from between blocks, [batch, sequence, ...], with the whole sequence."""
         if not self.sequence or x.ndim < 3:
             return x
-        return constrained(x, [self.dp, None, *[UNCONSTRAINED] * (x.ndim - 2)])
+        x = constrained(x, [self.dp, None, *[UNCONSTRAINED] * (x.ndim - 2)])
+        return x if self.save_gathered else marks.checkpoint_name(x, GATHERED)
 
     def hidden(self, x: Tracer) -> Tracer:
         """An activation inside a block, [batch, ..., features], whose last dimension is split over `tp`."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ import numpy as np
 from tessera._src.control_flow.loops import scan
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError
-from tessera._src.derivatives.checkpoint import checkpoint
 from tessera._src.meshes.mesh import PartitionSpec
 from tessera._src.nn.initializers import Initializer
 from tessera._src.nn.module import Entry, Module, Parameter
+from tessera._src.nn.parallel import Parallel
+from tessera._src.nn.zero import apply_layer
 from tessera._src.ops.shaping import stack
 from tessera._src.ops import rng
 
@@ -40,25 +42,25 @@ class Stack(Module):
     Args:
         remat: what a backward pass keeps of each layer: a policy of ts.checkpoint; None keeps all that
             it needs.
+        parallel: how weights and activations are split; of it, `zero` and `save_gathered` concern a stack.
     """
 
     stacked_dims = 1
 
-    def __init__(self, layer: Module, count: int, *, remat: Any = None):
+    def __init__(self, layer: Module, count: int, *, remat: Any = None, parallel: Parallel = Parallel()):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ConfigError("TS4012", f"nn.Stack of {count!r} layers", expected="an integer of at least 1")
-        self.count, self.remat = count, remat
+        self.count, self.remat, self.parallel = count, remat, parallel
         self.layer = tree.map(lambda leaf: _stacked(leaf, count), layer)
 
     def scan(self, function: Callable[[Module, Any, Any], tuple[Any, Any]], carry: Any, xs: Any = None
              ) -> tuple[Any, Any]:
         """As ts.scan: `carry, y = function(layer, carry, x)` for each layer and slice x of xs."""
-        def body(layer: Module, carry: Any, x: Any) -> tuple[Any, Any]:
-            return function(layer, carry, x)
+        def body(carry: Any, given: tuple[Module, Any]) -> tuple[Any, Any]:
+            layer, x = given
+            return apply_layer(self.parallel, function, layer, carry, x, remat=self.remat)
 
-        if self.remat is not None:
-            body = checkpoint(body, policy=self.remat)
-        return scan(lambda carry, given: body(given[0], carry, given[1]), carry, (self.layer, xs))
+        return scan(body, carry, (self.layer, xs))
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         return self.scan(lambda layer, x, _: (layer(x, *args, **kwargs), None), x)[0]
@@ -70,6 +72,10 @@ class Stack(Module):
         if not -self.count <= number < self.count:
             raise IndexError(f"layer {number} of a stack of {self.count}")
         return tree.map(lambda leaf: leaf[number], self.layer)
+
+    def specs(self) -> Iterator[None]:
+        """No layouts: each layer is used by itself."""
+        yield from itertools.repeat(None, len(tree.leaves(self.layer)))
 
     def entries(self, prefix: str, numbers: Iterator[int]) -> Iterator[Entry]:
         """Those of each layer, under its number."""
@@ -83,6 +89,6 @@ class Stack(Module):
 
 def _stacked(leaf: Any, count: int) -> Any:
     if isinstance(leaf, Parameter):
-        return Parameter((count, *leaf.shape), leaf.dtype, _EachLayer(leaf.init),
-                         PartitionSpec(None, *leaf.spec))
+        return dataclasses.replace(leaf, shape=(count, *leaf.shape), init=_EachLayer(leaf.init),
+                                   spec=PartitionSpec(None, *leaf.spec), stacked=leaf.stacked + 1)
     return np.broadcast_to(np.asarray(leaf), (count, *leaf.shape))

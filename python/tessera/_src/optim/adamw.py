@@ -61,6 +61,9 @@ class AdamW(Optimizer):
         master: whether the state keeps 16-bit weights in f32, too. The update is of this copy, and the
             weights are its rounding: make a new state for weights that were changed otherwise. Without it,
             updates of less than half a unit of a weight's last place are lost.
+        zero: an axis of the weights' mesh that splits the state besides the axes of the weight, as in stage 1
+            of ZeRO (Rajbhandari et al., 2020): each of its devices updates its part of a weight, and the
+            parts are gathered. What is kept of a weight none of whose dimensions it divides is whole.
 
     Raises:
         ConfigError: options that are not known or out of range.
@@ -73,9 +76,10 @@ class AdamW(Optimizer):
 
     def __init__(self, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 1e-2, *, groups: Any = (), decay_filter: Any = "matrices",
-                 state_dtype: Any = None, master: bool = True):
+                 state_dtype: Any = None, master: bool = True,
+                 zero: str | None = None):
         self._set({"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}, groups, decay_filter,
-                  state_dtype, master)
+                  state_dtype, master, zero)
 
     def _kept(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         return "exp_avg", "exp_avg_sq"

@@ -31,12 +31,13 @@ class Optimizer:
     decay_filter: Callable
     state_dtype: np.dtype | None
     master: bool
+    zero: str | None
 
     # What checks each option that a group may set.
     _checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}
 
-    def _set(self, given: Mapping[str, Any], groups: Any, decay_filter: Any, state_dtype: Any, master: Any
-             ) -> None:
+    def _set(self, given: Mapping[str, Any], groups: Any, decay_filter: Any, state_dtype: Any, master: Any,
+             zero: Any) -> None:
         """Checks and stores what an optimizer is made with."""
         name = f"ts.optim.{type(self).__name__}"
         of_group = {**self._checks, "decay_filter": check_filter}
@@ -44,7 +45,8 @@ class Optimizer:
                   "groups": check_groups(groups, of_group),
                   "decay_filter": check_filter(f"decay_filter of {name}", decay_filter),
                   "state_dtype": checks.check_float_type(f"state_dtype of {name}", state_dtype),
-                  "master": checks.check_flag(f"master of {name}", master)}
+                  "master": checks.check_flag(f"master of {name}", master),
+                  "zero": checks.check_axis(f"zero of {name}", zero)}
         for key, value in values.items():
             object.__setattr__(self, key, value)
         own = {option: values[option] for option in self._checks}
@@ -88,25 +90,34 @@ class Optimizer:
         """The state before the first update: a dictionary of `step` (i32, the updates done) and of trees
         like the weights.
 
-        What is kept for a weight is on the same mesh, in the weight's layout; for arrays of NumPy it is on
-        the host until a compiled function takes it. Of ts.ShapeDtypeStructs come others, to lower with.
+        What is kept for a weight is on the same mesh, in the weight's layout, and split along `zero`, too;
+        for arrays of NumPy it is on the host until a compiled function takes it. Of ts.ShapeDtypeStructs come
+        others, to lower with.
         The state also has `master` if there are 16-bit weights and `master` is not False: the weights in f32.
 
         Raises:
-            TraceError: a weight that is no array of floats.
+            TraceError: a weight that is no array of floats; an optimizer with `zero` in a traced function,
+                where layouts are not known.
+            ShardingError: a mesh without the axis `zero`.
             ConfigError: groups that do not fit the weights.
         """
+        if self.zero is not None and is_tracing():
+            raise TraceError("TS1050", f"the state of an optimizer with zero='{self.zero}' is made in a "
+                             "traced function", expected="a call outside of it, with the arrays that it takes",
+                             hint="pass optimizer.init(weights) to the function as an argument")
         planned, structure = self._plan(weights)
         leaves = tree.leaves(weights)
         columns: dict[str, list[Any]] = {}
         for i, (weight, leaf) in enumerate(zip(planned, leaves)):
             for slot in weight.slots:
-                columns.setdefault(slot, [None] * len(planned))[i] = states.zeros(leaf, weight.state_dtype)
+                columns.setdefault(slot, [None] * len(planned))[i] = states.zeros(
+                    leaf, weight.state_dtype, weight.layout)
         state = {"step": lift_as(0, dtypes.i32) if is_tracing() else states.host_zeros((), dtypes.i32)}
         state |= {slot: tree.unflatten(structure, column) for slot, column in columns.items()}
         if any(weight.has_master for weight in planned):
             at = [i for i, weight in enumerate(planned) if weight.has_master]
-            wide = states.widened([leaves[i] for i in at], [planned[i].compute for i in at])
+            wide = states.widened([leaves[i] for i in at], [planned[i].compute for i in at],
+                                  [planned[i].layout for i in at])
             column = [None] * len(planned)
             for i, value in zip(at, wide):
                 column[i] = value
@@ -187,7 +198,7 @@ class Optimizer:
 
     def _plan(self, weights: Any) -> tuple[list[Weight], tree.TreeDef]:
         return plan(self.groups, {name: getattr(self, name) for name in self._checks}, self.decay_filter,
-                    weights, self._kept, self.state_dtype, self.master)
+                    weights, self._kept, self.state_dtype, self.master, self.zero)
 
     def _shared(self, weight: Weight, step: Tracer) -> dict[str, Any]:
         """What the updates of weights with the same options and type share, in that type."""

@@ -54,6 +54,14 @@ def check_flag(what: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_axis(what: str, value: Any) -> str | None:
+    """The name of an axis of a mesh, or None."""
+    if value is not None and not isinstance(value, str):
+        raise ConfigError("TS4013", f"{what} is no name of an axis", got=_short(value),
+                          expected="an axis of the weights' mesh, such as 'dp', or None")
+    return value
+
+
 def check_rate(what: str, value: Any) -> Any:
     """A learning rate: a number, a function of the step, or a value without dimensions."""
     if callable(value):

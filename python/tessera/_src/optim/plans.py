@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.arrays.array import ShapeDtypeStruct
+from tessera._src.arrays.array import Array, ShapeDtypeStruct
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
 from tessera._src.functions.trace import abstract
+from tessera._src.meshes.mesh import NamedSharding, split_further
 from tessera._src.optim.options import check_options
 
 _FILTERS: dict[str, Callable[[str, ShapeDtypeStruct], bool]] = {
@@ -77,6 +78,7 @@ class Weight:
         state_dtype: the type of that.
         has_master: whether the state has a copy of it in `compute`, of which it is the rounding.
         compute: the type in which the update is computed.
+        layout: of what the state has for it; None where the weight has none.
     """
 
     path: str
@@ -87,6 +89,7 @@ class Weight:
     state_dtype: np.dtype
     has_master: bool
     compute: np.dtype
+    layout: NamedSharding | None
 
     @property
     def name(self) -> str:
@@ -106,12 +109,13 @@ def leaves_of(what: str, value: Any) -> tuple[list[Any], list[str], tree.TreeDef
 
 
 def plan(groups: Sequence[Group], options: Mapping[str, Any], decay_filter: Callable, weights: Any,
-         kept: Callable[[Mapping[str, Any]], tuple[str, ...]], state_dtype: np.dtype | None, master: bool
-         ) -> tuple[list[Weight], tree.TreeDef]:
+         kept: Callable[[Mapping[str, Any]], tuple[str, ...]], state_dtype: np.dtype | None, master: bool,
+         zero: str | None) -> tuple[list[Weight], tree.TreeDef]:
     """The weights of a tree, in order, and its structure.
 
     Args:
         kept: names of what an optimizer keeps for a weight with these options.
+        zero: an axis of the mesh that splits the state, too.
     """
     leaves, paths, structure = leaves_of("the weights", weights)
     if not leaves:
@@ -143,9 +147,19 @@ def plan(groups: Sequence[Group], options: Mapping[str, Any], decay_filter: Call
         state = state_dtype or (dtypes.f32 if is_narrow else dtype)
         slots = kept(shared[key])
         wide = dtypes.f64 if dtypes.f64 in (dtype, *([state] if slots else [])) else dtypes.f32
-        result.append(Weight(path, shape, dtype, shared[key], slots, state, master and is_narrow, wide))
+        result.append(Weight(path, shape, dtype, shared[key], slots, state, master and is_narrow, wide,
+                             _layout_of(leaf, shape, stacked, zero)))
     _check_used(groups, used, decaying, paths)
     return result, structure
+
+
+def _layout_of(weight: Any, shape: tuple[int, ...], stacked: int, zero: str | None) -> NamedSharding | None:
+    """How the state of a weight is laid out."""
+    layout = weight.sharding if isinstance(weight, (Array, ShapeDtypeStruct)) else None
+    if layout is None or zero is None:
+        return layout
+    layout.mesh.check_axis(zero, "zero of the optimizer")
+    return NamedSharding(layout.mesh, split_further(layout.spec, shape, layout.mesh, zero, stacked))
 
 
 def _check_used(groups: Sequence[Group], used: Sequence[bool], decaying: Sequence[bool], paths: Sequence[str]

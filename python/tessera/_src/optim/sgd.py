@@ -36,6 +36,9 @@ class SGD(Optimizer):
         nesterov: needs momentum, and no dampening.
         groups, decay_filter, state_dtype, master: as those of ts.optim.AdamW; groups may set lr, momentum,
             dampening, weight_decay, nesterov and decay_filter.
+        zero: an axis of the weights' mesh that splits the state besides the axes of the weight, as in stage 1
+            of ZeRO (Rajbhandari et al., 2020): each of its devices updates its part of a weight, and the
+            parts are gathered. What is kept of a weight none of whose dimensions it divides is whole.
 
     Raises:
         ConfigError: options that are not known, out of range, or do not go together.
@@ -49,9 +52,10 @@ class SGD(Optimizer):
 
     def __init__(self, lr: Any = 1e-3, momentum: float = 0.0, dampening: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False, *, groups: Any = (),
-                 decay_filter: Any = "matrices", state_dtype: Any = None, master: bool = True):
+                 decay_filter: Any = "matrices", state_dtype: Any = None, master: bool = True,
+                 zero: str | None = None):
         self._set({"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-                   "nesterov": nesterov}, groups, decay_filter, state_dtype, master)
+                   "nesterov": nesterov}, groups, decay_filter, state_dtype, master, zero)
 
     def _check_together(self, name: str, options: Mapping[str, Any]) -> None:
         if options["nesterov"] and (not options["momentum"] or options["dampening"]):

@@ -19,6 +19,7 @@ from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, TraceError, did_you_mean
 from tessera._src.functions import eager
 from tessera._src.functions.trace import abstract
+from tessera._src.meshes.mesh import NamedSharding
 from tessera._src.ops import elementwise
 from tessera._src.ops.creation import zeros_like
 from tessera._src.optim.plans import Weight, leaves_of
@@ -36,8 +37,8 @@ def host_zeros(shape: tuple[int, ...], dtype: np.dtype) -> Array:
     return Array(np.zeros(shape, dtype))
 
 
-def zeros(weight: Any, dtype: np.dtype) -> Any:
-    """Zeros of a weight's shape, where and how the weight is laid out."""
+def zeros(weight: Any, dtype: np.dtype, layout: NamedSharding | None) -> Any:
+    """Zeros of a weight's shape, where the weight is, in this layout; while tracing, in the weight's."""
     if is_tracing():
         # Constants are whole on every device. These zeros depend on the weight, and have its layout;
         # NaN is left out first, as the bounds would keep it.
@@ -46,29 +47,30 @@ def zeros(weight: Any, dtype: np.dtype) -> Any:
         return convert(elementwise.clip(number, 0, 0), dtype)
     shape, _ = abstract(weight, "weights")
     if isinstance(weight, ShapeDtypeStruct):
-        return ShapeDtypeStruct(shape, dtype, weight.sharding)
-    return _placed(np.zeros(shape, dtype), weight)
+        return ShapeDtypeStruct(shape, dtype, layout)
+    return _placed(np.zeros(shape, dtype), weight, layout)
 
 
-def _placed(value: Any, weight: Any) -> Any:
-    """An array of the host laid out as a weight is."""
-    if not isinstance(weight, Array) or weight.sharding is None:
+def _placed(value: Any, weight: Any, layout: NamedSharding | None) -> Any:
+    """An array of the host in a layout, where a weight is."""
+    if not isinstance(weight, Array) or layout is None:
         return asarray(value)
     # Of the kinds of devices, only cuda has memory of its own.
     is_cuda = any(device.platform == "cuda" for device in weight.devices())
-    return device_put(value, weight.sharding, device="cuda" if is_cuda else "cpu")
+    return device_put(value, layout, device="cuda" if is_cuda else "cpu")
 
 
-def widened(weights: Sequence[Any], types: Sequence[np.dtype]) -> list[Any]:
-    """Weights in wider types; those on devices stay there, in their layouts."""
+def widened(weights: Sequence[Any], types: Sequence[np.dtype], layouts: Sequence[NamedSharding | None]
+            ) -> list[Any]:
+    """Weights in wider types; those on devices stay there, in these layouts; while tracing, in their own."""
     if is_tracing():
         return [convert(lift(weight), dtype) for weight, dtype in zip(weights, types)]
-    result = [ShapeDtypeStruct(weight.shape, dtype, weight.sharding) if isinstance(weight, ShapeDtypeStruct)
-              else weight for weight, dtype in zip(weights, types)]
+    result = [ShapeDtypeStruct(weight.shape, dtype, layout) if isinstance(weight, ShapeDtypeStruct)
+              else weight for weight, dtype, layout in zip(weights, types, layouts)]
     at = [i for i, weight in enumerate(weights) if isinstance(weight, Array) and weight.sharding is not None]
-    for i, value in zip(at, eager.run(widened, ([weights[i] for i in at], [types[i] for i in at]), {})
+    for i, value in zip(at, eager.run(widened, ([weights[i] for i in at], [types[i] for i in at], ()), {})
                         if at else ()):
-        result[i] = value
+        result[i] = value if value.sharding == layouts[i] else device_put(value, layouts[i])
     return [value if i in at or isinstance(value, ShapeDtypeStruct)
             else Array(host_array(value, None, False).astype(types[i])) for i, value in enumerate(result)]
 
@@ -236,6 +238,6 @@ def from_names(what: str, planned: Sequence[Weight], structure: tree.TreeDef, we
             value = entries[path]
             is_here = isinstance(value, (Tracer, ShapeDtypeStruct)) or getattr(value, "sharding", None)
             kept[i][path.partition(".")[0]] = value if is_here else _placed(
-                host_array(value, None, False), weights[i])
+                host_array(value, None, False), weights[i], planned[i].layout)
     step = entries["step"]
     return put_together(planned, structure, step if isinstance(step, Tracer) else asarray(step), kept)

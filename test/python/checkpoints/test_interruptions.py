@@ -60,7 +60,7 @@ def test_full_disk_is_one_error_and_changes_nothing(tmp_path, monkeypatch, async
 
     with monkeypatch.context() as patch:
         if call == "write":
-            patch.setattr(writing, "new_hash", full)
+            patch.setattr(writing, "ElementsHash", full)
         else:
             patch.setattr(writing.os, call, full)
         with pytest.raises(ts.CheckpointError) as raised:

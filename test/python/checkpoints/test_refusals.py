@@ -128,8 +128,8 @@ def test_an_index_that_says_what_cannot_be_is_refused(tmp_path, change):
 
 def test_a_newer_format_is_refused_by_its_version(tmp_path):
     path = ck.save(tmp_path, TREE, 1).wait()
-    rewritten(path, lambda c: c.update(version=2))
-    with pytest.raises(ts.CheckpointError, match="TS6003.*version 2 of the format"):
+    rewritten(path, lambda c: c.update(version=3))
+    with pytest.raises(ts.CheckpointError, match="TS6003.*version 3 of the format"):
         ck.load(tmp_path)
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from tessera._src.checkpoints.block_file import BLOCK
 from tessera._src.checkpoints.index import Index, Piece, TensorInfo
 from tessera._src.checkpoints.tensor_file import (
-    CHUNK,
     DTYPES,
+    ElementsHash,
     Place,
     bytes_view,
     damaged,
     hash_of,
-    new_hash,
     read_header,
 )
 from tessera._src.core.errors import CheckpointError
@@ -72,24 +72,24 @@ class Reader:
             raise damaged(path, f"it does not have tensor '{name}' as {piece.key}: "
                           f"{info.dtype}{list(piece.shape)}", _WAY_OUT)
         data = None if into is None else bytes_view(into)
-        buffer = np.empty(min(CHUNK, piece.bytes), np.uint8) if data is None else data
-        hasher = new_hash()
+        buffer = np.empty(min(BLOCK, piece.bytes), np.uint8) if data is None else data
+        hasher = ElementsHash(like=piece.hash)
         try:
             with open(path, "rb", buffering=0) as file:
                 file.seek(place.begin)
                 done = 0
                 while done < piece.bytes:
-                    count = min(CHUNK, piece.bytes - done)
+                    count = min(BLOCK, piece.bytes - done)
                     begin = 0 if data is None else done
                     got = file.readinto(buffer[begin:begin + count].data)
                     if not got:
                         raise damaged(path, f"it ends within tensor '{name}'", _WAY_OUT)
-                    hasher.update(buffer[begin:begin + got].data)
+                    hasher.update(buffer[begin:begin + got])
                     done += got
         except OSError as error:
             raise CheckpointError("TS6001", f"{path} cannot be read at tensor '{name}': "
                                   f"{error.strerror or error}", hint=_WAY_OUT) from None
-        if hasher.hexdigest() != piece.hash:
+        if hasher.text() != piece.hash:
             raise damaged(path, f"the elements of tensor '{name}'{_box(info, piece)} are not those that were "
                           "written", _WAY_OUT)
 

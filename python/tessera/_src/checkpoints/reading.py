@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +23,11 @@ from tessera._src.checkpoints.tensor_file import (
     hash_of,
     read_header,
 )
+from tessera._src.core import source
 from tessera._src.core.errors import CheckpointError
 
+# Each reads and hashes; more than a few are no faster than the disk.
+_MOST_THREADS = 4
 _WAY_OUT = "load another step (ts.checkpoints.steps lists them); ts.checkpoints.verify finds all damage"
 
 
@@ -46,13 +54,46 @@ class Reader:
             self._headers[file] = places
         return self._headers[file]
 
-    def tensor(self, name: str) -> np.ndarray:
-        """A whole tensor.
+    def tensors(self, wanted: Sequence[tuple[str, bool]]) -> Iterator[np.ndarray]:
+        """Whole tensors one after the other, while a few threads read those that follow.
+
+        Args:
+            wanted: names, each with whether its elements are no longer used once the next one is asked for:
+                their memory is then used again, as new memory takes longer to get than to read into.
+
+        Raises: CheckpointError (TS6001, TS6002), which names file and tensor.
+        """
+        threads = min(_MOST_THREADS, os.cpu_count() or 1)
+        largest = max((self.index.tensors[name].bytes for name, is_lent in wanted if is_lent), default=0)
+        pool = ThreadPoolExecutor(threads, initializer=source.work_for, initargs=(source.caller_location(),))
+        reading: deque[tuple[Future, np.ndarray | None]] = deque()
+        free: list[np.ndarray] = []
+        rest = iter(wanted)
+        try:
+            while True:
+                for name, is_lent in itertools.islice(rest, threads - len(reading)):
+                    memory = None
+                    if is_lent:
+                        memory = free.pop() if free else np.empty(largest, np.uint8)
+                    reading.append((pool.submit(self.tensor, name, memory), memory))
+                if not reading:
+                    return
+                result, memory = reading.popleft()
+                yield result.result()
+                if memory is not None:
+                    free.append(memory)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def tensor(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
+        """A whole tensor, at the beginning of `memory` where some is given.
 
         Raises: CheckpointError (TS6001, TS6002), which names file and tensor.
         """
         info = self.index.tensors[name]
-        result = np.empty(info.shape, DTYPES[info.dtype])
+        dtype = DTYPES[info.dtype]
+        result = (np.empty(info.shape, dtype) if memory is None
+                  else memory[:info.bytes].view(dtype).reshape(info.shape))
         for piece in info.pieces:
             part = result[tuple(slice(begin, begin + size)
                                 for begin, size in zip(piece.offset, piece.shape))] if info.shape else result

@@ -133,6 +133,27 @@ def test_a_newer_format_is_refused_by_its_version(tmp_path):
         ck.load(tmp_path)
 
 
+def test_version_1_of_the_format_is_read(tmp_path):
+    """Its hashes of elements are BLAKE2b."""
+    path = ck.save(tmp_path, TREE, 1).wait()
+
+    def back_to_version_1(content):
+        content["version"] = 1
+        for info in content["tensors"].values():
+            for piece in info["pieces"]:
+                assert piece["hash"].startswith("sha256:")
+                place = read_header(path / piece["file"])[1][piece["key"]]
+                piece["hash"] = hash_of((path / piece["file"]).read_bytes()[place.begin:place.end])
+
+    rewritten(path, back_to_version_1)
+    assert ck.verify(tmp_path) == []
+    assert ck.load(tmp_path, TREE).tree["model"]["w"].tolist() == TREE["model"]["w"].tolist()
+    file = path / "part-00000-of-00001.safetensors"
+    flip(file, read_header(file)[1]["model.b"].begin)
+    problem, = ck.verify(tmp_path)
+    assert (problem.file, problem.tensor) == (file, "model.b")
+
+
 def test_one_error_lists_all_that_differs(tmp_path):
     ck.save(tmp_path, TREE, 1)
     like = {"model": {"weight": np.zeros((5, 6), np.float32), "b": np.zeros(4, np.int32)},

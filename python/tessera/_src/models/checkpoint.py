@@ -41,7 +41,8 @@ def package_directory(package: str, *parts: str) -> Path:
 class Opened:
     """A .safetensors file, as the library opens it, in a `with`.
 
-    Raises, also what is read within: CheckpointError, where it cannot be read (TS6001) or is damaged (TS6002).
+    Raises, also for what is read within: CheckpointError, TS6001 where it cannot be read, TS6002 where it is
+    damaged.
     """
 
     def __init__(self, path: Path):

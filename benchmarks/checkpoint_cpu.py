@@ -6,8 +6,8 @@
 The state is 21 weights of 2048 x 2048 with two moments of Adam, f32, donated to each step; a step is the
 gradient of a network of these weights and the update. Measured are, taking turns after a rest:
 
-* the time that `ts.checkpoints.save(..., asynchronous=True)` takes, in which the training stands still, against
-  a copy of as many bytes by NumPy from one array into another, both used before;
+* the time that `ts.checkpoints.save(..., asynchronous=True)` takes, in which the training stands still,
+  against a copy of as many bytes by NumPy from one array into another, both used before;
 * the same for the first save of a process, whose memory is new, against a copy into a new array;
 * 100 steps during which one checkpoint is saved, against 100 without, in turns of ten;
 * saving without a thread, and loading, with all hashes checked.

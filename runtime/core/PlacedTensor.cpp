@@ -129,6 +129,16 @@ const void *PlacedTensor::wholeInPlace() const {
   return placement->isWholeInPlace ? owned[0].get() : nullptr;
 }
 
+const void *PlacedTensor::shardInPlace(size_t index) const {
+  if (isConsumed() || !device->usesHostMemory())
+    return nullptr;
+  const std::vector<int64_t> &valid = placement->shards[index].box.valid;
+  for (size_t dim = 1; dim < valid.size(); ++dim)
+    if (valid[dim] != placement->localShape[dim])
+      return nullptr;
+  return addresses[index];
+}
+
 Status PlacedTensor::copyShard(size_t index, void *to) const {
   if (Status status = checkReadable(); !status.ok())
     return status;

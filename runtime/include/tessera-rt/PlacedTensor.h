@@ -84,6 +84,11 @@ public:
   const void *wholeInPlace() const;
   /// Copies the elements of a shard to host memory, without padding.
   Status copyShard(size_t index, void *to) const;
+  /// The elements of a shard where they are, if that is in host memory and
+  /// without padding between them; else null.
+  const void *shardInPlace(size_t index) const;
+  /// Counts bytes that were read in place as joined.
+  void countJoined(int64_t bytes) const { transfers->joined += bytes; }
   /// Fills this tensor from one of equal shape and element type in any layout.
   Status reshard(const PlacedTensor &from);
 

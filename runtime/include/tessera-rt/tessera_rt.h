@@ -171,6 +171,19 @@ TESSERA_RT_API int tesseraRtGetShard(const TesseraRtPlaced *placed,
 TESSERA_RT_API int tesseraRtCopyShard(const TesseraRtPlaced *placed,
                                       int64_t index, void *data, size_t size);
 
+/// A copy to host memory: of a shard without padding, or where `placed` is null
+/// of other host memory.
+typedef struct TesseraRtCopy {
+  void *to;
+  size_t size; ///< In bytes.
+  const TesseraRtPlaced *placed;
+  int64_t shard;
+  const void *from; ///< Where `placed` is null.
+} TesseraRtCopy;
+/// Makes many copies on all threads, with as little use of the caches as can
+/// be: for much memory that is read later.
+TESSERA_RT_API int tesseraRtCopyAll(const TesseraRtCopy *copies, int64_t count);
+
 /// A layout by itself, for placing tensors before there is a program.
 typedef struct TesseraRtLayout {
   const char *device; ///< "cpu", "emulated", "null" or "cuda".

@@ -21,6 +21,15 @@ ck = ts.checkpoints
 TREE = {"w": np.arange(30, dtype=np.float32).reshape(5, 6), "count": 3}
 
 
+def may_mount():
+    """Whether this system lets a process mount a file system that only it sees."""
+    try:
+        return subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tessera", "/mnt"],
+                              capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 def contents(directory):
     """Every file under a directory with its bytes, but for the lock."""
     return {str(path.relative_to(directory)): path.read_bytes()
@@ -60,7 +69,7 @@ def test_full_disk_is_one_error_and_changes_nothing(tmp_path, monkeypatch, async
 
     with monkeypatch.context() as patch:
         if call == "write":
-            patch.setattr(writing, "new_hash", full)
+            patch.setattr(writing, "ElementsHash", full)
         else:
             patch.setattr(writing.os, call, full)
         with pytest.raises(ts.CheckpointError) as raised:
@@ -73,6 +82,36 @@ def test_full_disk_is_one_error_and_changes_nothing(tmp_path, monkeypatch, async
     assert contents(tmp_path) == before
     ck.save(tmp_path, TREE, 2, keep=1)
     assert ck.steps(tmp_path) == [2]
+
+
+@pytest.mark.skipif(not may_mount(), reason="a small file system cannot be mounted")
+def test_small_file_system_that_is_full_keeps_the_last_checkpoint(tmp_path):
+    """A real full disk: 4 MiB of it, of which the second checkpoint would want 8."""
+    program = textwrap.dedent("""
+        import os, sys
+        import numpy as np, tessera as ts
+        ck, folder = ts.checkpoints, sys.argv[1]
+        fits = {"w": np.arange(1 << 18, dtype=np.float32), "count": 7}
+        ck.save(folder, fits, 1)
+        for asynchronous in (False, True):
+            try:
+                ck.save(folder, {"a": np.ones(1 << 20, np.float32), "b": np.ones(1 << 20, np.float32)}, 2,
+                        keep=1, asynchronous=asynchronous).wait()
+            except ts.CheckpointError as error:
+                print(error)
+            assert sorted(os.listdir(folder)) == [".lock", "step-00000001"], os.listdir(folder)
+            assert ck.verify(folder) == [] and ck.latest(folder) == 1
+            loaded = ck.load(folder, fits).tree
+            assert np.array_equal(loaded["w"], fits["w"]) and loaded["count"] == 7
+        ck.save(folder, fits, 3, keep=1)
+        assert ck.steps(folder) == [3] and ck.verify(folder) == []
+    """)
+    mounted = 'mount -t tmpfs -o size=4m tessera "$1" && exec "$0" -c "$2" "$1"'
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", mounted, sys.executable, tmp_path, program],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert done.stdout.count("step-00000002 cannot be written: No space left on device") == 2
+    assert done.stdout.count("TS6005") == 2 and done.stdout.count("still that of step 1") == 2
 
 
 def test_limit_of_file_size_is_one_error_and_changes_nothing(tmp_path):

@@ -128,9 +128,30 @@ def test_an_index_that_says_what_cannot_be_is_refused(tmp_path, change):
 
 def test_a_newer_format_is_refused_by_its_version(tmp_path):
     path = ck.save(tmp_path, TREE, 1).wait()
-    rewritten(path, lambda c: c.update(version=2))
-    with pytest.raises(ts.CheckpointError, match="TS6003.*version 2 of the format"):
+    rewritten(path, lambda c: c.update(version=3))
+    with pytest.raises(ts.CheckpointError, match="TS6003.*version 3 of the format"):
         ck.load(tmp_path)
+
+
+def test_version_1_of_the_format_is_read(tmp_path):
+    """Its hashes of elements are BLAKE2b."""
+    path = ck.save(tmp_path, TREE, 1).wait()
+
+    def back_to_version_1(content):
+        content["version"] = 1
+        for info in content["tensors"].values():
+            for piece in info["pieces"]:
+                assert piece["hash"].startswith("sha256:")
+                place = read_header(path / piece["file"])[1][piece["key"]]
+                piece["hash"] = hash_of((path / piece["file"]).read_bytes()[place.begin:place.end])
+
+    rewritten(path, back_to_version_1)
+    assert ck.verify(tmp_path) == []
+    assert ck.load(tmp_path, TREE).tree["model"]["w"].tolist() == TREE["model"]["w"].tolist()
+    file = path / "part-00000-of-00001.safetensors"
+    flip(file, read_header(file)[1]["model.b"].begin)
+    problem, = ck.verify(tmp_path)
+    assert (problem.file, problem.tensor) == (file, "model.b")
 
 
 def test_one_error_lists_all_that_differs(tmp_path):

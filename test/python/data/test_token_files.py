@@ -84,6 +84,25 @@ def test_every_element_type(tmp_path, dtype, code):
     assert [d.tolist() for d in read] == [d.tolist() for d in documents]
 
 
+@pytest.mark.parametrize("code, form", [(1, "B"), (2, "b"), (3, "h"), (4, "i"), (5, "q"), (8, "H")])
+@pytest.mark.parametrize("modes", [b"", bytes(3)], ids=["text", "modes"])
+def test_bytes_of_every_code(tmp_path, code, form, modes):
+    """As megatron/core/datasets/indexed_dataset.py defines the fields, packed one by one."""
+    size = struct.calcsize("<" + form)
+    most = min(2 ** (8 * size - (form.islower())) - 1, 2**31 - 1)
+    sequences = [[0, most], [], [5, most - 1, 7]]
+    pack = struct.pack
+    data = b"".join(pack(f"<{len(row)}{form}", *row) for row in sequences)
+    index = (b"MMIDIDX\x00\x00" + pack("<Q", 1) + pack("<B", code) + pack("<Q", 3) + pack("<Q", 4)
+             + pack("<3i", 2, 0, 3) + pack("<3q", 0, 2 * size, 2 * size) + pack("<4q", 0, 1, 2, 3))
+    write_pair(tmp_path, index + modes, data)
+    assert [document.tolist() for document in ts.data.TokenFile(tmp_path / "t")] == sequences
+    dtype = np.dtype("<" + form)
+    assert ts.data.TokenFile(tmp_path / "t").tokens.dtype == dtype
+    ts.data.write_token_file(tmp_path / "w", sequences, dtype=dtype)
+    assert (tmp_path / "w.bin").read_bytes() == data and (tmp_path / "w.idx").read_bytes() == index
+
+
 def test_documents_of_sentences(tmp_path):
     documents = [[[1, 2], [3]], [], [[], [4, 5, 6]], [[7]]]
     megatron_builder(tmp_path / "t", documents, np.int32, 4)
@@ -127,7 +146,9 @@ def change(place, form, value):
     (IDX + b"\0", "its length does not fit"),
     (IDX + b"\0\1\0", "it has several modalities"),
     (change(9, "<Q", 2), "unknown version"),
+    (change(17, "<B", 6), "its tokens are of floats"),
     (change(17, "<B", 7), "its tokens are of floats"),
+    (change(17, "<B", 0), "its tokens are of an unknown type"),
     (change(17, "<B", 9), "its tokens are of an unknown type"),
     (change(18, "<Q", 2**60), "truncated"),
     (change(26, "<Q", 4), "truncated"),
@@ -136,7 +157,7 @@ def change(place, form, value):
     (change(70, "<q", 1), "its document indices are not an ascending row"),
     (change(78, "<q", 4), "its document indices are not an ascending row"),
     (change(86, "<q", 2), "its document indices are not an ascending row"),
-], ids=range(15))
+], ids=range(17))
 def test_every_field_is_checked(tmp_path, idx, said):
     with pytest.raises(ts.DataError) as caught:
         ts.data.TokenFile(write_pair(tmp_path, idx))

@@ -117,6 +117,46 @@ TEST(PlacedTensorTest, ShardsTellTheirDeviceBoxAndAddress) {
   tesseraRtUnload(program);
 }
 
+TEST(PlacedTensorTest, ShardsAreCopiedTogetherWithHostMemory) {
+  // 6 x 8 over 5 devices: uneven rows, then uneven columns; the last has none.
+  for (int64_t dim : {0, 1}) {
+    TesseraRtExecutable *program = loadAddOne(5, dim, dim);
+    std::vector<float> x = countUp<float>(48);
+    TesseraRtPlaced *placed = tesseraRtPlace(program, 0, x.data(), bytes);
+    // Several units of copying, with an odd begin and end.
+    std::vector<char> host(5'000'001), hostCopy(host.size() + 2, 'x');
+    for (size_t i = 0; i < host.size(); ++i)
+      host[i] = static_cast<char>(i * 7 + i / 4096);
+    std::vector<std::vector<float>> copied(5), expected(5);
+    std::vector<TesseraRtCopy> copies;
+    for (int64_t d = 0; d < 5; ++d) {
+      TesseraRtShard shard;
+      ASSERT_EQ(tesseraRtGetShard(placed, d, &shard), 0);
+      size_t size = shard.valid[0] * shard.valid[1];
+      copied[d].resize(size);
+      expected[d].resize(size);
+      ASSERT_EQ(tesseraRtCopyShard(placed, d, expected[d].data(), 4 * size), 0);
+      copies.push_back({copied[d].data(), 4 * size, placed, d, nullptr});
+    }
+    copies.insert(copies.begin() + 2,
+                  {hostCopy.data() + 1, host.size(), nullptr, 0, host.data()});
+    ASSERT_EQ(tesseraRtCopyAll(copies.data(), copies.size()), 0);
+    EXPECT_EQ(copied, expected);
+    EXPECT_TRUE(std::equal(host.begin(), host.end(), hostCopy.begin() + 1));
+    EXPECT_EQ(hostCopy.front(), 'x');
+    EXPECT_EQ(hostCopy.back(), 'x');
+    copies[0].size += 4;
+    EXPECT_NE(tesseraRtCopyAll(copies.data(), copies.size()), 0);
+    copies[0].size -= 4;
+    copies[0].shard = 5;
+    EXPECT_NE(tesseraRtCopyAll(copies.data(), copies.size()), 0);
+    EXPECT_STREQ(tesseraRtLastError(),
+                 "the tensor has 5 shards here; it does not have shard 5");
+    tesseraRtReleasePlaced(placed);
+    tesseraRtUnload(program);
+  }
+}
+
 TEST(PlacedTensorTest, ReshardingIsCountedAndKeepsValues) {
   for (int64_t from : {-1, 0, 1})
     for (int64_t to : {-1, 0, 1}) {

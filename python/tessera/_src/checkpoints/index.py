@@ -19,7 +19,9 @@ from tessera._src.checkpoints.tensor_file import DTYPES, damaged, hash_of
 from tessera._src.core.errors import CheckpointError
 
 INDEX = "index.json"
-FORMAT, VERSION = "tessera-checkpoint", 1
+FORMAT, VERSION = "tessera-checkpoint", 2
+# Version 1 has another hash of elements; see ElementsHash.
+_READ = (1, VERSION)
 PART = re.compile(r"part-\d{5,}-of-\d{5,}\.safetensors")
 _END = b'\n,"digest":"'
 
@@ -30,7 +32,8 @@ class Piece:
 
     Attributes:
         key: what the file calls it.
-        hash: BLAKE2b (16 bytes, hexadecimal) of its elements.
+        hash: "sha256:" and the SHA-256 of its elements, hexadecimal; in version 1 of the format BLAKE2b of
+            16 bytes, without a name.
     """
 
     file: str
@@ -129,13 +132,13 @@ def read_index(folder: Path) -> Index:
     try:
         content = json.loads(data)
         version = content["version"]
-        if content["format"] != FORMAT or version == VERSION:
+        if content["format"] != FORMAT or version in _READ:
             return _decode(content)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise damaged(path, f"it is not the index of a checkpoint ({type(error).__name__}: {error})"
                       ) from None
     raise CheckpointError("TS6003", f"{path} has version {version!r} of the format",
-                          expected=f"version {VERSION}", hint="load it with a newer tessera")
+                          expected=f"a version of at most {VERSION}", hint="load it with a newer tessera")
 
 
 def _decode(content: dict) -> Index:

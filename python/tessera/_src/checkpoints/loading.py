@@ -45,8 +45,9 @@ def load(directory: str | os.PathLike, like: Any = None, *, step: int | None = N
          strict: bool = True) -> Loaded:
     """Loads a checkpoint that any mesh has saved, in the layouts of `like`.
 
-    Tensors are found by name, their path in the tree. They are read one after the other, and the hash of
-    every one is checked: what loads is what was saved, bit for bit. Nothing is converted.
+    Tensors are found by name, their path in the tree. They are read by a few threads, no more at a time
+    than there are of these, and the hash of every one is checked: what loads is what was saved, bit for
+    bit. Nothing is converted.
 
     Args:
         directory: has the steps, or is the folder of one.
@@ -68,8 +69,9 @@ def load(directory: str | os.PathLike, like: Any = None, *, step: int | None = N
         return _load_as_saved(folder, index)
     named, treedef = named_leaves(like)
     left_out = _differences(folder, index, named, strict)
-    reader = Reader(folder, index)
-    leaves = [leaf if name in left_out else _as(leaf, reader.tensor(name)) for name, leaf in named.items()]
+    tensors = Reader(folder, index).tensors([
+        (name, _is_placed(leaf)) for name, leaf in named.items() if name not in left_out])
+    leaves = [leaf if name in left_out else _as(leaf, next(tensors)) for name, leaf in named.items()]
     return Loaded(tree.unflatten(treedef, leaves), index.step, index.metadata, left_out)
 
 
@@ -78,9 +80,9 @@ def _load_as_saved(folder: Path, index: Index) -> Loaded:
     if treedef is None or treedef.count != len(index.tensors):
         raise CheckpointError("TS6006", f"{folder} does not say in which tree its tensors were",
                               hint="pass like=..., a tree of arrays or of ts.ShapeDtypeStruct")
-    reader, leaves = Reader(folder, index), []
-    for name, info in index.tensors.items():
-        value = reader.tensor(name)
+    leaves = []
+    tensors = Reader(folder, index).tensors([(name, False) for name in index.tensors])
+    for info, value in zip(index.tensors.values(), tensors):
         if info.kind != "array":
             leaves.append(value.item())
         else:
@@ -144,6 +146,12 @@ def _text(shape: tuple[int, ...], dtype: np.dtype) -> str:
     return f"{dtypes.name_of(dtype)}{list(shape)}"
 
 
+def _is_placed(leaf: Any) -> bool:
+    """Whether a tensor is placed on devices, which copies it, in the form that a leaf of `like` has."""
+    return (isinstance(leaf, (Array, ShapeDtypeStruct))
+            and isinstance(leaf.sharding, (NamedSharding, PartitionSpec)))
+
+
 def _as(leaf: Any, value: np.ndarray) -> Any:
     """A tensor in the form that a leaf of `like` has."""
     if type(leaf) in NUMBERS:
@@ -152,9 +160,9 @@ def _as(leaf: Any, value: np.ndarray) -> Any:
         return value[()]
     if isinstance(leaf, np.ndarray):
         return value
-    sharding = leaf.sharding
-    if not isinstance(sharding, (NamedSharding, PartitionSpec)):
+    if not _is_placed(leaf):
         return Array(value)
+    sharding = leaf.sharding
     if not isinstance(leaf, Array):
         return device_put(value, sharding)
     device = "cpu" if leaf.is_deleted() else next(iter(leaf.devices())).platform

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tessera._src.arrays.array import Array
+from tessera._src.arrays.array import Array, Shard
 from tessera._src.checkpoints.tensor_file import DTYPES, NAMES
 from tessera._src.core import tree
 from tessera._src.core.errors import CheckpointError
@@ -28,8 +27,8 @@ class Source:
 
     Attributes:
         number: of the file it goes into.
-        read: gives its elements, contiguous; called once.
-        is_shared: what `read` gives is the tensor's own memory.
+        origin: what has its elements, perhaps in another order of bytes.
+        elements: as they are written, contiguous; None before they are copied from `origin`.
     """
 
     name: str
@@ -37,18 +36,17 @@ class Source:
     offset: tuple[int, ...]
     shape: tuple[int, ...]
     dtype: np.dtype
-    read: Callable[[], np.ndarray]
-    is_shared: bool = False
+    origin: Shard | np.ndarray
+    elements: np.ndarray | None = None
 
     @property
     def bytes(self) -> int:
         """Of its elements."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def snapshot(self) -> None:
-        """Copies the elements now, from memory that may change."""
-        elements = self.read().copy() if self.is_shared else self.read()
-        self.read, self.is_shared = lambda: elements, False
+    def array_in(self, memory: np.ndarray, begin: int = 0) -> np.ndarray:
+        """Bytes of `memory` as an array of its shape and type."""
+        return memory[begin:begin + self.bytes].view(self.dtype).reshape(self.shape)
 
 
 def named_leaves(value: Any) -> tuple[dict[str, Any], tree.TreeDef]:
@@ -123,12 +121,13 @@ def _parts(name: str, leaf: Any, held: list | None, count: int) -> list[tuple[So
     """The distinct parts of a tensor, each with the numbers of the devices that hold it."""
     dtype = dtype_of(leaf)
     assert dtype is not None
+    shape = tuple(getattr(leaf, "shape", ()))
     if held is None or len(held) == 1:  # On the host or one device: anyone may write it.
-        def read() -> np.ndarray:
-            return np.require(held[0].data.numpy() if held else leaf, dtype, ["C"])
-
-        shape = tuple(getattr(leaf, "shape", ()))
-        source = Source(name, 0, (0,) * len(shape), shape, dtype, read, is_shared=True)
+        source = Source(name, 0, (0,) * len(shape), shape, dtype,
+                        held[0] if held else np.asarray(leaf, NUMBERS.get(type(leaf))))
+        if isinstance(source.origin, np.ndarray) and source.origin.dtype == dtype \
+                and source.origin.flags.c_contiguous:
+            source.elements = source.origin
         return [(source, list(range(count)))]
     parts: dict[tuple, tuple[Any, list[int]]] = {}
     for number, shard in enumerate(held):
@@ -138,8 +137,6 @@ def _parts(name: str, leaf: Any, held: list | None, count: int) -> list[tuple[So
     for box, (shard, holders) in parts.items():
         shape = tuple(end - begin for begin, end in box)
         if math.prod(shape) or not leaf.size:
-            # A shard's elements are a copy already.
-            source = Source(name, 0, tuple(begin for begin, _ in box), shape, dtype,
-                            lambda shard=shard: shard.data.numpy())
+            source = Source(name, 0, tuple(begin for begin, _ in box), shape, dtype, shard)
             result.append((source, holders))
     return result

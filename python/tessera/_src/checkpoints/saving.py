@@ -10,12 +10,19 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tessera._src.arrays.copying import copy_all
+from tessera._src.checkpoints import host_copies
 from tessera._src.checkpoints import metadata as metadata_codec
-from tessera._src.checkpoints.pieces import NUMBERS, dtype_of, named_leaves, pieces_of
+from tessera._src.checkpoints.pieces import NUMBERS, Source, dtype_of, named_leaves, pieces_of
 from tessera._src.checkpoints.retention import count_of, retention_of
 from tessera._src.checkpoints.tensor_file import NAMES
 from tessera._src.checkpoints.writing import Job, check_is_new, write
 from tessera._src.core import source, tree_text
+
+# How much less of a core the thread that writes gets where others want it: a tenth of what each of them has.
+_NICER = 10
 
 _lock = threading.RLock()
 _last: Saving | None = None
@@ -54,12 +61,16 @@ class Saving:
     def __repr__(self) -> str:
         return f"Saving(step={self.step}, path={str(self.path)!r}, done={self.is_done()})"
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job, memory: np.ndarray) -> None:
+        """Writes in a thread, then gives back the memory that has the elements."""
         def run() -> None:
+            _yield_to_others()
             try:
                 write(job)
             except BaseException as error:  # Whoever waits gets it.
                 self._error = error
+            job.sources.clear()
+            host_copies.give_back(memory)
 
         # No daemon: a program that ends does so once its last checkpoint is complete.
         self._thread = threading.Thread(target=run, name=f"checkpoint of step {job.step}")
@@ -86,7 +97,8 @@ def save(directory: str | os.PathLike, tree: Any, step: int, *, metadata: Any = 
         keep: which checkpoints stay once this one is complete: None for all, 3 for the last three,
             {"last": 3, "every": 1000} for those whose step is a multiple of 1000 as well. This one stays.
         asynchronous: returns once the elements are copied, which takes as much memory on the host as they
-            have; a thread writes them. Donating the arrays or changing them in place afterwards is safe.
+            have; a thread of low priority writes them. The first copy takes longer than later ones, for
+            which its memory is kept. Donating the arrays or changing them in place afterwards is safe.
             Until it is complete, `latest` and `load` see the checkpoint before it. Errors arrive at the
             next save, at .wait(), or on stderr when the program ends.
 
@@ -118,13 +130,33 @@ def save(directory: str | os.PathLike, tree: Any, step: int, *, metadata: Any = 
         check_is_new(job)
         saving = Saving(job)
         if asynchronous:
-            for piece in sources:
-                piece.snapshot()
-            saving._start(job)
+            saving._start(job, _snapshot(sources))
             _last = saving
         else:
             write(job)
     return saving
+
+
+def _snapshot(sources: list[Source]) -> np.ndarray:
+    """Copies all elements into memory that is returned."""
+    begins, size = host_copies.places([piece.bytes for piece in sources])
+    memory = host_copies.take(size)
+    for piece, begin in zip(sources, begins):
+        piece.elements = piece.array_in(memory, begin)
+    copy_all((piece.origin, piece.elements) for piece in sources)
+    for piece in sources:  # What is donated or dropped now is free at once.
+        piece.origin = piece.elements
+    return memory
+
+
+def _yield_to_others() -> None:
+    """Lets the threads of a training have the cores, where this thread would take them one."""
+    if sys.platform.startswith("linux"):  # Elsewhere all threads of a process have one priority.
+        try:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(),
+                           min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICER))
+        except OSError:
+            pass
 
 
 @atexit.register

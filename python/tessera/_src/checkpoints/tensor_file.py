@@ -31,8 +31,6 @@ DTYPES: dict[str, np.dtype] = {
 NAMES: dict[np.dtype, str] = {dtype: name for name, dtype in DTYPES.items()}
 # Of a header, as the library has it: a length beyond is damage, not something to allocate.
 _MAX_HEADER = 100_000_000
-# Bytes that are hashed and written at a time.
-CHUNK = 16 << 20
 
 
 class Place(NamedTuple):
@@ -44,16 +42,30 @@ class Place(NamedTuple):
     end: int
 
 
-def new_hash() -> Any:
-    """What hashes tensors, headers and indices: BLAKE2b of 16 bytes."""
-    return hashlib.blake2b(digest_size=16)
-
-
 def hash_of(data: Any) -> str:
-    """The hash of bytes."""
-    hasher = new_hash()
-    hasher.update(data)
-    return hasher.hexdigest()
+    """The hash of headers and indices: BLAKE2b of 16 bytes."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+class ElementsHash:
+    """The hash of a tensor's elements: SHA-256, for which processors have instructions.
+
+    Args:
+        like: a hash that was written, whose kind is taken. Version 1 of the format has BLAKE2b of 16 bytes,
+            written without the name.
+    """
+
+    def __init__(self, like: str = "sha256:"):
+        self._name = "sha256:" if like.startswith("sha256:") else ""
+        self._hasher = hashlib.sha256() if self._name else hashlib.blake2b(digest_size=16)
+
+    def update(self, data: np.ndarray) -> None:
+        """Adds bytes."""
+        self._hasher.update(data.data)
+
+    def text(self) -> str:
+        """As indices have it: "sha256:" and hexadecimal digits."""
+        return self._name + self._hasher.hexdigest()
 
 
 def key_of(name: str) -> str:

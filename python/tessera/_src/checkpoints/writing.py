@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
+from tessera._src.arrays.copying import copy_all
 from tessera._src.checkpoints import folders
+from tessera._src.checkpoints.block_file import BLOCK, BlockFile
 from tessera._src.checkpoints.index import INDEX, FileInfo, Index, Piece, TensorInfo
 from tessera._src.checkpoints.pieces import NAMES, Source
 from tessera._src.checkpoints.retention import Retention, remove_old
-from tessera._src.checkpoints.tensor_file import (
-    CHUNK,
-    bytes_view,
-    encode_header,
-    hash_of,
-    key_of,
-    new_hash,
-)
+from tessera._src.checkpoints.tensor_file import ElementsHash, bytes_view, encode_header, hash_of, key_of
 from tessera._src.core import source
 from tessera._src.core.errors import CheckpointError
 
@@ -106,10 +103,13 @@ def _write_folder(job: Job) -> None:
     try:
         index = Index(job.step, job.structure, job.metadata)
         pieces: dict[str, list[Piece]] = {name: [] for name in job.tensors}
+        # For one piece after the other.
+        copied = np.empty(max((piece.bytes for piece in job.sources if piece.elements is None), default=0),
+                          np.uint8)
         for number in range(job.count):
             name = f"part-{number:05d}-of-{job.count:05d}.safetensors"
             sources = [piece for piece in job.sources if piece.number == number]
-            index.files[name] = _write_part(folder / name, sources, pieces)
+            index.files[name] = _write_part(folder / name, sources, pieces, copied)
         for name, (shape, dtype, kind) in job.tensors.items():
             index.tensors[name] = TensorInfo(shape, dtype, kind, tuple(pieces[name]))
         with open(folder / INDEX, "xb") as file:
@@ -123,25 +123,29 @@ def _write_folder(job: Job) -> None:
         raise
 
 
-def _write_part(path: Path, sources: list[Source], pieces: dict[str, list[Piece]]) -> FileInfo:
-    """Writes one file, and adds what is in it to `pieces`."""
+def _write_part(path: Path, sources: list[Source], pieces: dict[str, list[Piece]],
+                copied: np.ndarray) -> FileInfo:
+    """Writes one file, and adds what is in it to `pieces`; `copied` is memory for any one of them."""
     # Wide elements first, so that all are aligned for those who map the file.
     sources = sorted(sources, key=lambda piece: -piece.dtype.itemsize)
     header = encode_header({key_of(piece.name): (NAMES[piece.dtype], piece.shape) for piece in sources})
-    with open(path, "xb") as file:
-        file.write(header)
+    with BlockFile(path) as file:
+        file.write(np.frombuffer(header, np.uint8))
         for piece in sources:
-            data = bytes_view(piece.read())
-            del piece.read  # Its elements, which may be a copy, are needed no more.
-            hasher = new_hash()
-            for begin in range(0, data.size, CHUNK):
-                part = data[begin:begin + CHUNK].data
-                hasher.update(part)
+            elements = piece.elements
+            if elements is None:
+                elements = piece.array_in(copied)
+                copy_all([(piece.origin, elements)])
+            data = bytes_view(elements)
+            hasher = ElementsHash()
+            for begin in range(0, data.size, BLOCK):
+                part = data[begin:begin + BLOCK]
                 file.write(part)
+                hasher.update(part)
             pieces[piece.name].append(Piece(path.name, key_of(piece.name), piece.offset, piece.shape,
-                                            data.size, hasher.hexdigest()))
-        _sync(file)
-        return FileInfo(file.tell(), hash_of(header))
+                                            data.size, hasher.text()))
+        file.finish()
+        return FileInfo(file.size, hash_of(header))
 
 
 def _sync(file: BinaryIO) -> None:

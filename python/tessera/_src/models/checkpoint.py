@@ -38,6 +38,48 @@ def package_directory(package: str, *parts: str) -> Path:
                           hint=f"pip install {package.replace('_', '-')}")
 
 
+class Opened:
+    """A .safetensors file, as the library opens it, in a `with`.
+
+    Raises, also for what is read within: CheckpointError, TS6001 where it cannot be read, TS6002 where it is
+    damaged.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __enter__(self) -> Any:
+        from safetensors import safe_open
+
+        try:
+            self._file = safe_open(str(self._path), framework="numpy")
+        except Exception as error:
+            self._translate(error)
+            raise
+        return self._file.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._file.__exit__(kind, error, trace)
+        self._translate(error)
+
+    def _translate(self, error: BaseException | None) -> None:
+        from safetensors import SafetensorError
+
+        if isinstance(error, OSError):
+            raise CheckpointError("TS6001", f"{self._path} cannot be read: {error.strerror or error}",
+                                  expected="a .safetensors file") from None
+        if isinstance(error, SafetensorError):
+            raise CheckpointError("TS6002", f"{self._path} is damaged: {error}",
+                                  hint="download or write it again") from None
+
+
+def check_readable(path: Path, name: str, kind: str) -> None:
+    """Raises CheckpointError (TS6002) for a tensor of a type that NumPy does not have."""
+    if kind not in READABLE:
+        raise CheckpointError("TS6002", f"tensor '{name}' of {path} is of type {kind}", choices=READABLE,
+                              hint="convert it before it is saved")
+
+
 def load_safetensors(
     path: str | os.PathLike,
     expected: Mapping[str, Sequence[int]] | None = None,
@@ -52,8 +94,6 @@ def load_safetensors(
         ignore: patterns of names that may be there and are left out.
         dtype: what floating-point tensors are converted to.
     """
-    from safetensors import SafetensorError, safe_open
-
     if dtype is not None:
         dtype = dtypes.canonical(dtype)
         if not dtypes.is_float(dtype):
@@ -62,24 +102,14 @@ def load_safetensors(
     path = Path(path)
     if not path.exists():
         raise CheckpointError("TS6001", f"{path} does not exist")
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-            kinds = {name: file.get_slice(name).get_dtype() for name in shapes}
-            names = [n for n in shapes if not is_any_of(n, ignore)]
-            if expected is not None:
-                names = check_names(str(path), shapes, expected, ignore)
-            for name in names:
-                if kinds[name] not in READABLE:
-                    raise CheckpointError("TS6002", f"tensor '{name}' of {path} is of type {kinds[name]}",
-                                          choices=READABLE, hint="convert it before it is saved")
-            tensors = {name: file.get_tensor(name) for name in names}
-    except OSError as error:
-        raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror or error}",
-                              expected="a .safetensors file") from None
-    except SafetensorError as error:
-        raise CheckpointError("TS6002", f"{path} is damaged: {error}",
-                              hint="download or write it again") from None
+    with Opened(path) as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+        names = [n for n in shapes if not is_any_of(n, ignore)]
+        if expected is not None:
+            names = check_names(str(path), shapes, expected, ignore)
+        for name in names:
+            check_readable(path, name, file.get_slice(name).get_dtype())
+        tensors = {name: file.get_tensor(name) for name in names}
     result = {}
     for name, tensor in tensors.items():
         if dtype is not None and dtypes.is_float(tensor.dtype):

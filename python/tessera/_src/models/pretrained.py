@@ -14,7 +14,7 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import CheckpointError, ConfigError
-from tessera._src.models.checkpoint import READABLE, is_any_of
+from tessera._src.models.checkpoint import Opened, check_readable, is_any_of
 from tessera._src.models.configuration import read_json
 
 SINGLE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -36,7 +36,7 @@ class FileTensor:
     dtype: np.dtype
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        with _opened(self.path) as file:
+        with Opened(self.path) as file:
             return np.asarray(file.get_tensor(self.name).astype(self.dtype, copy=False), dtype)
 
 
@@ -55,7 +55,7 @@ class FileWeights(Mapping[str, FileTensor]):
         kinds: dict[str, str] = {}
         self._tensors: dict[str, FileTensor] = {}
         for path, names in _files_of(directory).items():
-            with _opened(path) as file:
+            with Opened(path) as file:
                 held = set(file.keys())
                 for name in sorted(held) if names is None else names:
                     if name not in held:
@@ -65,9 +65,7 @@ class FileWeights(Mapping[str, FileTensor]):
                         continue
                     part = file.get_slice(name)
                     kind = kinds[name] = part.get_dtype()
-                    if kind not in READABLE:
-                        raise CheckpointError("TS6002", f"tensor '{name}' of {path} is of type {kind}",
-                                              choices=READABLE, hint="convert it before it is saved")
+                    check_readable(path, name, kind)
                     wanted = dtype
                     if dtype is None or kind not in _TYPES:
                         wanted = dtypes.canonical(_TYPES.get(kind) or file.get_tensor(name).dtype)
@@ -86,19 +84,6 @@ class FileWeights(Mapping[str, FileTensor]):
 
     def __len__(self) -> int:
         return len(self._tensors)
-
-
-def _opened(path: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        return safe_open(str(path), framework="numpy")
-    except OSError as error:
-        raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror or error}",
-                              expected="a .safetensors file") from None
-    except SafetensorError as error:
-        raise CheckpointError("TS6002", f"{path} is damaged: {error}",
-                              hint="download or write it again") from None
 
 
 def _files_of(directory: Path) -> dict[Path, list[str] | None]:

@@ -51,6 +51,16 @@ class _Layout(ctypes.Structure):
     ]
 
 
+class _Copy(ctypes.Structure):
+    _fields_ = [
+        ("to", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("placed", ctypes.c_void_p),
+        ("shard", ctypes.c_int64),
+        ("origin", ctypes.c_void_p),
+    ]
+
+
 @lru_cache(maxsize=None)
 def _runtime() -> ctypes.CDLL:
     library = open_library("libtessera_rt.so")
@@ -94,6 +104,7 @@ def _runtime() -> ctypes.CDLL:
     library.tesseraRtCopyShard.argtypes = [
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t,
     ]
+    library.tesseraRtCopyAll.argtypes = [ctypes.POINTER(_Copy), ctypes.c_int64]
     library.tesseraRtPlaceLayout.restype = ctypes.c_void_p
     library.tesseraRtPlaceLayout.argtypes = [ctypes.POINTER(_Layout), ctypes.c_void_p, ctypes.c_size_t]
     library.tesseraRtMemory.restype = _Memory
@@ -142,8 +153,10 @@ class Placed(dispatch.PlacedBase):
         for i in range(library.tesseraRtShardCount(self.handle)):
             if library.tesseraRtGetShard(self.handle, i, ctypes.byref(shard)):
                 raise CompileError("TS5003", f"reading a shard failed: {_last_error()}")
-            part = tuple(slice(shard.begin[d], shard.begin[d] + shard.valid[d])
-                         for d in range(shard.rank))
+            rank = shard.rank
+            # Slices of pointers are lists: less than half the time of element after element.
+            part = tuple([slice(begin, begin + valid)
+                          for begin, valid in zip(shard.begin[:rank], shard.valid[:rank])])
             result.append((shard.device, part, bool(shard.replica)))
         return result
 
@@ -153,6 +166,21 @@ class Placed(dispatch.PlacedBase):
         if _runtime().tesseraRtCopyShard(self.handle, index, pointer_of(result), result.nbytes):
             raise CompileError("TS5003", f"reading a shard failed: {_last_error()}")
         return result
+
+
+def copy_all(shards: Sequence[tuple[Placed, int, np.ndarray]],
+             arrays: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Copies shards (tensor, number, into) and contiguous arrays (from, into) on all threads.
+
+    What they are copied into is contiguous and has their size.
+    """
+    copies = (_Copy * (len(shards) + len(arrays)))()
+    for copy, (placed, number, into) in zip(copies, shards):
+        copy.to, copy.size, copy.placed, copy.shard = pointer_of(into), into.nbytes, placed.handle, number
+    for copy, (origin, into) in zip(copies[len(shards):], arrays):
+        copy.to, copy.size, copy.origin = pointer_of(into), into.nbytes, pointer_of(origin)
+    if _runtime().tesseraRtCopyAll(copies, len(copies)):
+        raise CompileError("TS5003", f"reading shards failed: {_last_error()}")
 
 
 class _HostView:

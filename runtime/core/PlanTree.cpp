@@ -163,7 +163,8 @@ std::string tessera::rt::describeStep(const Plan &plan, const PlanTree &tree,
     text += "unknown kind";
   if (step.kind == StepKind::Loop)
     text += " of " + std::to_string(step.count) + " iterations";
-  if (!step.what.empty())
+  // The lines that a kernel computes are too many for a message.
+  if (!step.what.empty() && step.kind != StepKind::Launch)
     text += ": " + step.what;
   return text + ")";
 }

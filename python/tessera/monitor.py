@@ -10,13 +10,32 @@ import sys as _sys
 
 from tessera._src.core.missing import missing as _missing
 from tessera._src.monitoring.callback import Callback, RunInfo
+from tessera._src.monitoring.jsonl import JSONLWriter, read_metrics, read_records
+from tessera._src.monitoring.loss_plot import LossPlot
+from tessera._src.monitoring.metrics import METRICS, Metric
+from tessera._src.monitoring.peak import explain_flops, flops_per_token, measured_peak, mfu
+from tessera._src.monitoring.progress import Progress
+from tessera._src.monitoring.prometheus import PrometheusExporter, PrometheusFile
 from tessera._src.monitoring.step_trace import Slice, StepTrace, record, trace
 
 __all__ = [
+    "METRICS",
     "Callback",
+    "JSONLWriter",
+    "LossPlot",
+    "Metric",
+    "Progress",
+    "PrometheusExporter",
+    "PrometheusFile",
     "RunInfo",
     "Slice",
     "StepTrace",
+    "explain_flops",
+    "flops_per_token",
+    "measured_peak",
+    "mfu",
+    "read_metrics",
+    "read_records",
     "record",
     "trace",
 ]

@@ -26,15 +26,15 @@ _SIZE, _DPI = (9.0, 6.0), 120
 _MAX_POINTS = 1500
 # Drawing takes at most this part of the time.
 _MAX_SHARE = 0.02
-# Steps that the smooth curve averages over, as a part of all so far.
-_SMOOTHING = 0.03
+# Steps that the smooth curve averages over, as a part of all so far: early ones differ much from each other.
+_SMOOTHING = 0.05
 _RAW, _SMOOTH, _EVALUATION, _SKIPPED, _RATE = "#9ecae1", "#08519c", "#d95f02", "#b2182b", "#4d4d4d"
 
 
 class LossPlot(Callback):
     """Draws loss and evaluation loss against the step, and the learning rate below, into a PNG file.
 
-    The losses of the steps are drawn pale, with their running mean over 3 % of the steps so far on top.
+    The losses of the steps are drawn pale, with their mean over the last 5 % of the steps so far on top.
     Steps whose update was left out are marked at the bottom. The file is written whole, at most every
     `seconds` seconds and so rarely that drawing takes less than 2 % of the time, and at the end. A training
     that resumes draws what its log, metrics.jsonl in its folder, has of the steps before.
@@ -128,7 +128,8 @@ class LossPlot(Callback):
         rates.set_xlabel("step")
         rates.set_ylim(bottom=0)
         if len(steps) > 1:
-            rates.set_xlim(min(steps[0], 0 if steps[0] < 0.1 * steps[-1] else steps[0]), steps[-1])
+            first = 0.0 if steps[0] < 0.1 * steps[-1] else steps[0]
+            rates.set_xlim(first, steps[-1] + 0.01 * (steps[-1] - first))
         losses.set_title(self._shown_title, loc="left", fontsize=12, fontweight="bold")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
@@ -138,7 +139,7 @@ class LossPlot(Callback):
         axes.set_ylabel("loss")
         finite = np.isfinite(loss)
         if finite.any():
-            smooth = _running_mean(loss[finite], max(1, round(_SMOOTHING * len(loss))))
+            smooth = _running_mean(loss[finite])
             axes.plot(*_thinned(steps[finite], loss[finite]), color=_RAW, linewidth=1.0)
             axes.plot(*_thinned(steps[finite], smooth), color=_SMOOTH, linewidth=1.8,
                       label=f"training, {smooth[-1]:.4g}")
@@ -169,11 +170,11 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[left:].reshape(-1, group).mean(1), y[left:].reshape(-1, group).mean(1)
 
 
-def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """The mean of each value and up to window - 1 before it."""
+def _running_mean(values: np.ndarray) -> np.ndarray:
+    """For each value the mean of those before it and it, over the last part _SMOOTHING of them."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
-    begins = np.maximum(ends - window, 0)
+    begins = ends - np.maximum(1, (_SMOOTHING * ends).astype(int))
     return (sums[ends] - sums[begins]) / (ends - begins)
 
 

@@ -14,6 +14,8 @@ from tessera._src.monitoring import optional
 from tessera._src.monitoring.callback import Callback, RunInfo
 from tessera._src.monitoring.records import count_text, duration_text, percent_text
 
+# A bar is drawn at most once in this time, by the training's thread.
+_REDRAW_SECONDS = 0.1
 # Steps whose mean time the remaining time is made of.
 _WINDOW = 50
 
@@ -78,6 +80,9 @@ class Progress(Callback):
             with self._giving_up():
                 self._bar.update(self._task, completed=record["step"], numbers=_numbers(record),
                                  left=self._left())
+                if now - self._shown_time >= _REDRAW_SECONDS:
+                    self._bar.refresh()
+                    self._shown_time = now
             return
         self._shown_line = f"step {record['step']}/{self._total}  {_numbers(record)}  {self._left()} left"
         is_due = record["step"] - self._shown_step >= self.steps or now - self._shown_time >= self.seconds
@@ -94,6 +99,7 @@ class Progress(Callback):
             self._show(time.monotonic())
         if self._bar is not None:
             with self._giving_up():
+                self._bar.refresh()
                 self._bar.stop()
             self._bar = None
         how = {"done": "done", "stopped": "stopped", "failed": "failed"}.get(record.get("reason", ""), "ended")
@@ -140,7 +146,8 @@ def _make_bar(stream: TextIO) -> Any:
     return rich.Progress(
         rich.BarColumn(bar_width=20), rich.MofNCompleteColumn(), rich.TextColumn("{task.fields[numbers]}"),
         rich.TextColumn("{task.fields[left]} left"),
-        console=console.Console(file=stream), redirect_stdout=False, redirect_stderr=False)
+        console=console.Console(file=stream), auto_refresh=False, redirect_stdout=False,
+        redirect_stderr=False)
 
 
 def _numbers(record: Mapping[str, Any]) -> str:

@@ -174,7 +174,7 @@ def variables(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     found = False
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "GOTO_NUM_THREADS"):
         threads = environment.get(name, "")
-        if threads.isascii() and threads.isdigit() and int(threads) < usable:
+        if threads.isascii() and threads.isdigit() and 1 <= int(threads) < usable:
             found = True
             yield warning("variables", f"{name}={threads} lets {others}, use {threads} of {usable} cores",
                           f"unset {name} before Tessera is compared with them")

@@ -163,8 +163,7 @@ std::string tessera::rt::describeStep(const Plan &plan, const PlanTree &tree,
     text += "unknown kind";
   if (step.kind == StepKind::Loop)
     text += " of " + std::to_string(step.count) + " iterations";
-  // The lines that a kernel computes are too many for a message.
-  if (!step.what.empty() && step.kind != StepKind::Launch)
+  if (!step.what.empty())
     text += ": " + step.what;
   return text + ")";
 }

@@ -178,8 +178,7 @@ struct Step {
   int32_t stream = 0; ///< Of a step with a token.
   int32_t token = 0;  ///< Above 0: may be asynchronous.
   std::vector<int32_t> buffers;
-  /// For messages: "all_reduce of %12 over {tp}, layer 3"; of a Launch, Print
-  /// or Check the source lines it comes from: "model.py:12, model.py:14".
+  /// For messages: "all_reduce of %12 over {tp}, layer 3".
   std::string what;
 
   int32_t kernel = 0;                         ///< Launch.

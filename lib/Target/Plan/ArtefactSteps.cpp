@@ -2,8 +2,6 @@
 #include "ArtefactBuilder.h"
 #include "MeshDigits.h"
 
-#include "llvm/ADT/StringSet.h"
-
 using namespace mlir;
 using namespace tessera;
 
@@ -46,28 +44,6 @@ static abi::Reduction reductionOf(dist::ReductionKind kind) {
   llvm_unreachable("unknown reduction");
 }
 
-/// "example.py:12" for messages.
-static std::string placeOf(Location loc) {
-  auto file = loc->findInstanceOf<FileLineColLoc>();
-  return file ? file.getFilename().str() + ":" + std::to_string(file.getLine())
-              : "";
-}
-
-/// "example.py:12, example.py:14": the lines that a kernel computes.
-static std::string placesOf(Location loc) {
-  std::string text;
-  llvm::StringSet<> known;
-  loc->walk([&](Location part) {
-    if (!isa<FileLineColLoc>(part))
-      return WalkResult::advance();
-    std::string place = placeOf(part);
-    if (known.insert(place).second)
-      text += (text.empty() ? "" : ", ") + place;
-    return WalkResult::advance();
-  });
-  return text;
-}
-
 LogicalResult ArtefactBuilder::addLaunch(plan::LaunchOp op) {
   StringRef name = op.getKernel();
   auto compiled = code.kernels.find(name);
@@ -90,9 +66,7 @@ LogicalResult ArtefactBuilder::addLaunch(plan::LaunchOp op) {
     kernel.spillBytes = from.spillBytes;
     artefact.plan.kernels.push_back(std::move(kernel));
   }
-  abi::Step &step = addStep(abi::StepKind::Launch, op.getOperands());
-  step.kernel = entry->second;
-  step.what = placesOf(op.getLoc());
+  addStep(abi::StepKind::Launch, op.getOperands()).kernel = entry->second;
   return success();
 }
 
@@ -166,6 +140,13 @@ void ArtefactBuilder::addDeviceValue(plan::DeviceValueOp op) {
   }
   step.size = op.getSize();
   step.digits = digitsOf(op.getAxes().getValue(), mesh);
+}
+
+/// "example.py:12" for messages.
+static std::string placeOf(Location loc) {
+  auto file = loc->findInstanceOf<FileLineColLoc>();
+  return file ? file.getFilename().str() + ":" + std::to_string(file.getLine())
+              : "";
 }
 
 LogicalResult ArtefactBuilder::addEffect(Operation *op, abi::StepKind kind,

@@ -135,8 +135,8 @@ TESSERA_RT_API int tesseraRtSetTracing(TesseraRtExecutable *executable,
 ///  "devices": their numbers in the mesh,
 ///  "steps": of the plan, also those inside loops: [{"step": "step 0 (launch of
 ///  'matmul_0')", "kind": "launch", "bytes": of the buffers that one device
-///  reads and writes, "kernel": "matmul_0", "what": the source lines that a
-///  kernel computes, or why a collective is there; the last two if any}],
+///  reads and writes, "kernel": "matmul_0" of a launch, "what": what describes
+///  it, such as why a collective is there, if there is that}],
 ///  "events": in the order in which they ended, [step, begin, end, then of each
 ///  of the devices begin and end, -1 where it took no part],
 ///  "dropped": events that were too many to keep}

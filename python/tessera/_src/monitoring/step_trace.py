@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,7 +36,8 @@ class Slice(NamedTuple):
         begin: nanoseconds since the run began.
         duration: nanoseconds.
         details: what else is known: "step" (its place in the plan), "bytes" (of the buffers that one device
-            reads and writes), "source" ("model.py:12"), "why" (of a collective).
+            reads and writes), "source" ("model.py:12", of a program that
+            was compiled in this process), "why" (of a collective).
     """
 
     track: int
@@ -173,18 +174,25 @@ def record(function: Callable, *args: Any, **kwargs: Any) -> StepTrace:
     if name is None:
         name = compiled.program.name if isinstance(compiled, Compiled) else "program"
     mesh = " ".join(f"{axis}={size}" for axis, size in executable.description["mesh"])
-    return from_runtime(executable.trace(), result, name, mesh)
+    launches = compiled.report.get("launches", []) if isinstance(compiled, Compiled) else []
+    return from_runtime(executable.trace(), launches, result, name, mesh)
 
 
-def from_runtime(data: dict, result: Any, function: str, mesh: str) -> StepTrace:
-    """The trace that the runtime's JSON holds (see tesseraRtTrace)."""
+def from_runtime(data: dict, launches: Sequence[dict], result: Any, function: str, mesh: str) -> StepTrace:
+    """The trace that the runtime's JSON holds (see tesseraRtTrace).
+
+    Args:
+        launches: of the compiler's report: kernels and source lines in the order of the plan's text; empty
+            where they are not known, as of an artefact.
+    """
     begin, end = data["run"]
     first, last = data["program"]
     devices = tuple(data["devices"])
     slices = [Slice(PROGRAM, function, "run", 0, end - begin, {}),
               Slice(PROGRAM, "arguments", "run", 0, first - begin, {}),
               Slice(PROGRAM, "results", "run", last - begin, end - last, {})]
-    steps = [_described(step) for step in data["steps"]]
+    sources = _sources(data["steps"], launches)
+    steps = [_described(step, sources.get(number, "")) for number, step in enumerate(data["steps"])]
     for number, *times in data["events"]:
         name, category, details = steps[number]
         for track, at, until in zip((PROGRAM, *devices), times[::2], times[1::2]):
@@ -196,7 +204,23 @@ def from_runtime(data: dict, result: Any, function: str, mesh: str) -> StepTrace
     return StepTrace(result, function, mesh, devices, end - begin, tuple(slices), data["dropped"])
 
 
-def _described(step: dict) -> tuple[str, str, dict[str, Any]]:
+def _sources(steps: Sequence[dict], launches: Sequence[dict]) -> dict[int, str]:
+    """The source lines of each launch, by its number among the steps, which are block by block."""
+    programs: dict[str, int] = {}  # Their order, where there are several.
+    order = []
+    for number, step in enumerate(steps):
+        path, _, program = step["step"].partition(" (")[0].removeprefix("step ").partition(" of program ")
+        rank = programs.setdefault(program, len(programs))
+        if step["kind"] == "launch":
+            order.append((rank, [int(part) for part in path.split(".")], number))
+    order.sort()
+    if [steps[number]["kernel"] for *_, number in order] != [launch["kernel"] for launch in launches]:
+        return {}
+    return {number: shown_paths(", ".join(launch["places"]))
+            for (*_, number), launch in zip(order, launches)}
+
+
+def _described(step: dict, source: str) -> tuple[str, str, dict[str, Any]]:
     """Name, category and details of a step's slices."""
     kind, what = step["kind"], step.get("what", "")
     details: dict[str, Any] = {"step": step["step"].partition(" (")[0]}
@@ -207,8 +231,8 @@ def _described(step: dict) -> tuple[str, str, dict[str, Any]]:
         if collective[2]:
             details["why"] = shown_paths(collective[2])
         return collective[1], kind, details
-    if what:
-        details["source"] = shown_paths(what)
+    if source or what:
+        details["source"] = source or shown_paths(what)
     if kind == "launch":
         return step["kernel"], kind, details
     text = _IN_PARENTHESES.fullmatch(step["step"])

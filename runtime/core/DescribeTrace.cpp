@@ -61,7 +61,7 @@ std::string tessera::rt::describeTrace(const Executable &executable) {
     events += "]";
   }
   return "{\"run\": [" + text(trace.run) + "], \"program\": [" +
-         text(trace.steps) + "], \"devices\": [" + devices +
-         "], \"steps\": [" + steps + "], \"events\": [" + events +
+         text(trace.steps) + "], \"devices\": [" + devices + "], \"steps\": [" +
+         steps + "], \"events\": [" + events +
          "], \"dropped\": " + std::to_string(trace.dropped) + "}";
 }

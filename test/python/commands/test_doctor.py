@@ -27,10 +27,11 @@ def test_doctor_as_a_process():
     findings = json.loads(done.stdout)["findings"]
     assert done.returncode == 0, findings
     by_name = {found["name"]: found for found in findings}
-    for name in ("Python", "Tessera", "libraries", "compiler", "calls", "processor", "cores", "memory", "devices",
-                 "cache", "needs", "may have", "GPUs", "ptxas", "variables"):
+    for name in ("Python", "Tessera", "libraries", "compiler", "calls", "processor", "cores", "memory",
+                 "devices", "cache", "needs", "may have", "GPUs", "ptxas", "variables"):
         assert by_name[name]["message"], name
-    assert by_name["compiler"]["status"] == "ok" and "tp=2 compiles, runs and is right" in by_name["compiler"]["message"]
+    compiler = by_name["compiler"]
+    assert compiler["status"] == "ok" and "tp=2 compiles, runs and is right" in compiler["message"]
     assert any("LLVM 22" in found["message"] for found in findings)
     assert all(found["fix"] for found in findings if found["status"] != "ok")
 
@@ -53,7 +54,8 @@ def test_missing_library_is_a_problem(tmp_path):
     for name in os.listdir(os.path.dirname(ts.__file__)):
         if name not in ("_native", "__pycache__"):
             (package / name).symlink_to(os.path.join(os.path.dirname(ts.__file__), name))
-    done = tessera("doctor", env={**os.environ, "PYTHONPATH": str(tmp_path), "TESSERA_NATIVE_DIR": str(tmp_path)})
+    places = {"PYTHONPATH": str(tmp_path), "TESSERA_NATIVE_DIR": str(tmp_path)}
+    done = tessera("doctor", env={**os.environ, **places})
     assert done.returncode == 1, done.stdout
     problems = [line for line in done.stdout.splitlines() if line.startswith("PROBLEM")]
     assert any("libtessera_compiler.so is not there" in line for line in problems)
@@ -80,7 +82,8 @@ def test_cache_that_cannot_be_written_is_a_warning(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TESSERA_CACHE_DIR", str(tmp_path / "file" / "cache"))
     found = doctor._cache()
-    assert found.status == "warning" and "cannot be written" in found.message and "TESSERA_CACHE_DIR" in found.fix
+    assert found.status == "warning" and "cannot be written" in found.message
+    assert "TESSERA_CACHE_DIR" in found.fix
     monkeypatch.setenv("TESSERA_CACHE", "0")
     assert doctor._cache().status == "warning"
     monkeypatch.undo()

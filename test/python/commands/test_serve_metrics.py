@@ -30,8 +30,8 @@ def serve():
     started = []
 
     def start(path, *words):
-        child = subprocess.Popen([sys.executable, "-m", "tessera", "serve-metrics", str(path), "--port", "0", *words],
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "tessera", "serve-metrics", str(path), "--port", "0", *words]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(child)
         line = child.stdout.readline()
         found = re.fullmatch(r"serving (.*) at (http://127\.0\.0\.1:\d+/metrics)\n", line)

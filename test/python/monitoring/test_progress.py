@@ -97,11 +97,13 @@ def test_events_and_failures_are_lines(tmp_path):
         assert line in text.splitlines(), text
 
 
-@pytest.mark.parametrize("value, text", [(0, "0"), (96, "96"), (384.25, "384"), (2.5, "2.50"), (999.7, "1.00k"),
-                                         (12_345, "12.3k"), (123_456, "123k"), (1.5e9, "1.50G"), (4e16, "40.0P")])
+@pytest.mark.parametrize("value, text", [
+    (0, "0"), (96, "96"), (384.25, "384"), (2.5, "2.50"), (999.7, "1.00k"), (12_345, "12.3k"),
+    (123_456, "123k"), (1.5e9, "1.50G"), (4e16, "40.0P")])
 def test_counts_have_three_digits(value, text):
     assert count_text(value) == text
 
 
 def test_durations():
-    assert duration_text(7.4) == "0:00:07" and duration_text(3 * 86400 + 4 * 3600 + 5 * 60 + 6) == "3 d 04:05:06"
+    assert duration_text(7.4) == "0:00:07"
+    assert duration_text(3 * 86400 + 4 * 3600 + 5 * 60 + 6) == "3 d 04:05:06"

@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -20,7 +21,8 @@ import tessera as ts
 
 
 def scrape(port, accept=None):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept} if accept else {})
+    url = f"http://127.0.0.1:{port}/metrics"
+    request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read().decode(), answer.headers["Content-Type"]
 
@@ -67,6 +69,12 @@ def test_what_is_exported_is_what_is_documented(exporter):
     assert names == {metric.name for metric in ts.monitor.METRICS} | {"tessera_training_running"}
     for name in names:  # https://prometheus.io/docs/practices/naming: base units.
         assert not re.search(r"_(ms|milliseconds|minutes|percent|kilobytes)(_|$)", name)
+
+
+def test_rules_of_the_documentation_are_about_numbers_that_there_are():
+    page = Path(__file__).resolve().parents[3] / "docs" / "monitoring.md"
+    used = set(re.findall(r"tessera_training_\w+", page.read_text()))
+    assert len(used) > 5 and used <= {metric.name for metric in ts.monitor.METRICS} | {"tessera_training_running"}
 
 
 def test_openmetrics_is_served_to_who_asks(exporter):
@@ -169,7 +177,8 @@ def test_file_for_node_exporter(tmp_path):
 
 def test_without_the_library(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    for make in (lambda: ts.monitor.PrometheusExporter(0), lambda: ts.monitor.PrometheusFile(tmp_path / "a.prom")):
+    for make in (lambda: ts.monitor.PrometheusExporter(0),
+                 lambda: ts.monitor.PrometheusFile(tmp_path / "a.prom")):
         with pytest.raises(ts.ConfigError) as error:
             make()
         check(error, "TS4041", "needs the library prometheus-client", "pip install prometheus-client")

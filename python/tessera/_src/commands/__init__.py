@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The command `tessera`: a file for each of its sub-commands."""
+"""The command `tessera`."""

@@ -59,8 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
 def examine() -> Iterator[Finding]:
     """All findings, in the order in which they are shown."""
     checks: list[Callable[[], Finding | Iterable[Finding]]] = [
-        _python, _package, _libraries, _compiler, _extension, machine.processor, machine.cores, machine.memory,
-        machine.devices, _cache, _needed, _optional, machine.gpus, machine.assembler, machine.variables]
+        _python, _package, _libraries, _compiler, _extension, machine.processor, machine.cores,
+        machine.memory, machine.devices, _cache, _needed, _optional, machine.gpus, machine.assembler,
+        machine.variables]
     for check in checks:
         try:
             found = check()

@@ -100,8 +100,8 @@ def _lines(found: Mapping[str, Any], is_full: bool) -> Iterator[str]:
     tensors, files = found["tensors"], found["files"]
     elements = sum(_count(t.shape) for t in tensors)
     where = f"step {found['step']}, " if "step" in found else ""
-    yield (f"{found['path']}: {where}{len(tensors):,} tensors, {elements:,} elements, {found['bytes']:,} bytes "
-           f"in {len(files)} file{'s' * (len(files) != 1)}")
+    yield (f"{found['path']}: {where}{len(tensors):,} tensors, {elements:,} elements, {found['bytes']:,} "
+           f"bytes in {len(files)} file{'s' * (len(files) != 1)}")
     if found.get("other_steps"):
         yield f"other steps: {', '.join(map(str, found['other_steps']))}"
     yield ""

@@ -116,8 +116,8 @@ def memory() -> Finding:
         free = min(free, max(min(limits) - used, 0))
         text += f"; the container's limit is {size_text(min(limits))}, {size_text(free)} of it free"
     if free < _LITTLE_MEMORY:
-        return warning("memory", text, "end other programs, or raise the container's limit: compiling a model "
-                       "and a training of even a small one take some GiB")
+        return warning("memory", text, "end other programs, or raise the container's limit: compiling "
+                       "a model and a training of even a small one take some GiB")
     return ok("memory", text)
 
 
@@ -126,7 +126,8 @@ def devices() -> Finding:
     try:
         return ok("devices", f"a CPU mesh may have {device_count()} devices, which share the cores")
     except TesseraError as error:
-        return problem("devices", error.message, "unset TESSERA_DEVICE_COUNT, or set it to a number up to 256")
+        return problem("devices", error.message,
+                       "unset TESSERA_DEVICE_COUNT, or set it to a number up to 256")
 
 
 def gpus() -> Finding:
@@ -154,7 +155,8 @@ def assembler(environment: Mapping[str, str] = os.environ) -> Finding:
     fix = "pip install nvidia-cuda-nvcc and put its ptxas on the PATH, or set TESSERA_PTXAS"
     if not os.path.exists(path):
         if environment.get("TESSERA_PTXAS"):
-            return problem("ptxas", f"TESSERA_PTXAS is {path}, which does not exist", "unset it, or correct it")
+            return problem("ptxas", f"TESSERA_PTXAS is {path}, which does not exist",
+                           "unset it, or correct it")
         make = warning if cuda_device_count() else ok
         return make("ptxas", "not installed; only programs for NVIDIA GPUs need it", fix)
     try:
@@ -180,13 +182,13 @@ def variables(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
                           f"unset {name} before Tessera is compared with them")
     if environment.get("OPENBLAS_CORETYPE"):
         found = True
-        yield warning("variables", f"OPENBLAS_CORETYPE={environment['OPENBLAS_CORETYPE']} chooses the kernels "
-                      f"of OpenBLAS, by which NumPy multiplies", "unset it, unless OpenBLAS does not know this "
-                      "processor; the wrong kernels are several times slower")
+        yield warning("variables", f"OPENBLAS_CORETYPE={environment['OPENBLAS_CORETYPE']} chooses the "
+                      "kernels of OpenBLAS, by which NumPy multiplies", "unset it, unless OpenBLAS does not "
+                      "know this processor; the wrong kernels are several times slower")
     for name in ("OPENBLAS_VERBOSE", "OPENBLAS_MAIN_FREE"):
         if environment.get(name):
             found = True
-            yield warning("variables", f"{name} is set, which changes how OpenBLAS runs its threads or what it "
-                          "prints", f"unset {name}")
+            yield warning("variables", f"{name} is set, which changes how OpenBLAS runs its threads or what "
+                          "it prints", f"unset {name}")
     if not found:
         yield ok("variables", "none is set that makes NumPy or PyTorch slow")

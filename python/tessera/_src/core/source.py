@@ -16,9 +16,9 @@ from typing import NamedTuple
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # tessera/_src
 _PACKAGE = os.path.dirname(_HERE) + os.sep
 _INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
-             os.path.join(_PACKAGE, "compile.py"))
-# The caller of a command is not a user's program.
-_COMMANDS = (os.path.join(_HERE, "tools", "command.py"), os.path.join(_HERE, "commands", "main.py"))
+             os.path.join(_PACKAGE, "compile.py"), os.path.join(_PACKAGE, "__main__.py"))
+# The caller of the command is not a user's program.
+_COMMAND = os.path.join(_HERE, "tools", "command.py")
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 # Libraries whose functions call methods of arrays (__dlpack__, __array__).
 _LIBRARIES = ("torch", "numpy", "jax")
@@ -67,7 +67,7 @@ def user_location() -> Location | None:
     """The innermost place on the stack that is not the package's own machinery."""
     frame = sys._getframe(1)
     while frame is not None and is_internal(frame.f_code.co_filename):
-        frame = None if frame.f_code.co_filename in _COMMANDS else frame.f_back
+        frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
     if frame is None:
         return None
     code, instruction = frame.f_code, frame.f_lasti
@@ -111,7 +111,7 @@ def caller_location() -> Location | None:
         return of_thread
     frame = sys._getframe(1)
     while frame is not None and _is_library(frame.f_code.co_filename):
-        frame = None if frame.f_code.co_filename in _COMMANDS else frame.f_back
+        frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
     if frame is None or frame.f_code.co_filename.startswith("<frozen"):
         return user_location()
     return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)

@@ -28,7 +28,7 @@ class Metric(NamedTuple):
     text: str
 
 
-METRICS = tuple(Metric(f"tessera_training_{name}", kind, event, key, text) for name, kind, event, key, text in (
+METRICS = tuple(Metric(f"tessera_training_{name}", *rest) for name, *rest in (
     ("step", "gauge", "step", "step", "Number of the last step, from 1."),
     ("planned_steps", "gauge", "start", "steps", "Steps that the training has in all."),
     ("parameters", "gauge", "start", "parameters", "Elements of all trained weights."),

@@ -102,7 +102,7 @@ class Progress(Callback):
                 self._bar.refresh()
                 self._bar.stop()
             self._bar = None
-        how = {"done": "done", "stopped": "stopped", "failed": "failed"}.get(record.get("reason", ""), "ended")
+        how = record.get("reason", "ended")
         error = f": {record['error']}" if record.get("error") else ""
         self._print(f"{how} at step {record.get('step', self._last_step)} of {self._total}{error}")
         self._is_open = False

@@ -128,7 +128,8 @@ class StepTrace:
 
 def _check_name(path: str | os.PathLike) -> None:
     if not str(path).endswith((".json", ".json.gz")):
-        raise ConfigError("TS4040", f"a trace is not written to {path}", expected="a name in .json or .json.gz")
+        raise ConfigError("TS4040", f"a trace is not written to {path}",
+                          expected="a name in .json or .json.gz")
 
 
 def trace(function: Callable, *args: Any, path: str | os.PathLike, **kwargs: Any) -> Any:

@@ -52,7 +52,7 @@ struct RunTrace {
   std::vector<Span> ofDevices;
   int64_t dropped = 0; ///< Events beyond maxTraceEvents.
 };
-constexpr size_t maxTraceEvents = size_t(1) << 20;
+constexpr size_t maxTraceEvents = size_t(1) << 17;
 
 struct RunReport {
   int64_t nanoseconds = 0;

@@ -81,12 +81,30 @@ def test_resumed_log_has_each_step_once(tmp_path):
     assert [record["step"] for record in cut] == [11, 12, 13]
 
 
+def test_what_is_said_late_of_an_earlier_step_stays(tmp_path):
+    """A checkpoint is written while the next steps run."""
+    path = tmp_path / "metrics.jsonl"
+    log = ts.monitor.JSONLWriter(path)
+    log.on_start(run_info(tmp_path))
+    for record in (step_record(1), step_record(2), step_record(3),
+                   {"event": "save", "step": 2, "folder": "f"}, {"event": "message", "text": "of no step"},
+                   {"event": "save", "step": 3, "folder": "g"}):
+        (log.on_step if record["event"] == "step" else log.on_event)(record)
+    log.on_end({"event": "end", "reason": "failed", "step": 2, "error": "e"})
+    ts.monitor.JSONLWriter(path).on_start(run_info(tmp_path, first_step=2))
+    assert [(r["event"], r.get("step")) for r in lines_of(path)] == [
+        ("start", 0), ("step", 1), ("step", 2), ("save", 2), ("start", 2)]
+    assert [(r["event"], r.get("step")) for r in lines_of(tmp_path / "metrics.jsonl.cut")] == [
+        ("step", 3), ("message", None), ("save", 3), ("end", 2)]
+
+
 def test_training_that_begins_anew_moves_all_of_the_old_log(tmp_path):
     path = tmp_path / "metrics.jsonl"
     play([ts.monitor.JSONLWriter(path)], tmp_path, last=4)
     play([ts.monitor.JSONLWriter(path)], tmp_path, last=3)
     assert ts.monitor.read_metrics(path)["step"].tolist() == [1, 2, 3]
-    assert [r["step"] for r in lines_of(tmp_path / "metrics.jsonl.cut")] == [1, 2, 3, 4, 4]
+    cut = lines_of(tmp_path / "metrics.jsonl.cut")
+    assert [r["step"] for r in cut] == [1, 2, 3, 4, 4] and cut[-1]["event"] == "end"
 
 
 def test_log_survives_a_kill(tmp_path):

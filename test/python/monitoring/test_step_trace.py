@@ -160,6 +160,18 @@ def test_tracing_ends_with_the_call(function, arguments):
     assert executable.trace()["run"] == before and recorded.nanoseconds == before[1] - before[0]
 
 
+def test_steps_beyond_the_limit_are_counted():
+    @ts.jit
+    def count(x):
+        return ts.fori_loop(0, 140_000, lambda i, y: y + 1, x)
+
+    recorded = ts.monitor.record(count, np.zeros((2, 3), np.float32))
+    assert np.asarray(recorded.result)[1, 2] == 140_000
+    kept = sum(s.track == -1 and s.category != "run" for s in recorded.slices)
+    assert kept == 1 << 17 and recorded.dropped >= 140_000 - kept
+    assert f"{recorded.dropped} steps more are not in the trace" in str(recorded)
+
+
 def test_failed_run_ends_tracing():
     @ts.jit
     def checked(x):

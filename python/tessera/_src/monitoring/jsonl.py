@@ -24,8 +24,8 @@ class JSONLWriter(Callback):
     what RunInfo has. See `records.py` for infinities and NaN.
 
     Where a training resumes at step k, the log goes on behind step k: lines of later steps, which a run
-    has written that was killed before its next save, are moved to PATH.cut, and half a line at the end of
-    the file is removed. So every reader of the file sees each step once, in order.
+    has written that ended before its next save, are moved to PATH.cut, and half a line at the end of the
+    file is removed. So every reader of the file sees each step once, in order.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -69,33 +69,38 @@ class JSONLWriter(Callback):
 
 
 def _cut(path: Path, step: int) -> None:
-    """Moves the lines from the first of a later step on to PATH.cut; removes half a line at the end.
+    """Moves what is after a step to PATH.cut; removes half a line at the end.
 
-    A log's steps never decrease, so that what follows such a line belongs to it.
+    That is all from the first line of a later step on, but for what is said of an earlier step there, as
+    that a checkpoint is complete, whose writing goes on during the next steps.
     """
-    keep = end = 0
-    is_later = False
     with open(path, "r+b") as file:
+        keep = 0
+        kept, later = [], []
         for line in file:
             if not line.endswith(b"\n"):
                 break
-            end += len(line)
-            is_later = is_later or _step_of(line) > step
-            if not is_later:
-                keep = end
-        if is_later:
-            file.seek(keep)
+            its_step = _step_of(line)
+            if its_step > step or later:
+                (kept if 0 <= its_step <= step else later).append(line)
+            else:
+                keep += len(line)
+        if later:
             with open(path.with_name(path.name + ".cut"), "ab") as cut:
-                cut.write(file.read(end - keep))
+                cut.writelines(later)
         file.truncate(keep)
+        file.seek(keep)
+        file.writelines(kept)
 
 
 def _step_of(line: bytes) -> float:
+    """The step that a line is about; -1 of what is about none, such as the end of a run."""
     try:
-        step = records.from_line(line).get("step")
-    except ValueError:
+        record = records.from_line(line)
+    except (ValueError, LookupError, AttributeError, TypeError):
         return -1  # Damaged; reading it says so.
-    return step if isinstance(step, (int, float)) else -1
+    step = record.get("step")
+    return step if isinstance(step, (int, float)) and record.get("event") not in ("start", "end") else -1
 
 
 def read_records(path: str | os.PathLike) -> Iterator[dict[str, Any]]:

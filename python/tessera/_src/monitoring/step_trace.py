@@ -92,7 +92,8 @@ class StepTrace:
 
     def __str__(self) -> str:
         head = f"{self.function} on {self.mesh or 'one device'}: {self.nanoseconds / 1e6:.3f} ms"
-        return f"{head}\n{self.by_step()}"
+        tail = f"\n{self.dropped} steps more are not in the trace" if self.dropped else ""
+        return f"{head}\n{self.by_step()}{tail}"
 
     def as_chrome(self) -> dict[str, Any]:
         """In the Trace Event Format, with times in microseconds: what https://ui.perfetto.dev and

@@ -11,6 +11,7 @@ from conftest import needs_runtime
 
 from tessera._src.commands import doctor, machine
 from tessera._src.commands.findings import size_text
+from tessera._src.core import host_cores
 
 pytestmark = needs_runtime
 
@@ -111,10 +112,10 @@ def test_failing_check_hides_no_other(monkeypatch):
     assert of(findings, "variables")
 
 
-@pytest.mark.parametrize("text, cores", [("max 100000", None), ("200000 100000", 2), ("150000 100000", 2),
-                                         ("5000 100000", 1), ("", None)])
+@pytest.mark.parametrize("text, cores", [("max 100000", None), ("200000 100000", 2), ("150000 100000", 1.5),
+                                         ("5000 100000", 0.05), ("", None)])
 def test_quotas(text, cores):
-    assert machine.cores_of_quota(text) == cores
+    assert host_cores.cores_of_quota(text) == cores
 
 
 def test_sizes():

@@ -110,7 +110,8 @@ def _lines(found: Mapping[str, Any], is_full: bool) -> Iterator[str]:
     if len(parts) > 1:
         yield ""
         yield str(Table(parts, ("part", "tensors", "elements", "bytes")))
-    lines = list(_flat(found["metadata"]))
+    # Last what is longest, a training's configuration.
+    lines = sorted(_flat(found["metadata"]), key=lambda line: line.startswith("config."))
     if lines:
         yield ""
         yield "metadata:" if found["kind"] == "checkpoint" else "config.json:"

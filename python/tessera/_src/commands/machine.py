@@ -11,10 +11,16 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from tessera._src.commands.findings import Finding, ok, problem, size_text, warning
 from tessera._src.core.errors import TesseraError
+from tessera._src.core.host_cores import (
+    allowed_cores,
+    file_text,
+    group_limits,
+    quota_of_cores,
+    usable_cores,
+)
 from tessera._src.meshes.devices import cuda_device_count, device_count
 
 # Features of processors that kernels get faster by, in the words of /proc/cpuinfo.
@@ -23,20 +29,12 @@ _FEATURES = ("avx", "avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_vnn
 _VECTORS = {"avx2", "avx512f", "asimd"}
 # Less than this is too little to compile and train anything but toys.
 _LITTLE_MEMORY = 2 << 30
-_GROUPS = "/sys/fs/cgroup"
 _SECONDS = 3.0  # That ptxas may take to say its version.
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
 
 
 def processor() -> Finding:
     """Its name, and the features that kernels use."""
-    lines = [line.partition(":") for line in _text("/proc/cpuinfo").splitlines()]
+    lines = [line.partition(":") for line in file_text("/proc/cpuinfo").splitlines()]
     found = {key.strip(): value.strip() for key, _, value in reversed(lines)}
     name = found.get("model name") or platform.processor() or platform.machine()
     flags = set((found.get("flags") or found.get("Features") or "").split())
@@ -50,37 +48,16 @@ def processor() -> Finding:
     return ok("processor", f"{name}: {' '.join(have)}")
 
 
-def group_limits(file: str) -> list[str]:
-    """What a file of the process's control group and of those around it says (version 2)."""
-    path = next((line[3:] for line in _text("/proc/self/cgroup").splitlines() if line.startswith("0::")), "")
-    found = []
-    while True:
-        found.append(_text(f"{_GROUPS}{path}/{file}"))
-        if not path.strip("/"):
-            return [text for text in found if text]
-        path = path.rpartition("/")[0]
-
-
-def cores_of_quota(text: str) -> int | None:
-    """Cores of "200000 100000", microseconds in a period; None where there is no limit."""
-    quota, _, period = text.partition(" ")
-    if not (quota.isdigit() and period.isdigit()) or int(period) == 0:
-        return None
-    return max(1, math.ceil(int(quota) / int(period)))
-
-
 def cores(environment: Mapping[str, str] = os.environ) -> Finding:
     """Cores of the machine, and how many of them the process may use."""
     there = os.cpu_count() or 1
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
-    quotas = [cores_of_quota(text) for text in group_limits("cpu.max")]
-    quota = min((q for q in quotas if q is not None), default=None)
-    usable = min(allowed, quota) if quota else allowed
+    allowed, quota = allowed_cores(), quota_of_cores()
+    usable = max(1, math.ceil(usable_cores()))
     parts = [f"{usable} of {there} cores may be used"]
     if allowed < there:
         parts.append(f"the affinity mask allows {allowed}")
     if quota and quota < allowed:
-        parts.append(f"the container's quota is that of {quota}")
+        parts.append(f"the container's quota is that of {quota:g}")
     text = ", ".join(parts)
     threads = environment.get("TESSERA_NUM_THREADS")
     if threads:
@@ -101,7 +78,7 @@ def cores(environment: Mapping[str, str] = os.environ) -> Finding:
 def memory() -> Finding:
     """What there is, and how much of it is free for this process."""
     sizes = {}
-    for line in _text("/proc/meminfo").splitlines():
+    for line in file_text("/proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
         number = rest.split()
         if number and number[0].isdigit():
@@ -171,7 +148,7 @@ def assembler(environment: Mapping[str, str] = os.environ) -> Finding:
 
 def variables(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Variables that make other libraries slow, and with them what Tessera is compared with."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = allowed_cores()
     others = "NumPy and PyTorch, not Tessera"
     found = False
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "GOTO_NUM_THREADS"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +18,13 @@ from tessera._src.arrays.placing import array, block_until_ready
 from tessera._src.core import dtypes
 from tessera._src.core.errors import ConfigError
 from tessera._src.core.files import write_whole
+from tessera._src.core.host_cores import usable_cores
 from tessera._src.functions.jit import jit
 from tessera._src.meshes.mesh import SINGLE
 from tessera._src.ops.products import matmul
 from tessera._src.programs import cache, native, targets
 
-# Sides of the square products, of which the fastest counts.
+# Sides of the square products.
 _SIDES = {"cpu": (1024, 1536), "cuda": (4096, 8192)}
 _RUNS = 7
 
@@ -67,9 +69,11 @@ def measured_peak(dtype: Any = np.float32, *, threads: int | None = None, device
                   refresh: bool = False) -> float:
     """Floating-point operations a second that this process's devices do in products of matrices.
 
-    It is measured with Tessera's own kernel: products of square matrices on all cores, of which the
-    fastest of several runs counts, since other work on the machine only makes runs slower. Devices of a
-    CPU mesh share the cores, so that it is the peak of any mesh here. On GPUs it is that of one.
+    It is measured with Tessera's own kernel: products of square matrices on all cores, of some sizes. Of
+    the runs of a size the median counts, and of the sizes the fastest. The time of a run is that of the
+    cores which it used, where other programs held it up, so that it does not depend on what else the machine
+    does. Devices of a CPU mesh share the cores, so that it is the peak of any mesh here. On GPUs it is that
+    of one.
 
     The first call takes about a second. The result is kept beside compiled programs on disk, for this
     processor, its cores, type and version; TESSERA_CACHE=0 turns that off.
@@ -78,7 +82,7 @@ def measured_peak(dtype: Any = np.float32, *, threads: int | None = None, device
         dtype: of the matrices.
         threads: all cores by default.
         device: "cpu" or "cuda".
-        refresh: measures again; the larger of the new and the kept result counts from now on.
+        refresh: measures again, and keeps the new result.
 
     Raises:
         ConfigError: a type that is not of floats, or a device of another kind or that is not here.
@@ -95,7 +99,7 @@ def measured_peak(dtype: Any = np.float32, *, threads: int | None = None, device
     kept = _read(file)
     if kept and not refresh:
         return kept
-    peak = max(kept, *[rate for side in _SIDES[device] for rate in _rates(dtype, threads, device, side)])
+    peak = max(statistics.median(_rates(dtype, threads, device, side)) for side in _SIDES[device])
     if file is not None:
         with contextlib.suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -110,10 +114,21 @@ def _rates(dtype: np.dtype, threads: int | None, device: str, side: int) -> Iter
         random = np.random.default_rng(0)
         x, y = (array(random.standard_normal((side, side), np.float32).astype(dtype)) for _ in range(2))
         block_until_ready(product(x, y))  # Compiles, and touches memory for the first time.
+        cores = _cores(threads)
         for _ in range(_RUNS):
-            begin = time.perf_counter()
+            begin, begin_of_cores = time.perf_counter(), time.process_time()
             block_until_ready(product(x, y))
-            yield 2 * side**3 / (time.perf_counter() - begin)
+            seconds = time.perf_counter() - begin
+            if device == "cpu":
+                seconds = min(seconds, (time.process_time() - begin_of_cores) / cores)
+            yield 2 * side**3 / seconds
+
+
+def _cores(threads: int | None) -> float:
+    """Cores that a run uses at once, where nothing else does."""
+    named = os.environ.get("TESSERA_NUM_THREADS", "")
+    wanted = threads or (int(named) if named.isdigit() else 0)
+    return min(wanted, usable_cores()) if wanted else usable_cores()
 
 
 def _kept_in(dtype: np.dtype, threads: int | None, device: str) -> Path | None:

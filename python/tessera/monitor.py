@@ -9,6 +9,7 @@
 import sys as _sys
 
 from tessera._src.core.missing import missing as _missing
+from tessera._src.monitoring.alerts import DEFAULT_RULES, Alert, AlertRule, Alerts
 from tessera._src.monitoring.callback import Callback, RunInfo
 from tessera._src.monitoring.jsonl import JSONLWriter, read_metrics, read_records
 from tessera._src.monitoring.loss_plot import LossPlot
@@ -19,7 +20,11 @@ from tessera._src.monitoring.prometheus import PrometheusExporter, PrometheusFil
 from tessera._src.monitoring.step_trace import Slice, StepTrace, record, trace
 
 __all__ = [
+    "DEFAULT_RULES",
     "METRICS",
+    "Alert",
+    "AlertRule",
+    "Alerts",
     "Callback",
     "JSONLWriter",
     "LossPlot",

@@ -69,7 +69,7 @@ class Progress(Callback):
             with self._giving_up():
                 self._bar.start()
                 self._task = self._bar.add_task("", total=run.steps, completed=run.first_step,
-                                                numbers="", left="")
+                                                numbers="", left="-")
         self._print(", ".join(parts))
 
     def on_step(self, record: Mapping[str, Any]) -> None:

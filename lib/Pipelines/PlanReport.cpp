@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "PlanReport.h"
 
+#include "llvm/ADT/StringSet.h"
+
 using namespace mlir;
 using namespace tessera;
 namespace json = llvm::json;
@@ -14,6 +16,23 @@ static bool isCopied(plan::TiedOutputOp output) {
            (copy->getBlock() == output->getBlock() ||
             isa<plan::StageOp>(copy->getParentOp()));
   });
+}
+
+/// The source lines that a launch computes, "model.py:12", each once.
+static json::Array placesOf(plan::LaunchOp launch) {
+  json::Array places;
+  llvm::StringSet<> known;
+  launch->getLoc()->walk([&](Location part) {
+    auto file = dyn_cast<FileLineColLoc>(part);
+    if (!file)
+      return WalkResult::advance();
+    std::string place =
+        file.getFilename().str() + ":" + std::to_string(file.getLine());
+    if (known.insert(place).second)
+      places.push_back(place);
+    return WalkResult::advance();
+  });
+  return places;
 }
 
 void tessera::reportPlan(plan::ProgramOp program, Report &report) {
@@ -36,6 +55,12 @@ void tessera::reportPlan(plan::ProgramOp program, Report &report) {
   report.set("arenaBytes",
              static_cast<int64_t>(program.getArena().value_or(0)));
   report.set("ties", std::move(ties));
+  json::Array launches;
+  program.walk<WalkOrder::PreOrder>([&](plan::LaunchOp launch) {
+    launches.push_back(json::Object{{"kernel", launch.getKernel().str()},
+                                    {"places", placesOf(launch)}});
+  });
+  report.set("launches", std::move(launches));
   json::Array stages;
   for (auto stage : program.getOps<plan::StageOp>())
     stages.push_back(json::Object{

@@ -8,8 +8,8 @@
 
 namespace tessera {
 
-/// Adds "arenaBytes", "ties" and "stages" of a program whose memory is
-/// assigned.
+/// Adds "arenaBytes", "launches", "ties" and "stages" of a program whose memory
+/// is assigned.
 void reportPlan(plan::ProgramOp program, Report &report);
 
 } // namespace tessera

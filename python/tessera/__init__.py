@@ -255,9 +255,9 @@ for _item in [*globals().values()]:
 type(UNCONSTRAINED).__module__ = "tessera"
 
 # Modules that are imported when they are first used.
-_LATER = ("checkpoints", "data", "models", "optim")
+_LATER = ("checkpoints", "data", "models", "monitor", "optim")
 if _TYPE_CHECKING:
-    from tessera import checkpoints, data, models, optim
+    from tessera import checkpoints, data, models, monitor, optim
 
 __all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER])
 

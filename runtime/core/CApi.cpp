@@ -308,6 +308,20 @@ const void *tesseraRtOutputPlacement(const TesseraRtExecutable *executable,
   return executable->executable->outputPlacement(index).get();
 }
 
+int tesseraRtSetTracing(TesseraRtExecutable *executable, int isOn) {
+  std::lock_guard<DeviceLock> lock(*executable->lock);
+  if (Status status = checkAtRest(*executable); !status.ok())
+    return failCall(status);
+  executable->executable->setTracing(isOn != 0);
+  return 0;
+}
+
+const char *tesseraRtTrace(TesseraRtExecutable *executable) {
+  std::lock_guard<DeviceLock> lock(*executable->lock);
+  executable->trace = describeTrace(*executable->executable);
+  return executable->trace.c_str();
+}
+
 const char *tesseraRtRunReport(TesseraRtExecutable *executable) {
   std::lock_guard<DeviceLock> lock(*executable->lock);
   executable->report = describeRun(*executable->executable);

@@ -15,7 +15,7 @@ struct TesseraRtExecutable {
       std::make_shared<tessera::rt::DeviceLock>();
   bool isRunning = false;
   std::unique_ptr<tessera::rt::Executable> executable;
-  std::string description, report;
+  std::string description, report, trace;
   /// What a run works on, kept for the next one; empty between runs.
   std::vector<tessera::rt::Executable::Input> inputs;
   std::vector<std::shared_ptr<tessera::rt::PlacedTensor>> held;

@@ -33,6 +33,7 @@ Executable::create(abi::Artefact artefact, const ExecutableOptions &options) {
   std::unique_ptr<Executable> self(new Executable());
   self->artefact = std::move(artefact);
   self->options = options;
+  self->setTracing(false);
   if (Status status = self->open(); !status.ok())
     return status;
   if (Status status = self->device->load(self->artefact); !status.ok())

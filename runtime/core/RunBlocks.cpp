@@ -3,27 +3,18 @@
 #include "tessera-rt/Executable.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 using namespace tessera;
 using namespace tessera::rt;
 using abi::Step;
 
-namespace {
-
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-} // namespace
-
 Status Executable::run(const Input *inputs, Output *outputs) {
-  int64_t begin = now();
+  int64_t begin = steadyTime();
   int64_t cutBefore = transfers->cut, joinedBefore = transfers->joined;
   lastReport = RunReport();
+  if (isTracing)
+    lastTrace = RunTrace();
   const abi::Plan &plan = artefact.plan;
   for (size_t i = 0; i < plan.inputs.size(); ++i)
     if (Status status = checkInput(i, inputs[i]); !status.ok())
@@ -35,7 +26,10 @@ Status Executable::run(const Input *inputs, Output *outputs) {
     if (Status status = bindOutput(i, outputs[i]); !status.ok())
       return status;
 
+  int64_t beginSteps = isTracing ? steadyTime() : 0;
   Status status = runSteps();
+  if (isTracing)
+    lastTrace.steps = {beginSteps, steadyTime()};
   becomesResult.assign(plan.inputs.size(), false);
   for (size_t i = 0; i < plan.outputs.size() && status.ok(); ++i) {
     int32_t input = plan.outputs[i].tied;
@@ -50,7 +44,10 @@ Status Executable::run(const Input *inputs, Output *outputs) {
     if (inputs[i].donated && inputs[i].placed &&
         !(status.ok() && becomesResult[i]))
       inputs[i].placed->release();
-  lastReport.nanoseconds = now() - begin;
+  int64_t end = steadyTime();
+  lastReport.nanoseconds = end - begin;
+  if (isTracing)
+    lastTrace.run = {begin, end};
   lastReport.bytesCut = transfers->cut - cutBefore;
   lastReport.bytesJoined = transfers->joined - joinedBefore;
   return status;
@@ -65,15 +62,8 @@ Status Executable::run(const Input *inputs, void *const *outputs) {
 
 Status Executable::runStepOf(int32_t block, size_t index) {
   const Step &step = artefact.plan.blocks[block].steps[index];
-  size_t number = firstStep[block] + index;
-  int64_t begin = options.profile ? now() : 0;
-  Status status = runStep(step, steps[number]);
-  if (status.ok() && options.profile) {
-    status = device->synchronize();
-    StepTime &time = lastReport.steps[number];
-    ++time.runs;
-    time.nanoseconds += now() - begin;
-  }
+  Status status = isMeasuring ? runMeasured(block, index)
+                              : runStep(step, steps[firstStep[block] + index]);
   if (status.ok() || step.isRegion())
     return status; // Names the step inside it.
   return status.in(describeStep(artefact.plan, tree(), block, index));

@@ -4,8 +4,6 @@
 // and every rank runs its collectives in one order.
 #include "tessera-rt/Executable.h"
 
-#include <chrono>
-
 using namespace tessera;
 using namespace tessera::rt;
 using abi::Step;
@@ -35,8 +33,7 @@ Status Executable::runPrograms(const std::vector<int32_t> &blocks) {
 /// The time is that of the first program's step.
 Status Executable::runJointStep(const std::vector<int32_t> &blocks,
                                 const std::vector<size_t> &indices) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point begin = Clock::now();
+  int64_t begin = isMeasuring ? steadyTime() : 0;
   std::vector<const Step *> own;
   std::vector<BoundStep *> bound;
   for (size_t p = 0; p < blocks.size(); ++p) {
@@ -49,14 +46,19 @@ Status Executable::runJointStep(const std::vector<int32_t> &blocks,
     return isLoop ? status
                   : status.in(describeStep(artefact.plan, tree(), blocks[0],
                                            indices[0]));
-  if (!options.profile)
+  if (!isMeasuring)
     return status;
   status = device->synchronize();
+  Span whole = {begin, steadyTime()};
+  launchSpans.assign(numLocal, Span());
+  for (size_t p = 0; p < blocks.size() && isTracing; ++p)
+    traceStep(blocks[p], indices[p], whole, devicesOf[p]);
+  if (!options.profile)
+    return status;
   for (size_t p = 0; p < blocks.size(); ++p)
     ++lastReport.steps[firstStep[blocks[p]] + indices[p]].runs;
   lastReport.steps[firstStep[blocks[0]] + indices[0]].nanoseconds +=
-      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin)
-          .count();
+      whole.end - whole.begin;
   return status;
 }
 

@@ -118,6 +118,7 @@ Status Executable::runStep(const Step &step, BoundStep &bound) {
     launch.kernel = step.kernel;
     launch.args = bound.argsOfDevice.data();
     launch.bytes = &bound.bytes;
+    launch.spans = isTracing ? launchSpans.data() : nullptr;
     return device->launch(launch);
   }
   case StepKind::AllReduce:

@@ -155,6 +155,8 @@ tesseraResultDiagnostics(const TesseraResult *result, size_t *size);
 ///     "sharedBytes": 0, "threads": 0}],
 ///   "arenaBytes": of one device, where they differ the largest,
 ///   "stages": [{"name": "first", "arenaBytes": 0}], of a plan by stages,
+///   "launches": [{"kernel": "", "places": the source lines that it computes,
+///     as "model.py:12"}], in the order of the plan's text,
 ///   "ties": [{"argument": "p", "result": "result0", "inPlace": true,
 ///     "reason": ""}], of donated arguments whose memory a result has,
 ///   "timings": [{"stage": "layouts", "ms": 0.0}]

@@ -288,6 +288,20 @@ private:
     return success();
   }
 
+  /// Those of the ops that a kernel is made of: first its last root's, which
+  /// messages are at, then the others' in program order.
+  static Location placeOf(const KernelGroup &group) {
+    SmallVector<Operation *> members(group.members.begin(),
+                                     group.members.end());
+    llvm::sort(members, [](Operation *a, Operation *b) {
+      return a->getBlock() == b->getBlock() && a->isBeforeInBlock(b);
+    });
+    SmallVector<Location> places = {group.last()->getLoc()};
+    for (Operation *member : members)
+      places.push_back(member->getLoc());
+    return FusedLoc::get(group.last()->getContext(), places);
+  }
+
   /// Launches `kernel` in place of the roots.
   void launch(const KernelGroup &group, tile::KernelOp kernel,
               ArrayRef<Value> inputs) {
@@ -297,7 +311,7 @@ private:
       types.push_back(root->getResult(0).getType());
     OpBuilder builder(group.last());
     auto launch = tile::LaunchOp::create(
-        builder, group.last()->getLoc(), types,
+        builder, placeOf(group), types,
         FlatSymbolRefAttr::get(kernel.getSymNameAttr()), inputs);
     for (auto [root, result] :
          llvm::zip_equal(group.roots, launch.getOutputs()))

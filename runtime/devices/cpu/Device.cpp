@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 using namespace tessera;
 using namespace tessera::rt;
@@ -111,16 +112,27 @@ private:
             int64_t index = begin / perDevice;
             int64_t base = index * perDevice;
             int64_t stop = std::min(end, base + perDevice);
-            kernel(launch.args[(*launch.devices)[index]], begin - base,
-                   stop - base);
+            int device = (*launch.devices)[index];
+            int64_t time = launch.spans ? steadyTime() : 0;
+            kernel(launch.args[device], begin - base, stop - base);
+            if (launch.spans)
+              addSpan(launch.spans[device], {time, steadyTime()});
             begin = stop;
           }
         });
   }
 
+  /// Extends the time that a device worked by that of some of its blocks.
+  void addSpan(Span &all, Span part) {
+    std::lock_guard<std::mutex> lock(spansMutex);
+    all.begin = all.begin < 0 ? part.begin : std::min(all.begin, part.begin);
+    all.end = std::max(all.end, part.end);
+  }
+
   DeviceOptions options;
   KernelObjects objects;
   std::vector<Kernel> kernels;
+  std::mutex spansMutex;
 };
 
 } // namespace

@@ -11,6 +11,8 @@ namespace tessera::rt {
 std::string describeExecutable(const Executable &executable);
 /// The object that tesseraRtRunReport documents.
 std::string describeRun(const Executable &executable);
+/// The object that tesseraRtTrace documents.
+std::string describeTrace(const Executable &executable);
 
 } // namespace tessera::rt
 

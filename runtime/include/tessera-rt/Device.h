@@ -21,6 +21,14 @@ struct DeviceOptions {
   bool profile = false;      ///< Count what takeTraffic tells.
 };
 
+/// Nanoseconds of a clock that never goes back.
+int64_t steadyTime();
+
+/// When work began and ended, by steadyTime; -1 if it never did.
+struct Span {
+  int64_t begin = -1, end = -1;
+};
+
 struct Launch {
   int kernel = 0; ///< Index in the plan.
   /// That run it, ascending: those of the program that has the step.
@@ -29,6 +37,9 @@ struct Launch {
   void *const *const *args = nullptr;
   /// Bytes of each argument; the same on every device.
   const std::vector<int64_t> *bytes = nullptr;
+  /// If not null, an entry per device that a device which knows when each one
+  /// works on its blocks fills in; others leave it as it is.
+  Span *spans = nullptr;
 };
 
 /// All devices of one kind that this process drives, numbered from 0. Those

@@ -34,6 +34,26 @@ struct StepTime {
   int64_t runs = 0, nanoseconds = 0;
 };
 
+/// One time that a step of the plan ran. That of a loop or conditional contains
+/// those of the steps inside it.
+struct StepEvent {
+  int32_t block = 0, step = 0;
+  Span whole; ///< On all devices together.
+};
+
+/// What a traced run did, when. Steps are waited for before the next begins.
+struct RunTrace {
+  /// The run itself; its steps, before which inputs are brought into the
+  /// program's layouts and after which results are brought out of them.
+  Span run, steps;
+  std::vector<StepEvent> events; ///< In the order in which they ended.
+  /// When each local device worked on an event, devices fastest; no span where
+  /// it takes no part.
+  std::vector<Span> ofDevices;
+  int64_t dropped = 0; ///< Events beyond maxTraceEvents.
+};
+constexpr size_t maxTraceEvents = size_t(1) << 17;
+
 struct RunReport {
   int64_t nanoseconds = 0;
   int64_t launches = 0;    ///< Kernel launches, over all local devices.
@@ -100,6 +120,14 @@ public:
   /// outputs[i] is memory for the whole output i.
   Status run(const Input *inputs, void *const *outputs);
   const RunReport &report() const { return lastReport; }
+  /// From now on runs are traced, or not.
+  void setTracing(bool isOn);
+  /// Of the last run that was traced.
+  const RunTrace &trace() const { return lastTrace; }
+  /// What device `d` of this process is called in the mesh.
+  int32_t numberOf(int d) const { return communicator->localDevices()[d]; }
+  /// Devices that this process drives.
+  int numDevices() const { return numLocal; }
   /// Over all runs, and over what is done with the tensors placed here.
   const TransferCounts &transferCounts() const { return *transfers; }
 
@@ -148,6 +176,10 @@ private:
   Status runSteps();
   Status runBlock(int32_t block);
   Status runStepOf(int32_t block, size_t index);
+  Status runMeasured(int32_t block, size_t index);
+  /// Adds an event to the trace of the run.
+  void traceStep(int32_t block, size_t index, Span whole,
+                 const std::vector<int> &devices);
   Status runStep(const abi::Step &step, BoundStep &bound);
   /// Devices whose numbers are in `devices` take part.
   Status runCollective(const Collective &collective, void *const *args,
@@ -211,6 +243,10 @@ private:
   std::vector<void *> jointArgs;                  ///< Of a joint collective.
   std::vector<bool> becomesResult;                ///< Inputs, in a run.
   RunReport lastReport;
+  bool isTracing = false;
+  bool isMeasuring = false; ///< For a profile or a trace.
+  RunTrace lastTrace;
+  std::vector<Span> launchSpans; ///< Of the step that runs; see Launch::spans.
 };
 
 } // namespace tessera::rt

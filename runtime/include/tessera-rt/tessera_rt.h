@@ -124,6 +124,24 @@ TESSERA_RT_API int tesseraRtExecute(TesseraRtExecutable *executable,
 /// accesses are coalesced}]}
 TESSERA_RT_API const char *tesseraRtRunReport(TesseraRtExecutable *executable);
 
+/// Has runs record, from now on or no longer, when each step began and ended.
+/// Steps are waited for one by one meanwhile.
+TESSERA_RT_API int tesseraRtSetTracing(TesseraRtExecutable *executable,
+                                       int isOn);
+/// The last run that was traced, as JSON that lives until the next call:
+/// {"run": [begin, end] of the run, in nanoseconds of a clock of this process,
+///  "program": of its steps, before which inputs are brought into the layouts
+///  of the program and after which results are brought out of them,
+///  "devices": their numbers in the mesh,
+///  "steps": of the plan, also those inside loops: [{"step": "step 0 (launch of
+///  'matmul_0')", "kind": "launch", "bytes": of the buffers that one device
+///  reads and writes, "kernel": "matmul_0" of a launch, "what": what describes
+///  it, such as why a collective is there, if there is that}],
+///  "events": in the order in which they ended, [step, begin, end, then of each
+///  of the devices begin and end, -1 where it took no part],
+///  "dropped": events that were too many to keep}
+TESSERA_RT_API const char *tesseraRtTrace(TesseraRtExecutable *executable);
+
 /// Bytes copied because a tensor was wanted in another form, by an executable
 /// and by what was done with the tensors that it placed or computed. What is
 /// used in place is not copied and not counted.

@@ -128,6 +128,25 @@ TEST(CApiTest, ProfilingMeasuresEachStep) {
   tesseraRtUnload(program);
 }
 
+TEST(CApiTest, TracingIsTurnedOnAndOff) {
+  TesseraRtExecutable *program = load(addOneProgram(2), nullptr);
+  std::vector<float> x(24), y(24);
+  TesseraRtInput input = {x.data(), nullptr};
+  void *output = y.data();
+  ASSERT_EQ(tesseraRtSetTracing(program, 1), 0);
+  ASSERT_EQ(tesseraRtRun(program, &input, 1, &output, 1), 0);
+  std::string trace = tesseraRtTrace(program);
+  for (const char *part :
+       {"\"devices\": [0, 1]", "\"step\": \"step 0 (launch of 'add_one_0')\"",
+        "\"kernel\": \"add_one_0\"", "\"bytes\": 96", "\"dropped\": 0",
+        "\"events\": [[0, "})
+    EXPECT_NE(trace.find(part), std::string::npos) << part << trace;
+  ASSERT_EQ(tesseraRtSetTracing(program, 0), 0);
+  ASSERT_EQ(tesseraRtRun(program, &input, 1, &output, 1), 0);
+  EXPECT_EQ(trace, tesseraRtTrace(program));
+  tesseraRtUnload(program);
+}
+
 TEST(CApiTest, RunningAOneKernelProgramIsCheap) {
   TesseraRtExecutable *program = load(addOneProgram(1), nullptr);
   std::vector<float> x(24), y(24);

@@ -156,6 +156,45 @@ TEST(StagesTest, TimesAreThoseOfEachStep) {
     EXPECT_EQ(time.runs, time.block < 2 ? 1 : 3);
 }
 
+TEST(StagesTest, TracesHaveTheDevicesOfEachProgram) {
+  abi::Artefact artefact = samplePrograms();
+  auto executable = Executable::create(artefact, {});
+  ASSERT_TRUE(executable.ok()) << executable.status().message();
+  (*executable)->setTracing(true);
+  Executable::Input input;
+  input.data = x.data();
+  std::vector<float> y(6);
+  void *output = y.data();
+  testing::internal::CaptureStdout();
+  Status status = (*executable)->run(&input, &output);
+  testing::internal::GetCapturedStdout();
+  ASSERT_TRUE(status.ok()) << status.message();
+  const RunTrace &trace = (*executable)->trace();
+  const abi::Plan &plan = (*executable)->plan();
+  size_t numDevices = (*executable)->numDevices();
+  ASSERT_FALSE(trace.events.empty());
+  ASSERT_EQ(trace.ofDevices.size(), trace.events.size() * numDevices);
+  EXPECT_LE(trace.run.begin, trace.steps.begin);
+  EXPECT_LE(trace.steps.end, trace.run.end);
+  for (size_t e = 0; e < trace.events.size(); ++e) {
+    const StepEvent &event = trace.events[e];
+    EXPECT_LE(trace.steps.begin, event.whole.begin);
+    EXPECT_LE(event.whole.end, trace.steps.end);
+    const abi::Program &program =
+        plan.programs[(*executable)->tree().programOf(event.block)];
+    for (size_t d = 0; d < numDevices; ++d) {
+      Span span = trace.ofDevices[e * numDevices + d];
+      ASSERT_EQ(span.begin >= 0,
+                program.runsOn((*executable)->numberOf(static_cast<int>(d))));
+      if (span.begin < 0)
+        continue;
+      EXPECT_LE(event.whole.begin, span.begin);
+      EXPECT_LE(span.begin, span.end);
+      EXPECT_LE(span.end, event.whole.end);
+    }
+  }
+}
+
 std::vector<abi::Step> &second(abi::Plan &plan) { return plan.blocks[1].steps; }
 
 class StagesMistakeTest : public ::testing::TestWithParam<PlanMistake> {};

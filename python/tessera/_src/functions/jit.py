@@ -90,13 +90,7 @@ class JittedFunction:
             if compiled is not None:
                 compiled.used = next(_clock)
                 return compiled.run_flat(args)
-            args, kwargs, statics = self.signature.separate(args, kwargs)
-            leaves, structure = tree.flatten((args, kwargs))
-            kinds = tuple([_kind(leaf, mesh) for leaf in leaves])
-            key = (structure, kinds, static_values.key_of(statics) if statics else None, mesh)
-            compiled = self._compiled.get(key)
-            if compiled is None:
-                compiled = self._compile(key, leaves, statics)
+            compiled, leaves, kinds, statics = self._find(args, kwargs, mesh)
             result = compiled.run_flat(leaves)
             if not statics:
                 self._remember(compiled, kinds, array_key, mesh)
@@ -108,6 +102,24 @@ class JittedFunction:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """In a class, a method: the instance is its first argument."""
         return self if instance is None else BoundFunction(self, instance)
+
+    def compiled(self, *args: Any, **kwargs: Any) -> Compiled:
+        """The program that a call with such arguments runs; it is compiled now if it was not before."""
+        try:
+            return self._find(args, kwargs, self._mesh())[0]
+        except TesseraError as error:
+            raise without_internal_frames(error) from None
+
+    def _find(self, args: tuple, kwargs: dict, mesh: Mesh) -> tuple[Compiled, list, tuple, tuple]:
+        """The program for arguments; their leaves, the kinds of these, and the static arguments."""
+        args, kwargs, statics = self.signature.separate(args, kwargs)
+        leaves, structure = tree.flatten((args, kwargs))
+        kinds = tuple([_kind(leaf, mesh) for leaf in leaves])
+        key = (structure, kinds, static_values.key_of(statics) if statics else None, mesh)
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            compiled = self._compile(key, leaves, statics)
+        return compiled, leaves, kinds, statics
 
     def _compile(self, key: tuple, leaves: Sequence[Any], statics: tuple) -> Compiled:
         """The program for a new kind of arguments; one thread makes it, others wait."""
@@ -220,6 +232,10 @@ class BoundFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.jitted(self.instance, *args, **kwargs)
+
+    def compiled(self, *args: Any, **kwargs: Any) -> Compiled:
+        """The program that a call with such arguments runs."""
+        return self.jitted.compiled(self.instance, *args, **kwargs)
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The traced program for arguments like these."""

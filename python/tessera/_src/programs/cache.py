@@ -98,7 +98,8 @@ def store(key: str, artefact: bytes, report: dict) -> None:
         return
 
 
-def _limit() -> int:
+def limit() -> int:
+    """Bytes that entries may have together."""
     try:
         return int(os.environ.get("TESSERA_CACHE_LIMIT", DEFAULT_LIMIT))
     except ValueError:
@@ -116,7 +117,7 @@ def _count(place: Path, added: int) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
         text = file.read()
         total = int(text) + added if text.isascii() and text.isdigit() else None
-        if total is None or total > _limit():
+        if total is None or total > limit():
             total = _shrink(place)
         file.seek(0)
         file.truncate()
@@ -125,17 +126,17 @@ def _count(place: Path, added: int) -> None:
 
 def _shrink(place: Path) -> int:
     """Deletes the oldest entries, to three quarters of the limit, once it is passed; the bytes left."""
-    limit = _limit()
+    most = limit()
     with os.scandir(place) as entries:
         found = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in entries
                  if e.is_file() and e.name != _COUNT]
     total = sum(size for _, size, _ in found)
-    if total <= limit:
+    if total <= most:
         return total
     for _, size, path in sorted(found):
         with contextlib.suppress(OSError):  # Another process may delete it, too.
             os.unlink(path)
         total -= size
-        if total <= limit * 3 // 4:
+        if total <= most * 3 // 4:
             break
     return total

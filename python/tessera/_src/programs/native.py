@@ -125,11 +125,11 @@ def _compiler() -> ctypes.CDLL:
 @lru_cache(maxsize=None)
 def compiler_version() -> str:
     """Names the compiler's build, without opening it: finding a cached program takes no compiler."""
-    return build_id(library_path("libtessera_compiler.so")) or _compiler_version()
+    return build_id(library_path("libtessera_compiler.so")) or full_version()
 
 
-def _compiler_version() -> str:
-    """What the compiler says it is."""
+def full_version() -> str:
+    """What the compiler says it is: its build, LLVM's version, that of plans, and its processor."""
     return _compiler().tesseraCompilerVersion().decode()
 
 

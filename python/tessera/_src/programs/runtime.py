@@ -111,6 +111,9 @@ def _runtime() -> ctypes.CDLL:
     library.tesseraRtResetPeak.restype = None
     dispatch.use_runtime(library)
     printing.connect(library, "tesseraRtSetPrint")
+    library.tesseraRtSetTracing.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.tesseraRtTrace.restype = ctypes.c_char_p
+    library.tesseraRtTrace.argtypes = [ctypes.c_void_p]
     library.tesseraRtRunReport.restype = ctypes.c_char_p
     library.tesseraRtRunReport.argtypes = [ctypes.c_void_p]
     return library
@@ -307,6 +310,15 @@ class Executable:
     def report(self) -> dict:
         """What the last run did."""
         return json.loads(_runtime().tesseraRtRunReport(self.handle) or b"{}")
+
+    def set_tracing(self, is_on: bool) -> None:
+        """Has runs record, from now on or no longer, when each step began and ended."""
+        if _runtime().tesseraRtSetTracing(self.handle, is_on):
+            raise CompileError("TS5003", f"tracing failed: {_last_error()}")
+
+    def trace(self) -> dict:
+        """The last run that was traced; see tesseraRtTrace."""
+        return json.loads(_runtime().tesseraRtTrace(self.handle))
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):

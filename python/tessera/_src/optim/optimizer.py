@@ -103,7 +103,8 @@ class Optimizer:
         """
         if self.zero is not None and is_tracing():
             raise TraceError("TS1050", f"the state of an optimizer with zero='{self.zero}' is made in a "
-                             "traced function", expected="a call outside of it, with the arrays that it takes",
+                             "traced function",
+                             expected="a call outside of it, with the arrays that it takes",
                              hint="pass optimizer.init(weights) to the function as an argument")
         planned, structure = self._plan(weights)
         leaves = tree.leaves(weights)

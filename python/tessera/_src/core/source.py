@@ -16,7 +16,7 @@ from typing import NamedTuple
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # tessera/_src
 _PACKAGE = os.path.dirname(_HERE) + os.sep
 _INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
-             os.path.join(_PACKAGE, "compile.py"))
+             os.path.join(_PACKAGE, "compile.py"), os.path.join(_PACKAGE, "__main__.py"))
 # The caller of the command is not a user's program.
 _COMMAND = os.path.join(_HERE, "tools", "command.py")
 _STANDARD = os.path.dirname(os.__file__) + os.sep

@@ -252,12 +252,15 @@ class MonitorConfig(Section):
         progress: a line on the terminal that goes on.
         jsonl: a record of each step and event in folder/metrics.jsonl.
         plot: a plot of the losses in folder/loss.png.
+        mfu: whether the devices' peak is measured before the first step, of which steps say the part they
+            use; the first time this takes about a second.
         port: of an HTTP endpoint with metrics for Prometheus; null for none.
     """
 
     progress: bool = flag(True)
     jsonl: bool = flag(True)
     plot: bool = flag(True)
+    mfu: bool = flag(True)
     port: int | None = whole(None, 1, 65535)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tessera._src.data.datasets import Dataset
 from tessera._src.data.loader import Loader
 from tessera._src.data.tokenizing import Tokenizer
 from tessera._src.meshes.mesh import Mesh, current_mesh
+from tessera._src.monitoring.peak import flops_per_token
 from tessera._src.nn.module import Module, Parameter
 from tessera._src.nn.parallel import Parallel
 from tessera._src.ops import rng
@@ -21,6 +23,7 @@ from tessera._src.training.config import TrainConfig
 from tessera._src.training.options import Problem, raise_problems
 from tessera._src.training.step import Step
 
+_LOOKED_UP = ("wte.weight", "wpe.weight", "embed_tokens.weight")
 _RATES = ("embd_pdrop", "resid_pdrop", "attn_pdrop")
 
 
@@ -86,8 +89,22 @@ class Setup:
         return self.description.init(rng.key(self.config.train.seed), mesh=self.mesh)
 
     def flops_per_token(self) -> float | None:
-        """Floating-point operations of training on one token; None where they are not known."""
-        return None
+        """Floating-point operations of training on one token; None where they are not known.
+
+        See ts.monitor.flops_per_token. Embeddings that are only looked up are left out.
+        """
+        model = self.description
+        if not isinstance(model, Module) or not hasattr(model, "blocks") or not hasattr(model, "config"):
+            return None
+        shapes = [leaf.shape for leaf in tree.leaves(model)]
+        looked_up = [leaf for name, leaf in model.named_parameters() if name.endswith(_LOOKED_UP)]
+        if getattr(model, "lm_head", None) is None:
+            looked_up = looked_up[1:]  # The first one is the table of words, which is the head as well.
+        count = sum(math.prod(shape) for shape in shapes) - sum(math.prod(leaf.shape) for leaf in looked_up)
+        config = model.config
+        heads = getattr(config, "num_attention_heads", getattr(config, "n_head", 0))
+        return flops_per_token(count, layers=len(model.blocks), width=heads * config.head_size,
+                               sequence_length=self.loader.dataset.length)
 
 
 def _takes(config: TrainConfig, model: Any) -> set[str]:

@@ -68,6 +68,11 @@ class Trainer:
         data: a data set of ts.data or a loader of one; None for config.data.
         eval_data: a data set, or a list of them; None for those of config.data.
         callbacks: ts.monitor.Callback objects, called with records of steps and events.
+        peak_flops: floating-point operations a second of all devices, of which steps say the part they use;
+            ts.monitor.measured_peak() measures it. None for none.
+
+    Attributes:
+        reason: why the last `fit` ended: "done", "stopped" (by a signal, whose name is `signal`), "failed".
 
     Raises:
         ConfigError (TS4030): what is wrong with the configuration, all at once.
@@ -75,7 +80,8 @@ class Trainer:
     """
 
     def __init__(self, model: Any = None, config: Any = None, mesh: Mesh | None = None, data: Any = None, *,
-                 eval_data: Any = None, callbacks: Iterable[Callback] = ()):
+                 eval_data: Any = None, callbacks: Iterable[Callback] = (),
+                 peak_flops: float | None = None):
         self.config = _config_of(config)
         self.callbacks = tuple(callbacks)
         for callback in self.callbacks:
@@ -83,6 +89,9 @@ class Trainer:
                 raise ConfigError("TS4030", f"a callback is a {type(callback).__name__}",
                                   expected="an object of a class derived from ts.monitor.Callback")
         self._setup = Setup(model, self.config, mesh, data, eval_data)
+        self.peak_flops = peak_flops
+        self.reason: str | None = None
+        self.signal: str | None = None
         self.mesh: Mesh = self._setup.mesh
         self.loader: Loader = self._setup.loader
         folder = self.config.train.folder
@@ -144,6 +153,7 @@ class Trainer:
                     reason = "stopped"
                 raise
             finally:
+                self.reason, self.signal = reason, signals.received
                 self._end(started, reason, error)
         return state
 
@@ -225,7 +235,8 @@ class Trainer:
                        steps=self.config.train.steps, first_step=state.step,
                        parameters=sum(leaf.size for leaf in tree.leaves(state.model)),
                        flops_per_token=setup.flops_per_token(), devices=self.mesh.size, mesh=axes or "1 device",
-                       tokens_per_step=self.config.train.batch * self.loader.dataset.length)
+                       tokens_per_step=self.config.train.batch * self.loader.dataset.length,
+                       peak_flops=self.peak_flops)
 
     # -- The loop ---------------------------------------------------------------------------------------
 
@@ -312,10 +323,14 @@ class Trainer:
         state.tokens += numbers["tokens"]
         state.skipped += not is_good
         seconds = max(pending.seconds, 1e-9)
+        flops = self._setup.flops_per_token()
+        mfu = None
+        if flops is not None and self.peak_flops is not None:
+            mfu = pending.batch["tokens"].size / seconds * flops / self.peak_flops
         record = {"event": "step", "step": pending.number, **numbers,
                   "lr": float(self._setup.step.optimizer.learning_rate(updates)), "tokens_total": state.tokens,
                   "seconds": seconds, "tokens_per_second": numbers["tokens"] / seconds,
-                  "mfu": None, "wait_seconds": pending.wait, "skipped": state.skipped,
+                  "mfu": mfu, "wait_seconds": pending.wait, "skipped": state.skipped,
                   "epoch": pending.epoch, "time": time.time()}
         if not is_good:
             self._bad_step(pending, record)

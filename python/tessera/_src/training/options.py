@@ -94,12 +94,9 @@ class Kind:
     parse: Callable[[Any], Any]
     choices: tuple[str, ...] = ()
     rows: type[Section] | None = None
-    is_optional: bool = False
 
 
 def _option(default: Any, kind: Kind) -> Any:
-    if kind.is_optional or default is None:
-        kind = dataclasses.replace(kind, is_optional=True)
     return dataclasses.field(default=default, metadata={"kind": kind}) if not isinstance(default, dict) else (
         dataclasses.field(default_factory=lambda: dict(default), metadata={"kind": kind}))
 
@@ -302,14 +299,15 @@ def read_section(section: type[S], given: Any, key: str, problems: list[Problem]
 
 def _read_value(field: dataclasses.Field, value: Any, key: str, problems: list[Problem]) -> Any:
     kind: Kind = field.metadata["kind"]
-    if value is None and kind.is_optional:
+    is_optional = str(field.type).endswith("| None")
+    if value is None and is_optional:
         return None
     try:
         parsed = kind.parse(value)
     except ValueError:
         hint = did_you_mean(value, kind.choices) if kind.choices and isinstance(value, str) else None
         problems.append(Problem(key, "is not valid", None if kind.choices else kind.expected
-                                + (", or null" if kind.is_optional else ""), shown(value),
+                                + (", or null" if is_optional else ""), shown(value),
                                 kind.choices or None, hint))
         return None
     if kind.rows is None:

@@ -19,19 +19,19 @@ from tessera._src.training.step import Step
 _LISTED = 4
 
 
-def first_bad(step: Step, mesh: Mesh, model: Any, scale: Any, number: int, batch: dict[str, Any],
+def first_bad(step: Step, mesh: Mesh, model: Any, scale: Any, key: Any, batch: dict[str, Any],
               **options: Any) -> list[str]:
     """What is not finite in a step, in the order in which it arises: weights, activations of the forward
     pass, then gradients, in the order of the backward pass. Each is a sentence with the name of state_dict().
     """
-    def counts(model: Any, scale: Any, number: Any, batch: dict[str, Any]) -> Any:
-        loss, gradients, _ = step.gradients(model, scale, number, batch)
+    def counts(model: Any, scale: Any, key: Any, batch: dict[str, Any]) -> Any:
+        loss, gradients, _ = step.gradients(model, scale, key, batch)
         if step.scaling is not None:
             gradients, _ = step.scaling.unscale(scale, gradients)
         return (_counts(model), _activations(step, model, batch), loss, _counts(gradients))
 
     run = jit(counts, mesh=mesh, **options)
-    weights, activations, loss, gradients = run(model, scale, np.array(number, np.int32), batch)
+    weights, activations, loss, gradients = run(model, scale, key, batch)
     found = [f"weight {line}" for line in _named(model, weights)]
     if activations is not None:
         found += _first_activation(activations)

@@ -81,8 +81,7 @@ class Setup:
     def _step(self) -> Step:
         gradient, reduced = building.gradient_precision(self.config)
         return Step(building.optimizer_of(self.config), building.scaling_of(self.config),
-                    self.config.optim.clip, gradient, reduced, self.config.train.seed, frozenset(self.takes),
-                    self.config.train.on_nan == "stop")
+                    self.config.optim.clip, gradient, reduced, frozenset(self.takes), self.config.train.on_nan == "stop")
 
     def weights(self) -> Any:
         """The model with its first weights, in their layouts on the mesh."""

@@ -34,7 +34,6 @@ class Step:
         clip: the largest norm of the gradient, or None.
         gradient: the types in which gradients are formed.
         reduced: the type in which their sums over devices are made.
-        seed: of dropout.
         takes: which of "key", "positions" and "segments" the model is given.
         stops: whether nothing is updated any more after a step that is not finite.
     """
@@ -44,7 +43,6 @@ class Step:
     clip: float | None
     gradient: Precision
     reduced: Precision
-    seed: int
     takes: frozenset[str]
     stops: bool
 
@@ -63,7 +61,7 @@ class Step:
             state["scale"] = self.scaling.init()
         return state
 
-    def gradients(self, model: Any, scale: Any, number: Any, batch: dict[str, Any]) -> tuple[Any, Any, Any]:
+    def gradients(self, model: Any, scale: Any, key: Any, batch: dict[str, Any]) -> tuple[Any, Any, Any]:
         """The mean loss over all labels of [micro, batch, sequence], its gradient (times the loss scale),
         and the number of labels.
 
@@ -74,10 +72,10 @@ class Step:
         count = reductions.sum(convert(elementwise.not_equal(batch["labels"], IGNORE_INDEX), dtypes.i32))
         wide = dtypes.f64 if any(w.dtype == dtypes.f64 for w in tree.leaves(model)) else dtypes.f32
         divisor = at_least_one(convert(count, wide))
-        base = rng.fold_in(rng.key(self.seed), number)
 
-        def loss_of(model: Any, part: dict[str, Any], key: Any) -> tuple[Any, Any]:
-            logits = self.logits(model, part, key)
+        def loss_of(model: Any, part: dict[str, Any], index: Any) -> tuple[Any, Any]:
+            own = rng.fold_in(key, index) if "key" in self.takes else None
+            logits = self.logits(model, part, own)
             total = losses.softmax_cross_entropy(logits, part["labels"], ignore_index=IGNORE_INDEX,
                                                  reduction="sum")
             loss = total / divisor
@@ -85,7 +83,7 @@ class Step:
 
         def part_of(part: dict[str, Any], index: Any) -> tuple[Any, Any]:
             (_, loss), gradient = value_and_grad(loss_of, has_aux=True, precision=self.gradient)(
-                model, part, rng.fold_in(base, index))
+                model, part, index)
             return loss, gradient
 
         micro = batch["tokens"].shape[0]
@@ -102,15 +100,15 @@ class Step:
                                        (batch, creation.arange(micro)))
         return loss, self.reduced.reduced(gradient), count
 
-    def __call__(self, model: Any, state: dict[str, Any], number: Any, batch: dict[str, Any]) -> Any:
+    def __call__(self, model: Any, state: dict[str, Any], key: Any, batch: dict[str, Any]) -> Any:
         """Model and state after an update, and numbers of the step.
 
         Args:
-            number: of the step, i32.
+            key: of the step's random choices.
             batch: tokens, labels and what the model takes, i32 [micro, batch, sequence].
         """
         scale = state.get("scale")
-        loss, gradient, count = self.gradients(model, scale, number, batch)
+        loss, gradient, count = self.gradients(model, scale, key, batch)
         if self.scaling is not None:
             gradient, _ = self.scaling.unscale(scale, gradient)
         if self.clip is None:

@@ -280,11 +280,15 @@ class Trainer:
         given = {"optimizer": state.optimizer, "halted": self._halted}
         if state.scale is not None:
             given["scale"] = state.scale
-        model, after, numbers = self._compiled()[0](state.model, given, np.array(number, np.int32), batch)
+        model, after, numbers = self._compiled()[0](state.model, given, self._key(number), batch)
         state.model, state.optimizer, state.scale = model, after["optimizer"], after.get("scale")
         self._halted = after["halted"]
         state.step = number + 1
         return _Pending(state.step, numbers, batch, begin, wait, epoch)
+
+    def _key(self, number: int) -> np.ndarray:
+        """The key of a step's random choices; each micro-batch folds its number into it."""
+        return np.random.SeedSequence([self.config.train.seed, number]).generate_state(2).view(np.int32)
 
     def _between(self) -> None:
         """What is due after some steps: a checkpoint, an evaluation, a text."""
@@ -360,8 +364,8 @@ class Trainer:
         """The error for a step that is not finite: weights are still those before it, so that it can be
         computed again."""
         state = self._prepared()
-        found = diagnosis.first_bad(self._setup.step, self.mesh, state.model, state.scale, pending.number - 1,
-                                    pending.batch, **self._setup.options)
+        found = diagnosis.first_bad(self._setup.step, self.mesh, state.model, state.scale,
+                                    self._key(pending.number - 1), pending.batch, **self._setup.options)
         first = f"the first that is not finite is {found[0]}" if found else (
             "computed again, the step is finite: the devices do not compute the same twice")
         return TrainingError("TS8001", f"step {pending.number}: {what}; {first}",

@@ -40,7 +40,8 @@ def test_losses_are_those_of_a_loop_by_hand():
     recorder, trainer = trained(given)
     mesh = ts.make_mesh({"dp": 2, "tp": 2})
     model = ts.models.GPT2({**given.model.config, "vocab_size": 257}).init(ts.random.key(3), mesh=mesh)
-    optimizer = ts.optim.AdamW(ts.optim.cosine(1e-2, warmup=2, total=6), betas=(0.9, 0.95), weight_decay=0.1)
+    optimizer = ts.optim.AdamW(ts.optim.cosine(1e-2, warmup=2, total=6), betas=(0.9, 0.95), weight_decay=0.1,
+                               decay_filter=lambda path, w: path.endswith("weight") and len(w.shape) > 1)
     state = optimizer.init(model)
 
     def loss_of(model, batch, count):

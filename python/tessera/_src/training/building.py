@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import os
 from pathlib import Path
 from typing import Any
 
-from tessera._src.core import dtypes
+from tessera._src.core import dtypes, tree
 from tessera._src.data.datasets import Dataset, Packed, Padded
 from tessera._src.data.mixture import Mixture
 from tessera._src.data.texts import JSONLines, TextFiles
@@ -61,8 +62,20 @@ def schedule_of(optim: OptimConfig, peak: float, steps: int) -> schedules.Schedu
     return make(peak, warmup=optim.warmup, total=optim.total or steps, final=optim.final, **more)
 
 
-def optimizer_of(config: TrainConfig) -> Optimizer:
-    """The optimizer of config.optim."""
+def decaying(model: Any, decay_filter: str) -> Any:
+    """Which weights of a model decay. A matrix is what is one in state_dict(): a leaf may hold several
+    biases, as that of GPT-2's query, key and value does."""
+    if decay_filter == "all" or not hasattr(model, "entries"):
+        return decay_filter
+    leaves, structure = tree.flatten(model)
+    paths = tree.paths(structure)
+    matrices = {paths[entry.leaf] for entry in model.entries("", itertools.count())
+                if len(entry.shape_of(leaves[entry.leaf])) > 1}
+    return lambda path, weight: path in matrices
+
+
+def optimizer_of(config: TrainConfig, model: Any) -> Optimizer:
+    """The optimizer of config.optim for the weights of a model."""
     optim, steps = config.optim, config.train.steps
     groups = []
     for group in optim.groups:
@@ -73,7 +86,7 @@ def optimizer_of(config: TrainConfig) -> Optimizer:
             options["weight_decay"] = group.weight_decay
         groups.append((group.weights, options))
     shared = {"lr": schedule_of(optim, optim.lr, steps), "weight_decay": optim.weight_decay,
-              "decay_filter": optim.decay_filter, "groups": groups}
+              "decay_filter": decaying(model, optim.decay_filter), "groups": groups}
     if optim.name == "sgd":
         return SGD(momentum=optim.momentum, nesterov=optim.nesterov, **shared)
     return AdamW(betas=optim.betas, eps=optim.eps, **shared)

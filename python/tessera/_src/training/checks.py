@@ -37,20 +37,20 @@ _MAY_CHANGE = {
 
 
 def check_config(config: TrainConfig, has_model: bool, has_data: bool, has_eval_data: bool,
-                 axes: Mapping[str, int] | None) -> list[Problem]:
+                 axes: Mapping[str, int] | None, tokenizer: Tokenizer | None = None) -> list[Problem]:
     """All that is wrong with a configuration.
 
     Args:
         has_model, has_data, has_eval_data: whether these are given otherwise, so that the sections are not
             looked at.
         axes: those of a mesh that is given; else config.parallel says them.
+        tokenizer: of data that are given.
     """
     problems: list[Problem] = []
     sizes = {"tp": config.parallel.tp, "dp": config.parallel.dp} if axes is None else axes
     _check_parallel(config, axes, problems)
     _check_train(config, sizes.get("dp", 1), problems)
     _check_optim(config, problems)
-    tokenizer = None
     if not has_data:
         tokenizer = _check_data(config, has_eval_data, problems)
     if not has_model:

@@ -50,8 +50,9 @@ class Setup:
         dataset = data.dataset if isinstance(data, Loader) else data
         evaluation = [] if eval_data is None else (
             list(eval_data) if isinstance(eval_data, (list, tuple)) else [eval_data])
-        problems = check_config(config, model is not None, data is not None, bool(evaluation), axes)
         self.tokenizer: Tokenizer | None = _tokenizer_in(dataset)
+        problems = check_config(config, model is not None, data is not None, bool(evaluation), axes,
+                                self.tokenizer)
         if data is not None:
             _check_given(config, data, evaluation, problems)
         parallel = config.parallel
@@ -80,7 +81,7 @@ class Setup:
 
     def _step(self) -> Step:
         gradient, reduced = building.gradient_precision(self.config)
-        return Step(building.optimizer_of(self.config), building.scaling_of(self.config),
+        return Step(building.optimizer_of(self.config, self.description), building.scaling_of(self.config),
                     self.config.optim.clip, gradient, reduced, frozenset(self.takes), self.config.train.on_nan == "stop")
 
     def weights(self) -> Any:

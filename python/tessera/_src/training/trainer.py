@@ -364,6 +364,7 @@ class Trainer:
         """The error for a step that is not finite: weights are still those before it, so that it can be
         computed again."""
         state = self._prepared()
+        self._save_done(wait=True)
         found = diagnosis.first_bad(self._setup.step, self.mesh, state.model, state.scale,
                                     self._key(pending.number - 1), pending.batch, **self._setup.options)
         first = f"the first that is not finite is {found[0]}" if found else (

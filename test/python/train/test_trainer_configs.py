@@ -89,6 +89,7 @@ CASES = {
     "keeping some of all": (["checkpoint.keep=null", "checkpoint.keep_every=10"], ["checkpoint.keep_every"]),
     "a port that is none": (["monitor.port=70000"], ["monitor.port", "from 1 to 65535"]),
     "a folder that is a file": (["train.folder={empty}"], ["train.folder", "is a file"]),
+    "a folder in a file": (["train.folder={empty}/run"], ["train.folder", "is a file"]),
     "saving into nothing": (["train.folder=null", "train.save_every=2"], ["train.save_every", "train.folder"]),
 }
 
@@ -227,6 +228,28 @@ def test_sections_from_python():
         ts.training.RunConfig(steps=-1)
     with pytest.raises(dataclasses.FrozenInstanceError):
         given.train.steps = 4
+
+
+def test_sources_of_all_kinds(tmp_path):
+    """A mixture of lines, texts and tokens, each with documents that are held out."""
+    lines = tmp_path / "a.jsonl"
+    lines.write_text("".join(json.dumps({"body": f"line {i} " * 9}) + "\n" for i in range(30)))
+    rows = [np.full(40, 65 + i % 20, np.uint16) for i in range(30)]
+    ts.data.write_token_file(tmp_path / "b", ts.data.TokenArrays(rows, vocab_size=257))
+    for number in range(30):
+        (tmp_path / f"c{number}.txt").write_text(f"text {number} " * 9)
+    given = train_cases.config("data.eval_fraction=0.1", "train.batch=8", data={"path": [], "separator": None,
+                               "mixture": [
+        {"path": str(lines), "field": "body", "weight": 2}, {"path": str(tmp_path / "b"), "weight": 1},
+        {"path": str(tmp_path / "c*.txt"), "weight": 1}]})
+    trainer = ts.Trainer(None, given)
+    batch = next(trainer.loader)
+    counts = trainer.loader.dataset.counts(8)
+    assert counts == [4, 2, 2] and batch["tokens"].shape == (8, 12)
+    assert len(trainer._setup.evaluation) == 3
+    shares = [(len(train.source), len(held.source)) for train, held in zip(
+        trainer.loader.dataset.datasets, trainer._setup.evaluation)]
+    assert shares == [(27, 3)] * 3
 
 
 @needs_runtime

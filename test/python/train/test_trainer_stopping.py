@@ -191,6 +191,10 @@ def test_a_step_that_is_not_finite_names_the_first_tensor(case, tmp_path):
         assert part in message, message
     assert recorder.end["reason"] == "failed" and len(recorder.steps) == 7
     assert ts.checkpoints.steps(tmp_path) == [4] and not ts.checkpoints.verify(tmp_path)
+    recorder.at = {}
+    trainer.fit()  # From the checkpoint, which has no such weight.
+    assert recorder.start.first_step == 4 and recorder.end["reason"] == "done"
+    assert recorder.losses[7:9] == recorder.losses[4:6] and np.isfinite(recorder.losses[7:]).all()
 
 
 class Edge(ts.nn.Module):

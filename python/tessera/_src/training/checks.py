@@ -105,6 +105,9 @@ def format_of(given: str, files: list[str]) -> str:
 
 def _check_parallel(config: TrainConfig, axes: Mapping[str, int] | None, problems: list[Problem]) -> None:
     wanted = config.parallel
+    if wanted.zero and "zero" not in {field.name for field in dataclasses.fields(Parallel)}:
+        problems.append(Problem("parallel.zero", "optimizer states are not shared out here", choices=(0,),
+                                got=str(wanted.zero)))
     if axes is not None:
         for name in ("tp", "dp"):
             size = getattr(wanted, name)
@@ -122,9 +125,6 @@ def _check_parallel(config: TrainConfig, axes: Mapping[str, int] | None, problem
     elif wanted.tp * wanted.dp > most:
         problems.append(Problem("parallel", f"tp={wanted.tp} times dp={wanted.dp} are "
                                 f"{wanted.tp * wanted.dp} devices", f"at most {most} of '{wanted.device}'"))
-    if wanted.zero and "zero" not in {field.name for field in dataclasses.fields(Parallel)}:
-        problems.append(Problem("parallel.zero", "optimizer states are not shared out here", choices=(0,),
-                                got=str(wanted.zero)))
 
 
 def _check_train(config: TrainConfig, dp: int, problems: list[Problem]) -> None:
@@ -141,11 +141,20 @@ def _check_train(config: TrainConfig, dp: int, problems: list[Problem]) -> None:
     if config.checkpoint.keep_every is not None and config.checkpoint.keep is None:
         problems.append(Problem("checkpoint.keep_every", "all checkpoints stay where keep is null",
                                 hint="set checkpoint.keep as well"))
-    if run.folder is not None and os.path.exists(run.folder) and not os.path.isdir(run.folder):
-        problems.append(Problem("train.folder", f"{run.folder} is a file", "a folder, or nothing yet"))
+    if run.folder is not None:
+        _check_writable(Path(os.path.expanduser(run.folder)).absolute(), problems)
     if run.save_every and run.folder is None:
         problems.append(Problem("train.save_every", "there is no folder to save into",
                                 hint="set train.folder"))
+
+
+def _check_writable(folder: Path, problems: list[Problem]) -> None:
+    """Whether a folder is, or can be made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        problems.append(Problem("train.folder", f"{there} is a file", "a folder, or nothing yet"))
+    elif not os.access(there, os.W_OK | os.X_OK):
+        problems.append(Problem("train.folder", f"{there} may not be written to"))
 
 
 def _check_optim(config: TrainConfig, problems: list[Problem]) -> None:
@@ -338,8 +347,10 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any], has_model: bool
 
 def _check_folder(config: TrainConfig, has_model: bool, has_data: bool, problems: list[Problem]) -> None:
     """A folder that holds checkpoints of another training."""
-    folder = config.train.folder
-    if folder is None or not os.path.isdir(folder):
+    if config.train.folder is None:
+        return
+    folder = os.path.expanduser(config.train.folder)
+    if not os.path.isdir(folder):
         return
     step = latest(folder)
     if step is None:

@@ -59,6 +59,9 @@ class Setup:
         sizes = {"tp": parallel.tp, "dp": parallel.dp} if axes is None else axes
         if model is not None and hasattr(model, "config"):
             check_shapes(config, model.config, self.tokenizer, sizes, problems)
+        if model is not None and config.train.sample_every and not hasattr(model, "generate"):
+            problems.append(Problem("train.sample_every", f"{type(model).__name__} has no generate()",
+                                    choices=(0,)))
         raise_problems(problems, "the configuration")
         if self.tokenizer is None and (data is None or config.train.sample_every):
             self.tokenizer = tokenizer_of(config)

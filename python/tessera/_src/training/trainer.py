@@ -102,6 +102,7 @@ class Trainer:
         self._programs: tuple[Callable, Callable] | None = None
         self._pending: _Pending | None = None
         self._skipped_in_a_row = 0
+        self._first_data = self.loader.state()
 
     # -- What there is ----------------------------------------------------------------------------------
 
@@ -125,20 +126,23 @@ class Trainer:
     def fit(self) -> TrainState:
         """Trains until config.train.steps are done or a signal comes, and gives the state.
 
+        Called again after an error, it begins at the newest checkpoint, or where there is none, anew.
+
         Raises:
             TrainingError: a step whose loss or gradient is not finite, with the first tensor that is not
                 (TS8001); too many skipped steps in a row (TS8002). Checkpoints stay as they are.
             CheckpointError: a checkpoint cannot be loaded or written.
         """
+        if self.reason == "failed":  # Once more, from the newest checkpoint, or from the beginning.
+            self._state, self._skipped_in_a_row = None, 0
+            self.loader.load_state(self._first_data)
         state = self._prepared()
         started: list[Callback] = []
         error: BaseException | None = None
         reason = "failed"
         with StopSignals() as signals:
             try:
-                if self.folder is not None:
-                    self.folder.mkdir(parents=True, exist_ok=True)
-                    write_whole(self.folder / "config.yaml", self.config.to_yaml().encode())
+                self._write_config()
                 info = self._info()
                 for callback in self.callbacks:
                     started.append(callback)
@@ -222,6 +226,16 @@ class Trainer:
             state = TrainState(model, first["optimizer"], first.get("scale"))
         self._state, self._halted = state, first["halted"]
         return state
+
+    def _write_config(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / "config.yaml", self.config.to_yaml().encode())
+        except OSError as error:
+            raise ConfigError("TS4031", f"{self.folder} cannot be written to: {error.strerror or error}",
+                              hint="set train.folder") from None
 
     def _compiled(self) -> tuple[Callable, Callable]:
         if self._programs is None:

@@ -55,7 +55,8 @@ CASES = {
     "an unknown field of the model": (["model.config.n_layers=2"],
                                       ["model.config.n_layers", "did you mean 'n_layer'?"]),
     "a field of another type": (["model.config.n_embd=sixteen"], ["model.config", "n_embd = 'sixteen'"]),
-    "heads that do not divide the width": (["model.config.n_head=3"], ["model.config", "n_embd=16", "n_head=3"]),
+    "heads that do not divide the width": (["model.config.n_head=3"],
+                                          ["model.config", "n_embd=16", "n_head=3"]),
     "dropout of attention": (["model.config.attn_pdrop=0.1"], ["attn_pdrop", "resid_pdrop"]),
     "a folder that is not there": (["model.path=nowhere"], ["model.path", "nowhere does not exist"]),
     "a .gguf file that is not there": (["model.path=no.gguf", "model.config={}"], ["model.path", "no.gguf"]),
@@ -75,7 +76,8 @@ CASES = {
     "too little text": (["data.path={short}"], ["too few for a sample of 12"]),
     "documents that are too long": (["data.packing=padded"], ["longer than a sample", "cut"]),
     "cut of packed": (["data.cut=true"], ["data.cut", "padded"]),
-    "a tokenizer that is not there": (["data.tokenizer=no/tokenizer.json"], ["data.tokenizer", "does not exist"]),
+    "a tokenizer that is not there": (["data.tokenizer=no/tokenizer.json"],
+                                      ["data.tokenizer", "does not exist"]),
     "no tokenizer": (["data.tokenizer=null"], ["data.tokenizer", "bytes"]),
     "both kinds of evaluation": (["data.eval_path={short}", "data.eval_fraction=0.1"], ["eval_fraction"]),
     "nothing to evaluate on": (["train.eval_every=2"], ["train.eval_every", "data.eval_path"]),
@@ -90,7 +92,8 @@ CASES = {
     "a port that is none": (["monitor.port=70000"], ["monitor.port", "from 1 to 65535"]),
     "a folder that is a file": (["train.folder={empty}"], ["train.folder", "is a file"]),
     "a folder in a file": (["train.folder={empty}/run"], ["train.folder", "is a file"]),
-    "saving into nothing": (["train.folder=null", "train.save_every=2"], ["train.save_every", "train.folder"]),
+    "saving into nothing": (["train.folder=null", "train.save_every=2"],
+                            ["train.save_every", "train.folder"]),
 }
 
 
@@ -133,8 +136,8 @@ def test_a_bad_configuration_is_one_early_error(name, files, tmp_path):
 
 
 def test_all_problems_come_at_once():
-    overrides = ["parallel.tp=4", "train.batch=5", "parallel.dp=2", "train.sequence_length=99", "data.path=no.txt",
-                 "optim.warmup=77"]
+    overrides = ["parallel.tp=4", "train.batch=5", "parallel.dp=2", "train.sequence_length=99",
+                 "data.path=no.txt", "optim.warmup=77"]
     with pytest.raises(ts.ConfigError) as caught:
         ts.Trainer(None, train_cases.config(*overrides))
     for key in ("parallel.tp", "train.batch", "train.sequence_length", "data.path", "optim.warmup"):
@@ -167,7 +170,8 @@ def test_what_is_given_must_fit():
             (dict(model=3), "model is a int"), (dict(config=7), "config is a int"),
             (dict(data=[1, 2]), "data: is a list"), (dict(data=packed), "set it to 9"),
             (dict(data=ts.data.Loader(ts.data.Packed(tokens, 12), 2)), "the loader's 2"),
-            (dict(callbacks=[print]), "ts.monitor.Callback"), (dict(mesh=ts.make_mesh({"tp": 4})), "valid: 1, 2")):
+            (dict(callbacks=[print]), "ts.monitor.Callback"),
+            (dict(mesh=ts.make_mesh({"tp": 4})), "valid: 1, 2")):
         given = {"model": model, "config": train_cases.config(), **arguments}
         with pytest.raises(ts.ConfigError) as caught:
             ts.Trainer(**given)
@@ -177,7 +181,8 @@ def test_what_is_given_must_fit():
 def saved_run(folder, given):
     """A folder with what a run of this configuration leaves, but for the tensors."""
     ts.checkpoints.save(folder, {"w": np.zeros(2, np.float32)}, 4, metadata={
-        "kind": "ts.Trainer", "version": 1, "config": given.to_dict(), "loader": {}, "tokens": 0, "skipped": 0})
+        "kind": "ts.Trainer", "version": 1, "config": given.to_dict(), "loader": {}, "tokens": 0,
+        "skipped": 0})
 
 
 def test_a_folder_of_another_configuration(tmp_path):
@@ -185,13 +190,15 @@ def test_a_folder_of_another_configuration(tmp_path):
     saved_run(tmp_path / "run", given)
     with pytest.raises(ts.ConfigError) as caught:
         ts.Trainer(None, given.replace("optim.lr=0.5", "model.config.n_layer=2", "train.batch=8"))
-    for part in ("train.folder", "optim.lr: 0.01 then, 0.5 now", "model.config: ", "train.batch: 4 then, 8 now"):
+    for part in ("train.folder", "optim.lr: 0.01 then, 0.5 now", "model.config: ",
+                 "train.batch: 4 then, 8 now"):
         assert part in str(caught.value)
     with pytest.raises(ts.ConfigError, match="train.steps: is 3, .* checkpoint of step 4"):
         ts.Trainer(None, given.replace("train.steps=3"))
     # Where and how long it runs, and what it tells of that, may change.
-    ts.Trainer(None, given.replace("train.steps=9", "parallel.dp=2", "train.save_every=3", "monitor.port=9000",
-                                   "checkpoint.keep=9", "train.micro_batches=2", "model.remat=dots"))
+    ts.Trainer(None, given.replace("train.steps=9", "parallel.dp=2", "train.save_every=3",
+                                   "monitor.port=9000", "checkpoint.keep=9", "train.micro_batches=2",
+                                   "model.remat=dots"))
     ts.checkpoints.save(tmp_path / "other", {"w": np.zeros(2, np.float32)}, 4)
     with pytest.raises(ts.ConfigError, match="no ts.Trainer made"):
         ts.Trainer(None, given.replace(f"train.folder={tmp_path / 'other'}"))
@@ -200,9 +207,11 @@ def test_a_folder_of_another_configuration(tmp_path):
 def test_what_is_printed_reads_back(tmp_path):
     pytest.importorskip("yaml", reason="PyYAML reads YAML")
     given = train_cases.config(
-        "optim.lr=1e-5", "optim.betas=[0.9, 0.9999999]", "precision=fp16-mixed", "train.sample_prompt='a: \"b\" #c'",
-        "optim.groups=[{weights: '*.bias', lr: 3e-5}, {weights: 'wte.*', weight_decay: 0}]", "optim.clip=null",
-        "data.path=[a.txt, 'b*.txt']", "parallel.threads=3", "train.seed=0", "data.eos='<|end|>'")
+        "optim.lr=1e-5", "optim.betas=[0.9, 0.9999999]", "precision=fp16-mixed",
+        "train.sample_prompt='a: \"b\" #c'",
+        "optim.groups=[{weights: '*.bias', lr: 3e-5}, {weights: 'wte.*', weight_decay: 0}]",
+        "optim.clip=null", "data.path=[a.txt, 'b*.txt']", "parallel.threads=3", "train.seed=0",
+        "data.eos='<|end|>'")
     for comments in (False, True):
         file = tmp_path / "printed.yaml"
         file.write_text(given.to_yaml(comments))
@@ -211,7 +220,7 @@ def test_what_is_printed_reads_back(tmp_path):
     file = tmp_path / "printed.json"
     file.write_text(json.dumps(given.to_dict()))
     assert ts.TrainConfig.from_file(file) == given
-    assert given.optim.groups[0].lr == 3e-5 and given.optim.lr == 1e-5 and given.precision.name == "fp16-mixed"
+    assert (given.optim.groups[0].lr, given.optim.lr, given.precision.name) == (3e-5, 1e-5, "fp16-mixed")
 
 
 def test_every_option_is_documented():

@@ -93,8 +93,8 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(whole, tmp_path):
     assert ts.checkpoints.steps(tmp_path) == [8, 12]
 
 
-@pytest.mark.parametrize("overrides", [["parallel.tp=1", "parallel.dp=4"], ["parallel.tp=1", "parallel.dp=1"]],
-                         ids=["dp4", "one"])
+@pytest.mark.parametrize("overrides", [["parallel.tp=1", "parallel.dp=4"],
+                                       ["parallel.tp=1", "parallel.dp=1"]], ids=["dp4", "one"])
 def test_going_on_with_other_devices(whole, tmp_path, overrides):
     with pytest.raises(Killed):
         ts.Trainer(None, in_folder(tmp_path), callbacks=[Recorder({5: killed})]).fit()
@@ -230,6 +230,7 @@ def test_steps_that_are_not_finite_are_skipped():
     assert trainer.state.skipped == 6 and recorder.steps[-1]["skipped"] == 6
     assert len(set(recorder.losses)) > 1  # Other samples,
     np.testing.assert_array_equal(trainer.model.bad, np.zeros(7))  # the same weights.
-    with pytest.raises(ts.TrainingError, match="4 steps in a row were skipped, the last one is step 4") as caught:
+    with pytest.raises(ts.TrainingError, match="4 steps in a row were skipped, the last one is step 4"
+                       ) as caught:
         trained(**of_edge("train.on_nan=skip", "train.max_skips=3"))
     assert caught.value.code == "TS8002"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Losses of ts.Trainer are those of PyTorch at every step. test/long/trainer.py does the same for 500 steps."""
+"""Losses of ts.Trainer are those of PyTorch at every step. test/long/trainer.py does 500 of them."""
 
 import pytest
 from conftest import needs_runtime

@@ -13,11 +13,11 @@ MODEL = {"n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 16, "vocab_size
 
 
 def config(precision, steps, *overrides):
-    """Lines of text, of which many are shorter than a sample, in two micro-batches."""
+    """Parts of sentences, of which many are shorter than a sample, in two micro-batches."""
     return train_cases.config(
         f"precision={precision}", f"train.steps={steps}", "train.batch=8", "train.micro_batches=2",
-        "train.sequence_length=16", "data.separator='\\n'", "data.packing=padded", "data.cut=true",
-        "optim.warmup=5", "optim.lr=3e-3", *overrides, model={"config": MODEL})
+        "train.sequence_length=16", 'data.separator=","', "data.packing=padded", "data.cut=true",
+        "optim.warmup=5", "optim.lr=1e-3", "optim.betas=[0.9, 0.99]", *overrides, model={"config": MODEL})
 
 
 def losses_of_trainer(given):

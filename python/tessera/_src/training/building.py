@@ -74,8 +74,8 @@ def decaying(model: Any, decay_filter: str) -> Any:
     return lambda path, weight: path in matrices
 
 
-def optimizer_of(config: TrainConfig, model: Any) -> Optimizer:
-    """The optimizer of config.optim for the weights of a model."""
+def optimizer_of(config: TrainConfig, model: Any, zero: str | None) -> Optimizer:
+    """The optimizer of config.optim for the weights of a model, its state split along axis `zero`, too."""
     optim, steps = config.optim, config.train.steps
     groups = []
     for group in optim.groups:
@@ -87,6 +87,8 @@ def optimizer_of(config: TrainConfig, model: Any) -> Optimizer:
         groups.append((group.weights, options))
     shared = {"lr": schedule_of(optim, optim.lr, steps), "weight_decay": optim.weight_decay,
               "decay_filter": decaying(model, optim.decay_filter), "groups": groups}
+    if zero is not None:
+        shared["zero"] = zero
     if optim.name == "sgd":
         return SGD(momentum=optim.momentum, nesterov=optim.nesterov, **shared)
     return AdamW(betas=optim.betas, eps=optim.eps, **shared)

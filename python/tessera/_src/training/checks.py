@@ -135,7 +135,8 @@ def _check_train(config: TrainConfig, dp: int, problems: list[Problem]) -> None:
         problems.append(Problem("train.batch", f"{run.batch} samples do not divide into {run.micro_batches} "
                                 f"micro-batches over dp={dp}", f"a multiple of {step}", choices=tuple(near)))
     if config.precision.reduce == "f32" and config.precision.name == "f64":
-        problems.append(Problem("precision.reduce", "f32 would round the gradients of f64", choices=("null",)))
+        problems.append(Problem("precision.reduce", "f32 would round the gradients of f64",
+                                choices=("null",)))
     if config.precision.name == "f32" and config.precision.reduce == "f32":
         problems.append(Problem("precision.reduce", "gradients are f32 already", choices=("null", "bf16")))
     if config.checkpoint.keep_every is not None and config.checkpoint.keep is None:
@@ -166,8 +167,8 @@ def _check_optim(config: TrainConfig, problems: list[Problem]) -> None:
             problems.append(Problem("optim.warmup", f"warmup={optim.warmup} and decay={decay} are more than "
                                     f"the {total} updates of the schedule"))
         elif optim.warmup >= total:
-            problems.append(Problem("optim.warmup", f"is {optim.warmup}, and the schedule has {total} updates",
-                                    f"less than {total}"))
+            problems.append(Problem("optim.warmup", f"is {optim.warmup}, and the schedule has {total} "
+                                    "updates", f"less than {total}"))
     elif optim.total is not None:
         problems.append(Problem("optim.total", "a constant rate has no end", choices=("null",)))
     if optim.decay is not None and optim.schedule != "wsd":
@@ -260,7 +261,8 @@ def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: lis
         problems.append(Problem("model.dtype", f"is {model.dtype}, and precision {config.precision.name} has "
                                 f"weights of {wanted}", choices=("null", wanted)))
     if model.path is None and model.architecture is None:
-        problems.append(Problem("model.architecture", "there is no model", "model.architecture or model.path"))
+        problems.append(Problem("model.architecture", "there is no model",
+                                "model.architecture or model.path"))
         return None
     if model.path is not None:
         path = Path(os.path.expanduser(model.path))
@@ -283,7 +285,8 @@ def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: lis
         problems.append(Problem("model.path", f"config.json cannot be read: {error}"))
         return None
     if model.path is not None and model.architecture not in (None, name):
-        problems.append(Problem("model.architecture", f"is {model.architecture}, and {model.path} has a {name}"))
+        problems.append(Problem("model.architecture", f"is {model.architecture}, and {model.path} has a "
+                                f"{name}"))
     try:
         kind = architecture(name).config
     except TesseraError as error:
@@ -313,8 +316,8 @@ def check_shapes(config: TrainConfig, model: Any, tokenizer: Tokenizer | None, s
                                 choices=tuple(n for n in range(1, heads + 1) if heads % n == 0)))
     most = getattr(model, "most_positions", None)
     if most is not None and run.sequence_length > most:
-        problems.append(Problem("train.sequence_length", f"is {run.sequence_length}, and the model has {most} "
-                                "positions", f"at most {most}"))
+        problems.append(Problem("train.sequence_length", f"is {run.sequence_length}, and the model has "
+                                f"{most} positions", f"at most {most}"))
     if tokenizer is not None and tokenizer.vocab_size > model.vocab_size:
         problems.append(Problem("model.config.vocab_size", f"is {model.vocab_size}, and the tokenizer has "
                                 f"{tokenizer.vocab_size} tokens", f"at least {tokenizer.vocab_size}"))
@@ -332,7 +335,8 @@ def check_shapes(config: TrainConfig, model: Any, tokenizer: Tokenizer | None, s
                                     f"at most {most - prompt}"))
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any], has_model: bool, has_data: bool) -> list[str]:
+def differences(then: Mapping[str, Any], now: Mapping[str, Any], has_model: bool, has_data: bool
+                ) -> list[str]:
     """What a run changes that it may not change, as "key: value then, value now"."""
     result = []
     for name, options in now.items():

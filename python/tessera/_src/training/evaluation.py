@@ -49,8 +49,8 @@ def evaluate(program: Callable, model: Any, datasets: Sequence[Dataset], rows: i
     return {"loss": loss, "perplexity": math.exp(loss) if loss < 700 else math.inf, "tokens": count}
 
 
-def sample(model: Any, tokenizer: Tokenizer, prompt: str, count: int, temperature: float, seed: int, step: int,
-           **options: Any) -> str:
+def sample(model: Any, tokenizer: Tokenizer, prompt: str, count: int, temperature: float, seed: int,
+           step: int, **options: Any) -> str:
     """The prompt and what the model goes on with."""
     tokens = tokenizer.encode(prompt)
     stop = () if tokenizer.eos is None else (tokenizer.eos,)

@@ -20,7 +20,8 @@ S = TypeVar("S", bound="Section")
 
 # What other trainers call our keys.
 ALIASES = {
-    "learning_rate": "lr", "wd": "weight_decay", "epsilon": "eps", "optimizer": "name", "max_grad_norm": "clip",
+    "learning_rate": "lr", "wd": "weight_decay", "epsilon": "eps", "optimizer": "name",
+    "max_grad_norm": "clip",
     "grad_clip": "clip", "clip_norm": "clip", "gradient_clipping": "clip", "warmup_steps": "warmup",
     "lr_scheduler": "schedule", "lr_scheduler_type": "schedule", "batch_size": "batch",
     "global_batch_size": "batch", "train_batch_size": "batch", "gradient_accumulation_steps": "micro_batches",
@@ -132,7 +133,8 @@ def number(default: float | None, least: float = 0.0, most: float = math.inf, *,
         return float(value)
 
     low = f"above {above:g}" if above is not None else f"of at least {least:g}"
-    high = f" and below {below:g}" if below is not None else f" and at most {most:g}" if most < math.inf else ""
+    high = f" and at most {most:g}" if most < math.inf else ""
+    high = high if below is None else f" and below {below:g}"
     return _option(default, Kind("float", f"a number {low}{high}", parse))
 
 

@@ -287,4 +287,6 @@ SECTIONS: Mapping[str, type[Section]] = {
 
 def default_of(field: dataclasses.Field) -> Any:
     """The default of an option."""
-    return field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return field.default_factory()  # type: ignore[misc]

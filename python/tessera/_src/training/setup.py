@@ -59,6 +59,9 @@ class Setup:
         sizes = {"tp": parallel.tp, "dp": parallel.dp} if axes is None else axes
         if model is not None and hasattr(model, "config"):
             check_shapes(config, model.config, self.tokenizer, sizes, problems)
+        if model is not None and parallel.zero > 1 and _stage_of(model) != parallel.zero:
+            problems.append(Problem("parallel.zero", f"is {parallel.zero}, and the model was made with "
+                                    f"ts.nn.Parallel(zero={_stage_of(model)})"))
         if model is not None and config.train.sample_every and not hasattr(model, "generate"):
             problems.append(Problem("train.sample_every", f"{type(model).__name__} has no generate()",
                                     choices=(0,)))
@@ -73,7 +76,9 @@ class Setup:
         self.loader = data if isinstance(data, Loader) else Loader(
             dataset, config.train.batch, prefetch=config.data.prefetch)
         self._given = model
-        self.description = model if model is not None else building.model_of(config, self.tokenizer, self.mesh)
+        self.description = model
+        if model is None:
+            self.description = building.model_of(config, self.tokenizer, self.mesh)
         self.dp = getattr(_parallel_of(self.description), "dp", "dp")
         self.takes = _takes(config, self.description)
         self.names = ["tokens", "labels", *sorted(self.takes - {"key"})]
@@ -84,8 +89,11 @@ class Setup:
 
     def _step(self) -> Step:
         gradient, reduced = building.gradient_precision(self.config)
-        return Step(building.optimizer_of(self.config, self.description), building.scaling_of(self.config),
-                    self.config.optim.clip, gradient, reduced, frozenset(self.takes), self.config.train.on_nan == "stop")
+        stage = max(self.config.parallel.zero, _stage_of(self.description))
+        zero = self.dp if stage and self.dp in self.mesh.shape else None
+        return Step(building.optimizer_of(self.config, self.description, zero),
+                    building.scaling_of(self.config), self.config.optim.clip, gradient, reduced,
+                    frozenset(self.takes), self.config.train.on_nan == "stop")
 
     def weights(self) -> Any:
         """The model with its first weights, in their layouts on the mesh."""
@@ -146,6 +154,11 @@ def _parallel_of(module: Any) -> Parallel | None:
     return None
 
 
+def _stage_of(model: Any) -> int:
+    """What a model's policy of layouts splits over data-parallel devices; see ts.nn.Parallel."""
+    return getattr(_parallel_of(model), "zero", 0)
+
+
 def _tokenizer_in(dataset: Any) -> Tokenizer | None:
     """That of a data set's texts."""
     while dataset is not None:
@@ -164,8 +177,9 @@ def _check_given(config: TrainConfig, data: Any, evaluation: Sequence[Any], prob
             problems.append(Problem(what, f"is a {type(one).__name__}", "a data set of ts.data"
                                     + (", or a loader of one" if what == "data" else "")))
         elif one.length != config.train.sequence_length:
-            problems.append(Problem("train.sequence_length", f"is {config.train.sequence_length}, and samples "
-                                    f"of {what} have {one.length} tokens", hint=f"set it to {one.length}"))
+            problems.append(Problem("train.sequence_length", f"is {config.train.sequence_length}, and "
+                                    f"samples of {what} have {one.length} tokens",
+                                    hint=f"set it to {one.length}"))
     if isinstance(data, Loader):
         if data.batch != config.train.batch:
             problems.append(Problem("train.batch", f"is {config.train.batch}, and the loader's {data.batch}"))

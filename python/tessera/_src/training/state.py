@@ -95,8 +95,8 @@ class Checkpoints:
         loaded = load(self.folder, like.tree(), step=self.newest)
         data = loaded.metadata
         if not isinstance(data, dict) or data.get("kind") != KIND or data.get("version") != VERSION:
-            raise CheckpointError("TS6006", f"{self.folder} has a checkpoint that no ts.Trainer of this version "
-                                  "made", expected=f"metadata of {KIND}, version {VERSION}")
+            raise CheckpointError("TS6006", f"{self.folder} has a checkpoint that no ts.Trainer of this "
+                                  "version made", expected=f"metadata of {KIND}, version {VERSION}")
         loader.load_state(data["loader"])
         return TrainState(loaded.tree["model"], loaded.tree["optimizer"], loaded.tree.get("scale"),
                           loaded.step, data["tokens"], data["skipped"])

@@ -69,7 +69,7 @@ class Step:
         micro-batches with few labels more. The sums begin as zeros, so that terms of data-parallel devices
         stay terms in the loop, and are added up once behind it.
         """
-        count = reductions.sum(convert(elementwise.not_equal(batch["labels"], IGNORE_INDEX), dtypes.i32))
+        count = label_count(batch)
         wide = dtypes.f64 if any(w.dtype == dtypes.f64 for w in tree.leaves(model)) else dtypes.f32
         divisor = at_least_one(convert(count, wide))
 
@@ -136,7 +136,7 @@ class Step:
         """The sum of the losses of [batch, sequence], and the number of labels."""
         total = losses.softmax_cross_entropy(self.logits(model, batch), batch["labels"],
                                              ignore_index=IGNORE_INDEX, reduction="sum")
-        return total, reductions.sum(convert(elementwise.not_equal(batch["labels"], IGNORE_INDEX), dtypes.i32))
+        return total, label_count(batch)
 
     def compiled(self, mesh: Mesh, dp: str, **options: Any) -> tuple[JittedFunction, JittedFunction]:
         """The step and the evaluation, compiled for a mesh on which batches are split over axis `dp`."""
@@ -144,6 +144,11 @@ class Step:
         step = jit(self.__call__, mesh=mesh, donate_argnums=(0, 1), in_shardings=(None, None, None, micro),
                    **options)
         return step, jit(self.evaluate, mesh=mesh, in_shardings=(None, rows), **options)
+
+
+def label_count(batch: dict[str, Any]) -> Any:
+    """How many labels a batch has that count, i32."""
+    return reductions.sum(convert(elementwise.not_equal(batch["labels"], IGNORE_INDEX), dtypes.i32))
 
 
 def at_least_one(count: Any) -> Any:

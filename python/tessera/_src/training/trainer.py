@@ -248,7 +248,8 @@ class Trainer:
         return RunInfo(folder=self.folder or Path(), config=self.config.to_dict(),
                        steps=self.config.train.steps, first_step=state.step,
                        parameters=sum(leaf.size for leaf in tree.leaves(state.model)),
-                       flops_per_token=setup.flops_per_token(), devices=self.mesh.size, mesh=axes or "1 device",
+                       flops_per_token=setup.flops_per_token(), devices=self.mesh.size,
+                       mesh=axes or "1 device",
                        tokens_per_step=self.config.train.batch * self.loader.dataset.length,
                        peak_flops=self.peak_flops)
 
@@ -346,7 +347,8 @@ class Trainer:
         if flops is not None and self.peak_flops is not None:
             mfu = pending.batch["tokens"].size / seconds * flops / self.peak_flops
         record = {"event": "step", "step": pending.number, **numbers,
-                  "lr": float(self._setup.step.optimizer.learning_rate(updates)), "tokens_total": state.tokens,
+                  "lr": float(self._setup.step.optimizer.learning_rate(updates)),
+                  "tokens_total": state.tokens,
                   "seconds": seconds, "tokens_per_second": numbers["tokens"] / seconds,
                   "mfu": mfu, "wait_seconds": pending.wait, "skipped": state.skipped,
                   "epoch": pending.epoch, "time": time.time()}
@@ -366,8 +368,8 @@ class Trainer:
             raise self._refusal(pending, what)
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row > run.max_skips:
-            raise TrainingError("TS8002", f"{self._skipped_in_a_row} steps in a row were skipped, the last one "
-                                f"is step {pending.number}: {what}", notes=[self._what_is_left()],
+            raise TrainingError("TS8002", f"{self._skipped_in_a_row} steps in a row were skipped, the last "
+                                f"one is step {pending.number}: {what}", notes=[self._what_is_left()],
                                 hint="train.on_nan=stop names the first tensor that is not finite")
         if is_overflow:
             what = f"gradients overflow at a loss scale of {record['loss_scale']:g}"

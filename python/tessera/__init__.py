@@ -52,6 +52,7 @@ from tessera._src.core.errors import (
     ShardingError,
     TesseraError,
     TraceError,
+    TrainingError,
 )
 from tessera._src.core.missing import missing as _missing
 from tessera._src.derivatives.checkpoint import checkpoint, checkpoint_policies
@@ -255,18 +256,23 @@ for _item in [*globals().values()]:
 type(UNCONSTRAINED).__module__ = "tessera"
 
 # Modules that are imported when they are first used.
-_LATER = ("checkpoints", "data", "models", "monitor", "optim")
+_LATER = ("checkpoints", "data", "models", "monitor", "optim", "training")
+# Classes of these that are used most.
+_LATER_CLASSES = {"TrainConfig": "training", "Trainer": "training"}
 if _TYPE_CHECKING:
-    from tessera import checkpoints, data, models, monitor, optim
+    from tessera import checkpoints, data, models, monitor, optim, training
+    from tessera.training import TrainConfig, Trainer
 
-__all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER])
+__all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER, *_LATER_CLASSES])
 
 
 def __getattr__(name: str):
     if name in _LATER:
         return _importlib.import_module(f"tessera.{name}")
+    if name in _LATER_CLASSES:
+        return getattr(_importlib.import_module(f"tessera.{_LATER_CLASSES[name]}"), name)
     raise _missing(_sys.modules[__name__], name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, *_LATER_CLASSES})

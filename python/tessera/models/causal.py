@@ -35,7 +35,7 @@ class CausalModel(Module):
     """Base of models that give the logits of each next token.
 
     A model of it has `config`, `parallel`, `blocks`, a stack of layers, `embed` and `head`, which are before
-    and behind these.
+    and behind these, and `settings`, what each layer is given beside its input.
 
     Attributes:
         ignored: patterns of names of files that are no weights.
@@ -47,12 +47,14 @@ class CausalModel(Module):
     blocks: Any
     embed: Callable
     head: Callable
+    settings: Callable
     ignored: tuple[str, ...] = ()
     is_tied: bool = False
 
     @classmethod
     def from_pretrained(cls: type[M], directory: str | os.PathLike, *, dtype: Any = None,
-                        mesh: Mesh | None = None, **settings: Any) -> M:
+                        mesh: Mesh | None = None, config: Mapping[str, Any] | None = None,
+                        **settings: Any) -> M:
         """The model of a folder: config.json and safetensors files, one or several with an index.
 
         Also of a .gguf file of a Llama, Qwen 2 or Qwen 3, in f32 if no type is asked for.
@@ -60,6 +62,7 @@ class CausalModel(Module):
         Args:
             dtype: the type of weights and activations; that of the files, if None.
             mesh: of the devices that hold the weights; that of `with mesh:` around the call, if None.
+            config: fields that replace those of config.json, such as {"attn_pdrop": 0}.
             settings: further ones of the model: parallel, remat.
 
         Raises:
@@ -75,6 +78,7 @@ class CausalModel(Module):
             model.load_state_dict(file, mesh=mesh)
             return model
         data = configuration.read_json(directory / "config.json")
+        data = {**data, **config} if config and isinstance(data, Mapping) else data
         ignored = [*cls.ignored]
         if isinstance(data, Mapping) and data.get("tie_word_embeddings", cls.is_tied):
             ignored.append("lm_head.weight")
@@ -122,6 +126,20 @@ class CausalModel(Module):
             return table(norm(x)) if isinstance(table, Linear) else table.attend(norm(x))
 
         return apply_layer(self.parallel, of_rows, norm, table, x)
+
+    def watched(self, tokens: Any, look: Callable[[Any], Any], *, positions: Any = None, segments: Any = None
+                ) -> tuple[Any, Any, Any]:
+        """What `look` gives of the embedding's result, of each layer's, stacked, and of the logits."""
+        def step(block: Module, x: Any, _: Any) -> tuple[Any, Any]:
+            after = block(x, **given)
+            after = after[0] if isinstance(after, tuple) else after
+            return after, look(after)
+
+        positions = creation.arange(tokens.shape[1]) if positions is None else positions
+        x, given = self.embed(tokens, positions), self.settings(positions, segments)
+        first = look(x)
+        x, each = self.blocks.scan(step, x)
+        return first, each, look(self.head(x))
 
     def empty_cache(self, batch: int, positions: int) -> KVCache:
         """A cache for so many positions, of all layers."""

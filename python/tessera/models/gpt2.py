@@ -14,7 +14,7 @@ from tessera._src.core.errors import ConfigError
 from tessera._src.meshes.mesh import PartitionSpec as P
 from tessera._src.models import configuration
 from tessera._src.nn import initializers
-from tessera._src.nn.attention import KVCache, attend
+from tessera._src.nn.attention import KVCache, attend, document_bias
 from tessera._src.nn.blocks import activation_of
 from tessera._src.nn.layers import Dropout, Embedding, LayerNorm, Linear
 from tessera._src.nn.module import Entry, Module, Parameter
@@ -121,11 +121,11 @@ class GPT2Attention(Module):
                              initializers.normal(config.initializer_range), parts=3)
         self.c_proj = Conv1D(size, size, "rows", dtype, parallel, _of_residuals(config))
 
-    def __call__(self, x: Any, cache: KVCache | None) -> tuple[Any, KVCache | None]:
+    def __call__(self, x: Any, cache: KVCache | None, bias: Any = None) -> tuple[Any, KVCache | None]:
         batch, length, size = x.shape
         whole = self.c_attn(x).reshape(batch, length, 3, self.heads, size // self.heads)
         q, k, v = (whole[:, :, part] for part in range(3))
-        mixed, cache = attend(q, k, v, causal=True, cache=cache)
+        mixed, cache = attend(q, k, v, causal=True, bias=bias, cache=cache)
         return self.c_proj(mixed.reshape(batch, length, size)), cache
 
 
@@ -158,10 +158,11 @@ class GPT2Block(Module):
         self.mlp = GPT2MLP(config, dtype, parallel)
         self.rate = config.resid_pdrop
 
-    def __call__(self, x: Any, key: Any = None, cache: KVCache | None = None) -> tuple[Any, KVCache | None]:
+    def __call__(self, x: Any, key: Any = None, cache: KVCache | None = None, bias: Any = None
+                 ) -> tuple[Any, KVCache | None]:
         drop = Dropout(self.rate)
         keys = (None, None) if key is None else (rng.fold_in(key, 0), rng.fold_in(key, 1))
-        mixed, cache = self.attn(self.ln_1(x), cache)
+        mixed, cache = self.attn(self.ln_1(x), cache, bias)
         x = x + drop(mixed, keys[0])
         return x + drop(self.mlp(self.ln_2(x)), keys[1]), cache
 
@@ -211,23 +212,26 @@ class GPT2(CausalModel):
         """OpenAI's own files leave the first part out."""
         return name if name.startswith(("transformer.", "lm_head.")) else f"transformer.{name}"
 
-    def __call__(self, tokens: Any, *, key: Any = None) -> Any:
+    def __call__(self, tokens: Any, *, key: Any = None, positions: Any = None, segments: Any = None) -> Any:
         """Logits of each next token.
 
         Args:
             key: of the random choices of dropout, in training.
+            positions: of the tokens, [sequence] or [batch, sequence]; those from 0 on by default.
+            segments: the number of each token's document, [batch, sequence]: attention sees no other one.
         """
         if key is not None and self.config.attn_pdrop:
             raise ConfigError("TS4012", f"attn_pdrop={self.config.attn_pdrop} drops weights of attention, "
                               "which its kernels never hold", expected="attn_pdrop=0 for training",
                               hint="drop embeddings and results by embd_pdrop and resid_pdrop")
         t = self.transformer
-        x = self.embed(tokens, creation.arange(tokens.shape[1]))
+        positions = creation.arange(tokens.shape[1]) if positions is None else positions
+        x, given = self.embed(tokens, positions), self.settings(positions, segments)
         if key is None:
-            x, _ = t.h.scan(lambda block, x, _: (block(x)[0], None), x)
+            x, _ = t.h.scan(lambda block, x, _: (block(x, **given)[0], None), x)
         else:
             x = Dropout(self.config.embd_pdrop)(x, rng.fold_in(key, len(t.h)))
-            x, _ = t.h.scan(lambda block, x, i: (block(x, rng.fold_in(key, i))[0], None), x,
+            x, _ = t.h.scan(lambda block, x, i: (block(x, rng.fold_in(key, i), **given)[0], None), x,
                             creation.arange(len(t.h)))
         return self.head(x)
 
@@ -243,6 +247,11 @@ class GPT2(CausalModel):
 
         t = self.transformer
         return apply_layer(self.parallel, embedded, t.wte, t.wpe, tokens, positions)
+
+    def settings(self, positions: Any, segments: Any) -> dict[str, Any]:
+        """What each layer is given beside its input."""
+        dtype = self.parameters()[0].dtype
+        return {} if segments is None else {"bias": document_bias(segments, dtype)}
 
     def head(self, x: Any) -> Any:
         """Logits of what the last layer gives."""

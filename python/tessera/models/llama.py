@@ -12,7 +12,7 @@ from typing import Any
 from tessera._src.core import dtypes
 from tessera._src.models import configuration
 from tessera._src.nn import initializers
-from tessera._src.nn.attention import Attention, Rotary
+from tessera._src.nn.attention import Attention, Rotary, document_bias
 from tessera._src.nn.blocks import GatedMLP, TransformerBlock, activation_of
 from tessera._src.nn.layers import Embedding, Linear, RMSNorm
 from tessera._src.nn.module import Module
@@ -151,10 +151,18 @@ class Llama(CausalModel):
                                           split="columns", parallel=parallel,
                                           init=initializers.normal(self.config.initializer_range)), parallel)
 
-    def __call__(self, tokens: Any, *, positions: Any = None, bias: Any = None) -> Any:
-        """Logits of each next token."""
-        x = self.model.layers(self.embed(tokens), positions=positions, bias=bias)
-        return self.head(x)
+    def __call__(self, tokens: Any, *, positions: Any = None, segments: Any = None, bias: Any = None) -> Any:
+        """Logits of each next token.
+
+        Args:
+            positions: of the tokens, [sequence] or [batch, sequence]; those from 0 on by default.
+            segments: the number of each token's document, [batch, sequence]: attention sees no other one.
+            bias: added to the scores of attention: broadcasts to [batch, heads, sequence, sequence].
+        """
+        given = self.settings(positions, segments)
+        if bias is not None:
+            given["bias"] = bias if "bias" not in given else given["bias"] + bias
+        return self.head(self.model.layers(self.embed(tokens), **given))
 
     @property
     def blocks(self) -> Stack:
@@ -165,6 +173,11 @@ class Llama(CausalModel):
         """What the first layer takes; positions turn queries and keys of each."""
         table = self.model.embed_tokens
         return apply_layer(self.parallel, lambda table, tokens: table(tokens), table, tokens)
+
+    def settings(self, positions: Any, segments: Any) -> dict[str, Any]:
+        """What each layer is given beside its input."""
+        more = {} if segments is None else {"bias": document_bias(segments, self.parameters()[0].dtype)}
+        return {"positions": positions, **more}
 
     def head(self, x: Any) -> Any:
         """Logits of what the last layer gives."""

@@ -89,6 +89,10 @@ class DataError(TesseraError, ValueError):
     """Texts, tokens or data sets that are missing, damaged or do not fit (TS7xxx)."""
 
 
+class TrainingError(TesseraError, RuntimeError):
+    """A training that cannot go on (TS8xxx)."""
+
+
 class NoAttribute(TraceError, AttributeError):
     """An attribute that a traced value or a module lacks, so that hasattr and getattr work."""
 

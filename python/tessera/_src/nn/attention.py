@@ -139,6 +139,16 @@ def _hidden(queries: int, keys: int, window: int | None, cache: KVCache | None) 
     return elementwise.where(seen, 0.0, -math.inf)
 
 
+def document_bias(segments: Any, dtype: Any) -> Any:
+    """What hides other documents of a sample from attention: [batch, 1, sequence, sequence], 0 or -inf.
+
+    Args:
+        segments: the number of the document of each token, [batch, sequence], as ts.data gives it.
+    """
+    same = elementwise.equal(segments[:, None, :, None], segments[:, None, None, :])
+    return convert(elementwise.where(same, 0.0, -math.inf), dtype)
+
+
 class Attention(Module):
     """Multi-head attention of a sequence with itself, by Hugging Face's names of Llama's weights.
 

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Trains a language model as a configuration says, and goes on from its newest checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import sys
+import textwrap
+from pathlib import Path
+
+from tessera._src.core.errors import ConfigError
+from tessera._src.monitoring.callback import Callback
+from tessera._src.monitoring.jsonl import JSONLWriter
+from tessera._src.monitoring.loss_plot import LossPlot
+from tessera._src.monitoring.peak import measured_peak
+from tessera._src.monitoring.progress import Progress
+from tessera._src.monitoring.prometheus import PrometheusExporter
+from tessera._src.training import yaml_text
+from tessera._src.training.checks import DTYPES
+from tessera._src.training.config import TrainConfig
+from tessera._src.training.options import documents, plain
+from tessera._src.training.schema import SECTIONS, default_of
+from tessera._src.training.trainer import Trainer
+from tessera._src.core import dtypes
+
+_EXAMPLES = """examples:
+  tessera train train.yaml
+  tessera train train.yaml parallel.tp=2 train.steps=500 precision=bf16-mixed
+  tessera train train.yaml --print-config > all.yaml
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.usage = "%(prog)s [CONFIG] [SECTION.KEY=VALUE ...] [--print-config | --check]"
+    parser.add_argument("config", metavar="CONFIG", nargs="?",
+                        help="a YAML or JSON file of sections (model, parallel, optim, ...)")
+    parser.add_argument("overrides", metavar="SECTION.KEY=VALUE", nargs="*",
+                        help="values that replace the file's, in YAML")
+    parser.add_argument("--print-config", action="store_true",
+                        help="prints all options with their values as YAML, and ends")
+    parser.add_argument("--check", action="store_true",
+                        help="checks configuration, data and folder, and ends before anything is compiled")
+    parser.epilog = _EXAMPLES + "\n" + options_text()
+
+
+def options_text() -> str:
+    """All options with types, defaults and what they are for."""
+    lines = []
+    for name, section in SECTIONS.items():
+        lines += [f"{name}: {(section.__doc__ or '').splitlines()[0]}"]
+        notes = documents(section)
+        for field in dataclasses.fields(section):
+            default = yaml_text.scalar(plain(default_of(field)))
+            lines.append(f"  {name}.{field.name} = {default}    ({field.metadata['kind'].name})")
+            lines += textwrap.wrap(notes.get(field.name, ""), 100, initial_indent=" " * 6,
+                                   subsequent_indent=" " * 6)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains; 0 when all steps are done, 128 + n when signal n has stopped it, after a checkpoint.
+
+    Raises:
+        TesseraError: a configuration, data or a checkpoint that is at fault, or a step that is not finite.
+    """
+    config = _config(arguments)
+    if arguments.print_config:
+        sys.stdout.write(config.to_yaml(comments=True))
+        return 0
+    if config.train.folder is None:
+        raise ConfigError("TS4030", "train.folder is missing", hint="it is where checkpoints and metrics are "
+                          "written: train.folder=runs/one")
+    folder = Path(config.train.folder).expanduser()
+    trainer = Trainer(None, config, callbacks=_callbacks(config, folder))
+    if arguments.check:
+        print(f"{arguments.config or 'the configuration'} is valid")
+        return 0
+    if config.monitor.mfu and config.parallel.device in ("cpu", "cuda"):
+        peak = measured_peak(dtypes.canonical(DTYPES[config.precision.name]), threads=config.parallel.threads,
+                             device=config.parallel.device)
+        trainer.peak_flops = peak * (trainer.mesh.size if config.parallel.device == "cuda" else 1)
+    trainer.fit()
+    return 0 if trainer.signal is None else 128 + int(signal.Signals[trainer.signal])
+
+
+def _config(arguments: argparse.Namespace) -> TrainConfig:
+    overrides = list(arguments.overrides)
+    path = arguments.config
+    if path is not None and "=" in path and not Path(path).exists():
+        path, overrides = None, [path, *overrides]
+    if path is None:
+        return TrainConfig().replace(*overrides)
+    return TrainConfig.from_file(path, overrides)
+
+
+def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
+    monitor = config.monitor
+    made: list[Callback] = []
+    if monitor.jsonl:
+        made.append(JSONLWriter(folder / "metrics.jsonl"))
+    if monitor.plot:
+        made.append(LossPlot(folder / "loss.png"))
+    if monitor.port is not None:
+        made.append(PrometheusExporter(monitor.port))
+    if monitor.progress:
+        made.append(Progress(sys.stdout))
+    return made

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Configurations as YAML: reading by PyYAML, writing in the part of YAML that is JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from tessera._src.core.errors import ConfigError
+from tessera._src.training.options import documents
+
+_WIDTH = 100
+
+
+def read(content: str) -> Any:
+    """The value of a text in YAML.
+
+    Raises:
+        ValueError: it is none, with line and column, or has a key twice.
+        ConfigError (TS4031): it is not JSON either, and PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ImportError:
+        try:
+            return json.loads(content)
+        except ValueError:
+            if re.fullmatch(r"[\w./~+-]+", content.strip()):
+                return content.strip()
+        raise ConfigError("TS4031", "PyYAML, which reads YAML, is not installed",
+                          hint='pip install "tessera[train]", or write the configuration as JSON') from None
+
+    class Loader(yaml.SafeLoader):
+        """Refuses keys that are there twice, of which YAML takes the last."""
+
+    def mapping(loader: Any, node: Any) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' is there twice",
+                                                        key.start_mark)
+            seen.add(key.value)
+        return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    try:
+        return yaml.load(content, Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ValueError(f"{getattr(error, 'problem', None) or error}{where}") from None
+
+
+def write(data: Mapping[str, Mapping[str, Any]], sections: Mapping[str, type] | None = None) -> str:
+    """Sections of options as YAML.
+
+    Args:
+        sections: their classes, whose documentation becomes comments.
+    """
+    lines = []
+    for name, options in data.items():
+        if sections is not None:
+            lines += ["", f"# {(sections[name].__doc__ or '').splitlines()[0]}"]
+        lines.append(f"{name}:")
+        notes = documents(sections[name]) if sections is not None else {}
+        for key, value in options.items():
+            if key in notes:
+                lines += textwrap.wrap(notes[key], _WIDTH, initial_indent="  # ", subsequent_indent="  # ")
+            lines.append(f"  {key}: {scalar(value)}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def scalar(value: Any) -> str:
+    """A plain value as flow YAML, which is JSON but for floats."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {scalar(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(scalar(item) for item in value) + "]"
+    if isinstance(value, float):
+        # Without a point, YAML 1.1 reads 1e-05 as a text.
+        mantissa, e, exponent = repr(value).partition("e")
+        return mantissa + (".0" if "." not in mantissa else "") + e + exponent
+    return json.dumps(value)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What ts.Trainer trains: dropout, documents in one sample, stages of ZeRO, groups, models of one's own."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import train_cases
+from conftest import needs_runtime
+from train_cases import trained
+
+import tessera as ts
+
+pytestmark = needs_runtime
+MESH = ["parallel.tp=2", "parallel.dp=2"]
+LINES = ['data.separator="\\n"']
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache, monkeypatch):
+    """The tests of this file compile the same programs."""
+    monkeypatch.setenv("TESSERA_CACHE_DIR", str(cache))
+
+
+def first_model(given, seed):
+    return ts.models.GPT2({**given.model.config, "vocab_size": 257}).init(ts.random.key(seed))
+
+
+def test_dropout_does_not_depend_on_the_mesh():
+    given = train_cases.config("model.config.resid_pdrop=0.3", "model.config.embd_pdrop=0.2")
+    one, _ = trained(given)
+    mesh, _ = trained(given.replace(*MESH))
+    np.testing.assert_allclose(mesh.losses, one.losses, rtol=0, atol=1e-5)
+    other, _ = trained(given.replace("train.seed=4"), model=first_model(given, 3))
+    assert np.abs(np.subtract(other.losses, one.losses)).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "llama with a window"])
+def test_attention_sees_only_its_own_document(kind):
+    llama = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "num_key_value_heads": 2, "vocab_size": 30, "max_position_embeddings": 16}
+    if kind == "gpt2":
+        model = ts.models.GPT2({"n_embd": 16, "n_head": 2, "n_layer": 2, "n_positions": 16, "vocab_size": 30})
+    elif kind == "llama":
+        model = ts.models.Llama(llama)
+    else:
+        model = ts.models.Llama({**llama, "model_type": "mistral", "sliding_window": 3})
+    model = model.init(ts.random.key(1))
+    tokens = np.random.default_rng(2).integers(0, 30, (2, 11)).astype(np.int32)
+    segments = np.array([[1] * 5 + [2] * 6, [1] * 8 + [0] * 3], np.int32)
+    positions = np.array([[*range(5), *range(6)], [*range(8), 0, 0, 0]], np.int32)
+    run = ts.jit(lambda model, t, p, s: model(t, positions=p, segments=s))
+    packed = np.asarray(run(model, tokens, positions, segments))
+    for row, begin, end in ((0, 0, 5), (0, 5, 11), (1, 0, 8)):
+        alone = np.asarray(model(tokens[row:row + 1, begin:end]))[0]
+        np.testing.assert_allclose(packed[row, begin:end], alone, rtol=0, atol=1e-5)
+    assert np.isfinite(packed).all()
+    assert np.abs(packed - np.asarray(model(tokens))).max() > 1e-3
+
+
+def test_training_with_document_masks():
+    given = train_cases.config("data.document_masks=true", *LINES, *MESH)
+    masked, trainer = trained(given)
+    plain, _ = trained(given.replace("data.document_masks=false"))
+    assert trainer._setup.names == ["tokens", "labels", "positions", "segments"]
+    assert min(record["tokens"] for record in masked.steps) < 48  # Ends of documents have no label.
+    assert masked.losses[-1] < masked.losses[0]
+    assert masked.losses[1:] != plain.losses[1:]
+
+
+HAS_ZERO = "zero" in {field.name for field in dataclasses.fields(ts.nn.Parallel)}
+
+
+def test_stages_of_zero_change_no_loss():
+    given = train_cases.config("train.micro_batches=2", *MESH)
+    if not HAS_ZERO:
+        with pytest.raises(ts.ConfigError, match="parallel.zero"):
+            ts.Trainer(None, given.replace("parallel.zero=1"))
+        return
+    plain, _ = trained(given)
+    for stage in (1, 2, 3):
+        recorder, trainer = trained(given.replace(f"parallel.zero={stage}"))
+        np.testing.assert_allclose(recorder.losses, plain.losses, rtol=0, atol=1e-5)
+        moment = trainer.state.optimizer["exp_avg"].transformer.h.layer.mlp.c_fc.weight
+        assert "dp" in str(moment.sharding.spec)
+
+
+class Rows(ts.nn.Module):
+    """The smallest model of one's own: a table of logits."""
+
+    def __init__(self, words):
+        self.table = ts.nn.Embedding(words, words)
+
+    def __call__(self, tokens):
+        return self.table(tokens)
+
+
+def test_a_model_and_data_of_ones_own():
+    tokens = ts.data.TokenArrays([np.arange(200) % 7], vocab_size=7)
+    given = train_cases.config("train.steps=40", "optim.lr=0.3", "optim.clip=null",
+                               model={"architecture": None})
+    recorder, trainer = trained(given, model=Rows(7), data=ts.data.Packed(tokens, 12))
+    assert recorder.losses[-1] < 0.3 * recorder.losses[0]
+    loader = ts.data.Loader(ts.data.Packed(tokens, 12), 4, epochs=1)  # 16 samples.
+    ended, trainer = trained(given, model=Rows(7), data=loader)
+    assert len(ended.steps) == 4 and "ended after step 4" in ended.of("message")[0]["text"]
+    with pytest.raises(ts.ConfigError, match="no tokenizer"):
+        trainer.sample()
+
+
+def test_groups_have_rates_of_their_own():
+    given = train_cases.config("optim.groups=[{weights: 'transformer.wte.*', lr: 0, weight_decay: 0}]",
+                               "optim.schedule=constant")
+    trainer = ts.Trainer(None, given)
+    before = {name: np.array(value) for name, value in trainer.model.state_dict().items()}
+    trainer.fit()
+    after = trainer.model.state_dict()
+    same = [name for name in before if np.array_equal(before[name], after[name])]
+    assert same == ["transformer.wte.weight"]
+
+
+def test_weights_from_a_folder(tmp_path):
+    _, trainer = trained(train_cases.config("train.steps=2", "optim.warmup=0"))
+    trainer.model.save_pretrained(tmp_path / "saved")
+    given = train_cases.config("train.steps=1", "optim.warmup=0", "parallel.tp=2", model={
+        "architecture": None, "config": {"resid_pdrop": 0.1}, "path": str(tmp_path / "saved")})
+    other = ts.Trainer(None, given)
+    for name, weight in trainer.model.state_dict().items():
+        np.testing.assert_array_equal(other.model.state_dict()[name], weight)
+    assert other._setup.takes == {"key"} and other.model.config.resid_pdrop == 0.1
+    other.fit()
+    with pytest.raises(ts.ConfigError, match="has a gpt2"):
+        ts.Trainer(None, given.replace("model.architecture=llama"))

@@ -21,7 +21,8 @@ print(digest_of(Layout(dp=2, tp=2, sequence=True, zero=2), 5))
 """
 
 
-@pytest.mark.parametrize("dtype, layouts", [("f64", LAYOUTS), ("f32", LAYOUTS[-2:])], ids=["f64", "f32"])
+@pytest.mark.parametrize("dtype, layouts", [("f64", LAYOUTS[3::2] + LAYOUTS[4:5]), ("f32", LAYOUTS[6:7])],
+                         ids=["f64", "f32"])
 def test_layouts_give_the_losses_and_norms_of_one_device(dtype, layouts):
     check_curves(dtype, 15, layouts)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""500 steps of ts.Trainer: losses equal PyTorch's at every step. A seed is one of four cases.
+"""500 steps of ts.Trainer: losses equal PyTorch's at every step; in bf16, to 2 %. A seed is one of five cases.
 
-    trainer.py --seed 1 --seeds 4
+    trainer.py --seed 1 --seeds 5
 """
 
 import argparse
@@ -14,7 +14,7 @@ import torch_training  # noqa: E402
 
 STEPS = 500
 CASES = [("f32", [], 1e-4), ("f64", [], 1e-11), ("f32", torch_training.MESH, 1e-4),
-         ("f64", torch_training.MESH, 1e-11)]
+         ("f64", torch_training.MESH, 1e-11), ("bf16-mixed", torch_training.MESH, 0.02)]
 
 
 def main() -> int:
@@ -25,7 +25,9 @@ def main() -> int:
     options = parser.parse_args()
     failures = 0
     for precision, mesh, tolerance in CASES[options.seed - 1 : options.seed - 1 + options.seeds]:
-        worst, _, ours, _ = torch_training.compared(precision, options.steps, *mesh)
+        worst, _, ours, theirs = torch_training.compared(precision, options.steps, *mesh)
+        if precision == "bf16-mixed":
+            worst = abs(ours / theirs - 1).max()  # Of the loss in f32.
         failures += not worst <= tolerance
         print(precision, " ".join(mesh) or "one device", "ok" if worst <= tolerance else "FAILED",
               f"<= {tolerance}:", worst, f"losses {ours[0]:.3f} to {ours[-1]:.3f}", flush=True)

@@ -33,7 +33,7 @@ def losses_of_torch(given, first, dtype):
     """The same of PyTorch, from these weights."""
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(
         **MODEL, attn_pdrop=0, embd_pdrop=0, resid_pdrop=0, bos_token_id=0, eos_token_id=0)).to(dtype)
-    weights = {name: torch.from_numpy(weight) for name, weight in first.items()}
+    weights = {name: torch.from_numpy(weight.astype(np.float64)).to(dtype) for name, weight in first.items()}
     missing, unexpected = model.load_state_dict(weights, strict=False)
     assert not unexpected and missing in ([], ["lm_head.weight"])
     optim = given.optim

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""ts.Trainer in f64, bf16 and fp16: micro-batches are one batch, weights have a master copy, overflows skip."""
+"""ts.Trainer in f64, bf16 and fp16: micro-batches are one batch, weights have a master, overflows skip."""
 
 import numpy as np
 import pytest

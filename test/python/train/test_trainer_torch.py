@@ -15,4 +15,4 @@ pytestmark = needs_runtime
 def test_losses_are_those_of_pytorch_at_every_step(precision, tolerance):
     worst, of_norms, ours, _ = torch_training.compared(precision, 20, *torch_training.MESH)
     assert worst <= tolerance and of_norms <= 100 * tolerance
-    assert ours[-1] < ours[0] - 1  # It learns.
+    assert ours[-1] < ours[0] - 0.3  # It learns.

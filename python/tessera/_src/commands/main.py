@@ -25,8 +25,8 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs `tessera ARGUMENTS`, and gives its exit code: 0, 1 for an error, 2 for a wrong command line, 128 + n
-    for one that signal n has ended."""
+    """Runs `tessera ARGUMENTS`, and gives its exit code: 0, 1 for an error, 2 for a wrong command line,
+    128 + n for one that signal n has ended."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(_help())

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""500 steps of ts.Trainer: losses equal PyTorch's at every step; in bf16, to 2 %. A seed is one of five cases.
+"""500 steps of ts.Trainer: losses equal PyTorch's at every step, in bf16 to 2 %. A seed is one of five cases.
 
     trainer.py --seed 1 --seeds 5
 """

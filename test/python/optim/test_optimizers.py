@@ -248,3 +248,12 @@ def test_states_can_be_lowered_with_and_traced():
     for a, b in zip(ts.tree.leaves(made), ts.tree.leaves(wanted), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_biases_do_not_decay_whatever_their_dimensions():
+    model = ts.models.GPT2({"n_embd": 8, "n_head": 2, "n_layer": 1, "vocab_size": 5, "n_positions": 4})
+    decay = {path: options["weight_decay"] for path, options in ts.optim.AdamW(weight_decay=0.1).settings(
+        model.init(ts.random.key(0))).items()}
+    assert {path.rpartition(".")[2] for path, value in decay.items() if value} == {"weight"}
+    assert not decay["transformer.h.layer.attn.c_attn.bias"] and not decay["transformer.ln_f.weight"]
+    assert decay["transformer.h.layer.attn.c_attn.weight"] == 0.1

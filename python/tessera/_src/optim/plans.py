@@ -18,7 +18,8 @@ from tessera._src.meshes.mesh import NamedSharding, split_further
 from tessera._src.optim.options import check_options
 
 _FILTERS: dict[str, Callable[[str, ShapeDtypeStruct], bool]] = {
-    "matrices": lambda _, weight: len(weight.shape) >= 2,
+    # A bias of several dimensions, such as that of a fused projection, is a bias.
+    "matrices": lambda path, weight: len(weight.shape) >= 2 and path.rpartition(".")[2] != "bias",
     "all": lambda *_: True,
 }
 _LISTED = 5

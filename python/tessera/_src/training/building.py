@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import itertools
 import os
 from pathlib import Path
 from typing import Any
 
-from tessera._src.core import dtypes, tree
+from tessera._src.core import dtypes
 from tessera._src.data.datasets import Dataset, Packed, Padded
 from tessera._src.data.mixture import Mixture
 from tessera._src.data.texts import JSONLines, TextFiles
@@ -62,20 +61,8 @@ def schedule_of(optim: OptimConfig, peak: float, steps: int) -> schedules.Schedu
     return make(peak, warmup=optim.warmup, total=optim.total or steps, final=optim.final, **more)
 
 
-def decaying(model: Any, decay_filter: str) -> Any:
-    """Which weights of a model decay. A matrix is what is one in state_dict(): a leaf may hold several
-    biases, as that of GPT-2's query, key and value does."""
-    if decay_filter == "all" or not hasattr(model, "entries"):
-        return decay_filter
-    leaves, structure = tree.flatten(model)
-    paths = tree.paths(structure)
-    matrices = {paths[entry.leaf] for entry in model.entries("", itertools.count())
-                if len(entry.shape_of(leaves[entry.leaf])) > 1}
-    return lambda path, weight: path in matrices
-
-
-def optimizer_of(config: TrainConfig, model: Any, zero: str | None) -> Optimizer:
-    """The optimizer of config.optim for the weights of a model, its state split along axis `zero`, too."""
+def optimizer_of(config: TrainConfig, zero: str | None) -> Optimizer:
+    """The optimizer of config.optim, its state split along axis `zero`, too."""
     optim, steps = config.optim, config.train.steps
     groups = []
     for group in optim.groups:
@@ -86,7 +73,7 @@ def optimizer_of(config: TrainConfig, model: Any, zero: str | None) -> Optimizer
             options["weight_decay"] = group.weight_decay
         groups.append((group.weights, options))
     shared = {"lr": schedule_of(optim, optim.lr, steps), "weight_decay": optim.weight_decay,
-              "decay_filter": decaying(model, optim.decay_filter), "groups": groups}
+              "decay_filter": optim.decay_filter, "groups": groups}
     if zero is not None:
         shared["zero"] = zero
     if optim.name == "sgd":

@@ -91,7 +91,7 @@ class Setup:
         gradient, reduced = building.gradient_precision(self.config)
         stage = max(self.config.parallel.zero, _stage_of(self.description))
         zero = self.dp if stage and self.dp in self.mesh.shape else None
-        return Step(building.optimizer_of(self.config, self.description, zero),
+        return Step(building.optimizer_of(self.config, zero),
                     building.scaling_of(self.config), self.config.optim.clip, gradient, reduced,
                     frozenset(self.takes), self.config.train.on_nan == "stop")
 

@@ -89,6 +89,8 @@ private:
   void prefetchNextRows(const Product &product, mlir::Value leftBase,
                         int64_t rows, mlir::Value panelIndex, mlir::Value k);
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
+  /// Of floats or integers.
+  mlir::Value add(mlir::Value a, mlir::Value b);
 
   // CPUFetchAhead.cpp
   void findFactorsAhead(Product &product, bool isLeftPacked,

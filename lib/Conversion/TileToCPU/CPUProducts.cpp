@@ -84,17 +84,10 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
                                  {code.add(firstRow, rows + i), firstColumn}));
   if (product.isByPanels)
     fetchNextPanel(product, firstRow, rows, rightBase, depth);
-  SmallVector<Value> inits;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < vectors; ++j) {
-      Value init = product.accumulates
-                       ? emitter.element(op.getAcc(),
-                                         {code.add(firstRow, i),
-                                          code.add(firstColumn, j * lanes)},
-                                         full)
-                       : emitter.number(type, 0);
-      inits.push_back(code.spread(init, full));
-    }
+  // What is accumulated onto is added at the end: chains of sums are then as
+  // long as a chunk of the depth, not all of it, which rounds less.
+  SmallVector<Value> inits(rows * vectors,
+                           code.spread(emitter.number(type, 0), full));
   // Adds column k of the left rows times row k of the panel.
   auto addOuterProduct = [&](Value k, SmallVector<Value> &sums) {
     SmallVector<Value> b;
@@ -128,10 +121,14 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   for (int64_t k = whole; k < depth; ++k)
     addOuterProduct(emitter.constant(k), sums);
   for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < vectors; ++j)
-      tiles.store(product.result,
-                  {code.add(firstRow, i), code.add(firstColumn, j * lanes)},
-                  full, sums[i * vectors + j]);
+    for (int64_t j = 0; j < vectors; ++j) {
+      Indices place = {code.add(firstRow, i), code.add(firstColumn, j * lanes)};
+      Value sum = sums[i * vectors + j];
+      if (product.accumulates)
+        sum = add(sum,
+                  code.spread(emitter.element(op.getAcc(), place, full), full));
+      tiles.store(product.result, place, full, sum);
+    }
 }
 
 /// Fetches into the second level cache the share of the panel that is
@@ -180,8 +177,13 @@ Value CPUKernelEmitter::ProductEmitter::multiplyAdd(Value a, Value b,
                                                     Value acc) {
   if (isa<FloatType>(getElementTypeOrSelf(acc.getType())))
     return math::FmaOp::create(builder, loc, a, b, acc);
-  Value product = arith::MulIOp::create(builder, loc, a, b);
-  return arith::AddIOp::create(builder, loc, acc, product);
+  return add(acc, arith::MulIOp::create(builder, loc, a, b));
+}
+
+Value CPUKernelEmitter::ProductEmitter::add(Value a, Value b) {
+  if (isa<FloatType>(getElementTypeOrSelf(a.getType())))
+    return arith::AddFOp::create(builder, loc, a, b);
+  return arith::AddIOp::create(builder, loc, a, b);
 }
 
 static int64_t panelColumns(int64_t columns, int64_t lanes) {

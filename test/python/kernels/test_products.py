@@ -164,3 +164,13 @@ def test_a_shared_factor_of_a_weight_gradient_on_a_mesh():
                           in_shardings=(ts.P("dp"), ts.P("dp")))
         assert "_panels" in gradient.lower(x, g).as_text("kernels")
         np.testing.assert_allclose(gradient(x, g), expected, rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_summed_is_added_in_parts(form):
+    """One chain of sums of 4,096 products has four times the rounding that chains of 384 have, 2.8e-8."""
+    x, w = factors(form, 32, 4096, 40, "f32")
+    wide = x.astype(np.float64), w.astype(np.float64)
+    error = np.asarray(ts.jit(FORMS[form])(x, w)) - FORMS[form](*wide)
+    scale = FORMS[form](*map(np.abs, wide)).mean()
+    assert np.sqrt(np.mean(error**2)) <= 1.2e-8 * scale

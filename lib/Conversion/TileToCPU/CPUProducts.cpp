@@ -51,7 +51,7 @@ static RegisterBlock chooseRegisterBlock(int64_t columns, int64_t lanes,
   return {accumulators / best, best};
 }
 
-static bool isZeroSplat(Value tile) {
+bool CPUKernelEmitter::ProductEmitter::isZeroTile(Value tile) {
   DenseElementsAttr attr;
   if (!matchPattern(tile, m_Constant(&attr)) || !attr.isSplat())
     return false;
@@ -309,9 +309,32 @@ void CPUKernelEmitter::ProductEmitter::multiply(Product &product, int64_t m) {
   }
 }
 
+/// The buffer that the result is formed in. Where it is not the one it
+/// accumulates onto, whole vectors are read and written at rows' ends of both.
+CPUKernelEmitter::Buffer *
+CPUKernelEmitter::ProductEmitter::prepareResult(DotOp op, bool accumulates) {
+  Buffer *result;
+  if (accumulatesInPlace(op)) {
+    result = emitter.buffers.lookup(getAccumulatorSource(op));
+  } else {
+    auto type = cast<RankedTensorType>(op.getType());
+    result = createPanelBuffer(type);
+    Buffer *acc = emitter.buffers.lookup(op.getAcc());
+    if (accumulates && type.getDimSize(1) % lanes != 0 &&
+        !(acc && hasPanelRows(acc))) {
+      acc = createPanelBuffer(type);
+      emitter.fill(acc, op.getAcc());
+      emitter.buffers[op.getAcc()] = acc;
+    }
+  }
+  return emitter.buffers[op.getResult()] = result;
+}
+
 void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
+  if (isRowTimesRows(op))
+    return multiplyRow(op);
   bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
   Value shared = rightInMemory(op.getRhs(), type.getElementType());
   // Few rows are packed in no time.
@@ -328,21 +351,8 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   Value right =
       shared ? shared : packRight(op.getRhs(), type.getElementType(), panel);
 
-  // Whole vectors are read and written at rows' ends.
-  bool accumulates = !isZeroSplat(op.getAcc());
-  Buffer *result;
-  if (accumulatesInPlace(op)) {
-    result = emitter.buffers.lookup(getAccumulatorSource(op));
-  } else {
-    result = createPanelBuffer(type);
-    Buffer *acc = emitter.buffers.lookup(op.getAcc());
-    if (accumulates && n % lanes != 0 && !(acc && hasPanelRows(acc))) {
-      acc = createPanelBuffer(type);
-      emitter.fill(acc, op.getAcc());
-      emitter.buffers[op.getAcc()] = acc;
-    }
-  }
-  emitter.buffers[op.getResult()] = result;
+  bool accumulates = !isZeroTile(op.getAcc());
+  Buffer *result = prepareResult(op, accumulates);
   Product product{op, left, right, panel, panels, result, accumulates, rows};
   product.isByPanels = shared && left.group != 0;
   findLastTurn(product);

@@ -58,8 +58,8 @@ void CPUKernelEmitter::ProductEmitter::multiplyColumns(DotOp op, Buffer *result,
   auto addVector = [&](Value k, int64_t size, MutableArrayRef<Value> sums) {
     Value a = factor(op.getLhs(), {zero, k}, Lanes{1, size});
     for (auto [column, sum] : llvm::zip_equal(columns, sums))
-      sum = multiplyAdd(
-          a, factor(op.getRhs(), {k, column}, Lanes{0, size}), sum);
+      sum =
+          multiplyAdd(a, factor(op.getRhs(), {k, column}, Lanes{0, size}), sum);
   };
   auto zeros = [&](int64_t vectors, int64_t size) {
     return SmallVector<Value>(
@@ -68,15 +68,13 @@ void CPUKernelEmitter::ProductEmitter::multiplyColumns(DotOp op, Buffer *result,
   int64_t step = vectorsOfColumn * lanes, whole = depth / step * step;
   SmallVector<Value> sums = zeros(vectorsOfColumn * count, lanes);
   if (whole > 0)
-    sums = emitter.forLoop(
-        whole, step, sums, [&](Value k, ValueRange carried) {
-          SmallVector<Value> next(carried.begin(), carried.end());
-          MutableArrayRef<Value> rest = next;
-          for (int64_t v = 0; v < vectorsOfColumn; ++v)
-            addVector(code.add(k, v * lanes), lanes,
-                      rest.slice(v * count, count));
-          return next;
-        });
+    sums = emitter.forLoop(whole, step, sums, [&](Value k, ValueRange carried) {
+      SmallVector<Value> next(carried.begin(), carried.end());
+      MutableArrayRef<Value> rest = next;
+      for (int64_t v = 0; v < vectorsOfColumn; ++v)
+        addVector(code.add(k, v * lanes), lanes, rest.slice(v * count, count));
+      return next;
+    });
   MutableArrayRef<Value> first = MutableArrayRef<Value>(sums).take_front(count);
   for (; depth - whole >= lanes; whole += lanes)
     addVector(emitter.constant(whole), lanes, first);
@@ -96,9 +94,9 @@ void CPUKernelEmitter::ProductEmitter::multiplyColumns(DotOp op, Buffer *result,
   Lanes part{1, count};
   Value total = code.fromElements(totals);
   if (accumulates)
-    total = add(total,
-                code.spread(emitter.element(op.getAcc(), {zero, firstColumn},
-                                            part),
-                            part));
+    total =
+        add(total,
+            code.spread(emitter.element(op.getAcc(), {zero, firstColumn}, part),
+                        part));
   tiles.store(result, {zero, firstColumn}, part, total);
 }

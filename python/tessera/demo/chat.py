@@ -143,8 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
     meshes = [ts.make_mesh({"tp": tp}) for tp in dict.fromkeys(options.tp)]
     models = dict(zip(dict.fromkeys(options.tp), load(path, meshes)))
     config = next(iter(models.values())).config
-    step(f"{config.num_hidden_layers} layers, {config.num_attention_heads} heads, {config.key_heads} of keys, "
-         f"on tp = {', '.join(map(str, models))}; the first answer compiles")
+    step(f"{config.num_hidden_layers} layers, {config.num_attention_heads} heads, {config.key_heads} of "
+         f"keys, on tp = {', '.join(map(str, models))}; the first answer compiles")
     good, messages = True, []
     for prompt in prompts(options):
         messages.append({"role": "user", "content": prompt})

@@ -12,8 +12,8 @@ from refusals import check
 gguf = pytest.importorskip("gguf", reason="it writes the files")
 tokenizers = pytest.importorskip("tokenizers")
 
-TEXT = ("It's 2024, and we'll pay 1234567 marks ½ or ٣٤.\n\n\tThey'VE said:  so  be it \r\n e\u0301 日本語 🙂 "
-        "x1y22 (a+b)**2 != c_3; <|end|>done")
+TEXT = ("It's 2024, and we'll pay 1234567 marks ½ or ٣٤.\n\n\tThey'VE said:  so  be it \r\n "
+        "e\u0301 日本語 🙂 x1y22 (a+b)**2 != c_3; <|end|>done")
 TEMPLATE = ("{% for m in messages %}\n{{ '<' + m.role + '>' + m['content'] + eos_token }}\n{% endfor %}\n"
             "{% if add_generation_prompt %}{{ bos_token }}{% endif %}")
 SPECIAL = ["<|start|>", "<|end|>", "<think>"]
@@ -26,7 +26,8 @@ def library(before=(), use_regex=True, **settings):
     made.pre_tokenizer = pre.Sequence([*before, pre.ByteLevel(add_prefix_space=False, use_regex=use_regex)])
     made.decoder = tokenizers.decoders.ByteLevel()
     made.train_from_iterator([TEXT, TEXT], tokenizers.trainers.BpeTrainer(
-        vocab_size=400, special_tokens=SPECIAL, show_progress=False, initial_alphabet=pre.ByteLevel.alphabet()))
+        vocab_size=400, special_tokens=SPECIAL, show_progress=False,
+        initial_alphabet=pre.ByteLevel.alphabet()))
     return made
 
 

@@ -184,7 +184,8 @@ def test_one_row_times_rows(k, n, dtype):
     check(ts.jit(FORMS["right"])(x, w), "right", x, w, dtype)
     if dtype == "f32":
         model = ts.jit(lambda x, w, b: ts.maximum(x @ (w * 2).T, 0) + b)
-        check(model(x, w, w[:, 0]), "right", x, w, dtype, lambda product: np.maximum(product * 2, 0) + w[:, 0])
+        check(model(x, w, w[:, 0]), "right", x, w, dtype,
+              lambda product: np.maximum(product * 2, 0) + w[:, 0])
 
 
 def test_one_row_of_several_dimensions():

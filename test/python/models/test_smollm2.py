@@ -66,7 +66,8 @@ def test_text_is_cut_as_by_transformers(theirs, tokenizer):
     """Digits besides 0 to 9 are left out: transformers cuts them as GPT-2 does, and not one by one as
     SmolLM's own tokenizer.json does."""
     texts = ["It's 1234567 people; 3.14159, and we'll see.", "  tabs\t\t\n\n\nlines  \r\n end  ", "",
-             "Ünïcödé 日本語 한국어 🙂👩‍👩‍👧 e\u0301 \u00a0\u2003x \x00", "def f(x):\n    return x**2 # 100%",
+             "Ünïcödé 日本語 한국어 e\u0301", "🙂👩‍👩‍👧 \u00a0\u2003x \x00",
+             "def f(x):\n    return x**2 # 100%",
              "<|im_start|>user\nhi<|im_end|>\n<|endoftext|><|im_start|", "<repo_name>x<file_sep>" + "a" * 50]
     for text in texts:
         ids = tokenizer.encode(text)
@@ -74,8 +75,8 @@ def test_text_is_cut_as_by_transformers(theirs, tokenizer):
         assert tokenizer.decode(ids, skip_special=False) == text
     assert (tokenizer.vocab_size, tokenizer.bos, tokenizer.eos) == (49152, 1, 2)
     assert len(tokenizer.encode("½ ٣٤")) == 6
-    longer = [{"role": "system", "content": "Be brief."}, *QUESTION, {"role": "assistant", "content": "North."},
-              {"role": "user", "content": "Thanks!"}]
+    longer = [{"role": "system", "content": "Be brief."}, *QUESTION,
+              {"role": "assistant", "content": "North."}, {"role": "user", "content": "Thanks!"}]
     for messages in (QUESTION, longer):
         for answer in (True, False):
             assert tokenizer.chat_text(messages, answer=answer) == theirs[1].apply_chat_template(

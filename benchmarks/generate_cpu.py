@@ -27,9 +27,9 @@ import numpy as np
 import tessera as ts
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-TEXT = ("The history of Norway has been influenced to an extraordinary degree by the terrain and the climate of "
-        "the region. About 10,000 years ago, following the retreat of the great inland ice sheets, the earliest "
-        "inhabitants migrated north into the territory which is now Norway.")
+TEXT = ("The history of Norway has been influenced to an extraordinary degree by the terrain and the climate "
+        "of the region. About 10,000 years ago, following the retreat of the great inland ice sheets, the "
+        "earliest inhabitants migrated north into the territory which is now Norway.")
 
 
 class Timed:

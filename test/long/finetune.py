@@ -16,6 +16,8 @@ import transformers
 
 import tessera as ts
 
+# A second thread of its own spins while it waits, which on a loaded machine takes many times as long.
+torch.set_num_threads(1)
 STEPS, WINDOWS, TOLERANCE = 50, 16, 1e-4
 MESHES = [None, 3]
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -19,6 +19,7 @@ from tessera._src.core.missing import missing as _missing
 from tessera._src.data.datasets import IGNORE_INDEX, Dataset, Packed, Padded
 from tessera._src.data.loader import Loader, part
 from tessera._src.data.mixture import Mixture
+from tessera._src.data.streaming import TextStream
 from tessera._src.data.texts import JSONLines, TextFiles
 from tessera._src.data.token_files import TokenFile, write_token_file
 from tessera._src.data.tokenizing import ByteTokenizer, FileTokenizer, Tokenizer, load_tokenizer
@@ -36,6 +37,7 @@ __all__ = [
     "Padded",
     "Subset",
     "TextFiles",
+    "TextStream",
     "TokenArrays",
     "TokenFile",
     "TokenSource",

@@ -34,6 +34,11 @@ public:
   /// other value of its set may begin before.
   void extend(int value, int64_t end);
 
+  /// The value, alone in its memory, begins then.
+  void setBegin(int value, int64_t begin) { ranges[value].begin = begin; }
+  /// The same of memory that may not be written, or may.
+  void setWritable(int value, bool isWritable) { writable[value] = isWritable; }
+
   /// Puts the sets of both values into one memory where that is right.
   bool join(int a, int b);
   bool canJoin(int a, int b) const;

@@ -109,8 +109,12 @@ LogicalResult ProgramBuilder::addScan(ScanOp op) {
     slices.push_back(slice);
   }
   Operation *yield = body.getTerminator();
-  for (Value stacked : op->getResults().drop_front(count)) {
-    Value entry = yield->getOperand(cast<OpResult>(stacked).getResultNumber());
+  SmallVector<OpResult> stackedResults; // That no sequence's windows are of.
+  for (OpResult stacked : op->getResults().drop_front(count)) {
+    if (storage.isUpdated(op, stacked.getResultNumber()))
+      continue;
+    Value entry = yield->getOperand(stacked.getResultNumber());
+    stackedResults.push_back(stacked);
     bases.push_back(bufferOf(stacked, loc));
     windowTypes.push_back(bufferType(entry.getType()));
   }
@@ -132,19 +136,20 @@ LogicalResult ProgramBuilder::addScan(ScanOp op) {
       else // Not aligned as kernels need it.
         plan::CopyOp::create(builder, loc, window, bufferOf(slice, loc));
     }
-    for (auto [i, window] : llvm::enumerate(entries)) {
-      Value entry = yield->getOperand(count + i);
+    for (auto [stacked, window] : llvm::zip_equal(stackedResults, entries)) {
+      Value entry = yield->getOperand(stacked.getResultNumber());
       const Memory &memory = storage.memoryOf(entry);
-      if (memory.kind == Memory::Kind::Window &&
-          memory.value == op->getResult(count + i))
+      if (memory.kind == Memory::Kind::Window && memory.value == stacked)
         buffers[storage.setOf(entry)] = window;
     }
   };
   auto end = [&] {
-    SmallVector<Transfer> stacked;
-    for (auto [i, window] : llvm::enumerate(entries))
-      stacked.push_back({bufferOf(yield->getOperand(count + i), loc), window});
-    addNexts(op, std::move(stacked));
+    SmallVector<Transfer> transfers;
+    for (auto [stacked, window] : llvm::zip_equal(stackedResults, entries)) {
+      Value entry = yield->getOperand(stacked.getResultNumber());
+      transfers.push_back({bufferOf(entry, loc), window});
+    }
+    addNexts(op, std::move(transfers));
   };
   if (failed(addBody(op.getBody(), loop.getBody(), begin, end)))
     return failure();

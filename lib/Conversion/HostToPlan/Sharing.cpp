@@ -95,6 +95,68 @@ bool Storage::moveOut(Value value, Block *scope) {
   return true;
 }
 
+/// Stacked results take the memory of sequences that a loop reads for the last
+/// time, where an iteration writes its entry after it has read that of the
+/// sequence: a cache of all layers, say, of which each updates its own.
+void Storage::updateSequences(ScanOp op) {
+  size_t carried = op.getInits().size();
+  for (size_t result = carried; result < op->getNumResults(); ++result)
+    for (size_t i = 0; i < op.getSequences().size(); ++i)
+      if (updateSequence(op, result, i))
+        break;
+}
+
+bool Storage::updateSequence(ScanOp op, unsigned result, unsigned number) {
+  Block &body = op.getBody().front();
+  Operation *yield = body.getTerminator();
+  Value sequence = op.getSequences()[number], stacked = op.getResult(result);
+  Value slice = body.getArgument(1 + op.getInits().size() + number);
+  Value entry = yield->getOperand(result);
+  auto isOf = [&](Value value) {
+    return [&, value](Value other) { return rootOf(other) == rootOf(value); };
+  };
+  // Nothing else of the loop reads the sequence, or is the entry.
+  if (slice.use_empty() || sequence.getType() != stacked.getType() ||
+      memoryOf(slice).kind != Memory::Kind::Window ||
+      memoryOf(slice).loop != op ||
+      memoryOf(entry).kind != Memory::Kind::Arena ||
+      !isComputedIn(entry, &body) ||
+      llvm::count_if(op->getOperands(), isOf(sequence)) != 1 ||
+      llvm::count_if(yield->getOperands(), isOf(entry)) != 1)
+    return false;
+  SmallVector<Value> names(aliasesOf.lookup(rootOf(sequence)));
+  names.push_back(rootOf(sequence));
+  for (Value name : names)
+    for (Operation *user : name.getUsers())
+      if (op.getBody().isAncestor(user->getParentRegion()))
+        return false;
+  StepOrder::Place place = order.of(op);
+  if (rangeOf(rootOf(sequence)).end != place.end)
+    return false;
+  sharing.setWritable(idOf(slice), true);
+  if (sharing.canJoin(idOf(slice), idOf(entry))) {
+    // Until the loop ends the sequence is there in any case.
+    sharing.setBegin(idOf(stacked), place.end);
+    sharing.allowInPlace(idOf(sequence), idOf(stacked));
+    if (join(sequence, stacked))
+      return join(slice, entry);
+    sharing.setBegin(idOf(stacked), place.begin);
+  }
+  sharing.setWritable(idOf(slice), false);
+  return false;
+}
+
+bool Storage::isUpdated(ScanOp op, unsigned result) const {
+  Block &body = op.getBody().front();
+  Value entry = body.getTerminator()->getOperand(result);
+  for (auto [sequence, slice] : llvm::zip_equal(
+           op.getSequences(),
+           body.getArguments().drop_front(1 + op.getInits().size())))
+    if (isTogether(slice, entry) && isTogether(sequence, op.getResult(result)))
+      return true;
+  return false;
+}
+
 /// A result is written where it will be returned: into the memory of the
 /// argument that it is tied to, or of its output.
 void Storage::bindResults() {

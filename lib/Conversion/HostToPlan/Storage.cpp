@@ -81,6 +81,7 @@ Storage::Storage(func::FuncOp function, const StorageOptions &options)
   addAliases();
   addValues();
   function.walk([&](Operation *op) { allowInPlace(op); });
+  function.walk([&](ScanOp op) { updateSequences(op); });
   bindResults();
   function.walk<WalkOrder::PreOrder>([&](Operation *op) { shareIn(op); });
   function.walk([&](tile::LaunchOp launch) { shareOverwritten(launch); });

@@ -78,6 +78,9 @@ public:
   bool isComputedIn(mlir::Value value, mlir::Block *block) const;
   /// Whether the memory of `value` is a piece of the arena that outlives `op`.
   bool isOutside(mlir::Value value, mlir::Operation *op) const;
+  /// Whether the entries of a scan's stacked result are written where those of
+  /// one of its sequences were.
+  bool isUpdated(ScanOp op, unsigned result) const;
   /// The result that an argument gives its memory to, and the reverse.
   std::optional<unsigned> tiedResultOf(unsigned argument) const {
     return tiedResults[argument];
@@ -96,6 +99,8 @@ private:
   void allowInPlace(mlir::Operation *op);
   bool join(mlir::Value a, mlir::Value b);
   bool moveOut(mlir::Value value, mlir::Block *scope);
+  void updateSequences(ScanOp op);
+  bool updateSequence(ScanOp op, unsigned result, unsigned sequence);
   void bindResults();
   void shareIn(mlir::Operation *op);
   void shareLoop(mlir::Operation *loop, mlir::Block *body,

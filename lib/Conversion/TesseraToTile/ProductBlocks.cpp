@@ -2,6 +2,7 @@
 // Contractions: a block of the result is a matrix product, accumulated in a
 // loop over the summed dimensions.
 #include "BlockEmitter.h"
+#include "ProductKernels.h"
 
 #include <functional>
 
@@ -34,6 +35,7 @@ private:
 
   Factor classify(Value value, StringRef letters, StringRef other, bool isLeft);
   SmallVector<int64_t> sizesOf(StringRef letters);
+  int64_t mostDepth();
   Value factorTile(const Factor &factor);
   Value panelsTile();
   Value multiplyAdd(Value acc);
@@ -72,10 +74,7 @@ BlockEmitter::ContractBlock::ContractBlock(BlockEmitter &emitter, ContractOp op,
   if (panels)
     depth = shapeOf(panels).end()[-2];
   else if (!summed.empty())
-    depth = chooseChunk(extents.back(),
-                        mostDepth(emitter.sizes, productOf(sizesOf(lhs.own)),
-                                  productOf(sizesOf(rhs.own))),
-                        emitter.sizes.productUnit);
+    depth = chooseChunk(extents.back(), mostDepth(), emitter.sizes.productUnit);
 }
 
 BlockEmitter::ContractBlock::Factor
@@ -94,6 +93,17 @@ SmallVector<int64_t> BlockEmitter::ContractBlock::sizesOf(StringRef letters) {
   for (char letter : letters)
     sizes.push_back(box.sizes[indices.out.find(letter)]);
   return sizes;
+}
+
+/// What may be summed at one time.
+int64_t BlockEmitter::ContractBlock::mostDepth() {
+  int64_t rows = productOf(sizesOf(lhs.own));
+  int64_t columns = productOf(sizesOf(rhs.own));
+  if (emitter.sizes.oneRowDepth > 0 && isRowTimesRows(op, [&](Value value) {
+        return emitter.memories.contains(value);
+      }))
+    return mostDepthOfRow(emitter.sizes, columns);
+  return tessera::mostDepth(emitter.sizes, rows, columns);
 }
 
 /// The factor at `positions` as a matrix: [m, depth] or [depth, n].

@@ -5,30 +5,40 @@
 using namespace mlir;
 using namespace tessera;
 
-/// Whether the kernel reads a factor of `op`, whose dimensions have `letters`,
-/// from memory in which neighbours are elements of different rows or columns of
-/// the result, and not summed.
-static bool hasSummedApart(const KernelGroup &group, Value factor,
-                           StringRef letters, StringRef resultLetters) {
+/// The letter of the dimension of `factor`, whose dimensions have `letters`,
+/// along which neighbours in memory lie; 0 where it is computed in the kernel,
+/// or is one element.
+static char innermostLetter(Value factor, StringRef letters,
+                            function_ref<bool(Value)> isInMemory) {
   SmallVector<char> names(letters.begin(), letters.end());
-  while (Operation *def = factor.getDefiningOp()) {
-    if (!group.members.contains(def))
-      break;
+  while (!isInMemory(factor)) {
+    Operation *def = factor.getDefiningOp();
+    if (!isa_and_nonnull<TransposeOp, ConvertOp>(def))
+      return 0;
     if (auto transpose = dyn_cast<TransposeOp>(def)) {
       SmallVector<char> before(names.size());
       for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
         before[from] = names[to];
       names = before;
-    } else if (!isa<ConvertOp>(def)) {
-      return false;
     }
     factor = def->getOperand(0);
   }
   for (auto [name, size] :
        llvm::reverse(llvm::zip_equal(names, shapeOf(factor))))
     if (size != 1)
-      return resultLetters.contains(name);
-  return false;
+      return name;
+  return 0;
+}
+
+/// Whether the kernel reads a factor of `op`, whose dimensions have `letters`,
+/// from memory in which neighbours are elements of different rows or columns of
+/// the result, and not summed.
+static bool hasSummedApart(const KernelGroup &group, Value factor,
+                           StringRef letters, StringRef resultLetters) {
+  char name = innermostLetter(factor, letters, [&](Value value) {
+    return !group.members.contains(value.getDefiningOp());
+  });
+  return name != 0 && resultLetters.contains(name);
 }
 
 /// Rows and columns of a product are cut apart, each from its last dimension
@@ -80,6 +90,21 @@ static int64_t countRows(ContractOp product) {
   return rows;
 }
 
+bool tessera::isRowTimesRows(ContractOp product,
+                             function_ref<bool(Value)> isInMemory) {
+  ContractOp::Indices indices = product.getIndices();
+  char chunked = 0;
+  for (char letter : indices.lhs)
+    if (indices.out.find(letter) == std::string::npos)
+      chunked = letter;
+  // Of several, a column would be no row of a matrix in memory.
+  int64_t columnDims = 0;
+  for (auto [letter, size] : llvm::zip(indices.rhs, shapeOf(product.getRhs())))
+    columnDims += size != 1 && indices.lhs.find(letter) == std::string::npos;
+  return chunked != 0 && columnDims == 1 && countRows(product) == 1 &&
+         innermostLetter(product.getRhs(), indices.rhs, isInMemory) == chunked;
+}
+
 SmallVector<int64_t> tessera::chooseProductBlock(const KernelGroup &group,
                                                  ContractOp product,
                                                  const TileSizes &sizes) {
@@ -91,6 +116,11 @@ SmallVector<int64_t> tessera::chooseProductBlock(const KernelGroup &group,
   if (countRows(product) <= sizes.fewRowsBlock.rows &&
       hasSummedApart(group, product.getRhs(), indices.rhs, indices.out))
     candidates.insert(candidates.begin(), sizes.fewRowsBlock);
+  if (isRowTimesRows(product, [&](Value value) {
+        return !group.members.contains(value.getDefiningOp());
+      }))
+    candidates.insert(candidates.begin(), sizes.oneRowBlocks.begin(),
+                      sizes.oneRowBlocks.end());
   return chooseBlockOf(product, candidates, sizes.productUnit,
                        sizes.productUnit);
 }

@@ -15,6 +15,12 @@ llvm::SmallVector<int64_t> chooseProductBlock(const KernelGroup &group,
                                               ContractOp product,
                                               const TileSizes &sizes);
 
+/// Whether `product` is of one row, and the last dimension in memory of its
+/// right factor is the one that is summed in chunks. `isInMemory` says which
+/// values a kernel reads.
+bool isRowTimesRows(ContractOp product,
+                    llvm::function_ref<bool(mlir::Value)> isInMemory);
+
 /// A right factor that is packed once for all blocks of rows, on a CPU. Packing
 /// in each program is then saved, and with it what limits blocks to columns
 /// whose factor stays in a core's cache.

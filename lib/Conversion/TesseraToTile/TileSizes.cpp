@@ -22,6 +22,9 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.panelBlock = {64, 8};
     sizes.fewRowsBlock = {16, 1024, 4};
     sizes.fewRowsElements = 1 << 15;
+    sizes.oneRowBlocks = {{1, 256, 16}, {1, 64, 8}, {1, 32, 1}};
+    sizes.oneRowDepth = 1536;
+    sizes.oneRowElements = 3 << 17;
     sizes.productDepth = 384;
     sizes.productUnit = 16;
     sizes.attentionQueries = 128;
@@ -66,6 +69,11 @@ int64_t mostDepth(const TileSizes &sizes, int64_t rows, int64_t columns) {
     return sizes.productDepth;
   int64_t depth = sizes.fewRowsElements / std::max<int64_t>(1, columns);
   return std::clamp<int64_t>(depth, sizes.productUnit, sizes.productDepth);
+}
+
+int64_t mostDepthOfRow(const TileSizes &sizes, int64_t columns) {
+  int64_t depth = sizes.oneRowElements / std::max<int64_t>(1, columns);
+  return std::clamp<int64_t>(depth, sizes.productUnit, sizes.oneRowDepth);
 }
 
 AttentionChunks chooseAttentionChunks(const TileSizes &sizes,

@@ -50,7 +50,12 @@ struct TileSizes {
   /// speed, where each program reads long pieces of its rows.
   ProductBlock fewRowsBlock = {0, 0, 0};
   int64_t fewRowsElements = 0; ///< Of that factor, multiplied at one time.
-  int64_t productDepth;        ///< Summed at one time, of others.
+  /// Before all others, for a product of one row whose right factor has the
+  /// summed elements side by side in memory: nothing is packed, and each
+  /// program reads whole rows of that memory, or long pieces.
+  std::vector<ProductBlock> oneRowBlocks;
+  int64_t oneRowDepth = 0, oneRowElements = 0; ///< Multiplied at one time.
+  int64_t productDepth; ///< Summed at one time, of others.
   /// What parts of products are whole numbers of where sizes do not divide.
   int64_t productUnit;
   int64_t attentionQueries;
@@ -79,6 +84,9 @@ TileSizes tileSizesFor(tile::TargetAttr target);
 
 /// What a block of `rows` x `columns` of a product sums at one time.
 int64_t mostDepth(const TileSizes &sizes, int64_t rows, int64_t columns);
+
+/// The same of one row, whose other factor is not packed.
+int64_t mostDepthOfRow(const TileSizes &sizes, int64_t columns);
 
 /// Queries and keys that a block of an attention, or of its gradients, computes
 /// at one time.

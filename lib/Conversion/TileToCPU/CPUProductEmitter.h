@@ -75,6 +75,8 @@ private:
   };
 
   // CPUProducts.cpp
+  static bool isZeroTile(mlir::Value tile);
+  Buffer *prepareResult(tile::DotOp op, bool accumulates);
   void findLastTurn(Product &product);
   void findStores(Product &product);
   void storeRows(const Product &product, mlir::Value row, int64_t count);
@@ -89,6 +91,14 @@ private:
   void prefetchNextRows(const Product &product, mlir::Value leftBase,
                         int64_t rows, mlir::Value panelIndex, mlir::Value k);
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
+  /// Of floats or integers.
+  mlir::Value add(mlir::Value a, mlir::Value b);
+
+  // CPURowProducts.cpp
+  bool isRowTimesRows(tile::DotOp op) const;
+  void multiplyRow(tile::DotOp op);
+  void multiplyColumns(tile::DotOp op, Buffer *result, bool accumulates,
+                       mlir::Value firstColumn, int64_t count);
 
   // CPUFetchAhead.cpp
   void findFactorsAhead(Product &product, bool isLeftPacked,

@@ -51,7 +51,7 @@ static RegisterBlock chooseRegisterBlock(int64_t columns, int64_t lanes,
   return {accumulators / best, best};
 }
 
-static bool isZeroSplat(Value tile) {
+bool CPUKernelEmitter::ProductEmitter::isZeroTile(Value tile) {
   DenseElementsAttr attr;
   if (!matchPattern(tile, m_Constant(&attr)) || !attr.isSplat())
     return false;
@@ -84,17 +84,10 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
                                  {code.add(firstRow, rows + i), firstColumn}));
   if (product.isByPanels)
     fetchNextPanel(product, firstRow, rows, rightBase, depth);
-  SmallVector<Value> inits;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < vectors; ++j) {
-      Value init = product.accumulates
-                       ? emitter.element(op.getAcc(),
-                                         {code.add(firstRow, i),
-                                          code.add(firstColumn, j * lanes)},
-                                         full)
-                       : emitter.number(type, 0);
-      inits.push_back(code.spread(init, full));
-    }
+  // What is accumulated onto is added at the end: chains of sums are then as
+  // long as a chunk of the depth, not all of it, which rounds less.
+  SmallVector<Value> inits(rows * vectors,
+                           code.spread(emitter.number(type, 0), full));
   // Adds column k of the left rows times row k of the panel.
   auto addOuterProduct = [&](Value k, SmallVector<Value> &sums) {
     SmallVector<Value> b;
@@ -128,10 +121,14 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   for (int64_t k = whole; k < depth; ++k)
     addOuterProduct(emitter.constant(k), sums);
   for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < vectors; ++j)
-      tiles.store(product.result,
-                  {code.add(firstRow, i), code.add(firstColumn, j * lanes)},
-                  full, sums[i * vectors + j]);
+    for (int64_t j = 0; j < vectors; ++j) {
+      Indices place = {code.add(firstRow, i), code.add(firstColumn, j * lanes)};
+      Value sum = sums[i * vectors + j];
+      if (product.accumulates)
+        sum = add(sum,
+                  code.spread(emitter.element(op.getAcc(), place, full), full));
+      tiles.store(product.result, place, full, sum);
+    }
 }
 
 /// Fetches into the second level cache the share of the panel that is
@@ -180,8 +177,13 @@ Value CPUKernelEmitter::ProductEmitter::multiplyAdd(Value a, Value b,
                                                     Value acc) {
   if (isa<FloatType>(getElementTypeOrSelf(acc.getType())))
     return math::FmaOp::create(builder, loc, a, b, acc);
-  Value product = arith::MulIOp::create(builder, loc, a, b);
-  return arith::AddIOp::create(builder, loc, acc, product);
+  return add(acc, arith::MulIOp::create(builder, loc, a, b));
+}
+
+Value CPUKernelEmitter::ProductEmitter::add(Value a, Value b) {
+  if (isa<FloatType>(getElementTypeOrSelf(a.getType())))
+    return arith::AddFOp::create(builder, loc, a, b);
+  return arith::AddIOp::create(builder, loc, a, b);
 }
 
 static int64_t panelColumns(int64_t columns, int64_t lanes) {
@@ -307,9 +309,32 @@ void CPUKernelEmitter::ProductEmitter::multiply(Product &product, int64_t m) {
   }
 }
 
+/// The buffer that the result is formed in. Where it is not the one it
+/// accumulates onto, whole vectors are read and written at rows' ends of both.
+CPUKernelEmitter::Buffer *
+CPUKernelEmitter::ProductEmitter::prepareResult(DotOp op, bool accumulates) {
+  Buffer *result;
+  if (accumulatesInPlace(op)) {
+    result = emitter.buffers.lookup(getAccumulatorSource(op));
+  } else {
+    auto type = cast<RankedTensorType>(op.getType());
+    result = createPanelBuffer(type);
+    Buffer *acc = emitter.buffers.lookup(op.getAcc());
+    if (accumulates && type.getDimSize(1) % lanes != 0 &&
+        !(acc && hasPanelRows(acc))) {
+      acc = createPanelBuffer(type);
+      emitter.fill(acc, op.getAcc());
+      emitter.buffers[op.getAcc()] = acc;
+    }
+  }
+  return emitter.buffers[op.getResult()] = result;
+}
+
 void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   auto type = cast<RankedTensorType>(op.getType());
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
+  if (isRowTimesRows(op))
+    return multiplyRow(op);
   bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
   Value shared = rightInMemory(op.getRhs(), type.getElementType());
   // Few rows are packed in no time.
@@ -326,21 +351,8 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   Value right =
       shared ? shared : packRight(op.getRhs(), type.getElementType(), panel);
 
-  // Whole vectors are read and written at rows' ends.
-  bool accumulates = !isZeroSplat(op.getAcc());
-  Buffer *result;
-  if (accumulatesInPlace(op)) {
-    result = emitter.buffers.lookup(getAccumulatorSource(op));
-  } else {
-    result = createPanelBuffer(type);
-    Buffer *acc = emitter.buffers.lookup(op.getAcc());
-    if (accumulates && n % lanes != 0 && !(acc && hasPanelRows(acc))) {
-      acc = createPanelBuffer(type);
-      emitter.fill(acc, op.getAcc());
-      emitter.buffers[op.getAcc()] = acc;
-    }
-  }
-  emitter.buffers[op.getResult()] = result;
+  bool accumulates = !isZeroTile(op.getAcc());
+  Buffer *result = prepareResult(op, accumulates);
   Product product{op, left, right, panel, panels, result, accumulates, rows};
   product.isByPanels = shared && left.group != 0;
   findLastTurn(product);

@@ -20,6 +20,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -273,8 +274,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if good else 1
 
 
-def run_command() -> int:
-    """main as a command: an error is said on stderr and gives 1."""
+def run_command(main: Callable[[], int] = main) -> int:
+    """A demo's main as a command: an error is said on stderr and gives 1."""
     if sys.stdout is None:
         print("error: standard output is closed", file=sys.stderr)
         return 1

@@ -120,3 +120,16 @@ def test_files_that_are_no_tokenizers(folder, tmp_path):
         ts.data.load_tokenizer(folder, eos="</S>")
     check(caught, "TS4006", "eos is '</S>', which is no token", "did you mean '</s>'?")
     assert ts.data.load_tokenizer(folder).fingerprint() != ts.data.ByteTokenizer().fingerprint()
+
+
+def test_text_of_tokens_that_come_one_by_one(folder):
+    for tokenizer in (ts.data.ByteTokenizer(), ts.data.load_tokenizer(folder)):
+        text = "the é 日本🙂 cat\n"
+        ids = tokenizer.encode(text)
+        stream = ts.data.TextStream(tokenizer)
+        parts = [stream.add(int(token)) for token in ids]
+        assert "".join(parts) == text and "\ufffd" not in parts and stream.rest() == ""
+        cut = tokenizer.encode("a🙂")[:-1]
+        stream = ts.data.TextStream(tokenizer)
+        assert "".join(stream.add(int(token)) for token in cut) == "a"
+        assert stream.rest() == tokenizer.decode(cut)[1:]

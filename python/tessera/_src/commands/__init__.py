@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The command `tessera`."""
+"""The command `tessera`: a module for each of its sub-commands."""

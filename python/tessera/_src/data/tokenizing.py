@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Tokenizers: the bytes of UTF-8, and what a tokenizer.json of Hugging Face defines."""
+"""Tokenizers: the bytes of UTF-8, and what a tokenizer.json of Hugging Face or a GGUF file defines."""
 
 from __future__ import annotations
 
 import json
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from tessera._src.core.errors import ConfigError, DataError, did_you_mean
+from tessera._src.data.chat_templates import render
+from tessera._src.data.gguf_tokenizer import read_tokenizer
 
 
 class Tokenizer(Protocol):
@@ -69,17 +71,18 @@ class ByteTokenizer:
 
 
 class FileTokenizer:
-    """The tokenizer of a tokenizer.json; ts.data.load_tokenizer makes it.
+    """The tokenizer of a tokenizer.json or a GGUF file; ts.data.load_tokenizer makes it.
 
     Attributes: vocab_size (one more than the largest id, so that it is the least number of rows of
     an embedding), eos and bos (ids, or None), path, library (the object of `tokenizers`, whose
-    truncation and padding are off).
+    truncation and padding are off), chat_template (Jinja, or None).
     """
 
-    def __init__(self, path: str, library: Any, bos: int | None, eos: int | None, checksum: int):
+    def __init__(self, path: str, library: Any, bos: int | None, eos: int | None,
+                 fingerprint: Mapping[str, Any], chat_template: str | None = None):
         self.path, self.library, self.bos, self.eos = path, library, bos, eos
         self.vocab_size = max(library.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-        self._checksum = checksum
+        self.chat_template, self._fingerprint = chat_template, dict(fingerprint)
 
     def encode(self, text: str, *, special: bool = False) -> np.ndarray:
         """The tokens of a text, i32 [length].
@@ -110,54 +113,87 @@ class FileTokenizer:
         _check_ids(tokens, self.vocab_size)
         return self.library.decode(tokens.tolist(), skip_special_tokens=skip_special)
 
+    def chat_text(self, messages: Sequence[Mapping[str, str]], *, answer: bool = True) -> str:
+        """A conversation as the text that the model was trained on, by the file's chat template.
+
+            tokenizer.encode(tokenizer.chat_text([{"role": "user", "content": "Where is Oslo?"}]))
+
+        Args:
+            messages: each with a "role" ("system", "user", "assistant") and its "content".
+            answer: ends with what comes before an answer of the model.
+
+        Raises:
+            ConfigError (TS4006): the file has no template, jinja2 is not installed, messages have
+                another form.
+            DataError (TS7002): the template is not valid, or refuses the messages.
+        """
+        if self.chat_template is None:
+            raise ConfigError("TS4006", f"{self.path} has no chat template",
+                              hint="write the prompt out and call tokenizer.encode")
+        ends = {f"{name}_token": "" if number is None else self.library.id_to_token(number)
+                for name, number in (("bos", self.bos), ("eos", self.eos))}
+        return render(self.chat_template, messages, self.path, add_generation_prompt=answer, **ends)
+
     def fingerprint(self) -> dict[str, Any]:
-        """What tells it from other tokenizers: a checksum of the file."""
-        return {"kind": "tokenizer.json", "vocab_size": self.vocab_size, "crc32": self._checksum}
+        """What tells it from other tokenizers: a checksum of the file, or of what a GGUF file says of it."""
+        return {**self._fingerprint, "vocab_size": self.vocab_size}
 
 
 def load_tokenizer(path: str | os.PathLike, *, eos: str | None = None,
                    bos: str | None = None) -> FileTokenizer:
-    """The tokenizer of a tokenizer.json, or of the folder that holds one.
+    """The tokenizer of a tokenizer.json, of the folder that holds one, or of a .gguf file.
+
+    In a GGUF file it is byte-level BPE that cuts text as GPT-2, SmolLM, Llama 3 or Qwen 2 do.
 
     Args:
         eos, bos: the tokens that end and begin a document. If not given they are those of the
-            tokenizer_config.json beside the file, if there is one that names them.
+            tokenizer_config.json beside the file, if there is one that names them, or of the GGUF file.
 
     Raises:
         DataError: the file is missing (TS7001) or damaged (TS7002).
-        ConfigError (TS4006): the vocabulary has no such token, or the library `tokenizers` is not
-            installed.
+        ConfigError (TS4006): the vocabulary has no such token, the library `tokenizers` is not
+            installed, a GGUF file has another kind of tokenizer.
     """
     file = Path(path)
     file = file / "tokenizer.json" if file.is_dir() else file
+    is_gguf = file.suffix == ".gguf"
     try:
-        data = file.read_bytes()
+        data = b"" if is_gguf and file.exists() else file.read_bytes()
     except FileNotFoundError:
         raise DataError("TS7001", f"{file} does not exist",
-                        expected="a tokenizer.json or a folder that holds one",
+                        expected="a tokenizer.json, a folder that holds one, or a .gguf file",
                         hint="ts.data.ByteTokenizer() needs no file") from None
     except OSError as error:
         raise DataError("TS7001", f"{file} cannot be read: {error.strerror or error}") from None
     try:
         import tokenizers
     except ImportError:
-        raise ConfigError("TS4006", "the library 'tokenizers', which reads tokenizer.json, is not "
+        raise ConfigError("TS4006", f"the library 'tokenizers', which {file.name} is read by, is not "
                           "installed", hint='pip install "tessera[models]"') from None
-    try:
-        library = tokenizers.Tokenizer.from_buffer(data)
-    except Exception as error:  # The library raises bare Exceptions.
-        raise DataError("TS7002", f"{file} is not a tokenizer: {error}",
-                        expected="a tokenizer.json as the library tokenizers writes it") from None
+    named: Mapping[str, str | None]
+    if is_gguf:
+        found = read_tokenizer(file, tokenizers)
+        library, template = found.library, found.chat_template
+        named = {"bos_token": found.bos, "eos_token": found.eos}
+        data = library.to_str().encode()
+    else:
+        try:
+            library = tokenizers.Tokenizer.from_buffer(data)
+        except Exception as error:  # The library raises bare Exceptions.
+            raise DataError("TS7002", f"{file} is not a tokenizer: {error}",
+                            expected="a tokenizer.json as the library tokenizers writes it") from None
+        named = _named_tokens(file.with_name("tokenizer_config.json"))
+        template = named.get("chat_template")
     library.no_padding()
     library.no_truncation()
-    named = _named_tokens(file.with_name("tokenizer_config.json"))
     ids = [_id_of(library, file, option, given if given is not None else named.get(f"{option}_token"))
            for option, given in (("bos", bos), ("eos", eos))]
-    return FileTokenizer(str(file), library, *ids, zlib.crc32(data))
+    kind = "gguf" if is_gguf else "tokenizer.json"
+    return FileTokenizer(str(file), library, *ids, {"kind": kind, "crc32": zlib.crc32(data)}, template)
 
 
 def _named_tokens(path: Path) -> dict[str, str]:
-    """The texts of the special tokens that a tokenizer_config.json names."""
+    """The texts of the special tokens that a tokenizer_config.json names, and its chat template."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -168,7 +204,7 @@ def _named_tokens(path: Path) -> dict[str, str]:
         raise DataError("TS7002", f"{path} is not valid JSON: {error}") from None
     if not isinstance(config, dict):
         raise DataError("TS7002", f"{path} is not an object of JSON")
-    tokens = {name: config.get(name) for name in ("bos_token", "eos_token")}
+    tokens = {name: config.get(name) for name in ("bos_token", "eos_token", "chat_template")}
     # A token is its text, or an object with the text and how it is matched.
     tokens = {name: token.get("content") if isinstance(token, dict) else token
               for name, token in tokens.items()}

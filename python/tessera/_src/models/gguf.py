@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Models in GGUF files, the format of llama.cpp, read through the library `gguf`."""
+"""Models in GGUF files, the format of llama.cpp; the library `gguf` knows the types of its weights."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import CheckpointError, ConfigError
+from tessera._src.core.gguf_header import read_header
 
 # Our names of weights, by those of the format; {i} is a layer.
 _NAMES = {
@@ -42,9 +44,15 @@ _ARCHITECTURES = ("llama", "qwen2", "qwen3")
 
 @dataclass(frozen=True)
 class QuantizedTensor:
-    """A tensor of a file, whose elements are computed when NumPy asks for them."""
+    """A tensor of a file, whose elements are computed when NumPy asks for them.
 
-    tensor: Any
+    Attributes:
+        data: as the file has them, u8 [rows, bytes].
+        kind: the type of the library gguf.
+    """
+
+    data: np.ndarray
+    kind: Any
     shape: tuple[int, ...]
     dtype: np.dtype
     heads: int | None  # Of a weight whose rows of a head are in llama.cpp's order.
@@ -52,8 +60,7 @@ class QuantizedTensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         from gguf.quants import dequantize
 
-        elements = np.asarray(dequantize(self.tensor.data, self.tensor.tensor_type), np.float32)
-        elements = elements.reshape(self.shape)
+        elements = np.asarray(dequantize(self.data, self.kind), np.float32).reshape(self.shape)
         if self.heads is not None:
             # There, the two elements that a position turns stand side by side; here, half a head apart.
             pairs = elements.reshape(self.heads, -1, 2, *self.shape[1:])
@@ -70,19 +77,17 @@ class GGUFFile(Mapping[str, QuantizedTensor]):
 
     def __init__(self, path: Path, dtype: np.dtype | None = None):
         try:
-            from gguf import GGUFReader
+            from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
         except ImportError:
             raise CheckpointError("TS6001", f"{path} is read through the library gguf, which is not "
                                   "installed", hint="pip install gguf") from None
         if not path.exists():
             raise CheckpointError("TS6001", f"{path} does not exist")
         try:
-            reader = GGUFReader(str(path))
-            fields = {key: field.contents() for key, field in reader.fields.items()
-                      if not key.startswith("tokenizer.")}
-        except (ValueError, IndexError, KeyError, OSError, AssertionError) as error:
-            raise CheckpointError("TS6002", f"{path} is no GGUF file, or damaged: {error}",
-                                  hint="download it again") from None
+            header = read_header(path)
+        except (ValueError, OSError) as error:
+            raise _damaged(path, error) from None
+        fields = header.fields
         self.dtype: np.dtype = np.dtype(dtypes.f32) if dtype is None else dtype
         kind = fields.get("general.architecture")
         if kind not in _ARCHITECTURES:
@@ -94,14 +99,25 @@ class GGUFFile(Mapping[str, QuantizedTensor]):
         self._tensors: dict[str, QuantizedTensor] = {}
         heads = {"q_proj": self.config.get("num_attention_heads"),
                  "k_proj": self.config.get("num_key_value_heads", self.config.get("num_attention_heads"))}
-        for tensor in reader.tensors:
-            name = _name_of(tensor.name)
+        for key, place in header.tensors.items():
+            name = _name_of(key)
             if name is None:
-                raise CheckpointError("TS6002", f"{path} has the tensor '{tensor.name}', which is no weight "
+                raise CheckpointError("TS6002", f"{path} has the tensor '{key}', which is no weight "
                                       f"of a {kind} model")
+            try:
+                of = GGMLQuantizationType(place.kind)
+            except ValueError:
+                raise CheckpointError("TS6002", f"tensor '{key}' of {path} is of type {place.kind}, which "
+                                      "the library gguf does not know", hint="pip install -U gguf") from None
+            elements, size = GGML_QUANT_SIZES[of]
+            columns = place.shape[-1] if place.shape else 0
+            row = columns // elements * size
+            end = place.begin + math.prod(place.shape[:-1]) * row
+            if columns == 0 or columns % elements or end > len(header.data):
+                raise _damaged(path, f"tensor '{key}', {list(place.shape)} of {of.name}, does not fit it")
             layer = name.split(".")[-2]
             self._tensors[name] = QuantizedTensor(
-                tensor, tuple(int(n) for n in reversed(tensor.shape)), self.dtype,
+                header.data[place.begin:end].reshape(-1, row), of, place.shape, self.dtype,
                 heads.get(layer) if kind == "llama" else None)
         self.config["tie_word_embeddings"] = "lm_head.weight" not in self._tensors
         table = self._tensors.get("model.embed_tokens.weight")
@@ -116,6 +132,10 @@ class GGUFFile(Mapping[str, QuantizedTensor]):
 
     def __len__(self) -> int:
         return len(self._tensors)
+
+
+def _damaged(path: Path, why: object) -> CheckpointError:
+    return CheckpointError("TS6002", f"{path} is no GGUF file, or damaged: {why}", hint="download it again")
 
 
 def _name_of(name: str) -> str | None:

@@ -55,3 +55,20 @@ func.func @few_programs(%x: tensor<8x1024xf32>, %w: tensor<1024x1024xf32>) -> te
   %0 = tessera.contract %x, %w "mk,kn->mn" : tensor<8x1024xf32>, tensor<1024x1024xf32> -> tensor<8x1024xf32>
   return %0 : tensor<8x1024xf32>
 }
+
+// One row times whole rows of memory, in so many programs that all threads have
+// work; not where the rows run along the columns, which are packed.
+// CHECK-LABEL: tile.kernel @one_row_product grid [9] inputs 2
+// CHECK: tile.dot {{.*}} : tensor<1x576xf32>, tensor<576x64xf32> -> tensor<1x64xf32>
+func.func @one_row(%x: tensor<1x1x576xf32>, %w: tensor<576x576xf32>) -> tensor<1x1x576xf32> {
+  %0 = tessera.contract %x, %w "btk,nk->btn" : tensor<1x1x576xf32>, tensor<576x576xf32> -> tensor<1x1x576xf32>
+  return %0 : tensor<1x1x576xf32>
+}
+
+// CHECK-LABEL: tile.kernel @one_row_of_columns_product
+// CHECK-NOT: tensor<1x576xf32>, tensor<576x
+// CHECK: return
+func.func @one_row_of_columns(%x: tensor<1x1x576xf32>, %w: tensor<576x576xf32>) -> tensor<1x1x576xf32> {
+  %0 = tessera.contract %x, %w "btk,kn->btn" : tensor<1x1x576xf32>, tensor<576x576xf32> -> tensor<1x1x576xf32>
+  return %0 : tensor<1x1x576xf32>
+}

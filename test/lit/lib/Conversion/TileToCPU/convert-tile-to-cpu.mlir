@@ -136,3 +136,22 @@ tile.kernel @stored_by_rows grid [1] inputs 3 {
   %added = arith.addf %rows, %all : tensor<2x3x64xf32>
   tile.store %added, %c[%c0, %c0, %c0] : tensor<2x3x64xf32>, memref<2x3x64xf32>
 }
+
+// One row times rows of memory: four of these at a time are read where they
+// are, two vectors of each a turn. Nothing is packed: but for the result of 5
+// columns, padded, there is no memory of the kernel's own.
+// CHECK-LABEL: llvm.func @row_times_rows(
+// CHECK-COUNT-1: llvm.alloca
+// CHECK-NOT: llvm.alloca
+// CHECK-COUNT-8: llvm.intr.fma({{.*}}) : (vector<16xf32>, vector<16xf32>, vector<16xf32>) -> vector<16xf32>
+// CHECK: llvm.br
+tile.kernel @row_times_rows grid [1] inputs 2 {
+^bb0(%a: memref<1x67xf32>, %b: memref<5x67xf32>, %c: memref<1x5xf32>):
+  %c0 = arith.constant 0 : index
+  %z = arith.constant dense<0.0> : tensor<1x5xf32>
+  %x = tile.load %a[%c0, %c0] : memref<1x67xf32> -> tensor<1x67xf32>
+  %w = tile.load %b[%c0, %c0] : memref<5x67xf32> -> tensor<5x67xf32>
+  %y = tile.trans %w [1, 0] : tensor<5x67xf32> -> tensor<67x5xf32>
+  %r = tile.dot %x, %y, %z : tensor<1x67xf32>, tensor<67x5xf32> -> tensor<1x5xf32>
+  tile.store %r, %c[%c0, %c0] : tensor<1x5xf32>, memref<1x5xf32>
+}

@@ -53,9 +53,9 @@ class AdamW(Optimizer):
             of what ts.tree.paths gives), or a function of (path, ts.ShapeDtypeStruct); and a dictionary of
             the options lr, betas, eps, weight_decay and decay_filter that are others for these. A weight is
             in the first group that takes it.
-        decay_filter: which weights decay: "matrices", those of two dimensions or more that are not called bias;
-            "all", as in PyTorch; or a function of (path, ts.ShapeDtypeStruct), which of a stack of layers is
-            told the shape that one layer's has.
+        decay_filter: which weights decay: "matrices", those of two dimensions or more that are not called
+            bias; "all", as in PyTorch; or a function of (path, ts.ShapeDtypeStruct), which of a stack of
+            layers is told the shape that one layer's has.
         state_dtype: the type of the moments; by default a weight's own, of 16-bit weights f32. The update is
             computed in f32, or f64 where weight or moments are.
         master: whether the state keeps 16-bit weights in f32, too. The update is of this copy, and the

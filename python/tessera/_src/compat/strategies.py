@@ -138,8 +138,8 @@ def distribute(strategy: str, *, mesh: Mesh | None = None, mesh_axes: Sequence[s
     | fully_sharded | (dp=axis, zero=3) | batch; ts.optim.AdamW(zero=axis) |
 
     Unlike a decorator that guesses, it raises where nothing would be split: a batch must be named, and
-    weights or states that are passed must have layouts over the axis. Strategies together, such as data and tensor
-    parallelism, are one ts.nn.Parallel on a mesh with both axes.
+    weights or states that are passed must have layouts over the axis. Strategies together, such as data and
+    tensor parallelism, are one ts.nn.Parallel on a mesh with both axes.
 
     Args:
         strategy: a name of the table.

@@ -92,6 +92,11 @@ def test_what_would_do_nothing_is_an_error(make, words):
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+def test_a_strategy_decorates_functions():
+    with pytest.raises(ts.TraceError, match="not a function"):
+        ts.compat.distribute("data_parallel", batch="x")(3)
+
+
 def test_a_sequence_strategy_asks_for_a_model_that_splits_sequences():
     mesh = ts.make_mesh({"tp": 2})
     model = ts.models.Llama(CONFIG).init(ts.random.key(0), mesh=mesh)

@@ -183,6 +183,12 @@ def test_the_state_is_split_as_asked():
     (lambda: ts.compat.optimizers.AdamW(W, sharding_strategy="zero_3"), ["ts.nn.Parallel(zero=3)"]),
     (lambda: ts.compat.optimizers.AdamW(W, sharding_strategy="zero"), ["'zero_1'"]),
     (lambda: ts.compat.optimizers.AdamW(W, mesh=ts.make_mesh({"dp": 2})), ["the host"]),
+    (lambda: ts.compat.optimizers.AdamW(W, bta=3), ["no option 'bta'", "valid: betas"]),
+    (lambda: ts.compat.optimizers.AdamW(ts.nn.Linear(2, 3)), ["no elements", "model.init"]),
+    (lambda: ts.compat.TesseraTrainer(None, 3), ["config is a int"]),
+    (lambda: ts.compat.TesseraTrainer(None, {"optim": {"lr": 1}, "learning_rate": 2}), ["2 and 1"]),
+    (lambda: ts.compat.TesseraTrainer(None, {"precision": "f32", "mixed_precision": "bf16"}),
+     ["section precision"]),
     (lambda: ts.compat.optimizers.AdamW(W, groups=[("w", {})]), ["no groups"]),
     (lambda: ts.compat.schedulers.CosineWithWarmup(ts.optim.SGD(), 1, 3), ["ts.optim.cosine"]),
     (lambda: ts.compat.TesseraTrainer(None, {"learning_rat": 1}), ["did you mean 'learning_rate'?"]),
@@ -218,3 +224,10 @@ def test_the_trainer_is_ts_trainer_with_flat_names():
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
     with pytest.raises(ts.ConfigError, match="make another"):
         trainer.train(data)
+
+
+@pytest.mark.parametrize("name", ["autocast", "distribute", "TesseraTrainer"])
+def test_names_that_are_looked_for_elsewhere_lead_here(name):
+    with pytest.raises(AttributeError, match=f"use ts.compat.{name}"):
+        getattr(ts, name)
+    assert hasattr(ts.compat, name)

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tessera._src.core import dtypes, tree
-from tessera._src.core.errors import CheckpointError, ConfigError
+from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
 from tessera._src.functions.jit import jit
 from tessera._src.meshes.mesh import Mesh
+from tessera._src.nn.module import Parameter
 from tessera._src.optim import schedules
 from tessera._src.optim.adamw import AdamW as NativeAdamW
 from tessera._src.optim.optimizer import Optimizer
@@ -48,6 +50,14 @@ class Held:
         if "groups" in options:
             raise ConfigError("TS4006", f"{what} has no groups: a scheduler sets one learning rate",
                               hint="use ts.optim, whose groups have schedules of their own")
+        known = [name for name in inspect.signature(type(self)._native).parameters
+                 if name not in ("lr", "groups", "zero")]
+        for name in options:
+            if name not in known:
+                raise ConfigError("TS4006", f"{what} has no option '{name}'", choices=known,
+                                  hint=did_you_mean(name, known))
+        if any(isinstance(leaf, Parameter) for leaf in tree.leaves(params)):
+            raise ConfigError("TS4006", f"the weights of {what} have no elements", hint=Parameter.call_hint)
         meshes = {leaf.sharding.mesh for leaf in tree.leaves(params)
                   if getattr(leaf, "sharding", None) is not None}
         if mesh is not None and meshes != {mesh}:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tessera._src.control_flow.bodies import check_callable
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError, ShardingError, did_you_mean
 from tessera._src.functions.jit import JittedFunction, jit
@@ -69,6 +70,7 @@ class Strategy:
             ConfigError (TS4006): no argument is the batch, or one that there is not; when it is called,
                 nothing that it is given is split as the strategy says.
         """
+        check_callable("ts.compat.distribute", "what it decorates", function)
         options = dict(self.options)
         layouts = options.pop("in_shardings", None) or {}
         preset = _PRESETS[self.name]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -58,8 +59,11 @@ class TesseraTrainer:
     def _read(self, config: Any, has_model: bool) -> TrainConfig:
         if isinstance(config, TrainConfig):
             return config
-        if not isinstance(config, Mapping):
+        if config is None or isinstance(config, (str, os.PathLike)):
             return TrainConfig() if config is None else TrainConfig.from_file(config)
+        if not isinstance(config, Mapping):
+            raise ConfigError("TS4030", f"config is a {type(config).__name__}",
+                              expected="a dictionary, a ts.TrainConfig or the path of a file")
         sections: dict[str, Any] = {}
         for name, value in config.items():
             if name in SECTIONS:
@@ -70,6 +74,13 @@ class TesseraTrainer:
                 raise ConfigError("TS4030", f"ts.compat.TesseraTrainer has no option '{name}'", choices=names,
                                   hint=did_you_mean(str(name), names))
             section, key = _KEYS[name].split(".")
+            given = config.get(section)
+            if isinstance(given, Mapping) and key in given:
+                raise ConfigError("TS4030", f"'{name}' and {_KEYS[name]} are the same option, and both are "
+                                  "given", got=f"{value!r} and {given[key]!r}")
+            if given is not None and not isinstance(given, Mapping):
+                raise ConfigError("TS4030", f"'{name}' is given, and the section {section} is no dictionary",
+                                  got=repr(given))
             if name == "mixed_precision":
                 if value not in _PRECISIONS:
                     raise ConfigError("TS4030", f"mixed_precision is {value!r}",

@@ -256,11 +256,11 @@ for _item in [*globals().values()]:
 type(UNCONSTRAINED).__module__ = "tessera"
 
 # Modules that are imported when they are first used.
-_LATER = ("checkpoints", "data", "models", "monitor", "optim", "training")
+_LATER = ("checkpoints", "compat", "data", "models", "monitor", "optim", "training")
 # Classes of these that are used most.
 _LATER_CLASSES = {"TrainConfig": "training", "Trainer": "training"}
 if _TYPE_CHECKING:
-    from tessera import checkpoints, data, models, monitor, optim, training
+    from tessera import checkpoints, compat, data, models, monitor, optim, training
     from tessera.training import TrainConfig, Trainer
 
 __all__ = sorted([*(name for name in dir() if not name.startswith("_")), *_LATER, *_LATER_CLASSES])

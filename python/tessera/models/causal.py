@@ -22,7 +22,7 @@ from tessera._src.models.pretrained import FileWeights, write_folder
 from tessera._src.nn.attention import KVCache, check_room
 from tessera._src.nn.layers import Embedding, Linear
 from tessera._src.nn.module import Module
-from tessera._src.nn.parallel import Parallel
+from tessera._src.nn.parallel import Parallel, constrained
 from tessera._src.nn.sampling import choose
 from tessera._src.nn.zero import apply_layer
 from tessera._src.ops import creation, lookups, rng
@@ -142,11 +142,16 @@ class CausalModel(Module):
         return first, each, look(self.head(x))
 
     def empty_cache(self, batch: int, positions: int) -> KVCache:
-        """A cache for so many positions, of all layers."""
+        """A cache for so many positions, of all layers; parallel.tp splits its heads, if it divides them."""
         shape = (len(self.blocks), batch, positions, self.config.key_heads, self.config.head_size)
-        dtype = self.parameters()[0].dtype
-        return KVCache(creation.zeros(shape, dtype), creation.zeros(shape, dtype),
-                       creation.zeros((), dtypes.i32))
+        dtype, tp = self.parameters()[0].dtype, self.parallel.tp
+
+        def empty() -> Any:
+            zeros = creation.zeros(shape, dtype)
+            parts = zeros.program.mesh.shape.get(tp, 1)
+            return zeros if shape[3] % parts else constrained(zeros, [None, None, None, tp, None])
+
+        return KVCache(empty(), empty(), creation.zeros((), dtypes.i32))
 
     def generate(self, tokens: Any, max_new_tokens: int, *, temperature: float = 0.0,
                  top_k: int | None = None, top_p: float | None = None, stop: Sequence[int] = (),

@@ -101,3 +101,19 @@ def test_a_step_writes_as_much_for_few_and_many_positions():
     few, many = written_outside_attention(128), written_outside_attention(4096)
     assert few == many
     assert sum(few.values()) > 4 * LAYERS * WIDTH  # Its rows of the cache are among them.
+
+
+@pytest.mark.parametrize("family", ["GPT2", "Llama"])
+def test_a_cache_on_a_mesh_is_split_by_heads_and_never_gathered(family):
+    config = {"GPT2": {"n_embd": 8, "n_head": 4, "n_layer": 2, "vocab_size": 11, "n_positions": 32},
+              "Llama": {"hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2,
+                        "num_hidden_layers": 2, "intermediate_size": 12, "vocab_size": 11}}[family]
+    mesh = ts.make_mesh({"tp": 2})
+    model = getattr(ts.models, family)(config).init(ts.random.key(0), mesh=mesh)
+    cache = ts.jit(lambda model: model.empty_cache(3, 16), mesh=mesh)(model)
+    step = ts.jit(lambda model, tokens, cache: model.decode(tokens, cache), mesh=mesh, donate_argnums=2)
+    tokens = np.zeros((3, 1), np.int32)
+    _, after = step(model, tokens, cache)
+    assert after.keys.sharding.spec == after.values.sharding.spec == ts.P(None, None, None, "tp")
+    kinds = {c["kind"] for c in step.lower(model, tokens, after).collectives() if len(c["shape"]) > 3}
+    assert not kinds, kinds

@@ -42,6 +42,8 @@ _ABSENT = {
                     "use ts.optim.clip_by_global_norm"),
     **dict.fromkeys(("CosineAnnealingLR", "cosine_decay_schedule", "warmup_cosine_decay_schedule",
                      "CosineWithWarmup", "lr_scheduler", "schedulers"), "use ts.optim.cosine"),
+    **{name: f"use ts.compat.{name}" for name in ("activation_checkpointing", "autocast", "distribute",
+                                                  "distributed", "MixedPrecisionManager", "TesseraTrainer")},
     **dict.fromkeys(("complex64", "complex128", "real", "imag"), "there are no complex element types"),
     **dict.fromkeys(("uint8", "int8", "uint16", "int16", "uint32", "uint64"),
                     "integers are ts.i32 and ts.i64: convert with x.astype(np.int32)"),

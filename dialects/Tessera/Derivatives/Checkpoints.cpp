@@ -35,6 +35,17 @@ static bool isNamedBy(const CheckpointPolicy &policy, Operation *op) {
          llvm::is_contained(policy.names, named.getName());
 }
 
+/// Whether `op` gives a value of one of the policy's names in another type or
+/// shape, which is about as large.
+static bool isOfNamed(const CheckpointPolicy &policy, Operation *op) {
+  while (op && !isNamedBy(policy, op)) {
+    if (!isa<ConvertOp, ReshapeOp, TransposeOp, ConstrainOp>(op))
+      return false;
+    op = op->getOperand(0).getDefiningOp();
+  }
+  return op;
+}
+
 bool tessera::derivatives::isKeptBy(const CheckpointPolicy &policy,
                                     Operation *op) {
   switch (policy.kind) {
@@ -46,7 +57,7 @@ bool tessera::derivatives::isKeptBy(const CheckpointPolicy &policy,
     return isNamedBy(policy, op);
   case CheckpointPolicy::Kind::NotNames:
     // A constraint is the same value as well: it is as large as the named one.
-    return !isNamedBy(policy, op) &&
+    return !isOfNamed(policy, op) &&
            !(isa<ConstrainOp>(op) &&
              llvm::all_of(op->getUsers(), [&](Operation *user) {
                return isNamedBy(policy, user);

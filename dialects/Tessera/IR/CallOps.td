@@ -29,7 +29,8 @@ def Tessera_CallOp : Op<Tessera_Dialect, "call",
       kept all the same: "nothing", "dots" (results of contractions),
       "names:a,b" (values that `tessera.checkpoint_name` calls so), "everything"
       (as without `checkpoint`), "except:a,b" (everything but values that
-      `tessera.checkpoint_name` calls so, and what only states their layout), or "budget:<bytes>": of whole tensors as many
+      `tessera.checkpoint_name` calls so, and what only states their layout or
+      gives them in another type or shape), or "budget:<bytes>": of whole tensors as many
       bytes, so that the least work is done again. The call's arguments count,
       and its results where its own derivative needs them; what is alive anyway
       does not: arguments of the function that is differentiated, and in a loop's

@@ -7,6 +7,8 @@
 #include "dialects/Tessera/Transforms/Passes.h"
 #include "tessera/Analysis/ReshardPlanner.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -244,6 +246,8 @@ bool Resharder::gathersMore(Operation *op, const FactorRule &rule,
 
 double Resharder::priceOf(Operation *op, const FactorRule &rule,
                           const FactorAssignment &axes, bool sharesReshards) {
+  // Of a choice that is not made, nothing is refused.
+  llvm::SaveAndRestore refused(refusedGrowth);
   std::vector<AxisRef> passed = passedPartials(op, rule, axes);
   double price = 0;
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
@@ -283,15 +287,20 @@ Layout Resharder::layoutForUser(Value result) {
                      rule.operands[use.getOperandNumber()], mesh);
 }
 
+/// Of a value with more users, not all are asked what they would do: the time
+/// would grow with the square of their number.
+static constexpr size_t maxUsersAsked = 16;
+
 bool Resharder::isMadeAnyway(Value value, const Layout &wanted, Operation *op) {
   auto type = cast<MeshTensorType>(value.getType()).withLayout(wanted);
   Attribute phase = phaseOf(op, value);
   if (cache.lookup({value, {type, phase}}) ||
       cache.lookup({value, {type, Attribute()}}))
     return true;
+  size_t asked = 0;
   return llvm::any_of(value.getUsers(), [&](Operation *user) {
-    if (user == op || user->getBlock() != op->getBlock() ||
-        phaseOf(user, value) != phase)
+    if (++asked > maxUsersAsked || user == op ||
+        user->getBlock() != op->getBlock() || phaseOf(user, value) != phase)
       return false;
     auto ruled = dyn_cast<FactorRuleInterface>(user);
     if (!ruled)

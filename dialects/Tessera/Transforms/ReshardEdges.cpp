@@ -16,6 +16,10 @@ using namespace tessera;
 /// How often a loop is taken to run of which that depends on values.
 static constexpr int64_t unknownTrips = 16;
 
+/// In how many loops around each other it is tried whether carried values may
+/// be terms instead of parts.
+static constexpr size_t maxLevelsOfTerms = 2;
+
 static constexpr ReduceKind allReduceKinds[] = {
     ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::Prod};
 
@@ -45,7 +49,11 @@ LogicalResult Resharder::makeConsistent(DataFlowInterface op) {
   FailureOr<PartialChoice> choice = chooseGrowth(op, layouts, candidates);
   if (failed(choice))
     return failure();
-  for (const auto &[axis, terms] : findTerms(*choice, candidates)) {
+  // Each level of loops that is tried out multiplies the trials of the next.
+  std::map<AxisRef, std::vector<size_t>> ways;
+  if (shadows.size() < maxLevelsOfTerms)
+    ways = findTerms(*choice, candidates);
+  for (const auto &[axis, terms] : ways) {
     FailureOr<PartialChoice> other =
         chooseTerms(op, *choice, axis, terms, candidates);
     if (failed(other))
@@ -63,14 +71,16 @@ FailureOr<Resharder::PartialChoice>
 Resharder::chooseGrowth(DataFlowInterface op,
                         const SmallVector<Layout> &layouts,
                         ArrayRef<size_t> candidates) {
+  bool wasRefused = std::exchange(refusedGrowth, false);
   FailureOr<PartialChoice> choice = choosePartials(op, layouts, candidates);
-  if (failed(choice) || !refusedGrowth)
+  if (failed(choice) || !std::exchange(refusedGrowth, wasRefused))
     return choice;
   llvm::SaveAndRestore growth(allowsGrowth, true);
   FailureOr<PartialChoice> grown = choosePartials(op, layouts, candidates);
-  if (succeeded(grown) && grown->nanoseconds >= choice->nanoseconds)
-    return choice;
-  return grown;
+  if (failed(grown) || grown->nanoseconds < choice->nanoseconds)
+    return grown;
+  refusedGrowth = true;
+  return choice;
 }
 
 std::map<AxisRef, std::vector<size_t>>
@@ -106,7 +116,9 @@ Resharder::chooseTerms(DataFlowInterface op, const PartialChoice &choice,
     llvm::erase_if(terms, [&](size_t i) {
       return !overlaps(other->layouts[i].partial, axis);
     });
-    if (terms.size() == before || terms.empty())
+    if (terms.empty())
+      return choice; // A value that is whole in the loop is no way out.
+    if (terms.size() == before)
       return other;
   }
 }

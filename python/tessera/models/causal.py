@@ -39,6 +39,7 @@ class CausalModel(Module):
 
     Attributes:
         ignored: patterns of names of files that are no weights.
+        config_class: of `config`.
         is_tied: whether head and embedding are one weight where config.json does not say it.
     """
 
@@ -48,6 +49,7 @@ class CausalModel(Module):
     embed: Callable
     head: Callable
     settings: Callable
+    config_class: type
     ignored: tuple[str, ...] = ()
     is_tied: bool = False
 
@@ -73,12 +75,17 @@ class CausalModel(Module):
         directory = Path(directory)
         wanted = None if dtype is None else dtypes.canonical(dtype)
         if directory.suffix == ".gguf":
+            if config:
+                raise ConfigError("TS4008", f"config of {cls.__name__}.from_pretrained is given with a .gguf "
+                                  "file", hint="the file's header is the configuration: leave config out")
             file = GGUFFile(directory, wanted)
             model = cls(file.config, dtype=file.dtype, **settings)
             model.load_state_dict(file, mesh=mesh)
             return model
         data = configuration.read_json(directory / "config.json")
-        data = {**data, **config} if config and isinstance(data, Mapping) else data
+        if config:
+            configuration.check_changes(config, cls.config_class, f"config of {cls.__name__}.from_pretrained")
+            data = {**data, **config} if isinstance(data, Mapping) else data
         ignored = [*cls.ignored]
         if isinstance(data, Mapping) and data.get("tie_word_embeddings", cls.is_tied):
             ignored.append("lm_head.weight")

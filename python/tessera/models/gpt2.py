@@ -193,6 +193,7 @@ class GPT2(CausalModel):
         remat: what a backward pass keeps of each layer: a policy of ts.checkpoint.
     """
 
+    config_class = GPT2Config
     ignored = ("*.attn.bias", "*.attn.masked_bias")
     is_tied = True
 

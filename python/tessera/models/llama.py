@@ -138,6 +138,7 @@ class Llama(CausalModel):
         remat: what a backward pass keeps of each layer: a policy of ts.checkpoint.
     """
 
+    config_class = LlamaConfig
     ignored = ("*.rotary_emb.inv_freq",)
 
     def __init__(self, config: LlamaConfig | Mapping[str, Any], *, dtype: Any = dtypes.f32,

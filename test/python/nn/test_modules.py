@@ -180,3 +180,38 @@ def test_a_module_says_what_it_is():
                  "1: Linear(", "extra: {'shift': Parameter(f32[5])}"):
         assert part in text
     assert "weight: f32[3, 5]" in repr(Net().init(KEY))
+
+
+def test_a_module_keeps_the_layouts_of_its_parameters():
+    class Weights(ts.nn.Module):
+        def __init__(self, twice):
+            for _ in range(1 + twice):
+                self.one = ts.nn.Parameter((4, 6), ts.f32, ts.nn.initializers.ones, ts.P(None, "tp"))
+            vector = ts.nn.Parameter((6,), ts.f32, ts.nn.initializers.ones, ts.P("tp"))
+            self.more = [vector, ts.nn.LayerNorm(4)]
+
+    assert list(Weights(False).specs()) == [ts.P(None, "tp"), ts.P("tp"), ts.P(), ts.P()]
+    once, twice = (ts.tree.flatten(Weights(twice).init(KEY))[1] for twice in (False, True))
+    assert once == twice
+
+
+@pytest.mark.parametrize("used", [lambda w: w, lambda w: w.astype(ts.bf16).astype(ts.f32),
+                                  lambda w: w.reshape(16, 2, 8).reshape(16, 16), lambda w: w.T.T],
+                         ids=["plain", "converted", "reshaped", "transposed"])
+def test_gathered_weights_are_not_kept_in_another_form(used):
+    """A backward pass of ZeRO's third stage holds one layer's weights, or two."""
+    size, layers, parallel = 16, 64, ts.nn.Parallel(zero=3)
+
+    class Layer(ts.nn.Module):
+        def __init__(self):
+            self.weight = ts.nn.Parameter((size, size), ts.f32, ts.nn.initializers.ones)
+
+        def __call__(self, x):
+            return ts.tanh(x @ used(self.weight))
+
+    mesh = ts.make_mesh({"dp": 4})
+    model = ts.nn.fully_shard(ts.nn.Stack(Layer(), layers, parallel=parallel), parallel).abstract(mesh)
+    program = ts.jit(ts.grad(lambda model, x: model(x).sum()), mesh=mesh, in_shardings=(None, ts.P("dp")),
+                     out_shardings=ts.tree.map(lambda leaf: leaf.sharding.spec, model))
+    memory = program.lower(model, ts.ShapeDtypeStruct((4, size), ts.f32)).memory()["activations"]
+    assert memory < 4 * size * size * layers / 4

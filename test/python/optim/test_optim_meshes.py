@@ -139,3 +139,66 @@ def test_a_step_with_all_of_it_runs_on_the_emulated_gpu():
     got, wanted = (ts.jit(step, device=device)(weights, state, other.init(weights), scaling.init())
                    for device in ("emulated", "cpu"))
     assert off(got, wanted) <= 1e-6
+
+
+# -- State that is split further -----------------------------------------------------------------------------
+
+ZERO = ts.make_mesh({"dp": 2, "tp": 2})
+
+
+def zero_weights():
+    layouts = {"w": ts.P(None, "tp"), "b": ts.P(), "odd": ts.P()}
+    return {name: ts.device_put(np.ones(shape, np.float32), ts.NamedSharding(ZERO, layouts[name]))
+            for name, shape in {"w": (4, 6), "b": (6,), "odd": (3, 5)}.items()}
+
+
+def specs(tree):
+    return {name: leaf.sharding.spec for name, leaf in tree.items()}
+
+
+def test_zero_splits_the_state_and_leaves_the_weights():
+    optimizer, weights = ts.optim.AdamW(0.1, zero="dp"), zero_weights()
+    state = optimizer.init(weights)
+    split = {"w": ts.P("dp", "tp"), "b": ts.P("dp"), "odd": ts.P()}
+    assert specs(state["exp_avg"]) == split
+    plain = ts.optim.AdamW(0.1)
+    wanted, _ = plain.update(weights, plain.init(weights), weights)
+    after, again = optimizer.update(weights, state, weights)
+    step = ts.jit(optimizer.update, donate_argnums=(1, 2), mesh=ZERO)
+    donated, kept = step(zero_weights(), state, zero_weights())
+    for result, its_state in ((after, again), (donated, kept)):
+        assert specs(result) == specs(weights) and specs(its_state["exp_avg"]) == split
+        for name in weights:
+            np.testing.assert_array_equal(result[name], wanted[name])
+
+
+def test_a_state_that_is_loaded_is_split_as_one_that_is_made():
+    optimizer, weights = ts.optim.AdamW(0.1, zero="dp"), zero_weights()
+    whole = ts.optim.AdamW(0.1)
+    entries = whole.state_dict(whole.init(weights))
+    for given in (entries, {name: np.asarray(value) for name, value in entries.items()}):
+        loaded = optimizer.load_state_dict(given, weights)
+        assert specs(loaded["exp_avg"]) == specs(optimizer.init(weights)["exp_avg"])
+
+
+def test_zero_with_master_copies():
+    weights = {"w": ts.device_put(np.ones((4, 6), ts.bf16), ts.NamedSharding(ZERO, ts.P(None, "tp")))}
+    state = ts.optim.AdamW(0.1, zero="dp").init(weights)
+    assert state["master"]["w"].dtype == np.float32 and specs(state["master"]) == {"w": ts.P("dp", "tp")}
+
+
+@pytest.mark.parametrize("spec", [ts.P("dp:(1)2"), ts.P(("tp", "dp:(1)2"))], ids=str)
+def test_an_axis_that_splits_already_splits_no_further(spec):
+    mesh = ts.make_mesh({"dp": 4, "tp": 2})
+    weight = ts.ShapeDtypeStruct((8, 8), np.float32, ts.NamedSharding(mesh, spec))
+    state = ts.optim.SGD(0.1, momentum=0.9, zero="dp").init({"w": weight})
+    assert specs(state["momentum_buffer"]) == {"w": spec}
+
+
+def test_zero_needs_layouts():
+    with pytest.raises(ts.TraceError, match="(?s)TS1050.*zero='dp'.*in a traced function"):
+        ts.jit(lambda w: ts.optim.AdamW(zero="dp").init(w))({"w": np.ones((4, 4), np.float32)})
+    with pytest.raises(ts.ShardingError, match="(?s)TS2001.*no axis 'pp'"):
+        ts.optim.AdamW(zero="pp").init(zero_weights())
+    with pytest.raises(ts.ConfigError, match="TS4013.*zero"):
+        ts.optim.AdamW(zero=1)

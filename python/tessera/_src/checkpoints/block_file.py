@@ -80,6 +80,8 @@ class BlockFile:
                 if error.errno != errno.EINVAL or not self._is_direct:
                     raise
                 self._pass_cache(False)
+                if self._is_direct:
+                    raise
         self._filled = 0
 
     def _pass_cache(self, wanted: bool) -> None:

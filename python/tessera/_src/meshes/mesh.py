@@ -293,13 +293,15 @@ def split_further(spec: PartitionSpec, shape: Sequence[int], mesh: Mesh, axis: s
 
     The axis takes the first dimension that no axis splits and whose size it divides; else one that
     others split already, and whose parts it divides. The layout stays as it is if there is none, and if
-    the axis splits the tensor already.
+    the axis, or a factor of it, splits the tensor already.
 
     Args:
         first: dimensions before this one stay as they are.
     """
     dims = [*spec, *[None] * (len(shape) - len(spec))]
-    if axis not in mesh.shape or any(axis in axes_of(dim) for dim in dims):
+    taken_axes = {factor[1] if (factor := SUB_AXIS.match(name)) else name
+                  for dim in dims for name in axes_of(dim)}
+    if axis not in mesh.shape or axis in taken_axes:
         return spec
     for taken in (False, True):
         for number in range(first, len(shape)):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tessera._src.core.errors import CheckpointError, ConfigError
+from tessera._src.core.errors import CheckpointError, ConfigError, did_you_mean
 
 C = TypeVar("C")
 # What a field of each type may hold.
@@ -56,6 +56,18 @@ def from_mapping(cls: type[C], data: Any, where: str, model_types: Sequence[str]
     for name, value in given.items():
         _check_field(fields[name], value, where)
     return cls(**given)
+
+
+def check_changes(changes: Any, cls: type, where: str) -> None:
+    """Raises unless these are fields of a configuration."""
+    if not isinstance(changes, Mapping):
+        raise ConfigError("TS4008", f"{where} is a {type(changes).__name__}", got=repr(changes)[:60],
+                          expected="a dictionary of fields of config.json")
+    known = [f.name for f in dataclasses.fields(cls)]
+    for name in changes:
+        if name not in known:
+            raise ConfigError("TS4008", f"{where} has '{name}', which is no field of {cls.__name__}",
+                              choices=known, hint=did_you_mean(str(name), known))
 
 
 def _check_field(field: dataclasses.Field, value: Any, where: str) -> None:

@@ -29,7 +29,7 @@ def architecture(name: Any) -> Architecture:
 
     Raises: ConfigError (TS4008): there is no such model.
     """
-    if name not in _CLASSES:
+    if not isinstance(name, str) or name not in _CLASSES:
         raise ConfigError("TS4008", f"unknown model '{name}'", choices=ARCHITECTURES,
                           hint=did_you_mean(str(name), ARCHITECTURES))
     module, model, config = _CLASSES[name]

@@ -118,15 +118,22 @@ class Module:
             cls.__call__ = _called(cls.__call__)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Parameter):
-            # Kept when arrays have taken the parameters' places.
-            vars(self)["_specs"] = (*vars(self).get("_specs", ()), (name, value.spec))
+        # Kept when arrays have taken the parameters' places.
+        specs = tuple(leaf.spec if isinstance(leaf, Parameter) else None for leaf in tree.leaves(value)
+                      ) if _is_child(value) else ()
+        known = dict(vars(self).get("_specs", ()))
+        if any(spec is not None for spec in specs) and not isinstance(value, Module):
+            known[name] = specs
+        elif name in known and not _is_child(value):
+            del known[name]
+        vars(self)["_specs"] = tuple(known.items())
         super().__setattr__(name, value)
 
     def specs(self) -> Iterator[PartitionSpec | None]:
         """The layouts that parameters were made with, in the order of the leaves; None of what is none."""
+        known = dict(vars(self).get("_specs", ()))
         for name in _children_of(self):
-            yield from _specs(vars(self)[name], dict(vars(self).get("_specs", ())).get(name))
+            yield from _specs(vars(self)[name], iter(known.get(name, ())))
 
     def entries(self, prefix: str, numbers: Iterator[int]) -> Iterator[Entry]:
         """The tensors of the state dict, in the order of the leaves.
@@ -294,17 +301,20 @@ def _unflatten(cls: type, static: tuple, children: dict[str, Any]) -> Module:
     return made
 
 
-def _specs(value: Any, own: PartitionSpec | None) -> Iterator[PartitionSpec | None]:
+def _specs(value: Any, own: Iterator[PartitionSpec | None]) -> Iterator[PartitionSpec | None]:
+    """Of the leaves of an attribute; `own` has an entry for each, of modules among them None."""
     if isinstance(value, Module):
-        yield from value.specs()
+        for spec in value.specs():
+            next(own, None)
+            yield spec
     elif isinstance(value, Mapping):
         for key in sorted(value):
-            yield from _specs(value[key], None)
+            yield from _specs(value[key], own)
     elif isinstance(value, (list, tuple)):
         for part in value:
-            yield from _specs(part, None)
+            yield from _specs(part, own)
     elif value is not None:
-        yield own
+        yield next(own, None)
 
 
 def _entries(value: Any, name: str, numbers: Iterator[int]) -> Iterator[Entry]:

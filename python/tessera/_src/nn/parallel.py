@@ -31,7 +31,8 @@ class Parallel:
             Optimizations Toward Training Trillion Parameter Models, 2020). 1: the state of the optimizer,
             which is made with zero=dp; modules are as with 0. 2: gradients, too, which are added up layer
             by layer. 3: weights, too, which are gathered for one layer at a time. A weight none of whose
-            dimensions `dp` divides stays whole.
+            dimensions `dp` divides stays whole. The models of ts.models have it; modules of your own have
+            it by nn.fully_shard, and by nn.apply_layer or nn.Stack, which take this policy.
     """
 
     tp: str = "tp"
@@ -41,8 +42,12 @@ class Parallel:
     zero: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.zero, bool) or self.zero not in (0, 1, 2, 3):
+        if type(self.zero) is not int or self.zero not in (0, 1, 2, 3):
             raise ConfigError("TS4012", f"zero of nn.Parallel is {self.zero!r}", choices=[0, 1, 2, 3])
+        for name in ("sequence", "save_gathered"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError("TS4012", f"{name} of nn.Parallel is {getattr(self, name)!r}",
+                                  choices=[True, False])
 
     def columns(self, ndim: int, dim: int) -> PartitionSpec:
         """Of a weight whose dimension `dim` is split over `tp`."""

@@ -9,7 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tessera._src.arrays.array import Array
+from tessera._src.arrays.placing import device_put
 from tessera._src.core import dtypes, tree
+from tessera._src.core.errors import TraceError
 from tessera._src.functions import eager
 from tessera._src.ops import elementwise
 from tessera._src.optim import options as checks
@@ -141,7 +144,8 @@ class Optimizer:
                 names the path.
         """
         if not is_tracing():
-            return eager.run(self.update, (grads, state, weights), {"when": when})
+            after, state = eager.run(self.update, (grads, state, weights), {"when": when})
+            return (after if self.zero is None else tree.map(_as_before, after, weights)), state
         planned, structure = self._plan(weights)
         states.check_gradients(planned, structure, grads)
         values = [lift_as(leaf, weight.dtype) for leaf, weight in zip(tree.leaves(weights), planned)]
@@ -188,7 +192,7 @@ class Optimizer:
     def load_state_dict(self, entries: Mapping[str, Any], weights: Any) -> dict[str, Any]:
         """The state for these weights from arrays by name, as `state_dict` gives them.
 
-        Arrays on the host get the layouts of their weights.
+        Arrays on the host, or on the weights' mesh in other layouts, get those that `init` gives.
 
         Raises:
             CheckpointError: names that are missing or not known, other shapes or types.
@@ -212,6 +216,12 @@ class Optimizer:
             rate = checks.check_scalar(f"the learning rate of {weight.name}", lift(rate))
             rate = convert(rate, weight.compute)
         return self._factors(weight.options, rate, step, weight.compute)
+
+
+def _as_before(after: Any, before: Any) -> Any:
+    """A weight after an update, in the layout that it had before."""
+    layout = before.sharding if isinstance(before, Array) else None
+    return after if layout is None or after.sharding == layout else device_put(after, layout)
 
 
 def scalar_checks(*names: str) -> Mapping[str, Callable[[str, Any], Any]]:

@@ -181,8 +181,8 @@ def _check_used(groups: Sequence[Group], used: Sequence[bool], decaying: Sequenc
             raise ConfigError(
                 "TS4014", f"groups[{i}], {group}, sets weight_decay={group.options['weight_decay']:g}, and "
                 "the decay filter leaves out all its weights",
-                hint="by default weights of two dimensions or more decay: add decay_filter='all' to the "
-                     "group")
+                hint="by default weights of two dimensions or more decay that are not called bias: add "
+                     "decay_filter='all' to the group")
 
 
 _ANY = ShapeDtypeStruct(())

@@ -38,7 +38,9 @@ class SGD(Optimizer):
             dampening, weight_decay, nesterov and decay_filter.
         zero: an axis of the weights' mesh that splits the state besides the axes of the weight, as in stage 1
             of ZeRO (Rajbhandari et al., 2020): each of its devices updates its part of a weight, and the
-            parts are gathered. What is kept of a weight none of whose dimensions it divides is whole.
+            parts are gathered. What is kept of a weight none of whose dimensions it divides is whole. In a
+            compiled function, weights are gathered where they are donated, or out_shardings says so: results
+            that nothing is said of stay as they were computed, here in parts.
 
     Raises:
         ConfigError: options that are not known, out of range, or do not go together.

@@ -51,8 +51,13 @@ def zeros(weight: Any, dtype: np.dtype, layout: NamedSharding | None) -> Any:
     return _placed(np.zeros(shape, dtype), weight, layout)
 
 
+def _is_elsewhere(value: Array, layout: NamedSharding | None) -> bool:
+    """Whether an array is on the mesh of a layout, in another one."""
+    return layout is not None and value.sharding.mesh == layout.mesh and value.sharding != layout
+
+
 def _placed(value: Any, weight: Any, layout: NamedSharding | None) -> Any:
-    """An array of the host in a layout, where a weight is."""
+    """An array in a layout, on the kind of devices that a weight is on."""
     if not isinstance(weight, Array) or layout is None:
         return asarray(value)
     # Of the kinds of devices, only cuda has memory of its own.
@@ -70,7 +75,7 @@ def widened(weights: Sequence[Any], types: Sequence[np.dtype], layouts: Sequence
     at = [i for i, weight in enumerate(weights) if isinstance(weight, Array) and weight.sharding is not None]
     for i, value in zip(at, eager.run(widened, ([weights[i] for i in at], [types[i] for i in at], ()), {})
                         if at else ()):
-        result[i] = value if value.sharding == layouts[i] else device_put(value, layouts[i])
+        result[i] = value if value.sharding == layouts[i] else _placed(value, weights[i], layouts[i])
     return [value if i in at or isinstance(value, ShapeDtypeStruct)
             else Array(host_array(value, None, False).astype(types[i])) for i, value in enumerate(result)]
 
@@ -237,7 +242,10 @@ def from_names(what: str, planned: Sequence[Weight], structure: tree.TreeDef, we
         if i is not None:
             value = entries[path]
             is_here = isinstance(value, (Tracer, ShapeDtypeStruct)) or getattr(value, "sharding", None)
-            kept[i][path.partition(".")[0]] = value if is_here else _placed(
-                host_array(value, None, False), weights[i], planned[i].layout)
+            if not is_here:
+                value = _placed(host_array(value, None, False), weights[i], planned[i].layout)
+            elif isinstance(value, Array) and _is_elsewhere(value, planned[i].layout):
+                value = _placed(value, weights[i], planned[i].layout)
+            kept[i][path.partition(".")[0]] = value
     step = entries["step"]
     return put_together(planned, structure, step if isinstance(step, Tracer) else asarray(step), kept)

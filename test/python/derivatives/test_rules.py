@@ -26,6 +26,8 @@ NO_DERIVATIVE = set("""
 """.split())
 # What makes derivatives: test_modes.py.
 MODES = {"grad", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "value_and_grad", "vjp", "vmap"}
+# What concerns layouts of modules: test/python/nn and test/python/train.
+LAYOUTS = {"apply_layer", "fully_shard"}
 # Ops of the dialect that are in none of the programs below.
 OPS_ELSEWHERE = {
     **dict.fromkeys(("and", "or", "xor", "not", "shift_left", "shift_right"), "on integers and booleans"),
@@ -46,7 +48,7 @@ def _functions() -> dict:
 
 @pytest.mark.quick
 def test_every_function_has_a_case():
-    words = {row.python for row in TABLE.values()} | NO_DERIVATIVE | MODES
+    words = {row.python for row in TABLE.values()} | NO_DERIVATIVE | MODES | LAYOUTS
     for module in (derivative_cases, structure_cases):
         words |= set(re.findall(r"\w+", inspect.getsource(module)))
     functions = _functions()

@@ -16,6 +16,7 @@ import pytest
 
 import tessera as ts
 from refusals import check
+from tessera._src.data import tokens
 
 
 def dataset_of(documents=23, length=4, **options):
@@ -215,7 +216,8 @@ def test_parts_are_checked():
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
-def test_errors_of_documents_reach_the_caller(tmp_path, prefetch):
+def test_errors_of_documents_reach_the_caller(tmp_path, prefetch, monkeypatch):
+    monkeypatch.setattr(tokens, "_KEPT_BYTES", 0)  # Documents are read again.
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "good good"}\n' * 9)
     source = ts.data.Tokenized(ts.data.JSONLines(path), ts.data.ByteTokenizer())

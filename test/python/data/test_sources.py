@@ -6,6 +6,7 @@ import pytest
 
 import tessera as ts
 from refusals import check
+from tessera._src.data import tokens
 
 BYTES = ts.data.ByteTokenizer()
 
@@ -29,15 +30,32 @@ def test_texts_become_tokens():
         source[3]
 
 
-def test_texts_are_encoded_once_for_lengths_and_when_read():
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_texts_are_encoded_once_and_again_where_there_is_no_room(is_kept, monkeypatch):
+    if not is_kept:
+        monkeypatch.setattr(tokens, "_KEPT_BYTES", 599 * (2 * 2 + tokens._ROW_BYTES))
     tokenizer = CountingTokenizer()
     texts = [str(n) for n in range(600)]
     source = ts.data.Tokenized(texts, tokenizer)
     assert tokenizer.texts == []
     source.lengths, source.lengths
     assert tokenizer.texts == texts
-    source[5], source[5]
-    assert tokenizer.texts == texts + ["5"]
+    for _ in range(2):
+        assert source[5].tolist() == [ord("5"), 256] and source[5].dtype == np.int32
+    assert tokenizer.texts == texts + ["5"] * (not is_kept)
+    pieces = source.read(np.array([12, 345]), np.array([0, 1]), np.array([3, 2]))
+    assert pieces.tolist() == [ord("1"), ord("2"), 256, ord("4"), ord("5")] and pieces.dtype == np.int32
+
+
+def test_ids_that_a_tokenizer_should_not_give_are_refused():
+    class Broken(CountingTokenizer):
+        def encode_batch(self, texts):
+            return [np.array([70_000], np.int32) for _ in texts]
+
+    source = ts.data.Tokenized(["a", "b"], Broken())
+    with pytest.raises(ts.DataError) as caught:
+        source.read(np.array([1]), np.array([0]), np.array([2]))
+    check(caught, "TS7004", "text 1: token 70000 at 0", "ids from 0 to 256")
 
 
 def test_special_tokens_must_be_there():

@@ -8,13 +8,15 @@ import dataclasses
 import signal
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tessera._src.core.errors import ConfigError
 from tessera._src.monitoring.callback import Callback
 from tessera._src.monitoring.jsonl import JSONLWriter
 from tessera._src.monitoring.loss_plot import LossPlot
-from tessera._src.monitoring.peak import measured_peak
+from tessera._src.monitoring.peak import kept_peak, measured_peak
 from tessera._src.monitoring.progress import Progress
 from tessera._src.monitoring.prometheus import PrometheusExporter
 from tessera._src.training import yaml_text
@@ -80,11 +82,36 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{arguments.config or 'the configuration'} is valid")
         return 0
     if config.monitor.mfu and config.parallel.device in ("cpu", "cuda"):
-        peak = measured_peak(dtypes.canonical(DTYPES[config.precision.name]), threads=config.parallel.threads,
-                             device=config.parallel.device)
-        trainer.peak_flops = peak * (trainer.mesh.size if config.parallel.device == "cuda" else 1)
+        peak = _Peak(trainer)
+        if not peak.is_known:
+            trainer.callbacks = (*trainer.callbacks, peak)
     trainer.fit()
     return 0 if trainer.signal is None else 128 + int(signal.Signals[trainer.signal])
+
+
+class _Peak(Callback):
+    """Sets a trainer's peak_flops: at once where it was measured before, else behind the first step, which
+    would have to wait for it."""
+
+    def __init__(self, trainer: Trainer):
+        config = trainer.config
+        self._trainer = trainer
+        self._dtype = dtypes.canonical(DTYPES[config.precision.name])
+        self._options: dict[str, Any] = {"threads": config.parallel.threads, "device": config.parallel.device}
+        self._set(kept_peak(self._dtype, **self._options))
+
+    @property
+    def is_known(self) -> bool:
+        return self._trainer.peak_flops is not None
+
+    def on_step(self, record: Mapping[str, Any]) -> None:
+        if not self.is_known:
+            self._set(measured_peak(self._dtype, **self._options))
+
+    def _set(self, peak: float | None) -> None:
+        if peak is not None:
+            devices = self._trainer.mesh.size if self._options["device"] == "cuda" else 1
+            self._trainer.peak_flops = peak * devices
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:

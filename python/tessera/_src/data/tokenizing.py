@@ -98,7 +98,9 @@ class FileTokenizer:
         """Each text's tokens; the library encodes them on all cores."""
         for text in texts:
             _utf8(text)
-        encoded = self.library.encode_batch(list(texts), add_special_tokens=special)
+        # Newer versions of the library have one that does not track where in the text a token was.
+        encode = getattr(self.library, "encode_batch_fast", self.library.encode_batch)
+        encoded = encode(list(texts), add_special_tokens=special)
         return [np.array(item.ids, np.int32) for item in encoded]
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:

@@ -16,7 +16,9 @@ from tessera._src.data.permutation import Permutation
 from tessera._src.data.tokenizing import Tokenizer
 
 _ENCODED_AT_ONCE = 256  # Documents given to a tokenizer together.
-_KEPT = 32  # Tokenized documents that are remembered.
+_KEPT = 32  # Tokenized documents that are remembered, where not all are.
+_KEPT_BYTES = 1 << 28  # Of the tokens of texts that stay in memory as a whole.
+_ROW_BYTES = 128  # Of an array besides its elements.
 _SPLIT = 3  # The purpose of its permutation.
 _COPIED = 64  # Pieces of more tokens than this, on average, are copied one by one.
 
@@ -160,11 +162,12 @@ class TokenArrays(FlatTokens):
 
 
 class Tokenized(TokenSource):
-    """The tokens of texts: each is encoded when it is asked for.
+    """The tokens of texts.
 
     The first use encodes all texts once to know their lengths, which also finds every broken line
-    before training begins. Only the lengths stay in memory; for more than some gigabytes of text,
-    or long documents, write the tokens once and train on the file:
+    before training begins. The tokens stay in memory if they take at most 256 MiB there (of a
+    vocabulary of up to 65,536, two bytes each); else only the lengths do, and each text is encoded
+    again when it is asked for. For that much text, write the tokens once and train on the file:
 
         ts.data.write_token_file("corpus", ts.data.Tokenized(texts, tokenizer))
         source = ts.data.TokenFile("corpus", vocab_size=tokenizer.vocab_size)
@@ -194,6 +197,7 @@ class Tokenized(TokenSource):
                                        f"Tokenized(..., {option}=False) does without")
         self.texts, self.tokenizer, self.vocab_size = texts, tokenizer, tokenizer.vocab_size
         self._lengths: np.ndarray | None = None
+        self._kept: list[np.ndarray] | None = None
         self._before = np.array([tokenizer.bos] if bos else [], np.int32)
         self._after = np.array([tokenizer.eos] if eos else [], np.int32)
         self._document = functools.lru_cache(maxsize=_KEPT)(lambda number: self._encode([number])[0])
@@ -202,8 +206,26 @@ class Tokenized(TokenSource):
     def lengths(self) -> np.ndarray:  # type: ignore[override]
         """Tokens of each document, i64."""
         if self._lengths is None:
-            self._lengths = np.fromiter((len(document) for document in self), np.int64, len(self))
+            self._lengths = self._encode_all()
         return self._lengths
+
+    def _encode_all(self) -> np.ndarray:
+        """The lengths; keeps the tokens while there is room for them."""
+        narrow = np.uint16 if self.vocab_size <= 1 << 16 else np.int32
+        kept, room = [], _KEPT_BYTES
+        lengths = np.empty(len(self), np.int64)
+        for number, document in enumerate(self):
+            lengths[number] = len(document)
+            room -= len(document) * np.dtype(narrow).itemsize + _ROW_BYTES
+            if room >= 0:
+                # Ids that a tokenizer should not give stay as they are, for `read` to refuse.
+                fits = not len(document) or 0 <= document.min() and document.max() < self.vocab_size
+                kept.append(document.astype(narrow) if fits else document)
+            else:
+                kept = []
+        if room >= 0:
+            self._kept = kept
+        return lengths
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -213,7 +235,14 @@ class Tokenized(TokenSource):
             yield from self._encode(range(first, min(first + _ENCODED_AT_ONCE, len(self))))
 
     def document(self, number: int) -> np.ndarray:
-        return self._document(number)
+        return self._document(number) if self._kept is None else self._kept[number].astype(np.int32)
+
+    def gather(self, documents: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        if self._kept is None:
+            return super().gather(documents, begins, counts)
+        pieces = [self._kept[number][begin:begin + count] for number, begin, count in
+                  zip(documents.tolist(), begins.tolist(), counts.tolist())]
+        return np.concatenate([np.empty(0, np.int32), *pieces])
 
     def where(self, number: int) -> str:
         place = getattr(self.texts, "where", None)

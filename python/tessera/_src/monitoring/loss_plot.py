@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -24,8 +25,8 @@ from tessera._src.monitoring.records import count_text
 _SIZE, _DPI = (9.0, 6.0), 120
 # Points of a curve; of a longer one, means of as many groups of steps are drawn.
 _MAX_POINTS = 1500
-# Drawing takes at most this part of the time.
-_MAX_SHARE = 0.02
+# Drawing takes at most this part of the time: while it does, nothing is trained.
+_MAX_SHARE = 0.005
 # Steps that the smooth curve averages over, as a part of all so far: early ones differ much from each other.
 _SMOOTHING = 0.05
 _RAW, _SMOOTH, _EVALUATION, _SKIPPED, _RATE = "#9ecae1", "#08519c", "#d95f02", "#b2182b", "#4d4d4d"
@@ -36,8 +37,9 @@ class LossPlot(Callback):
 
     The losses of the steps are drawn pale, with their mean over the last 5 % of the steps so far on top.
     Steps whose update was left out are marked at the bottom. The file is written whole, at most every
-    `seconds` seconds and so rarely that drawing takes less than 2 % of the time, and at the end. A training
-    that resumes draws what its log, metrics.jsonl in its folder, has of the steps before.
+    `seconds` seconds and so rarely that drawing takes less than 0.5 % of the time, and at the end. A
+    training that resumes draws what its log, metrics.jsonl in its folder, has of the steps before. The
+    library is loaded when the first picture is drawn, which does not delay the first step.
 
     Args:
         path: of the picture; its name ends in .png.
@@ -49,7 +51,7 @@ class LossPlot(Callback):
     """
 
     def __init__(self, path: str | os.PathLike, *, seconds: float = 10.0, title: str | None = None):
-        optional.need("matplotlib", "a plot of the loss")
+        optional.check("matplotlib", "a plot of the loss")
         self.path, self.seconds, self.title = Path(path), seconds, title
         if self.path.suffix != ".png":
             raise ConfigError("TS4040", f"a plot is not written to {self.path}", expected="a name in .png")
@@ -58,6 +60,7 @@ class LossPlot(Callback):
         self._skips: list[int] = []
         self._skipped = 0
         self._drawn, self._cost = 0.0, 0.0
+        self._pictures = 0
         self._shown_title = ""
 
     def on_start(self, run: RunInfo) -> None:
@@ -68,7 +71,8 @@ class LossPlot(Callback):
             for record in read_records(log):
                 if record.get("step", 0) <= run.first_step:
                     self._take(record)
-        self._draw()
+        self._check_writable()
+        self._drawn = time.monotonic()
 
     def on_step(self, record: Mapping[str, Any]) -> None:
         self._take(record)
@@ -97,16 +101,34 @@ class LossPlot(Callback):
         if time.monotonic() - self._drawn >= wait:
             self._draw()
 
+    def _check_writable(self) -> None:
+        """Raises before the first step for a path where there will be no picture."""
+        folder, number = self.path.parent, None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refusal(error) from None
+        if self.path.is_dir():
+            number = errno.EISDIR
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            number = errno.EACCES
+        if number is not None:
+            raise self._refusal(OSError(number, os.strerror(number)))
+
+    def _refusal(self, error: OSError) -> ConfigError:
+        return ConfigError("TS4043", f"{self.path} cannot be written: {error.strerror}")
+
     def _draw(self) -> None:
         begin = time.monotonic()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.path, self._picture())
         except OSError as error:
-            raise ConfigError("TS4043", f"{self.path} cannot be written: {error.strerror}") from None
+            raise self._refusal(error) from None
         self._drawn = time.monotonic()
         # The first picture takes long, as the library and its fonts are loaded.
-        self._cost = self._drawn - begin if self._steps else 0.0
+        self._cost = self._drawn - begin if self._pictures else 0.0
+        self._pictures += 1
 
     def _picture(self) -> bytes:
         """The PNG file. Made without pyplot, whose state is the user's."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from tessera._src.core.errors import ConfigError
@@ -27,7 +28,20 @@ def need(module: str, what: str) -> ModuleType:
     """
     found = find(module)
     if found is None:
-        package = PACKAGES[module.partition(".")[0]]
-        raise ConfigError("TS4041", f"{what} needs the library {package}, which is not installed",
-                          hint=f"pip install {package}, or pip install 'tessera[train]' for all of them")
+        raise _lacking(module, what)
     return found
+
+
+def check(library: str, what: str) -> None:
+    """Looks whether a library is installed, without the time of importing it.
+
+    Raises: ConfigError: it is not, so that there is no `what`.
+    """
+    if importlib.util.find_spec(library) is None:
+        raise _lacking(library, what)
+
+
+def _lacking(module: str, what: str) -> ConfigError:
+    package = PACKAGES[module.partition(".")[0]]
+    return ConfigError("TS4041", f"{what} needs the library {package}, which is not installed",
+                       hint=f"pip install {package}, or pip install 'tessera[train]' for all of them")

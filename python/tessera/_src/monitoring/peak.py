@@ -87,6 +87,28 @@ def measured_peak(dtype: Any = np.float32, *, threads: int | None = None, device
     Raises:
         ConfigError: a type that is not of floats, or a device of another kind or that is not here.
     """
+    dtype = _checked(dtype, threads, device)
+    kept = None if refresh else kept_peak(dtype, threads=threads, device=device)
+    if kept is not None:
+        return kept
+    file = _kept_in(dtype, threads, device)
+    peak = max(statistics.median(_rates(dtype, threads, device, side)) for side in _SIDES[device])
+    if file is not None:
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, json.dumps({"flops": peak}).encode())
+    return peak
+
+
+def kept_peak(dtype: Any = np.float32, *, threads: int | None = None, device: str = "cpu") -> float | None:
+    """What `measured_peak` gives without measuring; None where it would have to.
+
+    Raises: ConfigError: as measured_peak.
+    """
+    return _read(_kept_in(_checked(dtype, threads, device), threads, device)) or None
+
+
+def _checked(dtype: Any, threads: int | None, device: str) -> np.dtype:
     dtype = np.dtype(dtype)
     if dtypes.name_of(dtype)[0] not in "fb" or dtype == dtypes.bool_:
         raise ConfigError("TS4040", f"dtype of measured_peak is {dtypes.name_of(dtype)}",
@@ -95,16 +117,7 @@ def measured_peak(dtype: Any = np.float32, *, threads: int | None = None, device
         raise ConfigError("TS4040", f"device of measured_peak is {device!r}", choices=_SIDES)
     targets.check_threads(threads)
     targets.check_runnable(device, targets.target_of(device))
-    file = _kept_in(dtype, threads, device)
-    kept = _read(file)
-    if kept and not refresh:
-        return kept
-    peak = max(statistics.median(_rates(dtype, threads, device, side)) for side in _SIDES[device])
-    if file is not None:
-        with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, json.dumps({"flops": peak}).encode())
-    return peak
+    return dtype
 
 
 def _rates(dtype: np.dtype, threads: int | None, device: str, side: int) -> Iterator[float]:

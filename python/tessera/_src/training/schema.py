@@ -252,8 +252,8 @@ class MonitorConfig(Section):
         progress: a line on the terminal that goes on.
         jsonl: a record of each step and event in folder/metrics.jsonl.
         plot: a plot of the losses in folder/loss.png.
-        mfu: whether the devices' peak is measured before the first step, of which steps say the part they
-            use; the first time this takes about a second.
+        mfu: whether steps say which part they use of the devices' peak. On a new machine that is measured
+            behind the first step, which takes about a second, and is kept.
         port: of an HTTP endpoint with metrics for Prometheus; null for none.
     """
 

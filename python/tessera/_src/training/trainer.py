@@ -48,7 +48,7 @@ class Trainer:
 
     A step computes the gradient of the mean loss over all labels of its batch, in config.train.micro_batches
     parts, clips it, and updates the weights, in one compiled program whose memory is updated in place. Its
-    numbers are read when the next step has been dispatched.
+    numbers are read when the next step has been dispatched, those of the first at once.
 
     With config.train.folder, `fit` writes checkpoints, and goes on from the newest one there is: with the
     weights, the state of the optimizer and of the loss scale, the next sample and the next random numbers,
@@ -257,6 +257,7 @@ class Trainer:
 
     def _loop(self, signals: StopSignals) -> str:
         run, state = self.config.train, self._prepared()
+        first = state.step + 1
         while state.step < run.steps and signals.received is None:
             begin = time.monotonic()
             if self._pending is not None:
@@ -269,6 +270,8 @@ class Trainer:
             pending = self._dispatched(batch, begin)
             self._report()
             self._pending = pending
+            if pending.number == first:  # What there is to see of a run is not to wait for two steps.
+                self._flush()
             self._save_done()
             self._between()
         self._flush()

@@ -125,6 +125,7 @@ def test_one_training_at_a_time_in_a_folder(tmp_path):
     recorder = Recorder({2: second})
     with pytest.raises(ts.CheckpointError, match="another training runs in") as caught:
         ts.Trainer(None, in_folder(tmp_path), callbacks=[recorder]).fit()
+    assert caught.value.location.file == __file__  # Not contextlib's.
     assert caught.value.code == "TS6009" and "a directory of its own" in str(caught.value)
     assert not (tmp_path / "metrics.jsonl").exists()
     assert ts.TrainConfig.from_file(tmp_path / "config.yaml").train.steps == 6

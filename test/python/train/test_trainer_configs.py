@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Configurations that cannot be are refused before anything is compiled or written, in words that help."""
+"""Configurations that are not valid are refused before anything is compiled or written, in words that help."""
 
 import dataclasses
 import json
@@ -243,8 +243,9 @@ def test_every_option_is_documented():
 def test_sections_from_python(tmp_path):
     given = ts.TrainConfig(train=ts.training.RunConfig(steps=3), optim={"lr": "3e-4"}, precision="f64")
     assert (given.train.steps, given.optim.lr, given.precision.name) == (3, 3e-4, "f64")
-    with pytest.raises(ts.ConfigError, match="steps: is not valid"):
+    with pytest.raises(ts.ConfigError, match="steps: is not valid") as caught:
         ts.training.RunConfig(steps=-1)
+    assert caught.value.location.file == __file__  # Not the __init__ that dataclasses has generated.
     with pytest.raises(dataclasses.FrozenInstanceError):
         given.train.steps = 4
     assert hash(given) == hash(given.replace()) and len({given, given.replace("train.steps=4")}) == 2

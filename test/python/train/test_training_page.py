@@ -3,6 +3,7 @@
 
 import json
 import os
+import shlex
 import re
 import subprocess
 import sys
@@ -46,6 +47,9 @@ def test_the_page(tmp_path):
     losses = [record["loss"] for record in records if record["event"] == "step"]
     assert len(losses) == 40 and losses[-1] < losses[0] - 1
     assert ts.checkpoints.latest(tmp_path / "run") == 40 and (tmp_path / "run/loss.png").stat().st_size > 1000
+    for line in blocks("sh")[1].splitlines():
+        said = run([sys.executable, "-m", *shlex.split(line, comments=True)], tmp_path)
+    assert len(said.strip()) > 0
     (tmp_path / "program.py").write_text(blocks("python")[0])
     assert run([sys.executable, "program.py"], tmp_path) == blocks("text")[0]
 

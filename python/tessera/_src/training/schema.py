@@ -254,7 +254,7 @@ class MonitorConfig(Section):
         jsonl: a record of each step and event in folder/metrics.jsonl.
         plot: a plot of the losses in folder/loss.png.
         mfu: whether steps say which part they use of the devices' peak. On a new machine that is measured
-            behind the first step, which takes about a second, and is kept.
+            after the first step, which takes about a second, and is kept.
         port: of an HTTP endpoint with metrics for Prometheus, 0 for any that is free; null for none.
     """
 

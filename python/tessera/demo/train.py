@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("build/demo-train"),
                         help="where texts, checkpoints and metrics are written (default: %(default)s)")
-    parser.add_argument("--fresh", action="store_true", help="removes FOLDER/run, which an earlier run has left, and begins anew")
+    parser.add_argument("--fresh", action="store_true",
+                        help="removes FOLDER/run, which an earlier run has left, and begins anew")
     parser.add_argument("overrides", nargs="*", metavar="SECTION.KEY=VALUE")
     given = parser.parse_args(arguments)
     texts, run = given.folder / "texts", given.folder / "run"

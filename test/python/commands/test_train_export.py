@@ -51,7 +51,8 @@ def test_a_training_is_exported_and_generates(trained, tmp_path, capsys):
         np.testing.assert_array_equal(weight, wanted[name], err_msg=name)
     assert main(["generate", str(out), "--prompt", "The"]) == 1
     assert "--tokenizer bytes is that of a model" in capsys.readouterr().err
-    assert main(["generate", str(out), "--tokenizer", "bytes", "--prompt", "The", "--max-new-tokens", "3"]) == 0
+    words = ["generate", str(out), "--tokenizer", "bytes", "--prompt", "The", "--max-new-tokens", "3"]
+    assert main(words) == 0
     said = capsys.readouterr().out
     tokens = model.generate([list(b"The")], 3, stop=(256,))[0, 3:]
     assert said == ts.data.ByteTokenizer().decode(tokens) + "\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What callbacks are told of a bad step, what they may ask of a trainer, and running it again after an error."""
+"""What callbacks are told of a bad step, what they may ask of a trainer, and fit() again after an error."""
 
 import json
 

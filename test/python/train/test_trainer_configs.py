@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Configurations that are not valid are refused before anything is compiled or written, in words that help."""
+"""Configurations that are not valid are refused before anything is compiled or written, and how to go on."""
 
 import dataclasses
 import json
@@ -150,9 +150,11 @@ def test_all_problems_come_at_once():
 @pytest.mark.parametrize("content, wanted", [
     ("model: [1, 2", "not valid YAML"), ("model:\n  path: a\n  path: b\n", "'path' is there twice"),
     ("- 1\n- 2\n", "not a mapping"), ("model: 5\n", "model: is not a mapping"), ("{,}", "not valid YAML"),
-    ("? [a, b]\n: 1\n", "a key is a list or a mapping"), ("train: {steps: 010}", "YAML reads 010 as an octal"),
+    ("? [a, b]\n: 1\n", "a key is a list or a mapping"),
+    ("train: {steps: 010}", "YAML reads 010 as an octal"),
     ("train: {steps: 1:30}", "in base 60"), ("[" * 5000, "nested too deeply"),
-    ("train: {steps: 2020-13-45}", "not valid YAML"), ("model: {config: {x: 2020-01-01}}", "values that JSON has"),
+    ("train: {steps: 2020-13-45}", "not valid YAML"),
+    ("model: {config: {x: 2020-01-01}}", "values that JSON has"),
     ("optim: {lr: 1" + 400 * "0" + "}", "optim.lr: is not valid")])
 def test_files_that_are_no_configuration(content, wanted, tmp_path):
     pytest.importorskip("yaml", reason="PyYAML reads YAML")

@@ -49,7 +49,8 @@ def test_files_of_several_formats_and_files_named_twice(tmp_path):
     base = train_cases.config()
     refused(base.replace(f"data.path=[{tmp_path}/a.txt, {tmp_path}/b.jsonl]"), "data.path", "several formats",
             "b.jsonl is jsonl", "data.mixture")
-    refused(base.replace(f"data.path=[{tmp_path}/a.txt, '{tmp_path}/*.txt']"), "data.path", "a.txt is named twice")
+    refused(base.replace(f"data.path=[{tmp_path}/a.txt, '{tmp_path}/*.txt']"), "data.path",
+            "a.txt is named twice")
     refused(base.replace(f"data.eval_path=[{tmp_path}/a.txt, {tmp_path}/b.jsonl]"), "data.eval_path",
             "several formats")
     ts.Trainer(None, base.replace(f"data.path=['{tmp_path}/*.txt']"))
@@ -120,7 +121,8 @@ def test_a_pretrained_model_brings_its_tokenizer(tmp_path):
     refused(given, "model.path", "config.json cannot be read", "no object")
 
 
-@pytest.mark.parametrize("key", ["data.path", "train.folder", "model.path", "data.tokenizer", "data.eval_path"])
+@pytest.mark.parametrize("key", ["data.path", "data.eval_path", "data.tokenizer", "model.path",
+                                 "train.folder"])
 @pytest.mark.parametrize("name", ["n" * 300, "loop/in/it", "zero\0byte"], ids=["long", "loop", "zero"])
 def test_names_that_the_system_refuses_are_problems(tmp_path, monkeypatch, key, name):
     monkeypatch.chdir(tmp_path)
@@ -132,4 +134,5 @@ def test_names_that_the_system_refuses_are_problems(tmp_path, monkeypatch, key, 
 
 
 def test_a_home_that_there_is_not():
-    refused(train_cases.config(train={"folder": "~no-such-user/run"}), "train.folder", "no user", "./~no-such")
+    given = train_cases.config(train={"folder": "~no-such-user/run"})
+    refused(given, "train.folder", "no user", "./~no-such-user/run")

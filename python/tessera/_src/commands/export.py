@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
                               f"{missing[0]} {loaded.left_out[missing[0]]}")
     loaded.tree["model"].save_pretrained(out)
     _write_tokenizer(out, tokenizer, config.data.eos)
-    option = "" if isinstance(tokenizer, FileTokenizer) else f" --tokenizer {'FILE' if tokenizer is None else 'bytes'}"
+    option = "" if isinstance(tokenizer, FileTokenizer) else (
+        f" --tokenizer {'FILE' if tokenizer is None else 'bytes'}")
     print(f"step {contents.step} is at {out}: tessera generate {out}{option} --prompt TEXT")
     return 0
 

@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tp", type=int, default=1, metavar="N", help="devices that share the model (1)")
     parser.add_argument("--dtype", choices=["f32", "bf16", "f16", "f64"],
                         help="of weights and activations; that of the files by default")
-    parser.add_argument("--tokenizer", metavar="FILE", help="a tokenizer.json that is elsewhere, or \"bytes\" for "
-                        "a model that was trained on the bytes of UTF-8")
+    parser.add_argument("--tokenizer", metavar="FILE", help="a tokenizer.json that is elsewhere, or "
+                        '"bytes" for a model that was trained on the bytes of UTF-8')
     parser.add_argument("--stats", action="store_true", help="say on standard error how fast it was")
 
 

@@ -98,8 +98,8 @@ def _is_library(filename: str) -> bool:
 
 
 def _passes_on(code: CodeType) -> bool:
-    """Whether a frame of this code passes on what a user asked for: of a library, of Python's own (contextlib),
-    or generated (the __init__ of a dataclass)."""
+    """Whether a frame of this code passes on what a user asked for: of a library, also Python's own, such as
+    contextlib, or generated, as the __init__ of a dataclass is."""
     name = code.co_filename
     is_generated = name == "<string>" and code.co_name.startswith("__")
     return is_generated or _is_library(name) or _is_standard(name)

@@ -87,8 +87,8 @@ class TokenFile(FlatTokens):
         return f"{self.path}.bin: document {number}"
 
     def identity(self) -> dict[str, Any]:
-        """The type and a checksum of the tokens: of all up to 64 MiB, of 1024 pieces of 64 KiB in larger files,
-        the first and the last ones among them."""
+        """The type and a checksum of the tokens: of all up to 64 MiB, of 1024 pieces of 64 KiB in larger
+        files, the first and the last ones among them."""
         return {"dtype": self.tokens.dtype.name, "sampled_crc32": self._checksum}
 
     @functools.cached_property

@@ -74,8 +74,8 @@ def count_text(value: float) -> str:
 
 
 def printable_text(text: str) -> str:
-    """A text that does nothing to a terminal: characters that do not print, but for ends of lines and tabs, are
-    escaped."""
+    """A text that does nothing to a terminal: characters that do not print are escaped, but for ends of lines
+    and tabs."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 

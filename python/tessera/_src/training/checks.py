@@ -83,7 +83,8 @@ def files_of(paths: tuple[str, ...], key: str, problems: list[Problem], is_token
     for name in filter(os.path.exists, found):
         other = once.setdefault(os.path.realpath(name), name)
         if other is not name:
-            problems.append(Problem(key, f"{name} is named twice", hint="name each file once, also by patterns"))
+            problems.append(Problem(key, f"{name} is named twice",
+                                    hint="name each file once, also by patterns"))
     return found
 
 

@@ -69,8 +69,8 @@ class TrainConfig:
             where: what the data is, for errors.
         """
         if not isinstance(data, Mapping):
-            raise ConfigError("TS4030", f"{where} is not a mapping", expected=f"sections: {', '.join(SECTIONS)}",
-                              got=shown(data))
+            raise ConfigError("TS4030", f"{where} is not a mapping",
+                              expected=f"sections: {', '.join(SECTIONS)}", got=shown(data))
         problems: list[Problem] = []
         for name in data:
             if name not in SECTIONS:

@@ -255,8 +255,8 @@ class Trainer:
         setup = self._setup
         if self._has_donated and (self.folder is None or latest(self.folder) is None):
             if setup.has_given_weights:
-                raise ConfigError("TS4030", "there is no checkpoint, and the model's first weights were taken "
-                                  "over by the steps that were done",
+                raise ConfigError("TS4030", "there is no checkpoint, and the model's first weights were "
+                                  "taken over by the steps that were done",
                                   hint="make a new ts.Trainer with a model, or set train.folder and "
                                   "train.save_every")
             setup.describe()

@@ -111,6 +111,6 @@ def scalar(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text in quotes. What YAML does not take as it is, or takes for the end of a line, is escaped; what lies
-    above U+FFFF is not, as JSON writes that in two halves, which YAML does not join."""
+    """A text in quotes. What YAML does not take as it is, or takes for the end of a line, is escaped; what
+    lies above U+FFFF is not, as JSON writes that in two halves, which YAML does not join."""
     return _NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -28,7 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import harness  # Before NumPy.
-from training_texts import config, forget_peak, prepare, resident_mb
+from training_texts import config, forget_peak, prepare, resident_mb, settled_mb
 
 SETTLE = 0.15  # Seconds of rest before a turn, as harness.interleave has them.
 STEPS = 4  # Of a turn, which ends with an evaluation.
@@ -51,7 +51,7 @@ class Turns:
         self.count = 0
 
     def before_model(self) -> None:
-        self.before, self.begin = resident_mb("VmRSS"), time.perf_counter()
+        self.before, self.begin = settled_mb(), time.perf_counter()
 
     def end(self) -> None:
         self.count += 1

@@ -33,7 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import harness  # Before NumPy.
-from training_texts import config, forget_peak, prepare, resident_mb
+from training_texts import config, forget_peak, prepare, resident_mb, settled_mb
 
 SETTLE = 0.15  # Seconds of rest before a turn, as harness.interleave has them.
 STEPS = 3  # Of a turn.
@@ -162,7 +162,7 @@ def measure_memory(folder: Path, options: argparse.Namespace) -> dict:
                                             train={"steps": MEMORY_STEPS, "folder": None}))
     trainer = ts.Trainer(None, given)
     native._compiler()  # Opened, as once a process.
-    before = resident_mb("VmRSS")
+    before = settled_mb()
 
     class Watch(ts.monitor.Callback):
         first = 0.0

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import sysconfig
 from pathlib import Path
@@ -65,6 +67,13 @@ def resident_mb(field: str) -> float:
     """VmRSS (now) or VmHWM (the most so far) of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
+def settled_mb() -> float:
+    """VmRSS once what was freed has gone back to the system: later allocations cannot hide in it."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return resident_mb("VmRSS")
 
 
 def forget_peak() -> None:

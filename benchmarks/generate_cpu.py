@@ -82,7 +82,7 @@ def of_transformers(model):
 
 
 def read_seconds(size: int, rounds: int) -> float:
-    """The least time to read so many bytes on two threads, which sum halves of them."""
+    """The least time to read so many bytes on two threads, each of which finds the largest of a half."""
     data = np.ones(size // 4, np.float32)
     halves = np.array_split(data, 2)
     times = []

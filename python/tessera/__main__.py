@@ -3,7 +3,9 @@
 
 import sys
 
-from tessera._src.commands.main import main
-
 if __name__ == "__main__":
+    try:
+        from tessera._src.commands.main import main
+    except KeyboardInterrupt:  # While modules are read.
+        sys.exit(130)
     sys.exit(main())

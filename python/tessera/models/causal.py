@@ -190,12 +190,14 @@ class CausalModel(Module):
         if prompt.min() < 0 or prompt.max() >= vocabulary:
             outside = prompt.min() if prompt.min() < 0 else prompt.max()
             raise ShapeError("TS3023", f"the prompt has token {outside}", expected=f"0 to {vocabulary - 1}")
-        for name, value, fits in (("max_new_tokens", max_new_tokens, max_new_tokens >= 0),
-                                  ("temperature", temperature, temperature >= 0),
-                                  ("top_k", top_k, top_k is None or top_k >= 1),
-                                  ("top_p", top_p, top_p is None or 0 < top_p <= 1)):
+        for name, value, fits, expected in (
+                ("max_new_tokens", max_new_tokens, max_new_tokens >= 0, "a number of at least 0"),
+                ("temperature", temperature, temperature >= 0, "a number of at least 0, which takes the most "
+                 "likely token"),
+                ("top_k", top_k, top_k is None or top_k >= 1, "a number of tokens, at least 1"),
+                ("top_p", top_p, top_p is None or 0 < top_p <= 1, "a probability above 0 and at most 1")):
             if not fits:
-                raise ConfigError("TS4012", f"{name}={value} of generate")
+                raise ConfigError("TS4012", f"{name}={value} of generate", expected=expected)
         most = self.config.most_positions
         if prompt.shape[1] + max_new_tokens > most:
             raise ShapeError("TS3023", f"{prompt.shape[1]} tokens and {max_new_tokens} new ones are more "

@@ -126,3 +126,18 @@ def test_sizes():
 def test_ptxas_that_is_not_there():
     found = machine.assembler({"TESSERA_PTXAS": "/nowhere/ptxas"})
     assert found.status == "problem" and "/nowhere/ptxas" in found.message
+
+
+def test_a_file_of_the_cache_that_goes_away_meanwhile(tmp_path, monkeypatch):
+    class Gone:
+        """An entry whose file another process has removed."""
+
+        def is_file(self):
+            return True
+
+        def stat(self):
+            raise FileNotFoundError
+
+    monkeypatch.setenv("TESSERA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(doctor.os, "scandir", lambda folder: [Gone()])
+    assert "0 files" in doctor._cache().message.replace("in 0", "0")

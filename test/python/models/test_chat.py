@@ -98,4 +98,5 @@ def test_generate_refuses_what_cannot_be(folder, tmp_path):
             ("TS7001", "tokenizer.json does not exist", [tmp_path, "--prompt", "a"])):
         with pytest.raises(ts.TesseraError) as caught:
             run(*words)
-        check(caught, code, said)
+        assert caught.value.code == code and said in str(caught.value)
+        assert caught.value.location is None  # What was typed is at fault.

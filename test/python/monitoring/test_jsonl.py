@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The log: valid JSON whatever the numbers are, and each step once whatever kills the training."""
 
+import io
 import json
 import math
 import os
@@ -137,6 +138,21 @@ def test_log_survives_a_kill(tmp_path):
     log.on_start(run_info(tmp_path, first_step=done - 50))
     log.on_step(step_record(done - 49))
     assert ts.monitor.read_metrics(path)["step"].tolist() == list(range(1, done - 48))
+
+
+def test_a_full_disk_at_the_end_leaves_no_file_open(tmp_path):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    log = ts.monitor.JSONLWriter(tmp_path / "metrics.jsonl")
+    log.on_start(run_info(tmp_path))
+    log._file.close()
+    log._file = full = Full()
+    with pytest.raises(ts.ConfigError) as error:
+        log.on_end({"event": "end", "reason": "done", "step": 0})
+    check(error, "TS4043", "No space left")
+    assert full.closed and log._file is None
 
 
 def test_damage_is_named(tmp_path):

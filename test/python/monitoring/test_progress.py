@@ -54,6 +54,21 @@ def test_bar_on_a_terminal(tmp_path, monkeypatch):
     assert "━" in text
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_stream_without_all_characters_is_not_given_up(tmp_path, terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    content = io.BytesIO()
+    stream = io.TextIOWrapper(content, "ascii", write_through=True)
+    stream.isatty = lambda: terminal
+    progress = ts.monitor.Progress(stream, steps=1)
+    progress.on_start(run_info(tmp_path))
+    progress.on_event({"event": "sample", "step": 1, "text": "caf\u00e9 \x1b[2J\x07 end"})
+    progress.on_step(step_record(2))
+    progress.on_end(END)
+    text = content.getvalue().decode("ascii")
+    assert "sample: caf? \\x1b[2J\\x07 end" in text and "done at step" in text
+
+
 def test_without_rich_lines_say_so(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name == "rich" or name.startswith("rich.")]:
         monkeypatch.delitem(sys.modules, name)
@@ -90,7 +105,7 @@ def test_events_and_failures_are_lines(tmp_path):
         progress.on_event(event)
     progress.on_end({"event": "end", "reason": "failed", "step": 5, "error": "out of tea"})
     text = stream.getvalue()
-    assert "goes on behind step 4" in text
+    assert "goes on after step 4" in text
     for line in ("step 5: sample: [bold]Once", "step 5: saved run/step-5, 2.50MB in 1.2 s",
                  "step 5: update left out: infinite gradient, loss scale 512",
                  "failed at step 5 of 20: out of tea"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Configurations that cannot be are refused before anything is compiled or written, in words that help."""
+"""Configurations that are not valid are refused before anything is compiled or written, and how to go on."""
 
 import dataclasses
 import json
@@ -54,7 +54,8 @@ CASES = {
     "an unknown architecture": (["model.architecture=gpt3"], ["model.architecture", "did you mean 'gpt2'?"]),
     "an unknown field of the model": (["model.config.n_layers=2"],
                                       ["model.config.n_layers", "did you mean 'n_layer'?"]),
-    "a field of another type": (["model.config.n_embd=sixteen"], ["model.config", "n_embd = 'sixteen'"]),
+    "a field of another type": (["model.config.n_embd=sixteen"],
+                                ["model.config", "n_embd = 'sixteen'", "an integer of at least 1"]),
     "heads that do not divide the width": (["model.config.n_head=3"],
                                           ["model.config", "n_embd=16", "n_head=3"]),
     "dropout of attention": (["model.config.attn_pdrop=0.1"], ["attn_pdrop", "resid_pdrop"]),
@@ -81,7 +82,8 @@ CASES = {
     "no tokenizer": (["data.tokenizer=null"], ["data.tokenizer", "bytes"]),
     "both kinds of evaluation": (["data.eval_path={short}", "data.eval_fraction=0.1"], ["eval_fraction"]),
     "nothing to evaluate on": (["train.eval_every=2"], ["train.eval_every", "data.eval_path"]),
-    "one document to share": (["data.separator=null", "data.eval_fraction=0.1"], ["a part empty"]),
+    "one document to share": (["data.separator=null", "data.eval_fraction=0.1"],
+                              ["data.eval_fraction: 0.1 of 1 document", "a part empty", "data.separator"]),
     "a mixture beside a path": (["data.mixture=[{path: a.txt}]"], ["data.path", "both"]),
     "a mixture without weight": (["data.path=[]", "data.mixture=[{path: {good}.jsonl, weight: 0}]"],
                                  ["data.mixture[0].weight", "above 0"]),
@@ -89,7 +91,7 @@ CASES = {
                                   ["train.sample_tokens", "at most 12"]),
     "a prompt of nothing": (["train.sample_every=2", "train.sample_prompt="], ["train.sample_prompt"]),
     "keeping some of all": (["checkpoint.keep=null", "checkpoint.keep_every=10"], ["checkpoint.keep_every"]),
-    "a port that is none": (["monitor.port=70000"], ["monitor.port", "from 1 to 65535"]),
+    "a port that is none": (["monitor.port=70000"], ["monitor.port", "from 0 to 65535"]),
     "a folder that is a file": (["train.folder={empty}"], ["train.folder", "is a file"]),
     "a folder in a file": (["train.folder={empty}/run"], ["train.folder", "is a file"]),
     "saving into nothing": (["train.folder=null", "train.save_every=2"],
@@ -147,7 +149,13 @@ def test_all_problems_come_at_once():
 
 @pytest.mark.parametrize("content, wanted", [
     ("model: [1, 2", "not valid YAML"), ("model:\n  path: a\n  path: b\n", "'path' is there twice"),
-    ("- 1\n- 2\n", "no mapping"), ("model: 5\n", "model: is no mapping"), ("{,}", "not valid YAML")])
+    ("- 1\n- 2\n", "not a mapping"), ("model: 5\n", "model: is not a mapping"), ("{,}", "not valid YAML"),
+    ("? [a, b]\n: 1\n", "a key is a list or a mapping"),
+    ("train: {steps: 010}", "YAML reads 010 as an octal"),
+    ("train: {steps: 1:30}", "in base 60"), ("[" * 5000, "nested too deeply"),
+    ("train: {steps: 2020-13-45}", "not valid YAML"),
+    ("model: {config: {x: 2020-01-01}}", "values that JSON has"),
+    ("optim: {lr: 1" + 400 * "0" + "}", "optim.lr: is not valid")])
 def test_files_that_are_no_configuration(content, wanted, tmp_path):
     pytest.importorskip("yaml", reason="PyYAML reads YAML")
     file = tmp_path / "train.yaml"
@@ -170,7 +178,8 @@ def test_what_is_given_must_fit():
             (dict(model=3), "model is a int"), (dict(config=7), "config is a int"),
             (dict(data=[1, 2]), "data: is a list"), (dict(data=packed), "set it to 9"),
             (dict(data=ts.data.Loader(ts.data.Packed(tokens, 12), 2)), "the loader's 2"),
-            (dict(callbacks=[print]), "ts.monitor.Callback"),
+            (dict(callbacks=[print]), "ts.monitor.Callback"), (dict(mesh="tp=2"), "mesh is a str"),
+            (dict(callbacks=ts.monitor.Progress()), "callbacks=[callback]"),
             (dict(mesh=ts.make_mesh({"tp": 4})), "valid: 1, 2")):
         given = {"model": model, "config": train_cases.config(), **arguments}
         with pytest.raises(ts.ConfigError) as caught:
@@ -212,9 +221,12 @@ def test_what_is_printed_reads_back(tmp_path):
         "optim.groups=[{weights: '*.bias', lr: 3e-5}, {weights: 'wte.*', weight_decay: 0}]",
         "optim.clip=null", "data.path=[a.txt, 'b*.txt']", "parallel.threads=3", "train.seed=0",
         "data.eos='<|end|>'")
+    odd = "é \U0001f600 \x85 \u2028 \u2029 \ufeff \x7f \t \\ \ud800"
+    given = ts.TrainConfig.from_dict({**given.to_dict(), "data": {**given.to_dict()["data"], "field": odd},
+                                      "model": {"config": {odd: [odd, float("inf"), 1e-7, True, None]}}})
     for comments in (False, True):
         file = tmp_path / "printed.yaml"
-        file.write_text(given.to_yaml(comments))
+        file.write_bytes(given.to_yaml(comments).encode())
         assert ts.TrainConfig.from_file(file) == given
         assert ts.TrainConfig.from_file(file).to_yaml() == given.to_yaml()
     file = tmp_path / "printed.json"
@@ -230,13 +242,21 @@ def test_every_option_is_documented():
         assert all(text.endswith(".") for text in documents(section).values())
 
 
-def test_sections_from_python():
+def test_sections_from_python(tmp_path):
     given = ts.TrainConfig(train=ts.training.RunConfig(steps=3), optim={"lr": "3e-4"}, precision="f64")
     assert (given.train.steps, given.optim.lr, given.precision.name) == (3, 3e-4, "f64")
-    with pytest.raises(ts.ConfigError, match="steps: is not valid"):
+    with pytest.raises(ts.ConfigError, match="steps: is not valid") as caught:
         ts.training.RunConfig(steps=-1)
+    assert caught.value.location.file == __file__  # Not the __init__ that dataclasses has generated.
     with pytest.raises(dataclasses.FrozenInstanceError):
         given.train.steps = 4
+    assert hash(given) == hash(given.replace()) and len({given, given.replace("train.steps=4")}) == 2
+    assert ts.training.OptimConfig(betas=(np.float32(0.5), np.float64(0.75))).betas == (0.5, 0.75)
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(ts.ConfigError, match='a list of texts, such as \\["train.steps=500"\\]'):
+        ts.TrainConfig.from_file(tmp_path / "a.json", "train.steps=5")
+    with pytest.raises(ts.ConfigError, match="5: is not an option"):
+        ts.TrainConfig.from_file(tmp_path / "a.json", [5])
 
 
 def test_sources_of_all_kinds(tmp_path):

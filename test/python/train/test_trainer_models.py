@@ -127,8 +127,11 @@ def test_groups_have_rates_of_their_own():
 def test_weights_from_a_folder(tmp_path):
     _, trainer = trained(train_cases.config("train.steps=2", "optim.warmup=0"))
     trainer.model.save_pretrained(tmp_path / "saved")
-    given = train_cases.config("train.steps=1", "optim.warmup=0", "parallel.tp=2", model={
-        "architecture": None, "config": {"resid_pdrop": 0.1}, "path": str(tmp_path / "saved")})
+    given = train_cases.config("train.steps=1", "optim.warmup=0", "parallel.tp=2", "data.tokenizer=bytes",
+                               model={"architecture": None, "config": {"resid_pdrop": 0.1},
+                                      "path": str(tmp_path / "saved")})
+    with pytest.raises(ts.ConfigError, match="has no tokenizer.json"):  # Which one it is must be said.
+        ts.Trainer(None, given.replace("data.tokenizer=auto"))
     other = ts.Trainer(None, given)
     for name, weight in trainer.model.state_dict().items():
         np.testing.assert_array_equal(other.model.state_dict()[name], weight)

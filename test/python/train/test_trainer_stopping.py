@@ -189,12 +189,12 @@ def test_a_step_that_is_not_finite_names_the_first_tensor(case, tmp_path):
     assert caught.value.code == "TS8001" and "step 8: the loss is nan" in message, message
     for part in [*wanted, "the newest checkpoint, of step 4, is as it was", "train.on_nan=skip"]:
         assert part in message, message
-    assert recorder.end["reason"] == "failed" and len(recorder.steps) == 7
+    assert recorder.end["reason"] == "failed" and len(recorder.steps) == recorder.end["step"] == 8
     assert ts.checkpoints.steps(tmp_path) == [4] and not ts.checkpoints.verify(tmp_path)
     recorder.at = {}
     trainer.fit()  # From the checkpoint, which has no such weight.
     assert recorder.start.first_step == 4 and recorder.end["reason"] == "done"
-    assert recorder.losses[7:9] == recorder.losses[4:6] and np.isfinite(recorder.losses[7:]).all()
+    assert recorder.losses[8:10] == recorder.losses[4:6] and np.isfinite(recorder.losses[8:]).all()
 
 
 class Edge(ts.nn.Module):

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,9 @@ def test_the_page(tmp_path):
     losses = [record["loss"] for record in records if record["event"] == "step"]
     assert len(losses) == 40 and losses[-1] < losses[0] - 1
     assert ts.checkpoints.latest(tmp_path / "run") == 40 and (tmp_path / "run/loss.png").stat().st_size > 1000
+    for line in blocks("sh")[1].splitlines():
+        said = run([sys.executable, "-m", *shlex.split(line, comments=True)], tmp_path)
+    assert len(said) > 1 and said.endswith("\n")  # After so few steps, spaces perhaps.
     (tmp_path / "program.py").write_text(blocks("python")[0])
     assert run([sys.executable, "program.py"], tmp_path) == blocks("text")[0]
 

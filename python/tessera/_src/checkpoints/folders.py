@@ -73,6 +73,22 @@ def latest(directory: str | os.PathLike) -> int | None:
     return None
 
 
+def newest_and_damaged(directory: str | os.PathLike) -> tuple[int | None, dict[Path, str]]:
+    """The newest complete step, and the folders of later ones whose index is damaged, with what is wrong."""
+    damaged: dict[Path, str] = {}
+    for step, folder in reversed(step_folders(Path(directory)).items()):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                if _is_complete(folder):
+                    return step, damaged
+            if (folder / INDEX).exists():
+                read_index(folder)
+        except CheckpointError as error:
+            damaged[folder] = error.message
+    return None, damaged
+
+
 def _is_complete(folder: Path) -> bool:
     if not (folder / INDEX).exists():
         return False
@@ -120,21 +136,26 @@ def open_folder(path: str | os.PathLike, step: int | None) -> tuple[Path, Index]
 
 
 @contextmanager
-def locked(directory: Path, place: source.Location | None) -> Iterator[bool]:
-    """Holds the directory's lock: whether there is one, as network file systems have none.
+def locked(directory: Path, place: source.Location | None, name: str = _LOCK,
+           holder: str = "another process is saving into") -> Iterator[bool]:
+    """Holds a lock of the directory: whether there is one, as network file systems have none.
+
+    Args:
+        name: of the file that is locked, which stays.
+        holder: what has the lock where this cannot, for the error.
 
     Raises: CheckpointError (TS6009) while another process has it.
     """
     if fcntl is None:
         yield False
         return
-    file = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         is_held = True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CheckpointError("TS6009", f"another process is saving into {directory}", location=place,
+            raise CheckpointError("TS6009", f"{holder} {directory}", location=place,
                                   hint="give each training a directory of its own") from None
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):

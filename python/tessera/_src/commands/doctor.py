@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -151,10 +152,14 @@ def _cache() -> Finding:
         probe.unlink()
     except OSError as error:
         return warning("cache", f"{folder} cannot be written: {error.strerror}", fix)
-    files = [entry for entry in os.scandir(folder) if entry.is_file()]
-    size = sum(entry.stat().st_size for entry in files)
+    sizes = []
+    for entry in os.scandir(folder):
+        with contextlib.suppress(FileNotFoundError):  # Another process has removed it just now.
+            if entry.is_file():
+                sizes.append(entry.stat().st_size)
+    size = sum(sizes)
     limit, free = cache.limit(), shutil.disk_usage(folder).free
-    text = (f"{folder}: {size_text(size)} in {len(files)} files, of at most {size_text(limit)}; "
+    text = (f"{folder}: {size_text(size)} in {len(sizes)} files, of at most {size_text(limit)}; "
             f"{size_text(free)} free on the disk")
     if free < limit - size:
         return warning("cache", text, "free some space, or set TESSERA_CACHE_LIMIT (bytes) to less")

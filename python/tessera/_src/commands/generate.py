@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -13,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from tessera._src.checkpoints.folders import is_step_folder, step_folders
 from tessera._src.core import dtypes
 from tessera._src.core.errors import ConfigError, DataError
 from tessera._src.data.streaming import TextStream
-from tessera._src.data.tokenizing import load_tokenizer
+from tessera._src.data.tokenizing import ByteTokenizer, FileTokenizer, load_tokenizer
 from tessera._src.meshes.mesh import make_mesh
 from tessera._src.models.configuration import read_json
 from tessera._src.ops import rng
@@ -40,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tp", type=int, default=1, metavar="N", help="devices that share the model (1)")
     parser.add_argument("--dtype", choices=["f32", "bf16", "f16", "f64"],
                         help="of weights and activations; that of the files by default")
-    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json that is elsewhere")
+    parser.add_argument("--tokenizer", metavar="FILE", help="a tokenizer.json that is elsewhere, or "
+                        '"bytes" for a model that was trained on the bytes of UTF-8')
     parser.add_argument("--stats", action="store_true", help="say on standard error how fast it was")
 
 
@@ -51,9 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.system is not None and not arguments.chat:
         raise ConfigError("TS4010", "--system is given without --chat", hint="add --chat")
     path = Path(arguments.model)
-    tokenizer = load_tokenizer(arguments.tokenizer or path)
-    text = sys.stdin.read() if arguments.prompt is None else arguments.prompt
+    if os.path.isdir(path) and (is_step_folder(path) or step_folders(path)):
+        raise ConfigError("TS4010", f"{path} has checkpoints of a training, not a model",
+                          expected="a folder with config.json and safetensors files, or a .gguf file",
+                          hint=f"tessera export {path} MODEL writes such a folder")
+    tokenizer = _tokenizer(path, arguments.tokenizer)
+    text = _standard_input() if arguments.prompt is None else arguments.prompt
     if arguments.chat:
+        if isinstance(tokenizer, ByteTokenizer):
+            raise ConfigError("TS4010", "--chat is given with --tokenizer bytes, which has no chat template",
+                              hint="leave --chat out")
         system = [] if arguments.system is None else [{"role": "system", "content": arguments.system}]
         text = tokenizer.chat_text([*system, {"role": "user", "content": text}])
     prompt = tokenizer.encode(text)
@@ -75,6 +85,24 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(prompt)} tokens of the prompt and compiling {times[1] - times[0]:.2f} s; then "
               f"{(len(times) - 2) / (times[-1] - times[1]):.1f} tokens/s", file=sys.stderr)
     return 0
+
+
+def _tokenizer(path: Path, name: str | None) -> ByteTokenizer | FileTokenizer:
+    if name == "bytes":
+        return ByteTokenizer()
+    if name is None and os.path.exists(path / "config.json") and not os.path.exists(path / "tokenizer.json"):
+        raise DataError("TS7001", f"{path} has no tokenizer.json", hint="--tokenizer FILE names one that is "
+                        "elsewhere; --tokenizer bytes is that of a model which was trained on bytes")
+    return load_tokenizer(name or path)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise DataError("TS7003", f"standard input is not {error.encoding.upper()}: {error.reason}",
+                        got=f"byte 0x{error.object[error.start]:02x} at {error.start}",
+                        hint="iconv converts it") from None
 
 
 def _load(path: Path, arguments: argparse.Namespace) -> Any:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 from tessera._src.checkpoints.folders import is_step_folder, step_folders, steps
 from tessera._src.checkpoints.inspecting import inspect
@@ -83,7 +82,15 @@ def _model(path: Path, step: int | None) -> dict[str, Any]:
         raise CheckpointError("TS6001", f"{path} holds neither a checkpoint nor a model", expected=expected)
     tensors = []
     for file in files:
-        for name, place in read_header(file)[1].items():
+        try:
+            header = read_header(file)[1]
+        except CheckpointError as error:
+            if error.code != "TS6002" or file.suffix == ".safetensors":
+                raise
+            raise CheckpointError("TS6001", f"{path} is not a .safetensors file", expected=expected,
+                                  hint="tessera generate runs models of .gguf files"
+                                  if file.suffix == ".gguf" else None) from None
+        for name, place in header.items():
             tensors.append(_Tensor(name, place.shape, place.dtype, place.end - place.begin, (file.name,)))
     metadata = {}
     if path.is_dir() and (path / "config.json").exists():

@@ -16,6 +16,7 @@ from tessera._src.core.errors import TesseraError, did_you_mean
 # Each module has a one-line docstring, add_arguments(parser) and run(arguments) -> int.
 COMMANDS = {
     "train": "tessera._src.commands.train",
+    "export": "tessera._src.commands.export",
     "generate": "tessera._src.commands.generate",
     "inspect": "tessera._src.commands.inspect",
     "verify": "tessera._src.commands.verify",
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prog=f"tessera {name}", description=module.__doc__, allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(parser)
-        return int(module.run(parser.parse_args(given[1:])))
+        # Options may stand between the arguments.
+        return int(module.run(parser.parse_intermixed_args(given[1:])))
     except TesseraError as error:
         if os.environ.get("TESSERA_TRACEBACK") == "full":
             raise
@@ -59,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has enough of it; Python's own flush at the end must not find it closed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except (OSError, UnicodeError, RecursionError) as error:
+        # What the system or an input refuses where nothing has looked for it.
+        if os.environ.get("TESSERA_TRACEBACK") == "full":
+            raise
+        print(f"tessera {name}: {type(error).__name__}: {ascii(str(error))[1:-1]}\n"
+              "  help: TESSERA_TRACEBACK=full shows where", file=sys.stderr)
+        return 1
 
 
 def _help() -> str:

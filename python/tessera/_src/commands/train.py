@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import signal
 import sys
 import textwrap
@@ -12,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tessera._src.core import dtypes
 from tessera._src.core.errors import ConfigError
-from tessera._src.monitoring.callback import Callback
+from tessera._src.monitoring.callback import Callback, RunInfo
 from tessera._src.monitoring.jsonl import JSONLWriter
 from tessera._src.monitoring.loss_plot import LossPlot
 from tessera._src.monitoring.peak import kept_peak, measured_peak
@@ -25,7 +27,6 @@ from tessera._src.training.config import TrainConfig
 from tessera._src.training.options import documents, plain
 from tessera._src.training.schema import SECTIONS, default_of
 from tessera._src.training.trainer import Trainer
-from tessera._src.core import dtypes
 
 _EXAMPLES = """examples:
   tessera train train.yaml
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if config.train.folder is None:
         raise ConfigError("TS4030", "train.folder is missing", hint="it is where checkpoints and metrics are "
                           "written: train.folder=runs/one")
-    folder = Path(config.train.folder).expanduser()
+    folder = Path(os.path.expanduser(config.train.folder))
     trainer = Trainer(None, config, callbacks=_callbacks(config, folder))
     if arguments.check:
         print(f"{arguments.config or 'the configuration'} is valid")
@@ -85,12 +86,20 @@ def run(arguments: argparse.Namespace) -> int:
         peak = _Peak(trainer)
         if not peak.is_known:
             trainer.callbacks = (*trainer.callbacks, peak)
-    trainer.fit()
-    return 0 if trainer.signal is None else 128 + int(signal.Signals[trainer.signal])
+    try:
+        trainer.fit()
+    except KeyboardInterrupt:
+        if trainer.signal is None:
+            raise
+        print("tessera train: interrupted", file=sys.stderr)
+    # A signal that came when all steps were done has stopped nothing.
+    if trainer.reason != "stopped" or trainer.signal is None:
+        return 0
+    return 128 + int(signal.Signals[trainer.signal])
 
 
 class _Peak(Callback):
-    """Sets a trainer's peak_flops: at once where it was measured before, else behind the first step, which
+    """Sets a trainer's peak_flops: at once where it was measured before, else after the first step, which
     would have to wait for it."""
 
     def __init__(self, trainer: Trainer):
@@ -114,6 +123,16 @@ class _Peak(Callback):
             self._trainer.peak_flops = peak * devices
 
 
+class _Address(Callback):
+    """Says where an exporter serves, which it chooses itself for port 0."""
+
+    def __init__(self, exporter: PrometheusExporter):
+        self._exporter = exporter
+
+    def on_start(self, run: RunInfo) -> None:
+        print(f"metrics at http://{self._exporter.address}:{self._exporter.port}/metrics", flush=True)
+
+
 def _config(arguments: argparse.Namespace) -> TrainConfig:
     overrides = list(arguments.overrides)
     path = arguments.config
@@ -127,12 +146,13 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
 def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
     monitor = config.monitor
     made: list[Callback] = []
+    if monitor.port is not None:  # First: where it is in use, nothing is written.
+        exporter = PrometheusExporter(monitor.port)
+        made += [exporter, _Address(exporter)]
     if monitor.jsonl:
         made.append(JSONLWriter(folder / "metrics.jsonl"))
     if monitor.plot:
         made.append(LossPlot(folder / "loss.png"))
-    if monitor.port is not None:
-        made.append(PrometheusExporter(monitor.port))
     if monitor.progress:
         made.append(Progress(sys.stdout))
     return made

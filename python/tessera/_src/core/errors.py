@@ -23,6 +23,9 @@ class TesseraError(Exception):
     Attributes: code ("TS1001"), message, location (file, line, column) of the user's code or None.
     """
 
+    expected: Any = None
+    choices: tuple[Any, ...] | None = None
+
     def __init__(
         self,
         code: str,
@@ -36,14 +39,15 @@ class TesseraError(Exception):
         location: source.Location | None = None,
     ):
         self.code, self.message, self.hint = code, message, hint
+        self.expected, self.choices = expected, None if choices is None else tuple(choices)
         self.location = location if location is not None else source.caller_location()
         lines = [f"[{code}] {message}"]
         if expected is not None:
             lines.append(f"  expected: {expected}")
         if got is not None:
             lines.append(f"  got: {got}")
-        if choices is not None:
-            lines.append("  valid: " + (", ".join(str(c) for c in choices) or "none"))
+        if self.choices is not None:
+            lines.append("  valid: " + (", ".join(map(str, self.choices)) or "none"))
         lines += [f"  note: {note}" for note in notes]
         if hint:
             lines.append(f"  help: {hint}")

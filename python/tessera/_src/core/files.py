@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 
@@ -18,6 +20,20 @@ def is_same_file(a: str, b: str) -> bool:
     if os.path.exists(a) and os.path.exists(b):
         return os.path.isfile(a) and os.path.samefile(a, b)
     return os.path.realpath(a) == os.path.realpath(b)
+
+
+def kind_of(path: str | os.PathLike) -> str | None:
+    """What is at a path: "file" (or a device), "folder", or None for nothing.
+
+    Raises: OSError: it cannot be looked at, as in a folder that may not be entered.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:  # A zero byte, which no path has.
+        raise OSError(errno.EINVAL, str(error), os.fspath(path)) from None
+    return "folder" if stat.S_ISDIR(mode) else "file"
 
 
 def write_whole(path: str | os.PathLike, data: bytes) -> None:

@@ -19,6 +19,8 @@ _INTERNAL = ("<frozen", _HERE + os.sep, os.path.join(_PACKAGE, "demo") + os.sep,
              os.path.join(_PACKAGE, "compile.py"), os.path.join(_PACKAGE, "__main__.py"))
 # The caller of the command is not a user's program.
 _COMMAND = os.path.join(_HERE, "tools", "command.py")
+# Commands of `tessera`, whose errors are of what was typed.
+_COMMANDS = os.path.join(_HERE, "commands") + os.sep
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 # Libraries whose functions call methods of arrays (__dlpack__, __array__).
 _LIBRARIES = ("torch", "numpy", "jax")
@@ -95,6 +97,14 @@ def _is_library(filename: str) -> bool:
         for first, second in zip(folders, folders[1:]))
 
 
+def _passes_on(code: CodeType) -> bool:
+    """Whether a frame of this code passes on what a user asked for: of a library, also Python's own, such as
+    contextlib, or generated, as the __init__ of a dataclass is."""
+    name = code.co_filename
+    is_generated = name == "<string>" and code.co_name.startswith("__")
+    return is_generated or _is_library(name) or _is_standard(name)
+
+
 # The place that the errors of a thread of the package are at.
 _OF_THREAD = threading.local()
 
@@ -105,22 +115,29 @@ def work_for(location: Location | None) -> None:
 
 
 def caller_location() -> Location | None:
-    """The innermost place outside of the whole package; within it if there is none."""
+    """The innermost place outside of the whole package; within it if there is none. Commands have none."""
     of_thread = getattr(_OF_THREAD, "location", None)
     if of_thread is not None:
         return of_thread
     frame = sys._getframe(1)
-    while frame is not None and _is_library(frame.f_code.co_filename):
+    while frame is not None and _passes_on(frame.f_code):
+        if frame.f_code.co_filename.startswith(_COMMANDS):
+            return None
         frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
     if frame is None or frame.f_code.co_filename.startswith("<frozen"):
         return user_location()
     return _location(frame.f_code, frame.f_code.co_filename, frame.f_lasti, frame.f_lineno)
 
 
+@lru_cache(maxsize=None)
+def _is_standard(filename: str) -> bool:
+    """Whether frames of this file are of Python's own library."""
+    return filename.startswith(_STANDARD) and "site-packages" not in filename
+
+
 def is_users(filename: str) -> bool:
     """Whether frames of this file are neither the package's machinery nor a library's, such as NumPy's."""
-    is_standard = filename.startswith(_STANDARD) and "site-packages" not in filename
-    return not (is_standard or is_internal(filename) or _is_library(filename))
+    return not (_is_standard(filename) or is_internal(filename) or _is_library(filename))
 
 
 def traceback_location(trace: TracebackType) -> Location:

@@ -157,16 +157,17 @@ def load_tokenizer(path: str | os.PathLike, *, eos: str | None = None,
             installed, a GGUF file has another kind of tokenizer.
     """
     file = Path(path)
-    file = file / "tokenizer.json" if file.is_dir() else file
+    file = file / "tokenizer.json" if os.path.isdir(file) else file
     is_gguf = file.suffix == ".gguf"
     try:
-        data = b"" if is_gguf and file.exists() else file.read_bytes()
+        data = b"" if is_gguf and os.path.exists(file) else file.read_bytes()
     except FileNotFoundError:
         raise DataError("TS7001", f"{file} does not exist",
                         expected="a tokenizer.json, a folder that holds one, or a .gguf file",
                         hint="ts.data.ByteTokenizer() needs no file") from None
-    except OSError as error:
-        raise DataError("TS7001", f"{file} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte.
+        reason = getattr(error, "strerror", None) or error
+        raise DataError("TS7001", f"{file} cannot be read: {reason}") from None
     try:
         import tokenizers
     except ImportError:

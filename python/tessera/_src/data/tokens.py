@@ -198,6 +198,7 @@ class Tokenized(TokenSource):
         self.texts, self.tokenizer, self.vocab_size = texts, tokenizer, tokenizer.vocab_size
         self._lengths: np.ndarray | None = None
         self._kept: list[np.ndarray] | None = None
+        self._checksum = 0
         self._before = np.array([tokenizer.bos] if bos else [], np.int32)
         self._after = np.array([tokenizer.eos] if eos else [], np.int32)
         self._document = functools.lru_cache(maxsize=_KEPT)(lambda number: self._encode([number])[0])
@@ -205,17 +206,22 @@ class Tokenized(TokenSource):
     @property
     def lengths(self) -> np.ndarray:  # type: ignore[override]
         """Tokens of each document, i64."""
+        return self._encode_once()
+
+    def _encode_once(self) -> np.ndarray:
         if self._lengths is None:
             self._lengths = self._encode_all()
         return self._lengths
 
     def _encode_all(self) -> np.ndarray:
-        """The lengths; keeps the tokens while there is room for them."""
+        """The lengths; keeps the tokens while there is room for them, and their checksum."""
         narrow = np.uint16 if self.vocab_size <= 1 << 16 else np.int32
         kept, room = [], _KEPT_BYTES
         lengths = np.empty(len(self), np.int64)
+        self._checksum = 0
         for number, document in enumerate(self):
             lengths[number] = len(document)
+            self._checksum = zlib.crc32(np.ascontiguousarray(document, "<i4"), self._checksum)
             room -= len(document) * np.dtype(narrow).itemsize + _ROW_BYTES
             if room >= 0:
                 # Ids that a tokenizer should not give stay as they are, for `read` to refuse.
@@ -250,7 +256,9 @@ class Tokenized(TokenSource):
 
     def identity(self) -> dict[str, Any]:
         marks = [("bos", len(self._before)), ("eos", len(self._after))]
-        return {"tokenizer": self.tokenizer.fingerprint(), "added": [name for name, put in marks if put]}
+        self._encode_once()
+        return {"tokenizer": self.tokenizer.fingerprint(), "added": [name for name, put in marks if put],
+                "tokens_crc32": self._checksum}
 
     def _encode(self, numbers: Sequence[int]) -> list[np.ndarray]:
         texts = [self.texts[number] for number in numbers]

@@ -14,7 +14,7 @@ import numpy as np
 
 from tessera._src.core import dtypes
 from tessera._src.core.errors import CheckpointError, ConfigError
-from tessera._src.core.gguf_header import read_header
+from tessera._src.core.gguf_header import GGUFHeader, read_header
 
 # Our names of weights, by those of the format; {i} is a layer.
 _NAMES = {
@@ -81,21 +81,10 @@ class GGUFFile(Mapping[str, QuantizedTensor]):
         except ImportError:
             raise CheckpointError("TS6001", f"{path} is read through the library gguf, which is not "
                                   "installed", hint="pip install gguf") from None
-        if not path.exists():
-            raise CheckpointError("TS6001", f"{path} does not exist")
-        try:
-            header = read_header(path)
-        except (ValueError, OSError) as error:
-            raise _damaged(path, error) from None
-        fields = header.fields
+        header = _header_of(path)
         self.dtype: np.dtype = np.dtype(dtypes.f32) if dtype is None else dtype
-        kind = fields.get("general.architecture")
-        if kind not in _ARCHITECTURES:
-            raise ConfigError("TS4008", f"{path} is of a '{kind}' model", choices=_ARCHITECTURES)
-        self.config: dict[str, Any] = {"model_type": kind}
-        for key, name in _FIELDS.items():
-            if f"{kind}.{key}" in fields:
-                self.config[name] = fields[f"{kind}.{key}"]
+        self.config = _config_of(path, header)
+        kind = self.config["model_type"]
         self._tensors: dict[str, QuantizedTensor] = {}
         heads = {"q_proj": self.config.get("num_attention_heads"),
                  "k_proj": self.config.get("num_key_value_heads", self.config.get("num_attention_heads"))}
@@ -119,10 +108,6 @@ class GGUFFile(Mapping[str, QuantizedTensor]):
             self._tensors[name] = QuantizedTensor(
                 header.data[place.begin:end].reshape(-1, row), of, place.shape, self.dtype,
                 heads.get(layer) if kind == "llama" else None)
-        self.config["tie_word_embeddings"] = "lm_head.weight" not in self._tensors
-        table = self._tensors.get("model.embed_tokens.weight")
-        if table is not None:
-            self.config.setdefault("vocab_size", table.shape[0])
 
     def __getitem__(self, name: str) -> QuantizedTensor:
         return self._tensors[name]
@@ -132,6 +117,40 @@ class GGUFFile(Mapping[str, QuantizedTensor]):
 
     def __len__(self) -> int:
         return len(self._tensors)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The fields of config.json that the metadata of a GGUF file say; no weight is read.
+
+    Raises:
+        CheckpointError: the file is missing (TS6001) or damaged (TS6002).
+        ConfigError (TS4008): it is of a model that is not known.
+    """
+    return _config_of(path, _header_of(path))
+
+
+def _header_of(path: Path) -> GGUFHeader:
+    if not path.exists():
+        raise CheckpointError("TS6001", f"{path} does not exist")
+    try:
+        return read_header(path)
+    except (ValueError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _config_of(path: Path, header: GGUFHeader) -> dict[str, Any]:
+    kind = header.fields.get("general.architecture")
+    if kind not in _ARCHITECTURES:
+        raise ConfigError("TS4008", f"{path} is of a '{kind}' model", choices=_ARCHITECTURES)
+    config: dict[str, Any] = {"model_type": kind}
+    for key, name in _FIELDS.items():
+        if f"{kind}.{key}" in header.fields:
+            config[name] = header.fields[f"{kind}.{key}"]
+    config["tie_word_embeddings"] = "output.weight" not in header.tensors
+    table = header.tensors.get("token_embd.weight")
+    if table is not None and table.shape:
+        config.setdefault("vocab_size", table.shape[0])
+    return config
 
 
 def _damaged(path: Path, why: object) -> CheckpointError:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ class JSONLWriter(Callback):
     machine itself fails, the last seconds may be lost. The file begins with a record "start", which has
     what RunInfo has. See `records.py` for infinities and NaN.
 
-    Where a training resumes at step k, the log goes on behind step k: lines of later steps, which a run
+    Where a training resumes at step k, the log goes on after step k: lines of later steps, which a run
     has written that ended before its next save, are moved to PATH.cut, and half a line at the end of the
     file is removed. So every reader of the file sees each step once, in order.
     """
@@ -52,10 +53,16 @@ class JSONLWriter(Callback):
         self._write(record if "time" in record else {**record, "time": time.time()})
 
     def on_end(self, record: Mapping[str, Any]) -> None:
-        self._write(record if "time" in record else {**record, "time": time.time()})
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        try:
+            self._write(record if "time" in record else {**record, "time": time.time()})
+        finally:
+            if self._file is not None:
+                self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        with contextlib.suppress(OSError):  # Each write was flushed; what failed was said then.
+            file.close()  # type: ignore[union-attr]
 
     def _write(self, record: Mapping[str, Any]) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from tessera._src.monitoring import optional
 from tessera._src.monitoring.callback import Callback, RunInfo
-from tessera._src.monitoring.records import count_text, duration_text, percent_text
+from tessera._src.monitoring.records import count_text, duration_text, percent_text, printable_text
 
 # A bar is drawn at most once in this time, by the training's thread.
 _REDRAW_SECONDS = 0.1
@@ -59,7 +59,7 @@ class Progress(Callback):
         if run.peak_flops:
             parts.append(f"peak {count_text(run.peak_flops)}flop/s")
         if run.first_step:
-            parts.append(f"goes on behind step {run.first_step}")
+            parts.append(f"goes on after step {run.first_step}")
         is_terminal = bool(getattr(stream, "isatty", lambda: False)())
         if is_terminal:
             self._bar = _make_bar(stream)
@@ -123,6 +123,9 @@ class Progress(Callback):
         stream = self._stream()
         if stream is None or not self._is_open:
             return
+        # What the stream's encoding does not have is shown as a question mark.
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        line = line.encode(encoding, "replace").decode(encoding)
         with self._giving_up():
             if self._bar is not None:
                 self._bar.console.print(line, markup=False, highlight=False)
@@ -134,6 +137,8 @@ class Progress(Callback):
         """Stops showing anything where the stream is closed or cannot take more."""
         try:
             yield
+        except UnicodeEncodeError:  # A bar's own characters; lines have been made to fit.
+            self._bar = None
         except (OSError, ValueError):  # ValueError: of a file that was closed.
             self._is_open, self._bar = False, None
 
@@ -175,7 +180,7 @@ def _event_line(record: Mapping[str, Any]) -> str:
         rest = f", perplexity {_number(record['perplexity'])}" if "perplexity" in record else ""
         return f"step {step}: evaluation loss {_number(record.get('loss'))}{rest}"
     if event == "sample":
-        return f"step {step}: sample: {record.get('text', '')}"
+        return f"step {step}: sample: {printable_text(record.get('text', ''))}"
     if event == "save":
         size = f", {count_text(record['bytes'])}B" if "bytes" in record else ""
         seconds = f" in {record['seconds']:.1f} s" if "seconds" in record else ""

@@ -73,6 +73,12 @@ def count_text(value: float) -> str:
     return f"{value:.{digits}f}{unit}"
 
 
+def printable_text(text: str) -> str:
+    """A text that does nothing to a terminal: characters that do not print are escaped, but for ends of lines
+    and tabs."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
 def duration_text(seconds: float) -> str:
     """A time as 0:00:07 or 3 d 04:05:06."""
     whole = int(max(seconds, 0) + 0.5)

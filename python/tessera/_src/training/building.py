@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera._src.core import dtypes
+from tessera._src.core.errors import ConfigError
 from tessera._src.data.datasets import Dataset, Packed, Padded
 from tessera._src.data.mixture import Mixture
 from tessera._src.data.texts import JSONLines, TextFiles
@@ -123,6 +124,13 @@ def datasets_of(config: TrainConfig, tokenizer: Tokenizer | None) -> tuple[Datas
     for part, weight in parts:
         source = source_of(part, tokenizer)
         if data.eval_fraction is not None:
+            count = len(source)
+            if not 0 < round(count * (1 - data.eval_fraction)) < count:
+                raise ConfigError("TS4030", f"data.eval_fraction: {data.eval_fraction} of {count} "
+                                  f"document{'s' * (count != 1)} leaves a part empty",
+                                  expected="a document in each part", hint="data.separator says what stands "
+                                  "between documents of text, of which each file is one without it; "
+                                  "data.eval_path names files of their own")
             kept, held_out = split(source, 1 - data.eval_fraction, seed=data.seed)
             source = kept
             evaluation.append(dataset_of(data, held_out, length, shuffle=False))

@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tessera._src.checkpoints.folders import latest
+from tessera._src.checkpoints.folders import newest_and_damaged
 from tessera._src.checkpoints.inspecting import inspect
 from tessera._src.core.errors import TesseraError, did_you_mean
+from tessera._src.core.files import kind_of
 from tessera._src.data.tokenizing import ByteTokenizer, Tokenizer, load_tokenizer
 from tessera._src.meshes.devices import device_count
+from tessera._src.models.gguf import read_config
 from tessera._src.models.registry import architecture
 from tessera._src.nn.parallel import Parallel
 from tessera._src.training.config import TrainConfig
 from tessera._src.training.options import Problem, shown
+from tessera._src.training.schema import SECTIONS
 
 DTYPES = {"f32": "f32", "f64": "f64", "bf16-mixed": "bf16", "fp16-mixed": "f16"}
 # Of config.json, what determines no computation here.
@@ -68,7 +71,7 @@ def files_of(paths: tuple[str, ...], key: str, problems: list[Problem], is_token
         pattern = os.path.expanduser(path)
         names = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
         if not names:
-            problems.append(Problem(key, f"no file is named so: {path}"))
+            problems.append(Problem(key, f"no file has a name like {path}"))
         for name in names:
             wanted = [name]
             if is_tokens:
@@ -76,28 +79,56 @@ def files_of(paths: tuple[str, ...], key: str, problems: list[Problem], is_token
                 wanted = [f"{stem}.bin", f"{stem}.idx"]
             problems += [problem for file in wanted if (problem := _file_problem(key, file))]
         found += names
+    once: dict[str, str] = {}
+    for name in filter(os.path.exists, found):
+        other = once.setdefault(os.path.realpath(name), name)
+        if other is not name:
+            problems.append(Problem(key, f"{name} is named twice",
+                                    hint="name each file once, also by patterns"))
     return found
 
 
 def _file_problem(key: str, name: str) -> Problem | None:
-    if not os.path.exists(name):
-        folder = os.path.dirname(name) or "."
-        if not os.path.isdir(folder):
-            return Problem(key, f"{name} does not exist", hint=f"there is no folder {folder}")
-        others = [os.path.join(os.path.dirname(name), other) for other in os.listdir(folder)]
-        return Problem(key, f"{name} does not exist", hint=did_you_mean(name, others))
-    if os.path.isdir(name):
-        return Problem(key, f"{name} is a folder", hint=f'write "{name}/*" for the files in it')
-    if os.path.getsize(name) == 0:
-        return Problem(key, f"{name} is empty")
+    try:
+        kind = kind_of(name)
+        if kind is None:
+            folder = os.path.dirname(name) or "."
+            if not os.path.isdir(folder):
+                return Problem(key, f"{name} does not exist", hint=f"there is no folder {folder}")
+            others = [os.path.join(os.path.dirname(name), other) for other in os.listdir(folder)]
+            return Problem(key, f"{name} does not exist", hint=did_you_mean(name, others))
+        if kind == "folder":
+            return Problem(key, f"{name} is a folder", hint=f'write "{name}/*" for the files in it')
+        with open(name, "rb"):
+            pass
+        if os.path.getsize(name) == 0:
+            return Problem(key, f"{name} is empty")
+    except OSError as error:
+        return Problem(key, f"{name} cannot be read: {error.strerror or error}")
     return None
 
 
 def format_of(given: str, files: list[str]) -> str:
-    """text, jsonl or tokens."""
+    """text, jsonl or tokens: as given, or that of the first file's name."""
     if given != "auto" or not files:
         return "text" if given == "auto" else given
-    name = files[0]
+    return _format_of_name(files[0])
+
+
+def _check_formats(key: str, given: str, files: list[str], problems: list[Problem]) -> None:
+    """Files that are read together have one format."""
+    if given != "auto" or not files:
+        return
+    kinds = {}
+    for name in files:
+        kinds.setdefault(_format_of_name(name), name)
+    if len(kinds) > 1:
+        problems.append(Problem(key, "has files of several formats: " + ", ".join(
+            f"{name} is {kind}" for kind, name in kinds.items()),
+            hint="list each in data.mixture with a weight, or set data.format"))
+
+
+def _format_of_name(name: str) -> str:
     if name.endswith((".bin", ".idx")) or (not os.path.exists(name) and os.path.exists(f"{name}.idx")):
         return "tokens"
     return "jsonl" if name.endswith((".jsonl", ".ndjson")) else "text"
@@ -142,7 +173,10 @@ def _check_train(config: TrainConfig, dp: int, problems: list[Problem]) -> None:
     if config.checkpoint.keep_every is not None and config.checkpoint.keep is None:
         problems.append(Problem("checkpoint.keep_every", "all checkpoints stay where keep is null",
                                 hint="set checkpoint.keep as well"))
-    if run.folder is not None:
+    if run.folder is not None and os.path.expanduser(run.folder).startswith("~"):
+        problems.append(Problem("train.folder", f"{run.folder} is in the home of no user that there is",
+                                hint=f'write "./{run.folder}" for a folder of that name'))
+    elif run.folder is not None:
         _check_writable(Path(os.path.expanduser(run.folder)).absolute(), problems)
     if run.save_every and run.folder is None:
         problems.append(Problem("train.save_every", "there is no folder to save into",
@@ -151,8 +185,16 @@ def _check_train(config: TrainConfig, dp: int, problems: list[Problem]) -> None:
 
 def _check_writable(folder: Path, problems: list[Problem]) -> None:
     """Whether a folder is, or can be made."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir():
+    kind, there = None, folder
+    for there in (folder, *folder.parents):
+        try:
+            kind = kind_of(there)
+        except OSError as error:
+            problems.append(Problem("train.folder", f"{there} cannot be used: {error.strerror or error}"))
+            return
+        if kind is not None:
+            break
+    if kind == "file":
         problems.append(Problem("train.folder", f"{there} is a file", "a folder, or nothing yet"))
     elif not os.access(there, os.W_OK | os.X_OK):
         problems.append(Problem("train.folder", f"{there} may not be written to"))
@@ -195,6 +237,7 @@ def _check_data(config: TrainConfig, has_eval_data: bool, problems: list[Problem
         quiet: list[Problem] = []
         kind = format_of(source.format, files_of(source.path, key, quiet))
         files = files_of(source.path, f"{key}.path", problems, kind == "tokens")
+        _check_formats(f"{key}.path", source.format, files, problems)
         kinds.add(kind)
         if kind == "tokens" and len(files) > 1:
             problems.append(Problem(f"{key}.path", "has several files of tokens",
@@ -204,7 +247,8 @@ def _check_data(config: TrainConfig, has_eval_data: bool, problems: list[Problem
     if data.eval_path:
         quiet = []
         kind = format_of("auto", files_of(data.eval_path, "", quiet))
-        files_of(data.eval_path, "data.eval_path", problems, kind == "tokens")
+        files = files_of(data.eval_path, "data.eval_path", problems, kind == "tokens")
+        _check_formats("data.eval_path", "auto", files, problems)
         kinds.add(kind)
         if data.eval_fraction is not None:
             problems.append(Problem("data.eval_fraction", "there are both eval_path and eval_fraction"))
@@ -212,27 +256,42 @@ def _check_data(config: TrainConfig, has_eval_data: bool, problems: list[Problem
         problems.append(Problem("train.eval_every", "there are no data to evaluate on",
                                 hint="set data.eval_path or data.eval_fraction"))
     if data.cut and data.packing != "padded":
-        problems.append(Problem("data.cut", "is of padded; packed samples have all tokens"))
-    tokenizer = None
-    if data.tokenizer is None and kinds - {"tokens"}:
-        problems.append(Problem("data.tokenizer", "texts need one", 'a tokenizer.json, or "bytes"'))
-    elif data.tokenizer is not None:
-        try:
-            tokenizer = tokenizer_of(config)
-        except TesseraError as error:
-            problems.append(Problem("data.tokenizer", error.message, hint=error.hint))
-    if config.train.sample_every and tokenizer is None and data.tokenizer is None:
+        problems.append(Problem("data.cut", "is an option of padded samples; packed ones have all tokens",
+                                choices=("false",)))
+    tokenizer, has_failed = None, False
+    try:
+        tokenizer = tokenizer_of(config)
+    except TesseraError as error:
+        problems.append(Problem("data.tokenizer", error.message, hint=error.hint))
+        has_failed = True
+    # Where model.path is at fault, that says enough.
+    has_failed = has_failed or (data.tokenizer == "auto" and not os.path.exists(_model_path(config)))
+    if tokenizer is None and not has_failed and kinds - {"tokens"}:
+        problems.append(Problem("data.tokenizer", f"{config.model.path} has no tokenizer.json"
+                                if data.tokenizer == "auto" else "texts need one",
+                                'a tokenizer.json, or "bytes"'))
+    elif tokenizer is None and not has_failed and config.train.sample_every:
         problems.append(Problem("train.sample_every", "samples of text need data.tokenizer"))
     return tokenizer
 
 
+def _model_path(config: TrainConfig) -> Path:
+    return Path(os.path.expanduser(config.model.path or ""))
+
+
 def tokenizer_of(config: TrainConfig) -> Tokenizer | None:
-    """The tokenizer that data.tokenizer names."""
-    if config.data.tokenizer is None:
+    """The tokenizer that data.tokenizer names; None where it is null, or a model's folder has none."""
+    name = config.data.tokenizer
+    if name == "auto" and config.model.path is not None:
+        path = _model_path(config)
+        if not os.path.exists(path if path.suffix == ".gguf" else path / "tokenizer.json"):
+            return None
+        name = str(path)
+    if name is None:
         return None
-    if config.data.tokenizer == "bytes":
+    if name in ("bytes", "auto"):
         return ByteTokenizer()
-    return load_tokenizer(os.path.expanduser(config.data.tokenizer), eos=config.data.eos)
+    return load_tokenizer(os.path.expanduser(name), eos=config.data.eos)
 
 
 def model_data(config: TrainConfig, tokenizer: Tokenizer | None) -> tuple[str, dict[str, Any]]:
@@ -246,15 +305,18 @@ def model_data(config: TrainConfig, tokenizer: Tokenizer | None) -> tuple[str, d
         if "vocab_size" not in data and tokenizer is not None:
             data["vocab_size"] = tokenizer.vocab_size
         return str(model.architecture), data
-    path = Path(os.path.expanduser(model.path))
+    path = _model_path(config)
     if path.suffix == ".gguf":
-        return model.architecture or "llama", {}
+        data = read_config(path)
+        return data["model_type"], data
     data = json.loads((path / "config.json").read_text())
+    if not isinstance(data, Mapping):
+        raise ValueError("it is no object of JSON")
     return data.get("model_type", model.architecture), {**data, **model.config}
 
 
 def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: list[Problem]) -> Any:
-    """The model's configuration; None if there is none, or that of a .gguf file."""
+    """The model's configuration; None if there is none."""
     model = config.model
     wanted = DTYPES[config.precision.name]
     if model.dtype not in (None, wanted):
@@ -265,22 +327,17 @@ def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: lis
                                 "model.architecture or model.path"))
         return None
     if model.path is not None:
-        path = Path(os.path.expanduser(model.path))
-        if path.suffix == ".gguf":
-            if not path.is_file():
-                problems.append(Problem("model.path", f"{path} does not exist"))
-            if model.config:
-                problems.append(Problem("model.config", "a .gguf file has its own"))
+        found = _model_files(_model_path(config), problems)
+        if _model_path(config).suffix == ".gguf" and model.config:
+            problems.append(Problem("model.config", "a .gguf file has its own", choices=("{}",)))
             return None
-        if not (path / "config.json").is_file():
-            problems.append(Problem("model.path", f"{path} does not exist" if not path.exists()
-                                    else f"{path} has no config.json",
-                                    "a folder with config.json and safetensors files, or a .gguf file"))
+        if not found:
             return None
-        if not any(path.glob("*.safetensors")):
-            problems.append(Problem("model.path", f"{path} has no safetensors files"))
     try:
         name, data = model_data(config, tokenizer)
+    except TesseraError as error:
+        problems.append(Problem("model.path", error.message, choices=error.choices, hint=error.hint))
+        return None
     except (OSError, ValueError) as error:
         problems.append(Problem("model.path", f"config.json cannot be read: {error}"))
         return None
@@ -302,8 +359,26 @@ def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: lis
     try:
         return kind.from_dict({"model_type": name, **data}, "model.config")
     except TesseraError as error:
-        problems.append(Problem("model.config", error.message.removeprefix("model.config "), hint=error.hint))
+        problems.append(Problem("model.config", error.message.removeprefix("model.config "), error.expected,
+                                choices=error.choices, hint=error.hint))
         return None
+
+
+def _model_files(path: Path, problems: list[Problem]) -> bool:
+    """Whether a model's configuration is there; what is missing is a problem."""
+    expected = "a folder with config.json and safetensors files, or a .gguf file"
+    wanted = path if path.suffix == ".gguf" else path / "config.json"
+    try:
+        if kind_of(wanted) != "file":
+            problems.append(Problem("model.path", f"{path} has no config.json" if kind_of(path) == "folder"
+                                    else f"{path} does not exist", expected))
+            return False
+        if wanted is not path and not any(path.glob("*.safetensors")):
+            problems.append(Problem("model.path", f"{path} has no safetensors files", expected))
+    except OSError as error:
+        problems.append(Problem("model.path", f"{path} cannot be read: {error.strerror or error}"))
+        return False
+    return True
 
 
 def check_shapes(config: TrainConfig, model: Any, tokenizer: Tokenizer | None, sizes: Mapping[str, int],
@@ -343,9 +418,10 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any], has_model: bool
         may = _MAY_CHANGE.get(name, set())
         if may is None or (name == "model" and has_model) or (name == "data" and has_data):
             continue
-        before = then.get(name, {})
-        result += [f"{name}.{key}: {shown(before.get(key))} then, {shown(value)} now"
-                   for key, value in options.items() if key not in may and before.get(key) != value]
+        # What a checkpoint does not have was no option then, and is as the default has it.
+        before = {**SECTIONS[name]().to_dict(), **then.get(name, {})}
+        result += [f"{name}.{key}: {shown(before[key])} then, {shown(value)} now"
+                   for key, value in options.items() if key not in may and before[key] != value]
     return result
 
 
@@ -356,10 +432,17 @@ def _check_folder(config: TrainConfig, has_model: bool, has_data: bool, problems
     folder = os.path.expanduser(config.train.folder)
     if not os.path.isdir(folder):
         return
-    step = latest(folder)
+    try:
+        step, damaged = newest_and_damaged(folder)
+        metadata = None if step is None else inspect(folder, step=step).metadata
+    except TesseraError as error:
+        problems.append(Problem("train.folder", error.message, hint=error.hint))
+        return
+    for path, why in damaged.items():
+        problems.append(Problem("train.folder", why, hint=f"remove {path}, to " + (
+            "begin anew" if step is None else f"go on from step {step}")))
     if step is None:
         return
-    metadata = inspect(folder, step=step).metadata
     if not isinstance(metadata, dict) or metadata.get("kind") != "ts.Trainer":
         problems.append(Problem("train.folder", f"{folder} has checkpoints that no ts.Trainer made",
                                 "a folder of its own"))

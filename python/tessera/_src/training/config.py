@@ -56,6 +56,11 @@ class TrainConfig:
             object.__setattr__(self, name, read_section(section, getattr(self, name), name, problems))
         raise_problems(problems, "ts.TrainConfig")
 
+    def __hash__(self) -> int:
+        # model.config is a dictionary, which has no hash.
+        return hash((self.model.architecture, self.model.path, *(
+            getattr(self, name) for name in SECTIONS if name != "model")))
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> TrainConfig:
         """The configuration of plain values, by section and key; those that are left out are the defaults.
@@ -64,8 +69,8 @@ class TrainConfig:
             where: what the data is, for errors.
         """
         if not isinstance(data, Mapping):
-            raise ConfigError("TS4030", f"{where} is no mapping", expected=f"sections: {', '.join(SECTIONS)}",
-                              got=shown(data))
+            raise ConfigError("TS4030", f"{where} is not a mapping",
+                              expected=f"sections: {', '.join(SECTIONS)}", got=shown(data))
         problems: list[Problem] = []
         for name in data:
             if name not in SECTIONS:
@@ -87,7 +92,7 @@ class TrainConfig:
         """
         data = read_file(path)
         if not isinstance(data, Mapping):
-            raise ConfigError("TS4030", f"{path} is no mapping",
+            raise ConfigError("TS4030", f"{path} is not a mapping",
                               expected=f"sections: {', '.join(SECTIONS)}", got=shown(data))
         return cls.from_dict(overridden(data, overrides), str(path))
 
@@ -152,11 +157,18 @@ def overridden(data: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, A
     """
     result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in data.items()}
     problems = []
+    if isinstance(overrides, (str, bytes)) or not isinstance(overrides, Iterable):
+        raise ConfigError("TS4030", f"the values that replace a file's are a {type(overrides).__name__}",
+                          expected='a list of texts, such as ["train.steps=500"]', got=shown(overrides))
     for item in overrides:
+        if not isinstance(item, str):
+            problems.append(Problem(shown(item), "is not an option",
+                                    "a text, such as train.steps=500"))
+            continue
         key, equals, value = item.partition("=")
         names = key.strip().split(".")
         if not equals or not all(names) or (len(names) < 2 and names[0] != "precision"):
-            problems.append(Problem(item, "is no option", "section.key=value, such as train.steps=500",
+            problems.append(Problem(item, "is not an option", "section.key=value, such as train.steps=500",
                                     hint=_unknown_section(names[0]).hint if len(names) == 1 else None))
             continue
         try:

@@ -46,7 +46,7 @@ def evaluate(program: Callable, model: Any, datasets: Sequence[Dataset], rows: i
             loss, labels = program(model, {name: batch[name] for name in names})
             total, count = total + float(loss), count + int(labels)
     loss = total / count if count else math.nan
-    return {"loss": loss, "perplexity": math.exp(loss) if loss < 700 else math.inf, "tokens": count}
+    return {"loss": loss, "perplexity": math.inf if loss >= 700 else math.exp(loss), "tokens": count}
 
 
 def sample(model: Any, tokenizer: Tokenizer, prompt: str, count: int, temperature: float, seed: int,

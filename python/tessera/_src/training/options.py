@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a configuration that cannot be.
+    """Something in a configuration that is not valid.
 
     Attributes:
         key: "section.key", or "" for none.
@@ -189,7 +189,8 @@ def pair(default: tuple[float, float]) -> Any:
     def parse(value: Any) -> tuple[float, float]:
         if not isinstance(value, (list, tuple)) or len(value) != 2:
             raise ValueError
-        if any(isinstance(n, bool) or not isinstance(n, (int, float)) or not 0 <= n < 1 for n in value):
+        if any(isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, float, np.number)) or not 0 <= n < 1
+               for n in value):
             raise ValueError
         return (float(value[0]), float(value[1]))
 
@@ -199,12 +200,23 @@ def pair(default: tuple[float, float]) -> Any:
 
 def mapping() -> Any:
     """An option of a dictionary with texts as keys."""
+    def plain_value(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return parse(value)
+        if isinstance(value, (list, tuple)):
+            return [plain_value(item) for item in value]
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is not None and not isinstance(value, (bool, int, float, str)):
+            raise ValueError  # Such as a date of YAML.
+        return value
+
     def parse(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping) or any(not isinstance(key, str) for key in value):
             raise ValueError
-        return dict(value)
+        return {key: plain_value(item) for key, item in value.items()}
 
-    return _option({}, Kind("mapping", "a mapping with texts as keys", parse))
+    return _option({}, Kind("mapping", "a mapping with texts as keys, and values that JSON has", parse))
 
 
 def rows(section: type[Section]) -> Any:
@@ -276,7 +288,7 @@ def read_section(section: type[S], given: Any, key: str, problems: list[Problem]
     if given is None:
         given = {}
     if not isinstance(given, Mapping):
-        problems.append(Problem(key, "is no mapping", "options by name", shown(given), tuple(fields)))
+        problems.append(Problem(key, "is not a mapping", "options by name", shown(given), tuple(fields)))
         given = {}
     values = {}
     for name, value in given.items():
@@ -306,7 +318,7 @@ def _read_value(field: dataclasses.Field, value: Any, key: str, problems: list[P
         return None
     try:
         parsed = kind.parse(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         hint = did_you_mean(value, kind.choices) if kind.choices and isinstance(value, str) else None
         problems.append(Problem(key, "is not valid", None if kind.choices else kind.expected
                                 + (", or null" if is_optional else ""), shown(value),

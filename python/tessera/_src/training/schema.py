@@ -150,7 +150,8 @@ class DataConfig(Section):
     Attributes:
         path: files or patterns such as "texts/*.txt", or the prefix of a Megatron-LM pair .bin and .idx.
         format: text, jsonl or tokens; auto goes by the files' names: .jsonl, .bin or .idx, all others text.
-        tokenizer: a tokenizer.json or its folder, or "bytes"; tokens need none, but samples of text do.
+        tokenizer: a tokenizer.json or its folder, or "bytes"; auto is that of model.path, or bytes where the
+            model is not read from files. Tokens need none (null), but samples of text do.
         eos: the text of the token that ends a document, where tokenizer_config.json does not say it.
         field: of jsonl, the key of the text.
         separator: of text, what stands between documents; null if each file is one.
@@ -167,7 +168,7 @@ class DataConfig(Section):
 
     path: tuple[str, ...] = texts()
     format: str = word("auto", ("auto", "text", "jsonl", "tokens"))
-    tokenizer: str | None = text("bytes")
+    tokenizer: str | None = text("auto")
     eos: str | None = text(None)
     field: str = text("text")
     separator: str | None = text(None)
@@ -253,15 +254,15 @@ class MonitorConfig(Section):
         jsonl: a record of each step and event in folder/metrics.jsonl.
         plot: a plot of the losses in folder/loss.png.
         mfu: whether steps say which part they use of the devices' peak. On a new machine that is measured
-            behind the first step, which takes about a second, and is kept.
-        port: of an HTTP endpoint with metrics for Prometheus; null for none.
+            after the first step, which takes about a second, and is kept.
+        port: of an HTTP endpoint with metrics for Prometheus, 0 for any that is free; null for none.
     """
 
     progress: bool = flag(True)
     jsonl: bool = flag(True)
     plot: bool = flag(True)
     mfu: bool = flag(True)
-    port: int | None = whole(None, 1, 65535)
+    port: int | None = whole(None, 0, 65535)
 
 
 @dataclass(frozen=True)

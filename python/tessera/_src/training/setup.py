@@ -44,6 +44,9 @@ class Setup:
         if model is not None and not isinstance(model, Module):
             raise ConfigError("TS4030", f"model is a {type(model).__name__}",
                               expected="a ts.nn.Module, or None for the one of config.model")
+        if mesh is not None and not isinstance(mesh, Mesh):
+            raise ConfigError("TS4030", f"mesh is a {type(mesh).__name__}", got=repr(mesh)[:60],
+                              expected="a ts.Mesh, such as ts.make_mesh({'dp': 2, 'tp': 2}), or None")
         self.config = config
         mesh = mesh or _mesh_of_weights(model) or current_mesh()
         axes = None if mesh is None else dict(mesh.shape)
@@ -76,9 +79,7 @@ class Setup:
         self.loader = data if isinstance(data, Loader) else Loader(
             dataset, config.train.batch, prefetch=config.data.prefetch)
         self._given = model
-        self.description = model
-        if model is None:
-            self.description = building.model_of(config, self.tokenizer, self.mesh)
+        self.describe()
         self.dp = getattr(_parallel_of(self.description), "dp", "dp")
         self.takes = _takes(config, self.description)
         self.names = ["tokens", "labels", *sorted(self.takes - {"key"})]
@@ -86,6 +87,18 @@ class Setup:
         self.options = {} if parallel.device == "cpu" else {"device": parallel.device}
         if parallel.threads is not None:
             self.options["threads"] = parallel.threads
+
+    def describe(self) -> None:
+        """Sets `description`; the weights that config.model.path has are read from there."""
+        self.description = self._given
+        if self._given is None:
+            self.description = building.model_of(self.config, self.tokenizer, self.mesh)
+
+    @property
+    def has_given_weights(self) -> bool:
+        """Whether the model was given with weights, which there are once."""
+        return self._given is not None and not all(
+            isinstance(leaf, Parameter) for leaf in tree.leaves(self._given))
 
     def _step(self) -> Step:
         gradient, reduced = building.gradient_precision(self.config)

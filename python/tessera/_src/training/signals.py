@@ -12,7 +12,8 @@ from typing import Any
 class StopSignals:
     """While it is entered, SIGINT and SIGTERM set `received`; a second one raises KeyboardInterrupt.
 
-    Handlers are those of the main thread: entered in another one, it does nothing.
+    Handlers are those of the main thread: entered in another one, it does nothing. A signal that the process
+    ignores, as a job in the background does SIGINT, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,8 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._handle)
         return self
 

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tessera._src.checkpoints.folders import latest, locked, step_folder
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError, TrainingError
 from tessera._src.core.files import write_whole
@@ -24,6 +26,8 @@ from tessera._src.training.config import TrainConfig
 from tessera._src.training.setup import Setup
 from tessera._src.training.signals import StopSignals
 from tessera._src.training.state import Checkpoints, TrainState
+
+_LOCK = ".training.lock"
 
 
 @dataclass
@@ -83,6 +87,10 @@ class Trainer:
                  eval_data: Any = None, callbacks: Iterable[Callback] = (),
                  peak_flops: float | None = None):
         self.config = _config_of(config)
+        if isinstance(callbacks, (str, bytes, Mapping)) or not isinstance(callbacks, Iterable):
+            raise ConfigError("TS4030", f"callbacks is a {type(callbacks).__name__}",
+                              expected="a list of ts.monitor.Callback objects",
+                              hint="callbacks=[callback]" if isinstance(callbacks, Callback) else None)
         self.callbacks = tuple(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
@@ -103,6 +111,10 @@ class Trainer:
         self._pending: _Pending | None = None
         self._skipped_in_a_row = 0
         self._first_data = self.loader.state()
+        self._is_ahead = False  # Whether callbacks are told of a step while the next one is on its way.
+        self._is_save_wanted = False  # By a callback, once that step is known to be good.
+        self._was_cut_short = False  # Whether an error ended the last fit, so that no step may be at hand.
+        self._has_donated = False  # Whether a step has taken the first weights over.
 
     # -- What there is ----------------------------------------------------------------------------------
 
@@ -126,33 +138,38 @@ class Trainer:
     def fit(self) -> TrainState:
         """Trains until config.train.steps are done or a signal comes, and gives the state.
 
-        Called again after an error, it begins at the newest checkpoint, or where there is none, anew.
+        Called again after an error, it begins at the newest checkpoint, or where there is none, anew: with
+        the same first weights, which a model that was given with weights has no more.
+
+        While it runs it holds a lock of config.train.folder, which is written to once all callbacks have
+        started.
 
         Raises:
+            ConfigError (TS4030): it is to begin anew with a model whose weights were given.
             TrainingError: a step whose loss or gradient is not finite, with the first tensor that is not
                 (TS8001); too many skipped steps in a row (TS8002). Checkpoints stay as they are.
-            CheckpointError: a checkpoint cannot be loaded or written.
+            CheckpointError: a checkpoint cannot be loaded or written, or another training runs in the
+                folder (TS6009).
         """
-        if self.reason == "failed":  # Once more, from the newest checkpoint, or from the beginning.
-            self._state, self._skipped_in_a_row = None, 0
-            self.loader.load_state(self._first_data)
-        state = self._prepared()
-        started: list[Callback] = []
-        error: BaseException | None = None
-        reason = "failed"
-        with StopSignals() as signals:
+        with StopSignals() as signals, self._held_folder():
+            self._begin_again()
+            state = self._prepared()
+            started: list[Callback] = []
+            error: BaseException | None = None
+            reason = "failed"
             try:
-                self._write_config()
                 info = self._info()
                 for callback in self.callbacks:
                     started.append(callback)
                     callback.on_start(info)
+                self._write_config()
                 if state.step:
                     self._event({"event": "message", "text": f"goes on after step {state.step}"})
                 reason = self._loop(signals)
                 self._save_done(wait=True)
             except BaseException as caught:
                 error = caught
+                self._was_cut_short = True
                 if isinstance(caught, KeyboardInterrupt):
                     reason = "stopped"
                 raise
@@ -164,8 +181,10 @@ class Trainer:
     def evaluate(self) -> dict[str, float]:
         """The mean "loss" over all labels of the evaluation data, its "perplexity", and "tokens" counted.
 
-        Raises: ConfigError (TS4030): there are no data to evaluate on.
+        Raises: ConfigError (TS4030): there are no data to evaluate on; a callback calls it while a step is
+            on its way, which has the weights.
         """
+        self._check_is_at_rest("evaluate")
         if not self._setup.evaluation:
             raise ConfigError("TS4030", "there are no data to evaluate on",
                               hint="pass eval_data, or set data.eval_path or data.eval_fraction")
@@ -177,8 +196,10 @@ class Trainer:
     def sample(self, prompt: str | None = None, tokens: int | None = None) -> str:
         """The prompt with a text that the model goes on with, drawn with config.train.sample_temperature.
 
-        Raises: ConfigError (TS4030): there is no tokenizer, or the model does not generate.
+        Raises: ConfigError (TS4030): there is no tokenizer, or the model does not generate; a callback calls
+            it while a step is on its way, which has the weights.
         """
+        self._check_is_at_rest("sample")
         run, tokenizer = self.config.train, self._setup.tokenizer
         model = self._prepared().model
         if tokenizer is None or not hasattr(model, "generate"):
@@ -192,18 +213,56 @@ class Trainer:
     def save(self) -> Path:
         """Saves the present state into config.train.folder, waits for it, and gives the checkpoint's folder.
 
+        A callback that is told of a step while the next one is on its way gets the folder of that next one:
+        it is written when its numbers are known to be good, before another step begins.
+
         Raises:
-            ConfigError (TS4030): there is no folder.
+            ConfigError (TS4030): there is no folder, or an error ended the last `fit` within a step.
             CheckpointError: it cannot be written (TS6005, TS6009).
         """
         if self.folder is None:
             raise ConfigError("TS4030", "there is no folder to save into", hint="set train.folder")
+        if self._was_cut_short:
+            raise ConfigError("TS4030", "an error ended the last fit(), and there is no whole step to save",
+                              hint="call fit() again, which goes on from the newest checkpoint")
         self._prepared()
-        self._save()
-        self._save_done(wait=True)
-        return self.folder / f"step-{self.step:08d}"
+        if self._is_underway:
+            self._is_save_wanted = True
+        else:
+            self._save()
+            self._save_done(wait=True)
+        return step_folder(self.folder, self.step)
+
+    @property
+    def _is_underway(self) -> bool:
+        """Whether a step was dispatched whose numbers have not been looked at."""
+        return self._is_ahead or self._pending is not None
+
+    def _check_is_at_rest(self, what: str) -> None:
+        """Raises ConfigError where the weights are those of a step that callbacks do not know yet."""
+        if self._is_underway:
+            raise ConfigError("TS4030", f"{what}() is called by a callback while step {self.step} is on its "
+                              f"way, whose weights are no longer those of step {self.step - 1}",
+                              hint=f"set train.{'eval' if what == 'evaluate' else what}_every, or call it "
+                              "after fit()")
 
     # -- Preparing --------------------------------------------------------------------------------------
+
+    def _begin_again(self) -> None:
+        """After an error: forgets the state, so that it is that of the newest checkpoint, or new."""
+        if not self._was_cut_short:
+            return
+        setup = self._setup
+        if self._has_donated and (self.folder is None or latest(self.folder) is None):
+            if setup.has_given_weights:
+                raise ConfigError("TS4030", "there is no checkpoint, and the model's first weights were "
+                                  "taken over by the steps that were done",
+                                  hint="make a new ts.Trainer with a model, or set train.folder and "
+                                  "train.save_every")
+            setup.describe()
+        self._state, self._skipped_in_a_row = None, 0
+        self._was_cut_short = self._has_donated = self._is_save_wanted = False
+        self.loader.load_state(self._first_data)
 
     def _prepared(self) -> TrainState:
         """The state, made or loaded when it is first asked for."""
@@ -227,15 +286,30 @@ class Trainer:
         self._state, self._halted = state, first["halted"]
         return state
 
-    def _write_config(self) -> None:
+    @contextlib.contextmanager
+    def _held_folder(self) -> Iterator[None]:
+        """Holds the lock of the folder, which is made."""
         if self.folder is None:
+            yield
             return
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(self.folder, None, _LOCK, "another training runs in"))
+            yield
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / "config.yaml", self.config.to_yaml().encode())
+            yield
         except OSError as error:
             raise ConfigError("TS4031", f"{self.folder} cannot be written to: {error.strerror or error}",
                               hint="set train.folder") from None
+
+    def _write_config(self) -> None:
+        if self.folder is not None:
+            with self._writing():
+                write_whole(self.folder / "config.yaml", self.config.to_yaml().encode())
 
     def _compiled(self) -> tuple[Callable, Callable]:
         if self._programs is None:
@@ -268,13 +342,15 @@ class Trainer:
                 self._event({"event": "message", "text": f"the data have ended after step {state.step}"})
                 break
             pending = self._dispatched(batch, begin)
+            self._is_ahead = True
             self._report()
-            self._pending = pending
+            self._is_ahead, self._pending = False, pending
             if pending.number == first:  # What there is to see of a run is not to wait for two steps.
                 self._flush()
             self._save_done()
             self._between()
         self._flush()
+        self._save_wanted()
         if self._checkpoints is not None and self._checkpoints.newest != state.step:
             self._save_done(wait=True)
             if self._checkpoints.newest != state.step:
@@ -298,7 +374,9 @@ class Trainer:
         given = {"optimizer": state.optimizer, "halted": self._halted}
         if state.scale is not None:
             given["scale"] = state.scale
-        model, after, numbers = self._compiled()[0](state.model, given, self._key(number), batch)
+        program = self._compiled()[0]
+        self._has_donated = True
+        model, after, numbers = program(state.model, given, self._key(number), batch)
         state.model, state.optimizer, state.scale = model, after["optimizer"], after.get("scale")
         self._halted = after["halted"]
         state.step = number + 1
@@ -315,9 +393,11 @@ class Trainer:
         def is_due(every: int) -> bool:
             return every > 0 and (step % every == 0 or step == run.steps)
 
-        if not any(is_due(every) for every in (run.save_every, run.eval_every, run.sample_every)):
+        due = any(is_due(every) for every in (run.save_every, run.eval_every, run.sample_every))
+        if not due and not self._is_save_wanted:
             return
         self._flush()
+        self._save_wanted()
         if is_due(run.save_every) and self._checkpoints is not None:
             self._save()
         if is_due(run.eval_every):
@@ -326,6 +406,13 @@ class Trainer:
             self._event({"event": "evaluation", "step": step, **found, "seconds": time.monotonic() - begin})
         if is_due(run.sample_every):
             self._event({"event": "sample", "step": step, "text": self.sample()})
+
+    def _save_wanted(self) -> None:
+        """Saves where a callback has asked for it."""
+        if self._is_save_wanted:
+            self._is_save_wanted = False
+            self._save()
+            self._save_done(wait=True)
 
     def _flush(self) -> None:
         """Reads the numbers of the last step, which is then known to be good."""
@@ -355,29 +442,36 @@ class Trainer:
                   "seconds": seconds, "tokens_per_second": numbers["tokens"] / seconds,
                   "mfu": mfu, "wait_seconds": pending.wait, "skipped": state.skipped,
                   "epoch": pending.epoch, "time": time.time()}
-        if not is_good:
-            self._bad_step(pending, record)
-        else:
+        failure = None
+        if is_good:
             self._skipped_in_a_row = 0
+        else:
+            failure = self._bad_step(pending, record)
         for callback in self.callbacks:
             callback.on_step(record)
+        if failure is not None:
+            raise failure()
 
-    def _bad_step(self, pending: _Pending, record: Mapping[str, Any]) -> None:
-        """A step that is not finite: the end of the run, or a skipped update."""
+    def _bad_step(self, pending: _Pending, record: Mapping[str, Any]) -> Callable[[], TrainingError] | None:
+        """A step that is not finite: makes the error that ends the run, or tells of a skipped update."""
         run, loss, norm = self.config.train, record["loss"], record["grad_norm"]
         what = f"the loss is {loss}" if not math.isfinite(loss) else f"the norm of the gradient is {norm}"
         is_overflow = self._setup.step.scaling is not None and math.isfinite(loss)
         if run.on_nan == "stop" and not is_overflow:
-            raise self._refusal(pending, what)
+            self._prepared().step = pending.number  # The next one, on its way, changes nothing.
+            return lambda: self._refusal(pending, what)
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row > run.max_skips:
-            raise TrainingError("TS8002", f"{self._skipped_in_a_row} steps in a row were skipped, the last "
-                                f"one is step {pending.number}: {what}", notes=[self._what_is_left()],
-                                hint="train.on_nan=stop names the first tensor that is not finite")
+            self._prepared().step = pending.number
+            return lambda: TrainingError(
+                "TS8002", f"{self._skipped_in_a_row} steps in a row were skipped, the last one is step "
+                f"{pending.number}: {what}", notes=[self._what_is_left()],
+                hint="train.on_nan=stop names the first tensor that is not finite")
         if is_overflow:
             what = f"gradients overflow at a loss scale of {record['loss_scale']:g}"
         scale = {"loss_scale": record["loss_scale"]} if "loss_scale" in record else {}
         self._event({"event": "skip", "step": pending.number, "reason": what, **scale})
+        return None
 
     def _refusal(self, pending: _Pending, what: str) -> TrainingError:
         """The error for a step that is not finite: weights are still those before it, so that it can be
@@ -419,7 +513,7 @@ class Trainer:
         """Tells the callbacks that the run has ended; completes a checkpoint that is being written."""
         problems: list[BaseException] = []
         if error is not None:
-            self._pending = None
+            self._pending, self._is_ahead = None, False
             try:
                 self._save_done(wait=True)
             except Exception as caught:  # noqa: BLE001 The error that ended the run counts.

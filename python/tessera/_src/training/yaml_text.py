@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import textwrap
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from tessera._src.core.errors import ConfigError
 from tessera._src.training.options import documents
 
 _WIDTH = 100
+_NOT_PLAIN = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_OCTAL = re.compile(r"[+-]?0[0-7_]+")
 
 
 def read(content: str) -> Any:
@@ -39,15 +42,34 @@ def read(content: str) -> Any:
     def mapping(loader: Any, node: Any) -> dict:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a list or a mapping",
+                                                        key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' is there twice",
                                                         key.start_mark)
             seen.add(key.value)
         return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
+    def number(loader: Any, node: Any) -> Any:
+        if _OCTAL.fullmatch(node.value) or ":" in node.value:
+            how = "in base 60" if ":" in node.value else "as an octal number"
+            raise yaml.constructor.ConstructorError(
+                None, None, f"YAML reads {node.value} {how}: write the number without "
+                f"{'a colon' if ':' in node.value else 'the 0 before it'}, or a text in quotes",
+                node.start_mark)
+        kind = node.tag.rpartition(":")[2]
+        return getattr(loader, f"construct_yaml_{kind}")(node)
+
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    Loader.add_constructor("tag:yaml.org,2002:int", number)
+    Loader.add_constructor("tag:yaml.org,2002:float", number)
     try:
         return yaml.load(content, Loader)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:  # Such as a date of 2020-13-01, or a character that YAML does not have.
+        raise ValueError(str(error)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -76,11 +98,19 @@ def write(data: Mapping[str, Mapping[str, Any]], sections: Mapping[str, type] | 
 def scalar(value: Any) -> str:
     """A plain value as flow YAML, which is JSON but for floats."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)}: {scalar(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_quoted(key)}: {scalar(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(scalar(item) for item in value) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if isinstance(value, float):
         # Without a point, YAML 1.1 reads 1e-05 as a text.
         mantissa, e, exponent = repr(value).partition("e")
         return mantissa + (".0" if "." not in mantissa else "") + e + exponent
-    return json.dumps(value)
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """A text in quotes. What YAML does not take as it is, or takes for the end of a line, is escaped; what
+    lies above U+FFFF is not, as JSON writes that in two halves, which YAML does not join."""
+    return _NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

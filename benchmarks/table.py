@@ -21,7 +21,7 @@ KNOWN_MISSES: dict[str, str] = {
                      "products, which take two cycles for 512 bits; with full AVX-512 (family 26, at "
                      "534088aca9) it took 0.42",
     "kernels_cpu": "a softmax of 4096x1024 is as fast as memory, for PyTorch too: 0.97 to 1.07 in other runs",
-    "trainer_cpu": "some 40 MB of the memory are pages of the compiler's libraries, which compiling has read; "
+    "trainer_cpu": "some 40 MB of the memory are pages of the compiler's libraries that compiling read; "
                    "1.094 to 1.102 in several runs",
 }
 BEGIN, END = "<!-- benchmarks/table.py writes this table -->\n", "<!-- end of the table -->\n"

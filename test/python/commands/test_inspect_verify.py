@@ -94,7 +94,6 @@ def test_inspect_damage(checkpoints, tmp_path):
     assert done.returncode == 1 and "[TS6002]" in done.stderr and "is damaged" in done.stderr
 
 
-@pytest.mark.quick
 def test_verify_finds_nothing_in_what_is_whole(checkpoints):
     done = tessera("verify", checkpoints)
     assert done.returncode == 0 and done.stdout == "no problems: steps 100, 200, 34 tensors, 1,296 bytes\n"

@@ -71,7 +71,6 @@ def killed():
     raise Killed
 
 
-@pytest.mark.quick
 def test_a_run_that_was_killed_goes_on_bit_for_bit(whole, tmp_path):
     losses, weights = whole
     data = watched_data()

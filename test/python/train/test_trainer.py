@@ -5,24 +5,13 @@ import numpy as np
 import pytest
 import train_cases
 from conftest import needs_runtime
-from train_cases import trained
+from train_cases import cache, own_cache, trained  # noqa: F401 (fixtures)
 
 import tessera as ts
 from tessera._src.training.evaluation import evaluate
 
 pytestmark = needs_runtime
 MESH = ["parallel.tp=2", "parallel.dp=2"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(cache, monkeypatch):
-    """The tests of this file compile the same programs."""
-    monkeypatch.setenv("TESSERA_CACHE_DIR", str(cache))
 
 
 def batches(given, count):

@@ -7,22 +7,11 @@ import numpy as np
 import pytest
 import train_cases
 from conftest import needs_runtime
-from train_cases import Recorder
+from train_cases import Recorder, cache, own_cache  # noqa: F401 (fixtures)
 
 import tessera as ts
 
 pytestmark = needs_runtime
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(cache, monkeypatch):
-    """The tests of this file compile the same programs."""
-    monkeypatch.setenv("TESSERA_CACHE_DIR", str(cache))
 
 
 def in_folder(folder, *overrides):

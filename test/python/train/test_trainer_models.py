@@ -7,24 +7,13 @@ import numpy as np
 import pytest
 import train_cases
 from conftest import needs_runtime
-from train_cases import trained
+from train_cases import cache, own_cache, trained  # noqa: F401 (fixtures)
 
 import tessera as ts
 
 pytestmark = needs_runtime
 MESH = ["parallel.tp=2", "parallel.dp=2"]
 LINES = ['data.separator="\\n"']
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(cache, monkeypatch):
-    """The tests of this file compile the same programs."""
-    monkeypatch.setenv("TESSERA_CACHE_DIR", str(cache))
 
 
 def first_model(given, seed):

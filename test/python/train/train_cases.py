@@ -4,6 +4,8 @@
 import copy
 from pathlib import Path
 
+import pytest
+
 import tessera as ts
 from tessera._src.monitoring.callback import Callback
 
@@ -14,6 +16,18 @@ CONFIG = {
     "optim": {"lr": 1e-2, "warmup": 2, "clip": 1.0, "weight_decay": 0.1},
     "train": {"steps": 6, "batch": 4, "sequence_length": 12, "seed": 3},
 }
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A folder for the compiled programs of a file of tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache, monkeypatch):
+    """The tests of a file that imports this compile the same programs once."""
+    monkeypatch.setenv("TESSERA_CACHE_DIR", str(cache))
 
 
 def config(*overrides, **sections):

@@ -46,6 +46,14 @@ class Mesh:
     axes: tuple[tuple[str, int], ...]
     links: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.links) != len(self.axes) or any(
+                not isinstance(axis, tuple) or len(axis) != 2 or self.links[i] not in LINKS
+                for i, axis in enumerate(self.axes)):
+            raise ShardingError("TS2002", f"ts.Mesh({self.axes!r}, {self.links!r}) is no mesh",
+                                expected="pairs of names and sizes, and the kind of link of each",
+                                hint="make meshes by ts.make_mesh({'dp': 2, 'tp': 4})")
+
     @property
     def shape(self) -> dict[str, int]:
         """Size of each axis by name."""

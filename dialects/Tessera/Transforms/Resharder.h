@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Makes the ops of a function agree about layouts: the working of
 // tessera-insert-reshards. Ops with a factor rule are in InsertReshards.cpp,
-// those with data-flow edges in ReshardEdges.cpp.
+// how they are split in AssignByPrice.cpp, those with data-flow edges in
+// ReshardEdges.cpp.
 #ifndef TESSERA_DIALECTS_TESSERA_TRANSFORMS_RESHARDER_H
 #define TESSERA_DIALECTS_TESSERA_TRANSFORMS_RESHARDER_H
 
@@ -19,6 +20,11 @@ namespace tessera {
 const Layout &layoutOfValue(mlir::Value value);
 /// What resharding the whole tensor moves.
 double bytesOfValue(mlir::Value value);
+/// Elements of a value on each device.
+int64_t localSizeOf(MeshTensorType type, const Mesh &mesh);
+/// The phase of what asks for `value`: of `user`, or of an op around it.
+/// Returns and what stands in no phase ask for what `value` belongs to.
+mlir::Attribute phaseOf(mlir::Operation *user, mlir::Value value);
 
 class Resharder {
 public:
@@ -64,9 +70,10 @@ private:
   Layout layoutOfOperand(mlir::Operation *op, const FactorRule &rule,
                          size_t index, const FactorAssignment &axes,
                          const std::vector<AxisRef> &passed);
-  Layout layoutOfResult(mlir::Operation *op, const FactorRule &rule,
-                        size_t index, const FactorAssignment &axes,
-                        const std::vector<AxisRef> &passed);
+  /// The layout that the op gives its result under `axes`.
+  Layout layoutMade(mlir::Operation *op, const FactorRule &rule, size_t index,
+                    const FactorAssignment &axes,
+                    const std::vector<AxisRef> &passed);
   /// Axes along which the operands stay partial: those of a linear group whose
   /// operands are all partial there with the group's kind, and which no
   /// other part of the op uses, in whole or in part: x uses x:(1)2.

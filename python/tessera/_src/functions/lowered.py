@@ -132,5 +132,7 @@ class Lowered:
         if known is None:
             known = self._compile_once()
             cache.store(key, *known)
+        else:
+            native.give_back_memory(self.program.text)  # Tracing and differentiating took it.
         artefact, report = known
         return Compiled(self.program, self.in_tree, artefact, report, device, threads)

@@ -21,7 +21,7 @@ from tessera._src.programs.build_id import build_id
 
 # Not resolved: the package of a build tree is made of links to the sources.
 _PACKAGE = Path(os.path.abspath(__file__)).parents[2] / "_native"
-# Characters of a program from which on compiling takes so much memory that giving it back is worth the time.
+# Characters of a program from which on making it takes so much memory that giving it back is worth the time.
 _LARGE_TEXT = 1 << 16
 
 
@@ -198,16 +198,16 @@ def compile_text(text: str, *, emit: str = "artefact", **options: Any) -> tuple[
         return compilation.emit(emit)
     finally:
         compilation = None
-        if len(text) > _LARGE_TEXT:
-            _give_back_memory()
+        give_back_memory(text)
 
 
-def _give_back_memory() -> None:
-    """What compiling took goes back to the system: the C library would keep it, which for a training that
-    compiles once and runs for long is memory that is held for nothing."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it.
-    if trim is not None:
-        trim(0)
+def give_back_memory(text: str) -> None:
+    """What tracing, differentiating and compiling a large program took goes back to the system: the C library
+    would keep it, which for a training that compiles once and runs for long is memory held for nothing."""
+    if len(text) > _LARGE_TEXT:
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it.
+        if trim is not None:
+            trim(0)
 
 
 def differentiate(text: str, function: str, mode: str, prefix: str, wanted: Sequence[int]

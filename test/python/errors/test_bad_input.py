@@ -47,6 +47,9 @@ PROGRAMS = {
     "a mesh that is made without make_mesh": (
         'f = ts.jit(lambda x: x, mesh=ts.Mesh((4, 2), ("dp", "tp")))  # here\n',
         ["is no mesh", "pairs of names and sizes", "ts.make_mesh"]),
+    "a mesh of axes and sizes that is made without make_mesh": (
+        'f = ts.jit(lambda x: x, mesh=ts.Mesh({"dp": 4, "tp": 2}))  # here\n',
+        ["is no mesh", "pairs of names and sizes", "ts.make_mesh"]),
     "named dimensions that do not unify": (
         '@ts.jit\ndef f(x: ts.MeshTensor[3, 6]) -> ts.MeshTensor["B", "B"]:\n    return x\n',
         ["'B' does not unify", "3 (dimension 0 of the result)", "6 (dimension 1 of the result)"]),

@@ -44,7 +44,7 @@ class Mesh:
     """
 
     axes: tuple[tuple[str, int], ...]
-    links: tuple[str, ...]
+    links: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.links) != len(self.axes) or any(

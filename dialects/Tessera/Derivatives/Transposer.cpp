@@ -42,10 +42,29 @@ bool Transposer::isLinearOp(Operation *op) const {
   return llvm::any_of(captured, test);
 }
 
+/// Two cotangents that are to be laid out alike meet before they are: terms of
+/// sums are then added up once for both, such as those of a weight that two
+/// layers share and whose gradient each device has a part of.
+static Value addConstrained(OpBuilder &builder, Value sum, Value cotangent) {
+  auto first = sum.getDefiningOp<ConstrainOp>();
+  auto second = cotangent.getDefiningOp<ConstrainOp>();
+  if (!first || !second || first.getLayoutAttr() != second.getLayoutAttr() ||
+      first.getReduceAttr() != second.getReduceAttr())
+    return {};
+  FormulaBuilder build(builder, cotangent.getLoc(), cotangent.getType());
+  Value both = build.create<AddOp>(first.getInput(), second.getInput());
+  return ConstrainOp::create(builder, first.getLoc(), cotangent.getType(), both,
+                             first.getLayoutAttr(), first.getReduceAttr());
+}
+
 void Transposer::add(Value value, Value cotangent) {
   Value &sum = cotangents[value];
   if (!sum) {
     sum = cotangent;
+    return;
+  }
+  if (Value constrained = addConstrained(builder, sum, cotangent)) {
+    sum = constrained;
     return;
   }
   FormulaBuilder build(builder, cotangent.getLoc(), cotangent.getType());

@@ -20,16 +20,16 @@ BATCH, LENGTH, MICRO, LAYERS, WIDTH = 8, 1024, 2, 3, 768
 OPTIMIZER = {stage: ts.optim.AdamW(1e-3, zero="dp" if stage else None) for stage in range(4)}
 
 
-def model_of(layout: Layout, vocabulary: int):
+def model_of(layout: Layout, vocabulary: int, is_tied: bool = False):
     """Without elements, which no program of this size needs to be compiled."""
     config = {"n_embd": WIDTH, "n_head": 12, "n_layer": LAYERS, "n_positions": LENGTH,
-              "vocab_size": vocabulary, "tie_word_embeddings": False}
+              "vocab_size": vocabulary, "tie_word_embeddings": is_tied}
     return ts.models.GPT2(config, parallel=layout.parallel).abstract(layout.mesh)
 
 
-def lowered(layout: Layout, vocabulary: int):
+def lowered(layout: Layout, vocabulary: int, is_tied: bool = False):
     """A step of AdamW with clipping, over micro batches."""
-    optimizer, model = OPTIMIZER[layout.zero], model_of(layout, vocabulary)
+    optimizer, model = OPTIMIZER[layout.zero], model_of(layout, vocabulary, is_tied)
 
     def loss_of(model, tokens, labels):
         return ts.nn.softmax_cross_entropy(model(tokens), labels, reduction="mean")
@@ -73,8 +73,10 @@ def of_activations(layout: Layout) -> Counter:
     return found
 
 
-def of_gradients(layout: Layout, model) -> Counter:
-    """Over dp: once a step; in stages 2 and 3 as often as a layer is computed."""
+def of_gradients(layout: Layout, model, is_tied: bool) -> Counter:
+    """Over dp: once a step; in stages 2 and 3 as often as a layer is computed.
+
+    A table that is both the embedding's and the head's has one gradient."""
     found = Counter()
     states = dict(OPTIMIZER[layout.zero].init(model)["exp_avg"].named_parameters())
     for name, leaf in model.named_parameters():
@@ -97,7 +99,7 @@ def of_gradients(layout: Layout, model) -> Counter:
             continue
         # Loops over micro batches take what is outside of layers gathered once.
         found["all_gather", "dp", part[is_stacked:]] += MICRO * LAYERS if is_stacked else 1
-        if name.endswith("weight") and "wte" not in name and "wpe" not in name:
+        if name.endswith("weight") and "wpe" not in name and ("wte" not in name or is_tied):
             found["all_gather", "dp", part[is_stacked:]] += MICRO * (LAYERS if is_stacked else 1)
     return found
 
@@ -118,10 +120,15 @@ LAYOUTS = [(Layout(tp=4), 4096), (Layout(dp=4), 4096), (Layout(dp=2, tp=2), 4096
            *[(Layout(dp=2, tp=2, zero=stage), 4096) for stage in (1, 2, 3)]]
 
 
-@pytest.mark.parametrize("layout, vocabulary", LAYOUTS, ids=lambda value: str(value))
-def test_a_step_has_the_collectives_of_the_publications(layout, vocabulary):
+TIED = [Layout(dp=4), *[Layout(dp=4, zero=stage) for stage in (1, 2, 3)], Layout(dp=2, tp=2, zero=2)]
+
+
+@pytest.mark.parametrize("layout, vocabulary, is_tied",
+                         [*[(*each, False) for each in LAYOUTS], *[(layout, 4096, True) for layout in TIED]],
+                         ids=lambda value: {True: "tied", False: "untied"}.get(value, str(value)))
+def test_a_step_has_the_collectives_of_the_publications(layout, vocabulary, is_tied):
     found = Counter()
-    for row in lowered(layout, vocabulary).collectives():
+    for row in lowered(layout, vocabulary, is_tied).collectives():
         shape = tuple(row["shape"])
         found[row["kind"], row["axes"], shape] += row["count"]
         devices = math.prod({"dp": layout.dp, "tp": layout.tp}[axis] for axis in row["axes"].split(","))
@@ -130,7 +137,7 @@ def test_a_step_has_the_collectives_of_the_publications(layout, vocabulary):
     scalars = [found.pop(key) for key in list(found) if key[2] == ()]
     assert sum(scalars) <= 3
     wanted = of_activations(layout) if layout.tp > 1 else Counter()
-    assert found == wanted + of_gradients(layout, model_of(layout, vocabulary))
+    assert found == wanted + of_gradients(layout, model_of(layout, vocabulary, is_tied), is_tied)
 
 
 def test_sequences_are_kept_whole_or_in_parts():

@@ -208,3 +208,24 @@ func.func @loss(%x: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tenso
   %0 = tessera.call @layer(%x) checkpoint "except:gathered" : (!tessera.mesh_tensor<2x3xf32, @mesh>) -> (!tessera.mesh_tensor<f32, @mesh>)
   return %0 : !tessera.mesh_tensor<f32, @mesh>
 }
+
+// -----
+
+// Two layers share a weight, for which each states the layout: its gradients
+// are added before they are laid out.
+// VJP-LABEL: func.func private @loss.bwd(
+// VJP: %[[SUM:.*]] = tessera.add
+// VJP-NEXT: %[[G:.*]] = tessera.constrain %[[SUM]] to <@mesh, [{tp}, {?}]>
+// VJP-NOT: tessera.constrain
+// VJP: return %[[G]]
+// JVP-LABEL: func.func private @loss.jvp(
+// GRAD-LABEL: func.func @loss.grad(
+dist.mesh @mesh <[tp = 2]>
+func.func @loss(%w: !tessera.mesh_tensor<2x3xf32, @mesh>) -> !tessera.mesh_tensor<f32, @mesh> {
+  %0 = tessera.constrain %w to <@mesh, [{tp}, {}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  %1 = tessera.tanh %0 : !tessera.mesh_tensor<2x3xf32, @mesh>
+  %2 = tessera.constrain %w to <@mesh, [{tp}, {}]> : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<2x3xf32, @mesh>
+  %3 = tessera.mul %2, %1 : !tessera.mesh_tensor<2x3xf32, @mesh>
+  %4 = tessera.reduce sum %3 dims [0, 1] : !tessera.mesh_tensor<2x3xf32, @mesh> -> !tessera.mesh_tensor<f32, @mesh>
+  return %4 : !tessera.mesh_tensor<f32, @mesh>
+}

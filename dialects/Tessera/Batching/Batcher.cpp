@@ -3,6 +3,10 @@
 
 #include "Rules.h"
 
+#include "dialects/Tessera/IR/Calls.h"
+
+#include "mlir/Transforms/RegionUtils.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::batching;
@@ -90,6 +94,19 @@ Operation *BatchedOp::copyWith(ArrayRef<Value> operands) {
 
 Operation *BatchedOp::copy() { return copyWith(batchedAll(op->getOperands())); }
 
+bool tessera::batching::mayHaveDerivative(Value value) {
+  return isa<FloatType>(getElementTypeOrSelf(value.getType())) &&
+         !isa_and_nonnull<ConstantOp>(value.getDefiningOp());
+}
+
+Value BatchedOp::stopUnless(Value predicate, Value value) {
+  SmallVector<int64_t> dims(shapeOf(predicate).size(), 0);
+  Value stopped =
+      StopGradientOp::create(getBuilder(), getLoc(), value.getType(), value);
+  return build.select(build.broadcast(predicate, shapeOf(value), dims), value,
+                      stopped);
+}
+
 //===----------------------------------------------------------------------===//
 // Blocks
 //===----------------------------------------------------------------------===//
@@ -142,6 +159,27 @@ LogicalResult Batcher::runOp(Operation *op) {
       batched.erase(result);
     return success();
   }
+  if (!taken)
+    return runBatched(op);
+  llvm::SetVector<Value> shared;
+  for (Region &region : op->getRegions())
+    getUsedValuesDefinedAbove(region, shared);
+  shared.insert_range(op->getOperands());
+  shared.remove_if([&](Value value) {
+    return isBatched(value) || !mayHaveDerivative(value);
+  });
+  SmallVector<Value> before =
+      llvm::map_to_vector(shared, [&](Value value) { return get(value); });
+  BatchedOp context(op, *this);
+  for (Value value : shared)
+    set(value, context.stopUnless(taken, context.batched(value)), true);
+  LogicalResult done = runBatched(op);
+  for (auto [value, copy] : llvm::zip_equal(shared, before))
+    set(value, copy, false);
+  return done;
+}
+
+LogicalResult Batcher::runBatched(Operation *op) {
   const BatchingRule *rule = getBatchingRules().find(op);
   if (!rule)
     return op->emitError() << "'" << op->getName()

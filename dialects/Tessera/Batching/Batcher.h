@@ -71,8 +71,13 @@ public:
   BatchedFunctions &getFunctions() { return functions; }
   int64_t getSize() const { return functions.getOptions().size; }
 
+  /// In a branch that all entries run: which of them take it. Null elsewhere.
+  /// What entries share has no derivative through ops of those that do not.
+  Value taken;
+
 private:
   mlir::LogicalResult runOp(mlir::Operation *op);
+  mlir::LogicalResult runBatched(mlir::Operation *op);
 
   mlir::OpBuilder &builder;
   BatchedFunctions &functions;
@@ -96,6 +101,10 @@ public:
   Value batched(Value value);
   llvm::SmallVector<Value> getAll(mlir::ValueRange values);
   llvm::SmallVector<Value> batchedAll(mlir::ValueRange values);
+
+  /// `value`, whose derivative is stopped where `predicate` is false, which is
+  /// a scalar or has the first dimension of `value`.
+  Value stopUnless(Value predicate, Value value);
 
   /// Sets the batched result.
   void set(Value result, Value copy) { batcher.set(result, copy, true); }
@@ -122,6 +131,9 @@ private:
 public:
   FormulaBuilder build;
 };
+
+/// Whether a value is of a type that has derivatives, and no constant.
+bool mayHaveDerivative(mlir::Value value);
 
 /// `shape` with the batch in front.
 llvm::SmallVector<int64_t> withFront(int64_t size,

@@ -6,6 +6,9 @@
 #include "dialects/Tessera/IR/Dependents.h"
 #include "dialects/Tessera/IR/Effects.h"
 
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::batching;
@@ -288,35 +291,66 @@ static LogicalResult batchCondTogether(CondOp cond, BatchedOp &b) {
   return success();
 }
 
+/// Which entries run branch `k` of several.
+static Value isTaken(FormulaBuilder &build, Value selector, int64_t k,
+                     int64_t count) {
+  if (getElementTypeOrSelf(selector.getType()).isInteger(1))
+    return k == 1 ? selector : build.create<NotOp>(selector);
+  // Selectors below 0 are those of the first branch, large ones of the last.
+  CompareDirection direction = k == 0           ? CompareDirection::le
+                               : k == count - 1 ? CompareDirection::ge
+                                                : CompareDirection::eq;
+  return build.compare(direction, selector,
+                       build.numberLike(static_cast<double>(k), selector));
+}
+
+/// Copies a branch for all entries, and gives what it yields. Entries that do
+/// not take it have no derivative through it, as if they had not run it: a
+/// cotangent of 0 times a derivative that is infinite would be NaN.
+static FailureOr<SmallVector<Value>> runBranchApart(Region &branch, Value taken,
+                                                    BatchedOp &b) {
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(branch, captured);
+  captured.remove_if([](Value value) { return !mayHaveDerivative(value); });
+  SmallVector<std::pair<Value, bool>> before;
+  Value isTakenByAny;
+  for (Value value : captured) {
+    bool isBatched = b.isBatched(value);
+    if (!isBatched && !isTakenByAny)
+      isTakenByAny = isAny(b.build, taken);
+    before.emplace_back(b.get(value), isBatched);
+    b.set(value, b.stopUnless(isBatched ? taken : isTakenByAny, b.get(value)),
+          isBatched);
+  }
+  llvm::SaveAndRestore mask(b.getBatcher().taken, taken);
+  if (failed(b.getBatcher().run(branch.front())))
+    return failure();
+  SmallVector<Value> yields =
+      b.batchedAll(branch.front().getTerminator()->getOperands());
+  for (auto [value, then] : llvm::zip_equal(captured, before))
+    b.set(value, then.first, then.second);
+  return yields;
+}
+
 /// All branches run for all entries, and each entry selects.
 static LogicalResult batchCondApart(CondOp cond, BatchedOp &b) {
   if (failed(refuseEffects(cond, "all branches of a conditional run for all "
                                  "entries of a batch, which select among "
                                  "them")))
     return failure();
-  SmallVector<SmallVector<Value>> branches;
-  for (Region &region : cond.getBranches()) {
-    if (failed(b.getBatcher().run(region.front())))
-      return failure();
-    branches.push_back(
-        b.batchedAll(region.front().getTerminator()->getOperands()));
-  }
-  FormulaBuilder &build = b.build;
   Value selector = b.get(cond.getSelector());
-  if (getElementTypeOrSelf(selector.getType()).isInteger(1)) {
-    for (auto [result, onFalse, onTrue] :
-         llvm::zip(cond->getResults(), branches[0], branches[1]))
-      b.set(result, selectEntries(build, selector, onTrue, onFalse));
-    return success();
-  }
-  // Selectors below 0 are those of the first branch, large ones of the last.
-  SmallVector<Value> values = branches.back();
-  for (int64_t k = static_cast<int64_t>(branches.size()) - 2; k >= 0; --k) {
-    Value isUpTo =
-        build.compare(CompareDirection::le, selector,
-                      build.numberLike(static_cast<double>(k), selector));
-    for (auto [value, mine] : llvm::zip(values, branches[k]))
-      value = selectEntries(build, isUpTo, mine, value);
+  int64_t count = cond.getBranches().size();
+  SmallVector<Value> values;
+  for (auto [k, region] : llvm::enumerate(cond.getBranches())) {
+    Value taken = isTaken(b.build, selector, k, count);
+    FailureOr<SmallVector<Value>> mine = runBranchApart(region, taken, b);
+    if (failed(mine))
+      return failure();
+    if (values.empty())
+      values = *mine;
+    else
+      for (auto [value, other] : llvm::zip(values, *mine))
+        value = selectEntries(b.build, taken, other, value);
   }
   for (auto [result, value] : llvm::zip(cond->getResults(), values))
     b.set(result, value);

@@ -173,9 +173,59 @@ struct AbsorbTranspose : OpRewritePattern<ContractOp> {
     return rewriter.notifyMatchFailure(op, "no factor is a transpose");
   }
 };
+
+/// A factor that is repeated along an index of the other one and of the result
+/// need not be:
+///   %b = tessera.broadcast %w dims [1, 2]
+///   %r = tessera.contract %x, %b "ak,akn->an"
+///   -> tessera.contract %x, %w "ak,kn->an"
+struct AbsorbBroadcast : OpRewritePattern<ContractOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ContractOp op,
+                                PatternRewriter &rewriter) const override {
+    ContractOp::Indices indices = op.getIndices();
+    std::string *letters[] = {&indices.lhs, &indices.rhs};
+    for (unsigned i : {0u, 1u}) {
+      auto broadcast = op->getOperand(i).getDefiningOp<BroadcastOp>();
+      if (!broadcast)
+        continue;
+      const Layout *layout = layoutOf(broadcast.getType());
+      if (layout && !layout->isFullyOpen())
+        continue;
+      // Nor dimensions of size 1, which are repeated in place.
+      ArrayRef<int64_t> sizes = shapeOf(broadcast.getInput());
+      if (llvm::any_of(llvm::zip(sizes, broadcast.getDims()), [&](auto pair) {
+            auto [size, dim] = pair;
+            return size != shapeOf(broadcast)[dim];
+          }))
+        continue;
+      std::string source, repeated;
+      for (auto [dim, letter] : llvm::enumerate(*letters[i]))
+        (llvm::is_contained(broadcast.getDims(), int64_t(dim)) ? source
+                                                               : repeated) +=
+            letter;
+      auto isSummed = [&](char letter) {
+        return !StringRef(indices.out).contains(letter);
+      };
+      auto isOfBoth = [&](char letter) {
+        return !isSummed(letter) && StringRef(*letters[1 - i]).contains(letter);
+      };
+      // Without a sum it is no product of matrices, but an elementwise one.
+      if (!llvm::all_of(repeated, isOfBoth) || !llvm::any_of(source, isSummed))
+        continue;
+      *letters[i] = source;
+      rewriter.modifyOpInPlace(op, [&] {
+        op->setOperand(i, broadcast.getInput());
+        op.setSpec(indices.lhs + "," + indices.rhs + "->" + indices.out);
+      });
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "no factor is repeated needlessly");
+  }
+};
 } // namespace
 
 void ContractOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                              MLIRContext *context) {
-  patterns.add<AbsorbTranspose>(context);
+  patterns.add<AbsorbTranspose, AbsorbBroadcast>(context);
 }

@@ -130,6 +130,39 @@ def test_gradients_of_loops():
         p, n.m.sin, lambda r: r * r, r))(n.m.asarray(FLAGS), x))), X)
 
 
+@pytest.mark.parametrize("operands", ["given", "captured"])
+def test_branches_not_taken_have_no_gradient(operands):
+    """Singular in entries that do not take them, and in what entries share if none does."""
+    rows = np.array([[-1.0, 1.0, 0.0], [2.0, 1.0, 3.0], [0.0, 3.0, -2.0]])
+    table = np.array([0.5, -0.25, 0.0])
+
+    def one(n, k, r, w):
+        branches = [lambda r, w: n.m.sum(n.m.sqrt(r) * w),
+                    lambda r, w: n.m.sum(1 / r) + n.m.sum(r @ n.m.asarray(A) * w),
+                    lambda r, w: n.m.sum(1 / w) * r[0] + n.m.sum(n.m.sqrt(w)), lambda r, w: r[1] * w[0]]
+        if operands == "given":
+            return n.switch(k, branches, r, w)
+        return n.switch(k, [lambda branch=branch: branch(r, w) for branch in branches])
+
+    def total(n, kinds):
+        return lambda rows, w: n.m.sum(n.vmap(lambda k, r: one(n, k, r, w))(n.m.asarray(kinds), rows))
+
+    for kinds in ([3, 1, 3], [1, 0, 3], [5, 0, 3], [3, 3, 3]):
+        kinds = np.array(kinds, np.int32)
+        safe = np.where((kinds == 0)[:, None], np.abs(rows) + 1, rows)
+        safe = np.where((kinds == 1)[:, None] & (rows == 0), 1.0, safe)
+        both(lambda n: n.grad(total(n, kinds), (0, 1)), safe, table)
+
+    def flagged(n):
+        def row(p, r):
+            return n.scan(lambda c, s: (n.cond(p, lambda: n.m.sqrt(s) * c, lambda: s + c), s),
+                          n.m.ones((), r.dtype), r)[0]
+
+        return lambda x: n.m.sum(n.vmap(row)(n.m.asarray(FLAGS), x))
+
+    both(lambda n: n.grad(flagged(n)), np.where(FLAGS[:, None], np.abs(X) + 1, -np.abs(X)))
+
+
 def test_on_a_mesh():
     mesh = ts.make_mesh({"dp": 2, "tp": 2})
 

@@ -36,8 +36,8 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int |
 
     What `fun` prints or checks (ts.debug) is printed once, of the whole batch. A ts.while_loop whose
     condition differs from entry to entry runs until no entry goes on, and a ts.cond whose predicate differs
-    computes both branches; these may not print or check. Rules of ts.custom_vjp, ts.custom_jvp and
-    ts.checkpoint are kept.
+    computes both branches, of which each entry has the value and the derivative of its own; these may not
+    print or check. Rules of ts.custom_vjp, ts.custom_jvp and ts.checkpoint are kept.
 
     Args:
         in_axes: the dimension of the entries in the positional arguments: an integer for all leaves (from

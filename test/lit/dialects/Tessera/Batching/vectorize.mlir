@@ -104,10 +104,15 @@ func.func @f(%first: tensor<i32>, %limit: tensor<i32>) -> tensor<i32> {
 
 // -----
 
-// All branches, of which each entry selects.
+// All branches, of which each entry selects. What entries share has a derivative
+// through a branch only if one takes it.
 // CHECK-LABEL: func.func @f.batched
 // CHECK-NOT: tessera.cond
-// CHECK: tessera.neg %arg1 : tensor<3xf32>
+// CHECK: %[[STOPPED:.*]] = tessera.stop_gradient %arg1 : tensor<3xf32>
+// CHECK: tessera.select %{{.*}}, %arg1, %[[STOPPED]]
+// CHECK: %[[STOPPED:.*]] = tessera.stop_gradient %arg1 : tensor<3xf32>
+// CHECK: %[[X:.*]] = tessera.select %{{.*}}, %arg1, %[[STOPPED]]
+// CHECK: tessera.neg %[[X]] : tensor<3xf32>
 // CHECK: tessera.select
 // CHECK: return
 func.func @f(%p: tensor<i1>, %x: tensor<3xf32>) -> tensor<3xf32> {

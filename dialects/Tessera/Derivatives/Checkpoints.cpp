@@ -46,6 +46,16 @@ static bool isOfNamed(const CheckpointPolicy &policy, Operation *op) {
   return op;
 }
 
+/// Whether both factors and the result have an index, as products of attention
+/// do.
+static bool hasBatchIndex(ContractOp op) {
+  ContractOp::Indices indices = op.getIndices();
+  return llvm::any_of(indices.out, [&](char letter) {
+    return StringRef(indices.lhs).contains(letter) &&
+           StringRef(indices.rhs).contains(letter);
+  });
+}
+
 bool tessera::derivatives::isKeptBy(const CheckpointPolicy &policy,
                                     Operation *op) {
   switch (policy.kind) {
@@ -53,6 +63,8 @@ bool tessera::derivatives::isKeptBy(const CheckpointPolicy &policy,
     return true;
   case CheckpointPolicy::Kind::Dots:
     return isa<ContractOp>(op);
+  case CheckpointPolicy::Kind::PlainDots:
+    return isa<ContractOp>(op) && !hasBatchIndex(cast<ContractOp>(op));
   case CheckpointPolicy::Kind::Names:
     return isNamedBy(policy, op);
   case CheckpointPolicy::Kind::NotNames:

@@ -13,8 +13,11 @@ std::optional<CheckpointPolicy> CheckpointPolicy::parse(StringRef text) {
   CheckpointPolicy policy;
   if (text == "everything")
     return policy;
-  if (text == "nothing" || text == "dots") {
-    policy.kind = text == "dots" ? Kind::Dots : Kind::Nothing;
+  if (text == "nothing" || text == "dots" ||
+      text == "dots_with_no_batch_dims") {
+    policy.kind = text == "nothing" ? Kind::Nothing
+                  : text == "dots"  ? Kind::Dots
+                                    : Kind::PlainDots;
     return policy;
   }
   if (text.consume_front("names:")) {
@@ -132,7 +135,8 @@ LogicalResult CallOp::verify() {
   if (getCheckpoint() && !CheckpointPolicy::parse(*getCheckpoint()))
     return emitOpError() << "has checkpoint " << getCheckpointAttr()
                          << "; expected \"everything\", \"nothing\", "
-                            "\"dots\", \"names:a,b\", \"except:a,b\" or "
+                            "\"dots\", \"dots_with_no_batch_dims\", "
+                            "\"names:a,b\", \"except:a,b\" or "
                             "\"budget:<bytes>\"";
   return verifyOneMesh(*this);
 }

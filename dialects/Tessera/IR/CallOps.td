@@ -27,7 +27,8 @@ def Tessera_CallOp : Op<Tessera_Dialect, "call",
     * `checkpoint = "nothing"`: the backward pass computes the callee's values
       again from the arguments instead of keeping them. The policy says what is
       kept all the same: "nothing", "dots" (results of contractions),
-      "names:a,b" (values that `tessera.checkpoint_name` calls so), "everything"
+      "dots_with_no_batch_dims" (of those without an index that both factors and
+      the result have), "names:a,b" (values that `tessera.checkpoint_name` calls so), "everything"
       (as without `checkpoint`), "except:a,b" (everything but values that
       `tessera.checkpoint_name` calls so, and what only states their layout or
       gives them in another type or shape), or "budget:<bytes>": of whole tensors as many

@@ -21,6 +21,7 @@ struct CheckpointPolicy {
     Everything, ///< What derivatives need, as without a policy.
     Nothing,    ///< Only what the call takes, and results that others use.
     Dots,       ///< Results of contractions, too.
+    PlainDots,  ///< Of those without batch dimensions.
     Names,      ///< Values that tessera.checkpoint_name calls so, too.
     NotNames,   ///< All but values that tessera.checkpoint_name calls so.
     Budget,     ///< No more bytes than that, so that least is computed again.

@@ -119,7 +119,7 @@ MISTAKES = {
     "rule of another tangent": (lambda: with_jvp(lambda p, t: (p[0] * 2, t[0][0])), "TS1045", "tangent"),
     "rule that is not linear": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.exp(t[0]))), "TS5001", "linear"),
     "unknown policy": (lambda: ts.checkpoint(lambda x: x, policy="dotss"), "TS4006", "did you mean 'dots'"),
-    "policy of JAX": (lambda: ts.checkpoint_policies.dots_with_no_batch_dims_saveable, "TS1027",
+    "policy of JAX": (lambda: ts.checkpoint_policies.save_and_offload_only_these_names, "TS1027",
                       "valid: everything_saveable", "save_within_budget"),
     "misspelt policy": (lambda: ts.checkpoint_policies.dots_savable, "TS1027", "mean 'dots_saveable'"),
     "without the barrier": (lambda: ts.checkpoint(lambda x: x, prevent_cse=False), "TS4006", "prevent_cse"),

@@ -200,7 +200,7 @@ def test_stop_gradient():
     close(ts.grad(lambda x: ts.sum(x * ts.stop_gradient(x)))(X), X)
 
 
-@pytest.mark.parametrize("policy", ["nothing", "dots", "everything",
+@pytest.mark.parametrize("policy", ["nothing", "dots", "dots_with_no_batch_dims", "everything",
                                     ts.checkpoint_policies.save_only_these_names("hidden")])
 def test_checkpoint_changes_no_bit(policy):
     def layer(x, w):
@@ -218,6 +218,20 @@ def test_checkpoint_changes_no_bit(policy):
     again = ts.grad(net(ts.checkpoint(layer, policy=policy)), (0, 1))(X, W)
     for a, b in zip(plain, again):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_products_with_batch_dims_are_computed_again():
+    def f(x, w):
+        h = x @ w  # With weights; the next one is of each entry of a batch.
+        return ts.sum(ts.sin(ts.sin(ts.einsum("bij,bkj->bik", h, h))))
+
+    def products(policy):
+        x, w = np.ones((2, 3, 5), np.float32), np.ones((5, 7), np.float32)
+        lowered = ts.jit(ts.value_and_grad(ts.checkpoint(f, policy=policy), (0, 1))).lower(x, w)
+        return lowered.as_text("local").count("= tessera.contract")
+
+    plain = ts.checkpoint_policies.dots_with_no_batch_dims_saveable
+    assert products("dots") + 1 == products(plain) == products("nothing") - 1
 
 
 def test_values_from_outside():

@@ -16,7 +16,7 @@ from tessera._src.derivatives import marks, traced
 from tessera._src.functions import eager
 from tessera._src.tracing.program_text import is_tracing, quoted
 
-_POLICIES = ("everything", "nothing", "dots")
+_POLICIES = ("everything", "nothing", "dots", "dots_with_no_batch_dims")
 
 
 class Policy:
@@ -46,6 +46,8 @@ class checkpoint_policies(metaclass=_Policies):  # noqa: N801 (a namespace, as j
     everything_saveable = Policy("everything")
     nothing_saveable = Policy("nothing")
     dots_saveable = checkpoint_dots = Policy("dots")
+    dots_with_no_batch_dims_saveable = Policy("dots_with_no_batch_dims")
+    checkpoint_dots_with_no_batch_dims = dots_with_no_batch_dims_saveable
 
     @staticmethod
     def save_only_these_names(*names: str) -> Policy:
@@ -99,7 +101,8 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
 
     Args:
         policy: what is kept all the same: "nothing" (the default), "dots" (results of products),
-            "everything", or one of ts.checkpoint_policies.
+            "dots_with_no_batch_dims" (of those with weights, say: none where an index is in both factors
+            and the result, as in attention), "everything", or one of ts.checkpoint_policies.
         prevent_cse: must be True: without the barrier nothing would be computed again.
         static_argnums: positions of arguments that are Python values.
 

@@ -81,7 +81,7 @@ func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>
 }
 func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
-  // expected-error@+1 {{has checkpoint "budget:12kB"; expected "everything", "nothing", "dots", "names:a,b", "except:a,b" or "budget:<bytes>"}}
+  // expected-error@+1 {{has checkpoint "budget:12kB"; expected "everything", "nothing", "dots", "dots_with_no_batch_dims", "names:a,b", "except:a,b" or "budget:<bytes>"}}
   %1 = tessera.call @twice(%0) checkpoint "budget:12kB" : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
   return %1 : tensor<2x3xf32>
 }

@@ -130,7 +130,7 @@ int64_t tessera::tile::getIndexDivisor(Value index) {
     return 1;
   }
   Operation *op = index.getDefiningOp();
-  if (isa<arith::AddIOp, arith::SubIOp>(op))
+  if (isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op))
     return std::gcd(getIndexDivisor(op->getOperand(0)),
                     getIndexDivisor(op->getOperand(1)));
   if (isa<arith::MulIOp>(op)) {

@@ -18,7 +18,8 @@ public:
         loc(op.getLoc()), value(value), firstQuery(box.offsets[1]),
         firstColumn(box.offsets[3]), queries(box.sizes[1]),
         valueSize(box.sizes[3]),
-        chunk(chooseChunks(emitter.sizes, op, value).keys) {
+        chunk(chooseChunks(emitter.sizes, op, value).keys),
+        keysFirst(queries >= emitter.sizes.attentionFixedColumns) {
     scores.batch = box.offsets[0];
     scores.head = scores.keyHead = box.offsets[2];
     // Heads of the query share those of key and value in groups.
@@ -29,7 +30,7 @@ public:
 
   /// What the keys give: sum of e^(score - most) value, [queries, E], null
   /// without values; the largest score and the sum of e^(score - most),
-  /// [queries, 1].
+  /// [queries, 1], or [1, queries] where keys are first.
   struct State {
     Value acc, most, sum;
   };
@@ -41,7 +42,10 @@ public:
 
 private:
   Value loadValue(Value position);
-  std::optional<State> advance(Value position, std::optional<State> before);
+  std::optional<State> advance(Value position, std::optional<State> before,
+                               bool isVisible = false);
+  std::optional<State> overKeys(Value begin, Value end, const State &before,
+                                bool isVisible);
   State fromCarried(ValueRange carried) {
     return {value ? carried[2] : Value(), carried[0], carried[1]};
   }
@@ -55,8 +59,18 @@ private:
   Value number(ArrayRef<int64_t> shape, double value) {
     return scores.number(shape, value);
   }
-  Value perRow(Value column, int64_t columns) {
-    return emitter.broadcastTo(column, {queries, columns});
+  /// A number a query, for all its scores, or for `columns` of its result.
+  Value perScore(Value numbers) {
+    return emitter.broadcastTo(numbers, keysFirst ? ArrayRef({chunk, queries})
+                                                  : ArrayRef({queries, chunk}));
+  }
+  Value perRow(Value numbers, int64_t columns) {
+    return emitter.broadcastTo(emitter.reshape(numbers, {queries, 1}),
+                               {queries, columns});
+  }
+  SmallVector<int64_t> shapeOfNumbers() const {
+    return keysFirst ? SmallVector<int64_t>{1, queries}
+                     : SmallVector<int64_t>{queries, 1};
   }
 
   AttentionScores scores;
@@ -65,6 +79,8 @@ private:
   Location loc;
   Value value, firstQuery, firstColumn;
   int64_t queries, valueSize, chunk;
+  bool keysFirst;     ///< The scores are [keys, queries].
+  Value queryColumns; ///< If keys are first: transposed and scaled.
 };
 
 Value BlockEmitter::AttentionBlock::loadValue(Value position) {
@@ -78,20 +94,25 @@ Value BlockEmitter::AttentionBlock::loadValue(Value position) {
 /// what was summed before, if anything was.
 std::optional<BlockEmitter::AttentionBlock::State>
 BlockEmitter::AttentionBlock::advance(Value position,
-                                      std::optional<State> before) {
-  Value block = scores.emit({firstQuery, position, queries, chunk});
+                                      std::optional<State> before,
+                                      bool isVisible) {
+  AttentionScores::Place place{firstQuery, position, queries, chunk, keysFirst};
+  place.isVisible = isVisible;
+  place.columns = queryColumns;
+  Value block = scores.emit(place);
+  int64_t keyDim = keysFirst ? 0 : 1;
   Value values = value ? loadValue(position) : Value();
   if (!block || (value && !values))
     return std::nullopt;
   State after;
-  after.most = emitter.reduce(tile::ReductionKind::max, block, 1);
+  after.most = emitter.reduce(tile::ReductionKind::max, block, keyDim);
   if (before)
     after.most =
         arith::MaximumFOp::create(builder, loc, before->most, after.most);
   // Where all scores are -inf so far, subtract 0: e^-inf is 0, not NaN.
   Value shift = scores.finite(after.most);
-  Value weights = scores.exp(scores.sub(block, perRow(shift, chunk)));
-  after.sum = emitter.reduce(tile::ReductionKind::sum, weights, 1);
+  Value weights = scores.exp(scores.sub(block, perScore(shift)));
+  after.sum = emitter.reduce(tile::ReductionKind::sum, weights, keyDim);
   Value acc = value ? number({queries, valueSize}, 0) : Value();
   if (before) {
     Value rescale = scores.exp(scores.sub(before->most, shift));
@@ -100,7 +121,8 @@ BlockEmitter::AttentionBlock::advance(Value position,
       acc = scores.mul(before->acc, perRow(rescale, valueSize));
   }
   if (value)
-    after.acc = scores.dot(weights, values, acc);
+    after.acc = scores.dot(
+        keysFirst ? emitter.transpose(weights, {1, 0}) : weights, values, acc);
   return after;
 }
 
@@ -108,21 +130,37 @@ std::optional<BlockEmitter::AttentionBlock::State>
 BlockEmitter::AttentionBlock::overAllKeys() {
   Value zero = emitter.constantIndex(0);
   // All chunks read the same queries.
-  if (!scores.rows(scores.query, firstQuery, queries, scores.head))
+  Value rows = scores.rows(scores.query, firstQuery, queries, scores.head);
+  if (!rows)
     return std::nullopt;
+  if (keysFirst)
+    queryColumns = scores.columnsOf(scores.scaled(emitter.toF32(rows)));
   if (chunk == scores.length)
     return advance(zero, std::nullopt);
   Value end = emitter.constantIndex(scores.length);
   if (scores.isCausal)
     end = scores.endOfKeys(emitter.addIndex(firstQuery, queries));
   State none = {value ? number({queries, valueSize}, 0) : Value(),
-                number({queries, 1}, AttentionScores::minusInfinity),
-                number({queries, 1}, 0)};
+                number(shapeOfNumbers(), AttentionScores::minusInfinity),
+                number(shapeOfNumbers(), 0)};
+  if (!scores.isCausal || !keysFirst)
+    return overKeys(zero, end, none, /*isVisible=*/false);
+  // Most chunks have nothing to hide.
+  Value middle = scores.endOfAllKeys(firstQuery, chunk);
+  auto before = overKeys(zero, middle, none, /*isVisible=*/true);
+  return before ? overKeys(middle, end, *before, /*isVisible=*/false)
+                : std::nullopt;
+}
+
+std::optional<BlockEmitter::AttentionBlock::State>
+BlockEmitter::AttentionBlock::overKeys(Value begin, Value end,
+                                       const State &state, bool isVisible) {
   bool failedInside = false;
   SmallVector<Value> results = emitter.forLoop(
-      {zero, end, emitter.constantIndex(chunk)}, toCarried(none),
+      {begin, end, emitter.constantIndex(chunk)}, toCarried(state),
       [&](Value position, ValueRange carried) -> SmallVector<Value> {
-        std::optional<State> after = advance(position, fromCarried(carried));
+        std::optional<State> after =
+            advance(position, fromCarried(carried), isVisible);
         if (after)
           return toCarried(*after);
         failedInside = true;
@@ -137,8 +175,8 @@ BlockEmitter::AttentionBlock::overAllKeys() {
 /// a weight of 0 times an infinite value is NaN.
 Value BlockEmitter::AttentionBlock::toResult(const State &state,
                                              Type elementType) {
-  Value inverse =
-      arith::DivFOp::create(builder, loc, number({queries, 1}, 1), state.sum);
+  Value inverse = arith::DivFOp::create(builder, loc,
+                                        number(shapeOfNumbers(), 1), state.sum);
   Value result = scores.mul(state.acc, perRow(inverse, valueSize));
   Value zeros = number({queries, valueSize}, 0);
   Value isEmpty = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OEQ,

@@ -28,11 +28,14 @@ private:
 
   bool chunkOfKeys(Value firstKey);
   Carried overQueries(Value firstKey, ValueRange before);
+  Carried overQueries(Value firstKey, Value begin, Value end, ValueRange before,
+                      bool isVisible);
   Carried chunkOfQueries(const AttentionScores::Place &place,
                          ValueRange before);
   Value weightsAt(const AttentionScores::Place &place);
   Value changeAt(const AttentionScores::Place &place, Value weights);
-  Value perRow(Value source, const AttentionScores::Place &place);
+  Value perRow(Value source, const AttentionScores::Place &place,
+               bool isFinite = false);
   void addToQueries(Value change, Value firstQuery);
   void store(Value sum, Value output, Value first, Value head);
   template <typename T> T fail(T result) {
@@ -48,7 +51,14 @@ private:
   AttentionGradients outputs;
   int64_t headSize, valueSize;
   AttentionChunks chunks;
-  Value keyColumns; ///< The chunk's keys, transposed.
+  /// Whether the scores' columns are of what a loop reads in every turn: the
+  /// keys, or the queries where these have the result.
+  bool areColumnsFixed;
+  /// Of these, and of the values or cotangents; the keys are scaled.
+  Value scoreColumns, changeColumns;
+  /// Keys of the chunk, for the gradients of the queries: scaled, or transposed
+  /// where columns are not fixed.
+  Value keyFactor;
   bool hasFailed = false;
 };
 
@@ -74,20 +84,25 @@ BlockEmitter::AttentionGradientBlock::AttentionGradientBlock(
       chunks(chooseGradientChunks(emitter.sizes, op)) {
   scores.batch = block.batch;
   scores.head = scores.keyHead = block.head;
+  bool isOfKeys = outputs.key || outputs.value;
+  areColumnsFixed = (isOfKeys ? chunks.keys : chunks.queries) >=
+                    emitter.sizes.attentionFixedColumns;
 }
 
 //===----------------------------------------------------------------------===//
 // A pair of chunks
 //===----------------------------------------------------------------------===//
 
-/// A number a query, for each key of the chunk.
+/// A number a query, for each key of the chunk; 0 for -inf if `isFinite`.
 Value BlockEmitter::AttentionGradientBlock::perRow(
-    Value source, const AttentionScores::Place &place) {
+    Value source, const AttentionScores::Place &place, bool isFinite) {
   Value tile =
       emitter.emit(source, {{scores.batch, scores.head, place.firstQuery},
                             {1, 1, place.queries}});
   if (!tile)
     return {};
+  if (isFinite)
+    tile = scores.finite(tile);
   if (place.keysFirst)
     return emitter.broadcastTo(emitter.reshape(tile, {1, place.queries}),
                                {place.keys, place.queries});
@@ -97,13 +112,14 @@ Value BlockEmitter::AttentionGradientBlock::perRow(
 
 Value BlockEmitter::AttentionGradientBlock::weightsAt(
     const AttentionScores::Place &place) {
-  Value block = scores.emit(place), sums = perRow(op.getLogsumexp(), place);
+  Value block = scores.emit(place),
+        sums = perRow(op.getLogsumexp(), place, /*isFinite=*/true);
   if (!block || !sums)
     return {};
-  return scores.exp(scores.sub(block, scores.finite(sums)));
+  return scores.exp(scores.sub(block, sums));
 }
 
-/// What the scores have for gradients.
+/// What the scores have for gradients; not scaled yet where columns are fixed.
 Value BlockEmitter::AttentionGradientBlock::changeAt(
     const AttentionScores::Place &place, Value weights) {
   Value value = scores.rows(op.getValue(), place.firstKey, place.keys,
@@ -113,12 +129,16 @@ Value BlockEmitter::AttentionGradientBlock::changeAt(
         mean = perRow(op.getMean(), place);
   if (!value || !cotangent || !mean)
     return {};
-  Value change = place.keysFirst
-                     ? scores.dot(value, emitter.transpose(cotangent, {1, 0}))
-                     : scores.dot(cotangent, emitter.transpose(value, {1, 0}));
+  Value change;
+  if (areColumnsFixed)
+    change = scores.dot(emitter.toF32(place.keysFirst ? value : cotangent),
+                        changeColumns);
+  else if (place.keysFirst)
+    change = scores.dot(value, emitter.transpose(cotangent, {1, 0}));
+  else
+    change = scores.dot(cotangent, emitter.transpose(value, {1, 0}));
   change = scores.mul(weights, scores.sub(change, mean));
-  ArrayRef<int64_t> shape = cast<RankedTensorType>(change.getType()).getShape();
-  return scores.mul(change, scores.number(shape, scores.scale));
+  return areColumnsFixed ? change : scores.scaled(change);
 }
 
 /// Rows of [B, N, heads, columns].
@@ -150,11 +170,16 @@ bool BlockEmitter::AttentionGradientBlock::chunkOfKeys(Value firstKey) {
   auto rowsOf = [&](Value source) {
     return scores.rows(source, firstKey, chunks.keys, scores.keyHead);
   };
-  Value key = rowsOf(op.getKey());
-  if (!key || !rowsOf(op.getValue()))
+  Value key = rowsOf(op.getKey()), value = rowsOf(op.getValue());
+  if (!key || !value)
     return false;
-  if (outputs.query)
-    keyColumns = emitter.transpose(emitter.toF32(key), {1, 0});
+  if (areColumnsFixed) {
+    keyFactor = scores.scaled(emitter.toF32(key));
+    scoreColumns = scores.columnsOf(keyFactor);
+    changeColumns = scores.columnsOf(value);
+  } else if (outputs.query) {
+    keyFactor = emitter.transpose(emitter.toF32(key), {1, 0});
+  }
   Carried sums;
   if (outputs.key)
     sums.push_back(scores.number({chunks.keys, headSize}, 0));
@@ -174,8 +199,11 @@ bool BlockEmitter::AttentionGradientBlock::chunkOfKeys(Value firstKey) {
   }
   if (outputs.value)
     store(sums.pop_back_val(), outputs.value, firstKey, scores.keyHead);
-  if (outputs.key)
-    store(sums.pop_back_val(), outputs.key, firstKey, scores.keyHead);
+  if (outputs.key) {
+    Value sum = sums.pop_back_val();
+    store(areColumnsFixed ? scores.scaled(sum) : sum, outputs.key, firstKey,
+          scores.keyHead);
+  }
   return !hasFailed;
 }
 
@@ -184,15 +212,31 @@ BlockEmitter::AttentionGradientBlock::overQueries(Value firstKey,
                                                   ValueRange before) {
   Value begin = scores.isCausal ? scores.firstQueryOf(firstKey, chunks.queries)
                                 : emitter.constantIndex(0);
-  return emitter.forLoop({begin, emitter.constantIndex(scores.queries),
-                          emitter.constantIndex(chunks.queries)},
+  Value end = emitter.constantIndex(scores.queries);
+  if (!scores.isCausal || !areColumnsFixed)
+    return overQueries(firstKey, begin, end, before, /*isVisible=*/false);
+  // Most chunks have nothing to hide.
+  Value middle = scores.firstOfAllKeys(firstKey, chunks.keys, chunks.queries);
+  Carried sums =
+      overQueries(firstKey, begin, middle, before, /*isVisible=*/false);
+  return overQueries(firstKey, middle, end, sums, /*isVisible=*/true);
+}
+
+BlockEmitter::AttentionGradientBlock::Carried
+BlockEmitter::AttentionGradientBlock::overQueries(Value firstKey, Value begin,
+                                                  Value end, ValueRange before,
+                                                  bool isVisible) {
+  return emitter.forLoop({begin, end, emitter.constantIndex(chunks.queries)},
                          before, [&](Value firstQuery, ValueRange carried) {
-                           // All of [keys, queries], so that what is added to
-                           // the keys needs no transposition.
-                           return chunkOfQueries({firstQuery, firstKey,
-                                                  chunks.queries, chunks.keys,
-                                                  /*keysFirst=*/true},
-                                                 carried);
+                           // Where keys are first, all of [keys, queries], what
+                           // is added to the keys needs no transposition.
+                           AttentionScores::Place place{
+                               firstQuery, firstKey, chunks.queries,
+                               chunks.keys, !areColumnsFixed};
+                           place.isVisible = isVisible;
+                           place.sumsQueries = true;
+                           place.columns = scoreColumns;
+                           return chunkOfQueries(place, carried);
                          });
 }
 
@@ -208,15 +252,18 @@ BlockEmitter::AttentionGradientBlock::chunkOfQueries(
   Value weights = weightsAt(place), cotangent = rowsOf(op.getCotangent());
   if (!weights || !cotangent)
     return fail(sums);
+  auto byKeys = [&](Value tile) {
+    return place.keysFirst ? tile : emitter.transpose(tile, {1, 0});
+  };
   if (outputs.value)
-    sums.back() = scores.dot(weights, cotangent, sums.back());
+    sums.back() = scores.dot(byKeys(weights), cotangent, sums.back());
   if (!outputs.query && !outputs.key)
     return sums;
   Value change = changeAt(place, weights), query = rowsOf(op.getQuery());
   if (!change || !query)
     return fail(sums);
   if (outputs.key)
-    sums.front() = scores.dot(change, query, sums.front());
+    sums.front() = scores.dot(byKeys(change), query, sums.front());
   if (outputs.query)
     addToQueries(change, place.firstQuery);
   return sums;
@@ -226,10 +273,12 @@ BlockEmitter::AttentionGradientBlock::chunkOfQueries(
 /// in memory. Of one query and column only this block adds, in this order.
 void BlockEmitter::AttentionGradientBlock::addToQueries(Value change,
                                                         Value firstQuery) {
-  // Transposed, so that the smaller result is, and not `change`.
-  Value sum = scores.dot(keyColumns, change);
-  sum = emitter.reshape(emitter.transpose(sum, {1, 0}),
-                        {chunks.queries, 1, 1, headSize});
+  // Where keys are first, transposed, so that the smaller result is, and not
+  // `change`.
+  Value sum = areColumnsFixed
+                  ? scores.dot(change, keyFactor)
+                  : emitter.transpose(scores.dot(keyFactor, change), {1, 0});
+  sum = emitter.reshape(sum, {chunks.queries, 1, 1, headSize});
   // Queries are the rows that a scatter counts.
   ArrayRef<int64_t> shape = shapeOf(op.getQuery());
   int64_t perQuery = shape[2] * shape[3];
@@ -251,9 +300,15 @@ bool BlockEmitter::AttentionGradientBlock::ofQueries(Value first) {
     scores.keyHead = arith::DivUIOp::create(
         builder, loc, scores.head, emitter.constantIndex(scores.group));
   // All chunks of keys read the same queries.
-  for (Value source : {op.getQuery(), op.getCotangent()})
-    if (!scores.rows(source, first, chunks.queries, scores.head))
-      return false;
+  Value query = scores.rows(op.getQuery(), first, chunks.queries, scores.head),
+        cotangent =
+            scores.rows(op.getCotangent(), first, chunks.queries, scores.head);
+  if (!query || !cotangent)
+    return false;
+  if (areColumnsFixed) {
+    scoreColumns = scores.columnsOf(query);
+    changeColumns = scores.columnsOf(cotangent);
+  }
   Value end = emitter.constantIndex(scores.length);
   if (scores.isCausal)
     end = scores.endOfKeys(emitter.addIndex(first, chunks.queries));
@@ -262,14 +317,23 @@ bool BlockEmitter::AttentionGradientBlock::ofQueries(Value first) {
       scores.number({chunks.queries, headSize}, 0),
       [&](Value firstKey, ValueRange carried) -> SmallVector<Value> {
         AttentionScores::Place place{first, firstKey, chunks.queries,
-                                     chunks.keys};
+                                     chunks.keys, areColumnsFixed};
+        place.columns = scoreColumns;
+        // The keys, as in blocks that compute all gradients: results of both
+        // are the same.
+        place.scalesRows = true;
         Value weights = weightsAt(place),
               change = weights ? changeAt(place, weights) : weights,
               key = scores.rows(op.getKey(), firstKey, chunks.keys,
                                 scores.keyHead);
         if (!change || !key)
           return fail(llvm::to_vector(carried));
-        return {scores.dot(change, emitter.toF32(key), carried[0])};
+        key = emitter.toF32(key);
+        if (areColumnsFixed) {
+          change = emitter.transpose(change, {1, 0});
+          key = scores.scaled(key);
+        }
+        return {scores.dot(change, key, carried[0])};
       });
   store(sums.front(), outputs.query, first, scores.head);
   return !hasFailed;

@@ -169,7 +169,8 @@ static tile::KernelOp buildLogsumexp(OpBuilder &builder,
   NewKernel made(builder, launch, ShapedType::getNumElements(counts));
   BlockEmitter emitter(builder, sizes, made.memories);
   Location loc = op.getLoc();
-  BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
+  BlockBox box =
+      blockOfProgram(builder, loc, emitter, block, counts, orderOfHeads);
   auto tiles = emitter.emitAttention(op, value, box);
   if (!tiles) {
     made.kernel.erase();

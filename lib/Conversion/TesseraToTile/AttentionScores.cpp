@@ -47,15 +47,47 @@ Value BlockEmitter::AttentionScores::endOfKeys(Value position) {
                                 emitter.constantIndex(length));
 }
 
+Value BlockEmitter::AttentionScores::firstOfAllKeys(Value position,
+                                                    int64_t keys,
+                                                    int64_t step) {
+  Value last = emitter.addIndex(position, keys - 1 + step - 1);
+  return arith::MinSIOp::create(
+      builder, loc, firstQueryOf(last, step),
+      emitter.constantIndex((queries + step - 1) / step * step));
+}
+
+Value BlockEmitter::AttentionScores::endOfAllKeys(Value position,
+                                                  int64_t step) {
+  Value by = emitter.constantIndex(step);
+  Value end = endOfKeys(emitter.addIndex(position, 1));
+  return arith::MulIOp::create(
+      builder, loc, arith::DivUIOp::create(builder, loc, end, by), by);
+}
+
+Value BlockEmitter::AttentionScores::scaled(Value tile) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(tile.getType()).getShape();
+  return mul(tile, number(shape, scale));
+}
+
+Value BlockEmitter::AttentionScores::columnsOf(Value rows) {
+  return emitter.transpose(emitter.toF32(rows), {1, 0});
+}
+
 Value BlockEmitter::AttentionScores::emit(const Place &place) {
   Value q = rows(query, place.firstQuery, place.queries, head),
         k = rows(key, place.firstKey, place.keys, keyHead);
   if (!q || !k)
     return {};
-  Value scores = place.keysFirst ? dot(k, emitter.transpose(q, {1, 0}))
-                                 : dot(q, emitter.transpose(k, {1, 0}));
-  ArrayRef<int64_t> shape = cast<RankedTensorType>(scores.getType()).getShape();
-  scores = addBias(mul(scores, number(shape, scale)), place);
+  Value scores;
+  if (place.columns) {
+    Value rows = emitter.toF32(place.keysFirst ? k : q);
+    scores = dot(place.scalesRows ? scaled(rows) : rows, place.columns);
+  } else if (place.keysFirst) {
+    scores = scaled(dot(k, emitter.transpose(q, {1, 0})));
+  } else {
+    scores = scaled(dot(q, emitter.transpose(k, {1, 0})));
+  }
+  scores = addBias(scores, place);
   return scores ? mask(scores, place) : scores;
 }
 
@@ -85,11 +117,11 @@ Value BlockEmitter::AttentionScores::mask(Value scores, const Place &place) {
   auto keep = [&](Value where) {
     scores = arith::SelectOp::create(builder, loc, where, scores, hidden);
   };
-  if (length % place.keys != 0)
+  if (length % place.keys != 0 && !place.isVisible)
     keep(emitter.insideAlong(shape, keyDim, place.firstKey, length));
-  if (place.keysFirst && queries % place.queries != 0)
+  if (place.sumsQueries && queries % place.queries != 0)
     keep(emitter.insideAlong(shape, queryDim, place.firstQuery, queries));
-  if (isCausal) {
+  if (isCausal && !place.isVisible) {
     // The last query sees all keys.
     Value keyIndex = emitter.indicesAlong(shape, keyDim, place.firstKey);
     Value lastVisible = emitter.indicesAlong(

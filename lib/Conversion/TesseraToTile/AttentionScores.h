@@ -32,6 +32,14 @@ public:
     Value firstQuery, firstKey;
     int64_t queries, keys;
     bool keysFirst = false;
+    /// No query is before a key, and no key outside.
+    bool isVisible = false;
+    /// Queries outside may not have weights, since all are added up.
+    bool sumsQueries = false;
+    /// The queries if keys are first, else the keys, transposed.
+    Value columns = {};
+    /// Whether the rows that are multiplied by them are scaled, and not they.
+    bool scalesRows = false;
   };
 
   /// -inf where a query does not see a key, or either is outside. Null, with a
@@ -41,11 +49,20 @@ public:
   /// Rows [count, columns] of `source` [B, N, heads, columns].
   Value rows(Value source, Value first, int64_t count, Value atHead);
 
+  /// Rows that many products multiply as their right factor, transposed.
+  Value columnsOf(Value rows);
+  Value scaled(Value tile);
+
   /// The first query that sees the key at `position`, rounded down to a
   /// multiple of `step`; the end of the keys that a query before `position`
   /// sees.
   Value firstQueryOf(Value position, int64_t step);
   Value endOfKeys(Value position);
+  /// From which multiple of `step` on all queries see the `keys` keys at
+  /// `position`, the number of queries at most; the multiple up to which all
+  /// queries from `position` on see all keys.
+  Value firstOfAllKeys(Value position, int64_t keys, int64_t step);
+  Value endOfAllKeys(Value position, int64_t step);
 
   // Arithmetic on tiles.
   Value number(llvm::ArrayRef<int64_t> shape, double value) {

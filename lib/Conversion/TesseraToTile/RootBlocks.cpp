@@ -205,7 +205,8 @@ SmallVector<int64_t> tessera::chooseRootBlock(const KernelGroup &group,
 
 BlockBox tessera::blockOfProgram(OpBuilder &builder, Location loc,
                                  BlockEmitter &emitter, ArrayRef<int64_t> block,
-                                 ArrayRef<int64_t> counts) {
+                                 ArrayRef<int64_t> counts,
+                                 ArrayRef<size_t> order) {
   Value rest = tile::ProgramIdOp::create(builder, loc, builder.getIndexType(),
                                          builder.getI64IntegerAttr(0));
   int64_t left = 1; // Blocks that `rest` numbers.
@@ -214,7 +215,8 @@ BlockBox tessera::blockOfProgram(OpBuilder &builder, Location loc,
   BlockBox box;
   box.offsets.resize(block.size());
   box.sizes = llvm::to_vector(block);
-  for (size_t d = block.size(); d-- > 0;) {
+  for (size_t i = block.size(); i-- > 0;) {
+    size_t d = order.empty() ? i : order[i];
     if (counts[d] == 1) {
       box.offsets[d] = emitter.constantIndex(0);
       continue;

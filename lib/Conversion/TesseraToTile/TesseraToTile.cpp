@@ -350,7 +350,10 @@ private:
       outputs.push_back(
           body->addArgument(memoryTypeOf(root->getResult(0)), loc));
     builder.setInsertionPointToEnd(body);
-    BlockBox box = blockOfProgram(builder, loc, emitter, block, counts);
+    ArrayRef<size_t> order;
+    if (isa_and_nonnull<AttentionOp>(group.heavy))
+      order = orderOfHeads;
+    BlockBox box = blockOfProgram(builder, loc, emitter, block, counts, order);
     bool isComplete = true;
     auto store = [&](const BlockBox &part) {
       isComplete &= storeRoots(builder, emitter, group, part, outputs);

@@ -32,6 +32,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.causalChunks = {{512, 64},
                           {std::numeric_limits<int64_t>::max(), 128}};
     sizes.attentionElements = 1 << 18;
+    sizes.attentionFixedColumns = 16;
     sizes.attentionGradientHeads = 4;
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 8192;
@@ -49,6 +50,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.attentionQueries = 32;
     sizes.attentionKeys = 32;
     sizes.attentionElements = 8192;
+    sizes.attentionFixedColumns = std::numeric_limits<int64_t>::max();
     sizes.attentionGradientHeads = std::numeric_limits<int64_t>::max();
     sizes.rowElements = 4096;
     sizes.pointwiseElements = 1024;

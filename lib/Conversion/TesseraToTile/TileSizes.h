@@ -64,6 +64,10 @@ struct TileSizes {
   /// Of blocks on the diagonal, half is computed in vain.
   std::vector<std::pair<int64_t, int64_t>> causalChunks;
   int64_t attentionElements; ///< Of a block's queries, or keys, of all columns.
+  /// From how many rows on those that a loop over others reads in every turn
+  /// are the columns of the scores, transposed and scaled before it: the factor
+  /// of the product that is packed. Else they are the other factor.
+  int64_t attentionFixedColumns;
   /// Key heads in all from which on one block computes all gradients of a key
   /// head, with fewest products; fewer leave cores without work.
   int64_t attentionGradientHeads;

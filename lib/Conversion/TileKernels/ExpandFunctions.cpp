@@ -27,6 +27,10 @@ constexpr float atanPolynomial[] = {-3.333331550e-01f, 1.999848940e-01f,
 constexpr float asinPolynomial[] = {1.666665987e-01f, 7.500510917e-02f,
                                     4.451572049e-02f, 3.181760933e-02f,
                                     1.440261494e-02f, 3.756518843e-02f};
+/// (e^x - 1 - x) / x^2 from -ln(2) / 2 to ln(2) / 2.
+constexpr float expPolynomial[] = {4.999999404e-01f, 1.666652113e-01f,
+                                   4.166838899e-02f, 8.368745446e-03f,
+                                   1.381454058e-03f};
 /// (2^x - 1) / x from -1/2 to 1/2.
 constexpr float exp2Polynomial[] = {
     6.931471805e-01f, 2.402265108e-01f, 5.550410963e-02f, 9.618036911e-03f,
@@ -50,6 +54,7 @@ class FunctionWriter : public FormulaWriter {
 public:
   using FormulaWriter::FormulaWriter;
 
+  Value exp(Value x);
   Value exp2(Value x);
   Value logarithm(Value x, const Base &base);
   Value asin(Value x);
@@ -73,6 +78,33 @@ private:
     return to<arith::BitcastOp>(rewriter.getF32Type(), bits);
   }
 };
+
+/// 2^n e^r for the whole n nearest to x / ln(2), which is the end of a sum's
+/// digits: they hold 127 more, and are the exponent of 2^n once they are in its
+/// place. Arguments end where n is -127, whose power is then 0, and 127.
+Value FunctionWriter::exp(Value x) {
+  constexpr float log2OfE = 1.44269504f, least = -88.02f, most = 88.37626f;
+  // ln(2) in two parts, the first with so few bits that n times it is exact.
+  constexpr float ofTwo = 0.693359375f, ofTwoRest = -2.12194440e-04f;
+  constexpr float whole = 0x1.8p23f + 127;
+  // NaN stays.
+  Value a = select(compare(Predicate::OGT, number(least), x), number(least), x);
+  a = select(compare(Predicate::OLT, number(most), a), number(most), a);
+  Value sum = multiplyAdd(a, number(log2OfE), number(whole));
+  Value n = subtract(sum, number(whole));
+  Value r = multiplyAdd(n, number(-ofTwo), a);
+  r = multiplyAdd(n, number(-ofTwoRest), r);
+  Value power = floatOf(make<arith::ShLIOp>(bitsOf(sum), integer32(23)));
+  // (e^r - 1) 2^n + 2^n. Of chains of sums, two short ones are faster than a
+  // long one: more elements are then computed at a time.
+  const float *c = expPolynomial;
+  Value square = this->square(r);
+  Value low = multiplyAdd(r, number(c[1]), number(c[0])),
+        high = multiplyAdd(r, number(c[3]), number(c[2]));
+  high = multiplyAdd(square, number(c[4]), high);
+  Value rest = multiplyAdd(square, multiplyAdd(square, high, low), r);
+  return multiplyAdd(rest, power, power);
+}
 
 /// 2^n 2^r for the whole n nearest to x. The power of two is multiplied in two
 /// steps, since it may be outside of the range of f32.
@@ -274,6 +306,8 @@ void addExpansion(RewritePatternSet &patterns, Write write) {
 
 void tessera::populateExpandFunctionsPatterns(RewritePatternSet &patterns) {
   using W = FunctionWriter;
+  addExpansion<math::ExpOp>(
+      patterns, [](W &w, math::ExpOp op) { return w.exp(op.getOperand()); });
   addExpansion<math::Exp2Op>(
       patterns, [](W &w, math::Exp2Op op) { return w.exp2(op.getOperand()); });
   addExpansion<math::Log2Op>(patterns, [](W &w, math::Log2Op op) {

@@ -27,12 +27,47 @@ Value CPUKernelEmitter::programId(unsigned dim) {
   return index;
 }
 
+/// Whether `tile` is computed for a product that reads it column by column, and
+/// for something else.
+static bool isComputedFactor(Value tile) {
+  auto isFactor = [](Operation *user) {
+    auto turned = dyn_cast<TransOp>(user);
+    return turned && llvm::any_of(turned->getUsers(), [&](Operation *of) {
+             auto dot = dyn_cast<DotOp>(of);
+             return dot && dot.getLhs() == turned.getResult();
+           });
+  };
+  return OpTrait::hasElementwiseMappableTraits(tile.getDefiningOp()) &&
+         cast<RankedTensorType>(tile.getType()).getRank() == 2 &&
+         !tile.hasOneUse() && llvm::any_of(tile.getUsers(), isFactor);
+}
+
+/// Whether `op` computes, in a loop, a row or column that a broadcast repeats.
+static bool isRowOfLoop(Operation *op) {
+  if (!OpTrait::hasElementwiseMappableTraits(op) ||
+      !isa<scf::ForOp>(op->getParentOp()))
+    return false;
+  Value tile = op->getResult(0);
+  int64_t elements = cast<RankedTensorType>(tile.getType()).getNumElements();
+  auto repeats = [&](Operation *user) {
+    while (isa<ReshapeOp>(user) && user->hasOneUse())
+      user = *user->user_begin();
+    return isa<BroadcastOp>(user) &&
+           cast<RankedTensorType>(user->getResult(0).getType())
+                   .getNumElements() > elements;
+  };
+  return llvm::any_of(tile.getUsers(), repeats);
+}
+
 void CPUKernelEmitter::emitVirtual(Operation *op) {
   Value tile = op->getResult(0);
-  if (!kept.contains(tile))
+  bool isTurned = isComputedFactor(tile);
+  if (!isTurned && !isRowOfLoop(op) && !kept.contains(tile))
     return;
   auto type = cast<RankedTensorType>(tile.getType());
-  Buffer *buffer = tiles.create(type.getShape(), type.getElementType());
+  Buffer *buffer = isTurned
+                       ? ProductEmitter(*this).createColumnBuffer(type)
+                       : tiles.create(type.getShape(), type.getElementType());
   fill(buffer, tile);
   buffers[tile] = buffer;
 }
@@ -46,10 +81,12 @@ Value CPUKernelEmitter::extractElement(ExtractOp op) {
 // Loops of the kernel
 //===----------------------------------------------------------------------===//
 
-/// A left factor that is transposed has to be copied: before the loop, where no
-/// iteration changes it.
+/// A left factor that is transposed has to be copied, and a right one packed:
+/// before the loop, where no iteration changes it.
 void CPUKernelEmitter::copyFactorsBefore(scf::ForOp loop) {
   loop.walk([&](DotOp op) {
+    if (loop.isDefinedOutsideOfLoop(op.getRhs()))
+      ProductEmitter(*this).packBefore(op);
     Value left = op.getLhs();
     if (!left.getDefiningOp<TransOp>() || buffers.contains(left) ||
         !loop.isDefinedOutsideOfLoop(left))
@@ -59,6 +96,16 @@ void CPUKernelEmitter::copyFactorsBefore(scf::ForOp loop) {
     fill(buffer, left);
     buffers[left] = buffer;
   });
+}
+
+/// Whether a loop that carries `argument` goes on where the loop before it,
+/// which gives `init`, left off.
+static bool goesOn(Value init, BlockArgument argument) {
+  auto before = init.getDefiningOp<scf::ForOp>();
+  if (!before || !init.hasOneUse())
+    return false;
+  BlockArgument other = before.getTiedLoopRegionIterArg(cast<OpResult>(init));
+  return isAccumulator(other) == isAccumulator(argument);
 }
 
 LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
@@ -76,6 +123,8 @@ LogicalResult CPUKernelEmitter::emitFor(scf::ForOp loop) {
     Buffer *buffer;
     if (outside && getCarriedInside(outside) == argument) {
       buffer = buffers.lookup(outside);
+    } else if (goesOn(init, argument)) {
+      buffer = buffers.lookup(init);
     } else {
       buffer = isAccumulator(argument)
                    ? ProductEmitter(*this).createPanelBuffer(type)

@@ -188,6 +188,13 @@ private:
   cpu::StackTiles tiles;
   llvm::DenseSet<mlir::Value> kept; ///< Virtual tiles worth a buffer.
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
+  /// A right factor that was packed before a loop, whatever is multiplied.
+  struct PackedFactor {
+    mlir::Value base;
+    int64_t vectors = 0; ///< Of a panel's row.
+  };
+  using TypedFactor = std::pair<mlir::Value, mlir::Type>;
+  llvm::DenseMap<TypedFactor, PackedFactor> packedFactors;
   llvm::DenseSet<mlir::Operation *> storedByRows;
   llvm::SmallVector<Turned> turned; ///< Of the square that is being visited.
   /// Tile, dimension and number of the lanes, indices.

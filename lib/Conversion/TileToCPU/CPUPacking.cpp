@@ -51,6 +51,8 @@ CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
   auto matrix = cast<RankedTensorType>(tile.getType());
   bool isAcross = emitter.isContiguous(tile, 1);
   bool isAlong = emitter.isContiguous(tile, 0) && !isAcross;
+  if (std::optional<LeftFactor> turned = leftByColumns(tile, type))
+    return *turned;
   std::optional<LeftFactor> inPlace = leftInMemory(tile, type);
   bool canTurn = isAcross && rows <= lanes;
   // A few rows that share sets of a cache are soon packed; one shares none.
@@ -199,6 +201,20 @@ Value CPUKernelEmitter::ProductEmitter::loadWhole(Value tile, Indices indices,
   SmallVector<int64_t> order(lanes, 0);
   std::iota(order.begin(), order.begin() + part.count, 0);
   return vector::ShuffleOp::create(builder, loc, value, value, order);
+}
+
+/// The left factor, read in place from a buffer that holds it column by column:
+/// the rows that are multiplied together are side by side.
+std::optional<CPUKernelEmitter::ProductEmitter::LeftFactor>
+CPUKernelEmitter::ProductEmitter::leftByColumns(Value tile, Type type) {
+  auto turned = tile.getDefiningOp<TransOp>();
+  if (!turned || emitter.buffers.contains(tile))
+    return std::nullopt;
+  Buffer *buffer = emitter.buffers.lookup(turned.getInput());
+  if (!buffer || buffer->elementType != type || buffer->strides.back() != 1 ||
+      isCrowding(buffer->strides[0]))
+    return std::nullopt;
+  return LeftFactor{buffer->base, 1, 1, buffer->strides[0]};
 }
 
 /// The left factor, read in place: a buffer, or a load that stays in

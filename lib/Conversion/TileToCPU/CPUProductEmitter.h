@@ -20,6 +20,12 @@ public:
 
   /// For a product's result: its rows hold whole panels.
   Buffer *createPanelBuffer(mlir::RankedTensorType type);
+  /// For a tile that products read column by column: their lines are in
+  /// different sets of a cache.
+  Buffer *createColumnBuffer(mlir::RankedTensorType type);
+  /// Packs the right factor, which no turn of a loop around the product
+  /// changes, before that loop.
+  void packBefore(tile::DotOp op);
 
 private:
   /// Turns of the loop over the depth that are written out. What a turn has
@@ -120,6 +126,7 @@ private:
                         mlir::Type type);
   int64_t spreadRows(int64_t columns);
   mlir::Value packedRow(const Product &product, mlir::Value row);
+  std::optional<LeftFactor> leftByColumns(mlir::Value tile, mlir::Type type);
   std::optional<LeftFactor> leftInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value rightInMemory(mlir::Value tile, mlir::Type type);
   mlir::Value packRight(mlir::Value tile, mlir::Type type, int64_t panel);

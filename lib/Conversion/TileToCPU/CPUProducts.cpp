@@ -201,6 +201,29 @@ CPUKernelEmitter::ProductEmitter::createPanelBuffer(RankedTensorType type) {
   return buffer;
 }
 
+CPUKernelEmitter::Buffer *
+CPUKernelEmitter::ProductEmitter::createColumnBuffer(RankedTensorType type) {
+  int64_t columns = type.getDimSize(1);
+  int64_t vectors = llvm::divideCeil(columns, lanes) | 1;
+  Buffer *buffer = tiles.create({type.getDimSize(0), vectors * lanes},
+                                type.getElementType());
+  buffer->shape[1] = columns;
+  return buffer;
+}
+
+void CPUKernelEmitter::ProductEmitter::packBefore(DotOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  Type elementType = type.getElementType();
+  TypedFactor right = {op.getRhs(), elementType};
+  if (type.getDimSize(0) == 1 || emitter.packedFactors.contains(right) ||
+      rightInMemory(op.getRhs(), elementType))
+    return;
+  int64_t vectors =
+      chooseRegisterBlock(type.getDimSize(1), lanes, false).vectors;
+  Value base = packRight(op.getRhs(), elementType, vectors * lanes);
+  emitter.packedFactors[right] = {base, vectors};
+}
+
 bool CPUKernelEmitter::ProductEmitter::hasPanelRows(Buffer *buffer) const {
   return buffer->strides[0] >= panelColumns(buffer->shape[1], lanes);
 }
@@ -335,21 +358,27 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   int64_t m = type.getDimSize(0), n = type.getDimSize(1);
   if (isRowTimesRows(op))
     return multiplyRow(op);
-  bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType());
+  bool isLeftPacked = !leftInMemory(op.getLhs(), type.getElementType()) &&
+                      !leftByColumns(op.getLhs(), type.getElementType());
   Value shared = rightInMemory(op.getRhs(), type.getElementType());
+  PackedFactor before =
+      emitter.packedFactors.lookup({op.getRhs(), type.getElementType()});
   // Few rows are packed in no time.
   constexpr int64_t leastRowsOfSlivers = 24;
   RegisterBlock block =
       shared ? sliverBlock(lanes)
              : chooseRegisterBlock(n, lanes,
                                    isLeftPacked && m >= leastRowsOfSlivers);
+  if (before.base)
+    block = {countAccumulators(lanes) / before.vectors, before.vectors};
   int64_t panel = block.vectors * lanes;
   int64_t panels = (n + panel - 1) / panel;
   int64_t rows = std::min(block.rows, m);
   LeftFactor left = prepareLeft(op.getLhs(), type.getElementType(), rows,
                                 /*isByPanels=*/static_cast<bool>(shared));
-  Value right =
-      shared ? shared : packRight(op.getRhs(), type.getElementType(), panel);
+  Value right = shared ? shared : before.base;
+  if (!right)
+    right = packRight(op.getRhs(), type.getElementType(), panel);
 
   bool accumulates = !isZeroTile(op.getAcc());
   Buffer *result = prepareResult(op, accumulates);
@@ -358,7 +387,7 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
   findLastTurn(product);
   findStores(product);
   if (!product.isByPanels)
-    findFactorsAhead(product, isLeftPacked, !shared);
+    findFactorsAhead(product, isLeftPacked, !shared && !before.base);
   multiply(product, m);
 }
 

@@ -72,12 +72,29 @@ CPUKernelEmitter::ProductEmitter::factorAhead(Value tile, int64_t blocks) {
   return factor;
 }
 
+/// Whether each turn of the loop around `op` loads its right factor, and no
+/// product there has it as its left one.
+static bool isFirstReadBy(DotOp op) {
+  SmallVector<LoadOp> loads, others;
+  findLoads(op.getRhs(), loads);
+  for (auto other : op->getBlock()->getOps<DotOp>())
+    findLoads(other.getLhs(), others);
+  return isa<scf::ForOp>(op->getParentOp()) &&
+         llvm::all_of(loads, [&](LoadOp load) {
+           return load->getBlock() == op->getBlock() &&
+                  !llvm::is_contained(others, load);
+         });
+}
+
 void CPUKernelEmitter::ProductEmitter::findFactorsAhead(Product &product,
                                                         bool isLeftPacked,
                                                         bool isRightPacked) {
   DotOp op = product.op;
-  if (!product.isLastTurn && op->getParentOp() != emitter.kernel)
-    return;
+  if (!product.isLastTurn && op->getParentOp() != emitter.kernel) {
+    // Of a loop with several products, what none of them reads row by row.
+    isLeftPacked = false;
+    isRightPacked &= isFirstReadBy(op);
+  }
   int64_t m = cast<RankedTensorType>(op.getType()).getDimSize(0);
   int64_t blocks = llvm::divideCeil(m, product.rows) * product.panels;
   if (isRightPacked)
@@ -94,17 +111,21 @@ void CPUKernelEmitter::ProductEmitter::findFactorsAhead(Product &product,
 void CPUKernelEmitter::ProductEmitter::setScalarsAhead(const Product &product) {
   Value block = emitter.block, blockAhead = code.add(block, 1);
   scalarsAhead = IRMapping();
-  if (product.isLastTurn) {
-    auto loop = cast<scf::ForOp>(product.op->getParentOp());
-    Value first = emitter.scalars.lookup(loop.getLowerBound());
+  DotOp op = product.op;
+  if (auto loop = dyn_cast<scf::ForOp>(op->getParentOp())) {
     Value next = arith::AddIOp::create(
         builder, loc, emitter.scalars.lookup(loop.getInductionVar()),
         emitter.scalars.lookup(loop.getStep()));
-    next =
-        arith::SelectOp::create(builder, loc, product.isLastTurn, first, next);
+    if (product.isLastTurn) {
+      Value first = emitter.scalars.lookup(loop.getLowerBound());
+      next = arith::SelectOp::create(builder, loc, product.isLastTurn, first,
+                                     next);
+      blockAhead = arith::SelectOp::create(builder, loc, product.isLastTurn,
+                                           blockAhead, block);
+    } else {
+      blockAhead = block;
+    }
     scalarsAhead.map(loop.getInductionVar(), next);
-    blockAhead = arith::SelectOp::create(builder, loc, product.isLastTurn,
-                                         blockAhead, block);
   }
   emitter.block = blockAhead;
   for (auto id : emitter.kernel.getBlock().getOps<ProgramIdOp>())

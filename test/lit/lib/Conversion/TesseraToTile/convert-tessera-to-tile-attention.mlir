@@ -69,14 +69,30 @@ func.func @of_value(%q: tensor<2x5x1x3xf32>, %l: tensor<2x1x5xf32>) -> tensor<2x
 }
 
 // Causal blocks that no query of a block sees are left out: the loop over keys
-// ends, and that over queries begins, where the block says.
+// ends, and that over queries begins, where the block says. Those that hide
+// nothing have loops without masks. What a loop reads in every turn are the
+// columns of its scores, scaled before it.
 // CHECK: tile.kernel @causal_attention_logsumexp
+// CHECK: %[[QUERIES:.*]] = arith.mulf {{.*}} : tensor<128x64xf32>
+// CHECK: %[[COLUMNS:.*]] = tile.trans %[[QUERIES]] [1, 0]
 // CHECK: %[[END:.*]] = arith.minsi
-// CHECK: scf.for %{{.*}} = %{{.*}} to %[[END]] step
+// CHECK: %[[MIDDLE:.*]] = arith.muli
+// CHECK: scf.for %{{.*}} = %c0 to %[[MIDDLE]] step
+// CHECK: tile.dot %{{.*}}, %[[COLUMNS]]
+// CHECK-NOT: tile.iota
+// CHECK: scf.for %{{.*}} = %[[MIDDLE]] to %[[END]] step
+// CHECK: tile.iota
 // CHECK: tile.kernel @causal_attention_gradient grid [8]
+// CHECK: %[[KEYS:.*]] = arith.mulf {{.*}} : tensor<128x64xf32>
+// CHECK: %[[COLUMNS:.*]] = tile.trans %[[KEYS]] [1, 0]
 // CHECK: %[[FIRST:.*]] = arith.divui
 // CHECK: %[[BEGIN:.*]] = arith.muli %[[FIRST]]
-// CHECK: scf.for %{{.*}} = %[[BEGIN]] to
+// CHECK: %[[MIDDLE:.*]] = arith.minsi
+// CHECK: scf.for %{{.*}} = %[[BEGIN]] to %[[MIDDLE]]
+// CHECK: tile.dot %{{.*}}, %[[COLUMNS]]
+// CHECK: tile.iota
+// CHECK: scf.for %{{.*}} = %[[MIDDLE]] to
+// CHECK-NOT: tile.iota
 // CHECK-LABEL: func.func @causal
 func.func @causal(%q: tensor<1x1024x1x64xf32>) -> (tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32>) {
   %0 = tessera.attention_logsumexp %q, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1x1024xf32>

@@ -155,3 +155,34 @@ tile.kernel @row_times_rows grid [1] inputs 2 {
   %r = tile.dot %x, %y, %z : tensor<1x67xf32>, tensor<67x5xf32> -> tensor<1x5xf32>
   tile.store %r, %c[%c0, %c0] : tensor<1x5xf32>, memref<1x5xf32>
 }
+
+// What all turns of a loop multiply is packed before the loop, turned in
+// registers. What is computed for two readers is kept, and a product that has
+// it turned reads it column by column in place: no sliver of 6 rows is packed.
+// CHECK-LABEL: llvm.func @factors_of_a_loop(
+// CHECK: llvm.shufflevector {{.*}} [0, 16
+// CHECK: llvm.intr.fma
+// CHECK-NOT: llvm.shufflevector {{.*}} [0, 16
+// CHECK-NOT: vector<6xf32>
+// CHECK: llvm.return
+tile.kernel @factors_of_a_loop grid [1] inputs 2 {
+^bb0(%a: memref<64x64xf32>, %b: memref<16x64xf32>, %c: memref<16x64xf32>):
+  %c0 = arith.constant 0 : index
+  %c32 = arith.constant 32 : index
+  %c64 = arith.constant 64 : index
+  %z = arith.constant dense<0.0> : tensor<16x64xf32>
+  %none = arith.constant dense<0.0> : tensor<32x16xf32>
+  %w0 = arith.constant dense<0.0> : tensor<32x64xf32>
+  %x = tile.load %b[%c0, %c0] : memref<16x64xf32> -> tensor<16x64xf32>
+  %t = tile.trans %x [1, 0] : tensor<16x64xf32> -> tensor<64x16xf32>
+  %sum = scf.for %k = %c0 to %c64 step %c32 iter_args(%acc = %z) -> (tensor<16x64xf32>) {
+    %y = tile.load %a[%k, %c0] : memref<64x64xf32> -> tensor<32x64xf32>
+    %s = tile.dot %y, %t, %none : tensor<32x64xf32>, tensor<64x16xf32> -> tensor<32x16xf32>
+    %f = arith.addf %s, %s : tensor<32x16xf32>
+    %p = tile.trans %f [1, 0] : tensor<32x16xf32> -> tensor<16x32xf32>
+    %w = tile.dot %f, %acc, %w0 : tensor<32x16xf32>, tensor<16x64xf32> -> tensor<32x64xf32>
+    %r = tile.dot %p, %w, %z : tensor<16x32xf32>, tensor<32x64xf32> -> tensor<16x64xf32>
+    scf.yield %r : tensor<16x64xf32>
+  }
+  tile.store %sum, %c[%c0, %c0] : tensor<16x64xf32>, memref<16x64xf32>
+}

@@ -253,8 +253,8 @@ Value BlockEmitter::emitLog(Value x) {
   return arith::SubFOp::create(builder, loc, log, excess);
 }
 
-/// The targets' polynomials for f32 give normal numbers and zero: a denormal
-/// one is the square of e^(x/2).
+/// The targets' polynomials for f32 may give zero for the least numbers, which
+/// are the square of e^(x/2).
 Value BlockEmitter::emitExp(Value x) {
   auto type = cast<RankedTensorType>(x.getType());
   if (!type.getElementType().isF32())
@@ -263,7 +263,7 @@ Value BlockEmitter::emitExp(Value x) {
     return splatNumber(type.getShape(), type.getElementType(), value);
   };
   Value isSmall = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLT,
-                                        x, number(-87));
+                                        x, number(-86));
   Value half = arith::MulFOp::create(builder, loc, x, number(0.5));
   Value e = math::ExpOp::create(
       builder, loc, arith::SelectOp::create(builder, loc, isSmall, half, x));

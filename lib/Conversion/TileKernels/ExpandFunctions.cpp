@@ -80,13 +80,13 @@ private:
 };
 
 /// 2^n e^r for the whole n nearest to x / ln(2), which is the end of a sum's
-/// digits: they hold 127 more, and are the exponent of 2^n once they are in its
-/// place. Arguments end where n is -127, whose power is then 0, and 127.
+/// digits: they hold 126 more, and are the exponent of 2^(n-1) once they are in
+/// its place. Arguments end where n is -126, which gives 0, and 128.
 Value FunctionWriter::exp(Value x) {
-  constexpr float log2OfE = 1.44269504f, least = -88.02f, most = 88.37626f;
+  constexpr float log2OfE = 1.44269504f, least = -87.3f, most = 89;
   // ln(2) in two parts, the first with so few bits that n times it is exact.
   constexpr float ofTwo = 0.693359375f, ofTwoRest = -2.12194440e-04f;
-  constexpr float whole = 0x1.8p23f + 127;
+  constexpr float whole = 0x1.8p23f + 126;
   // NaN stays.
   Value a = select(compare(Predicate::OGT, number(least), x), number(least), x);
   a = select(compare(Predicate::OLT, number(most), a), number(most), a);
@@ -103,7 +103,8 @@ Value FunctionWriter::exp(Value x) {
         high = multiplyAdd(r, number(c[3]), number(c[2]));
   high = multiplyAdd(square, number(c[4]), high);
   Value rest = multiplyAdd(square, multiplyAdd(square, high, low), r);
-  return multiplyAdd(rest, power, power);
+  Value half = multiplyAdd(rest, power, power);
+  return add(half, half);
 }
 
 /// 2^n 2^r for the whole n nearest to x. The power of two is multiplied in two

@@ -10,8 +10,8 @@ namespace tessera {
 /// Writes exp, exp2, log2, log10, asin, acos, atan, atan2, asinh, acosh and
 /// atanh of f32 scalars and vectors as polynomials, right within 4 units in the
 /// last place for every argument, denormal numbers included; but exp, of which
-/// much time of attention is, is from 2^-126 on, 0 below, and ends at 2^127.5.
-/// Preferred to other patterns for these ops.
+/// much time of attention is, may be 0 where it is below 2^-125. Preferred to
+/// other patterns for these ops.
 void populateExpandFunctionsPatterns(mlir::RewritePatternSet &patterns);
 
 /// Whether `op` is a function that a C library has and an instruction set has

@@ -42,9 +42,9 @@ int64_t CPUKernelEmitter::ProductEmitter::spreadRows(int64_t columns) {
 /// by panels as many as leave room for these in the second level cache.
 constexpr int64_t rowsOfGroup = 48, rowsOfPanelGroup = 256;
 
-/// `rows` are multiplied together. Where panels are outside all of the factor
-/// is packed, since it is read again for each of them; else what lies column by
-/// column, or is computed.
+/// `rows` are multiplied together, but for a few. Where panels are outside all
+/// of the factor is packed, since it is read again for each of them; else what
+/// lies column by column, or is computed.
 CPUKernelEmitter::ProductEmitter::LeftFactor
 CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
                                               int64_t rows, bool isByPanels) {
@@ -63,6 +63,8 @@ CPUKernelEmitter::ProductEmitter::prepareLeft(Value tile, Type type,
                  : (isAlong && !inPlace) || (isCrowded && canTurn)) {
     int64_t most = isByPanels ? rowsOfPanelGroup : rowsOfGroup;
     int64_t group = std::max<int64_t>(1, most / rows) * rows;
+    if (isByPanels && m <= most)
+      group = m; // With the rows that are left over.
     int64_t depth = matrix.getDimSize(1);
     return {tiles.create({group * depth}, type)->base, depth, 1, rows, group};
   }
@@ -89,37 +91,37 @@ Value CPUKernelEmitter::ProductEmitter::packedRow(const Product &product,
 /// cache, whose ways are few where columns are a power of two apart.
 constexpr int64_t columnsTogether = 8;
 
-/// Packs rows of the left factor from `first` to `end`, in slivers of `rows`
-/// where it has them side by side: column k of the sliver from packed row m on
-/// is at m * depth + k * depthStride, one vector.
+/// Packs rows of the left factor in slivers of `part.rows`, where it has them
+/// side by side: column k of the sliver from packed row m on is at m * depth +
+/// k * part.rows, one vector.
 void CPUKernelEmitter::ProductEmitter::packRows(const Product &product,
-                                                Value first, Value end,
-                                                int64_t rows) {
+                                                const RowPart &part) {
+  int64_t rows = part.rows;
   const LeftFactor &left = product.left;
   DotOp op = product.op;
   Value tile = op.getLhs();
   int64_t depth = cast<RankedTensorType>(tile.getType()).getDimSize(1);
   Type type = product.result->elementType;
   if (emitter.isContiguous(tile, 1))
-    return packAcross(product, first, end, rows);
+    return packAcross(product, part);
   auto copyColumns = [&](Value row, Value k, int64_t columns) {
     Value at = packedRow(product, row);
-    Lanes part{0, rows};
+    Lanes sliver{0, rows};
     for (int64_t i = 0; i < columns; ++i) {
       Value column = code.add(k, i);
       if (depth >= 2 * columnsTogether)
         emitter.prefetchElement(tile, {row, code.add(column, columnsTogether)});
       Value value =
-          code.spread(emitter.element(tile, {row, column}, part), part);
-      code.storeAt(widen(value, type, part),
-                   code.address(left.base, type, {depth, left.depthStride}, 0,
-                                {at, column}));
+          code.spread(emitter.element(tile, {row, column}, sliver), sliver);
+      code.storeAt(
+          widen(value, type, sliver),
+          code.address(left.base, type, {depth, rows}, 0, {at, column}));
     }
   };
   auto copyAllRows = [&](Value k, int64_t columns) {
     FreshElements inside(emitter);
-    emitForLoop(builder, loc, {first, end, emitter.constant(rows)}, {},
-                [&](Value row, ValueRange) {
+    emitForLoop(builder, loc, {part.first, part.end, emitter.constant(rows)},
+                {}, [&](Value row, ValueRange) {
                   copyColumns(row, k, columns);
                   return SmallVector<Value>();
                 });
@@ -137,8 +139,8 @@ void CPUKernelEmitter::ProductEmitter::packRows(const Product &product,
 /// The same of a factor that has the summed elements side by side: in squares
 /// that are turned in registers.
 void CPUKernelEmitter::ProductEmitter::packAcross(const Product &product,
-                                                  Value first, Value end,
-                                                  int64_t rows) {
+                                                  const RowPart &part) {
+  int64_t rows = part.rows;
   const LeftFactor &left = product.left;
   DotOp op = product.op;
   int64_t depth = cast<RankedTensorType>(op.getLhs().getType()).getDimSize(1);
@@ -155,11 +157,11 @@ void CPUKernelEmitter::ProductEmitter::packAcross(const Product &product,
     for (int64_t i = 0; i < count; ++i)
       code.storeAt(vector::ShuffleOp::create(builder, loc, vectors[i],
                                              vectors[i], order),
-                   code.address(left.base, type, {depth, left.depthStride}, 0,
+                   code.address(left.base, type, {depth, rows}, 0,
                                 {packedRow(product, row), code.add(k, i)}));
   };
   FreshElements fresh(emitter);
-  emitForLoop(builder, loc, {first, end, emitter.constant(rows)}, {},
+  emitForLoop(builder, loc, {part.first, part.end, emitter.constant(rows)}, {},
               [&](Value row, ValueRange) {
                 int64_t whole = depth / lanes * lanes;
                 if (whole > 0)

@@ -46,6 +46,10 @@ private:
       return {base, stride, stride, 1};
     }
     bool isByRows() const { return depthStride == 1; }
+    /// Of rows that are multiplied `rows` together: packed, they leave no gap.
+    int64_t depthStrideOf(int64_t rows) const {
+      return group == 0 ? depthStride : rows;
+    }
   };
   /// A factor that is packed, in the next turn of the loop around the product
   /// or in the next program's first: which parts of it each register block
@@ -54,6 +58,11 @@ private:
     mlir::Value tile;
     int contiguousDim;
     int64_t elementsPerLine, linesPerRow, linesPerBlock;
+  };
+  /// Rows of the result that are multiplied `rows` together.
+  struct RowPart {
+    mlir::Value first, end;
+    int64_t rows;
   };
   /// What the parts of one product have in common.
   struct Product {
@@ -88,12 +97,13 @@ private:
   void storeRows(const Product &product, mlir::Value row, int64_t count);
   bool hasPanelRows(Buffer *buffer) const;
   void multiply(Product &product, int64_t m);
-  void multiplyRows(Product &product, mlir::Value first, mlir::Value end,
-                    int64_t rows);
+  void multiplyRows(Product &product, llvm::ArrayRef<RowPart> parts);
   void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
                      mlir::Value panelIndex);
   void fetchNextPanel(const Product &product, mlir::Value firstRow,
-                      int64_t rows, mlir::Value rightBase, int64_t depth);
+                      int64_t rows, mlir::Value rightBase, mlir::Value k);
+  void fetchResult(const Product &product, mlir::Value firstRow, int64_t rows,
+                   mlir::Value firstColumn, mlir::Value k);
   void prefetchNextRows(const Product &product, mlir::Value leftBase,
                         int64_t rows, mlir::Value panelIndex, mlir::Value k);
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
@@ -117,10 +127,8 @@ private:
   // CPUPacking.cpp
   LeftFactor prepareLeft(mlir::Value tile, mlir::Type type, int64_t rows,
                          bool isByPanels);
-  void packRows(const Product &product, mlir::Value firstRow, mlir::Value end,
-                int64_t rows);
-  void packAcross(const Product &product, mlir::Value first, mlir::Value end,
-                  int64_t rows);
+  void packRows(const Product &product, const RowPart &part);
+  void packAcross(const Product &product, const RowPart &part);
   void turnSquare(llvm::SmallVectorImpl<mlir::Value> &rows);
   mlir::Value loadWhole(mlir::Value tile, Indices indices, Lanes part,
                         mlir::Type type);

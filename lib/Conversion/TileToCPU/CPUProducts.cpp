@@ -77,13 +77,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
       code.address(product.packedRight, type, {depth * panel}, 0, {panelIndex});
   Value leftBase = code.address(left.base, type, {left.blockStride}, 0,
                                 {packedRow(product, firstRow)});
-  if (product.accumulates && product.isByPanels)
-    for (int64_t i = 0; i < rows; ++i)
-      code.prefetch(code.address(product.result->base, type,
-                                 product.result->strides, 0,
-                                 {code.add(firstRow, rows + i), firstColumn}));
-  if (product.isByPanels)
-    fetchNextPanel(product, firstRow, rows, rightBase, depth);
+  int64_t depthStride = left.depthStrideOf(rows);
   // What is accumulated onto is added at the end: chains of sums are then as
   // long as a chunk of the depth, not all of it, which rounds less.
   SmallVector<Value> inits(rows * vectors,
@@ -95,9 +89,9 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
       b.push_back(code.loadAt(
           code.address(rightBase, type, {panel}, j * lanes, {k}), type, lanes));
     for (int64_t i = 0; i < rows; ++i) {
-      Value a = code.loadAt(code.address(leftBase, type, {left.depthStride},
-                                         i * left.rowStride, {k}),
-                            type, 0);
+      Value a = code.loadAt(
+          code.address(leftBase, type, {depthStride}, i * left.rowStride, {k}),
+          type, 0);
       a = code.spread(a, full);
       for (int64_t j = 0; j < vectors; ++j) {
         Value &sum = sums[i * vectors + j];
@@ -110,6 +104,11 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   if (whole > 0)
     sums = emitter.forLoop(
         whole, unrolledDepth, inits, [&](Value k, ValueRange carried) {
+          if (product.isByPanels) {
+            fetchNextPanel(product, firstRow, rows, rightBase, k);
+            if (product.accumulates)
+              fetchResult(product, firstRow, rows, firstColumn, k);
+          }
           fetchAhead(product, firstRow, panelIndex, k);
           if (left.isByRows() && left.group == 0)
             prefetchNextRows(product, leftBase, rows, panelIndex, k);
@@ -131,27 +130,51 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
     }
 }
 
-/// Fetches into the second level cache the share of the panel that is
-/// multiplied next which falls to this block of `rows` rows. Past the last
-/// panel there may be nothing, which a prefetch may ask for.
+/// Fetches into the second level cache, near column k, a part of the share of
+/// the panel that is multiplied next which falls to this block of `rows` rows:
+/// a few lines in each turn of the loop over the depth, since many at one time
+/// would hold up the loads of the product. Past the last panel there may be
+/// nothing, which a prefetch may ask for.
 void CPUKernelEmitter::ProductEmitter::fetchNextPanel(const Product &product,
                                                       Value firstRow,
                                                       int64_t rows,
                                                       Value rightBase,
-                                                      int64_t depth) {
+                                                      Value k) {
+  DotOp op = product.op;
+  auto left = cast<RankedTensorType>(op.getLhs().getType());
+  int64_t depth = left.getDimSize(1);
+  int64_t m = std::min(left.getDimSize(0), product.left.group);
   Type type = product.result->elementType;
   int64_t perLine = 64 / cpu::Code::bytesOf(type);
   int64_t elements = depth * product.panel;
-  DotOp op = product.op;
-  int64_t m = cast<RankedTensorType>(op.getType()).getDimSize(0);
-  int64_t blocks = std::max<int64_t>(1, std::min(m, product.left.group) / rows);
-  int64_t share = llvm::divideCeil(elements / perLine, blocks);
-  Value number = arith::DivUIOp::create(
-      builder, loc, packedRow(product, firstRow), emitter.constant(rows));
-  for (int64_t i = 0; i < share; ++i)
-    code.prefetch(code.address(rightBase, type, {share * perLine},
-                               elements + i * perLine, {number}),
+  int64_t linesPerRow = llvm::divideCeil(elements / perLine, m);
+  int64_t turns = depth / unrolledDepth;
+  int64_t linesPerTurn = llvm::divideCeil(rows * linesPerRow, turns);
+  Value turn =
+      arith::DivUIOp::create(builder, loc, k, emitter.constant(unrolledDepth));
+  for (int64_t i = 0; i < linesPerTurn; ++i)
+    code.prefetch(code.address(rightBase, type,
+                               {linesPerRow * perLine, linesPerTurn * perLine},
+                               elements + i * perLine,
+                               {packedRow(product, firstRow), turn}),
                   2);
+}
+
+/// Fetches into the first level cache, near column k, a row of what this block
+/// of `rows` rows is added to at its end.
+void CPUKernelEmitter::ProductEmitter::fetchResult(const Product &product,
+                                                   Value firstRow, int64_t rows,
+                                                   Value firstColumn, Value k) {
+  Type type = product.result->elementType;
+  int64_t perLine = 64 / cpu::Code::bytesOf(type);
+  Value turn =
+      arith::DivUIOp::create(builder, loc, k, emitter.constant(unrolledDepth));
+  turn = arith::MinUIOp::create(builder, loc, turn, emitter.constant(rows - 1));
+  Value row = arith::AddIOp::create(builder, loc, firstRow, turn);
+  for (int64_t j = 0; j < product.panel; j += perLine)
+    code.prefetch(code.address(product.result->base, type,
+                               product.result->strides, 0,
+                               {row, code.add(firstColumn, j)}));
 }
 
 /// Fetches into the first level cache what the panel whose turn it is has to
@@ -272,64 +295,76 @@ void CPUKernelEmitter::ProductEmitter::storeRows(const Product &product,
   emitter.storeRows(product.stores, row, count);
 }
 
-/// Rows from `first` to `end`, whole register blocks of `rows`, which are
-/// packed before if the left factor is not read in place.
+/// The parts of the result's rows, each whole register blocks of its own
+/// height, which are packed before if the left factor is not read in place.
 void CPUKernelEmitter::ProductEmitter::multiplyRows(Product &product,
-                                                    Value first, Value end,
-                                                    int64_t rows) {
-  auto forRows = [&](function_ref<void(Value)> body) {
-    FreshElements fresh(emitter);
-    emitForLoop(builder, loc, {first, end, emitter.constant(rows)}, {},
-                [&](Value row, ValueRange) {
-                  body(row);
-                  return SmallVector<Value>();
-                });
+                                                    ArrayRef<RowPart> parts) {
+  auto forRows = [&](function_ref<void(Value, int64_t)> body) {
+    for (const RowPart &part : parts) {
+      FreshElements fresh(emitter);
+      emitForLoop(builder, loc,
+                  {part.first, part.end, emitter.constant(part.rows)}, {},
+                  [&](Value row, ValueRange) {
+                    body(row, part.rows);
+                    return SmallVector<Value>();
+                  });
+    }
   };
   auto forPanels = [&](function_ref<void(Value)> body) {
     emitter.forLoop(product.panels, 1, body);
   };
-  product.firstPacked = first;
+  product.firstPacked = parts.front().first;
   if (product.left.group != 0)
-    packRows(product, first, end, rows);
+    for (const RowPart &part : parts)
+      packRows(product, part);
   if (!product.isByPanels)
-    return forRows([&](Value row) {
+    return forRows([&](Value row, int64_t rows) {
       forPanels([&](Value p) { multiplyPanel(product, row, rows, p); });
       storeRows(product, row, rows);
     });
   forPanels([&](Value p) {
-    forRows([&](Value row) { multiplyPanel(product, row, rows, p); });
+    forRows(
+        [&](Value row, int64_t rows) { multiplyPanel(product, row, rows, p); });
   });
   if (!product.stores.empty())
-    forRows([&](Value row) { storeRows(product, row, rows); });
+    forRows([&](Value row, int64_t rows) { storeRows(product, row, rows); });
 }
 
 void CPUKernelEmitter::ProductEmitter::multiply(Product &product, int64_t m) {
   // A few rows that are left over would not fill the arithmetic units.
   int64_t rows = product.rows, rest = m % rows, whole = m - rest;
-  SmallVector<int64_t> parts;
+  SmallVector<int64_t> heights;
   if (whole > 0 && 3 * rest < 2 * rows && rest > 0) {
     whole -= rows;
     rest += rows;
-    parts.push_back(rest - rest / 2);
+    heights.push_back(rest - rest / 2);
     rest /= 2;
   }
   if (rest > 0)
-    parts.push_back(rest);
-  int64_t group = product.left.group == 0 ? whole : product.left.group;
+    heights.push_back(rest);
+  int64_t group = product.left.group == 0 ? m : product.left.group;
+  SmallVector<RowPart> parts;
   Value end = emitter.constant(whole);
   if (group >= whole && whole > 0)
-    multiplyRows(product, emitter.constant(0), end, rows);
+    parts.push_back({emitter.constant(0), end, rows});
   else if (whole > 0)
     emitter.forLoop(whole, group, [&](Value first) {
       Value full = code.add(first, group);
-      multiplyRows(product, first,
-                   arith::MinUIOp::create(builder, loc, full, end), rows);
+      multiplyRows(
+          product,
+          {{first, arith::MinUIOp::create(builder, loc, full, end), rows}});
     });
-  for (int64_t count : parts) {
-    multiplyRows(product, emitter.constant(whole),
-                 emitter.constant(whole + count), count);
+  for (int64_t count : heights) {
+    parts.push_back(
+        {emitter.constant(whole), emitter.constant(whole + count), count});
     whole += count;
   }
+  // Of a panel that is fetched for a few rows alone the product would wait for
+  // each element: these take their turn with the others.
+  if (product.isByPanels && group >= m)
+    return multiplyRows(product, parts);
+  for (const RowPart &part : parts)
+    multiplyRows(product, part);
 }
 
 /// The buffer that the result is formed in. Where it is not the one it

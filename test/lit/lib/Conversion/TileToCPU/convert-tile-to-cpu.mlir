@@ -28,6 +28,36 @@ tile.kernel @product grid [1] inputs 2 {
   tile.store %r, %c[%c0, %c0] : tensor<6x64xf32>, memref<6x64xf32>
 }
 
+// Where the right factor is in panels, all rows of the left one are packed
+// before: 12 together, and the 8 that are left over. Both are multiplied by a
+// panel while it is in the caches, and each fetches its share of the next one,
+// some lines in each of two turns.
+// CHECK-LABEL: llvm.func @panels
+// CHECK-COUNT-9: llvm.store {{.*}} : vector<12xf32>, !llvm.ptr
+// CHECK-COUNT-9: llvm.store {{.*}} : vector<8xf32>, !llvm.ptr
+// CHECK-COUNT-6: llvm.intr.prefetch{{.*}} hint = 2
+// CHECK-NOT: llvm.intr.prefetch
+// CHECK-COUNT-96: llvm.intr.fma
+// CHECK-COUNT-24: llvm.intr.fma
+// CHECK-COUNT-4: llvm.intr.prefetch{{.*}} hint = 2
+// CHECK-NOT: llvm.intr.prefetch
+// CHECK-COUNT-64: llvm.intr.fma
+// CHECK-COUNT-16: llvm.intr.fma
+// CHECK-NOT: llvm.intr.fma
+// AVX2-LABEL: llvm.func @panels
+tile.kernel @panels grid [1] inputs 2 {
+^bb0(%a: memref<9x20xf32>, %b: memref<2x9x32xf32>, %c: memref<20x64xf32>):
+  %c0 = arith.constant 0 : index
+  %z = arith.constant dense<0.0> : tensor<20x64xf32>
+  %x0 = tile.load %a[%c0, %c0] : memref<9x20xf32> -> tensor<9x20xf32>
+  %x = tile.trans %x0 [1, 0] : tensor<9x20xf32> -> tensor<20x9xf32>
+  %y0 = tile.load %b[%c0, %c0, %c0] : memref<2x9x32xf32> -> tensor<2x9x32xf32>
+  %y1 = tile.trans %y0 [1, 0, 2] : tensor<2x9x32xf32> -> tensor<9x2x32xf32>
+  %y = tile.reshape %y1 : tensor<9x2x32xf32> -> tensor<9x64xf32>
+  %r = tile.dot %x, %y, %z : tensor<20x9xf32>, tensor<9x64xf32> -> tensor<20x64xf32>
+  tile.store %r, %c[%c0, %c0] : tensor<20x64xf32>, memref<20x64xf32>
+}
+
 // An exponential that two consumers need is computed once.
 // CHECK-LABEL: llvm.func @softmax
 // AVX2-LABEL: llvm.func @softmax

@@ -213,7 +213,7 @@ TEST(CPUKernels, ProductsWithPackedRightFactors) {
     for (bool transposed : {false, true})
       // Fewer rows than a register block, a few more than some, than a group.
       for (auto [m, panels, k] : std::vector<std::array<int64_t, 3>>{
-               {1, 1, 1}, {5, 3, 7}, {26, 2, 9}, {263, 3, 20}}) {
+               {1, 1, 1}, {5, 3, 7}, {26, 2, 9}, {44, 3, 12}, {263, 3, 20}}) {
         SCOPED_TRACE(text(m) + "x" + text(panels) + "x" + text(k) + ", " +
                      text(bits) + (transposed ? " transposed" : ""));
         int64_t width = bits / 16, n = panels * width;

@@ -178,9 +178,19 @@ private:
   /// rows of `result`, a product; none otherwise. The caller then calls
   /// `storeRows` for all rows, from the insertion point on.
   llvm::SmallVector<tile::StoreOp> takeRowStores(mlir::Value result);
-  /// What `ops` store of `count` rows of a product from `firstRow` on.
+  /// What `ops` store of `count` rows of a product from `firstRow` on, in
+  /// `columns` columns from `firstColumn` on.
   void storeRows(llvm::ArrayRef<tile::StoreOp> ops, mlir::Value firstRow,
-                 int64_t count);
+                 int64_t count, mlir::Value firstColumn, int64_t columns);
+  /// Whether `ops` do little else than store `result`.
+  static bool storeNearly(llvm::ArrayRef<tile::StoreOp> ops,
+                          mlir::Value result);
+  /// Fetches into the first level cache where `ops` store an element of a
+  /// product, which need not exist.
+  void prefetchStored(llvm::ArrayRef<tile::StoreOp> ops, mlir::Value row,
+                      mlir::Value column);
+  /// Of an element of a product in the tiles that `ops` store.
+  Indices storedIndices(tile::StoreOp op, mlir::Value row, mlir::Value column);
 
   mlir::Value block;
   int64_t lanes; ///< Of a full vector.

@@ -101,7 +101,7 @@ void CPUKernelEmitter::ProductEmitter::packRows(const Product &product,
   DotOp op = product.op;
   Value tile = op.getLhs();
   int64_t depth = cast<RankedTensorType>(tile.getType()).getDimSize(1);
-  Type type = product.result->elementType;
+  Type type = product.elementType();
   if (emitter.isContiguous(tile, 1))
     return packAcross(product, part);
   auto copyColumns = [&](Value row, Value k, int64_t columns) {
@@ -144,7 +144,7 @@ void CPUKernelEmitter::ProductEmitter::packAcross(const Product &product,
   const LeftFactor &left = product.left;
   DotOp op = product.op;
   int64_t depth = cast<RankedTensorType>(op.getLhs().getType()).getDimSize(1);
-  Type type = product.result->elementType;
+  Type type = product.elementType();
   auto packSquare = [&](Value row, Value k, int64_t count) {
     SmallVector<Value> vectors(
         lanes, code.spread(emitter.number(type, 0), Lanes{1, lanes}));

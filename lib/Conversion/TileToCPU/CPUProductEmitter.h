@@ -71,7 +71,7 @@ private:
     mlir::Value packedRight;
     int64_t panel; ///< Columns of a panel, whole vectors.
     int64_t panels;
-    Buffer *result;
+    Buffer *result;   ///< Null: its elements are stored from `complete`.
     bool accumulates; ///< Onto something else than zeros.
     int64_t rows;     ///< Of a register block.
     /// In the loop around the product whose last turn completes the result;
@@ -80,6 +80,12 @@ private:
     /// What stores the rows of the result when they are complete.
     llvm::SmallVector<tile::StoreOp> stores = {};
     llvm::SmallVector<FactorAhead> ahead = {};
+    /// By panels, where all of the depth is summed at one time and little more
+    /// is done than to store the sums: a register block, which they are stored
+    /// from at once. The stores are then spread over the product, which leaves
+    /// memory idle. What reads other tiles, or computes much, does that faster
+    /// along whole rows. Null: sums are kept in `result`.
+    Buffer *complete = nullptr;
     /// Of the left factor's rows that are packed.
     mlir::Value firstPacked = {};
     /// Rows outside: those of a register block stay in the first level cache
@@ -87,6 +93,11 @@ private:
     /// a panel stays in the first level cache for all packed rows, and there
     /// may be many panels.
     bool isByPanels = false;
+
+    mlir::Type elementType() const {
+      tile::DotOp product = op;
+      return mlir::getElementTypeOrSelf(product.getType());
+    }
   };
 
   // CPUProducts.cpp
@@ -100,6 +111,8 @@ private:
   void multiplyRows(Product &product, llvm::ArrayRef<RowPart> parts);
   void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
                      mlir::Value panelIndex);
+  void storeSums(const Product &product, mlir::Value firstRow, int64_t rows,
+                 mlir::Value firstColumn, mlir::ValueRange sums);
   void fetchNextPanel(const Product &product, mlir::Value firstRow,
                       int64_t rows, mlir::Value rightBase, mlir::Value k);
   void fetchResult(const Product &product, mlir::Value firstRow, int64_t rows,

@@ -69,7 +69,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
   const LeftFactor &left = product.left;
   int64_t panel = product.panel, vectors = panel / lanes;
   int64_t depth = cast<RankedTensorType>(op.getLhs().getType()).getDimSize(1);
-  Type type = product.result->elementType;
+  Type type = product.elementType();
   Lanes full{1, lanes};
 
   Value firstColumn = code.multiply(panelIndex, panel);
@@ -106,7 +106,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
         whole, unrolledDepth, inits, [&](Value k, ValueRange carried) {
           if (product.isByPanels) {
             fetchNextPanel(product, firstRow, rows, rightBase, k);
-            if (product.accumulates)
+            if (product.accumulates || product.complete)
               fetchResult(product, firstRow, rows, firstColumn, k);
           }
           fetchAhead(product, firstRow, panelIndex, k);
@@ -119,15 +119,47 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
         });
   for (int64_t k = whole; k < depth; ++k)
     addOuterProduct(emitter.constant(k), sums);
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < vectors; ++j) {
-      Indices place = {code.add(firstRow, i), code.add(firstColumn, j * lanes)};
-      Value sum = sums[i * vectors + j];
-      if (product.accumulates)
+  if (product.accumulates)
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < vectors; ++j) {
+        Indices place = {code.add(firstRow, i),
+                         code.add(firstColumn, j * lanes)};
+        Value &sum = sums[i * vectors + j];
         sum = add(sum,
                   code.spread(emitter.element(op.getAcc(), place, full), full));
-      tiles.store(product.result, place, full, sum);
-    }
+      }
+  storeSums(product, firstRow, rows, firstColumn, sums);
+}
+
+/// Keeps the sums of a register block, or stores what becomes of them.
+void CPUKernelEmitter::ProductEmitter::storeSums(const Product &product,
+                                                 Value firstRow, int64_t rows,
+                                                 Value firstColumn,
+                                                 ValueRange sums) {
+  Buffer *buffer = product.result;
+  Value row = firstRow, column = firstColumn;
+  if (product.complete) {
+    buffer = product.complete;
+    row = column = emitter.constant(0);
+  }
+  int64_t vectors = product.panel / lanes;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < vectors; ++j)
+      tiles.store(buffer, {code.add(row, i), code.add(column, j * lanes)},
+                  Lanes{1, lanes}, sums[i * vectors + j]);
+  if (!product.complete)
+    return;
+  // The block as a part of the tile that the rest of the kernel reads.
+  Buffer block = *buffer;
+  Value before =
+      code.add(code.multiply(firstRow, block.strides[0]), firstColumn);
+  before = arith::SubIOp::create(builder, loc, emitter.constant(0), before);
+  block.base = code.address(block.base, block.elementType, {1}, 0, {before});
+  DotOp op = product.op;
+  FreshElements fresh(emitter);
+  emitter.buffers[op.getResult()] = &block;
+  emitter.storeRows(product.stores, firstRow, rows, firstColumn, product.panel);
+  emitter.buffers.erase(op.getResult());
 }
 
 /// Fetches into the second level cache, near column k, a part of the share of
@@ -144,7 +176,7 @@ void CPUKernelEmitter::ProductEmitter::fetchNextPanel(const Product &product,
   auto left = cast<RankedTensorType>(op.getLhs().getType());
   int64_t depth = left.getDimSize(1);
   int64_t m = std::min(left.getDimSize(0), product.left.group);
-  Type type = product.result->elementType;
+  Type type = product.elementType();
   int64_t perLine = 64 / cpu::Code::bytesOf(type);
   int64_t elements = depth * product.panel;
   int64_t linesPerRow = llvm::divideCeil(elements / perLine, m);
@@ -161,20 +193,24 @@ void CPUKernelEmitter::ProductEmitter::fetchNextPanel(const Product &product,
 }
 
 /// Fetches into the first level cache, near column k, a row of what this block
-/// of `rows` rows is added to at its end.
+/// of `rows` rows is added to, or stored to, at its end.
 void CPUKernelEmitter::ProductEmitter::fetchResult(const Product &product,
                                                    Value firstRow, int64_t rows,
                                                    Value firstColumn, Value k) {
-  Type type = product.result->elementType;
+  Type type = product.elementType();
   int64_t perLine = 64 / cpu::Code::bytesOf(type);
   Value turn =
       arith::DivUIOp::create(builder, loc, k, emitter.constant(unrolledDepth));
   turn = arith::MinUIOp::create(builder, loc, turn, emitter.constant(rows - 1));
   Value row = arith::AddIOp::create(builder, loc, firstRow, turn);
-  for (int64_t j = 0; j < product.panel; j += perLine)
-    code.prefetch(code.address(product.result->base, type,
-                               product.result->strides, 0,
-                               {row, code.add(firstColumn, j)}));
+  for (int64_t j = 0; j < product.panel; j += perLine) {
+    Value column = code.add(firstColumn, j);
+    if (product.complete)
+      emitter.prefetchStored(product.stores, row, column);
+    else
+      code.prefetch(code.address(product.result->base, type,
+                                 product.result->strides, 0, {row, column}));
+  }
 }
 
 /// Fetches into the first level cache what the panel whose turn it is has to
@@ -188,7 +224,7 @@ void CPUKernelEmitter::ProductEmitter::prefetchNextRows(const Product &product,
                                                         Value k) {
   int64_t stride = product.left.rowStride;
   int64_t share = (rows + product.panels - 1) / product.panels;
-  Type type = product.result->elementType;
+  Type type = product.elementType();
   for (int64_t i = 0; i < share; ++i) {
     Value next = code.address(leftBase, type, {share * stride, 1},
                               (rows + i) * stride, {panelIndex, k});
@@ -286,13 +322,16 @@ void CPUKernelEmitter::ProductEmitter::storeRows(const Product &product,
                                                  Value row, int64_t count) {
   if (product.stores.empty())
     return;
+  DotOp op = product.op;
+  int64_t columns = cast<RankedTensorType>(op.getType()).getDimSize(1);
   if (!product.isLastTurn)
-    return emitter.storeRows(product.stores, row, count);
+    return emitter.storeRows(product.stores, row, count, emitter.constant(0),
+                             columns);
   FreshElements fresh(emitter);
   auto check = scf::IfOp::create(builder, loc, product.isLastTurn, false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(check.thenBlock()->getTerminator());
-  emitter.storeRows(product.stores, row, count);
+  emitter.storeRows(product.stores, row, count, emitter.constant(0), columns);
 }
 
 /// The parts of the result's rows, each whole register blocks of its own
@@ -326,7 +365,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyRows(Product &product,
     forRows(
         [&](Value row, int64_t rows) { multiplyPanel(product, row, rows, p); });
   });
-  if (!product.stores.empty())
+  if (!product.complete && !product.stores.empty())
     forRows([&](Value row, int64_t rows) { storeRows(product, row, rows); });
 }
 
@@ -416,11 +455,15 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
     right = packRight(op.getRhs(), type.getElementType(), panel);
 
   bool accumulates = !isZeroTile(op.getAcc());
-  Buffer *result = prepareResult(op, accumulates);
-  Product product{op, left, right, panel, panels, result, accumulates, rows};
+  Product product{op, left, right, panel, panels, nullptr, accumulates, rows};
   product.isByPanels = shared && left.group != 0;
   findLastTurn(product);
   findStores(product);
+  if (product.isByPanels && !product.stores.empty() && !product.isLastTurn &&
+      emitter.storeNearly(product.stores, op.getResult()))
+    product.complete = tiles.create({rows, panel}, type.getElementType());
+  else
+    product.result = prepareResult(op, accumulates);
   if (!product.isByPanels)
     findFactorsAhead(product, isLeftPacked, !shared && !before.base);
   multiply(product, m);

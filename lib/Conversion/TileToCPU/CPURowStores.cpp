@@ -77,31 +77,68 @@ SmallVector<StoreOp> CPUKernelEmitter::takeRowStores(Value result) {
   return stores;
 }
 
-void CPUKernelEmitter::storeRows(ArrayRef<StoreOp> ops, Value firstRow,
-                                 int64_t count) {
-  StoreOp first = ops.front();
-  ArrayRef<int64_t> shape = first.getValue().getType().getShape();
+/// Whether an element of `tile` is one of `result` and, in few instructions, of
+/// rows, columns or numbers.
+static bool isNearly(Value tile, Value result) {
+  Operation *op = tile.getDefiningOp();
+  if (tile == result || isa_and_nonnull<BroadcastOp, SplatOp>(op) ||
+      matchPattern(tile, m_Constant()))
+    return true;
+  return isa_and_nonnull<ReshapeOp, arith::AddFOp, arith::SubFOp, arith::MulFOp,
+                         arith::MaximumFOp, arith::MinimumFOp, arith::ExtFOp,
+                         arith::TruncFOp>(op) &&
+         llvm::all_of(op->getOperands(),
+                      [&](Value value) { return isNearly(value, result); });
+}
+
+bool CPUKernelEmitter::storeNearly(ArrayRef<StoreOp> ops, Value result) {
+  return llvm::all_of(
+      ops, [&](StoreOp op) { return isNearly(op.getValue(), result); });
+}
+
+cpu::Indices CPUKernelEmitter::storedIndices(StoreOp op, Value row,
+                                             Value column) {
+  ArrayRef<int64_t> shape = op.getValue().getType().getShape();
   int last = static_cast<int>(shape.size()) - 1;
-  forLoop(count, 1, [&](Value i) {
-    Indices indices(shape.size(), constant(0));
-    Value row = code.add(firstRow, i);
-    int64_t rows = ShapedType::getNumElements(shape.drop_back());
-    for (int d = last - 1; d >= 0 && rows > 1; --d) {
-      if (shape[d] == 1)
-        continue;
-      indices[d] = row;
-      if (rows > shape[d]) {
-        Value size = constant(shape[d]);
-        indices[d] = arith::RemUIOp::create(builder, loc, row, size);
-        row = arith::DivUIOp::create(builder, loc, row, size);
-      }
-      rows /= shape[d];
+  Indices indices(shape.size(), constant(0));
+  int64_t rows = ShapedType::getNumElements(shape.drop_back());
+  for (int d = last - 1; d >= 0 && rows > 1; --d) {
+    if (shape[d] == 1)
+      continue;
+    indices[d] = row;
+    if (rows > shape[d]) {
+      Value size = constant(shape[d]);
+      indices[d] = arith::RemUIOp::create(builder, loc, row, size);
+      row = arith::DivUIOp::create(builder, loc, row, size);
     }
-    forEachVector({shape[last]}, [&](Indices column, Lanes lanes) {
-      indices[last] = column[0];
+    rows /= shape[d];
+  }
+  indices[last] = column;
+  return indices;
+}
+
+void CPUKernelEmitter::storeRows(ArrayRef<StoreOp> ops, Value firstRow,
+                                 int64_t count, Value firstColumn,
+                                 int64_t columns) {
+  StoreOp first = ops.front();
+  int last = static_cast<int>(first.getValue().getType().getRank()) - 1;
+  forLoop(count, 1, [&](Value i) {
+    Indices indices = storedIndices(first, code.add(firstRow, i), constant(0));
+    forEachVector({columns}, [&](Indices column, Lanes lanes) {
+      indices[last] = code.add(firstColumn, column[0]);
       if (lanes.dim >= 0)
         lanes.dim = last;
       storeVector(ops, indices, lanes);
     });
   });
+}
+
+void CPUKernelEmitter::prefetchStored(ArrayRef<StoreOp> ops, Value row,
+                                      Value column) {
+  for (StoreOp op : ops) {
+    Indices indices = storedIndices(op, row, column), coordinates;
+    for (auto [offset, index] : llvm::zip(op.getOffsets(), indices))
+      coordinates.push_back(code.add(scalars.lookupOrDefault(offset), index));
+    code.prefetch(address(memories.lookup(op.getMemory()), coordinates));
+  }
 }

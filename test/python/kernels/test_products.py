@@ -114,6 +114,36 @@ def test_shared_right_factors(form, m, k, n):
     check(model(x, w, residual), form, x, w, "f32", lambda product: product * 2 + residual)
 
 
+@pytest.mark.parametrize("form", ["left", "both"])
+def test_a_shared_factor_whose_depth_is_summed_at_one_time(form):
+    """Sums, and what takes little to compute of them, are stored block by block; the rest by rows."""
+    x, w = factors(form, 263, 301, 277, "f32")
+    b = np.random.default_rng(9).standard_normal(277, dtype=np.float32)
+    models = {
+        "sum": lambda x, w, b: FORMS[form](x, w),
+        "layer": lambda x, w, b: ts.relu(FORMS[form](x, w) * 0.5 + b),
+        "function": lambda x, w, b: ts.exp(FORMS[form](x, w) * 0.01 + b),
+    }
+    finish = {
+        "sum": lambda product: product,
+        "layer": lambda product: np.maximum(product * 0.5 + b, 0),
+        "function": lambda product: np.exp(product * 0.01 + b),
+    }
+    for name, model in models.items():
+        model = ts.jit(model)
+        assert "_panels" in model.lower(x, w, b).as_text("kernels")
+        check(model(x, w, b), form, x, w, "f32", finish[name])
+
+
+def test_blocks_of_a_shared_factor_have_rows_of_two_dimensions():
+    rng = np.random.default_rng(10)
+    x = rng.standard_normal((30, 301, 19), dtype=np.float32)
+    w = rng.standard_normal((301, 277), dtype=np.float32)
+    model = ts.jit(lambda x, w: ts.einsum("bkm,kn->bmn", x, w))
+    assert "_panels" in model.lower(x, w).as_text("kernels")
+    np.testing.assert_allclose(model(x, w), np.einsum("bkm,kn->bmn", x, w), rtol=2e-5, atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(4, 512, 2048, 2048), (2, 386, 1024, 4000)])
 def test_a_shared_factor_of_long_sequences(shape):
     """Two dimensions are summed, and blocks are as large as they become: their sums are in memory once."""

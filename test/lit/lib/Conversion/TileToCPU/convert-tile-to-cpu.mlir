@@ -31,15 +31,28 @@ tile.kernel @product grid [1] inputs 2 {
 // Where the right factor is in panels, all rows of the left one are packed
 // before: 12 together, and the 8 that are left over. Both are multiplied by a
 // panel while it is in the caches, and each fetches its share of the next one,
-// some lines in each of two turns.
+// some lines in each of two turns, and the two lines of a row that it stores its
+// sums to, from a buffer as large as a register block.
 // CHECK-LABEL: llvm.func @panels
+// CHECK: %[[FACTOR:.*]] = llvm.mlir.constant(768 : i64)
+// CHECK: %[[BYTES:.*]] = llvm.mlir.constant(1536 : i64)
+// CHECK: %[[BLOCK:.*]] = llvm.alloca %[[BYTES]] x i8
+// CHECK: llvm.alloca %[[FACTOR]] x i8
+// CHECK-NOT: llvm.alloca
 // CHECK-COUNT-9: llvm.store {{.*}} : vector<12xf32>, !llvm.ptr
 // CHECK-COUNT-9: llvm.store {{.*}} : vector<8xf32>, !llvm.ptr
 // CHECK-COUNT-6: llvm.intr.prefetch{{.*}} hint = 2
+// CHECK-COUNT-2: llvm.intr.prefetch{{.*}} hint = 3
 // CHECK-NOT: llvm.intr.prefetch
 // CHECK-COUNT-96: llvm.intr.fma
 // CHECK-COUNT-24: llvm.intr.fma
+// CHECK: llvm.store {{.*}}, %[[BLOCK]] {{.*}} : vector<16xf32>
+// CHECK-COUNT-23: llvm.store {{.*}} : vector<16xf32>
+// CHECK: llvm.load {{.*}} -> vector<16xf32>
+// CHECK: llvm.store {{.*}} : vector<16xf32>
+// CHECK-NOT: llvm.store
 // CHECK-COUNT-4: llvm.intr.prefetch{{.*}} hint = 2
+// CHECK-COUNT-2: llvm.intr.prefetch{{.*}} hint = 3
 // CHECK-NOT: llvm.intr.prefetch
 // CHECK-COUNT-64: llvm.intr.fma
 // CHECK-COUNT-16: llvm.intr.fma

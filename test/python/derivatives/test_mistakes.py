@@ -53,6 +53,26 @@ def twice_by_hand(x):
     return ts.jvp(f, (x,), (x,))
 
 
+def with_rules(*rules, fun=lambda x: x * 2, **options):
+    made = (ts.custom_vjp if len(rules) == 2 else ts.custom_jvp)(fun, **options)
+    (made.defvjp if len(rules) == 2 else made.defjvp)(*rules)
+    return made
+
+
+def with_each(*rules, **options):
+    made = ts.custom_jvp(lambda x, y: x * y, **options)
+    made.defjvps(*rules)
+    return made
+
+
+def ignored(x, rate):
+    return x * rate
+
+
+def first_kept(x):
+    return x * 2, None
+
+
 # What is done, the error's code, and what it says.
 MISTAKES = {
     "value with dimensions": (lambda: ts.grad(lambda x: x * 2)(X), "TS1043", "one scalar", "sum or average"),
@@ -100,7 +120,8 @@ MISTAKES = {
     "tangent of another shape": (lambda: ts.jvp(lambda x: x, (X,), (X[:1],)), "TS1041", "f32[1, 3]"),
     "too many tangents": (lambda: ts.jvp(lambda x: x, (X,), (X, X)), "TS1041", "structure"),
     "linearize outside": (lambda: ts.linearize(lambda x: x, X), "TS1007", "ts.jvp"),
-    "hessian by integers": (lambda: ts.hessian(lambda n: ts.sum(n * 1.0))(N), "TS1040", "'n'"),
+    "hessian by integers": (lambda: ts.hessian(lambda n: ts.sum(n * 1.0))(N), "TS1040",
+                            "ts.hessian cannot differentiate by argument 'n'"),
     "jacobian argnums": (lambda: ts.jacrev(lambda x: x, 1)(X), "TS4006", "has 1"),
     "custom_vjp without a rule": (with_vjp, "TS1044", "defvjp"),
     "forward without residuals": (lambda: with_vjp(lambda x: x * 2, lambda r, c: (c,)), "TS1045",
@@ -118,6 +139,46 @@ MISTAKES = {
     "rule without a pair": (lambda: with_jvp(lambda p, t: t[0]), "TS1045", "pair"),
     "rule of another tangent": (lambda: with_jvp(lambda p, t: (p[0] * 2, t[0][0])), "TS1045", "tangent"),
     "rule that is not linear": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.exp(t[0]))), "TS5001", "linear"),
+    "forward of too many parameters": (lambda: with_rules(lambda x, y: (x, ()), lambda r, c: (c,)), "TS1035",
+                                       "the forward function of <lambda> is called with 1 argument",
+                                       "a function of (x)", "test_mistakes.py:"),
+    "forward of too few parameters": (lambda: with_rules(first_kept, lambda r, c: (c,), fun=ignored),
+                                      "TS1035", "the forward function of ignored is called with 2 arguments",
+                                      "a function of (x, rate)", "first_kept at", "of (x)"),
+    "backward without residuals": (lambda: with_rules(first_kept, lambda g: (g,)), "TS1035",
+                                   "the backward function of <lambda> is called with 2 arguments",
+                                   "a function of (residuals, cotangent)"),
+    "backward without what is static": (
+        lambda: with_rules(ignored, lambda r, c: (c,), fun=ignored, nondiff_argnums=1), "TS1035",
+        "the backward function of ignored is called with 3 arguments",
+        "a function of (rate, residuals, cotangent)"),
+    "rule of another number": (lambda: with_rules(lambda x, dx: (x, dx), fun=ignored, nondiff_argnums=1),
+                               "TS1035", "the rule of ignored is called with 3 arguments",
+                               "a function of (rate, primals, tangents)"),
+    "rule of one parameter": (lambda: with_rules(lambda x: x), "TS1035", "a function of (primals, tangents)"),
+    "rules of one parameter": (lambda: with_each(lambda t: t, None), "TS1035",
+                               "the rule for argument 'x' of <lambda> is called with 4 arguments",
+                               "a function of (tangent, value, x, y)"),
+    "rules for some arguments": (lambda: with_each(lambda t, v, x, y: t), "TS1035", "1 rule",
+                                 "a rule or None for each of x, y"),
+    "rules beside static arguments": (lambda: with_each(lambda t, v, x: t, nondiff_argnums=1), "TS1035",
+                                      "defjvps", "nondiff_argnums", "defjvp"),
+    "rules that are none": (lambda: with_each(3, None), "TS1035", "is a int, not a function"),
+    "pullback of two": (lambda: ts.vjp(lambda x: x * 2, X)[1](X, X), "TS1041", "one tree of cotangents",
+                        "2 arguments"),
+    "pullback of nothing": (lambda: ts.vjp(lambda x: x * 2, X)[1](), "TS1041", "0 arguments"),
+    "pullback of two in a trace": (lambda: ts.jit(lambda x: ts.vjp(lambda x: (x, x), x)[1](x, x))(X),
+                                   "TS1041", "one tree of cotangents", "(array, array)"),
+    "rows without a pair": (lambda: ts.jacrev(lambda x: x, has_aux=True)(X), "TS1042",
+                            "ts.jacrev with has_aux=True"),
+    "columns without a pair": (lambda: ts.jacfwd(lambda x: x, has_aux=True)(X), "TS1042",
+                               "ts.jacfwd with has_aux=True"),
+    "hessian without a pair": (lambda: ts.hessian(lambda x: ts.sum(x), has_aux=True)(X), "TS1042",
+                               "ts.hessian with has_aux=True"),
+    "hessian of integers": (lambda: ts.hessian(lambda x: x > 0)(X), "TS1040",
+                            "ts.hessian cannot differentiate the result"),
+    "hessian argnums": (lambda: ts.hessian(lambda x: ts.sum(x), 1)(X), "TS4006", "argnums of ts.hessian"),
+    "hessian of no function": (lambda: ts.hessian(X), "TS1035", "the function of ts.hessian"),
     "unknown policy": (lambda: ts.checkpoint(lambda x: x, policy="dotss"), "TS4006", "did you mean 'dots'"),
     "policy of JAX": (lambda: ts.checkpoint_policies.save_and_offload_only_these_names, "TS1027",
                       "valid: everything_saveable", "save_within_budget"),

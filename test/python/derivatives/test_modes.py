@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """ts.grad, ts.vjp, ts.jvp and their family against JAX, in f64."""
 
+import copy
 import gc
 import weakref
 
@@ -355,3 +356,14 @@ def test_functions_are_not_kept():
     del big
     gc.collect()
     assert here() is None
+
+
+def test_copies_of_traced_values_are_these():
+    def of(x):
+        state = copy.deepcopy({"x": x, "y": [x * 2, 3.0]})
+        other = copy.copy(x)
+        assert state["x"] is x and other is x
+        return ts.sum(state["x"] * state["y"][0] * state["y"][1] * other)
+
+    x = np.arange(3.0)
+    np.testing.assert_array_equal(ts.grad(of)(x), 18 * x**2)

@@ -50,6 +50,12 @@ class Custom:
         listed = [nondiff_argnames] if isinstance(nondiff_argnames, str) else list(nondiff_argnames)
         self.static = [i for i, name in enumerate(names)
                        if i in [n % len(names) for n in numbers] or name in listed]
+        self.static_names = [names[i] for i in self.static]
+        # What rules are called with; None where only a call says how many arguments there are.
+        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
+        self.parameters = None if inspect.Parameter.VAR_POSITIONAL in kinds else [
+            name for name, kind in zip(names, kinds)
+            if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
 
     what = ""  # The decorator, in messages.
 
@@ -77,7 +83,8 @@ class Custom:
         depth = depths.get(self, 0)
         if depth >= _MAX_DEPTH:
             return self.fun(*args)
-        self._check_rule()
+        self._check_rule([f"argument {i}" for i in range(len(args))] if self.parameters is None
+                         else self.parameters)
         statics = [args[i] for i in self.static]
         moving = tuple(value for i, value in enumerate(args) if i not in self.static)
         given = bodies.lifted(moving, f"an argument of {self.name}")
@@ -98,7 +105,8 @@ class Custom:
             else:
                 del depths[self]
 
-    def _check_rule(self) -> None:
+    def _check_rule(self, arguments: Sequence[str]) -> None:
+        """Raises where there is no rule, or none for a call with these arguments."""
         raise NotImplementedError
 
     def _emit(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable) -> Any:

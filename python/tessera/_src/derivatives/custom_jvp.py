@@ -29,7 +29,8 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
             return log1p_exp(x), ts.sigmoid(x) * dx
 
     The rule must be linear in the tangents; both modes use it. Arguments named by `nondiff_argnums` are
-    Python values, which the rule gets first. Tangents of integers are zeros of their type.
+    Python values, which the rule gets first. Tangents of integers are zeros of their type. Traced values
+    that the function or the rule uses from outside are refused: pass them as arguments.
     """
 
     what = "ts.custom_jvp"
@@ -38,16 +39,32 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
                  nondiff_argnames: str | Sequence[str] = ()):
         super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.rule: Callable | None = None
+        self.rules: Sequence[Callable | None] | None = None  # What the rule is made of, by defjvps.
 
     def defjvp(self, jvp: Callable) -> Callable:
-        """Sets the rule, of (primals, tangents), two tuples; it gives the value and its tangent."""
-        bodies.check_callable("defjvp", "the rule", jvp)
-        self.rule = jvp
+        """Sets the rule, of (primals, tangents), two tuples; it gives the value and its tangent.
+
+        Raises:
+            TraceError: it is no function, or not of these parameters.
+        """
+        bodies.check_callable(self.name, "the rule", jvp, [*self.static_names, "primals", "tangents"])
+        self.rule, self.rules = jvp, None
         return jvp
 
     def defjvps(self, *rules: Callable | None) -> None:
         """Sets a rule for each argument: of (tangent, value, *arguments), giving the part of the value's
-        tangent that is due to it. None for an argument that has no part in it."""
+        tangent that is due to it. None for an argument that has no part in it.
+
+        Raises:
+            TraceError: rules for more or fewer arguments than there are, or not of these parameters; or
+                nondiff_argnums, beside which there is one rule for all arguments.
+        """
+        if self.static:
+            raise TraceError("TS1035", f"defjvps of {self.name} is given rules for each argument beside "
+                             "nondiff_argnums", hint=f"set one rule for all with {self.name}.defjvp")
+        if self.parameters is not None:
+            self._check_rules(rules, self.parameters)
+
         def rule(primals: tuple, tangents: tuple) -> tuple:
             value = self(*primals)
             parts = [of(tangent, value, *primals) for of, tangent in zip(rules, tangents) if of is not None]
@@ -57,11 +74,26 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
             return value, total
 
         self.defjvp(rule)
+        self.rules = rules
 
-    def _check_rule(self) -> None:
+    def _check_rules(self, rules: Sequence[Callable | None], arguments: Sequence[str]) -> None:
+        """Raises unless there is a rule, or None, for each argument."""
+        if len(rules) != len(arguments):
+            raise TraceError("TS1035", f"defjvps of {self.name} is given {len(rules)} "
+                             f"rule{'' if len(rules) == 1 else 's'} for {len(arguments)} "
+                             f"argument{'' if len(arguments) == 1 else 's'}",
+                             expected=f"a rule or None for each of {', '.join(arguments)}")
+        for name, rule in zip(arguments, rules):
+            if rule is not None:
+                bodies.check_callable(self.name, f"the rule for argument '{name}'", rule,
+                                      ["tangent", "value", *arguments])
+
+    def _check_rule(self, arguments: Sequence[str]) -> None:
         if self.rule is None:
             raise TraceError("TS1044", f"{self.name} is made by ts.custom_jvp and has no rule",
                              hint=f"set it with {self.name}.defjvp(rule)")
+        if self.rules is not None:
+            self._check_rules(self.rules, arguments)
 
     def _emit(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable) -> Any:
         self.refuse_outside(self.fun, of.operands[len(given.leaves) :])

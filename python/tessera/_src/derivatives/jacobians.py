@@ -43,7 +43,8 @@ def jacfwd(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
 
 def hessian(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """A function that gives the second derivatives of `fun`: ts.jacfwd of ts.jacrev."""
-    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+    first = _Jacobian("ts.hessian", fun, argnums, has_aux, _by_rows).function()
+    return _Jacobian("ts.hessian", first, argnums, has_aux, _by_columns).function()
 
 
 class _Jacobian:
@@ -98,7 +99,7 @@ def _units(leaf: Tracer) -> Tracer:
 
 def _by_rows(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_single: bool) -> tuple:
     arguments = given.tree
-    made = modes.vjp(of, *arguments, has_aux=has_aux)
+    made = modes.traced_vjp(what, of, arguments, has_aux)
     value, pullback, aux = made if has_aux else (*made, None)
     leaves, structure = tree.flatten(value)
     traced.check_floats(what, leaves, tree.paths(structure), "the result",
@@ -119,7 +120,7 @@ def _by_rows(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_si
 
 def _by_columns(what: str, of: Callable, given: bodies.Values, has_aux: bool, is_single: bool) -> tuple:
     arguments = given.tree
-    made = modes.linearize(of, *arguments, has_aux=has_aux)
+    made = modes.traced_linearize(what, of, arguments, has_aux)
     value, pushed, aux = made if has_aux else (*made, None)
     leaves, structure = tree.flatten(value)
     columns: list[list[Tracer]] = []  # For each leaf of the arguments, the part of each leaf of the value.

@@ -38,17 +38,32 @@ def vjp(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     bodies.check_callable("ts.vjp", "the function", fun)
     if not is_tracing():
         return _outside("ts.vjp", fun, primals, has_aux)
-    given = bodies.lifted(primals, "the primals of ts.vjp")
+    return traced_vjp("ts.vjp", fun, primals, has_aux)
+
+
+def traced_vjp(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
+    """What ts.vjp gives in the program being traced, for `what`."""
+    given = bodies.lifted(primals, f"the primals of {what}")
     names = tree.paths(given.structure)
-    traced.check_floats("ts.vjp", given.leaves, names, hint=_NO_FLOATS)
-    values = pulled_back("ts.vjp", fun, given.leaves, lambda leaves: (tree.unflatten(
+    traced.check_floats(what, given.leaves, names, hint=_NO_FLOATS)
+    values = pulled_back(what, fun, given.leaves, lambda leaves: (tree.unflatten(
         given.structure, leaves), {}), names, range(len(given.leaves)), has_aux)
 
-    def pullback(cotangents: Any) -> tuple:
-        leaves = values.pull(cotangents)
+    def pullback(*cotangents: Any) -> tuple:
+        leaves = values.pull(_one_tree(what, cotangents, values.structure))
         return tree.unflatten(given.structure, leaves)
 
     return (values.value, pullback, values.aux) if has_aux else (values.value, pullback)
+
+
+def _one_tree(what: str, cotangents: tuple, structure: tree.TreeDef) -> Any:
+    """What a pullback is called with: one tree, however many values the function gives."""
+    if len(cotangents) != 1:
+        raise TraceError(
+            "TS1041", f"the pullback of {what} takes one tree of cotangents, like the value",
+            expected=tree.describe(structure),
+            got=f"{len(cotangents)} arguments", hint="those of a tuple are one tuple: pullback((a, b))")
+    return cotangents[0]
 
 
 class Pulled:
@@ -153,7 +168,12 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     if not is_tracing():
         raise TraceError("TS1007", "ts.linearize works on traced values only",
                          hint="call it inside a function decorated with ts.jit; ts.jvp works outside as well")
-    of, given = _traced("ts.linearize", fun, primals, has_aux)
+    return traced_linearize("ts.linearize", fun, primals, has_aux)
+
+
+def traced_linearize(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
+    """What ts.linearize gives in the program being traced, for `what`."""
+    of, given = _traced(what, fun, primals, has_aux)
     derivative = traced.differentiate(of, "linearize", range(len(given.leaves)))
     forward, linear = derivative.functions
     made = traced.call(forward, of.operands)
@@ -162,15 +182,15 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     residuals = [sources[kind][number] for kind, number in derivative.residuals]
 
     def pushed(*tangents: Any) -> Any:
-        changes = traced.fitted("the function of ts.linearize", "tangent", tangents,
+        changes = traced.fitted(f"the function of {what}", "tangent", tangents,
                                 [(leaf.shape, leaf.dtype) for leaf in given.leaves], given.structure)
         results = traced.call(linear, [*residuals, *changes])
-        return _with_tangents("ts.linearize", of, made[:count], results, has_aux)[1]
+        return _with_tangents(what, of, made[:count], results, has_aux)[1]
 
     value = tree.unflatten(of.structure, of.marked(made[:count]))
     if not has_aux:
         return value, pushed
-    value, aux = _pair("ts.linearize", value)
+    value, aux = _pair(what, value)
     return value, pushed, aux
 
 
@@ -228,7 +248,8 @@ def _outside(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
                 operands.append(creation.zeros(shape, dtype) if place is None else given[place])
         return tree.unflatten(static["structure"], traced.call(values.backward, operands))
 
-    def pullback(cotangents: Any) -> tuple:
-        return bodies.compiled(backward, fun, (residuals, cotangents))
+    def pullback(*cotangents: Any) -> tuple:
+        given = _one_tree(what, cotangents, values.structure)
+        return bodies.compiled(backward, fun, (residuals, given))
 
     return (value, pullback, aux) if has_aux else (value, pullback)

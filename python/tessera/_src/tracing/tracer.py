@@ -57,6 +57,12 @@ class Tracer:
             raise TraceError("TS1008", "a scalar has no len()")
         return self.shape[0]
 
+    def __copy__(self) -> Tracer:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self  # It is immutable, and its program is no part of it.
+
     def __repr__(self) -> str:
         return f"Tracer({dtypes.name_of(self.dtype)}{list(self.shape)})"
 
@@ -94,10 +100,11 @@ class Tracer:
             "use x.astype(ts.f32), and ts.exp, ts.sqrt and so on instead of math.exp, math.sqrt")
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        hint = "use ts.* functions; host values and traced ones mix in them and in operators"
+        if not dtypes.is_float(self.dtype):  # NumPy asks for the elements of an index so, too.
+            hint += ". As an index of an array of the host, look up in ts.asarray(array)[i]"
         raise self._needs_elements(
-            "converting to a NumPy array (np.asarray, np.array)",
-            "use ts.* functions; host values and traced ones mix in them and in operators",
-        )
+            "converting to a NumPy array (np.asarray, np.array), or indexing one", hint)
 
     def item(self, *_: Any) -> Any:
         """Refused: a traced value has no elements."""

@@ -116,6 +116,8 @@ def test_fori_loop_counts_between_integers(bounds, unroll):
 
 def test_fori_loop_between_integers_is_a_scan_and_between_traced_ones_a_while():
     assert "tessera.scan" in text_of(lambda x: ts.fori_loop(0, 5, lambda i, c: c + i, x), X)
+    assert "tessera.scan" in text_of(
+        lambda x: ts.fori_loop(lower=0, upper=5, body_fun=lambda i, c: c + i, init_val=x), X)
     text = text_of(lambda x, n: ts.fori_loop(0, n, lambda i, c: c + i, x), X, I32(5))
     assert "tessera.while" in text and "tessera.scan" not in text
     for n in (I32(5), np.int64(5)):
@@ -203,6 +205,9 @@ def test_a_carry_that_changes_is_shown_with_both_trees_and_its_path(body, fragme
     (lambda x: ts.scan(lambda c, s: (c, s), 0, x, length=3), "TS3024", ["xs: 2 and length=3"]),
     (lambda x: ts.scan(lambda c, s: (c, s), 0, None), "TS3024", ["neither sequences nor a length"]),
     (lambda x: ts.scan(lambda c, s: (c, s), 0, {"a": x, "n": 3}), "TS3024", ["xs.n", "no leading dimension"]),
+    (lambda x: ts.scan(lambda c, s: (c, s), 0, [1.0, 2.0, 3.0]), "TS3024",
+     ["xs.0 of ts.scan has no leading dimension", "a list is a tree", "np.array(xs)"]),
+    (lambda x: ts.map(lambda s: s, (1.0, x[0, 0])), "TS3024", ["a tuple is a tree", "ts.stack(xs)"]),
     (lambda x: ts.scan(lambda c, s: (c, s), 0, x, length=-1), "TS3024", ["length of ts.scan is -1"]),
     (lambda x: ts.scan(lambda c, s: c, x, length=2), "TS1037",
      ["must return a pair (carry, y)", "got: a Tracer"]),

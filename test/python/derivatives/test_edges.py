@@ -61,6 +61,18 @@ EXACT = {
     "hypot": (lambda m, x, y: m.hypot(x, y), [0.0, 3.0, -3.0, 0.0], [2.0, 0.0, 4.0, 0.0]),
     "fmod": (lambda m, x, y: m.fmod(x, y), [5.0, -5.0, 4.0, 0.0], [2.0, 2.0, 2.0, 3.0]),
     "remainder": (lambda m, x, y: m.remainder(x, y), [5.0, -5.0, 4.0, 0.0], [2.0, 2.0, 2.0, 3.0]),
+    "floor_divide": (lambda m, x, y: m.floor_divide(x, y), [5.0, -5.0, 4.0, 0.0, 5.0, -5.0, 0.0, INF, 1.0],
+                     [2.0, 2.0, 2.0, 3.0, 0.0, -0.0, 0.0, 2.0, INF]),
+    "masked floor_divide": (lambda m, x, y: m.where(y > 0, x // y, x), [5.0, 3.0], [2.0, 0.0]),
+    "quotient of divmod": (lambda m, x, y: divmod(x, y)[0], [5.0, 3.0, -1.0], [2.0, 0.0, 2.0]),
+    "max where": (lambda m, x: m.max(x, where=np.array([True, True, False, False]), initial=0.0),
+                  [0.0, 0.0, 9.0, 9.0]),
+    "min where": (lambda m, x: m.min(x, -1, where=np.array([True, False, True, False]), initial=0.0),
+                  [0.0, 9.0, 0.0, 9.0]),
+    "max where below": (lambda m, x: m.max(x, where=np.array([True, True, False, False]), initial=-5.0),
+                        [1.0, 1.0, 1.0, 9.0]),
+    "max where none is": (lambda m, x: m.max(x, where=np.zeros(3, bool), initial=-INF), [0.0, -INF, 9.0]),
+    "max with NaN masked": (lambda m, x: m.max(x, where=np.array([True, False]), initial=0.0), [0.0, NAN]),
     "copysign": (lambda m, x, y: m.copysign(x, y), [0.0, -0.0, 2.0, -2.0], [1.0, 1.0, -0.0, 3.0]),
     "comparisons": (lambda m, x: (x > 0) * x + (x == 0) + m.isnan(x), [*ZEROS, 1.0]),
     "argmax": (lambda m, x: x * m.argmax(x), TIES),
@@ -193,6 +205,25 @@ def test_nextafter_moves_with_its_first_argument():
     dx, dy = ts.grad(lambda x, y: ts.sum(ts.nextafter(x, y)), (0, 1))(x, y)
     np.testing.assert_array_equal(np.asarray(dx), np.ones(3))
     np.testing.assert_array_equal(np.asarray(dy), np.zeros(3))
+
+
+# Function, arguments, gradients here and JAX's, as docs/cookbook/from-jax.md has them.
+OTHERS = {
+    "cummax": (lambda m, x: (ts if m is ts else lax).cummax(x), [[1.0, 1.0, 3.0, 3.0]], [[1, 1, 1, 1]],
+               [[1.5, 0.5, 1.5, 0.5]]),
+    "fmax": (lambda m, x, y: m.fmax(x, y), [[1.0], [1.0]], [[0.5], [0.5]], [[0], [1]]),
+    "fmin": (lambda m, x, y: m.fmin(x, y), [[1.0], [1.0]], [[0.5], [0.5]], [[0], [1]]),
+    "power of itself": (lambda m, x: x**x, [[0.0]], [[0]], [[NAN]]),
+    "relu of NaN": (lambda m, x: (ts if m is ts else jnn).relu(x), [[NAN]], [[1]], [[0]]),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_edges_that_are_not_those_of_jax(name):
+    run, x, *wanted = OTHERS[name]
+    for m, grad, want in zip((ts, jnp), (ts.grad, jax.grad), wanted):
+        got = grad(lambda *x, m=m: m.sum(run(m, *x)), tuple(range(len(x))))(*map(np.array, x))
+        np.testing.assert_array_equal([np.asarray(gradient) for gradient in got], want)
 
 
 def test_ties_of_running_extrema_are_of_the_last_as_in_torch():

@@ -258,6 +258,7 @@ def test_shapes_of_results_are_known_without_compiling():
     got = ts.eval_shape(lambda x, p: {"r": x @ p["w"], "n": p["w"].sum().astype(ts.i32)}, X,
                         {"w": ts.ShapeDtypeStruct((5, 2))})
     assert got == {"r": ts.ShapeDtypeStruct((3, 2)), "n": ts.ShapeDtypeStruct((), ts.i32)}
+    assert ts.eval_shape(fun=lambda x: x, x=X) == ts.ShapeDtypeStruct(X.shape)
 
 
 LIMITS = [2**31 - 1, 2**31, 2**32, 2**32 + 1, -(2**32), 2**63 - 1, -(2**63), -(2**31) - 1]

@@ -69,40 +69,41 @@ def scan(f: Callable, init: Any, xs: Any = None, length: int | None = None, reve
     return _run("ts.scan", f, step, carry, sequences.leaves, count, bool(reverse), _turns(unroll, count))
 
 
-def fori_loop(lower: Any, upper: Any, body: Callable, init: Any, *, unroll: int | bool = 1) -> Any:
-    """Runs `carry = body(i, carry)` for i from lower to below upper: the last carry.
+def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *,
+              unroll: int | bool = 1) -> Any:
+    """Runs `carry = body_fun(i, carry)` for i from lower to below upper: the last carry.
 
     With bounds that are Python numbers it is a loop of fixed length, as ts.scan is; with traced
     bounds, a ts.while_loop. In both, `i` is an i32 (i64 if the bounds need it).
 
     Args:
-        init: a tree of arrays and numbers, as for ts.scan.
+        init_val: a tree of arrays and numbers, as for ts.scan.
         unroll: as for ts.scan; for bounds that are Python numbers.
     """
-    bodies.check_callable("ts.fori_loop", "the body", body, ("i", "carry"))
+    bodies.check_callable("ts.fori_loop", "the body", body_fun, ("i", "carry"))
     if not is_tracing():
         return bodies.compiled(
-            lambda lower, upper, init: fori_loop(lower, upper, body, init, unroll=unroll), body,
-            (lower, upper, init))
+            lambda lower, upper, init: fori_loop(lower, upper, body_fun, init, unroll=unroll), body_fun,
+            (lower, upper, init_val))
     bounds = [_bound(bound, name) for bound, name in ((lower, "lower"), (upper, "upper"))]
     if any(isinstance(bound, Tracer) for bound in bounds):
         if unroll not in (1, None):
             raise ConfigError("TS4011", "ts.fori_loop with traced bounds does not unroll", got=unroll,
                               hint="leave unroll out, or pass Python integers as bounds")
-        return _while_below(bounds, body, init)
+        return _while_below(bounds, body_fun, init_val)
     first, count = bounds[0], builtins.max(bounds[1] - bounds[0], 0)
     if not dtypes.fits(count, dtypes.i32):
-        return _while_below([constant(np.int64(bound)) for bound in bounds], body, init)
-    carry = bodies.lifted(init, "the carry of ts.fori_loop")
+        return _while_below([constant(np.int64(bound)) for bound in bounds], body_fun, init_val)
+    carry = bodies.lifted(init_val, "the carry of ts.fori_loop")
     is_wide = not all(dtypes.fits(bound, dtypes.i32) for bound in bounds)
 
     def step(index: Tracer, carried: list[Tracer], _: list[Tracer]) -> tuple[Values, Values]:
         index = convert(index, dtypes.i64) if is_wide else index
         index = elementwise.add(index, first) if first else index
-        result = body(index, tree.unflatten(carry.structure, carried))
+        result = body_fun(index, tree.unflatten(carry.structure, carried))
         return bodies.lifted(result, "the carry that the body of ts.fori_loop gives"), _NONE
 
-    return _run("ts.fori_loop", body, step, carry, [], count, False, _turns(unroll, count))[0]
+    return _run("ts.fori_loop", body_fun, step, carry, [], count, False, _turns(unroll, count))[0]
 
 
 def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
@@ -161,7 +162,7 @@ def _length(sequences: Values, length: Any, what: str = "ts.scan") -> int:
     for value, path in zip(sequences.leaves, paths):
         if not value.shape:
             raise ShapeError("TS3024", f"{path} of {what} has no leading dimension to run over",
-                             got=str(sequences), hint="use values that do not change directly in the body")
+                             got=str(sequences), hint=_no_sequence_hint(sequences.structure))
     sizes = [value.shape[0] for value in sequences.leaves]
     if len({*sizes} | ({length} - {None})) > 1:
         given = "" if length is None else f" and length={length}"
@@ -173,6 +174,15 @@ def _length(sequences: Values, length: Any, what: str = "ts.scan") -> int:
         raise ShapeError("TS3024", f"{what} has neither sequences nor a length",
                          hint="pass xs, or length=" if what == "ts.scan" else "pass xs")
     return int(sizes[0] if sizes else length)
+
+
+def _no_sequence_hint(structure: tree.TreeDef) -> str:
+    """What to do about a scalar that is to be run over."""
+    if structure.kind in (list, tuple) and all(child is tree.LEAF for child in structure.children):
+        kind = structure.kind.__name__
+        return (f"a {kind} is a tree, whose entries are run over side by side; one sequence is an array: "
+                "np.array(xs), or ts.stack(xs) of traced values")
+    return "use values that do not change directly in the body"
 
 
 def _turns(unroll: Any, count: int) -> int:

@@ -95,6 +95,16 @@ def fits(value: bool | int | float, dtype: np.dtype) -> bool:
         return not np.isfinite(wide) or bool(np.isfinite(np.float64(wide).astype(dtype)))
 
 
+def extreme_of(dtype: np.dtype, greatest: bool) -> bool | int | float:
+    """The least or the greatest element that a type has."""
+    if is_float(dtype):
+        return np.inf if greatest else -np.inf
+    if dtype == bool_:
+        return greatest
+    limits = np.iinfo(dtype)
+    return int(limits.max if greatest else limits.min)
+
+
 def promote(a: np.dtype, b: np.dtype) -> np.dtype:
     """The type two strong operands are computed in."""
     if a == b:

@@ -276,12 +276,12 @@ def _without_layout(kind: Any) -> Any:
     return kind_of(*kind) if isinstance(kind, tuple) and isinstance(kind[1], np.dtype) else kind
 
 
-def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
+def eval_shape(fun: Callable, *args: Any, **kwargs: Any) -> Any:
     """The result of a function as a tree of ts.ShapeDtypeStruct, without compiling or running it.
 
     Arguments are arrays, numbers or ts.ShapeDtypeStructs, in trees.
     """
-    jitted = function if isinstance(function, (JittedFunction, BoundFunction)) else jit(function)
+    jitted = fun if isinstance(fun, (JittedFunction, BoundFunction)) else jit(fun)
     program = jitted.lower(*args, **kwargs).program
     return tree.unflatten(program.result_tree, [ShapeDtypeStruct(s, d) for s, d in program.results])
 

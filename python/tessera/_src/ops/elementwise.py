@@ -141,7 +141,8 @@ def floor_divide(x: Any, y: Any) -> Tracer:
     low = where(greater(subtract(whole, low), 0.5), add(low, 1), low)
     plain = binary_op("div", a, b)
     low = where(equal(whole, 0), multiply(plain, 0), low)  # Zero with the quotient's sign.
-    return convert(where(equal(b, 0), plain, low), dtype)
+    # Where the divisor is 0, the quotient would have the derivatives of a division.
+    return convert(without_derivative(where(equal(b, 0), plain, low)), dtype)
 
 
 def _rest(a: Tracer, b: Tracer) -> tuple[Tracer, Tracer]:

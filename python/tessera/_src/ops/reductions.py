@@ -93,7 +93,9 @@ def _extremum(kind: str, x: Any, axis: Axes, keepdims: bool, initial: Any = None
     if where is not None and initial is None:
         raise TraceError("TS1010", f"{kind} with where= needs initial=, the result of no elements")
     first = None if initial is None else lift_into(initial, value.dtype)
-    result = convert(_reduce(kind, _number(_kept(value, where, first)), axis, keepdims), value.dtype)
+    # What takes no part is not `initial`, either: its ties are between it and the others.
+    neutral = dtypes.extreme_of(value.dtype, kind == "min")
+    result = convert(_reduce(kind, _number(_kept(value, where, neutral)), axis, keepdims), value.dtype)
     join = elementwise.maximum if kind == "max" else elementwise.minimum
     return result if first is None else convert(join(result, first), value.dtype)
 

@@ -307,26 +307,18 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int) -> Tracer:
     return _segments("add", data, segment_ids, _count(num_segments, "num_segments"), 0)
 
 
-def _least(dtype: np.dtype, greatest: bool) -> Any:
-    if dtypes.is_float(dtype):
-        return math.inf if greatest else -math.inf
-    if dtype == dtypes.bool_:
-        return greatest
-    return np.iinfo(dtype).max if greatest else np.iinfo(dtype).min
-
-
 def segment_max(data: Any, segment_ids: Any, num_segments: int) -> Tracer:
     """The greatest entry of data for each id; the least number of the type where there is none."""
     values = lift(data)
     return _segments("max", values, segment_ids, _count(num_segments, "num_segments"),
-                     _least(values.dtype, False))
+                     dtypes.extreme_of(values.dtype, False))
 
 
 def segment_min(data: Any, segment_ids: Any, num_segments: int) -> Tracer:
     """The least entry of data for each id; the greatest number of the type where there is none."""
     values = lift(data)
     return _segments("min", values, segment_ids, _count(num_segments, "num_segments"),
-                     _least(values.dtype, True))
+                     dtypes.extreme_of(values.dtype, True))
 
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Tracer:

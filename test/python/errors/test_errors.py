@@ -254,6 +254,12 @@ def test_instances_that_are_no_trees_point_to_registering():
     check(caught, "TS1022", "'self' is a Model", "ts.tree.register_dataclass")
 
 
+def _attention(x, bias):
+    q = ts.ones((1, 2, 2, 4), x.dtype)
+    k = ts.ones((1, 3, 2, 4), x.dtype)
+    return ts.attention(q, k, k, bias)
+
+
 @pytest.mark.parametrize("function, said", [
     (lambda x: x[5], ["index 5 is out of range for dimension 0 of size 2", "-2 to 1"]),
     (lambda x: np.mean(x), ["np.mean works on host arrays", "use ts.mean"]),
@@ -285,6 +291,16 @@ def test_instances_that_are_no_trees_point_to_registering():
     (lambda x: ts.embedding(x, np.array([1, 2])), ["index 2 is out of range", "size 2", "0 to 1"]),
     (lambda x: ts.embedding(x, [-1]), ["index -1 is out of range", "0 to 1"]),
     (lambda x: x[[x[0, 0].astype(ts.i32), 2]], ["index 2 is out of range", "-2 to 1"]),
+    (lambda x: np.ones(3)[x[0, 0].astype(ts.i32)], ["indexing one", "ts.asarray(array)[i]"]),
+    (lambda x: np.ones(3)[x[0] > 0], ["indexing one", "ts.asarray(array)[i]"]),
+    (lambda x: [1.0, 2.0][x[0, 0].astype(ts.i32)], ["ts.asarray(array)[i]"]),
+    (lambda x: _attention(x, x > 0), ["expected: a bias of floats", "got: bool[2, 3]",
+                                      "ts.where(mask, 0., -float('inf'))"]),
+    (lambda x: _attention(x, True), ["expected: a bias of floats", "got: bool[]"]),
+    (lambda x: _attention(x, np.ones(3, bool)), ["got: bool[3]"]),
+    (lambda x: _attention(x, x.astype(ts.i32)), ["got: i32[2, 3]", ".astype(ts.f32)"]),
+    (lambda x: ts.nn.Attention(4, 2, window=1).init(ts.random.key(0))(ts.ones((1, 3, 4)), bias=x > 0),
+     ["expected: a bias of floats", "got: bool[2, 3]"]),
 ])
 def test_errors_name_what_to_write_instead(function, said):
     with pytest.raises(ts.TesseraError) as caught:

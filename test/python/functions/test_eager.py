@@ -67,6 +67,33 @@ def test_numbers_of_numpy_may_be_sizes_and_options():
 
 
 @needs_runtime
+@pytest.mark.parametrize("call", [
+    lambda: ts.nn.softmax_cross_entropy(X, np.array([0, 9])),
+    lambda: ts.nn.softmax_cross_entropy(X, ts.array([0, 9]), reduction="mean"),
+    lambda: ts.nn.softmax_cross_entropy(X, labels=[9, -1], ignore_index=-1),
+    lambda: ts.take(X, np.array([0, 9])), lambda: ts.take(X, np.array([9]), axis=0),
+    lambda: ts.take(X, [9], 1), lambda: ts.nn.embedding(X, np.array([9])),
+    lambda: ts.take_along_axis(X, np.array([[0, 9]]), axis=1),
+    lambda: ts.take_along_axis(X, np.array([[0, 9]]), 1),
+    lambda: ts.put_along_axis(X, np.array([[9]]), 0.0, 1),
+    lambda: ts.put_along_axis(X, np.array([[9]]), 0.0, axis=1),
+])
+def test_indices_are_known_outside_of_a_trace(call):
+    with pytest.raises(ts.ShapeError, match="index 9 is out of range"):
+        call()
+
+
+@needs_runtime
+def test_indices_that_are_known_and_in_range():
+    labels = np.array([0, -100])
+    assert np.isfinite(ts.nn.softmax_cross_entropy(X, labels, ignore_index=-100, reduction="mean"))
+    assert np.isnan(ts.jit(ts.nn.softmax_cross_entropy)(X, labels)[1])
+    np.testing.assert_array_equal(ts.take(X, np.array([-1, 5])), [5, 5])
+    np.testing.assert_array_equal(ts.take(X, np.array([-1]), -1), X[:, -1:])
+    np.testing.assert_array_equal(ts.take_along_axis(X, np.array([-6]), None), [0])
+
+
+@needs_runtime
 def test_the_mesh_is_that_of_the_arrays_or_the_current_one():
     mesh = ts.make_mesh({"tp": 2})
     x = ts.device_put(np.ones((4, 3), np.float32), ts.NamedSharding(mesh, ts.P("tp")))

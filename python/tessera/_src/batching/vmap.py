@@ -62,9 +62,16 @@ def vmap(fun: Callable, in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int |
                                   or axis_size < 1):
         raise ConfigError("TS4006", f"axis_size of ts.vmap is {axis_size!r}",
                           expected="an integer of at least 1, or None")
-    names = () if spmd_axis_name is None else (
-        (spmd_axis_name,) if isinstance(spmd_axis_name, str) else tuple(spmd_axis_name))
-    return _Batch(fun, in_axes, out_axes, axis_size, names).function()
+    return _Batch(fun, in_axes, out_axes, axis_size, _mesh_axes(spmd_axis_name)).function()
+
+
+def _mesh_axes(names: Any) -> tuple[str, ...]:
+    """What spmd_axis_name names; whether the mesh has it is known where it is called."""
+    listed = [] if names is None else [names] if isinstance(names, str) else names
+    if not isinstance(listed, (list, tuple)) or not all([isinstance(name, str) for name in listed]):
+        raise ConfigError("TS4006", f"spmd_axis_name of ts.vmap is {names!r}",
+                          expected="an axis of the mesh, such as 'dp', or a tuple of them")
+    return tuple(listed)
 
 
 @dataclass(frozen=True)

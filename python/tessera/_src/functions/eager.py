@@ -32,11 +32,16 @@ _with_known_numbers: set[Any] = set()
 def eager(function: FunctionType) -> FunctionType:
     """`function`, which outside of a trace compiles itself for its arguments and runs."""
 
+    check = getattr(function, "check_on_host", None)  # See lookups.checked_on_host.
+
     def call(*args: Any, **kwargs: Any) -> Any:
         if is_tracing():
             return function(*args, **kwargs)
         try:
-            return run(function, args, kwargs)
+            result = run(function, args, kwargs)  # First, as it refuses what does not fit the parameters.
+            if check is not None:
+                check(*args, **kwargs)
+            return result
         except TesseraError as error:
             raise without_internal_frames(error) from None
         except Exception as error:

@@ -106,7 +106,7 @@ def attend(q: Any, k: Any, v: Any, *, causal: bool, window: int | None = None, b
 
     Args:
         window: how many positions a position sees, itself included; None for all.
-        bias: added to the scores: broadcasts to [batch, heads, sequence, keys].
+        bias: floats added to the scores: broadcasts to [batch, heads, sequence, keys].
 
     Returns:
         The mixed values, and the cache with these positions, or None.
@@ -123,7 +123,7 @@ def attend(q: Any, k: Any, v: Any, *, causal: bool, window: int | None = None, b
         k, v = keys, values
     if cache is not None or (window is not None and window < length):
         hidden = convert(_hidden(length, k.shape[1], window, cache), q.dtype)
-        bias = hidden if bias is None else bias + hidden
+        bias = hidden if bias is None else neural.score_bias(bias) + hidden
     return neural.attention(q, k, v, bias, causal=causal and cache is None), cache
 
 
@@ -202,7 +202,7 @@ class Attention(Module):
         Args:
             positions: of the elements of the sequence, [sequence] or [batch, sequence]; those from 0 on,
                 or from where the cache ends, by default.
-            bias: added to the scores: broadcasts to [batch, heads, sequence, keys].
+            bias: floats added to the scores: broadcasts to [batch, heads, sequence, keys].
             cache: of the positions before x, which are seen, too.
         """
         batch, length, _ = x.shape

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,26 @@ def check_range(indices: Any, least: int, size: int) -> None:
                          choices=[f"{least} to {size - 1}"])
 
 
+def checked_on_host(check: Callable) -> Callable[[Callable], Callable]:
+    """A function that outside of a trace, where its arguments are known, also runs `check` of them."""
+    def marked(function: Callable) -> Callable:
+        function.check_on_host = check  # type: ignore[attr-defined]
+        return function
+
+    return marked
+
+
+def _check_along(x: Any, indices: Any, *rest: Any, axis: int | None = None) -> None:
+    """Raises where an index along a dimension of x, or of the flat x, is out of range."""
+    axis = rest[-1] if rest else axis
+    size = math.prod(np.shape(x)) if axis is None else np.shape(x)[axis]
+    check_range(indices, -size, size)
+
+
+def _check_rows(table: Any, indices: Any) -> None:
+    check_range(indices, 0, np.shape(table)[0])
+
+
 def _numbers_in(indices: Any) -> Iterator[int]:
     """The integers on the host that indices hold; lists may hold traced values, too."""
     if isinstance(indices, (list, tuple)):
@@ -118,6 +139,7 @@ def scatter(kind: str, value: Tracer, indices: Sequence[Tracer], updates: Tracer
     return emit(text, value.shape, value.dtype, operands)
 
 
+@checked_on_host(_check_along)
 def take(x: Any, indices: Any, axis: int | None = None) -> Tracer:
     """Slices of x at `indices` along a dimension, or elements of the flattened x.
 
@@ -135,6 +157,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tracer:
     return gather(source, [wrapped(indices, source.shape[dim])], [dim])
 
 
+@checked_on_host(_check_rows)
 def embedding(table: Any, indices: Any) -> Tracer:
     """Rows of `table` at `indices`, which are not negative.
 
@@ -168,6 +191,7 @@ def _along_axis(x: Any, indices: Any, axis: int | None, name: str) -> tuple[Trac
     return source, at, dim
 
 
+@checked_on_host(_check_along)
 def take_along_axis(x: Any, indices: Any, axis: int | None) -> Tracer:
     """Elements of x at `indices` along a dimension, one index per element of the result.
 
@@ -189,6 +213,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None) -> Tracer:
     return gather(source, [at], [dim], batch)
 
 
+@checked_on_host(lambda arr, indices, values, axis: _check_along(arr, indices, axis))
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Tracer:
     """A copy of arr with `values` at `indices` along a dimension: what take_along_axis reads.
 

@@ -13,7 +13,7 @@ from tessera._src.core import dtypes
 from tessera._src.core.errors import ShapeError, TraceError
 from tessera._src.ops import elementwise, reductions, rng
 from tessera._src.ops.creation import zeros_like
-from tessera._src.ops.lookups import as_indices, check_range
+from tessera._src.ops.lookups import as_indices, check_range, checked_on_host
 from tessera._src.tracing.named_dims import dims_of, with_names
 from tessera._src.tracing.operands import broadcast, convert, emit, lift, normalise_axes
 from tessera._src.tracing.program_text import scalar_text
@@ -40,15 +40,22 @@ def _labels(labels: Any, logits: Tracer, ignore: int | None) -> Tracer:
                          got=value.shape,
                          hint="labels are class numbers; for weights of all classes, "
                          "-(weights * ts.nn.log_softmax(x)).sum(-1)")
-    if ignore is None or isinstance(labels, Tracer):
-        check_range(labels, 0, logits.shape[-1])
-    else:
-        known = np.asarray(labels)
-        if known.dtype.kind in "iu":
-            check_range(known[known != ignore], 0, logits.shape[-1])
+    _check_known(labels, logits.shape[-1], ignore)
     return value
 
 
+def _check_known(labels: Any, classes: int, ignore: int | None) -> None:
+    """Raises where a label of the host is no class."""
+    if ignore is None or isinstance(labels, Tracer):
+        check_range(labels, 0, classes)
+    else:
+        known = np.asarray(labels)
+        if known.dtype.kind in "iu":
+            check_range(known[known != ignore], 0, classes)
+
+
+@checked_on_host(lambda logits, labels, *, ignore_index=None, **_: _check_known(
+    labels, np.shape(logits)[-1], ignore_index))
 def softmax_cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0,
                           ignore_index: int | None = None, z_loss: float = 0.0,
                           reduction: str = "none") -> Tracer:
@@ -59,8 +66,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 
     in f32, or f64 for f64. Its backward pass computes the softmax again from the logits and keeps one
     number a row. With V split over devices, these exchange a few numbers a row.
 
-    Labels that are no class and not `ignore_index` are an error where they are known while tracing, and
-    give NaN where they are arguments.
+    Labels that are no class and not `ignore_index` are an error where they are known, as while tracing
+    and outside of a trace, and give NaN where they are arguments of what is traced.
 
     Args:
         labels: i32 or i64, of the shape of logits but for its last dimension.

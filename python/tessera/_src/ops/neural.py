@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tessera._src.core import dtypes
-from tessera._src.core.errors import ConfigError, ShapeError
+from tessera._src.core.errors import ConfigError, ShapeError, TraceError
 from tessera._src.ops import elementwise, products, shaping
 from tessera._src.ops.creation import full
 from tessera._src.tracing.named_dims import describe
-from tessera._src.tracing.operands import convert, emit, lift
+from tessera._src.tracing.operands import convert, emit, is_scalar, lift
 from tessera._src.tracing.program_text import scalar_text
 from tessera._src.tracing.tracer import Tracer
 
@@ -61,13 +61,25 @@ def _f64(value: float) -> str:
     return scalar_text(float(value), dtypes.f64)
 
 
+def score_bias(bias: Any) -> Tracer:
+    """What is added to scores. A mask is none: as 0 and 1 it would hide nothing."""
+    value = lift(bias)
+    if not dtypes.is_float(value.dtype) and (not is_scalar(bias) or isinstance(bias, bool)):
+        raise TraceError("TS1051", "attention's bias is added to scores",
+                         expected="a bias of floats", got=f"{dtypes.name_of(value.dtype)}{list(value.shape)}",
+                         hint="make one of a mask that is true where a position is seen: "
+                         "ts.where(mask, 0., -float('inf'))" if value.dtype == dtypes.bool_
+                         else "convert it with .astype(ts.f32)")
+    return value
+
+
 def attention(query: Any, key: Any, value: Any, bias: Any = None, *, causal: bool = False,
               scale: float | None = None) -> Tracer:
     """softmax(scale * query key^T + bias) value, per head.
 
     Args:
         query: [B, S, H, D]; key: [B, T, K, D]; value: [B, T, K, E], where H is a multiple of K.
-        bias: broadcasts to [B, H, S, T]; its last dimension is T.
+        bias: floats that broadcast to [B, H, S, T]; -inf hides a position.
         causal: position s sees positions up to s + (T - S).
         scale: 1 / sqrt(D) by default.
     """
@@ -87,7 +99,7 @@ def attention(query: Any, key: Any, value: Any, bias: Any = None, *, causal: boo
                          choices=[d for d in range(1, q.shape[2] + 1) if q.shape[2] % d == 0])
     operands, extra, types = [q, k, v], "", ""
     if bias is not None:
-        b = convert(lift(bias), dtype)
+        b = convert(score_bias(bias), dtype)
         full_shape = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
         if b.ndim < 4:
             b = shaping.reshape(b, (1,) * (4 - b.ndim) + b.shape)

@@ -6,6 +6,7 @@ import pytest
 from conftest import needs_runtime
 
 import tessera as ts
+from tessera._src.nn.attention import document_bias
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
 pytestmark = needs_runtime
@@ -125,3 +126,48 @@ def test_positions_may_be_given():
     np.testing.assert_allclose(module(X, positions=moved), whole, atol=1e-5)
     turned = np.asarray(module(X, positions=np.arange(6, dtype=np.int32) * 2))
     assert np.abs(turned - whole).max() > 1e-4
+
+
+AROUND = {"around it": lambda f, x, p: ts.grad(lambda x: loss_of(f, x, p))(x),
+          "a scan": lambda f, x, p: ts.grad(lambda x: ts.scan(
+              lambda c, _: (c + loss_of(f, x, p), None), 0.0, None, length=1)[0])(x),
+          "a recomputation": lambda f, x, p: ts.grad(ts.checkpoint(lambda x: loss_of(f, x, p)))(x),
+          "both": lambda f, x, p: ts.grad(lambda x: ts.scan(ts.checkpoint(
+              lambda c, _: (c + loss_of(f, x, p), None)), 0.0, None, length=1)[0])(x)}
+
+
+def loss_of(function, x, positions):
+    turned = function(x, positions)
+    return (turned * turned * turned).sum()
+
+
+@pytest.mark.parametrize("is_compiled", [True, False], ids=["compiled", "eager"])
+@pytest.mark.parametrize("place", AROUND)
+@pytest.mark.parametrize("shape", [(6,), (2, 6)], ids=["positions", "of each row"])
+def test_gradients_of_rotary_positions_from_anywhere(shape, place, is_compiled):
+    rotary = ts.nn.Rotary(4)
+    x = RNG.standard_normal((2, 6, 3, 4)).astype(np.float32)
+    positions = RNG.integers(0, 9, shape).astype(np.int32)
+    given = torch.from_numpy(x).requires_grad_()
+    angles = torch.from_numpy(positions)[..., None] * torch.tensor(rotary.frequencies())
+    cos, sin = (f(torch.cat([angles, angles], -1))[..., None, :] for f in (torch.cos, torch.sin))
+    turned = given * cos + torch.cat([-given[..., 2:], given[..., :2]], -1) * sin
+    (turned**3).sum().backward()
+    function = AROUND[place]
+    got = ts.jit(lambda x, p: function(rotary, x, p))(x, positions) if is_compiled else function(
+        rotary, x, positions)
+    np.testing.assert_allclose(got, given.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_layers_take_values_from_around_what_is_differentiated():
+    attention = ts.nn.Attention(8, 2, rotary=ts.nn.Rotary(4), window=3).init(KEY)
+    segments = np.array([[1] * 6, [1] * 2 + [2] * 4], np.int32)
+    positions = np.array([[*range(6)], [0, 1, *range(4)]], np.int32)
+
+    def loss(m, x, positions, segments):
+        return (m(x, positions=positions, bias=document_bias(segments, ts.f32)) ** 2).sum()
+
+    wanted = ts.jit(ts.grad(loss))(attention, X, positions, segments)
+    got = ts.jit(lambda m, *rest: ts.grad(lambda m: loss(m, *rest))(m))(attention, X, positions, segments)
+    for one, other in zip(ts.tree.leaves(got), ts.tree.leaves(wanted)):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -62,6 +62,43 @@ def test_training_with_document_masks():
     assert masked.losses[1:] != plain.losses[1:]
 
 
+LLAMA = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "num_key_value_heads": 2, "vocab_size": 30, "max_position_embeddings": 16}
+
+
+@pytest.mark.parametrize("kind, remat, more", [
+    ({}, "nothing", ["train.micro_batches=2"]), ({"model_type": "qwen3"}, None, MESH),
+    ({"model_type": "mistral", "sliding_window": 3}, None, [])], ids=str)
+def test_documents_of_one_sample_train_as_each_by_itself(kind, remat, more):
+    made = ts.models.Llama({**LLAMA, "head_dim": 8, **kind}, remat=remat)
+    model = made.init(ts.random.key(1))
+    split = made.init(ts.random.key(1), mesh=ts.make_mesh({"dp": 2, "tp": 2}) if more is MESH else None)
+    rng = np.random.default_rng(3)
+    documents = [rng.integers(0, 30, size) for size in (5, 7, 3, 9, 1, 12, 12)]
+    data = ts.data.Packed(ts.data.TokenArrays(documents, vocab_size=30), 12, shuffle=False, ignore_ends=True)
+    given = train_cases.config("data.document_masks=true", "train.steps=1", *more,
+                               model={"architecture": None, "config": {}},
+                               optim={"name": "sgd", "lr": 0.5, "schedule": "constant", "warmup": 0,
+                                      "clip": None, "weight_decay": 0.0})
+    before = {name: np.array(weight) for name, weight in model.state_dict().items()}
+
+    table = data.rows(np.arange(4))
+    rows = [{name: column[i] for name, column in table.items()} for i in range(4)]
+    parts = [(row["tokens"][row["segments"] == k][None], row["labels"][row["segments"] == k][None])
+             for row in rows for k in np.unique(row["segments"])]
+    count = sum((labels >= 0).sum() for _, labels in parts)
+
+    def separate(model):
+        return sum(ts.nn.softmax_cross_entropy(model(tokens), labels, ignore_index=-100, reduction="sum")
+                   for tokens, labels in parts) / count
+
+    wanted = ts.grad(separate)(model).state_dict()
+    recorder, trainer = trained(given, model=split, data=data)
+    after = trainer.model.state_dict()
+    for name, weight in before.items():
+        np.testing.assert_allclose((weight - np.asarray(after[name])) / 0.5, wanted[name], atol=2e-6)
+
+
 HAS_ZERO = "zero" in {field.name for field in dataclasses.fields(ts.nn.Parallel)}
 
 

@@ -17,7 +17,7 @@ from tessera._src.nn.layers import Linear, RMSNorm
 from tessera._src.nn.module import Module
 from tessera._src.nn.parallel import Parallel
 from tessera._src.ops import creation, effects, elementwise, lookups, neural, shaping
-from tessera._src.tracing.operands import constant, convert
+from tessera._src.tracing.operands import constant, convert, lift
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Rotary:
 
     def __call__(self, x: Any, positions: Any) -> Any:
         """`x` [batch, sequence, heads, size] at `positions` [sequence] or [batch, sequence]."""
+        # Functions that are traced by themselves, such as what is differentiated, use values around them.
+        x, positions = lift(x), lift(positions)
         kind = dtypes.f64 if x.dtype == dtypes.f64 else dtypes.f32
         angles = convert(positions, kind)[..., None] * constant(np.array(self.frequencies(), kind))
         cos, sin = (f(angles)[..., None, :] for f in (elementwise.cos, elementwise.sin))

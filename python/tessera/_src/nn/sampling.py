@@ -8,7 +8,7 @@ from typing import Any
 
 from tessera._src.core import dtypes
 from tessera._src.ops import elementwise, reductions, rng, sorting
-from tessera._src.tracing.operands import convert
+from tessera._src.tracing.operands import convert, lift
 
 
 def choose(logits: Any, key: Any, temperature: Any, top_k: int | None, top_p: Any) -> Any:
@@ -23,7 +23,7 @@ def choose(logits: Any, key: Any, temperature: Any, top_k: int | None, top_p: An
         top_p: the probability that the most likely tokens, of which one is chosen, have together at least;
             None for all.
     """
-    scores = convert(logits, dtypes.f32)
+    scores = convert(lift(logits), dtypes.f32)
     if key is None:
         return convert(reductions.argmax(scores, -1), dtypes.i32)
     scores = scores / temperature

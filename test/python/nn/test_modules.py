@@ -215,3 +215,81 @@ def test_gathered_weights_are_not_kept_in_another_form(used):
                      out_shardings=ts.tree.map(lambda leaf: leaf.sharding.spec, model))
     memory = program.lower(model, ts.ShapeDtypeStruct((4, size), ts.f32)).memory()["activations"]
     assert memory < 4 * size * size * layers / 4
+
+
+def sharing(kind):
+    class Shared(ts.nn.Module):
+        def __init__(self):
+            if kind == "a parameter":
+                self.first, self.second = ts.nn.Embedding(4, 3), ts.nn.Linear(3, 4, bias=False)
+                self.second.weight = self.first.weight
+            elif kind == "a module":
+                self.first = self.second = ts.nn.Linear(3, 3, bias=False)
+            elif kind == "in a list":
+                self.first = [ts.nn.Linear(3, 3)] * 2
+            elif kind == "in a stack":
+                self.first = ts.nn.Stack(sharing("a module"), 2)
+            else:
+                self.first = ts.nn.fully_shard(sharing("a module"), ts.nn.Parallel(zero=3))
+
+    return Shared()
+
+
+@pytest.mark.parametrize("use", [
+    lambda m: m.init(KEY), lambda m: m.abstract(), lambda m: m.load_state_dict({})],
+    ids=["init", "abstract", "load"])
+@pytest.mark.parametrize("kind, one, other", [
+    ("a parameter", "first.weight", "second.weight"), ("a module", "first.weight", "second.weight"),
+    ("in a list", "first.0.weight", "first.1.weight"), ("in a stack", "first.weight", "second.weight"),
+    ("by stage 3", "first.weight", "second.weight")])
+def test_a_weight_in_two_places_is_an_error(kind, one, other, use):
+    with pytest.raises(ts.TraceError, match=f"TS1052.*'{one}' and '{other}' of Shared") as caught:
+        use(sharing(kind))
+    assert "embedding.attend(x)" in str(caught.value)
+
+
+def test_one_module_used_twice_shares_its_weight():
+    class Tied(ts.nn.Module):
+        def __init__(self):
+            self.table = ts.nn.Embedding(5, 3)
+
+        def __call__(self, ids):
+            return self.table.attend(self.table(ids))
+
+    model = Tied().init(KEY)
+    table = np.asarray(model.table.weight)
+    np.testing.assert_allclose(model(np.array([[1, 4]])), table[[[1, 4]]] @ table.T, rtol=1e-5, atol=1e-6)
+
+
+def test_state_dicts_of_torch_are_loaded():
+    torch = pytest.importorskip("torch")
+    for dtype, kind in ((torch.float32, ts.f32), (torch.bfloat16, ts.bf16), (torch.float64, ts.f64)):
+        given = torch.nn.Linear(3, 2, dtype=dtype)
+        made = ts.nn.Linear(3, 2, dtype=kind)
+        assert made.load_state_dict(given.state_dict()) == ([], [])
+        np.testing.assert_array_equal(np.asarray(made.weight).astype(np.float64),
+                                      given.weight.detach().double().numpy())
+        made.load_state_dict(dict(given.named_parameters()))  # With gradients.
+    stacked = Net()
+    state = {name: torch.from_numpy(np.array(w)) for name, w in Net().init(KEY).state_dict().items()}
+    stacked.load_state_dict(state)
+    assert equal(stacked, Net().init(KEY))
+    with pytest.raises(ts.CheckpointError, match="TS6007.*'weight' is f64.*\n.*expected: f32"):
+        ts.nn.Linear(3, 2).load_state_dict(torch.nn.Linear(3, 2, dtype=torch.float64).state_dict())
+    narrow = {"weight": torch.zeros(2, 3).to(torch.float8_e4m3fn)}
+    with pytest.raises(ts.CheckpointError, match="TS6007.*'weight' of the state dict"):
+        ts.nn.Linear(3, 2, bias=False).load_state_dict(narrow)
+
+
+def test_rows_that_an_embedding_does_not_have_are_an_error_where_they_are_known():
+    table = ts.nn.Embedding(5, 3).init(KEY)
+    for ids in (np.array([1, 5]), np.array([-1]), [1, 5]):
+        with pytest.raises(ts.ShapeError, match="TS3012.*index (5|-1) is out of range .* of size 5"):
+            table(ids)
+    assert not np.asarray(ts.jit(lambda t, ids: t(ids))(table, np.array([5]))).any()
+
+    class Hashed(ts.nn.Embedding):
+        def __call__(self, ids):
+            return super().__call__(ids % 5)
+
+    np.testing.assert_array_equal(Hashed(5, 3).init(KEY)(np.array([7])), table(np.array([2])))

@@ -101,6 +101,10 @@ class Embedding(Module):
     def __call__(self, ids: Any) -> Any:
         return self.parallel.between(lookups.embedding(self.weight, ids))
 
+    def check_arguments(self, ids: Any = None, *others: Any, **named: Any) -> None:
+        """Raises for numbers of the host that are no row's."""
+        lookups.check_known(ids, 0, self.num_embeddings)
+
     def attend(self, x: Any) -> Any:
         """The product of `x` and all rows: the logits of a head that shares the table."""
         logits = neural.linear(self.parallel.gathered(x), self.weight)

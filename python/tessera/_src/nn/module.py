@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 
 from tessera._src.arrays.array import Array, ShapeDtypeStruct
+from tessera._src.arrays.conversion import as_numpy
 from tessera._src.arrays.placing import device_put
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
@@ -115,7 +116,7 @@ class Module:
         super().__init_subclass__(**kwargs)
         tree.register_node(cls, _flatten, functools.partial(_unflatten, cls))
         if "__call__" in vars(cls):
-            cls.__call__ = _called(cls.__call__)
+            cls.__call__ = _called(cls.__call__, vars(cls).get("check_arguments"))
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Kept when arrays have taken the parameters' places.
@@ -154,6 +155,7 @@ class Module:
         Args:
             mesh: of the devices that hold them; that of `with mesh:` around the call, if None.
         """
+        check_unshared(self)
         leaves, structure = tree.flatten(self)
         paths = tree.paths(structure)
         mesh = mesh or current_mesh() or SINGLE
@@ -175,6 +177,7 @@ class Module:
         Args:
             mesh: of the layouts; that of `with mesh:` around the call, if None.
         """
+        check_unshared(self)
         mesh = mesh or current_mesh() or SINGLE
         return tree.map(lambda leaf: ShapeDtypeStruct(
             leaf.shape, leaf.dtype, NamedSharding(mesh, leaf.on_mesh(mesh))
@@ -196,7 +199,7 @@ class Module:
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, *, mesh: Mesh | None = None
                         ) -> tuple[list[str], list[str]]:
-        """Takes weights from a state dict: each keeps its layout and its type.
+        """Takes weights from a state dict, whose tensors may be torch's: each keeps its layout and its type.
 
         Args:
             strict: whether names that are missing or unexpected are an error.
@@ -205,6 +208,7 @@ class Module:
         Returns:
             Names that the state dict lacks, and those that the module does not have.
         """
+        check_unshared(self)
         leaves, structure = tree.flatten(self)
         entries = list(self.entries("", itertools.count()))
         shapes = {e.name: e.shape_of(leaves[e.leaf]) for e in entries}
@@ -228,8 +232,26 @@ class Module:
         return _describe(self, "")
 
 
-def _called(function: Callable) -> Callable:
-    """The computation of a module, which outside of a trace is compiled for this call, and run."""
+def check_unshared(module: Module) -> None:
+    """Raises where one Parameter is in two places of a module: each of them would have its own elements."""
+    leaves, structure = tree.flatten(module)
+    places: dict[int, str] = {}
+    for path, leaf in zip(tree.paths(structure), leaves):
+        first = places.setdefault(id(leaf), path) if isinstance(leaf, Parameter) else path
+        if first != path:
+            raise TraceError("TS1052", f"'{first}' and '{path}' of {type(module).__name__} are one "
+                             "parameter, which a module has once", got=repr(leaf),
+                             hint=f"leave '{path}' out, and use '{first}' in __call__ wherever it is needed, "
+                             "such as embedding.attend(x) for a head that has the embedding's weight")
+
+
+def _called(function: Callable, check: Callable | None) -> Callable:
+    """The computation of a module, which outside of a trace is compiled for this call, and run.
+
+    Args:
+        check: the method `check_arguments` of the class that has this computation. It is called first, as
+            elements are known outside of a trace, and raises for those that the module does not take.
+    """
 
     @functools.wraps(function)
     def __call__(self: Module, *args: Any, **kwargs: Any) -> Any:
@@ -240,6 +262,8 @@ def _called(function: Callable) -> Callable:
             if without:
                 raise TraceError("TS1032", f"{type(self).__name__} has weights without elements, such as "
                                  f"'{without[0]}'", hint=Parameter.call_hint)
+            if check is not None:
+                check(self, *args, **kwargs)
             return bodies.compiled(lambda self, args, kwargs: function(self, *args, **kwargs), function,
                                    (self, args, kwargs))
         except TesseraError as error:
@@ -337,8 +361,21 @@ def _part(leaf: Any, entry: Entry) -> Any:
     return np.asarray(leaf)[entry.index].reshape(entry.shape_of(leaf))
 
 
+def _of_torch(name: str, value: Any) -> Any:
+    """A tensor of torch as NumPy's; all else as it is, so that files are read one after the other."""
+    if not hasattr(value, "detach"):
+        return value
+    try:
+        return as_numpy(value.detach().cpu())
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise CheckpointError("TS6007", f"'{name}' of the state dict is nothing that NumPy takes: {error}",
+                              got=f"{type(value).__name__} of {value.dtype}",
+                              hint="convert it, such as by .float()") from None
+
+
 def _loaded(leaf: Any, parts: Sequence[Entry], state: Mapping[str, Any], mesh: Mesh) -> Any:
     """A leaf with the elements of a state dict, of the leaf's type and in its layout."""
+    state = {part.name: _of_torch(part.name, state[part.name]) for part in parts}
     for part in parts:
         given = np.dtype(state[part.name].dtype)
         if given != leaf.dtype:

@@ -16,7 +16,7 @@ from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError
 from tessera._src.meshes.mesh import PartitionSpec
 from tessera._src.nn.initializers import Initializer
-from tessera._src.nn.module import Entry, Module, Parameter
+from tessera._src.nn.module import Entry, Module, Parameter, check_unshared
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.zero import apply_layer
 from tessera._src.ops.shaping import stack
@@ -51,6 +51,7 @@ class Stack(Module):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ConfigError("TS4012", f"nn.Stack of {count!r} layers", expected="an integer of at least 1")
         self.count, self.remat, self.parallel = count, remat, parallel
+        check_unshared(layer)
         self.layer = tree.map(lambda leaf: _stacked(leaf, count), layer)
 
     def scan(self, function: Callable[[Module, Any, Any], tuple[Any, Any]], carry: Any, xs: Any = None

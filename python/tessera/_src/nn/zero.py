@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tessera._src.core import tree
 from tessera._src.derivatives import marks
 from tessera._src.derivatives.checkpoint import checkpoint, checkpoint_policies
-from tessera._src.nn.module import Module, Parameter
+from tessera._src.nn.module import Module, Parameter, check_unshared
 from tessera._src.nn.parallel import GATHERED, Parallel, constrained
 
 M = TypeVar("M", bound=Module)
@@ -20,6 +20,7 @@ def fully_shard(module: M, parallel: Parallel) -> M:
     """The module with its parameters split over parallel.dp as well, in stage 3."""
     if parallel.zero < 3:
         return module
+    check_unshared(module)
     return tree.map(lambda leaf: dataclasses.replace(leaf, zero=parallel.dp)
                     if isinstance(leaf, Parameter) else leaf, module)
 

@@ -71,6 +71,12 @@ def check_range(indices: Any, least: int, size: int) -> None:
                          choices=[f"{least} to {size - 1}"])
 
 
+def check_known(indices: Any, least: int, size: int) -> None:
+    """The same outside of a trace, for an array of NumPy, which is at hand there."""
+    if isinstance(indices, np.ndarray) and indices.dtype.kind in "iu":
+        check_range(indices, least, size)
+
+
 def checked_on_host(check: Callable) -> Callable[[Callable], Callable]:
     """A function that outside of a trace, where its arguments are known, also runs `check` of them."""
     def marked(function: Callable) -> Callable:

@@ -13,6 +13,7 @@ from tessera._src.core import dtypes
 from tessera._src.core.errors import ConfigError
 from tessera._src.meshes.mesh import PartitionSpec as P
 from tessera._src.models import configuration
+from tessera._src.models.other_fields import KeptFields, check_others
 from tessera._src.nn import initializers
 from tessera._src.nn.attention import KVCache, attend, document_bias
 from tessera._src.nn.blocks import activation_of
@@ -21,8 +22,14 @@ from tessera._src.nn.module import Entry, Module, Parameter
 from tessera._src.nn.parallel import Parallel
 from tessera._src.nn.stack import Stack
 from tessera._src.nn.zero import apply_layer, fully_shard
-from tessera._src.ops import creation, products, rng
+from tessera._src.ops import creation, lookups, products, rng
 from tessera.models.causal import CausalModel
+
+
+# Further fields of transformers' GPT2Config: what changes no logits, and what does, with the value of ours.
+_FREE = ("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
+         "summary_proj_to_labels", "summary_type", "summary_use_proj")
+_FIXED = {"scale_attn_by_inverse_layer_idx": (False, None), "scale_attn_weights": (True,)}
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,17 @@ class GPT2Config:
     @classmethod
     def from_json(cls, path: str | os.PathLike) -> GPT2Config:
         """Reads and checks config.json."""
-        return cls.from_dict(configuration.read_json(path), str(path))
+        return cls.from_dict(configuration.read_json(path), str(path), is_file=True)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration") -> GPT2Config:
-        """The configuration, checked; raises ConfigError TS4008 for what does not fit."""
+    def from_dict(cls, data: Mapping[str, Any], where: str = "the configuration", *,
+                  is_file: bool = False) -> GPT2Config:
+        """The configuration, checked; raises ConfigError TS4008 for what does not fit.
+
+        Args:
+            is_file: whether the data are of a config.json, which may have fields that nobody knows.
+        """
+        check_others(cls, data, where, is_file=is_file, free=_FREE, fixed=_FIXED)
         config = configuration.from_mapping(cls, data, where, ("gpt2",))
         activation_of(config.activation_function)
         configuration.check_divides(config, "n_embd", "n_head")
@@ -196,11 +209,12 @@ class GPT2(CausalModel):
     config_class = GPT2Config
     ignored = ("*.attn.bias", "*.attn.masked_bias")
     is_tied = True
+    table = "transformer.wte.weight"
 
     def __init__(self, config: GPT2Config | Mapping[str, Any], *, dtype: Any = dtypes.f32,
                  parallel: Parallel = Parallel(), remat: Any = None):
         self.config = config if isinstance(config, GPT2Config) else GPT2Config.from_dict(config)
-        self.parallel = parallel
+        self.parallel, self.kept = parallel, KeptFields()
         self.transformer = fully_shard(GPT2Transformer(self.config, dtype, parallel, remat), parallel)
         self.lm_head = None
         if not self.config.tie_word_embeddings:
@@ -225,6 +239,7 @@ class GPT2(CausalModel):
             raise ConfigError("TS4012", f"attn_pdrop={self.config.attn_pdrop} drops weights of attention, "
                               "which its kernels never hold", expected="attn_pdrop=0 for training",
                               hint="drop embeddings and results by embd_pdrop and resid_pdrop")
+        tokens = self.tokens_of(tokens, self.most_of_table if positions is None else None)
         t = self.transformer
         positions = creation.arange(tokens.shape[1]) if positions is None else positions
         x, given = self.embed(tokens, positions), self.settings(positions, segments)
@@ -235,6 +250,15 @@ class GPT2(CausalModel):
             x, _ = t.h.scan(lambda block, x, i: (block(x, rng.fold_in(key, i), **given)[0], None), x,
                             creation.arange(len(t.h)))
         return self.head(x)
+
+    @property
+    def most_of_table(self) -> int:
+        """Positions that have a row of the table."""
+        return self.config.n_positions
+
+    def check_arguments(self, tokens: Any = None, *others: Any, **named: Any) -> None:
+        """Raises for tokens of the host that the vocabulary does not have."""
+        lookups.check_known(tokens, 0, self.config.vocab_size)
 
     @property
     def blocks(self) -> Stack:

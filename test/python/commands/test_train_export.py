@@ -63,6 +63,23 @@ def test_a_training_is_exported_and_generates(trained, tmp_path, capsys):
     assert "no ts.Trainer made" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
+def test_an_exported_model_keeps_what_its_first_folder_said(tmp_path, capsys):
+    first, run, out = tmp_path / "first", tmp_path / "run", tmp_path / "out"
+    model = ts.models.GPT2({**CONFIG["model"]["config"], "vocab_size": 257}).init(ts.random.key(0))
+    model.save_pretrained(first)
+    data = json.loads((first / "config.json").read_text())
+    (first / "config.json").write_text(json.dumps({**data, "eos_token_id": 256, "of_another_tool": 1}))
+    (first / "generation_config.json").write_text(json.dumps({"eos_token_id": [256, 10]}))
+    (tmp_path / "train.json").write_text(json.dumps({
+        **CONFIG, "model": {"path": str(first)}, "data": {**CONFIG["data"], "tokenizer": "bytes"}}))
+    assert main(["train", str(tmp_path / "train.json"), f"train.folder={run}"]) == 0
+    assert main(["export", str(run), str(out)]) == 0
+    capsys.readouterr()
+    written = json.loads((out / "config.json").read_text())
+    assert written["eos_token_id"] == 256 and written["of_another_tool"] == 1
+    assert json.loads((out / "generation_config.json").read_text()) == {"eos_token_id": [256, 10]}
+
+
 def test_generate_says_what_numbers_may_be(trained, tmp_path, capsys, monkeypatch):
     _, run = trained
     out = tmp_path / "model"

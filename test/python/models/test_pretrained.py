@@ -147,6 +147,7 @@ def test_rows_end_at_stop_tokens(tmp_path):
         np.testing.assert_array_equal(row[:end], whole[:end])
         assert (row[end:] == stop).all()
     assert made.generate(PROMPT[:1], 9, stop=[stop]).shape[1] <= 7
+    np.testing.assert_array_equal(made.generate(PROMPT, 9, stop=stop), got)
 
 
 def test_drawn_tokens_have_the_chances_that_they_should(tmp_path):
@@ -199,6 +200,13 @@ def test_prompts_of_all_lengths_take_few_programs(tmp_path, monkeypatch):
     (lambda m: m.generate([[1, WORDS]], 2), ts.ShapeError, f"token {WORDS}.*\n.*0 to {WORDS - 1}"),
     (lambda m: m.generate([[-1]], 2), ts.ShapeError, "token -1"),
     (lambda m: m.generate([[1]], 64), ts.ShapeError, "1 tokens and 64 new ones.*\n.*at most 64"),
+    (lambda m: m.generate([[1, 2], [3]], 3), ts.ShapeError, "different lengths.*\n.*integers .batch"),
+    (lambda m: m.generate([[1]], 2.5), ts.ConfigError, "max_new_tokens=2.5.*\n.*a whole number"),
+    (lambda m: m.generate([[1]], "3"), ts.ConfigError, "max_new_tokens='3'"),
+    (lambda m: m.generate([[1]], 1, temperature="hot"), ts.ConfigError, "temperature='hot'"),
+    (lambda m: m.generate([[1]], 1, temperature=1, top_k=2.5), ts.ConfigError, "top_k=2.5"),
+    (lambda m: m.generate([[1]], 1, stop="end"), ts.ConfigError, "stop='end'"),
+    (lambda m: m.generate([[1]], 1, stop=None), ts.ConfigError, "stop=None"),
     (lambda m: m.generate([[1]], -1), ts.ConfigError, "max_new_tokens=-1"),
     (lambda m: m.generate([[1]], 1, temperature=-0.1), ts.ConfigError, "temperature=-0.1"),
     (lambda m: m.generate([[1]], 1, temperature=1, top_k=0), ts.ConfigError, "top_k=0"),
@@ -207,3 +215,29 @@ def test_prompts_of_all_lengths_take_few_programs(tmp_path, monkeypatch):
 def test_bad_prompts_and_settings_are_early_errors(call, error, message):
     with pytest.raises(error, match=message):
         call(ts.models.Llama(MODELS["llama"][1]).init(ts.random.key(0)))
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_tokens_that_a_model_does_not_take_are_early_errors(name):
+    model = MODELS[name][2](MODELS[name][1]).init(ts.random.key(0))
+    for tokens in (np.array([1, 2]), np.ones((1, 2, 3), np.int32), np.ones((1, 2), np.float32), [1, 2]):
+        with pytest.raises(ts.ShapeError, match=r"TS3023.*no batch\n.*integers \[batch, length\]"):
+            model(tokens)
+    for tokens in (np.array([[1, WORDS]]), np.array([[-1]]), [[1, WORDS]]):
+        with pytest.raises(ts.ShapeError, match=f"TS3012.*out of range for a dimension of size {WORDS}"):
+            model(tokens)
+    with pytest.raises(ts.TesseraError, match="TS1014"):
+        model([[1, 2], [3]])
+    np.testing.assert_array_equal(model([[1, 2]]), model(np.array([[1, 2]])))
+
+
+def test_a_table_of_positions_is_as_long_as_the_tokens():
+    model = ts.models.GPT2(MODELS["gpt2"][1]).init(ts.random.key(0))
+    tokens = np.zeros((1, 17), np.int32)
+    for call in (model, ts.jit(lambda t: model(t)), ts.jit(lambda t: model.watched(t, lambda x: x.sum()))):
+        with pytest.raises(ts.ShapeError, match="17 tokens are more than the model's.*\n.*at most 16"):
+            call(tokens)
+    with pytest.raises(ts.ShapeError, match="cache of 17 positions.*\n.*at most 16"):
+        ts.jit(lambda m: m.empty_cache(1, 17))(model)
+    packed = model(tokens, positions=np.array([*range(9), *range(8)], np.int32))
+    assert np.isfinite(np.asarray(packed)).all()

@@ -59,6 +59,11 @@ CASES = {
     "heads that do not divide the width": (["model.config.n_head=3"],
                                           ["model.config", "n_embd=16", "n_head=3"]),
     "dropout of attention": (["model.config.attn_pdrop=0.1"], ["attn_pdrop", "resid_pdrop"]),
+    "dropout of attention of a llama": (
+        ["model.architecture=llama", "model.config={hidden_size: 16, intermediate_size: 24, "
+         "num_hidden_layers: 1, num_attention_heads: 2, max_position_embeddings: 16, "
+         "attention_dropout: 0.1}"],
+        ["model.config.attention_dropout: is 0.1", "model.config.attention_dropout=0"]),
     "a folder that is not there": (["model.path=nowhere"], ["model.path", "nowhere does not exist"]),
     "a .gguf file that is not there": (["model.path=no.gguf", "model.config={}"], ["model.path", "no.gguf"]),
     "a sequence that is too long": (["train.sequence_length=17"], ["train.sequence_length", "at most 16"]),

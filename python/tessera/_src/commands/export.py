@@ -18,6 +18,7 @@ from tessera._src.core.errors import CheckpointError, ConfigError
 from tessera._src.core.files import kind_of, write_whole
 from tessera._src.data.tokenizing import FileTokenizer, Tokenizer
 from tessera._src.meshes.mesh import SINGLE
+from tessera._src.models.other_fields import KeptFields
 from tessera._src.models.registry import architecture
 from tessera._src.training.checks import DTYPES, model_data, tokenizer_of
 from tessera._src.training.config import TrainConfig
@@ -76,8 +77,12 @@ def _config_of(metadata: Any, run: str) -> TrainConfig:
 def _model_of(config: TrainConfig, tokenizer: Tokenizer | None) -> Any:
     """The model without weights."""
     name, data = model_data(config, tokenizer)
-    return architecture(name).model({"model_type": name, **data},
-                                    dtype=dtypes.canonical(DTYPES[config.precision.name]))
+    found = architecture(name)
+    described = found.config.from_dict({"model_type": name, **data}, "model.config", is_file=True)
+    model = found.model(described, dtype=dtypes.canonical(DTYPES[config.precision.name]))
+    path = config.model.path and Path(os.path.expanduser(config.model.path))
+    model.kept = KeptFields.of(data, found.config, path if path and path.is_dir() else None)
+    return model
 
 
 def _write_tokenizer(out: Path, tokenizer: Tokenizer | None, eos: str | None) -> None:

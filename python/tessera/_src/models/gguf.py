@@ -146,6 +146,9 @@ def _config_of(path: Path, header: GGUFHeader) -> dict[str, Any]:
     for key, name in _FIELDS.items():
         if f"{kind}.{key}" in header.fields:
             config[name] = header.fields[f"{kind}.{key}"]
+    for name in ("bos_token_id", "eos_token_id"):
+        if f"tokenizer.ggml.{name}" in header.fields:
+            config[name] = header.fields[f"tokenizer.ggml.{name}"]
     config["tie_word_embeddings"] = "output.weight" not in header.tensors
     table = header.tensors.get("token_embd.weight")
     if table is not None and table.shape:

@@ -47,6 +47,9 @@ class FileWeights(Mapping[str, FileTensor]):
         dtype: what floats are converted to; None keeps the type that they all have.
         ignore: patterns of names that are left out.
         rename: from a name of the files to that of the model.
+
+    Attributes:
+        left_out: the files of what is left out, by the model's names.
     """
 
     def __init__(self, directory: Path, dtype: np.dtype | None = None, ignore: Sequence[str] = (),
@@ -54,6 +57,7 @@ class FileWeights(Mapping[str, FileTensor]):
         self.directory = directory
         kinds: dict[str, str] = {}
         self._tensors: dict[str, FileTensor] = {}
+        self.left_out: dict[str, Path] = {}
         for path, names in _files_of(directory).items():
             with Opened(path) as file:
                 held = set(file.keys())
@@ -62,6 +66,7 @@ class FileWeights(Mapping[str, FileTensor]):
                         raise CheckpointError("TS6002", f"{path} has no tensor '{name}', which {INDEX} says "
                                               "it has", hint="download or write the folder again")
                     if is_any_of(name, ignore):
+                        self.left_out[rename(name)] = path
                         continue
                     part = file.get_slice(name)
                     kind = kinds[name] = part.get_dtype()
@@ -75,6 +80,26 @@ class FileWeights(Mapping[str, FileTensor]):
             raise CheckpointError("TS6002", f"the weights of {directory} are of types {sorted(floats)}",
                                   expected="one type", hint="pass dtype=, such as ts.f32")
         self.dtype: np.dtype = dtype if dtype is not None else dtypes.canonical(_TYPES[floats.pop()])
+
+    def check_tied(self, head: str, table: str) -> None:
+        """Raises where the files have a head that is not the embedding, which is to be both.
+
+        Args:
+            head, table: their names in the files of the head, and in the model of the embedding.
+        """
+        path = self.left_out.get(head)
+        if path is None or table not in self._tensors:
+            return
+        shared = self._tensors[table]
+        with Opened(path) as file:
+            check_readable(path, head, file.get_slice(head).get_dtype())
+        own = np.asarray(FileTensor(path, head, shared.shape, shared.dtype))
+        if not np.array_equal(own, np.asarray(shared), equal_nan=True):
+            raise CheckpointError(
+                "TS6006", f"{self.directory} has a '{head}' other than '{shared.name}', and config.json says "
+                "that they are one (tie_word_embeddings)", expected="equal weights, or none of that name",
+                hint='read both with from_pretrained(folder, config={"tie_word_embeddings": False}), or '
+                     f"remove '{head}' from the files")
 
     def __getitem__(self, name: str) -> FileTensor:
         return self._tensors[name]
@@ -108,8 +133,12 @@ def _files_of(directory: Path) -> dict[Path, list[str] | None]:
 
 
 def write_folder(directory: str | os.PathLike, config: Mapping[str, Any], state: Mapping[str, Any],
-                 max_shard_bytes: int = 5 * 10**9) -> None:
-    """Writes config.json and the weights: one file, or several with an index where they are larger."""
+                 max_shard_bytes: int = 5 * 10**9, beside: Mapping[str, Any] | None = None) -> None:
+    """Writes config.json and the weights: one file, or several with an index where they are larger.
+
+    Args:
+        beside: contents of further files of JSON, by name.
+    """
     from safetensors.numpy import save_file
 
     if max_shard_bytes < 1:
@@ -139,6 +168,7 @@ def write_folder(directory: str | os.PathLike, config: Mapping[str, Any], state:
             table = {"metadata": {"total_size": sum(sizes)},
                      "weight_map": {name: file for file, shard in zip(files, shards) for name in shard}}
             (directory / INDEX).write_text(json.dumps(table, indent=2))
-        (directory / "config.json").write_text(json.dumps(dict(config), indent=2) + "\n")
+        for file, data in {"config.json": config, **(beside or {})}.items():
+            (directory / file).write_text(json.dumps(dict(data), indent=2) + "\n")
     except OSError as error:
         raise CheckpointError("TS6005", f"{directory} cannot be written: {error.strerror or error}") from None

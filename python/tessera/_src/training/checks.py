@@ -357,7 +357,7 @@ def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: lis
     if unknown:
         return None
     try:
-        return kind.from_dict({"model_type": name, **data}, "model.config")
+        return kind.from_dict({"model_type": name, **data}, "model.config", is_file=True)
     except TesseraError as error:
         problems.append(Problem("model.config", error.message.removeprefix("model.config "), error.expected,
                                 choices=error.choices, hint=error.hint))
@@ -396,10 +396,11 @@ def check_shapes(config: TrainConfig, model: Any, tokenizer: Tokenizer | None, s
     if tokenizer is not None and tokenizer.vocab_size > model.vocab_size:
         problems.append(Problem("model.config.vocab_size", f"is {model.vocab_size}, and the tokenizer has "
                                 f"{tokenizer.vocab_size} tokens", f"at least {tokenizer.vocab_size}"))
-    if getattr(model, "attn_pdrop", 0):
-        problems.append(Problem("model.config.attn_pdrop", f"is {model.attn_pdrop}: the kernels of attention "
-                                "drop nothing", "0", hint="drop embeddings and results by embd_pdrop and "
-                                "resid_pdrop: model.config.attn_pdrop=0"))
+    for name, hint in (("attn_pdrop", "drop embeddings and results by embd_pdrop and resid_pdrop: "),
+                       ("attention_dropout", "train without: ")):
+        if rate := getattr(model, name, 0):
+            problems.append(Problem(f"model.config.{name}", f"is {rate}: the kernels of attention drop "
+                                    "nothing", "0", hint=f"{hint}model.config.{name}=0"))
     if run.sample_every and most is not None and tokenizer is not None:
         prompt = len(tokenizer.encode(run.sample_prompt)) if run.sample_prompt else 0
         if prompt == 0:

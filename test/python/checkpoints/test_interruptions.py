@@ -51,8 +51,9 @@ def test_next_save_removes_what_a_killed_one_left(tmp_path):
     (tmp_path / "step-00000004" / "notes.txt").write_text("not ours")
     (tmp_path / ".step-notes").mkdir()
     (tmp_path / "step-00000005").write_text("a file")
-    assert ck.steps(tmp_path) == [1] and ck.latest(tmp_path) == 1
-    assert ck.load(tmp_path).step == 1
+    with pytest.warns(RuntimeWarning, match="step-00000003 is left out: .* has no index.json"):
+        assert ck.steps(tmp_path) == [1] and ck.latest(tmp_path) == 1
+        assert ck.load(tmp_path).step == 1
     ck.save(tmp_path, TREE, 3)
     assert sorted(os.listdir(tmp_path)) == [".lock", ".step-notes", "step-00000001", "step-00000003",
                                             "step-00000004", "step-00000005"]

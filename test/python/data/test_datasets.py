@@ -178,3 +178,16 @@ def test_fingerprints_tell_data_sets_apart():
     prints = [json.dumps(dataset.fingerprint()) for dataset in datasets]
     assert len(set(prints)) == len(datasets)
     assert ts.data.Packed(arrays([1, 2, 3], [4, 5, 6]), 2).fingerprint() == datasets[0].fingerprint()
+
+
+def test_where_a_token_of_a_sample_is_from():
+    """A token's document is told by its value here."""
+    rows = [np.full(3 + i % 4, i) for i in range(20)]
+    source = ts.data.TokenArrays(rows)
+    packed, padded = ts.data.Packed(source, 7, seed=2), ts.data.Padded(source, 7, seed=2)
+    mixture = ts.data.Mixture([(packed, 2), (padded, 1)])
+    for dataset in (packed, padded, mixture):
+        for position in range(50):
+            sample = dataset.rows(np.array([position]))
+            for column in np.flatnonzero(sample["segments"][0]).tolist():
+                assert dataset.where(position, column) == f"document {sample['tokens'][0, column]}"

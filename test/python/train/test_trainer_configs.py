@@ -14,6 +14,7 @@ import tessera as ts
 from tessera._src.training.options import documents
 from tessera._src.training.schema import SECTIONS, GroupConfig, SourceConfig
 
+TOKENS = ["data.path={known}.bin", "data.separator=null", "data.tokenizer=null"]
 # By name: values that are others than those of train_cases.CONFIG, and parts of the error.
 CASES = {
     "an unknown section": (["optimizer.lr=1"], ["optimizer", "no such section", "did you mean 'optim'?"]),
@@ -68,6 +69,24 @@ CASES = {
     "a .gguf file that is not there": (["model.path=no.gguf", "model.config={}"], ["model.path", "no.gguf"]),
     "a sequence that is too long": (["train.sequence_length=17"], ["train.sequence_length", "at most 16"]),
     "a vocabulary that is too small": (["model.config.vocab_size=256"], ["vocab_size", "at least 257"]),
+    "a vocabulary without the largest token": (
+        [*TOKENS, "model.config.vocab_size=40"],
+        ["model.config.vocab_size: is 40, and ", "known.bin: document 1 has token 49", "at least 50"]),
+    "a mixture with such a token": (
+        ["data.path=[]", "data.separator=null", "data.tokenizer=null", "model.config.vocab_size=49",
+         "data.mixture=[{path: {few}.bin}, {path: {known}.bin}]"], ["known.bin: document 1 has token 49"]),
+    "tokens to evaluate on with such a one": (
+        ["data.path={few}.bin", *TOKENS[1:], "data.eval_path={known}.bin", "model.config.vocab_size=40"],
+        ["known.bin: document 1 has token 49"]),
+    "a rate of dropout that is none": (["model.config.resid_pdrop=1.5"],
+                                       ["model.config.resid_pdrop: is 1.5", "at least 0, below 1"]),
+    "a group of nothing": (["optim.groups=[{weights: '*nosuch*', lr: 0.1}]"],
+                           ["optim.groups[0]: '*nosuch*' has no weights", "transformer.wte.weight"]),
+    "a group behind others": (["optim.groups=[{weights: '*', lr: 0.1}, {weights: '*.bias', lr: 0.2}]"],
+                              ["optim.groups[1]: '*.bias' has no weights: the groups before it have them"]),
+    "a group without decay": (["optim.groups=[{weights: '*.bias', weight_decay: 0.2}]"],
+                              ["optim.groups[0]: '*.bias' sets weight_decay=0.2", "decay filter"]),
+    "an end of documents beside that of bytes": (["data.eos=foo"], ["data.eos: the tokenizer of bytes"]),
     "no data": (["data.path=[]"], ["data.path", "no data"]),
     "a file that is not there": (["data.path=LICENCE.txt"], ["data.path", "LICENCE.txt does not exist"]),
     "a pattern of nothing": (["data.path=nothing/*.txt"], ["data.path", "nothing/*.txt"]),
@@ -115,7 +134,10 @@ def files(tmp_path):
     (folder / "bad.jsonl").write_text('{"text": "a first line"}\n{"text": \n')
     (folder / "good.jsonl").write_text('{"text": "a first line"}\n' * 8)
     (folder / "tokens.bin").write_bytes(b"\0\1" * 40)
-    return {"folder": folder, "empty": folder / "empty.txt", "short": folder / "short.txt",
+    for name, most in (("known", 50), ("few", 40)):
+        ts.data.write_token_file(folder / name, [np.arange(40), np.arange(most)])
+    return {"known": folder / "known", "few": folder / "few",
+            "folder": folder, "empty": folder / "empty.txt", "short": folder / "short.txt",
             "latin": folder / "latin.txt", "bad": folder / "bad", "good": folder / "good",
             "tokens": folder / "tokens"}
 
@@ -137,6 +159,8 @@ def test_a_bad_configuration_is_one_early_error(name, files, tmp_path):
     message = str(caught.value)
     for part in wanted:
         assert part in message, message
+    if wanted[0].startswith("data.tokenizer"):  # Then it does not lack the size of the vocabulary as well.
+        assert "problems" not in message, message
     assert not run.exists()
     cache = os.environ["TESSERA_CACHE_DIR"]
     assert not os.path.exists(cache) or not os.listdir(cache)  # Nothing was compiled.
@@ -173,6 +197,43 @@ def test_files_that_are_no_configuration(content, wanted, tmp_path):
     (tmp_path / "train.json").write_text("{")
     with pytest.raises(ts.ConfigError, match="not valid JSON"):
         ts.TrainConfig.from_file(tmp_path / "train.json")
+
+
+class Head(ts.nn.Module):
+    """A model of one's own, whose head gives other sizes."""
+
+    def __init__(self, rows=257):
+        self.table, self.head = ts.nn.Embedding(257, 4), ts.nn.Linear(4, rows)
+
+    def __call__(self, tokens):
+        result = self.head(self.table(tokens))
+        return result if self.head.weight.shape[0] > 1 else result[:, :, 0]
+
+
+def test_what_is_given_must_fit_the_model():
+    small = ts.models.GPT2({**train_cases.CONFIG["model"]["config"], "vocab_size": 40})
+    tokens = ts.data.TokenArrays([np.arange(30), np.arange(50)])
+    for arguments, wanted in (
+            (dict(model=small), "vocab_size: is 40, and the tokenizer has 257 tokens"),
+            (dict(model=small, data=ts.data.Packed(tokens, 12)), "is 40, and document 1 has token 49"),
+            (dict(model=small, data=ts.data.Packed(ts.data.split(tokens, 0.5)[0], 12)), "has token 49"),
+            (dict(model=Head(100)), "Head gives logits of 100 tokens, and the tokenizer has 257"),
+            (dict(model=Head(49), data=ts.data.Padded(tokens, 12, cut=True)), "document 1 has token 49"),
+            (dict(model=Head(1)), "model: Head gives [4, 12] of tokens [4, 12]"),
+            (dict(model=Head(), mesh=ts.make_mesh({"x": 2})), "axis 'x' of 2 devices splits neither")):
+        with pytest.raises(ts.ConfigError) as caught:
+            ts.Trainer(config=train_cases.config(), **arguments)
+        assert wanted in str(caught.value)
+    ts.Trainer(Head(), train_cases.config(), ts.make_mesh({"dp": 2}))
+
+
+@pytest.mark.parametrize("precision, dtype", [("f32", ts.bf16), ("bf16-mixed", ts.f32), ("f64", ts.f32),
+                                              ("fp16-mixed", ts.bf16)])
+def test_weights_of_another_type_than_the_precision(precision, dtype):
+    model = ts.models.GPT2({**train_cases.CONFIG["model"]["config"], "vocab_size": 257}, dtype=dtype)
+    with pytest.raises(ts.ConfigError, match=f"precision: {precision} has weights of") as caught:
+        ts.Trainer(model, train_cases.config(f"precision={precision}"))
+    assert "make the model with dtype=ts." in str(caught.value)
 
 
 def test_what_is_given_must_fit():

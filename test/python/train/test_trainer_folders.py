@@ -2,10 +2,12 @@
 """Files and folders that are not as a training needs them: formats, checkpoints, models, names."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 import train_cases
+from conftest import needs_runtime
 
 import tessera as ts
 
@@ -30,6 +32,27 @@ def test_a_damaged_checkpoint_in_the_way_is_named(tmp_path):
     index = next(path for path in (tmp_path / "step-00000004").iterdir() if path.suffix == ".json")
     index.write_bytes(index.read_bytes()[:40])
     refused(given, "step-00000004", "damaged", f"remove {tmp_path}/step-00000004, to go on from step 2")
+
+
+def test_a_checkpoint_without_its_index_is_named(tmp_path):
+    given = train_cases.config(train={"folder": str(tmp_path)})
+    saved(tmp_path, given, 2)
+    saved(tmp_path, given, 4)
+    (tmp_path / "step-00000004/index.json").unlink()
+    refused(given, "step-00000004 has no index.json",
+            f"remove {tmp_path}/step-00000004, to go on from step 2")
+    with pytest.warns(RuntimeWarning, match="step-00000004 is left out: .* has no index.json"):
+        assert ts.checkpoints.latest(tmp_path) == 2
+    assert [str(problem) for problem in ts.checkpoints.verify(tmp_path)] == [
+        f"{tmp_path}/step-00000004/index.json: it is gone"]
+    # One that was being written when its process was killed is no checkpoint yet.
+    (tmp_path / "step-00000004").rename(tmp_path / ".step-00000004.0123456789ab.tmp")
+    ts.Trainer(None, given)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="/proc is of Linux")
+def test_a_folder_that_nobody_can_make():
+    refused(train_cases.config(train={"folder": "/proc/run"}), "train.folder: /proc cannot be written to")
 
 
 def test_an_option_that_a_checkpoint_does_not_know_is_as_its_default(tmp_path):
@@ -136,3 +159,27 @@ def test_names_that_the_system_refuses_are_problems(tmp_path, monkeypatch, key, 
 def test_a_home_that_there_is_not():
     given = train_cases.config(train={"folder": "~no-such-user/run"})
     refused(given, "train.folder", "no user", "./~no-such-user/run")
+
+
+@needs_runtime
+def test_what_to_do_about_damaged_weights(tmp_path, capsys):
+    from tessera._src.commands.main import main
+
+    given = train_cases.config("train.steps=4", "train.save_every=2", train={"folder": str(tmp_path)})
+    ts.Trainer(None, given).fit()
+    part = tmp_path / "step-00000004/part-00000-of-00001.safetensors"
+    data = bytearray(part.read_bytes())
+    for at in range(len(data) // 4, len(data), 512):
+        data[at] ^= 1
+    part.write_bytes(data)
+    with pytest.raises(ts.CheckpointError) as caught:
+        ts.Trainer(None, given).fit()
+    assert f"help: remove {tmp_path}/step-00000004 to go on from step 2" in str(caught.value)
+    assert caught.value.location.file == __file__
+    (tmp_path / "train.json").write_text(json.dumps(given.to_dict()))
+    assert main(["train", str(tmp_path / "train.json")]) == 1
+    said = capsys.readouterr().err
+    assert f"help: remove {tmp_path}/step-00000004 to go on from step 2" in said and "  at " not in said
+    assert main(["export", str(tmp_path), str(tmp_path / "model")]) == 1
+    said = capsys.readouterr().err
+    assert "--step 2 exports another one" in said and "ts.checkpoints" not in said

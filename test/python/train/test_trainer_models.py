@@ -165,3 +165,47 @@ def test_weights_from_a_folder(tmp_path):
     other.fit()
     with pytest.raises(ts.ConfigError, match="has a gpt2"):
         ts.Trainer(None, given.replace("model.architecture=llama"))
+
+
+class Late:
+    """A data set of one's own, one sample of which has a token that the model does not know."""
+
+    length, size = 12, 40
+
+    def __init__(self, at, name, value):
+        self.at, self.name, self.value = at, name, value
+
+    def rows(self, positions):
+        tokens = np.repeat(positions[:, None] % 7, 12, axis=1).astype(np.int32)
+        batch = {"tokens": tokens, "labels": np.where(tokens == 3, -100, tokens)}
+        batch[self.name][positions == self.at, 5] = self.value
+        return batch
+
+    def fingerprint(self):
+        return {}
+
+
+@pytest.mark.parametrize("name, value", [("tokens", 257), ("labels", 257), ("tokens", -1), ("labels", -1)])
+def test_a_token_that_the_model_does_not_know(name, value):
+    given = train_cases.config("train.eval_every=2")
+    whole, broken = Late(99, name, value), Late(9, name, value)
+    for data, eval_data in ((broken, whole), (whole, broken)):
+        with pytest.raises(ts.DataError, match=f"sample 9: {name[:-1]} {value} is outside of") as caught:
+            trained(given, model=first_model(given, 1), data=data, eval_data=eval_data)
+        assert "ids from 0 to 256" in str(caught.value)
+
+
+def test_the_document_of_a_token_that_the_model_does_not_know(tmp_path):
+    """Behind those that are looked at before."""
+    from tessera._src.training import vocabulary
+
+    ts.data.write_token_file(tmp_path / "t", [np.full(13, i % 7) for i in range(30)] + [np.full(13, 300)])
+    given = train_cases.config("data.shuffle=false", "data.packing=padded", data={
+        "path": str(tmp_path / "t.bin"), "separator": None})
+    seen = vocabulary._SCANNED
+    try:
+        vocabulary._SCANNED = 100
+        with pytest.raises(ts.DataError, match="t.bin: document 30, in sample 30: token 300 is outside"):
+            trained(given.replace("train.steps=9"))
+    finally:
+        vocabulary._SCANNED = seen

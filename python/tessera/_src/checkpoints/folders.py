@@ -59,8 +59,8 @@ def step_folders(directory: Path) -> dict[int, Path]:
 def steps(directory: str | os.PathLike) -> list[int]:
     """The steps whose checkpoints in a directory are complete, the first one first.
 
-    One with a damaged index is left out with a warning; `verify` tells more. A directory that does not
-    exist has none.
+    One whose index is damaged or gone is left out with a warning; `verify` tells more. A directory that does
+    not exist has none.
     """
     return [step for step, folder in step_folders(Path(directory)).items() if _is_complete(folder)]
 
@@ -74,7 +74,8 @@ def latest(directory: str | os.PathLike) -> int | None:
 
 
 def newest_and_damaged(directory: str | os.PathLike) -> tuple[int | None, dict[Path, str]]:
-    """The newest complete step, and the folders of later ones whose index is damaged, with what is wrong."""
+    """The newest complete step, and the folders of later ones whose index is damaged or gone, with what is
+    wrong. What a process was writing when it was killed has no such name."""
     damaged: dict[Path, str] = {}
     for step, folder in reversed(step_folders(Path(directory)).items()):
         try:
@@ -82,15 +83,23 @@ def newest_and_damaged(directory: str | os.PathLike) -> tuple[int | None, dict[P
                 warnings.simplefilter("ignore", RuntimeWarning)
                 if _is_complete(folder):
                     return step, damaged
-            if (folder / INDEX).exists():
+            if has_files(folder):
                 read_index(folder)
         except CheckpointError as error:
             damaged[folder] = error.message
     return None, damaged
 
 
+def has_files(folder: Path) -> bool:
+    """Whether a folder has any file of a checkpoint."""
+    try:
+        return any(name == INDEX or PART.fullmatch(name) for name in os.listdir(folder))
+    except OSError:  # Another process removed it just now, or it is a file.
+        return False
+
+
 def _is_complete(folder: Path) -> bool:
-    if not (folder / INDEX).exists():
+    if not has_files(folder):
         return False
     try:
         read_index(folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tessera._src.checkpoints.folders import is_step_folder, open_folder, step_folder, step_folders
+from tessera._src.checkpoints.folders import has_files, is_step_folder, open_folder, step_folder, step_folders
 from tessera._src.checkpoints.index import INDEX, FileInfo, Index, TensorInfo
 from tessera._src.checkpoints.reading import Reader
 from tessera._src.core.errors import CheckpointError
@@ -98,9 +98,12 @@ def verify(path: str | os.PathLike, *, step: int | None = None) -> list[Problem]
     """
     path = Path(path)
     all_steps = {} if is_step_folder(path) else step_folders(path)
-    chosen = [folder for folder in all_steps.values() if (folder / INDEX).exists()] if step is None else []
+    chosen = [folder for folder in all_steps.values() if has_files(folder)] if step is None else []
     problems = []
     for folder in chosen or [path]:
+        if chosen and not (folder / INDEX).exists():
+            problems.append(Problem(folder / INDEX, None, "it is gone"))
+            continue
         try:
             folder, index = open_folder(folder, step)
         except CheckpointError as error:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tessera._src.checkpoints.folders import is_step_folder
+from tessera._src.checkpoints.folders import is_step_folder, steps
 from tessera._src.checkpoints.inspecting import inspect
 from tessera._src.checkpoints.loading import load
 from tessera._src.core import dtypes
@@ -49,7 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     tokenizer = tokenizer_of(config)
     model = _model_of(config, tokenizer)
     at = contents.path if is_step_folder(Path(arguments.run)) else Path(arguments.run)
-    loaded = load(at, {"model": model.abstract(SINGLE)}, step=contents.step, strict=False)
+    try:
+        loaded = load(at, {"model": model.abstract(SINGLE)}, step=contents.step, strict=False)
+    except CheckpointError as error:
+        others = [step for step in steps(contents.path.parent) if step != contents.step]
+        raise CheckpointError(error.code, error.message, hint=f"--step {others[-1]} exports another one"
+                              if others and at != contents.path else error.hint) from None
     missing = [name for name in loaded.left_out if name.startswith("model")]
     if missing:
         raise CheckpointError("TS6006", f"{contents.path} is not of the model of its configuration: "

@@ -24,6 +24,7 @@ class TesseraError(Exception):
     """
 
     expected: Any = None
+    got: Any = None
     choices: tuple[Any, ...] | None = None
 
     def __init__(
@@ -39,7 +40,8 @@ class TesseraError(Exception):
         location: source.Location | None = None,
     ):
         self.code, self.message, self.hint = code, message, hint
-        self.expected, self.choices = expected, None if choices is None else tuple(choices)
+        self.expected, self.got = expected, got
+        self.choices = None if choices is None else tuple(choices)
         self.location = location if location is not None else source.caller_location()
         lines = [f"[{code}] {message}"]
         if expected is not None:

@@ -116,9 +116,8 @@ def work_for(location: Location | None) -> None:
 
 def caller_location() -> Location | None:
     """The innermost place outside of the whole package; within it if there is none. Commands have none."""
-    of_thread = getattr(_OF_THREAD, "location", None)
-    if of_thread is not None:
-        return of_thread
+    if hasattr(_OF_THREAD, "location"):  # None where a command has started the thread.
+        return _OF_THREAD.location
     frame = sys._getframe(1)
     while frame is not None and _passes_on(frame.f_code):
         if frame.f_code.co_filename.startswith(_COMMANDS):

@@ -79,6 +79,14 @@ class _Shuffled:
     def _rows_of(self, epoch: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
         raise NotImplementedError
 
+    def where(self, position: int, column: int) -> str:
+        """The place of the document that a token of a sample is from, for messages."""
+        epoch, number = divmod(position, self.size)
+        return self.source.where(self._document_of(epoch, number, column))
+
+    def _document_of(self, epoch: int, number: int, column: int) -> int:
+        raise NotImplementedError
+
     def fingerprint(self) -> dict[str, Any]:
         """All that the samples depend on, in values of JSON."""
         return {"kind": type(self).__name__, "length": self.length, "seed": self.seed,
@@ -135,6 +143,11 @@ class Packed(_Shuffled):
         if self._filled is not None:
             documents = self._filled[documents]
         return documents, np.cumsum(self._lengths[documents]), self.order(self.size, epoch, _SAMPLES)
+
+    def _document_of(self, epoch: int, number: int, column: int) -> int:
+        documents, ends, order = self._plan(epoch)
+        begin = int(order[np.array([number])][0]) * self.length
+        return int(documents[np.searchsorted(ends, begin + column, "right")])
 
     def _rows_of(self, epoch: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
         documents, ends, order = self._plan(epoch)
@@ -205,6 +218,9 @@ class Padded(_Shuffled):
                             hint="cut=True takes their first tokens; ts.data.Packed takes all")
         self._counts = np.minimum(lengths, self.length + 1)
         self._order = functools.lru_cache(maxsize=2)(lambda epoch: self.order(self.size, epoch, _SAMPLES))
+
+    def _document_of(self, epoch: int, number: int, column: int) -> int:
+        return int(self._order(epoch)[np.array([number])][0])
 
     def _rows_of(self, epoch: int, numbers: np.ndarray) -> dict[str, np.ndarray]:
         documents = self._order(epoch)[numbers]

@@ -79,6 +79,13 @@ class Mixture:
                 result[name][chosen] = array
         return result
 
+    def where(self, position: int, column: int) -> str:
+        """The place of the document that a token of a sample is from, for messages."""
+        period, place = divmod(position, self.period)
+        turn = int(self._turns[place])
+        dataset, own = self.datasets[turn], period * int(self._shares[turn]) + int(self._before[place])
+        return dataset.where(own, column) if hasattr(dataset, "where") else f"sample {own} of {dataset!r}"
+
     def counts(self, samples: int) -> list[int]:
         """How many of the first `samples` are of each data set."""
         periods, rest = divmod(samples, self.period)

@@ -97,12 +97,16 @@ def gradient_precision(config: TrainConfig) -> tuple[Precision, Precision]:
             Precision(reduce=None if reduce is None else dtypes.canonical(reduce)))
 
 
-def source_of(part: DataConfig | SourceConfig, tokenizer: Tokenizer | None) -> TokenSource:
-    """Documents of tokens."""
+def source_of(part: DataConfig | SourceConfig, tokenizer: Tokenizer | None, is_named: bool) -> TokenSource:
+    """Documents of tokens.
+
+    Args:
+        is_named: whether the configuration says which tokenizer it is, so that tokens of files are its own.
+    """
     files = files_of(part.path, "path", [])
     kind = format_of(part.format, files)
     if kind == "tokens":
-        return TokenFile(files[0], vocab_size=None if tokenizer is None else tokenizer.vocab_size)
+        return TokenFile(files[0], vocab_size=tokenizer.vocab_size if tokenizer and is_named else None)
     texts = JSONLines(files, part.field) if kind == "jsonl" else TextFiles(files, part.separator)
     assert tokenizer is not None  # check_config has refused it.
     return Tokenized(texts, tokenizer, eos=tokenizer.eos is not None)
@@ -120,9 +124,10 @@ def datasets_of(config: TrainConfig, tokenizer: Tokenizer | None) -> tuple[Datas
     data, length = config.data, config.train.sequence_length
     train: list[tuple[Dataset, float]] = []
     evaluation: list[Dataset] = []
+    is_named = data.tokenizer != "auto" or config.model.path is not None
     parts = [(part, part.weight) for part in data.mixture] or [(data, 1.0)]  # type: ignore[list-item]
     for part, weight in parts:
-        source = source_of(part, tokenizer)
+        source = source_of(part, tokenizer, is_named)
         if data.eval_fraction is not None:
             count = len(source)
             if not 0 < round(count * (1 - data.eval_fraction)) < count:
@@ -137,7 +142,8 @@ def datasets_of(config: TrainConfig, tokenizer: Tokenizer | None) -> tuple[Datas
         train.append((dataset_of(data, source, length, data.shuffle), weight))
     if data.eval_path:
         other = dataclasses.replace(data, path=data.eval_path, mixture=(), format="auto")
-        evaluation.append(dataset_of(data, source_of(other, tokenizer), length, shuffle=False))
+        evaluation.append(dataset_of(data, source_of(other, tokenizer, is_named), length,
+                                     shuffle=False))
     return (Mixture(train) if data.mixture else train[0][0]), evaluation
 
 

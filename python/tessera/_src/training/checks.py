@@ -7,6 +7,7 @@ import dataclasses
 import glob
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tessera._src.checkpoints.folders import newest_and_damaged
 from tessera._src.checkpoints.inspecting import inspect
 from tessera._src.core.errors import TesseraError, did_you_mean
 from tessera._src.core.files import kind_of
-from tessera._src.data.tokenizing import ByteTokenizer, Tokenizer, load_tokenizer
+from tessera._src.data.tokenizing import ByteTokenizer, FileTokenizer, Tokenizer, load_tokenizer
 from tessera._src.meshes.devices import device_count
 from tessera._src.models.gguf import read_config
 from tessera._src.models.registry import architecture
@@ -29,6 +30,7 @@ DTYPES = {"f32": "f32", "f64": "f64", "bf16-mixed": "bf16", "fp16-mixed": "f16"}
 _IGNORED = {"model_type", "architectures", "dtype", "torch_dtype", "rope_parameters", "rope_scaling",
             "use_sliding_window", "transformers_version", "bos_token_id", "eos_token_id", "pad_token_id",
             "use_cache"}
+_ANY_VOCABULARY = 1 << 20
 # What may differ from the configuration of a checkpoint. That data are the same is what the state of the
 # loader says, by what is in them and not where they are.
 _MAY_CHANGE = {
@@ -40,8 +42,9 @@ _MAY_CHANGE = {
 
 
 def check_config(config: TrainConfig, has_model: bool, has_data: bool, has_eval_data: bool,
-                 axes: Mapping[str, int] | None, tokenizer: Tokenizer | None = None) -> list[Problem]:
-    """All that is wrong with a configuration.
+                 axes: Mapping[str, int] | None, tokenizer: Tokenizer | None = None
+                 ) -> tuple[list[Problem], Tokenizer | None]:
+    """All that is wrong with a configuration, and the tokenizer that makes tokens of its data.
 
     Args:
         has_model, has_data, has_eval_data: whether these are given otherwise, so that the sections are not
@@ -54,14 +57,19 @@ def check_config(config: TrainConfig, has_model: bool, has_data: bool, has_eval_
     _check_parallel(config, axes, problems)
     _check_train(config, sizes.get("dp", 1), problems)
     _check_optim(config, problems)
+    used, has_failed = tokenizer, False
     if not has_data:
-        tokenizer = _check_data(config, has_eval_data, problems)
+        before = len(problems)
+        tokenizer, has_text = _check_data(config, has_eval_data, problems)
+        has_failed = any(problem.key == "data.tokenizer" for problem in problems[before:])
+        # Files of tokens may be of another one, where it is not named.
+        used = tokenizer if has_text or config.train.sample_every else None
     if not has_model:
-        data = _check_model(config, tokenizer, problems)
+        data = _check_model(config, tokenizer, has_failed, problems)
         if data is not None:
-            check_shapes(config, data, tokenizer, sizes, problems)
+            check_shapes(config, data, used, sizes, problems)
     _check_folder(config, has_model, has_data, problems)
-    return problems
+    return problems, used
 
 
 def files_of(paths: tuple[str, ...], key: str, problems: list[Problem], is_tokens: bool = False) -> list[str]:
@@ -196,8 +204,11 @@ def _check_writable(folder: Path, problems: list[Problem]) -> None:
             break
     if kind == "file":
         problems.append(Problem("train.folder", f"{there} is a file", "a folder, or nothing yet"))
-    elif not os.access(there, os.W_OK | os.X_OK):
-        problems.append(Problem("train.folder", f"{there} may not be written to"))
+        return
+    try:  # Rights alone do not tell: root has all of them, also where nothing can be made, as in /proc.
+        os.rmdir(tempfile.mkdtemp(prefix=".tessera-", dir=there))
+    except OSError as error:
+        problems.append(Problem("train.folder", f"{there} cannot be written to: {error.strerror or error}"))
 
 
 def _check_optim(config: TrainConfig, problems: list[Problem]) -> None:
@@ -222,7 +233,9 @@ def _check_optim(config: TrainConfig, problems: list[Problem]) -> None:
         problems.append(Problem("optim.nesterov", "needs momentum"))
 
 
-def _check_data(config: TrainConfig, has_eval_data: bool, problems: list[Problem]) -> Tokenizer | None:
+def _check_data(config: TrainConfig, has_eval_data: bool, problems: list[Problem]
+                ) -> tuple[Tokenizer | None, bool]:
+    """The tokenizer, and whether there are texts for it."""
     data = config.data
     if bool(data.path) == bool(data.mixture):
         problems.append(Problem("data.path", "there are no data" if not data.path else
@@ -272,7 +285,11 @@ def _check_data(config: TrainConfig, has_eval_data: bool, problems: list[Problem
                                 'a tokenizer.json, or "bytes"'))
     elif tokenizer is None and not has_failed and config.train.sample_every:
         problems.append(Problem("train.sample_every", "samples of text need data.tokenizer"))
-    return tokenizer
+    if data.eos is not None and not has_failed and not isinstance(tokenizer, FileTokenizer):
+        problems.append(Problem("data.eos", "there is no tokenizer" if tokenizer is None else
+                                "the tokenizer of bytes ends documents with a token of its own",
+                                choices=("null",)))
+    return tokenizer, bool(kinds - {"tokens"})
 
 
 def _model_path(config: TrainConfig) -> Path:
@@ -315,8 +332,13 @@ def model_data(config: TrainConfig, tokenizer: Tokenizer | None) -> tuple[str, d
     return data.get("model_type", model.architecture), {**data, **model.config}
 
 
-def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: list[Problem]) -> Any:
-    """The model's configuration; None if there is none."""
+def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, has_failed: bool, problems: list[Problem]
+                 ) -> Any:
+    """The model's configuration; None if there is none.
+
+    Args:
+        has_failed: whether there would be a tokenizer, were it not at fault.
+    """
     model = config.model
     wanted = DTYPES[config.precision.name]
     if model.dtype not in (None, wanted):
@@ -341,6 +363,8 @@ def _check_model(config: TrainConfig, tokenizer: Tokenizer | None, problems: lis
     except (OSError, ValueError) as error:
         problems.append(Problem("model.path", f"config.json cannot be read: {error}"))
         return None
+    if has_failed and model.path is None:
+        data.setdefault("vocab_size", _ANY_VOCABULARY)
     if model.path is not None and model.architecture not in (None, name):
         problems.append(Problem("model.architecture", f"is {model.architecture}, and {model.path} has a "
                                 f"{name}"))
@@ -396,6 +420,10 @@ def check_shapes(config: TrainConfig, model: Any, tokenizer: Tokenizer | None, s
     if tokenizer is not None and tokenizer.vocab_size > model.vocab_size:
         problems.append(Problem("model.config.vocab_size", f"is {model.vocab_size}, and the tokenizer has "
                                 f"{tokenizer.vocab_size} tokens", f"at least {tokenizer.vocab_size}"))
+    for name in ("embd_pdrop", "resid_pdrop"):
+        rate = getattr(model, name, 0)
+        if not 0 <= rate < 1:
+            problems.append(Problem(f"model.config.{name}", f"is {rate}", "a rate of at least 0, below 1"))
     for name, hint in (("attn_pdrop", "drop embeddings and results by embd_pdrop and resid_pdrop: "),
                        ("attention_dropout", "train without: ")):
         if rate := getattr(model, name, 0):

@@ -12,15 +12,21 @@ import numpy as np
 from tessera._src.data.datasets import IGNORE_INDEX, Dataset
 from tessera._src.data.tokenizing import Tokenizer
 from tessera._src.ops import rng
+from tessera._src.training.vocabulary import check_batch
 
 
-def batches_of(dataset: Dataset, rows: int, limit: int | None) -> Iterator[dict[str, np.ndarray]]:
+def batches_of(dataset: Dataset, rows: int, limit: int | None, vocabulary: int
+               ) -> Iterator[dict[str, np.ndarray]]:
     """Each sample of the first epoch once, in batches of `rows`; what the last one lacks is rows without a
-    label, which no loss counts. A data set without epochs needs a limit."""
+    label, which no loss counts. A data set without epochs needs a limit.
+
+    Raises: DataError (TS7004): a token outside of the vocabulary.
+    """
     first, count = 0, 0
     while (dataset.size is None or first < dataset.size) and (limit is None or count < limit):
         last = first + rows if dataset.size is None else min(first + rows, dataset.size)
         batch = dataset.rows(np.arange(first, last, dtype=np.int64))
+        check_batch(batch, vocabulary, dataset, first)
         if last - first < rows:
             missing = rows - (last - first)
             batch = {name: np.concatenate([array, np.repeat(array[-1:], missing, 0)])
@@ -31,18 +37,19 @@ def batches_of(dataset: Dataset, rows: int, limit: int | None) -> Iterator[dict[
 
 
 def evaluate(program: Callable, model: Any, datasets: Sequence[Dataset], rows: int, limit: int | None,
-             names: Sequence[str]) -> dict[str, float]:
+             names: Sequence[str], vocabulary: int) -> dict[str, float]:
     """The mean loss over all labels, and its perplexity.
 
     Args:
         program: gives the sum of the losses of a batch, and the number of its labels.
         limit: batches in all, shared out to the data sets; None for all of them.
         names: the arrays of a batch that the program takes.
+        vocabulary: the model's, which tokens are checked against.
     """
     total, count = 0.0, 0
     share = None if limit is None else max(1, limit // max(1, len(datasets)))
     for dataset in datasets:
-        for batch in batches_of(dataset, rows, share):
+        for batch in batches_of(dataset, rows, share, vocabulary):
             loss, labels = program(model, {name: batch[name] for name in names})
             total, count = total + float(loss), count + int(labels)
     loss = total / count if count else math.nan

@@ -4,24 +4,31 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from tessera._src.core import tree
+import numpy as np
+
+from tessera._src.arrays.array import ShapeDtypeStruct
+from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import ConfigError
 from tessera._src.data.datasets import Dataset
 from tessera._src.data.loader import Loader
 from tessera._src.data.tokenizing import Tokenizer
+from tessera._src.functions.jit import jit
 from tessera._src.meshes.mesh import Mesh, current_mesh
 from tessera._src.monitoring.peak import flops_per_token
 from tessera._src.nn.module import Module, Parameter
 from tessera._src.nn.parallel import Parallel
 from tessera._src.ops import rng
+from tessera._src.optim.optimizer import Optimizer
 from tessera._src.training import building
-from tessera._src.training.checks import check_config, check_shapes, tokenizer_of
+from tessera._src.training.checks import DTYPES, check_config, check_shapes, tokenizer_of
 from tessera._src.training.config import TrainConfig
-from tessera._src.training.options import Problem, raise_problems
+from tessera._src.training.options import Problem, join, raise_problems
 from tessera._src.training.step import Step
+from tessera._src.training.vocabulary import largest_token
 
 _LOOKED_UP = ("wte.weight", "wpe.weight", "embed_tokens.weight")
 _RATES = ("embd_pdrop", "resid_pdrop", "attn_pdrop")
@@ -36,6 +43,7 @@ class Setup:
         description: the model, with weights or ts.nn.Parameters.
         step: what a step computes.
         names: of the arrays of a batch that it takes.
+        vocabulary: how many tokens the model knows.
         dp: the axis that splits batches.
         options: further ones of ts.jit.
     """
@@ -54,20 +62,22 @@ class Setup:
         evaluation = [] if eval_data is None else (
             list(eval_data) if isinstance(eval_data, (list, tuple)) else [eval_data])
         self.tokenizer: Tokenizer | None = _tokenizer_in(dataset)
-        problems = check_config(config, model is not None, data is not None, bool(evaluation), axes,
-                                self.tokenizer)
+        problems, tokenizer = check_config(config, model is not None, data is not None, bool(evaluation),
+                                           axes, self.tokenizer)
         if data is not None:
             _check_given(config, data, evaluation, problems)
         parallel = config.parallel
         sizes = {"tp": parallel.tp, "dp": parallel.dp} if axes is None else axes
         if model is not None and hasattr(model, "config"):
-            check_shapes(config, model.config, self.tokenizer, sizes, problems)
+            check_shapes(config, model.config, tokenizer, sizes, problems)
         if model is not None and parallel.zero > 1 and _stage_of(model) != parallel.zero:
             problems.append(Problem("parallel.zero", f"is {parallel.zero}, and the model was made with "
                                     f"ts.nn.Parallel(zero={_stage_of(model)})"))
         if model is not None and config.train.sample_every and not hasattr(model, "generate"):
             problems.append(Problem("train.sample_every", f"{type(model).__name__} has no generate()",
                                     choices=(0,)))
+        if model is not None:
+            _check_types(config, model, problems)
         raise_problems(problems, "the configuration")
         if self.tokenizer is None and (data is None or config.train.sample_every):
             self.tokenizer = tokenizer_of(config)
@@ -84,6 +94,7 @@ class Setup:
         self.takes = _takes(config, self.description)
         self.names = ["tokens", "labels", *sorted(self.takes - {"key"})]
         self.step = self._step()
+        self.vocabulary = self._vocabulary_of(tokenizer)
         self.options = {} if parallel.device == "cpu" else {"device": parallel.device}
         if parallel.threads is not None:
             self.options["threads"] = parallel.threads
@@ -93,6 +104,37 @@ class Setup:
         self.description = self._given
         if self._given is None:
             self.description = building.model_of(self.config, self.tokenizer, self.mesh)
+
+    def _vocabulary_of(self, tokenizer: Tokenizer | None) -> int:
+        """How many tokens the model knows. Traces the model, so that it says early what it cannot do, and
+        looks at the data."""
+        model, kind = self.description, type(self.description).__name__
+        run, index = self.config.train, np.dtype(np.int32)
+        rows = ShapeDtypeStruct((run.batch // run.micro_batches, self.loader.dataset.length), index)
+        program = jit(self.step.logits, mesh=self.mesh).lower(
+            model.abstract(self.mesh), {name: rows for name in self.names},
+            ShapeDtypeStruct((2,), index)).program
+        _check_axes(self.mesh, model, program.text)
+        shapes = [shape for shape, _ in program.results]
+        if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][:2] != rows.shape:
+            given = ", ".join(str(list(shape)) for shape in shapes)
+            raise_problems([Problem("model", f"{kind} gives {given} of tokens {list(rows.shape)}",
+                                    "logits [batch, sequence, vocabulary]")], "")
+        known = getattr(getattr(model, "config", None), "vocab_size", None)
+        key, has = ("model", f"{kind} gives logits of {shapes[0][2]} tokens") if known is None else (
+            "model.config.vocab_size", f"is {known}")
+        vocabulary = shapes[0][2] if known is None else known
+        problems = []
+        if tokenizer is not None and tokenizer.vocab_size > vocabulary:
+            problems.append(Problem(key, f"{has}, and the tokenizer has {tokenizer.vocab_size} tokens",
+                                    f"at least {tokenizer.vocab_size}"))
+        found = [item for dataset in (self.loader.dataset, *self.evaluation)
+                 if (item := largest_token(dataset)) is not None]
+        token, where = max(found, default=(-1, ""))
+        if not problems and token >= vocabulary:
+            problems.append(Problem(key, f"{has}, and {where} has token {token}", f"at least {token + 1}"))
+        raise_problems(problems, "the configuration")
+        return vocabulary
 
     @property
     def has_given_weights(self) -> bool:
@@ -104,7 +146,9 @@ class Setup:
         gradient, reduced = building.gradient_precision(self.config)
         stage = max(self.config.parallel.zero, _stage_of(self.description))
         zero = self.dp if stage and self.dp in self.mesh.shape else None
-        return Step(building.optimizer_of(self.config, zero),
+        optimizer = building.optimizer_of(self.config, zero)
+        _check_groups(optimizer, self.description.abstract(self.mesh))
+        return Step(optimizer,
                     building.scaling_of(self.config), self.config.optim.clip, gradient, reduced,
                     frozenset(self.takes), self.config.train.on_nan == "stop")
 
@@ -144,6 +188,50 @@ def _takes(config: TrainConfig, model: Any) -> set[str]:
     own = getattr(model, "config", None)
     rates = [getattr(own, name) for name in _RATES if hasattr(own, name)]
     return known - {"key"} if own is not None and not any(rates) else known
+
+
+def _check_types(config: TrainConfig, model: Module, problems: list[Problem]) -> None:
+    """The weights of a model that is given have the type of the precision; of mixed ones some are f32."""
+    precision = config.precision.name
+    wanted = DTYPES[precision]
+    found = {dtypes.name_of(np.dtype(leaf.dtype)) for leaf in tree.leaves(model) if hasattr(leaf, "dtype")}
+    others = found - {wanted} - ({"f32"} if precision.endswith("-mixed") and wanted in found else set())
+    if others:
+        fitting = [name for name, dtype in DTYPES.items() if dtype in others]
+        problems.append(Problem(
+            "precision", f"{precision} has weights of {wanted}, and the model that is given has weights of "
+            f"{join(sorted(others))}", hint=f"make the model with dtype=ts.{wanted}"
+            + (f", or set precision={fitting[0]}" if fitting else "")))
+
+
+def _check_axes(mesh: Mesh, model: Any, text: str) -> None:
+    """The devices of an axis that splits nothing would all compute the same.
+
+    Args:
+        text: of the model's program, with the axes that split weights and activations; behind those of the
+            mesh is a size.
+    """
+    policy = _parallel_of(model) or Parallel()
+    text = re.sub(r'"[^"]*"', "", text)
+    idle = [name for name, size in mesh.shape.items() if size > 1 and name not in (policy.dp, policy.tp)
+            and not re.search(rf"\b{re.escape(name)}\b(?! =)", text)]
+    if idle:
+        raise_problems([Problem("mesh", f"axis '{idle[0]}' of {mesh.shape[idle[0]]} devices splits neither "
+                                "batches nor weights",
+                                f"axis '{policy.dp}' for batches, '{policy.tp}' for weights")], "")
+
+
+def _check_groups(optimizer: Optimizer, weights: Any) -> None:
+    """Groups of weights that there are not."""
+    try:
+        optimizer.settings(weights)
+    except ConfigError as error:
+        key, comma, rest = error.message.partition(", ")  # "groups[0], '*.bias', has no weights".
+        rest = rest.replace(", ", " ", 1)
+        if not comma or not key.startswith("groups["):
+            raise
+        raise_problems([Problem(f"optim.{key}", rest, error.expected, error.got, error.choices, error.hint)],
+                       "the configuration")
 
 
 def _mesh_of_weights(model: Any) -> Mesh | None:

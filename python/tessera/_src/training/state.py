@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tessera._src.checkpoints.folders import latest
+from tessera._src.checkpoints.folders import latest, step_folder, steps
 from tessera._src.checkpoints.index import INDEX
 from tessera._src.checkpoints.loading import load
 from tessera._src.checkpoints.saving import Saving, save
@@ -85,6 +85,13 @@ class Checkpoints:
         """Whether one has not been reported as complete."""
         return self._pending is not None
 
+    def _way_on(self) -> str:
+        """What to do about the newest checkpoint, which is damaged."""
+        assert self.newest is not None
+        before = [step for step in steps(self.folder) if step < self.newest]
+        return f"remove {step_folder(self.folder, self.newest)} to " + (
+            f"go on from step {before[-1]}" if before else "begin anew")
+
     def load(self, like: TrainState, loader: Loader) -> TrainState:
         """The state of the newest checkpoint, in the layouts of `like`, and the loader where it was.
 
@@ -92,7 +99,12 @@ class Checkpoints:
             CheckpointError: it is damaged or of other tensors, all listed (TS6002, TS6006).
             DataError: it was made with other data (TS7006).
         """
-        loaded = load(self.folder, like.tree(), step=self.newest)
+        try:
+            loaded = load(self.folder, like.tree(), step=self.newest)
+        except CheckpointError as error:
+            if error.code not in ("TS6001", "TS6002") or self.newest is None:
+                raise
+            raise CheckpointError(error.code, error.message, hint=self._way_on()) from None
         data = loaded.metadata
         if not isinstance(data, dict) or data.get("kind") != KIND or data.get("version") != VERSION:
             raise CheckpointError("TS6006", f"{self.folder} has a checkpoint that no ts.Trainer of this "

@@ -26,6 +26,7 @@ from tessera._src.training.config import TrainConfig
 from tessera._src.training.setup import Setup
 from tessera._src.training.signals import StopSignals
 from tessera._src.training.state import Checkpoints, TrainState
+from tessera._src.training.vocabulary import check_batch
 
 _LOCK = ".training.lock"
 
@@ -191,7 +192,8 @@ class Trainer:
         run = self.config.train
         model = self._prepared().model
         return evaluation.evaluate(self._compiled()[1], model, self._setup.evaluation,
-                                   run.batch // run.micro_batches, run.eval_batches, self._setup.names)
+                                   run.batch // run.micro_batches, run.eval_batches, self._setup.names,
+                                   self._setup.vocabulary)
 
     def sample(self, prompt: str | None = None, tokens: int | None = None) -> str:
         """The prompt with a text that the model goes on with, drawn with config.train.sample_temperature.
@@ -358,12 +360,14 @@ class Trainer:
         return "done" if signals.received is None else "stopped"
 
     def _next_batch(self) -> dict[str, np.ndarray]:
+        first = self.loader.samples
         batch = next(self.loader)
         micro = self.config.train.micro_batches
         lacking = [name for name in self._setup.names if name not in batch]
         if lacking:
             raise ConfigError("TS4030", f"samples of {type(self.loader.dataset).__name__} have no "
                               f"'{lacking[0]}'", got=f"{', '.join(batch)}")
+        check_batch(batch, self._setup.vocabulary, self.loader.dataset, first)
         return {name: batch[name].reshape(micro, -1, batch[name].shape[-1]) for name in self._setup.names}
 
     def _dispatched(self, batch: dict[str, np.ndarray], begin: float) -> _Pending:

@@ -80,6 +80,30 @@ def test_an_exported_model_keeps_what_its_first_folder_said(tmp_path, capsys):
     assert json.loads((out / "generation_config.json").read_text()) == {"eos_token_id": [256, 10]}
 
 
+def test_a_mixed_precision_is_exported_in_f32(trained, tmp_path, capsys):
+    file, _ = trained
+    run = tmp_path / "run"
+    assert main(["train", str(file), f"train.folder={run}", "precision=bf16-mixed"]) == 0
+    state = ts.Trainer(None, str(run / "config.yaml")).state
+    folders = {}
+    for name in ("f32", "bf16", "f16", None):
+        folders[name] = tmp_path / f"model-{name}"
+        option = [] if name is None else ["--dtype", name]
+        assert main(["export", str(run), str(folders[name]), *option]) == 0
+    weights = [np.asarray(leaf) for leaf in ts.tree.leaves(state.optimizer["master"])]
+    wide = ts.models.GPT2.from_pretrained(folders["f32"], dtype=ts.f32)
+    assert json.loads((folders["f32"] / "config.json").read_text())["dtype"] == "float32"
+    for leaf, wanted in zip(ts.tree.leaves(wide), weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(leaf), wanted)
+    for name in ("bf16", None):
+        narrow = ts.models.GPT2.from_pretrained(folders[name], dtype=ts.bf16)
+        for leaf, wanted in zip(ts.tree.leaves(narrow), ts.tree.leaves(state.model), strict=True):
+            np.testing.assert_array_equal(np.asarray(leaf), np.asarray(wanted))
+    half = ts.models.GPT2.from_pretrained(folders["f16"], dtype=ts.f16)
+    for leaf, wanted in zip(ts.tree.leaves(half), weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(leaf), wanted.astype(np.float16))
+
+
 def test_generate_says_what_numbers_may_be(trained, tmp_path, capsys, monkeypatch):
     _, run = trained
     out = tmp_path / "model"

@@ -71,7 +71,7 @@ def test_each_weight_is_updated_by_its_groups_options():
     (lambda: AdamW(lr="1e-3"), "lr of ts.optim.AdamW is a str"),
     (lambda: AdamW(lr=True), "lr of ts.optim.AdamW is no number"),
     (lambda: AdamW(betas=0.9), "two numbers, such as (0.9, 0.95)"),
-    (lambda: AdamW(betas=(0.9, 1.0)), "betas of ts.optim.AdamW[1] is out of range"),
+    (lambda: AdamW(betas=(0.9, 1.0)), "betas[1] of ts.optim.AdamW is out of range"),
     (lambda: AdamW(eps=-1e-8), "eps of ts.optim.AdamW"),
     (lambda: AdamW(weight_decay=float("nan")), "a finite number of at least 0"),
     (lambda: AdamW(decay_filter="matrixes"), "did you mean 'matrices'?"),

@@ -26,7 +26,9 @@ CASES = {
     "no steps": (["train.steps=0"], ["train.steps", "at least 1"]),
     "a negative batch": (["train.batch=-4"], ["train.batch", "-4"]),
     "a rate that is none": (["optim.lr=nan"], ["optim.lr", "nan"]),
-    "a negative rate": (["optim.lr=-1e-3"], ["optim.lr", "-1e-3", "of at least 0"]),
+    "a negative rate": (["optim.lr=-1e-3"], ["optim.lr", "-0.001", "of at least 0"]),
+    "a seed that is too large": (["train.seed=99999999999999999999999"],
+                                 ["train.seed", "an integer from 0 to 2147483647"]),
     "a bool for a number": (["optim.eps=true"], ["optim.eps", "True"]),
     "a number for a bool": (["data.shuffle=1"], ["data.shuffle", "true or false"]),
     "one beta": (["optim.betas=[0.9]"], ["optim.betas", "two numbers"]),
@@ -38,6 +40,14 @@ CASES = {
     "phases that do not fit": (["optim.schedule=wsd", "optim.decay=5"], ["optim.warmup", "decay=5"]),
     "decay without wsd": (["optim.decay=2"], ["optim.decay", "schedule cosine"]),
     "an end of what is constant": (["optim.schedule=constant", "optim.total=9"], ["optim.total"]),
+    "a group of no weights": (["optim.groups=[{lr: 0.1}]"], ["optim.groups[0].weights: is missing"]),
+    "a group that sets nothing": (["optim.groups=[{weights: '*'}]"],
+                                  ["optim.groups[0]: sets nothing", "lr, weight_decay"]),
+    "betas of sgd": (["optim.name=sgd", "optim.betas=[0.8, 0.9]"], ["optim.betas", "adamw"]),
+    "eps of sgd": (["optim.name=sgd", "optim.eps=1e-6"], ["optim.eps", "adamw"]),
+    "the end of a constant rate": (["optim.schedule=constant", "optim.final=0.1"], ["optim.final"]),
+    "a loss scale of bf16": (["precision=bf16-mixed", "precision.loss_scale=8"], ["precision.loss_scale"]),
+    "f64 rounded to bf16": (["precision=f64", "precision.reduce=bf16"], ["precision.reduce: bf16 would"]),
     "momentum of adamw": (["optim.momentum=0.9"], ["optim.momentum", "sgd"]),
     "nesterov alone": (["optim.name=sgd", "optim.nesterov=true"], ["optim.nesterov", "momentum"]),
     "a group with a wrong key": (["optim.groups=[{weights: '*.bias', decay: 0}]"],
@@ -194,6 +204,9 @@ def test_files_that_are_no_configuration(content, wanted, tmp_path):
     assert "train.yaml" in str(caught.value)
     with pytest.raises(ts.ConfigError, match="train.yml does not exist"):
         ts.TrainConfig.from_file(tmp_path / "train.yml")
+    (tmp_path / "train.json").write_text('{"train": {"steps": 3, "steps": 5}}')
+    with pytest.raises(ts.ConfigError, match="the key 'steps' is there twice"):
+        ts.TrainConfig.from_file(tmp_path / "train.json")
     (tmp_path / "train.json").write_text("{")
     with pytest.raises(ts.ConfigError, match="not valid JSON"):
         ts.TrainConfig.from_file(tmp_path / "train.json")
@@ -265,15 +278,20 @@ def test_a_folder_of_another_configuration(tmp_path):
     saved_run(tmp_path / "run", given)
     with pytest.raises(ts.ConfigError) as caught:
         ts.Trainer(None, given.replace("optim.lr=0.5", "model.config.n_layer=2", "train.batch=8"))
-    for part in ("train.folder", "optim.lr: 0.01 then, 0.5 now", "model.config: ",
+    for part in ("train.folder", "optim.lr: 0.01 then, 0.5 now", "model.config.n_layer: 1 then, 2 now",
                  "train.batch: 4 then, 8 now"):
         assert part in str(caught.value)
+    assert "n_embd" not in str(caught.value)
+    with pytest.raises(ts.ConfigError, match="model.config.resid_pdrop: nothing then, 0.1 now"):
+        ts.Trainer(None, given.replace("model.config.resid_pdrop=0.1"))
+    with pytest.raises(ts.ConfigError, match=r"optim.groups: \[\] then"):
+        ts.Trainer(None, given.replace("optim.groups=[{weights: '*.bias', lr: 1}]"))
     with pytest.raises(ts.ConfigError, match="train.steps: is 3, .* checkpoint of step 4"):
         ts.Trainer(None, given.replace("train.steps=3"))
     # Where and how long it runs, and what it tells of that, may change.
     ts.Trainer(None, given.replace("train.steps=9", "parallel.dp=2", "train.save_every=3",
                                    "monitor.port=9000", "checkpoint.keep=9", "train.micro_batches=2",
-                                   "model.remat=dots"))
+                                   "model.remat=dots", "model.dtype=f32"))  # As null has it.
     ts.checkpoints.save(tmp_path / "other", {"w": np.zeros(2, np.float32)}, 4)
     with pytest.raises(ts.ConfigError, match="no ts.Trainer made"):
         ts.Trainer(None, given.replace(f"train.folder={tmp_path / 'other'}"))
@@ -299,6 +317,39 @@ def test_what_is_printed_reads_back(tmp_path):
     file.write_text(json.dumps(given.to_dict()))
     assert ts.TrainConfig.from_file(file) == given
     assert (given.optim.groups[0].lr, given.optim.lr, given.precision.name) == (3e-5, 1e-5, "fp16-mixed")
+
+
+def test_numbers_as_yaml_1_2_has_them(tmp_path):
+    pytest.importorskip("yaml", reason="PyYAML reads YAML")
+    file = tmp_path / "train.yaml"
+    file.write_text("model: {config: {layer_norm_epsilon: 1e-6, a: {b: [-2E+3, 1.5e3, .5e-1, '1e-6', e5]}}}\n"
+                    "optim: {betas: [9e-1, 99e-2]}\n")
+    given = ts.TrainConfig.from_file(file, ["model.config.eps=1e-5", "train.steps=1e2"])
+    assert given.model.config == {"layer_norm_epsilon": 1e-6, "eps": 1e-5,
+                                  "a": {"b": [-2000.0, 1500.0, 0.05, "1e-6", "e5"]}}
+    assert (given.optim.betas, given.train.steps) == ((0.9, 0.99), 100)
+    ts.Trainer(None, train_cases.config("model.config.layer_norm_epsilon=1e-6"))
+
+
+def test_errors_say_where_a_value_is_from(tmp_path, capsys):
+    from tessera._src.commands.main import main
+
+    file = tmp_path / "train.json"
+    file.write_text('{"optim": {"lr": -1}}')
+
+    def said(*words):
+        assert main(["train", str(file), *words]) == 1
+        return capsys.readouterr().err
+
+    assert f"note: in {file}" in said("train.steps=5")
+    assert "note: on the command line" in said("optim.lr=-2") and "train.json" not in said("optim.lr=x")
+    assert "note: on the command line" in said("optim.lr=1", "optimizer.lr=2")
+    both = said("optim.groups=[{weights: '*', x: 1}]")
+    assert f"{file} with the command line has 2 problems" in both and "got -1\n" in both
+    assert "weight_decay (on the command line)" in both
+    assert "the command line has 2 problems" in said("optim.lr=-2", "train.steps=0")
+    with pytest.raises(ts.ConfigError, match="in the overrides"):
+        train_cases.config().replace("train.steps=0")
 
 
 def test_every_option_is_documented():

@@ -10,18 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tessera._src.checkpoints.folders import is_step_folder, steps
-from tessera._src.checkpoints.inspecting import inspect
-from tessera._src.checkpoints.loading import load
-from tessera._src.core import dtypes
+import numpy as np
+
+from tessera._src.arrays.array import Array
+from tessera._src.checkpoints.folders import open_folder, steps
+from tessera._src.checkpoints.inspecting import Contents, inspect
+from tessera._src.checkpoints.reading import Reader
+from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, ConfigError
 from tessera._src.core.files import kind_of, write_whole
 from tessera._src.data.tokenizing import FileTokenizer, Tokenizer
-from tessera._src.meshes.mesh import SINGLE
 from tessera._src.models.other_fields import KeptFields
 from tessera._src.models.registry import architecture
 from tessera._src.training.checks import DTYPES, model_data, tokenizer_of
 from tessera._src.training.config import TrainConfig
+
+
+_TYPES = ("f32", "bf16", "f16")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="the folder to write: config.json, model.safetensors, and "
                         "tokenizer.json where the training had one")
     parser.add_argument("--step", type=int, help="of the checkpoint; the newest by default")
+    parser.add_argument("--dtype", choices=_TYPES, help="the type of the weights; by default that in which "
+                        "the model computes. Of a mixed precision, f32 is the master copy")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,19 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError("TS4010", f"{out} is {'a file' if kind == 'file' else 'not empty'}",
                           expected="a folder that is empty, or not there yet")
     tokenizer = tokenizer_of(config)
-    model = _model_of(config, tokenizer)
-    at = contents.path if is_step_folder(Path(arguments.run)) else Path(arguments.run)
-    try:
-        loaded = load(at, {"model": model.abstract(SINGLE)}, step=contents.step, strict=False)
-    except CheckpointError as error:
-        others = [step for step in steps(contents.path.parent) if step != contents.step]
-        raise CheckpointError(error.code, error.message, hint=f"--step {others[-1]} exports another one"
-                              if others and at != contents.path else error.hint) from None
-    missing = [name for name in loaded.left_out if name.startswith("model")]
-    if missing:
-        raise CheckpointError("TS6006", f"{contents.path} is not of the model of its configuration: "
-                              f"{missing[0]} {loaded.left_out[missing[0]]}")
-    loaded.tree["model"].save_pretrained(out)
+    _model_of(config, tokenizer, contents, arguments.dtype).save_pretrained(out)
     _write_tokenizer(out, tokenizer, config.data.eos)
     option = "" if isinstance(tokenizer, FileTokenizer) else (
         f" --tokenizer {'FILE' if tokenizer is None else 'bytes'}")
@@ -79,15 +74,47 @@ def _config_of(metadata: Any, run: str) -> TrainConfig:
     return config
 
 
-def _model_of(config: TrainConfig, tokenizer: Tokenizer | None) -> Any:
-    """The model without weights."""
+def _model_of(config: TrainConfig, tokenizer: Tokenizer | None, contents: Contents, dtype: str | None) -> Any:
+    """The model with the checkpoint's weights: those of the optimizer's master copy where they are not wanted
+    in the type in which the model computes."""
     name, data = model_data(config, tokenizer)
-    found = architecture(name)
+    computes, found = DTYPES[config.precision.name], architecture(name)
     described = found.config.from_dict({"model_type": name, **data}, "model.config", is_file=True)
-    model = found.model(described, dtype=dtypes.canonical(DTYPES[config.precision.name]))
-    path = config.model.path and Path(os.path.expanduser(config.model.path))
-    model.kept = KeptFields.of(data, found.config, path if path and path.is_dir() else None)
-    return model
+    model = found.model(described, dtype=dtypes.canonical(dtype or computes))
+    folder = config.model.path and Path(os.path.expanduser(config.model.path))
+    model.kept = KeptFields.of(data, found.config, folder if folder and folder.is_dir() else None)
+    leaves, structure = tree.flatten(model)
+    wanted = []
+    for leaf, path in zip(leaves, tree.paths(structure)):
+        master = f"optimizer.master.{path}"
+        own = master if dtype not in (None, computes) and master in contents.tensors else f"model.{path}"
+        tensor = contents.tensors.get(own)
+        if tensor is None or tensor.shape != leaf.shape:
+            raise CheckpointError("TS6006", f"{contents.path} is not of its configuration's model: {own} "
+                                  f"is {'missing' if tensor is None else tensor}",
+                                  expected=f"shape {list(leaf.shape)}")
+        wanted.append(own)
+    try:
+        values = Reader(*open_folder(contents.path, None)).tensors([(own, False) for own in wanted])
+        read = [_as_type(own, value, leaf.dtype) for own, value, leaf in zip(wanted, values, leaves)]
+    except CheckpointError as error:
+        others = [step for step in steps(contents.path.parent) if step != contents.step]
+        raise CheckpointError(error.code, error.message,
+                              hint=f"--step {others[-1]} exports another one" if others else None) from None
+    return tree.unflatten(structure, read)
+
+
+def _as_type(name: str, value: np.ndarray, dtype: np.dtype) -> Array:
+    """A weight in another type."""
+    if value.dtype == dtype:
+        return Array(value)
+    with np.errstate(over="ignore"):
+        result = value.astype(dtype)
+    lost = np.isfinite(value.astype(np.float64)) & ~np.isfinite(result.astype(np.float64))
+    if lost.any():
+        raise ConfigError("TS4010", f"{int(lost.sum())} elements of {name} are too large for "
+                          f"{dtypes.name_of(dtype)}", choices=["--dtype f32", "--dtype bf16"])
+    return Array(result)
 
 
 def _write_tokenizer(out: Path, tokenizer: Tokenizer | None, eos: str | None) -> None:

@@ -24,7 +24,7 @@ from tessera._src.monitoring.prometheus import PrometheusExporter
 from tessera._src.training import yaml_text
 from tessera._src.training.checks import DTYPES
 from tessera._src.training.config import TrainConfig
-from tessera._src.training.options import documents, plain
+from tessera._src.training.options import COMMAND_LINE, documents, plain
 from tessera._src.training.schema import SECTIONS, default_of
 from tessera._src.training.trainer import Trainer
 
@@ -139,8 +139,8 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
     if path is not None and "=" in path and not Path(path).exists():
         path, overrides = None, [path, *overrides]
     if path is None:
-        return TrainConfig().replace(*overrides)
-    return TrainConfig.from_file(path, overrides)
+        return TrainConfig._made({}, overrides, "the configuration", COMMAND_LINE)
+    return TrainConfig.from_file(path, overrides, COMMAND_LINE)
 
 
 def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:

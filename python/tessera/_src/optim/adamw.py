@@ -52,7 +52,8 @@ class AdamW(Optimizer):
         groups: pairs (which weights, options): a pattern of their paths, as fnmatch has them ("layers.*.bias"
             of what ts.tree.paths gives), or a function of (path, ts.ShapeDtypeStruct); and a dictionary of
             the options lr, betas, eps, weight_decay and decay_filter that are others for these. A weight is
-            in the first group that takes it.
+            in the first group that takes it. A number for lr stays as it is, whatever schedule the others
+            have, while optim.groups of `tessera train` makes it the peak of the schedule.
         decay_filter: which weights decay: "matrices", those of two dimensions or more that are not called
             bias; "all", as in PyTorch; or a function of (path, ts.ShapeDtypeStruct), which of a stack of
             layers is told the shape that one layer's has.

@@ -94,7 +94,9 @@ def check_betas(what: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ConfigError("TS4013", f"{what} is no pair", got=_short(value),
                           expected="two numbers, such as (0.9, 0.95)")
-    return (check_number(f"{what}[0]", value[0], below=1.0), check_number(f"{what}[1]", value[1], below=1.0))
+    name, of, whose = what.partition(" of ")
+    return (check_number(f"{name}[0]{of}{whose}", value[0], below=1.0),
+            check_number(f"{name}[1]{of}{whose}", value[1], below=1.0))
 
 
 def check_options(what: str, given: Any, checks: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:

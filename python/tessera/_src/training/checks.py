@@ -23,7 +23,7 @@ from tessera._src.models.registry import architecture
 from tessera._src.nn.parallel import Parallel
 from tessera._src.training.config import TrainConfig
 from tessera._src.training.options import Problem, shown
-from tessera._src.training.schema import SECTIONS
+from tessera._src.training.schema import SECTIONS, OptimConfig, PrecisionConfig
 
 DTYPES = {"f32": "f32", "f64": "f64", "bf16-mixed": "bf16", "fp16-mixed": "f16"}
 # Of config.json, what determines no computation here.
@@ -31,6 +31,7 @@ _IGNORED = {"model_type", "architectures", "dtype", "torch_dtype", "rope_paramet
             "use_sliding_window", "transformers_version", "bos_token_id", "eos_token_id", "pad_token_id",
             "use_cache"}
 _ANY_VOCABULARY = 1 << 20
+_NOTHING = object()
 # What may differ from the configuration of a checkpoint. That data are the same is what the state of the
 # loader says, by what is in them and not where they are.
 _MAY_CHANGE = {
@@ -173,9 +174,14 @@ def _check_train(config: TrainConfig, dp: int, problems: list[Problem]) -> None:
         near = [size for size in (run.batch - run.batch % step, run.batch + step - run.batch % step) if size]
         problems.append(Problem("train.batch", f"{run.batch} samples do not divide into {run.micro_batches} "
                                 f"micro-batches over dp={dp}", f"a multiple of {step}", choices=tuple(near)))
-    if config.precision.reduce == "f32" and config.precision.name == "f64":
-        problems.append(Problem("precision.reduce", "f32 would round the gradients of f64",
+    precision = config.precision
+    if precision.reduce is not None and precision.name == "f64":
+        problems.append(Problem("precision.reduce", f"{precision.reduce} would round the gradients of f64",
                                 choices=("null",)))
+    if precision.name != "fp16-mixed":
+        for name in ("loss_scale", "growth_interval"):
+            if getattr(precision, name) != getattr(PrecisionConfig(), name):
+                problems.append(Problem(f"precision.{name}", f"is of fp16-mixed, not of {precision.name}"))
     if config.precision.name == "f32" and config.precision.reduce == "f32":
         problems.append(Problem("precision.reduce", "gradients are f32 already", choices=("null", "bf16")))
     if config.checkpoint.keep_every is not None and config.checkpoint.keep is None:
@@ -227,6 +233,14 @@ def _check_optim(config: TrainConfig, problems: list[Problem]) -> None:
     if optim.decay is not None and optim.schedule != "wsd":
         problems.append(Problem("optim.decay", f"schedule {optim.schedule} has none", choices=("null",),
                                 hint="optim.schedule=wsd has; optim.total says where another one ends"))
+    for name in ("betas", "eps"):
+        if optim.name == "sgd" and getattr(optim, name) != getattr(OptimConfig(), name):
+            problems.append(Problem(f"optim.{name}", "is of adamw; sgd has momentum"))
+    if optim.schedule == "constant" and optim.final:
+        problems.append(Problem("optim.final", "a constant rate has no end", choices=("0",)))
+    for i, group in enumerate(optim.groups):
+        if group.lr is None and group.weight_decay is None:
+            problems.append(Problem(f"optim.groups[{i}]", "sets nothing", "lr, weight_decay or both"))
     if optim.name == "adamw" and (optim.momentum or optim.nesterov):
         problems.append(Problem("optim.momentum", "is of sgd; adamw has betas"))
     if optim.name == "sgd" and optim.nesterov and not optim.momentum:
@@ -448,10 +462,36 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any], has_model: bool
         if may is None or (name == "model" and has_model) or (name == "data" and has_data):
             continue
         # What a checkpoint does not have was no option then, and is as the default has it.
-        before = {**SECTIONS[name]().to_dict(), **then.get(name, {})}
-        result += [f"{name}.{key}: {shown(before[key])} then, {shown(value)} now"
-                   for key, value in options.items() if key not in may and before[key] != value]
+        before = _spelt_out(name, {**SECTIONS[name]().to_dict(), **then.get(name, {})}, then)
+        for key, value in _spelt_out(name, options, now).items():
+            if key not in may:
+                result += _changes(f"{name}.{key}", before[key], value)
     return result
+
+
+def _spelt_out(name: str, options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a section, with what a null of types stands for."""
+    precision = config.get("precision", {}).get("name", PrecisionConfig().name)
+    result = dict(options)
+    if name == "model" and result.get("dtype") is None:
+        result["dtype"] = DTYPES[precision]
+    if name == "precision" and result["reduce"] is None and precision.endswith("-mixed"):
+        result["reduce"] = "f32"
+    return result
+
+
+def _changes(key: str, then: Any, now: Any) -> list[str]:
+    """What differs between two values, each item of mappings by itself."""
+    if then == now:
+        return []
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        return [line for name in {**then, **now} for line in _changes(
+            f"{key}.{name}", then.get(name, _NOTHING), now.get(name, _NOTHING))]
+    are_lists = isinstance(then, list) and isinstance(now, list) and len(then) == len(now)
+    if are_lists and isinstance(now[0], Mapping):
+        return [line for i, pair in enumerate(zip(then, now)) for line in _changes(f"{key}[{i}]", *pair)]
+    before, after = ("nothing" if value is _NOTHING else shown(value) for value in (then, now))
+    return [f"{key}: {before} then, {after} now"]
 
 
 def _check_folder(config: TrainConfig, has_model: bool, has_data: bool, problems: list[Problem]) -> None:

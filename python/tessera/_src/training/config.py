@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -68,37 +67,44 @@ class TrainConfig:
         Args:
             where: what the data is, for errors.
         """
+        return cls._made(data, (), where, "")
+
+    @classmethod
+    def _made(cls, data: Any, overrides: Iterable[str], where: str, source: str) -> TrainConfig:
+        """The configuration of plain values with others in their place, which are from `source`."""
         if not isinstance(data, Mapping):
             raise ConfigError("TS4030", f"{where} is not a mapping",
                               expected=f"sections: {', '.join(SECTIONS)}", got=shown(data))
+        others = list(overrides) if isinstance(overrides, Iterable) and not isinstance(
+            overrides, (str, bytes)) else overrides
+        if others:
+            data = overridden(data, others, source)
         problems: list[Problem] = []
         for name in data:
             if name not in SECTIONS:
                 problems.append(_unknown_section(name))
         made = {name: read_section(section, data[name], name, problems)
                 for name, section in SECTIONS.items() if name in data}
-        raise_problems(problems, where)
+        raise_problems(problems, where, [key_of(item) for item in others], source)
         return cls(**made)
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike, overrides: Iterable[str] = ()) -> TrainConfig:
+    def from_file(cls, path: str | os.PathLike, overrides: Iterable[str] = (),
+                  source: str = "the overrides") -> TrainConfig:
         """The configuration of a YAML or JSON file, with values that replace the file's.
 
         Args:
             overrides: such as "train.steps=500" or "optim.betas=[0.9, 0.99]", values as in YAML.
+            source: what they are, for errors.
 
         Raises:
             ConfigError: the file cannot be read (TS4031); what is in it is not valid (TS4030).
         """
-        data = read_file(path)
-        if not isinstance(data, Mapping):
-            raise ConfigError("TS4030", f"{path} is not a mapping",
-                              expected=f"sections: {', '.join(SECTIONS)}", got=shown(data))
-        return cls.from_dict(overridden(data, overrides), str(path))
+        return cls._made(read_file(path), overrides, str(path), source)
 
     def replace(self, *overrides: str) -> TrainConfig:
         """The configuration with other values: config.replace("train.steps=10", "parallel.tp=4")."""
-        return self.from_dict(overridden(self.to_dict(), overrides))
+        return self._made(self.to_dict(), overrides, "the configuration", "the overrides")
 
     def to_dict(self) -> dict[str, Any]:
         """All options, as JSON has them."""
@@ -141,7 +147,7 @@ def read_file(path: str | os.PathLike) -> Any:
         raise ConfigError("TS4031", f"{path} cannot be read: {error}") from None
     if file.suffix == ".json":
         try:
-            return json.loads(content)
+            return yaml_text.read_json(content)
         except ValueError as error:
             raise ConfigError("TS4031", f"{path} is not valid JSON: {error}") from None
     try:
@@ -150,8 +156,14 @@ def read_file(path: str | os.PathLike) -> Any:
         raise ConfigError("TS4031", f"{path} is not valid YAML: {error}") from None
 
 
-def overridden(data: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Plain values with others in their place.
+def key_of(override: str) -> str:
+    """The option that a "section.key=value" is of."""
+    key = override.partition("=")[0].strip()
+    return key if "." in key else f"{key}.name"
+
+
+def overridden(data: Mapping[str, Any], overrides: Iterable[str], source: str) -> dict[str, Any]:
+    """Plain values with others in their place, which are from `source`.
 
     Raises: ConfigError (TS4030): an override that is not "section.key=value".
     """
@@ -186,5 +198,5 @@ def overridden(data: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, A
             at[name] = dict(inner) if isinstance(inner, Mapping) else {}
             at = at[name]
         at[names[-1]] = parsed
-    raise_problems(problems, "the command line")
+    raise_problems(problems, source)
     return result

@@ -65,17 +65,47 @@ class Problem:
         return "; ".join([*parts, *([self.hint] if self.hint else [])])
 
 
-def raise_problems(problems: Sequence[Problem], where: str) -> None:
-    """Raises one error that has all problems, if there are any."""
+COMMAND_LINE = "the command line"
+
+
+def raise_problems(problems: Sequence[Problem], where: str, others: Iterable[str] = (),
+                   source: str = COMMAND_LINE) -> None:
+    """Raises one error that has all problems, if there are any.
+
+    Args:
+        where: what is not valid.
+        others: keys whose values are not from there, but from `source`.
+    """
     if not problems:
         return
+    keys = list(others)
+    replaced = [any(_is_within(problem.key, key) or _is_within(key, problem.key) for key in keys)
+                for problem in problems]
     if len(problems) == 1:
-        one = problems[0]
+        one, place = problems[0], source if replaced[0] else where
         raise ConfigError("TS4030", f"{one.key}: {one.message}" if one.key else one.message,
                           expected=one.expected, got=one.got, choices=one.choices, hint=one.hint,
-                          notes=[f"in {where}"] if where else ())
-    raise ConfigError("TS4030", f"{where or 'the configuration'} has {len(problems)} problems",
-                      notes=[problem.line() for problem in problems])
+                          notes=[_in(place)] if place else ())
+    if all(replaced):
+        where = source
+    is_mixed = any(replaced) and not all(replaced)
+    raise ConfigError("TS4030", f"{where or 'the configuration'} " + (
+        f"with {source} " if is_mixed else "") + f"has {len(problems)} problems",
+        notes=[problem.line() + (f" ({_in(source)})" if is_mixed and of_source else "")
+               for problem, of_source in zip(problems, replaced)])
+
+
+def _is_within(key: str, outer: str) -> bool:
+    """Whether a key is another one, or of what that one holds."""
+    return key == outer or key.startswith((f"{outer}.", f"{outer}["))
+
+
+def _in(place: str) -> str:
+    return f"{'on' if place == COMMAND_LINE else 'in'} {place}"
+
+
+class _OutOfRange(ValueError):
+    """A value of the right kind, with what is expected instead."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +141,9 @@ def whole(default: int | None, least: int = 0, most: int = 2**31 - 1) -> Any:
             value = int(float(value))
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
             raise ValueError
-        if not least <= value <= most:
+        if value > most:
+            raise _OutOfRange(f"an integer from {least} to {most}")
+        if value < least:
             raise ValueError
         return int(value)
 
@@ -158,7 +190,7 @@ def word(default: str | None, choices: Sequence[str]) -> Any:
     return _option(default, Kind("|".join(choices), "one of these words", parse, tuple(choices)))
 
 
-def text(default: str | None, may_be_empty: bool = False) -> Any:
+def text(default: Any, may_be_empty: bool = False) -> Any:
     """An option of text, also of a path."""
     def parse(value: Any) -> str:
         if isinstance(value, os.PathLike):
@@ -318,9 +350,10 @@ def _read_value(field: dataclasses.Field, value: Any, key: str, problems: list[P
         return None
     try:
         parsed = kind.parse(value)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError) as error:
+        expected = str(error) if isinstance(error, _OutOfRange) else kind.expected
         hint = did_you_mean(value, kind.choices) if kind.choices and isinstance(value, str) else None
-        problems.append(Problem(key, "is not valid", None if kind.choices else kind.expected
+        problems.append(Problem(key, "is not valid", None if kind.choices else expected
                                 + (", or null" if is_optional else ""), shown(value),
                                 kind.choices or None, hint))
         return None

@@ -74,12 +74,12 @@ class GroupConfig(Section):
 
     Attributes:
         weights: which: a pattern of their paths in the tree of the model, as fnmatch has them, such as
-            "*.bias" or "transformer.wte.*". The first group that takes a weight counts.
+            "*.bias" or "transformer.wte.*". It has no default. The first group that takes a weight counts.
         lr: the peak of their learning rate; null for optim.lr.
         weight_decay: theirs; null for optim.weight_decay.
     """
 
-    weights: str = text("*")
+    weights: str = text(dataclasses.MISSING)
     lr: float | None = number(None)
     weight_decay: float | None = number(None)
 
@@ -194,7 +194,7 @@ class RunConfig(Section):
         sequence_length: tokens of a sample.
         seed: of the first weights and of dropout.
         folder: where checkpoints, metrics and plots are; a run goes on from its newest checkpoint. Null
-            writes nothing.
+            writes nothing, for ts.Trainer alone: `tessera train` needs a folder.
         save_every: steps between checkpoints; 0 for one at the end alone.
         eval_every: steps between evaluations; 0 for none.
         eval_batches: batches of an evaluation; null for all of the data.
@@ -204,7 +204,7 @@ class RunConfig(Section):
         sample_temperature: 0 takes the most likely token.
         on_nan: what becomes of a step whose loss or gradient is not finite: stop ends the run with an error
             that names the first bad tensor, skip leaves its update out.
-        max_skips: skipped steps in a row that end the run.
+        max_skips: skipped steps in a row that the run goes on after; one more ends it.
     """
 
     steps: int = whole(1000, 1)

@@ -15,6 +15,8 @@ from tessera._src.training.options import documents
 
 _WIDTH = 100
 _NOT_PLAIN = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+# Numbers of YAML 1.2 and JSON, texts in YAML 1.1 where the point or the sign of the exponent is left out.
+_SCIENTIFIC = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 _OCTAL = re.compile(r"[+-]?0[0-7_]+")
 
 
@@ -29,8 +31,10 @@ def read(content: str) -> Any:
         import yaml
     except ImportError:
         try:
-            return json.loads(content)
-        except ValueError:
+            return read_json(content)
+        except ValueError as error:
+            if isinstance(error, KeyTwice):
+                raise
             if re.fullmatch(r"[\w./~+-]+", content.strip()):
                 return content.strip()
         raise ConfigError("TS4031", "PyYAML, which reads YAML, is not installed",
@@ -61,6 +65,8 @@ def read(content: str) -> Any:
         kind = node.tag.rpartition(":")[2]
         return getattr(loader, f"construct_yaml_{kind}")(node)
 
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(_SCIENTIFIC.pattern + r"\Z"),
+                                 list("-+.0123456789"))
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     Loader.add_constructor("tag:yaml.org,2002:int", number)
     Loader.add_constructor("tag:yaml.org,2002:float", number)
@@ -74,6 +80,26 @@ def read(content: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ValueError(f"{getattr(error, 'problem', None) or error}{where}") from None
+
+
+class KeyTwice(ValueError):
+    """A key that is there twice, of which JSON takes the last."""
+
+
+def read_json(content: str) -> Any:
+    """The value of a text in JSON.
+
+    Raises: ValueError: it is none, or has a key twice.
+    """
+    def mapping(pairs: list[tuple[str, Any]]) -> dict:
+        result = {}
+        for key, value in pairs:
+            if key in result:
+                raise KeyTwice(f"the key '{key}' is there twice")
+            result[key] = value
+        return result
+
+    return json.loads(content, object_pairs_hook=mapping)
 
 
 def write(data: Mapping[str, Mapping[str, Any]], sections: Mapping[str, type] | None = None) -> str:

@@ -112,7 +112,7 @@ def test_evaluation_counts_every_label_once():
     assert found["tokens"] == rows["labels"].size
     np.testing.assert_allclose(found["loss"], wanted, rtol=1e-5)
     np.testing.assert_allclose(found["perplexity"], np.exp(wanted), rtol=1e-4)
-    bad = evaluate(lambda model, batch: (np.nan, 5), None, [dataset], 7, 1, ["tokens"])
+    bad = evaluate(lambda model, batch: (np.nan, 5), None, [dataset], 7, 1, ["tokens"], 257)
     assert np.isnan(bad["loss"]) and np.isnan(bad["perplexity"])
     assert ts.Trainer(None, given.replace("train.eval_batches=2")).evaluate()["tokens"] == 2 * 7 * 12
     with pytest.raises(ts.ConfigError, match="no data to evaluate on"):

@@ -112,7 +112,7 @@ CASES = {
     "documents that are too long": (["data.packing=padded"], ["longer than a sample", "cut"]),
     "cut of packed": (["data.cut=true"], ["data.cut", "padded"]),
     "a tokenizer that is not there": (["data.tokenizer=no/tokenizer.json"],
-                                      ["data.tokenizer", "does not exist"]),
+                                      ["data.tokenizer", "does not exist", "data.tokenizer=bytes"]),
     "no tokenizer": (["data.tokenizer=null"], ["data.tokenizer", "bytes"]),
     "both kinds of evaluation": (["data.eval_path={short}", "data.eval_fraction=0.1"], ["eval_fraction"]),
     "nothing to evaluate on": (["train.eval_every=2"], ["train.eval_every", "data.eval_path"]),

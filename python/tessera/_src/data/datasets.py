@@ -34,6 +34,8 @@ class Dataset(Protocol):
     def fingerprint(self) -> dict[str, Any]:
         """All that the samples depend on, in values of JSON."""
 
+    # May have `where(position, column) -> str`: for errors, the place that a token of a sample is from.
+
 
 class _Shuffled:
     """Samples of a source; each epoch has an order of its own, made of the seed and its number."""

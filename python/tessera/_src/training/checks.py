@@ -214,7 +214,7 @@ def _check_writable(folder: Path, problems: list[Problem]) -> None:
     try:  # Rights alone do not tell: root has all of them, also where nothing can be made, as in /proc.
         os.rmdir(tempfile.mkdtemp(prefix=".tessera-", dir=there))
     except OSError as error:
-        problems.append(Problem("train.folder", f"{there} cannot be written to: {error.strerror or error}"))
+        problems.append(Problem("train.folder", f"nothing can be made in {there}: {error.strerror or error}"))
 
 
 def _check_optim(config: TrainConfig, problems: list[Problem]) -> None:
@@ -289,7 +289,10 @@ def _check_data(config: TrainConfig, has_eval_data: bool, problems: list[Problem
     try:
         tokenizer = tokenizer_of(config)
     except TesseraError as error:
-        problems.append(Problem("data.tokenizer", error.message, hint=error.hint))
+        hint = error.hint
+        if hint is not None and "ByteTokenizer" in hint:  # Which is of Python.
+            hint = "data.tokenizer=bytes needs no file"
+        problems.append(Problem("data.tokenizer", error.message, hint=hint))
         has_failed = True
     # Where model.path is at fault, that says enough.
     has_failed = has_failed or (data.tokenizer == "auto" and not os.path.exists(_model_path(config)))

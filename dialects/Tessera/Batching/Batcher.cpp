@@ -168,6 +168,9 @@ LogicalResult Batcher::runOp(Operation *op) {
   shared.remove_if([&](Value value) {
     return isBatched(value) || !mayHaveDerivative(value);
   });
+  if (auto product = dyn_cast<ContractOp>(op);
+      product && !shared.empty() && !needsOtherEntries)
+    return runSharedProduct(product);
   SmallVector<Value> before =
       llvm::map_to_vector(shared, [&](Value value) { return get(value); });
   BatchedOp context(op, *this);
@@ -176,6 +179,22 @@ LogicalResult Batcher::runOp(Operation *op) {
   LogicalResult done = runBatched(op);
   for (auto [value, copy] : llvm::zip_equal(shared, before))
     set(value, copy, false);
+  return done;
+}
+
+/// A shared factor is not repeated for each entry, as its derivatives would be
+/// then: those of entries that do not take the branch are 0 times 0.
+LogicalResult Batcher::runSharedProduct(ContractOp op) {
+  Value factor = isBatched(op.getLhs()) ? op.getLhs() : op.getRhs();
+  BatchedOp context(op, *this);
+  FormulaBuilder &build = context.build;
+  Value before = get(factor);
+  Value isOwn = build.broadcast(taken, shapeOf(before), {0});
+  set(factor, build.select(isOwn, before, build.numberLike(0, before)), true);
+  LogicalResult done = runBatched(op);
+  set(factor, before, true);
+  if (succeeded(done))
+    set(op.getResult(), context.stopUnless(taken, get(op.getResult())), true);
   return done;
 }
 

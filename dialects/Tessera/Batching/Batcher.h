@@ -7,6 +7,7 @@
 
 #include "Vectorize.h"
 #include "dialects/Tessera/IR/FormulaBuilder.h"
+#include "dialects/Tessera/IR/Tessera.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -74,10 +75,13 @@ public:
   /// In a branch that all entries run: which of them take it. Null elsewhere.
   /// What entries share has no derivative through ops of those that do not.
   Value taken;
+  /// Whether values of entries that do not take the branch matter in it.
+  bool needsOtherEntries = false;
 
 private:
   mlir::LogicalResult runOp(mlir::Operation *op);
   mlir::LogicalResult runBatched(mlir::Operation *op);
+  mlir::LogicalResult runSharedProduct(ContractOp op);
 
   mlir::OpBuilder &builder;
   BatchedFunctions &functions;

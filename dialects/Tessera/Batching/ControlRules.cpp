@@ -323,6 +323,11 @@ static FailureOr<SmallVector<Value>> runBranchApart(Region &branch, Value taken,
           isBatched);
   }
   llvm::SaveAndRestore mask(b.getBatcher().taken, taken);
+  // A loop goes on until they end, too.
+  llvm::SaveAndRestore others(
+      b.getBatcher().needsOtherEntries,
+      branch.walk([](WhileOp) { return WalkResult::interrupt(); })
+          .wasInterrupted());
   if (failed(b.getBatcher().run(branch.front())))
     return failure();
   SmallVector<Value> yields =

@@ -80,7 +80,7 @@ private:
   Value value, firstQuery, firstColumn;
   int64_t queries, valueSize, chunk;
   bool keysFirst;     ///< The scores are [keys, queries].
-  Value queryColumns; ///< If keys are first: transposed and scaled.
+  Value queryColumns; ///< If keys are first: transposed.
 };
 
 Value BlockEmitter::AttentionBlock::loadValue(Value position) {
@@ -134,7 +134,7 @@ BlockEmitter::AttentionBlock::overAllKeys() {
   if (!rows)
     return std::nullopt;
   if (keysFirst)
-    queryColumns = scores.columnsOf(scores.scaled(emitter.toF32(rows)));
+    queryColumns = scores.scoreColumnsOf(rows);
   if (chunk == scores.length)
     return advance(zero, std::nullopt);
   Value end = emitter.constantIndex(scores.length);

@@ -54,7 +54,7 @@ private:
   /// Whether the scores' columns are of what a loop reads in every turn: the
   /// keys, or the queries where these have the result.
   bool areColumnsFixed;
-  /// Of these, and of the values or cotangents; the keys are scaled.
+  /// Of these, and of the values or cotangents.
   Value scoreColumns, changeColumns;
   /// Keys of the chunk, for the gradients of the queries: scaled, or transposed
   /// where columns are not fixed.
@@ -174,9 +174,10 @@ bool BlockEmitter::AttentionGradientBlock::chunkOfKeys(Value firstKey) {
   if (!key || !value)
     return false;
   if (areColumnsFixed) {
-    keyFactor = scores.scaled(emitter.toF32(key));
-    scoreColumns = scores.columnsOf(keyFactor);
+    scoreColumns = scores.scoreColumnsOf(key);
     changeColumns = scores.columnsOf(value);
+    if (outputs.query)
+      keyFactor = scores.scaled(emitter.toF32(key));
   } else if (outputs.query) {
     keyFactor = emitter.transpose(emitter.toF32(key), {1, 0});
   }
@@ -306,7 +307,7 @@ bool BlockEmitter::AttentionGradientBlock::ofQueries(Value first) {
   if (!query || !cotangent)
     return false;
   if (areColumnsFixed) {
-    scoreColumns = scores.columnsOf(query);
+    scoreColumns = scores.scoreColumnsOf(query);
     changeColumns = scores.columnsOf(cotangent);
   }
   Value end = emitter.constantIndex(scores.length);
@@ -319,9 +320,6 @@ bool BlockEmitter::AttentionGradientBlock::ofQueries(Value first) {
         AttentionScores::Place place{first, firstKey, chunks.queries,
                                      chunks.keys, areColumnsFixed};
         place.columns = scoreColumns;
-        // The keys, as in blocks that compute all gradients: results of both
-        // are the same.
-        place.scalesRows = true;
         Value weights = weightsAt(place),
               change = weights ? changeAt(place, weights) : weights,
               key = scores.rows(op.getKey(), firstKey, chunks.keys,

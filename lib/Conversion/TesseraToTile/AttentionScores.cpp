@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "AttentionScores.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace tessera;
 
@@ -73,6 +75,17 @@ Value BlockEmitter::AttentionScores::columnsOf(Value rows) {
   return emitter.transpose(emitter.toF32(rows), {1, 0});
 }
 
+/// Whether a number is a power of two, products with which are exact.
+static bool isPowerOfTwo(double number) {
+  int exponent;
+  return std::abs(std::frexp(number, &exponent)) == 0.5;
+}
+
+Value BlockEmitter::AttentionScores::scoreColumnsOf(Value rows) {
+  rows = emitter.toF32(rows);
+  return columnsOf(isPowerOfTwo(scale) ? scaled(rows) : rows);
+}
+
 Value BlockEmitter::AttentionScores::emit(const Place &place) {
   Value q = rows(query, place.firstQuery, place.queries, head),
         k = rows(key, place.firstKey, place.keys, keyHead);
@@ -80,8 +93,9 @@ Value BlockEmitter::AttentionScores::emit(const Place &place) {
     return {};
   Value scores;
   if (place.columns) {
-    Value rows = emitter.toF32(place.keysFirst ? k : q);
-    scores = dot(place.scalesRows ? scaled(rows) : rows, place.columns);
+    scores = dot(emitter.toF32(place.keysFirst ? k : q), place.columns);
+    if (!isPowerOfTwo(scale))
+      scores = scaled(scores);
   } else if (place.keysFirst) {
     scores = scaled(dot(k, emitter.transpose(q, {1, 0})));
   } else {

@@ -36,10 +36,8 @@ public:
     bool isVisible = false;
     /// Queries outside may not have weights, since all are added up.
     bool sumsQueries = false;
-    /// The queries if keys are first, else the keys, transposed.
+    /// Of the queries if keys are first, else of the keys: by scoreColumnsOf.
     Value columns = {};
-    /// Whether the rows that are multiplied by them are scaled, and not they.
-    bool scalesRows = false;
   };
 
   /// -inf where a query does not see a key, or either is outside. Null, with a
@@ -51,6 +49,10 @@ public:
 
   /// Rows that many products multiply as their right factor, transposed.
   Value columnsOf(Value rows);
+  /// The same of those whose products are scores. They are scaled, instead of
+  /// the scores, where this changes no bit of these, which the forward and the
+  /// backward pass compute from different factors.
+  Value scoreColumnsOf(Value rows);
   Value scaled(Value tile);
 
   /// The first query that sees the key at `position`, rounded down to a

@@ -99,10 +99,11 @@ void CPUKernelEmitter::copyFactorsBefore(scf::ForOp loop) {
 }
 
 /// Whether a loop that carries `argument` goes on where the loop before it,
-/// which gives `init`, left off.
+/// which gives `init`, left off. One in a loop of its own needs it again.
 static bool goesOn(Value init, BlockArgument argument) {
   auto before = init.getDefiningOp<scf::ForOp>();
-  if (!before || !init.hasOneUse())
+  if (!before || !init.hasOneUse() ||
+      before->getBlock() != argument.getOwner()->getParentOp()->getBlock())
     return false;
   BlockArgument other = before.getTiedLoopRegionIterArg(cast<OpResult>(init));
   return isAccumulator(other) == isAccumulator(argument);

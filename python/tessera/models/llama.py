@@ -132,6 +132,9 @@ def _rotary(data: Mapping[str, Any], where: str) -> tuple[Any, Any]:
     if rope.get("partial_rotary_factor") not in (1, None):
         raise ConfigError("TS4008", f"{where} has partial_rotary_factor = {rope['partial_rotary_factor']!r}",
                           expected="1: all elements of a head are turned")
+    if not isinstance(kind, str):
+        raise ConfigError("TS4008", f"{where} has rope_type = {kind!r}",
+                          expected="a name, such as \"default\"")
     given: dict[str, Any] = {"rope_type": kind} if rope.keys() & {"rope_type", "type"} else {}
     for name in _ROPE.get(kind, ()):
         value = rope.get(name)
@@ -161,7 +164,7 @@ def _window(data: Mapping[str, Any], where: str) -> Any:
             types = [_SLIDING if i >= first else _FULL for i in range(count)]
     if types is None:
         return window
-    kinds = set(types) if isinstance(types, (list, tuple)) else {types}
+    kinds = {str(kind) for kind in types} if isinstance(types, (list, tuple)) else {str(types)}
     if kinds <= {_SLIDING}:
         return window
     if kinds == {_FULL}:

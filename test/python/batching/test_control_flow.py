@@ -163,6 +163,30 @@ def test_branches_not_taken_have_no_gradient(operands):
     both(lambda n: n.grad(flagged(n)), np.where(FLAGS[:, None], np.abs(X) + 1, -np.abs(X)))
 
 
+def test_a_weight_that_entries_share_is_not_repeated():
+    """In a branch that not all take: neither in the products nor in their gradients."""
+    def total(w, x, flags):
+        return ts.sum(ts.vmap(lambda x, p: ts.cond(p, lambda: ts.tanh(ts.sqrt(x) @ w), lambda: x))(x, flags))
+
+    x, w = np.ones((16, 8), np.float32), np.full((8, 8), 0.1, np.float32)
+    lowered = ts.jit(ts.grad(total)).lower(w, x, np.ones(16, bool))
+    text = lowered.as_text("local")
+    assert "x8x8xf32" not in text and text.count("= tessera.contract") == 2
+    x[::2] *= -1
+    gradient = np.asarray(ts.grad(total)(w, x, x[:, 0] > 0))
+    np.testing.assert_allclose(gradient, np.full((8, 8), 8 * (1 - np.tanh(0.8) ** 2)), rtol=1e-5)
+
+    def until_it_is_small(n):
+        """Entries that do not take the branch end as they would."""
+        def one(x, p):
+            return n.cond(p, lambda: n.while_loop(lambda s: n.m.sum(s @ n.m.asarray(A)) < 5.0,
+                                                  lambda s: s + n.m.abs(x), x), lambda: x)
+
+        return n.vmap(one)
+
+    both(until_it_is_small, np.abs(X) * np.sign(A.sum(1)), FLAGS)
+
+
 def test_on_a_mesh():
     mesh = ts.make_mesh({"dp": 2, "tp": 2})
 

@@ -133,6 +133,20 @@ def test_cubins_keep_their_sums_in_registers(size, chip):
         assert len(spilt) == 3 and max(spilt) <= (32 if size == 128 else 0)
 
 
+@pytest.mark.parametrize("keys", [1, 300])
+@pytest.mark.parametrize("size", [64, 80])
+def test_both_passes_compute_the_same_scores(keys, size):
+    """Large ones, of which the weights would not add up to 1 if a factor were scaled in one pass alone."""
+    rng = np.random.default_rng(size)
+    q, k = (30 * rng.standard_normal((1, n, 2, size), dtype=np.float32) for n in (64, keys))
+    v = np.ones((1, keys, 2, size), np.float32)
+    value, pullback = ts.vjp(ts.attention, q, k, v)
+    dq, _, dv = (np.asarray(gradient) for gradient in pullback(np.ones(value.shape, np.float32)))
+    np.testing.assert_allclose(np.asarray(dv).sum(1), 64, rtol=3e-5)  # Of a logarithm near 1,000, rounded.
+    if keys == 1:
+        assert not dq.any() and (dv == 64).all()
+
+
 def test_some_gradients_of_the_three():
     shapes = SMALL["ragged chunks"]
     q, k, v, ct, _ = shapes.arrays()

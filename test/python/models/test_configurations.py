@@ -98,7 +98,7 @@ def test_fields_that_stand_for_another_model_are_refused(kind, settings, name, v
     ({"rope_type": "linear", "factor": "2"}, "factor = '2'"),
     ({"rope_type": "default", "partial_rotary_factor": 0.25}, "partial_rotary_factor = 0.25"),
     ({"full_attention": {"rope_theta": 1e6}}, "rope_parameters = "), ({"rope_type": "dynamic"}, "'dynamic'"),
-    ([1], "rope_parameters = ")], ids=str)
+    ([1], "rope_parameters = "), ({"rope_type": ["linear"]}, "rope_type = .'linear'")], ids=str)
 def test_rotary_positions_that_are_not_ours_are_refused(rope, message):
     for name in ("rope_parameters", "rope_scaling"):
         with pytest.raises(ts.ConfigError, match=f"TS4008.*{message}"):

@@ -114,7 +114,7 @@ def read_index(folder: Path) -> Index:
     """The index of a step's folder.
 
     Raises:
-        CheckpointError: there is none or it cannot be read (TS6001), it is damaged (TS6002), or of a
+        CheckpointError: there is none (TS6001), it is damaged (TS6002), or it cannot be read or is of a
             format to come (TS6003).
     """
     path = folder / INDEX
@@ -122,9 +122,10 @@ def read_index(folder: Path) -> Index:
         data = path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError("TS6001", f"{folder} has no {INDEX}",
-                              hint="a folder without it was never completed") from None
+                              hint="it is written before a folder gets its name, so that it was removed "
+                              "since; load another step") from None
     except OSError as error:
-        raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror or error}") from None
+        raise CheckpointError("TS6003", f"{path} cannot be read: {error.strerror or error}") from None
     body, _, end = data.rpartition(_END)
     if end != hash_of(body).encode() + b'"}\n':
         raise damaged(path, "its last line is not the hash of the others",

@@ -91,7 +91,7 @@ def read_header(path: str | os.PathLike) -> tuple[bytes, dict[str, Place]]:
     """The length and header as they are in the file, and what they say.
 
     Raises:
-        CheckpointError: the file is not there or cannot be read (TS6001), or is damaged (TS6002).
+        CheckpointError: the file is not there (TS6001), is damaged (TS6002) or cannot be read (TS6003).
     """
     path = Path(path)
     try:
@@ -105,7 +105,7 @@ def read_header(path: str | os.PathLike) -> tuple[bytes, dict[str, Place]]:
     except FileNotFoundError:
         raise CheckpointError("TS6001", f"{path} does not exist") from None
     except OSError as error:
-        raise CheckpointError("TS6001", f"{path} cannot be read: {error.strerror or error}") from None
+        raise CheckpointError("TS6003", f"{path} cannot be read: {error.strerror or error}") from None
     try:
         content = json.loads(text)
         content.pop("__metadata__", None)

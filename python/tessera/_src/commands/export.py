@@ -99,8 +99,8 @@ def _model_of(config: TrainConfig, tokenizer: Tokenizer | None, contents: Conten
         read = [_as_type(own, value, leaf.dtype) for own, value, leaf in zip(wanted, values, leaves)]
     except CheckpointError as error:
         others = [step for step in steps(contents.path.parent) if step != contents.step]
-        raise CheckpointError(error.code, error.message,
-                              hint=f"--step {others[-1]} exports another one" if others else None) from None
+        raise CheckpointError(error.code, error.message, expected=error.expected, got=error.got, hint=(
+            f"--step {others[-1]} exports another one" if others else error.hint)) from None
     return tree.unflatten(structure, read)
 
 

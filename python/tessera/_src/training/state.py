@@ -104,7 +104,8 @@ class Checkpoints:
         except CheckpointError as error:
             if error.code not in ("TS6001", "TS6002") or self.newest is None:
                 raise
-            raise CheckpointError(error.code, error.message, hint=self._way_on()) from None
+            raise CheckpointError(error.code, error.message, expected=error.expected, got=error.got,
+                                  hint=self._way_on()) from None
         data = loaded.metadata
         if not isinstance(data, dict) or data.get("kind") != KIND or data.get("version") != VERSION:
             raise CheckpointError("TS6006", f"{self.folder} has a checkpoint that no ts.Trainer of this "

@@ -71,7 +71,8 @@ func.func @of_value(%q: tensor<2x5x1x3xf32>, %l: tensor<2x1x5xf32>) -> tensor<2x
 // Causal blocks that no query of a block sees are left out: the loop over keys
 // ends, and that over queries begins, where the block says. Those that hide
 // nothing have loops without masks. What a loop reads in every turn are the
-// columns of its scores, scaled before it.
+// columns of its scores, scaled before it: by a power of two, so that scores of
+// both passes are the same.
 // CHECK: tile.kernel @causal_attention_logsumexp
 // CHECK: %[[QUERIES:.*]] = arith.mulf {{.*}} : tensor<128x64xf32>
 // CHECK: %[[COLUMNS:.*]] = tile.trans %[[QUERIES]] [1, 0]
@@ -98,6 +99,18 @@ func.func @causal(%q: tensor<1x1024x1x64xf32>) -> (tensor<1x1x1024xf32>, tensor<
   %0 = tessera.attention_logsumexp %q, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1x1024xf32>
   %1 = tessera.attention_gradient of key %q, %q, %q, %0, %0, %q scale 0.5 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32>, tensor<1x1x1024xf32>, tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1024x1x64xf32>
   return %0, %1 : tensor<1x1x1024xf32>, tensor<1x1024x1x64xf32>
+}
+
+// Other scales multiply the scores.
+// CHECK: tile.kernel @scaled_attention_logsumexp
+// CHECK: %[[COLUMNS:.*]] = tile.trans %{{.*}} [1, 0]
+// CHECK: scf.for
+// CHECK: %[[SCORES:.*]] = tile.dot %{{.*}}, %[[COLUMNS]]
+// CHECK: arith.mulf %[[SCORES]]
+// CHECK-LABEL: func.func @scaled
+func.func @scaled(%q: tensor<1x1024x1x64xf32>) -> tensor<1x1x1024xf32> {
+  %0 = tessera.attention_logsumexp %q, %q scale 0.3 causal : tensor<1x1024x1x64xf32>, tensor<1x1024x1x64xf32> -> tensor<1x1x1024xf32>
+  return %0 : tensor<1x1x1024xf32>
 }
 
 // Half of a block on the diagonal is computed in vain: of few keys, blocks are

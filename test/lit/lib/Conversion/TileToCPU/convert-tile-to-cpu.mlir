@@ -229,3 +229,34 @@ tile.kernel @factors_of_a_loop grid [1] inputs 2 {
   }
   tile.store %sum, %c[%c0, %c0] : tensor<16x64xf32>, memref<16x64xf32>
 }
+
+// A loop starts with what another one gave. As it is in a third one, it needs
+// that again in each turn: it works on a copy.
+// CHECK-LABEL: llvm.func @loop_in_a_loop(
+// CHECK: llvm.fadd
+// CHECK: llvm.br
+// CHECK: %[[GIVEN:.*]] = llvm.load %[[ONE:.*]] {alignment
+// CHECK-NEXT: llvm.store %[[GIVEN]], %[[COPY:.*]] {alignment
+// CHECK: llvm.load %[[COPY]]
+// CHECK-NEXT: llvm.fmul
+tile.kernel @loop_in_a_loop grid [1] inputs 1 {
+^bb0(%a: memref<4x16xf32>, %c: memref<1x16xf32>):
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %z = arith.constant dense<0.0> : tensor<1x16xf32>
+  %one = scf.for %k = %c0 to %c4 step %c1 iter_args(%acc = %z) -> (tensor<1x16xf32>) {
+    %x = tile.load %a[%k, %c0] : memref<4x16xf32> -> tensor<1x16xf32>
+    %s = arith.addf %acc, %x : tensor<1x16xf32>
+    scf.yield %s : tensor<1x16xf32>
+  }
+  %all = scf.for %h = %c0 to %c4 step %c1 iter_args(%acc = %z) -> (tensor<1x16xf32>) {
+    %two = scf.for %k = %c0 to %c4 step %c1 iter_args(%p = %one) -> (tensor<1x16xf32>) {
+      %q = arith.mulf %p, %p : tensor<1x16xf32>
+      scf.yield %q : tensor<1x16xf32>
+    }
+    %s = arith.addf %acc, %two : tensor<1x16xf32>
+    scf.yield %s : tensor<1x16xf32>
+  }
+  tile.store %all, %c[%c0, %c0] : tensor<1x16xf32>, memref<1x16xf32>
+}

@@ -25,6 +25,15 @@ static Type sumType(Type type) {
 }
 
 LogicalResult DotOp::verify() {
+  if (getResultTriangle() && getLhsTriangle())
+    return emitOpError("has a triangle of the result and one of lhs; one of "
+                       "them has to be left out");
+  if ((getResultTriangle() || getLhsTriangle()) != bool(getDiagonal()))
+    return emitOpError(
+        getDiagonal() ? "has a diagonal but no triangle; name `result "
+                        "lower`, `result upper`, `lhs lower` or `lhs "
+                        "upper` before it"
+                      : "has a triangle but no diagonal; give one by `at`");
   if (failed(verifyRank(*this, getLhs(), "lhs", 2)) ||
       failed(verifyRank(*this, getRhs(), "rhs", 2)))
     return failure();

@@ -13,15 +13,33 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["acc", "result"]>]> {
     of the accumulator; others are added in their own type. The order of the
     sum is the target's choice.
 
+    Of the result, or of lhs, a triangle may be all that counts (`lower`: the
+    elements [i, j] with j <= i + diagonal; `upper`: those with i <= j +
+    diagonal). Outside it the result may be anything, and lhs is zero: a target
+    may leave out what comes of those elements.
+
     ```mlir
     %3 = tile.dot %0, %1, %2 : tensor<4x3xf32>, tensor<3x5xf32> -> tensor<4x5xf32>
+    %4 = tile.dot %0, %1, %2 result lower at %d : tensor<4x3xf32>, tensor<3x5xf32> -> tensor<4x5xf32>
+    %5 = tile.dot %0, %1, %2 lhs upper at %d : tensor<4x3xf32>, tensor<3x5xf32> -> tensor<4x5xf32>
     ```
   }];
   let arguments = (ins Arg<Tile_NumberTile, "[m,k]">:$lhs,
                        Arg<Tile_NumberTile, "[k,n]">:$rhs,
-                       Arg<Tile_NumberTile, "[m,n]">:$acc);
+                       Arg<Tile_NumberTile, "[m,n]">:$acc,
+                       Arg<Optional<Index>, "of the triangle">:$diagonal,
+                       Arg<OptionalAttr<Tile_Triangle>, "what of the result counts">:$resultTriangle,
+                       Arg<OptionalAttr<Tile_Triangle>, "what of lhs is not zero">:$lhsTriangle);
   let results = (outs Res<Tile_NumberTile, "[m,n]">:$result);
-  let assemblyFormat = "$lhs `,` $rhs `,` $acc attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)";
+  let assemblyFormat = [{
+    $lhs `,` $rhs `,` $acc (`result` $resultTriangle^)? (`lhs` $lhsTriangle^)?
+    (`at` $diagonal^)? attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+  }];
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$lhs, "::mlir::Value":$rhs, "::mlir::Value":$acc), [{
+      build($_builder, $_state, acc.getType(), lhs, rhs, acc, ::mlir::Value(),
+            TriangleAttr(), TriangleAttr());
+    }]>];
   let hasVerifier = 1;
 }
 
@@ -32,15 +50,21 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
     narrower than f32 is widened before. max and min of floats are NaN where an
     element is; those of integers are signed. The order is the target's choice.
 
+    With `numbers` a NaN need not be found: where an element is one, max and min
+    may be any of the elements. That is for a kernel whose result is NaN anyway,
+    and costs a CPU one instruction instead of three.
+
     ```mlir
     %1 = tile.reduce sum %0 dim 1 : tensor<4x5xf32> -> tensor<4x1xf32>
+    %2 = tile.reduce max %0 dim 1 numbers : tensor<4x5xf32> -> tensor<4x1xf32>
     ```
   }];
   let arguments = (ins Arg<Tile_ReductionKind, "how elements are combined">:$kind,
                        Arg<Tile_NumberTile, "the elements">:$input,
-                       Arg<I64Attr, "the dimension">:$dim);
+                       Arg<I64Attr, "the dimension">:$dim,
+                       Arg<UnitAttr, "whether a NaN need not be found">:$numbers);
   let results = (outs Res<Tile_NumberTile, "the combined values">:$result);
-  let assemblyFormat = "$kind $input `dim` $dim attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$kind $input `dim` $dim (`numbers` $numbers^)? attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
   let hasFolder = 1;
 }

@@ -10,6 +10,11 @@ def Tile_ReductionKind : I32EnumAttr<"ReductionKind", "How elements are combined
   let cppNamespace = "::tessera::tile";
 }
 
+def Tile_Triangle : I32EnumAttr<"Triangle", "Which elements [i, j] of a matrix count: lower, where j <= i + diagonal; upper, where i <= j + diagonal.", [
+    I32EnumAttrCase<"lower", 0>, I32EnumAttrCase<"upper", 1>]> {
+  let cppNamespace = "::tessera::tile";
+}
+
 def Tile_TargetKind : I32EnumAttr<"TargetKind", "What kernels run on.", [
     I32EnumAttrCase<"cpu", 0>, I32EnumAttrCase<"cuda", 1>]> {
   let cppNamespace = "::tessera::tile";

@@ -105,7 +105,7 @@ BlockEmitter::AttentionBlock::advance(Value position,
   if (!block || (value && !values))
     return std::nullopt;
   State after;
-  after.most = emitter.reduce(tile::ReductionKind::max, block, keyDim);
+  after.most = emitter.reduceToMost(block, keyDim);
   if (before)
     after.most =
         arith::MaximumFOp::create(builder, loc, before->most, after.most);
@@ -122,7 +122,8 @@ BlockEmitter::AttentionBlock::advance(Value position,
   }
   if (value)
     after.acc = scores.dot(
-        keysFirst ? emitter.transpose(weights, {1, 0}) : weights, values, acc);
+        keysFirst ? emitter.transpose(weights, {1, 0}) : weights, values, acc,
+        scores.visible(place, /*isOfResult=*/false, keysFirst));
   return after;
 }
 

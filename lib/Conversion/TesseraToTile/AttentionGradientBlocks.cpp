@@ -36,7 +36,7 @@ private:
   Value changeAt(const AttentionScores::Place &place, Value weights);
   Value perRow(Value source, const AttentionScores::Place &place,
                bool isFinite = false);
-  void addToQueries(Value change, Value firstQuery);
+  void addToQueries(Value change, const AttentionScores::Place &place);
   void store(Value sum, Value output, Value first, Value head);
   template <typename T> T fail(T result) {
     hasFailed = true;
@@ -132,12 +132,18 @@ Value BlockEmitter::AttentionGradientBlock::changeAt(
   Value change;
   if (areColumnsFixed)
     change = scores.dot(emitter.toF32(place.keysFirst ? value : cotangent),
-                        changeColumns);
+                        changeColumns, {}, scores.visible(place, true));
   else if (place.keysFirst)
     change = scores.dot(value, emitter.transpose(cotangent, {1, 0}));
   else
     change = scores.dot(cotangent, emitter.transpose(value, {1, 0}));
   change = scores.mul(weights, scores.sub(change, mean));
+  // What is hidden is not computed, and may be anything.
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(change.getType()).getShape();
+  Value isSeen = place.columns ? scores.visibleMask(shape, place) : Value();
+  if (isSeen)
+    change = arith::SelectOp::create(builder, loc, isSeen, change,
+                                     scores.number(shape, 0));
   return areColumnsFixed ? change : scores.scaled(change);
 }
 
@@ -256,28 +262,32 @@ BlockEmitter::AttentionGradientBlock::chunkOfQueries(
   auto byKeys = [&](Value tile) {
     return place.keysFirst ? tile : emitter.transpose(tile, {1, 0});
   };
+  AttentionScores::Triangle seenByKeys =
+      scores.visible(place, /*isOfResult=*/false, !place.keysFirst);
   if (outputs.value)
-    sums.back() = scores.dot(byKeys(weights), cotangent, sums.back());
+    sums.back() =
+        scores.dot(byKeys(weights), cotangent, sums.back(), seenByKeys);
   if (!outputs.query && !outputs.key)
     return sums;
   Value change = changeAt(place, weights), query = rowsOf(op.getQuery());
   if (!change || !query)
     return fail(sums);
   if (outputs.key)
-    sums.front() = scores.dot(byKeys(change), query, sums.front());
+    sums.front() = scores.dot(byKeys(change), query, sums.front(), seenByKeys);
   if (outputs.query)
-    addToQueries(change, place.firstQuery);
+    addToQueries(change, place);
   return sums;
 }
 
 /// Adds the product of `change` and the keys to the gradients of the queries,
 /// in memory. Of one query and column only this block adds, in this order.
-void BlockEmitter::AttentionGradientBlock::addToQueries(Value change,
-                                                        Value firstQuery) {
+void BlockEmitter::AttentionGradientBlock::addToQueries(
+    Value change, const AttentionScores::Place &place) {
   // Where keys are first, transposed, so that the smaller result is, and not
   // `change`.
   Value sum = areColumnsFixed
-                  ? scores.dot(change, keyFactor)
+                  ? scores.dot(change, keyFactor, {},
+                               scores.visible(place, /*isOfResult=*/false))
                   : emitter.transpose(scores.dot(keyFactor, change), {1, 0});
   sum = emitter.reshape(sum, {chunks.queries, 1, 1, headSize});
   // Queries are the rows that a scatter counts.
@@ -288,7 +298,7 @@ void BlockEmitter::AttentionGradientBlock::addToQueries(Value change,
                      {perQuery, shape[1] * perQuery, shape[3], 1});
   tile::ScatterOp::create(
       builder, loc, tile::ScatterKind::add, sum, view,
-      emitter.indicesAlong({chunks.queries}, 0, firstQuery),
+      emitter.indicesAlong({chunks.queries}, 0, place.firstQuery),
       ValueRange{scores.batch, scores.head, emitter.constantIndex(0)});
 }
 
@@ -331,7 +341,9 @@ bool BlockEmitter::AttentionGradientBlock::ofQueries(Value first) {
           change = emitter.transpose(change, {1, 0});
           key = scores.scaled(key);
         }
-        return {scores.dot(change, key, carried[0])};
+        return {scores.dot(
+            change, key, carried[0],
+            scores.visible(place, /*isOfResult=*/false, place.keysFirst))};
       });
   store(sums.front(), outputs.query, first, scores.head);
   return !hasFailed;

@@ -13,14 +13,42 @@ Value BlockEmitter::AttentionScores::finite(Value x) {
   return arith::SelectOp::create(builder, loc, isEmpty, number(shape, 0), x);
 }
 
-Value BlockEmitter::AttentionScores::dot(Value lhs, Value rhs, Value acc) {
+Value BlockEmitter::AttentionScores::exp(Value a) {
+  auto flags =
+      sumType.isF32() ? arith::FastMathFlags::afn : arith::FastMathFlags::none;
+  return math::ExpOp::create(builder, loc, a, flags);
+}
+
+Value BlockEmitter::AttentionScores::dot(Value lhs, Value rhs, Value acc,
+                                         const Triangle &triangle) {
   SmallVector<int64_t> shape = {
       cast<RankedTensorType>(lhs.getType()).getDimSize(0),
       cast<RankedTensorType>(rhs.getType()).getDimSize(1)};
   if (!acc)
     acc = number(shape, 0);
-  return tile::DotOp::create(builder, loc, emitter.tileType(shape, sumType),
-                             lhs, rhs, acc);
+  auto half = [&](bool isHere) {
+    return triangle.diagonal && isHere
+               ? tile::TriangleAttr::get(builder.getContext(), triangle.half)
+               : tile::TriangleAttr();
+  };
+  return tile::DotOp::create(
+      builder, loc, emitter.tileType(shape, sumType), lhs, rhs, acc,
+      triangle.diagonal, half(triangle.isOfResult), half(!triangle.isOfResult));
+}
+
+BlockEmitter::AttentionScores::Triangle
+BlockEmitter::AttentionScores::visible(const Place &place, bool isOfResult,
+                                       bool isTurned) {
+  if (!isCausal || place.isVisible || !place.columns)
+    return {};
+  // Query firstQuery + s sees key firstKey + t where t <= s + diagonal.
+  Value diagonal =
+      arith::SubIOp::create(builder, loc, place.firstQuery, place.firstKey);
+  diagonal = emitter.addIndex(diagonal, length - queries);
+  bool hasKeysAsRows = place.keysFirst != isTurned;
+  return {diagonal,
+          hasKeysAsRows ? tile::Triangle::upper : tile::Triangle::lower,
+          isOfResult};
 }
 
 Value BlockEmitter::AttentionScores::rows(Value source, Value first,
@@ -93,7 +121,8 @@ Value BlockEmitter::AttentionScores::emit(const Place &place) {
     return {};
   Value scores;
   if (place.columns) {
-    scores = dot(emitter.toF32(place.keysFirst ? k : q), place.columns);
+    scores = dot(emitter.toF32(place.keysFirst ? k : q), place.columns, {},
+                 visible(place, /*isOfResult=*/true));
     if (!isPowerOfTwo(scale))
       scores = scaled(scores);
   } else if (place.keysFirst) {
@@ -135,17 +164,24 @@ Value BlockEmitter::AttentionScores::mask(Value scores, const Place &place) {
     keep(emitter.insideAlong(shape, keyDim, place.firstKey, length));
   if (place.sumsQueries && queries % place.queries != 0)
     keep(emitter.insideAlong(shape, queryDim, place.firstQuery, queries));
-  if (isCausal && !place.isVisible) {
-    // The last query sees all keys.
-    Value keyIndex = emitter.indicesAlong(shape, keyDim, place.firstKey);
-    Value lastVisible = emitter.indicesAlong(
-        shape, queryDim, emitter.addIndex(place.firstQuery, length - queries));
-    if (keyIndex.getType() != lastVisible.getType()) {
-      keyIndex = emitter.toI64(keyIndex);
-      lastVisible = emitter.toI64(lastVisible);
-    }
-    keep(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle,
-                               keyIndex, lastVisible));
-  }
+  if (Value where = visibleMask(shape, place))
+    keep(where);
   return scores;
+}
+
+Value BlockEmitter::AttentionScores::visibleMask(ArrayRef<int64_t> shape,
+                                                 const Place &place) {
+  if (!isCausal || place.isVisible)
+    return {};
+  int64_t keyDim = place.keysFirst ? 0 : 1;
+  // The last query sees all keys.
+  Value keyIndex = emitter.indicesAlong(shape, keyDim, place.firstKey);
+  Value lastVisible = emitter.indicesAlong(
+      shape, 1 - keyDim, emitter.addIndex(place.firstQuery, length - queries));
+  if (keyIndex.getType() != lastVisible.getType()) {
+    keyIndex = emitter.toI64(keyIndex);
+    lastVisible = emitter.toI64(lastVisible);
+  }
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle,
+                               keyIndex, lastVisible);
 }

@@ -79,11 +79,28 @@ public:
   Value mul(Value a, Value b) {
     return mlir::arith::MulFOp::create(builder, loc, a, b);
   }
-  Value exp(Value a) { return mlir::math::ExpOp::create(builder, loc, a); }
+  /// Of numbers that are not above 0, but for the rounding of scores.
+  Value exp(Value a);
   /// `x`, or 0 where it is -inf.
   Value finite(Value x);
+  /// What of a matrix counts, if not all does: of the result of a product, or
+  /// of its left factor.
+  struct Triangle {
+    Value diagonal; ///< Null: all counts.
+    tile::Triangle half;
+    bool isOfResult;
+  };
   /// `acc` + `lhs` * `rhs`; `acc` may be null.
-  Value dot(Value lhs, Value rhs, Value acc = {});
+  Value dot(Value lhs, Value rhs, Value acc = {}) {
+    return dot(lhs, rhs, acc, {});
+  }
+  Value dot(Value lhs, Value rhs, Value acc, const Triangle &triangle);
+  /// The visible scores of a place that has hidden ones, as they are there or,
+  /// if `isTurned`, the other way round.
+  Triangle visible(const Place &place, bool isOfResult, bool isTurned = false);
+  /// Which elements of [queries, keys], or [keys, queries], queries see; null:
+  /// all.
+  Value visibleMask(llvm::ArrayRef<int64_t> shape, const Place &place);
 
   static constexpr double minusInfinity =
       -std::numeric_limits<double>::infinity();

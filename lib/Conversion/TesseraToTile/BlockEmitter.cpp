@@ -206,7 +206,8 @@ Value BlockEmitter::transpose(Value tile, ArrayRef<int64_t> permutation) {
       builder, loc, tileType(shape, type.getElementType()), tile, permutation);
 }
 
-Value BlockEmitter::reduce(tile::ReductionKind kind, Value tile, int64_t dim) {
+Value BlockEmitter::reduce(tile::ReductionKind kind, Value tile, int64_t dim,
+                           bool areNumbers) {
   auto type = cast<RankedTensorType>(tile.getType());
   if (type.getDimSize(dim) == 1)
     return tile;
@@ -214,7 +215,7 @@ Value BlockEmitter::reduce(tile::ReductionKind kind, Value tile, int64_t dim) {
   shape[dim] = 1;
   return tile::ReduceOp::create(builder, loc,
                                 tileType(shape, type.getElementType()), kind,
-                                tile, static_cast<uint64_t>(dim));
+                                tile, static_cast<uint64_t>(dim), areNumbers);
 }
 
 Value BlockEmitter::indicesAlong(ArrayRef<int64_t> shape, int64_t dim,

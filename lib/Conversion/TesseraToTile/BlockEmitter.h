@@ -253,7 +253,13 @@ private:
   mlir::Value reshape(mlir::Value tile, llvm::ArrayRef<int64_t> shape);
   mlir::Value broadcastTo(mlir::Value tile, llvm::ArrayRef<int64_t> shape);
   mlir::Value transpose(mlir::Value tile, llvm::ArrayRef<int64_t> permutation);
-  mlir::Value reduce(tile::ReductionKind kind, mlir::Value tile, int64_t dim);
+  mlir::Value reduce(tile::ReductionKind kind, mlir::Value tile, int64_t dim,
+                     bool areNumbers = false);
+  /// The largest element, for kernels that raise e to what it is greater by and
+  /// add that up: their result is NaN where an element is.
+  mlir::Value reduceToMost(mlir::Value tile, int64_t dim) {
+    return reduce(tile::ReductionKind::max, tile, dim, /*areNumbers=*/true);
+  }
   /// Indices of a tile's elements along `dim`, counted from `offset`, in i32,
   /// or in i64 where they or `end` may not fit.
   mlir::Value indicesAlong(llvm::ArrayRef<int64_t> shape, int64_t dim,

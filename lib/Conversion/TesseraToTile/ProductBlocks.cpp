@@ -170,8 +170,7 @@ Value BlockEmitter::ContractBlock::multiplyAdd(Value acc) {
     failedInside = true;
     return acc;
   }
-  return tile::DotOp::create(emitter.builder, emitter.loc, acc.getType(), a, b,
-                             acc);
+  return tile::DotOp::create(emitter.builder, emitter.loc, a, b, acc);
 }
 
 /// `acc` and the sum over the summed letters from `level` on.

@@ -119,7 +119,7 @@ Value BlockEmitter::emitSoftmax(SoftmaxOp op, const BlockBox &box) {
     return {};
   Value x = toF32(input);
   int64_t dim = op.getDim();
-  Value most = broadcastTo(reduce(tile::ReductionKind::max, x, dim), box.sizes);
+  Value most = broadcastTo(reduceToMost(x, dim), box.sizes);
   Value shifted = arith::SubFOp::create(builder, loc, x, most);
   Value e = math::ExpOp::create(builder, loc, shifted);
   Value sum = broadcastTo(reduce(tile::ReductionKind::sum, e, dim), box.sizes);

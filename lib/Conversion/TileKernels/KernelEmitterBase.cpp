@@ -33,6 +33,10 @@ LogicalResult KernelEmitterBase::run() { return emitBlock(kernel.getBlock()); }
 
 LogicalResult KernelEmitterBase::emitBlock(Block &block) {
   for (auto it = block.begin(); it != block.end();) {
+    if (emittedBefore.contains(&*it)) {
+      ++it;
+      continue;
+    }
     loc = it->getLoc();
     if (auto store = dyn_cast<StoreOp>(*it)) {
       SmallVector<StoreOp> stores = storesTogether(store);

@@ -56,6 +56,7 @@ protected:
   virtual void emitVirtual(mlir::Operation *op) {}
 
   mlir::LogicalResult emitBlock(mlir::Block &block);
+  mlir::LogicalResult emitOp(mlir::Operation *op);
   /// The loop with its scalars, then the values `more`, its body still empty;
   /// moves the builder into the body. Tiles are the caller's.
   mlir::scf::ForOp beginFor(mlir::scf::ForOp loop, mlir::ValueRange more = {});
@@ -82,9 +83,10 @@ protected:
   KernelConstants constants;
   mlir::IRMapping scalars;
   llvm::DenseMap<mlir::Value, Memory> memories;
+  /// Ops that a target emitted with one before them: the walk passes them over.
+  llvm::DenseSet<mlir::Operation *> emittedBefore;
 
 private:
-  mlir::LogicalResult emitOp(mlir::Operation *op);
   mlir::LogicalResult emitCast(mlir::memref::ReinterpretCastOp op);
 
   llvm::StringRef target;

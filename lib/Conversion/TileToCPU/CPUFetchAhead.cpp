@@ -72,17 +72,14 @@ CPUKernelEmitter::ProductEmitter::factorAhead(Value tile, int64_t blocks) {
   return factor;
 }
 
-/// Whether each turn of the loop around `op` loads its right factor, and no
-/// product there has it as its left one.
-static bool isFirstReadBy(DotOp op) {
-  SmallVector<LoadOp> loads, others;
+/// Whether each turn of the loop around `op` loads its right factor. Another
+/// product may read that first, row by row, and finds it fetched, too.
+static bool isLoadedByTurn(DotOp op) {
+  SmallVector<LoadOp> loads;
   findLoads(op.getRhs(), loads);
-  for (auto other : op->getBlock()->getOps<DotOp>())
-    findLoads(other.getLhs(), others);
   return isa<scf::ForOp>(op->getParentOp()) &&
          llvm::all_of(loads, [&](LoadOp load) {
-           return load->getBlock() == op->getBlock() &&
-                  !llvm::is_contained(others, load);
+           return load->getBlock() == op->getBlock();
          });
 }
 
@@ -93,7 +90,7 @@ void CPUKernelEmitter::ProductEmitter::findFactorsAhead(Product &product,
   if (!product.isLastTurn && op->getParentOp() != emitter.kernel) {
     // Of a loop with several products, what none of them reads row by row.
     isLeftPacked = false;
-    isRightPacked &= isFirstReadBy(op);
+    isRightPacked &= isLoadedByTurn(op);
   }
   int64_t m = cast<RankedTensorType>(op.getType()).getDimSize(0);
   int64_t blocks = llvm::divideCeil(m, product.rows) * product.panels;
@@ -141,39 +138,60 @@ void CPUKernelEmitter::ProductEmitter::setScalarsAhead(const Product &product) {
   }
 }
 
-/// The share of the register block of `firstRow` and `panelIndex`: a line in
-/// each turn of its loop over the depth, of `unrolledDepth` columns, until it
-/// has all.
+/// Line `number` of the share of the register block of `firstRow` and
+/// `panelIndex`.
+void CPUKernelEmitter::ProductEmitter::fetchLine(const Product &product,
+                                                 const FactorAhead &factor,
+                                                 Value firstRow,
+                                                 Value panelIndex,
+                                                 Value number) {
+  Value block = arith::DivUIOp::create(builder, loc, firstRow,
+                                       emitter.constant(product.rows));
+  block = code.add(code.multiply(block, product.panels), panelIndex);
+  Value line = code.add(code.multiply(block, factor.linesPerBlock), number);
+  Value lines = emitter.constant(factor.linesPerRow);
+  Indices indices(2);
+  indices[1 - factor.contiguousDim] =
+      arith::DivUIOp::create(builder, loc, line, lines);
+  indices[factor.contiguousDim] =
+      code.multiply(arith::RemUIOp::create(builder, loc, line, lines),
+                    factor.elementsPerLine);
+  std::swap(emitter.scalars, scalarsAhead);
+  emitter.prefetchElement(factor.tile, indices, cacheLevel);
+  std::swap(emitter.scalars, scalarsAhead);
+}
+
+/// Lines that a register block fetches before its loop over the depth; a check
+/// in each turn of that loop costs more than so few hold up.
+constexpr int64_t mostLinesBefore = 8;
+
+void CPUKernelEmitter::ProductEmitter::fetchBefore(const Product &product,
+                                                   Value firstRow,
+                                                   Value panelIndex) {
+  for (const FactorAhead &factor : product.ahead)
+    for (int64_t i = 0;
+         factor.linesPerBlock <= mostLinesBefore && i < factor.linesPerBlock;
+         ++i)
+      fetchLine(product, factor, firstRow, panelIndex, emitter.constant(i));
+}
+
+/// Of the others a line in each turn of the loop, of `unrolledDepth` columns,
+/// until the block has all.
 void CPUKernelEmitter::ProductEmitter::fetchAhead(const Product &product,
                                                   Value firstRow,
                                                   Value panelIndex,
                                                   Value depth) {
-  if (product.ahead.empty())
-    return;
-  auto divide = [&](Value value, int64_t by) -> Value {
-    return arith::DivUIOp::create(builder, loc, value, emitter.constant(by));
-  };
-  Value turn = divide(depth, unrolledDepth);
-  Value block =
-      code.add(code.multiply(divide(firstRow, product.rows), product.panels),
-               panelIndex);
+  Value turn = arith::DivUIOp::create(builder, loc, depth,
+                                      emitter.constant(unrolledDepth));
   for (const FactorAhead &factor : product.ahead) {
+    if (factor.linesPerBlock <= mostLinesBefore)
+      continue;
     FreshElements fresh(emitter);
     auto check = scf::IfOp::create(
         builder, loc,
         code.isBelow(turn, emitter.constant(factor.linesPerBlock)), false);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(check.thenBlock()->getTerminator());
-    Value line = code.add(code.multiply(block, factor.linesPerBlock), turn);
-    Value lines = emitter.constant(factor.linesPerRow);
-    Indices indices(2);
-    indices[1 - factor.contiguousDim] =
-        arith::DivUIOp::create(builder, loc, line, lines);
-    indices[factor.contiguousDim] =
-        code.multiply(arith::RemUIOp::create(builder, loc, line, lines),
-                      factor.elementsPerLine);
-    std::swap(emitter.scalars, scalarsAhead);
-    emitter.prefetchElement(factor.tile, indices, cacheLevel);
-    std::swap(emitter.scalars, scalarsAhead);
+    fetchLine(product, factor, firstRow, panelIndex, turn);
   }
 }

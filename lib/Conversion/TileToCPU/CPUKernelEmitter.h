@@ -64,7 +64,7 @@ private:
 
   // CPUReductions.cpp
   void emitReduce(tile::ReduceOp op) override;
-  mlir::Value reduceTwo(tile::ReductionKind kind, mlir::Value a, mlir::Value b);
+  mlir::Value reduceTwo(tile::ReduceOp op, mlir::Value a, mlir::Value b);
   void reduceAcrossRows(tile::ReduceOp op, Buffer *result, bool accumulates);
   void reduceFewColumns(tile::ReduceOp op, Buffer *result, bool accumulates);
   void reduceRowGroup(tile::ReduceOp op, Buffer *result, const Indices &indices,
@@ -83,9 +83,11 @@ private:
   class RowSorter;
 
   // CPULoops.cpp
-  /// Visits `shape` in row-major order, vectors along its last long dimension.
+  /// Visits `shape` in row-major order, vectors along its last long dimension,
+  /// some of them in a turn of its loop.
   void forEachVector(llvm::ArrayRef<int64_t> shape,
-                     llvm::function_ref<void(Indices, Lanes)> body);
+                     llvm::function_ref<void(Indices, Lanes)> body,
+                     int64_t vectors = 1);
   /// The same, element by element.
   void forEachElement(llvm::ArrayRef<int64_t> shape,
                       llvm::function_ref<void(Indices)> body);
@@ -113,7 +115,8 @@ private:
   /// As forEachVector, where `body` computes elements of `values`, all of this
   /// shape. What of them lies across the lanes is turned, square by square.
   void forEachVectorOf(llvm::ArrayRef<int64_t> shape, mlir::ValueRange values,
-                       llvm::function_ref<void(Indices, Lanes)> body);
+                       llvm::function_ref<void(Indices, Lanes)> body,
+                       int64_t vectors = 1);
   void visitSquare(llvm::ArrayRef<Turned> tiles, Indices indices, int rowDim,
                    int64_t rows, Lanes lanes, bool isLong,
                    llvm::function_ref<void(Indices, Lanes)> body);
@@ -127,7 +130,7 @@ private:
   void fill(Buffer *buffer, mlir::Value tile);
   void copy(Buffer *to, Buffer *from);
 
-  // CPUProducts.cpp and CPUPacking.cpp
+  // CPUProducts.cpp and the other files of ProductEmitter
   void emitDot(tile::DotOp op) override;
   class ProductEmitter;
 
@@ -205,7 +208,6 @@ private:
   };
   using TypedFactor = std::pair<mlir::Value, mlir::Type>;
   llvm::DenseMap<TypedFactor, PackedFactor> packedFactors;
-  llvm::DenseSet<mlir::Operation *> storedByRows;
   llvm::SmallVector<Turned> turned; ///< Of the square that is being visited.
   /// Tile, dimension and number of the lanes, indices.
   using ElementKey =

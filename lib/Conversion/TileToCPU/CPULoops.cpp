@@ -44,7 +44,8 @@ void CPUKernelEmitter::forEachElement(ArrayRef<int64_t> shape,
 }
 
 void CPUKernelEmitter::forEachVector(ArrayRef<int64_t> shape,
-                                     function_ref<void(Indices, Lanes)> body) {
+                                     function_ref<void(Indices, Lanes)> body,
+                                     int64_t vectors) {
   int vectorDim = static_cast<int>(shape.size()) - 1;
   while (vectorDim >= 0 && shape[vectorDim] == 1)
     --vectorDim;
@@ -60,8 +61,12 @@ void CPUKernelEmitter::forEachVector(ArrayRef<int64_t> shape,
       indices[vectorDim] = position;
       body(indices, Lanes{vectorDim, count});
     };
+    int64_t step = whole % (vectors * lanes) == 0 ? vectors * lanes : lanes;
     if (whole > 0)
-      forLoop(whole, lanes, [&](Value index) { visit(index, lanes); });
+      forLoop(whole, step, [&](Value index) {
+        for (int64_t i = 0; i < step; i += lanes)
+          visit(code.add(index, i), lanes);
+      });
     if (size > whole) {
       FreshElements fresh(*this);
       visit(constant(whole), size - whole);
@@ -69,10 +74,17 @@ void CPUKernelEmitter::forEachVector(ArrayRef<int64_t> shape,
   });
 }
 
+/// Vectors that a turn of the loop that fills a buffer computes: a turn's own
+/// instructions are then few beside a short computation.
+constexpr int64_t vectorsOfTurn = 2;
+
 void CPUKernelEmitter::fill(Buffer *buffer, Value tile) {
-  forEachVectorOf(buffer->shape, tile, [&](Indices indices, Lanes lanes) {
-    tiles.store(buffer, indices, lanes, element(tile, indices, lanes));
-  });
+  forEachVectorOf(
+      buffer->shape, tile,
+      [&](Indices indices, Lanes lanes) {
+        tiles.store(buffer, indices, lanes, element(tile, indices, lanes));
+      },
+      vectorsOfTurn);
 }
 
 void CPUKernelEmitter::copy(Buffer *to, Buffer *from) {

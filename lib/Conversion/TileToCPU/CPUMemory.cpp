@@ -122,8 +122,6 @@ Value CPUKernelEmitter::elementOf(GatherOp op, const Indices &indices,
 
 void CPUKernelEmitter::emitStores(ArrayRef<StoreOp> ops) {
   StoreOp first = ops.front();
-  if (storedByRows.contains(first))
-    return;
   SmallVector<Value> stored;
   for (StoreOp op : ops)
     stored.push_back(op.getValue());

@@ -304,6 +304,7 @@ Value CPUKernelEmitter::ProductEmitter::rightInMemory(Value tile, Type type) {
 
 /// How many rows ahead of the one that is packed memory is read.
 constexpr int64_t rowsAhead = 4;
+constexpr int64_t mostPanelsWithoutLoop = 4;
 
 /// Panels of the right factor [depth, columns]: panel p holds columns p * panel
 /// to (p + 1) * panel, row by row; columns past the end are zero. Rows are
@@ -323,10 +324,20 @@ Value CPUKernelEmitter::ProductEmitter::packRight(Value tile, Type type,
     packTransposed(tile, packed, depth, columns, panel);
     return packed->base;
   }
+  int64_t perLine =
+      64 / cpu::Code::bytesOf(getElementTypeOrSelf(tile.getType()));
+  // Of few panels without a loop over them.
+  auto forPanels = [&](function_ref<void(Value)> body) {
+    if (panels > mostPanelsWithoutLoop)
+      return emitter.forLoop(panels, 1, body);
+    for (int64_t p = 0; p < panels; ++p)
+      body(emitter.constant(p));
+  };
   emitter.forLoop(depth, 1, [&](Value k) {
-    emitter.forLoop(panels, 1, [&](Value p) {
+    forPanels([&](Value p) {
       Value firstColumn = code.multiply(p, panel);
-      for (int64_t j = 0; depth >= 2 * rowsAhead && j < panel; j += lanes)
+      for (int64_t j = 0; depth >= 2 * rowsAhead && j < panel;
+           j += std::max(lanes, perLine))
         emitter.prefetchElement(
             tile, {code.add(k, rowsAhead), code.add(firstColumn, j)});
       for (int64_t j = 0; j < panel; j += lanes) {

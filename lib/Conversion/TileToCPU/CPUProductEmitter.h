@@ -59,6 +59,9 @@ private:
     int contiguousDim;
     int64_t elementsPerLine, linesPerRow, linesPerBlock;
   };
+  struct Range {
+    mlir::Value begin, end;
+  };
   /// Rows of the result that are multiplied `rows` together.
   struct RowPart {
     mlir::Value first, end;
@@ -74,6 +77,8 @@ private:
     Buffer *result;   ///< Null: its elements are stored from `complete`.
     bool accumulates; ///< Onto something else than zeros.
     int64_t rows;     ///< Of a register block.
+    /// The result is rows of memory, to which this product is added.
+    bool isInMemory = false;
     /// In the loop around the product whose last turn completes the result;
     /// null: there is none.
     mlir::Value isLastTurn = {};
@@ -103,12 +108,17 @@ private:
   // CPUProducts.cpp
   static bool isZeroTile(mlir::Value tile);
   Buffer *prepareResult(tile::DotOp op, bool accumulates);
+  Buffer *takeRowsOfMemory(tile::DotOp op, int64_t panel);
   void findLastTurn(Product &product);
   void findStores(Product &product);
   void storeRows(const Product &product, mlir::Value row, int64_t count);
   bool hasPanelRows(Buffer *buffer) const;
   void multiply(Product &product, int64_t m);
   void multiplyRows(Product &product, llvm::ArrayRef<RowPart> parts);
+  void forPanels(const Product &product, mlir::Value row, int64_t rows,
+                 llvm::function_ref<void(mlir::Value)> body);
+
+  // CPURegisterBlocks.cpp
   void multiplyPanel(const Product &product, mlir::Value firstRow, int64_t rows,
                      mlir::Value panelIndex);
   void storeSums(const Product &product, mlir::Value firstRow, int64_t rows,
@@ -117,11 +127,20 @@ private:
                       int64_t rows, mlir::Value rightBase, mlir::Value k);
   void fetchResult(const Product &product, mlir::Value firstRow, int64_t rows,
                    mlir::Value firstColumn, mlir::Value k);
+  void fetchResultRow(const Product &product, mlir::Value row,
+                      mlir::Value firstColumn);
   void prefetchNextRows(const Product &product, mlir::Value leftBase,
                         int64_t rows, mlir::Value panelIndex, mlir::Value k);
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
   /// Of floats or integers.
   mlir::Value add(mlir::Value a, mlir::Value b);
+
+  // CPUTriangles.cpp
+  mlir::Value clamped(mlir::Value value, int64_t offset, mlir::Value low,
+                      mlir::Value high);
+  Range panelsOf(const Product &product, mlir::Value firstRow, int64_t rows);
+  Range depthOf(const Product &product, mlir::Value firstRow, int64_t rows,
+                int64_t whole);
 
   // CPURowProducts.cpp
   bool isRowTimesRows(tile::DotOp op) const;
@@ -134,6 +153,11 @@ private:
                         bool isRightPacked);
   std::optional<FactorAhead> factorAhead(mlir::Value tile, int64_t blocks);
   void setScalarsAhead(const Product &product);
+  void fetchLine(const Product &product, const FactorAhead &factor,
+                 mlir::Value firstRow, mlir::Value panelIndex,
+                 mlir::Value number);
+  void fetchBefore(const Product &product, mlir::Value firstRow,
+                   mlir::Value panelIndex);
   void fetchAhead(const Product &product, mlir::Value firstRow,
                   mlir::Value panelIndex, mlir::Value depth);
 

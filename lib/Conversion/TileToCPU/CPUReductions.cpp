@@ -44,13 +44,20 @@ static Operation *accumulationOf(tile::ReduceOp op) {
 
 /// As `combine`, where either zero may stand for the other: the sign of the
 /// greatest of zeros costs more than all else.
-Value CPUKernelEmitter::reduceTwo(tile::ReductionKind kind, Value a, Value b) {
-  Value result = combine(kind, a, b);
-  if (auto op = result.getDefiningOp<arith::MaximumFOp>())
-    op.setFastmath(arith::FastMathFlags::nsz);
-  if (auto op = result.getDefiningOp<arith::MinimumFOp>())
-    op.setFastmath(arith::FastMathFlags::nsz);
-  return result;
+/// Where no NaN need be found, one may give anything.
+Value CPUKernelEmitter::reduceTwo(tile::ReduceOp op, Value a, Value b) {
+  Value result = combine(op.getKind(), a, b);
+  auto flags = arith::FastMathFlags::nsz;
+  if (op.getNumbers())
+    flags = flags | arith::FastMathFlags::nnan;
+  auto most = result.getDefiningOp<arith::MaximumFOp>();
+  auto least = result.getDefiningOp<arith::MinimumFOp>();
+  if (most)
+    most.setFastmath(flags);
+  if (least)
+    least.setFastmath(flags);
+  bool isAny = op.getNumbers() && (most || least);
+  return isAny ? LLVM::FreezeOp::create(builder, loc, result) : result;
 }
 
 void CPUKernelEmitter::emitReduce(tile::ReduceOp op) {
@@ -68,8 +75,7 @@ void CPUKernelEmitter::emitReduce(tile::ReduceOp op) {
       Value total = reduceRow(op, indices);
       if (accumulates)
         total = reduceTwo(
-            op.getKind(),
-            tiles.load(result, indices, Lanes(), outType.getElementType()),
+            op, tiles.load(result, indices, Lanes(), outType.getElementType()),
             total);
       tiles.store(result, indices, Lanes(), total);
     });
@@ -139,12 +145,11 @@ void CPUKernelEmitter::reduceRowGroup(tile::ReduceOp op, Buffer *result,
     }
     for (; values.size() > 1; values.resize((values.size() + 1) / 2))
       for (size_t i = 0; 2 * i < values.size(); ++i)
-        values[i] =
-            2 * i + 1 == values.size()
-                ? values[2 * i]
-                : reduceTwo(op.getKind(), values[2 * i], values[2 * i + 1]);
+        values[i] = 2 * i + 1 == values.size()
+                        ? values[2 * i]
+                        : reduceTwo(op, values[2 * i], values[2 * i + 1]);
     Value before = tiles.load(result, at, part, result->elementType);
-    tiles.store(result, at, part, reduceTwo(op.getKind(), before, values[0]));
+    tiles.store(result, at, part, reduceTwo(op, before, values[0]));
   });
 }
 
@@ -178,7 +183,7 @@ void CPUKernelEmitter::reduceFewColumns(tile::ReduceOp op, Buffer *result,
         Indices at = place;
         at[op.getDim()] = row;
         Value value = code.spread(element(op.getInput(), at, part), part);
-        next.push_back(reduceTwo(op.getKind(), sum, value));
+        next.push_back(reduceTwo(op, sum, value));
       }
       return next;
     };
@@ -220,12 +225,12 @@ Value CPUKernelEmitter::reduceRow(tile::ReduceOp op, const Indices &indices) {
           SmallVector<Value> next;
           for (auto [i, part] : llvm::enumerate(carried))
             next.push_back(reduceTwo(
-                kind, part, vectorAt(code.add(position, i * lanes), lanes)));
+                op, part, vectorAt(code.add(position, i * lanes), lanes)));
           return next;
         });
     for (; parts.size() > 1; parts.resize(parts.size() / 2))
       for (size_t i = 0; i < parts.size() / 2; ++i)
-        parts[i] = reduceTwo(kind, parts[2 * i], parts[2 * i + 1]);
+        parts[i] = reduceTwo(op, parts[2 * i], parts[2 * i + 1]);
     total = code.acrossLanes(kind, parts[0]);
   }
   for (int64_t position = whole; position < length; position += lanes) {

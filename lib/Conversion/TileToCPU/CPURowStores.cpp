@@ -73,7 +73,7 @@ SmallVector<StoreOp> CPUKernelEmitter::takeRowStores(Value result) {
   for (Operation *op : scalarOps)
     builder.clone(*op, scalars);
   for (StoreOp store : stores)
-    storedByRows.insert(store);
+    emittedBefore.insert(store);
   return stores;
 }
 

@@ -42,6 +42,16 @@ Buffer *StackTiles::create(ArrayRef<int64_t> shape, Type elementType) {
   return &buffer;
 }
 
+Buffer *StackTiles::view(Value base, ArrayRef<int64_t> shape,
+                         ArrayRef<int64_t> strides, Type elementType) {
+  Buffer &buffer = storage.emplace_back();
+  buffer.elementType = elementType;
+  buffer.shape.assign(shape.begin(), shape.end());
+  buffer.strides.assign(strides.begin(), strides.end());
+  buffer.base = base;
+  return &buffer;
+}
+
 Value StackTiles::load(Buffer *buffer, const Indices &indices, Lanes lanes,
                        Type elementType) {
   auto load = [&](const Indices &at, int64_t count) {

@@ -24,6 +24,9 @@ public:
       : code(code), entry(entry), lanes(lanes) {}
 
   Buffer *create(llvm::ArrayRef<int64_t> shape, mlir::Type elementType);
+  /// Rows of memory that are there already, as a buffer.
+  Buffer *view(mlir::Value base, llvm::ArrayRef<int64_t> shape,
+               llvm::ArrayRef<int64_t> strides, mlir::Type elementType);
   mlir::Value load(Buffer *buffer, const Indices &indices, Lanes lanes,
                    mlir::Type elementType);
   void store(Buffer *buffer, const Indices &indices, Lanes lanes,

@@ -119,9 +119,10 @@ void CPUKernelEmitter::TurnFinder::visitMemory(Value tile, const Dims &dims,
   }
 }
 
-void CPUKernelEmitter::forEachVectorOf(
-    ArrayRef<int64_t> shape, ValueRange values,
-    function_ref<void(Indices, Lanes)> body) {
+void CPUKernelEmitter::forEachVectorOf(ArrayRef<int64_t> shape,
+                                       ValueRange values,
+                                       function_ref<void(Indices, Lanes)> body,
+                                       int64_t vectors) {
   int laneDim = static_cast<int>(shape.size()) - 1;
   while (laneDim >= 0 && shape[laneDim] == 1)
     --laneDim;
@@ -129,7 +130,7 @@ void CPUKernelEmitter::forEachVectorOf(
   for (Value value : values)
     finder.visit(value, llvm::to_vector(llvm::seq<int>(shape.size())));
   if (laneDim < 0 || finder.found.empty())
-    return forEachVector(shape, body);
+    return forEachVector(shape, body, vectors);
 
   int rowDim = finder.rowDim;
   SmallVector<int64_t> others(shape);

@@ -47,6 +47,30 @@ func.func @narrow_products_are_added_in_f32(%a: tensor<2x3xf16>, %b: tensor<3x5x
 
 // -----
 
+func.func @a_triangle_has_a_diagonal(%a: tensor<2x3xf32>, %b: tensor<3x5xf32>, %c: tensor<2x5xf32>) {
+  // expected-error @below {{has a triangle but no diagonal; give one by `at`}}
+  %0 = tile.dot %a, %b, %c result lower : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
+func.func @a_diagonal_has_a_triangle(%a: tensor<2x3xf32>, %b: tensor<3x5xf32>, %c: tensor<2x5xf32>, %d: index) {
+  // expected-error @below {{has a diagonal but no triangle; name `result lower`, `result upper`, `lhs lower` or `lhs upper` before it}}
+  %0 = tile.dot %a, %b, %c at %d : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
+func.func @one_triangle_counts(%a: tensor<2x3xf32>, %b: tensor<3x5xf32>, %c: tensor<2x5xf32>, %d: index) {
+  // expected-error @below {{has a triangle of the result and one of lhs; one of them has to be left out}}
+  %0 = tile.dot %a, %b, %c result lower lhs upper at %d : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
 func.func @booleans_have_no_sum(%x: tensor<2x3xi1>) {
   // expected-error @below {{must be statically shaped tensor of rank 1 or more with elements of f64, f32, bf16, f16, i8, i32 or i64, but got 'tensor<2x3xi1>'}}
   %0 = tile.reduce sum %x dim 1 : tensor<2x3xi1> -> tensor<2x1xi1>

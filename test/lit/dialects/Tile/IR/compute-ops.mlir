@@ -15,6 +15,22 @@ func.func @products_of_integers_stay_integers(%a: tensor<2x3xi64>, %b: tensor<3x
   return %0 : tensor<2x5xi64>
 }
 
+// CHECK-LABEL: func.func @triangles_of_products
+func.func @triangles_of_products(%a: tensor<2x3xf32>, %b: tensor<3x5xf32>, %c: tensor<2x5xf32>, %d: index) -> (tensor<2x5xf32>, tensor<2x5xf32>) {
+  // CHECK: tile.dot %{{.*}}, %{{.*}}, %{{.*}} result lower at %{{.*}} : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  // CHECK: tile.dot %{{.*}}, %{{.*}}, %{{.*}} lhs upper at %{{.*}} : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  %0 = tile.dot %a, %b, %c result lower at %d : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  %1 = tile.dot %a, %b, %c lhs upper at %d : tensor<2x3xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  return %0, %1 : tensor<2x5xf32>, tensor<2x5xf32>
+}
+
+// CHECK-LABEL: func.func @the_largest_of_numbers
+func.func @the_largest_of_numbers(%x: tensor<2x3xf32>) -> tensor<2x1xf32> {
+  // CHECK: tile.reduce max %{{.*}} dim 1 numbers : tensor<2x3xf32> -> tensor<2x1xf32>
+  %0 = tile.reduce max %x dim 1 numbers : tensor<2x3xf32> -> tensor<2x1xf32>
+  return %0 : tensor<2x1xf32>
+}
+
 // CHECK-LABEL: func.func @reductions
 func.func @reductions(%x: tensor<2x3x5xf32>) -> (tensor<2x1x5xf32>, tensor<1x3x5xf32>, tensor<2x3x1xf32>, tensor<2x3x1xf32>) {
   // CHECK: tile.reduce sum %{{.*}} dim 1 : tensor<2x3x5xf32> -> tensor<2x1x5xf32>

@@ -138,3 +138,35 @@ func.func @values_after_the_logsumexp(%q: tensor<2x4x3x5xf32>, %k: tensor<2x7x3x
   %y = tessera.attention %q, %k, %v scale 0.5 : tensor<2x4x3x5xf32>, tensor<2x7x3x5xf32>, tensor<2x7x3x5xf32> -> tensor<2x4x3x5xf32>
   return %lse, %y : tensor<2x3x4xf32>, tensor<2x4x3x5xf32>
 }
+
+// Of chunks on the diagonal of causal attention a triangle of the scores counts,
+// and of the weights with which values are added; the others have none.
+// CHECK: tile.kernel @diagonal_attention_logsumexp
+// CHECK: tile.dot {{.*}} : tensor<128x64xf32>, tensor<64x128xf32> -> tensor<128x128xf32>
+// CHECK: tile.reduce max {{.*}} dim 0 numbers
+// CHECK: tile.dot {{.*}} : tensor<128x128xf32>, tensor<128x64xf32> -> tensor<128x64xf32>
+// CHECK: tile.dot {{.*}} result upper at
+// CHECK: tile.dot {{.*}} lhs lower at
+// CHECK-NOT: tile.dot
+// CHECK-LABEL: func.func @diagonal
+func.func @diagonal(%q: tensor<1x1024x2x64xf32>, %k: tensor<1x1024x2x64xf32>, %v: tensor<1x1024x2x64xf32>) -> (tensor<1x1024x2x64xf32>, tensor<1x2x1024xf32>) {
+  %0 = tessera.attention %q, %k, %v scale 0.125 causal : tensor<1x1024x2x64xf32>, tensor<1x1024x2x64xf32>, tensor<1x1024x2x64xf32> -> tensor<1x1024x2x64xf32>
+  %1 = tessera.attention_logsumexp %q, %k scale 0.125 causal : tensor<1x1024x2x64xf32>, tensor<1x1024x2x64xf32> -> tensor<1x2x1024xf32>
+  return %0, %1 : tensor<1x1024x2x64xf32>, tensor<1x2x1024xf32>
+}
+
+// The same of its gradients, whose weights are turned for keys and values.
+// CHECK: tile.kernel @diagonal_gradients_attention_gradient
+// CHECK: tile.dot {{.*}} result lower at
+// CHECK: tile.dot {{.*}} lhs upper at
+// CHECK: tile.dot {{.*}} result lower at
+// CHECK: tile.dot {{.*}} lhs upper at
+// CHECK: tile.dot {{.*}} lhs lower at
+// CHECK-NOT: {{lower|upper}} at
+// CHECK-LABEL: func.func @diagonal_gradients
+func.func @diagonal_gradients(%q: tensor<1x1024x4x64xf32>, %k: tensor<1x1024x4x64xf32>, %v: tensor<1x1024x4x64xf32>, %l: tensor<1x4x1024xf32>, %m: tensor<1x4x1024xf32>, %c: tensor<1x1024x4x64xf32>) -> (tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>) {
+  %0 = tessera.attention_gradient of query %q, %k, %v, %l, %m, %c scale 0.125 causal : tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x4x1024xf32>, tensor<1x4x1024xf32>, tensor<1x1024x4x64xf32> -> tensor<1x1024x4x64xf32>
+  %1 = tessera.attention_gradient of key %q, %k, %v, %l, %m, %c scale 0.125 causal : tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x4x1024xf32>, tensor<1x4x1024xf32>, tensor<1x1024x4x64xf32> -> tensor<1x1024x4x64xf32>
+  %2 = tessera.attention_gradient of value %q, %k, %v, %l, %m, %c scale 0.125 causal : tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x4x1024xf32>, tensor<1x4x1024xf32>, tensor<1x1024x4x64xf32> -> tensor<1x1024x4x64xf32>
+  return %0, %1, %2 : tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>, tensor<1x1024x4x64xf32>
+}

@@ -112,12 +112,12 @@ tile.kernel @few_columns grid [1] inputs 2 {
 
 // A left factor that lies column by column is copied in slivers, a vector a
 // column, 8 columns of one sliver after another; the inner loop broadcasts from
-// there and fetches no rows below, but a line each of both factors of the next
-// program. 8 rows are two slivers of 4, which fill the arithmetic units, where
-// 2 after 6 would not.
+// there and fetches no rows below, but lines of both factors of the next
+// program: few before it, of more one a turn. 8 rows are two slivers of 4, which
+// fill the arithmetic units, where 2 after 6 would not.
 // CHECK-LABEL: llvm.func @transposed_left
 // CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<4xf32>
-// CHECK-COUNT-2: llvm.intr.prefetch{{.*}} hint = 2
+// CHECK-COUNT-6: llvm.intr.prefetch{{.*}} hint = 2
 // CHECK-NOT: llvm.intr.prefetch
 // CHECK-COUNT-80: llvm.intr.fma
 // CHECK-COUNT-9: llvm.load %{{.*}} : !llvm.ptr -> vector<4xf32>
@@ -259,4 +259,31 @@ tile.kernel @loop_in_a_loop grid [1] inputs 1 {
     scf.yield %s : tensor<1x16xf32>
   }
   tile.store %all, %c[%c0, %c0] : tensor<1x16xf32>, memref<1x16xf32>
+}
+
+// Products that a scatter adds to rows of memory that follow one another are
+// added there from registers: there is no buffer but those of the factors.
+// CHECK-LABEL: llvm.func @added_to_rows
+// CHECK-COUNT-1: llvm.alloca
+// CHECK-NOT: llvm.alloca
+// CHECK-COUNT-4: llvm.fadd {{.*}} : vector<16xf32>
+// CHECK: llvm.return
+tile.kernel @added_to_rows grid [1] inputs 3 initial [0] {
+^bb0(%old: memref<4x2x64xf32>, %a: memref<4x5xf32>, %b: memref<5x64xf32>, %c: memref<4x2x64xf32>):
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c4 = arith.constant 4 : index
+  scf.for %i = %c0 to %c4 step %c2 {
+    %x = tile.load %a[%i, %c0] : memref<4x5xf32> -> tensor<2x5xf32>
+    %y = tile.load %b[%c0, %c0] : memref<5x64xf32> -> tensor<5x64xf32>
+    %z = arith.constant dense<0.0> : tensor<2x64xf32>
+    %r = tile.dot %x, %y, %z : tensor<2x5xf32>, tensor<5x64xf32> -> tensor<2x64xf32>
+    %rows = tile.reshape %r : tensor<2x64xf32> -> tensor<2x1x64xf32>
+    %iota = tile.iota dim 0 : tensor<2xi32>
+    %first = arith.index_cast %i : index to i32
+    %splat = tile.splat %first : i32 -> tensor<2xi32>
+    %at = arith.addi %iota, %splat : tensor<2xi32>
+    tile.scatter add %rows, %c[%at] [%c1, %c0] : tensor<2x1x64xf32>, memref<4x2x64xf32>, tensor<2xi32>
+  }
 }

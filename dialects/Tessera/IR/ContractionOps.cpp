@@ -142,90 +142,85 @@ double ContractOp::getFlops() {
 }
 
 namespace {
-/// contract(transpose(x), y) -> contract(x, y) with permuted letters:
-///   %t = tessera.transpose %w [1, 0]
-///   %r = tessera.contract %x, %t "mk,kn->mn"
-///   -> tessera.contract %x, %w "mk,nk->mn"
-struct AbsorbTranspose : OpRewritePattern<ContractOp> {
-  using OpRewritePattern::OpRewritePattern;
+/// A factor that `Op` moves is read where it comes from instead, its letters
+/// those of the moved tile.
+template <typename Op> struct AbsorbMovement : OpRewritePattern<ContractOp> {
+  using OpRewritePattern<ContractOp>::OpRewritePattern;
+
   LogicalResult matchAndRewrite(ContractOp op,
                                 PatternRewriter &rewriter) const override {
     ContractOp::Indices indices = op.getIndices();
     std::string *letters[] = {&indices.lhs, &indices.rhs};
     for (unsigned i : {0u, 1u}) {
-      auto transpose = op->getOperand(i).getDefiningOp<TransposeOp>();
-      // A layout that the transpose was annotated with must not get lost.
-      if (!transpose)
+      auto moved = op->getOperand(i).getDefiningOp<Op>();
+      // A layout that the factor was annotated with must not get lost.
+      const Layout *layout = moved ? layoutOf(moved.getType()) : nullptr;
+      if (!moved || (layout && !layout->isFullyOpen()))
         continue;
-      const Layout *layout = layoutOf(transpose.getType());
-      if (layout && !layout->isFullyOpen())
+      std::optional<std::string> source =
+          lettersBefore(moved, *letters[i], *letters[1 - i], indices.out);
+      if (!source)
         continue;
-      std::string source(letters[i]->size(), ' ');
-      for (auto [to, from] : llvm::enumerate(transpose.getPermutation()))
-        source[from] = (*letters[i])[to];
-      *letters[i] = source;
+      *letters[i] = *source;
       rewriter.modifyOpInPlace(op, [&] {
-        op->setOperand(i, transpose.getInput());
+        op->setOperand(i, moved.getInput());
         op.setSpec(indices.lhs + "," + indices.rhs + "->" + indices.out);
       });
       return success();
     }
-    return rewriter.notifyMatchFailure(op, "no factor is a transpose");
+    return rewriter.notifyMatchFailure(op, "no factor is moved needlessly");
   }
+
+private:
+  /// The letters of what `moved` has as `letters`; none if it must stay.
+  static std::optional<std::string>
+  lettersBefore(Op moved, StringRef letters, StringRef other, StringRef out);
 };
+
+///   %t = tessera.transpose %w [1, 0]
+///   %r = tessera.contract %x, %t "mk,kn->mn"
+///   -> tessera.contract %x, %w "mk,nk->mn"
+template <>
+std::optional<std::string>
+AbsorbMovement<TransposeOp>::lettersBefore(TransposeOp moved, StringRef letters,
+                                           StringRef other, StringRef out) {
+  std::string source(letters.size(), ' ');
+  for (auto [to, from] : llvm::enumerate(moved.getPermutation()))
+    source[from] = letters[to];
+  return source;
+}
 
 /// A factor that is repeated along an index of the other one and of the result
 /// need not be:
 ///   %b = tessera.broadcast %w dims [1, 2]
 ///   %r = tessera.contract %x, %b "ak,akn->an"
 ///   -> tessera.contract %x, %w "ak,kn->an"
-struct AbsorbBroadcast : OpRewritePattern<ContractOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ContractOp op,
-                                PatternRewriter &rewriter) const override {
-    ContractOp::Indices indices = op.getIndices();
-    std::string *letters[] = {&indices.lhs, &indices.rhs};
-    for (unsigned i : {0u, 1u}) {
-      auto broadcast = op->getOperand(i).getDefiningOp<BroadcastOp>();
-      if (!broadcast)
-        continue;
-      const Layout *layout = layoutOf(broadcast.getType());
-      if (layout && !layout->isFullyOpen())
-        continue;
-      // Nor dimensions of size 1, which are repeated in place.
-      ArrayRef<int64_t> sizes = shapeOf(broadcast.getInput());
-      if (llvm::any_of(llvm::zip(sizes, broadcast.getDims()), [&](auto pair) {
-            auto [size, dim] = pair;
-            return size != shapeOf(broadcast)[dim];
-          }))
-        continue;
-      std::string source, repeated;
-      for (auto [dim, letter] : llvm::enumerate(*letters[i]))
-        (llvm::is_contained(broadcast.getDims(), int64_t(dim)) ? source
-                                                               : repeated) +=
-            letter;
-      auto isSummed = [&](char letter) {
-        return !StringRef(indices.out).contains(letter);
-      };
-      auto isOfBoth = [&](char letter) {
-        return !isSummed(letter) && StringRef(*letters[1 - i]).contains(letter);
-      };
-      // Without a sum it is no product of matrices, but an elementwise one.
-      if (!llvm::all_of(repeated, isOfBoth) || !llvm::any_of(source, isSummed))
-        continue;
-      *letters[i] = source;
-      rewriter.modifyOpInPlace(op, [&] {
-        op->setOperand(i, broadcast.getInput());
-        op.setSpec(indices.lhs + "," + indices.rhs + "->" + indices.out);
-      });
-      return success();
-    }
-    return rewriter.notifyMatchFailure(op, "no factor is repeated needlessly");
-  }
-};
+template <>
+std::optional<std::string>
+AbsorbMovement<BroadcastOp>::lettersBefore(BroadcastOp moved, StringRef letters,
+                                           StringRef other, StringRef out) {
+  // Dimensions of size 1 are repeated in place: they stay.
+  ArrayRef<int64_t> sizes = shapeOf(moved.getInput());
+  for (auto [size, dim] : llvm::zip(sizes, moved.getDims()))
+    if (size != shapeOf(moved)[dim])
+      return std::nullopt;
+  std::string source, repeated;
+  for (auto [dim, letter] : llvm::enumerate(letters))
+    (llvm::is_contained(moved.getDims(), int64_t(dim)) ? source : repeated) +=
+        letter;
+  auto isOfBoth = [&](char letter) {
+    return out.contains(letter) && other.contains(letter);
+  };
+  auto isSummed = [&](char letter) { return !out.contains(letter); };
+  // Without a sum it is no product of matrices, but an elementwise one.
+  if (!llvm::all_of(repeated, isOfBoth) || !llvm::any_of(source, isSummed))
+    return std::nullopt;
+  return source;
+}
 } // namespace
 
 void ContractOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                              MLIRContext *context) {
-  patterns.add<AbsorbTranspose, AbsorbBroadcast>(context);
+  patterns.add<AbsorbMovement<TransposeOp>, AbsorbMovement<BroadcastOp>>(
+      context);
 }

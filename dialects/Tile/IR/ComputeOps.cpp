@@ -66,6 +66,12 @@ LogicalResult ReduceOp::verify() {
   auto dim = static_cast<int64_t>(getDim());
   if (failed(verifyDim(*this, dim, shape.size())))
     return failure();
+  bool mayHaveNaN =
+      (getKind() == ReductionKind::max || getKind() == ReductionKind::min) &&
+      isa<FloatType>(getElementTypeOrSelf(getInput()));
+  if (getNumbers() && !mayHaveNaN)
+    return emitOpError("has `numbers`, which is for max and min of floats; "
+                       "leave it out");
   shape[dim] = 1;
   if (failed(verifyShape(*this, getResult(), "a result", shape)))
     return failure();

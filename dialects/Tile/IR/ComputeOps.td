@@ -15,8 +15,9 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, AllTypesMatch<["acc", "result"]>]> {
 
     Of the result, or of lhs, a triangle may be all that counts (`lower`: the
     elements [i, j] with j <= i + diagonal; `upper`: those with i <= j +
-    diagonal). Outside it the result may be anything, and lhs is zero: a target
-    may leave out what comes of those elements.
+    diagonal). Outside it the result may be anything; lhs is zero there, or its
+    row or column of NaN. A target may leave out what comes of those elements,
+    so that how far a NaN spreads is its choice.
 
     ```mlir
     %3 = tile.dot %0, %1, %2 : tensor<4x3xf32>, tensor<3x5xf32> -> tensor<4x5xf32>
@@ -50,8 +51,8 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
     narrower than f32 is widened before. max and min of floats are NaN where an
     element is; those of integers are signed. The order is the target's choice.
 
-    With `numbers` a NaN need not be found: where an element is one, max and min
-    may be any of the elements. That is for a kernel whose result is NaN anyway,
+    With `numbers` max and min of floats need not find a NaN: where an element is
+    one, they may be any number. That is for a kernel whose result is NaN anyway,
     and costs a CPU one instruction instead of three.
 
     ```mlir

@@ -29,6 +29,10 @@ namespace tessera::tile {
 /// or more, whose elements the targets compute with.
 bool isTileType(mlir::Type type);
 
+/// Of a math.exp of f32 in a kernel: its argument is not above 0 but for
+/// rounding, and what is above counts as 0. For the weights of a softmax.
+constexpr llvm::StringLiteral nonPositiveAttrName = "tile.non_positive";
+
 /// Whether `type` is memory of kernels: as for tiles, but a memref, and without
 /// i1, which is stored as i8.
 bool isMemoryType(mlir::Type type);

@@ -86,6 +86,14 @@ TargetAttr TargetAttr::of(Operation *op) {
 
 LogicalResult TileDialect::verifyOperationAttribute(Operation *op,
                                                     NamedAttribute attribute) {
+  if (attribute.getName() == nonPositiveAttrName) {
+    auto exp = dyn_cast<math::ExpOp>(op);
+    if (exp && getElementTypeOrSelf(exp.getType()).isF32() &&
+        isa<UnitAttr>(attribute.getValue()))
+      return success();
+    return op->emitError() << nonPositiveAttrName
+                           << " is a unit attribute of math.exp of f32";
+  }
   if (attribute.getName() != TargetAttr::attrName ||
       (isa<ModuleOp>(op) && isa<TargetAttr>(attribute.getValue())))
     return success();

@@ -16,6 +16,10 @@ def Tile_Dialect : Dialect {
     elementwise part and scf for loops. There are no layouts, threads, address
     spaces or barriers here: those belong to the targets.
     Booleans are stored as i8 (0 or 1).
+
+    A `math.exp` of f32 with the unit attribute `tile.non_positive` has arguments
+    that are not above 0 but for rounding, as the weights of a softmax have: those
+    above count as 0, and it takes fewer instructions.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::scf::SCFDialect", "::mlir::math::MathDialect"];

@@ -14,9 +14,10 @@ Value BlockEmitter::AttentionScores::finite(Value x) {
 }
 
 Value BlockEmitter::AttentionScores::exp(Value a) {
-  auto flags =
-      sumType.isF32() ? arith::FastMathFlags::afn : arith::FastMathFlags::none;
-  return math::ExpOp::create(builder, loc, a, flags);
+  auto exp = math::ExpOp::create(builder, loc, a);
+  if (sumType.isF32())
+    exp->setAttr(tile::nonPositiveAttrName, builder.getUnitAttr());
+  return exp;
 }
 
 Value BlockEmitter::AttentionScores::dot(Value lhs, Value rhs, Value acc,

@@ -255,8 +255,8 @@ private:
   mlir::Value transpose(mlir::Value tile, llvm::ArrayRef<int64_t> permutation);
   mlir::Value reduce(tile::ReductionKind kind, mlir::Value tile, int64_t dim,
                      bool areNumbers = false);
-  /// The largest element, for kernels that raise e to what it is greater by and
-  /// add that up: their result is NaN where an element is.
+  /// The largest element, for kernels that sum e^(element - largest): their
+  /// result is NaN where an element is.
   mlir::Value reduceToMost(mlir::Value tile, int64_t dim) {
     return reduce(tile::ReductionKind::max, tile, dim, /*areNumbers=*/true);
   }

@@ -88,7 +88,8 @@ void CPUKernelEmitter::ProductEmitter::findFactorsAhead(Product &product,
                                                         bool isRightPacked) {
   DotOp op = product.op;
   if (!product.isLastTurn && op->getParentOp() != emitter.kernel) {
-    // Of a loop with several products, what none of them reads row by row.
+    // In a loop with several products a left factor is the result of another,
+    // or is read row by row, which has the rows below fetched.
     isLeftPacked = false;
     isRightPacked &= isLoadedByTurn(op);
   }

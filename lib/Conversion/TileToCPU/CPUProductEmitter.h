@@ -108,7 +108,6 @@ private:
   // CPUProducts.cpp
   static bool isZeroTile(mlir::Value tile);
   Buffer *prepareResult(tile::DotOp op, bool accumulates);
-  Buffer *takeRowsOfMemory(tile::DotOp op, int64_t panel);
   void findLastTurn(Product &product);
   void findStores(Product &product);
   void storeRows(const Product &product, mlir::Value row, int64_t count);
@@ -134,6 +133,9 @@ private:
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value acc);
   /// Of floats or integers.
   mlir::Value add(mlir::Value a, mlir::Value b);
+
+  // CPURowSums.cpp
+  Buffer *takeRowsOfMemory(tile::DotOp op, int64_t panel);
 
   // CPUTriangles.cpp
   mlir::Value clamped(mlir::Value value, int64_t offset, mlir::Value low,

@@ -41,7 +41,9 @@ static ScatterOp onlyScatterOf(DotOp op) {
 
 /// The rows of memory that the result of `op` is added to, with the scatter
 /// that does it taken off the walk; null where there are none, where they may
-/// be outside, or hold another type.
+/// be outside, or hold another type. The rows are added earlier than the kernel
+/// says, which nothing sees: kernels do not read outputs, nor an input that one
+/// begins as, and what lies between is computed of other memory.
 CPUKernelEmitter::Buffer *
 CPUKernelEmitter::ProductEmitter::takeRowsOfMemory(DotOp op, int64_t panel) {
   ScatterOp scatter = onlyScatterOf(op);
@@ -77,7 +79,8 @@ CPUKernelEmitter::ProductEmitter::takeRowsOfMemory(DotOp op, int64_t panel) {
       return nullptr;
   }
   for (Operation *place : between)
-    (void)emitter.emitOp(place);
+    if (failed(emitter.emitOp(place)))
+      llvm_unreachable("arithmetic and casts of memory that were checked");
   emitter.emittedBefore.insert_range(between);
   emitter.emittedBefore.insert(scatter);
   Indices coordinates = {emitter.scalars.lookupOrDefault(first)};

@@ -16,7 +16,8 @@ Value CPUKernelEmitter::ProductEmitter::clamped(Value value, int64_t offset,
   return arith::MinSIOp::create(builder, loc, value, high);
 }
 
-/// The panels that `rows` rows from `firstRow` on count.
+/// The panels of which anything counts in `rows` rows from `firstRow` on, where
+/// rows are outside; other orders multiply all.
 CPUKernelEmitter::ProductEmitter::Range
 CPUKernelEmitter::ProductEmitter::panelsOf(const Product &product,
                                            Value firstRow, int64_t rows) {
@@ -42,8 +43,9 @@ CPUKernelEmitter::ProductEmitter::panelsOf(const Product &product,
           all.end};
 }
 
-/// What of the depth, `whole` turns of the unrolled loop, `rows` rows of the
-/// left factor from `firstRow` on need.
+/// Which columns of the left factor, of `whole` that the unrolled loop takes,
+/// `rows` rows of it from `firstRow` on need. Those left over are always
+/// multiplied.
 CPUKernelEmitter::ProductEmitter::Range
 CPUKernelEmitter::ProductEmitter::depthOf(const Product &product,
                                           Value firstRow, int64_t rows,

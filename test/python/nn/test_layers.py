@@ -93,6 +93,22 @@ def test_attention(heads, kv_heads, causal, window):
     np.testing.assert_allclose(got, f.linear(mixed, w["o_proj.weight"], w["o_proj.bias"]), atol=2e-6)
 
 
+@pytest.mark.parametrize("scale", [3e2, 3e4, 1e6])
+def test_weights_of_attention_stay_weights_at_extreme_scores(scale):
+    """The backward pass may sum a score in another order than the forward pass did: where it then comes out
+    above the logarithm of the row's sum, its weight is 1."""
+    mesh, random = ts.make_mesh({"tp": 1}), np.random.default_rng(7)
+
+    def weights(q, k, v, ct):
+        return ts.vjp(lambda v: ts.nn.attention(q, k, v), v)[1](ct)[0]
+
+    compiled = ts.jit(weights, mesh=mesh)
+    for _ in range(10):
+        q, k, v = (random.standard_normal((1, n, 1, 64), dtype=np.float32) for n in (1, 8, 8))
+        got = np.asarray(compiled(q * np.float32(scale), k, v, np.ones_like(q)))
+        assert got.min() >= 0 and got.max() <= 1
+
+
 @pytest.mark.parametrize("make, message", [
     (lambda: ts.nn.Linear(3, 5, split="column"), "TS4007.*\n.*got: 'column'"),
     (lambda: ts.nn.Linear(3, 5, dtype=ts.i32), "TS4012.*nn.Linear.*\n.*got: i32"),

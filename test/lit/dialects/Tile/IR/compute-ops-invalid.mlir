@@ -71,6 +71,22 @@ func.func @one_triangle_counts(%a: tensor<2x3xf32>, %b: tensor<3x5xf32>, %c: ten
 
 // -----
 
+func.func @only_exponentials_are_of_what_is_not_above_zero(%x: tensor<2xf32>) -> tensor<2xf32> {
+  // expected-error @below {{tile.non_positive is a unit attribute of math.exp of f32}}
+  %0 = arith.negf %x {tile.non_positive} : tensor<2xf32>
+  return %0 : tensor<2xf32>
+}
+
+// -----
+
+func.func @only_floats_may_be_no_numbers(%x: tensor<2x3xi32>) {
+  // expected-error @below {{has `numbers`, which is for max and min of floats; leave it out}}
+  %0 = tile.reduce max %x dim 1 numbers : tensor<2x3xi32> -> tensor<2x1xi32>
+  return
+}
+
+// -----
+
 func.func @booleans_have_no_sum(%x: tensor<2x3xi1>) {
   // expected-error @below {{must be statically shaped tensor of rank 1 or more with elements of f64, f32, bf16, f16, i8, i32 or i64, but got 'tensor<2x3xi1>'}}
   %0 = tile.reduce sum %x dim 1 : tensor<2x3xi1> -> tensor<2x1xi1>

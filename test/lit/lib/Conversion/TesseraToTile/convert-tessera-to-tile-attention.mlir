@@ -144,6 +144,7 @@ func.func @values_after_the_logsumexp(%q: tensor<2x4x3x5xf32>, %k: tensor<2x7x3x
 // CHECK: tile.kernel @diagonal_attention_logsumexp
 // CHECK: tile.dot {{.*}} : tensor<128x64xf32>, tensor<64x128xf32> -> tensor<128x128xf32>
 // CHECK: tile.reduce max {{.*}} dim 0 numbers
+// CHECK: math.exp {{.*}} {tile.non_positive} : tensor<128x128xf32>
 // CHECK: tile.dot {{.*}} : tensor<128x128xf32>, tensor<128x64xf32> -> tensor<128x64xf32>
 // CHECK: tile.dot {{.*}} result upper at
 // CHECK: tile.dot {{.*}} lhs lower at

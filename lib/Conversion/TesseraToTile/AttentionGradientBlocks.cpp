@@ -70,6 +70,7 @@ AttentionChunks BlockEmitter::chooseGradientChunks(const TileSizes &sizes,
   // More tiles are alive at a time than in attention.
   TileSizes fewer = sizes;
   fewer.attentionElements /= 4;
+  fewer.attentionQueries = sizes.gradientQueries;
   return chooseAttentionChunks(
       fewer, {shapeOf(op.getQuery())[1], shapeOf(op.getKey())[1]}, elements,
       op.getCausal());

@@ -29,6 +29,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productUnit = 16;
     sizes.attentionQueries = 128;
     sizes.attentionKeys = 256;
+    sizes.gradientQueries = 64;
     sizes.causalChunks = {{512, 64},
                           {std::numeric_limits<int64_t>::max(), 128}};
     sizes.attentionElements = 1 << 18;
@@ -49,6 +50,7 @@ TileSizes tileSizesFor(tile::TargetAttr target) {
     sizes.productUnit = 0;
     sizes.attentionQueries = 32;
     sizes.attentionKeys = 32;
+    sizes.gradientQueries = 32;
     sizes.attentionElements = 8192;
     sizes.attentionFixedColumns = std::numeric_limits<int64_t>::max();
     sizes.attentionGradientHeads = std::numeric_limits<int64_t>::max();

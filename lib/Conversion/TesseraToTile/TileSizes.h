@@ -60,6 +60,7 @@ struct TileSizes {
   int64_t productUnit;
   int64_t attentionQueries;
   int64_t attentionKeys;
+  int64_t gradientQueries; ///< Of gradients of attention: more tiles are alive.
   /// By the most keys of causal attention: no more queries and keys than this.
   /// Of blocks on the diagonal, half is computed in vain.
   std::vector<std::pair<int64_t, int64_t>> causalChunks;

@@ -72,15 +72,25 @@ CPUKernelEmitter::ProductEmitter::factorAhead(Value tile, int64_t blocks) {
   return factor;
 }
 
-/// Whether each turn of the loop around `op` loads its right factor. Another
-/// product may read that first, row by row, and finds it fetched, too.
-static bool isLoadedByTurn(DotOp op) {
+/// Whether each turn of the loop around `op` loads its factor `tile`.
+static bool isLoadedByTurn(DotOp op, Value tile) {
   SmallVector<LoadOp> loads;
-  findLoads(op.getRhs(), loads);
-  return isa<scf::ForOp>(op->getParentOp()) &&
+  findLoads(tile, loads);
+  return isa<scf::ForOp>(op->getParentOp()) && !loads.empty() &&
          llvm::all_of(loads, [&](LoadOp load) {
            return load->getBlock() == op->getBlock();
          });
+}
+
+/// Whether a product in the block of `op` has what its left factor is loaded
+/// from as its right one, and fetches that.
+static bool isRightFactor(DotOp op) {
+  SmallVector<LoadOp> loads, right;
+  findLoads(op.getLhs(), loads);
+  for (auto other : op->getBlock()->getOps<DotOp>())
+    findLoads(other.getRhs(), right);
+  return llvm::any_of(
+      loads, [&](LoadOp load) { return llvm::is_contained(right, load); });
 }
 
 void CPUKernelEmitter::ProductEmitter::findFactorsAhead(Product &product,
@@ -88,10 +98,9 @@ void CPUKernelEmitter::ProductEmitter::findFactorsAhead(Product &product,
                                                         bool isRightPacked) {
   DotOp op = product.op;
   if (!product.isLastTurn && op->getParentOp() != emitter.kernel) {
-    // In a loop with several products a left factor is the result of another,
-    // or is read row by row, which has the rows below fetched.
-    isLeftPacked = false;
-    isRightPacked &= isLoadedByTurn(op);
+    // In a loop with several products, whether packed or read row by row.
+    isLeftPacked = isLoadedByTurn(op, op.getLhs()) && !isRightFactor(op);
+    isRightPacked &= isLoadedByTurn(op, op.getRhs());
   }
   int64_t m = cast<RankedTensorType>(op.getType()).getDimSize(0);
   int64_t blocks = llvm::divideCeil(m, product.rows) * product.panels;

@@ -29,7 +29,7 @@ Value CPUKernelEmitter::programId(unsigned dim) {
 
 /// Whether `tile` is computed for a product that reads it column by column, and
 /// for something else.
-static bool isComputedFactor(Value tile) {
+bool CPUKernelEmitter::isComputedFactor(Value tile) {
   auto isFactor = [](Operation *user) {
     auto turned = dyn_cast<TransOp>(user);
     return turned && llvm::any_of(turned->getUsers(), [&](Operation *of) {
@@ -59,15 +59,21 @@ static bool isRowOfLoop(Operation *op) {
   return llvm::any_of(tile.getUsers(), repeats);
 }
 
-void CPUKernelEmitter::emitVirtual(Operation *op) {
+bool CPUKernelEmitter::isBuffered(Operation *op) const {
   Value tile = op->getResult(0);
-  bool isTurned = isComputedFactor(tile);
-  if (!isTurned && !isRowOfLoop(op) && !kept.contains(tile))
+  return isComputedFactor(tile) || isRowOfLoop(op) || kept.contains(tile);
+}
+
+void CPUKernelEmitter::emitVirtual(Operation *op) {
+  if (!isBuffered(op))
     return;
+  Value tile = op->getResult(0);
   auto type = cast<RankedTensorType>(tile.getType());
-  Buffer *buffer = isTurned
-                       ? ProductEmitter(*this).createColumnBuffer(type)
-                       : tiles.create(type.getShape(), type.getElementType());
+  Buffer *buffer = overwritten.lookup(tile);
+  if (!buffer)
+    buffer = isComputedFactor(tile)
+                 ? ProductEmitter(*this).createColumnBuffer(type)
+                 : tiles.create(type.getShape(), type.getElementType());
   fill(buffer, tile);
   buffers[tile] = buffer;
 }

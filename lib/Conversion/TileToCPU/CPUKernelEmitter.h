@@ -59,6 +59,13 @@ private:
   mlir::Value programId(unsigned dim) override;
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop) override;
   void copyFactorsBefore(mlir::scf::ForOp loop);
+  static bool isComputedFactor(mlir::Value tile);
+  /// Whether the elements of `op`, a virtual one, are kept after all.
+  bool isBuffered(mlir::Operation *op) const;
+
+  // CPUOverwrites.cpp
+  mlir::Operation *findOverwriting(tile::DotOp op) const;
+
   void emitVirtual(mlir::Operation *op) override;
   mlir::Value extractElement(tile::ExtractOp op) override;
 
@@ -201,6 +208,8 @@ private:
   cpu::StackTiles tiles;
   llvm::DenseSet<mlir::Value> kept; ///< Virtual tiles worth a buffer.
   llvm::DenseMap<mlir::Value, Buffer *> buffers;
+  /// Of tiles that take a product's, before they are computed.
+  llvm::DenseMap<mlir::Value, Buffer *> overwritten;
   /// A right factor that was packed before a loop, whatever is multiplied.
   struct PackedFactor {
     mlir::Value base;

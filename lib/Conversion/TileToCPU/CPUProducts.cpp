@@ -77,7 +77,7 @@ CPUKernelEmitter::ProductEmitter::createPanelBuffer(RankedTensorType type) {
 CPUKernelEmitter::Buffer *
 CPUKernelEmitter::ProductEmitter::createColumnBuffer(RankedTensorType type) {
   int64_t columns = type.getDimSize(1);
-  int64_t vectors = llvm::divideCeil(columns, lanes) | 1;
+  int64_t vectors = (panelColumns(columns, lanes) / lanes) | 1;
   Buffer *buffer = tiles.create({type.getDimSize(0), vectors * lanes},
                                 type.getElementType());
   buffer->shape[1] = columns;
@@ -243,7 +243,11 @@ CPUKernelEmitter::ProductEmitter::prepareResult(DotOp op, bool accumulates) {
     result = emitter.buffers.lookup(getAccumulatorSource(op));
   } else {
     auto type = cast<RankedTensorType>(op.getType());
-    result = createPanelBuffer(type);
+    Operation *last = emitter.findOverwriting(op);
+    bool isRead = last && isComputedFactor(last->getResult(0));
+    result = isRead ? createColumnBuffer(type) : createPanelBuffer(type);
+    if (last)
+      emitter.overwritten[last->getResult(0)] = result;
     Buffer *acc = emitter.buffers.lookup(op.getAcc());
     if (accumulates && type.getDimSize(1) % lanes != 0 &&
         !(acc && hasPanelRows(acc))) {

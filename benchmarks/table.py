@@ -16,11 +16,7 @@ BENCHMARKS = ("encoder_cpu", "train_cpu", "gemm_cpu", "attention_cpu", "kernels_
 # Their rows come with their first results, which are those of a quiet machine.
 NEW_BENCHMARKS = ("trainer_cpu", "end_to_end_cpu", "checkpoint_cpu")
 # Bars that are missed and known to be: the README says so, and the check prints why instead of failing.
-KNOWN_MISSES: dict[str, str] = {
-    "attention_cpu": "0.6 of PyTorch's time would be nine tenths of the speed of this CPU's fastest "
-                     "products, exponentials and all; with another AVX-512 (family 26, at 534088aca9) it "
-                     "took 0.42",
-}
+KNOWN_MISSES: dict[str, str] = {}
 BEGIN, END = "<!-- benchmarks/table.py writes this table -->\n", "<!-- end of the table -->\n"
 
 

@@ -59,6 +59,7 @@ private:
     int contiguousDim;
     int64_t elementsPerLine, linesPerRow, linesPerBlock;
   };
+  /// Of rows, panels or the depth: what a triangle leaves.
   struct Range {
     mlir::Value begin, end;
   };

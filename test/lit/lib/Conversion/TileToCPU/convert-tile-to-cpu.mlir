@@ -287,3 +287,26 @@ tile.kernel @added_to_rows grid [1] inputs 3 initial [0] {
     tile.scatter add %rows, %c[%at] [%c1, %c0] : tensor<2x1x64xf32>, memref<4x2x64xf32>, tensor<2xi32>
   }
 }
+
+// Exponentials take the buffer of the product, which nothing reads after them: one
+// for both, beside the largest, the sums and the packed factor.
+// CHECK-LABEL: llvm.func @overwritten
+// CHECK-COUNT-4: llvm.alloca
+// CHECK-NOT: llvm.alloca
+// CHECK: llvm.return
+tile.kernel @overwritten grid [1] inputs 2 {
+^bb0(%a: memref<4x5xf32>, %b: memref<5x64xf32>, %c: memref<4x64xf32>):
+  %c0 = arith.constant 0 : index
+  %z = arith.constant dense<0.0> : tensor<4x64xf32>
+  %x = tile.load %a[%c0, %c0] : memref<4x5xf32> -> tensor<4x5xf32>
+  %y = tile.load %b[%c0, %c0] : memref<5x64xf32> -> tensor<5x64xf32>
+  %r = tile.dot %x, %y, %z : tensor<4x5xf32>, tensor<5x64xf32> -> tensor<4x64xf32>
+  %most = tile.reduce max %r dim 1 : tensor<4x64xf32> -> tensor<4x1xf32>
+  %m = tile.broadcast %most : tensor<4x1xf32> -> tensor<4x64xf32>
+  %d = arith.subf %r, %m : tensor<4x64xf32>
+  %e = math.exp %d : tensor<4x64xf32>
+  %s = tile.reduce sum %e dim 1 : tensor<4x64xf32> -> tensor<4x1xf32>
+  %t = tile.broadcast %s : tensor<4x1xf32> -> tensor<4x64xf32>
+  %q = arith.divf %e, %t : tensor<4x64xf32>
+  tile.store %q, %c[%c0, %c0] : tensor<4x64xf32>, memref<4x64xf32>
+}

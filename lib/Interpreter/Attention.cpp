@@ -2,6 +2,7 @@
 // attention, and the ops of its gradients.
 #include "lib/Interpreter/TensorOps.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -157,7 +158,7 @@ Tensor interpreter::attentionGradient(AttentionPart of,
     const double *cotangent =
         given.cotangent.floats.data() + rows.ofQuery(b, s, h, E);
     for (int64_t t = 0; t < rows.T; ++t) {
-      double weight = std::exp(rows.scores[t] - total);
+      double weight = std::exp(std::min(rows.scores[t] - total, 0.0));
       int64_t atKey = rows.ofKey(b, t, h, D), atValue = rows.ofKey(b, t, h, E);
       if (of == AttentionPart::Value) {
         addMultiple(result.floats.data() + atValue, weight, cotangent, E);

@@ -32,7 +32,9 @@ def Plan_ProgramOp : Plan_Op<"program", [
                        Arg<FlatSymbolRefAttr, "the mesh">:$mesh,
                        Arg<OptionalAttr<I64Attr>, "bytes of each device's arena">:$arena);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `on` $mesh (`arena` $arena^)? attr-dict-with-keyword $body";
+  let assemblyFormat = [{
+    $sym_name `on` $mesh (`arena` $arena^)? attr-dict-with-keyword custom<Region>($body)
+  }];
   let hasRegionVerifier = 1;
 }
 

@@ -47,7 +47,8 @@ def Plan_LoopOp : Plan_Region<"loop", [AttrSizedOperandSegments]> {
     $count (`reverse` $reverse^)? (`index` $index^ `:` type($index))?
     `over` `(` ($bases^ `:` type($bases))? `)`
     `carry` `(` ($current^ `:` type($current))? `)`
-    `to` `(` ($next^ `:` type($next))? `)` attr-dict-with-keyword $body
+    `to` `(` ($next^ `:` type($next))? `)` attr-dict-with-keyword
+    custom<Region>($body)
   }];
   let hasVerifier = 1;
 }
@@ -81,7 +82,7 @@ def Plan_WhileOp : Plan_Region<"while", [AttrSizedOperandSegments]> {
     $predicate `:` type($predicate)
     `carry` `(` ($current^ `:` type($current))? `)`
     `to` `(` ($next^ `:` type($next))? `)` attr-dict-with-keyword
-    $condition `do` $body
+    custom<Region>($condition) `do` custom<Region>($body)
   }];
   let hasVerifier = 1;
 }
@@ -107,7 +108,7 @@ def Plan_IfOp : Plan_Region<"if"> {
   }];
   let arguments = (ins Arg<Plan_BufferType, "one i1 or i32">:$selector);
   let regions = (region VariadicRegion<SizedRegion<1>>:$branches);
-  let assemblyFormat = "$selector `:` type($selector) attr-dict-with-keyword $branches";
+  let assemblyFormat = "$selector `:` type($selector) attr-dict-with-keyword custom<Regions>($branches)";
   let hasVerifier = 1;
 }
 

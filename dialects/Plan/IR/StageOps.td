@@ -57,7 +57,7 @@ def Plan_StageOp : Plan_Op<"stage", [HasParent<"ProgramOp">, SingleBlock, NoTerm
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $name `where` custom<Coordinates>($axes, $coordinates) (`arena` $arena^)?
-    attr-dict-with-keyword $body
+    attr-dict-with-keyword custom<Region>($body)
   }];
   let hasVerifier = 1;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Verification.h"
+#include "tessera/Syntax/RegionSyntax.h"
 
 using namespace mlir;
 using namespace tessera;

@@ -57,7 +57,7 @@ def Tessera_ScanOp : Tessera_ControlOp<"scan",
     ` ` `(` $inits `)` `over` ` ` `(` $sequences `)` `length` $length
     (`reverse` $reverse^)? attr-dict `:` custom<Types>(type($inits))
     `over` custom<Types>(type($sequences)) `->` custom<Types>(type($results))
-    $body
+    custom<Region>($body)
   }];
   let extraClassDeclaration = [{
     ::mlir::Block &getBlock() { return getBody().front(); }
@@ -108,7 +108,8 @@ def Tessera_WhileOp : Tessera_ControlOp<"while",
   let regions = (region SizedRegion<1>:$condition, SizedRegion<1>:$body);
   let assemblyFormat = [{
     ` ` `(` $inits `)` attr-dict `:` custom<Types>(type($inits)) `->`
-    custom<Types>(type($results)) `cond` $condition `do` $body
+    custom<Types>(type($results)) `cond` custom<Region>($condition)
+    `do` custom<Region>($body)
   }];
   let extraClassDeclaration = [{
     ::mlir::Operation *getConditionYield() {
@@ -142,7 +143,7 @@ def Tessera_CondOp : Tessera_ControlOp<"cond", [RecursivelySpeculatable],
   let regions = (region VariadicRegion<SizedRegion<1>>:$branches);
   let assemblyFormat = [{
     $selector attr-dict `:` type($selector) `->`
-    custom<Types>(type($results)) $branches
+    custom<Types>(type($results)) custom<Regions>($branches)
   }];
 }
 

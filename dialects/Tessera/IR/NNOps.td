@@ -141,7 +141,9 @@ def Tessera_AttentionGradientOp : Tessera_ComputeOp<"attention_gradient", [],
   let description = [{
     The weights of `tessera.attention` on the same operands are computed again from
     its scores and `logsumexp`, and never stored:
-    weight[b,h,s,t] = exp(score[b,h,s,t] - logsumexp[b,h,s]), 0 where that is -inf.
+    weight[b,h,s,t] = exp(min(score[b,h,s,t] - logsumexp[b,h,s], 0)), 0 where
+    `logsumexp` is -inf: rounding alone puts a score above its row's `logsumexp`, and
+    a weight is at most 1.
     change[b,h,s,t] = scale weight[b,h,s,t] (sum_e cotangent[b,s,h,e] value[b,t,h/G,e]
     - mean[b,h,s]), where `mean` is sum_e cotangent[b,s,h,e] attention[b,s,h,e]. Then
 

@@ -197,7 +197,8 @@ Value formulaOf(AttentionGradientOp op, OpFormula &f) {
   Value isEmpty =
       f.compare(CompareDirection::eq, shift, f.wideNumber(minusInfinity, rows));
   shift = f.select(isEmpty, f.wideNumber(0, rows), shift);
-  Value weights = f.create<ExpOp>(f.create<SubOp>(scores, overKeys(shift)));
+  Value logs = f.create<SubOp>(scores, overKeys(shift));
+  Value weights = f.create<ExpOp>(f.create<MinOp>(logs, f.numberLike(0, logs)));
   Value cotangent = perHead(op.getCotangent());
   if (op.getOf() == AttentionOperand::value)
     return f.finish(f.contract(weights, cotangent, "bkgst,bskge->btke"));

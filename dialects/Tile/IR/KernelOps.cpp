@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Verification.h"
+#include "tessera/Syntax/RegionSyntax.h"
 
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace tessera::tile;
+
+/// A region, without its terminator unless that has attributes.
+static ParseResult parseKernelBody(OpAsmParser &parser, Region &body) {
+  if (tessera::parseRegion(parser, body))
+    return failure();
+  KernelOp::ensureTerminator(body, parser.getBuilder(),
+                             parser.getEncodedSourceLoc(parser.getNameLoc()));
+  return success();
+}
+
+static void printKernelBody(OpAsmPrinter &printer, KernelOp, Region &body) {
+  bool hasAttributes = !body.front().getTerminator()->getAttrs().empty();
+  printer.printRegion(body, /*printEntryBlockArgs=*/true,
+                      /*printBlockTerminators=*/hasAttributes);
+}
 
 #define GET_OP_CLASSES
 #include "dialects/Tile/IR/KernelOps.cpp.inc"

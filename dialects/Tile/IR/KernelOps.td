@@ -43,7 +43,10 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
     Arg<I64Attr, "how many leading arguments are only read">:$num_inputs,
     Arg<OptionalAttr<DenseI64ArrayAttr>, "the input that each output begins as a copy of, or -1">:$initial);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `grid` $grid `inputs` $num_inputs (`initial` $initial^)? attr-dict-with-keyword $body";
+  let assemblyFormat = [{
+    $sym_name `grid` $grid `inputs` $num_inputs (`initial` $initial^)?
+    attr-dict-with-keyword custom<KernelBody>($body)
+  }];
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{

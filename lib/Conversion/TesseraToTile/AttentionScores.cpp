@@ -14,6 +14,10 @@ Value BlockEmitter::AttentionScores::finite(Value x) {
 }
 
 Value BlockEmitter::AttentionScores::exp(Value a) {
+  if (!sumType.isF32()) {
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(a.getType()).getShape();
+    a = arith::MinimumFOp::create(builder, loc, a, number(shape, 0));
+  }
   auto exp = math::ExpOp::create(builder, loc, a);
   if (sumType.isF32())
     exp->setAttr(tile::nonPositiveAttrName, builder.getUnitAttr());

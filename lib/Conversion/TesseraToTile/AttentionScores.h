@@ -79,7 +79,8 @@ public:
   Value mul(Value a, Value b) {
     return mlir::arith::MulFOp::create(builder, loc, a, b);
   }
-  /// Of numbers that are not above 0, but for the rounding of scores.
+  /// Of numbers that are not above 0, but for the rounding of scores; those
+  /// that are count as 0.
   Value exp(Value a);
   /// `x`, or 0 where it is -inf.
   Value finite(Value x);

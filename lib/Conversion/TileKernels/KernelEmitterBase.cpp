@@ -169,3 +169,10 @@ Value KernelEmitterBase::combine(ScatterKind kind, Value old, Value row) {
   }
   return row;
 }
+
+void tessera::eraseOps(ArrayRef<Operation *> ops) {
+  for (Operation *op : ops)
+    op->dropAllReferences();
+  for (Operation *op : ops)
+    op->erase();
+}

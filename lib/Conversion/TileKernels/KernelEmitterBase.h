@@ -92,6 +92,9 @@ private:
   llvm::StringRef target;
 };
 
+/// Erases ops of a module, which may use one another's values in any order.
+void eraseOps(llvm::ArrayRef<mlir::Operation *> ops);
+
 } // namespace tessera
 
 #endif // TESSERA_LIB_CONVERSION_TILEKERNELS_KERNELEMITTERBASE_H

@@ -129,8 +129,7 @@ struct ConvertTileToCPUPass : impl::ConvertTileToCPUBase<ConvertTileToCPUPass> {
     for (tile::KernelOp kernel : kernels)
       if (failed(emitKernel(builder, kernel, vectorBits / 32)))
         return signalPassFailure();
-    for (Operation *op : llvm::reverse(others))
-      op->erase();
+    eraseOps(others);
     if (failed(lowerToLLVM(module)))
       signalPassFailure();
   }

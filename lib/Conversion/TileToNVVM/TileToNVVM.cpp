@@ -266,8 +266,7 @@ struct ConvertTileToNVVMPass
       if (kernel && failed(emitKernel(builder, kernel)))
         return signalPassFailure();
     }
-    for (Operation *op : llvm::reverse(others))
-      op->erase();
+    eraseOps(others);
     if (failed(lowerToLLVM(gpuModule)))
       signalPassFailure();
   }

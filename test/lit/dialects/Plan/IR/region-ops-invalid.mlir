@@ -103,3 +103,15 @@ plan.program @ties_keep_the_layout on @mesh {
   // expected-error @below {{is 'tensor<2xf32>' as [{}], but the input whose memory it is in is 'tensor<4xf32>' as [{tp}]}}
   plan.tied_output "q" : tensor<2xf32> as tensor<2xf32> layout <@mesh, [{}]> in %p : !plan.buffer<8>
 }
+
+// -----
+
+plan.program @buffer_of_a_loop_used_outside on @mesh {
+  %x = plan.allocate -> !plan.buffer<24>
+  // expected-note @below {{used here}}
+  plan.copy %x to %y : !plan.buffer<24>, !plan.buffer<24>
+  // expected-error @below {{a value that is defined in this region is used outside of it}}
+  plan.loop 2 over () carry () to () {
+    %y = plan.allocate -> !plan.buffer<24>
+  }
+}

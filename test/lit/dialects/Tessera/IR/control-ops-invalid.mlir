@@ -308,3 +308,36 @@ func.func @yield_outside_of_a_region(%x: tensor<2xf32>) {
   // expected-error @below {{'tessera.yield' op expects parent op to be one of}}
   tessera.yield %x : tensor<2xf32>
 }
+
+// -----
+
+// A name that is used before it is defined, in a region that is left; the op
+// has a later error, too.
+func.func @value_of_a_condition_used_outside(%x: tensor<i32>) {
+  // expected-note @below {{used here; a region's values leave it as results of the op around it}}
+  %0 = tessera.not %p : tensor<i1>
+  // expected-error @below {{a value that is defined in this region is used outside of it}}
+  %1 = tessera.while (%x) : (tensor<i32>) -> (tensor<i32>) cond {
+  ^bb0(%n: tensor<i32>):
+    %p = tessera.compare lt %n, %n : tensor<i32>, tensor<i32> -> tensor<i1>
+    tessera.yield %p : tensor<i1>
+  } do {
+  ^bb0(%n: tensor<i32>):
+    tessera.yield %unknown : tensor<
+  }
+  return
+}
+
+// -----
+
+func.func @value_of_a_branch_used_in_the_other(%s: tensor<i1>, %x: tensor<3xf32>) {
+  %0 = tessera.cond %s : tensor<i1> -> (tensor<3xf32>) {
+    // expected-note @below {{used here}}
+    tessera.yield %y : tensor<3xf32>
+  // expected-error @below {{a value that is defined in this region is used outside of it}}
+  }, {
+    %y = tessera.neg %x : tensor<3xf32>
+    tessera.yield %y : tensor<3xf32>
+  }
+  return
+}

@@ -310,3 +310,9 @@ tile.kernel @overwritten grid [1] inputs 2 {
   %q = arith.divf %e, %t : tensor<4x64xf32>
   tile.store %q, %c[%c0, %c0] : tensor<4x64xf32>, memref<4x64xf32>
 }
+
+// What is not a kernel goes, in whichever order its values are used.
+// CHECK-NOT: plan.
+plan.copy %used to %defined : !plan.buffer<4>, !plan.buffer<4>
+%used = plan.allocate -> !plan.buffer<4>
+%defined = plan.allocate -> !plan.buffer<4>

@@ -67,13 +67,16 @@ def _location(code: CodeType, file: str, instruction: int, line: int) -> Locatio
 
 def user_location() -> Location | None:
     """The innermost place on the stack that is not the package's own machinery."""
+    # Every op asks: attributes of frames are read once.
     frame = sys._getframe(1)
-    while frame is not None and is_internal(frame.f_code.co_filename):
-        frame = None if frame.f_code.co_filename == _COMMAND else frame.f_back
-    if frame is None:
-        return None
-    code, instruction = frame.f_code, frame.f_lasti
-    # By identity: every op asks, and hashing code takes longer than all else here.
+    code = frame.f_code
+    while is_internal(file := code.co_filename):
+        frame = None if file == _COMMAND else frame.f_back
+        if frame is None:
+            return None
+        code = frame.f_code
+    instruction = frame.f_lasti
+    # By identity: hashing code takes longer than all else here.
     key = (id(code), instruction)
     known = _LOCATIONS.get(key)
     if known is None:

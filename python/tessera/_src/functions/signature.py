@@ -160,7 +160,8 @@ class Signature:
                 has_arrived = spec is None
                 if has_arrived:
                     spec = _own_layout(leaf, mesh)
-                plain = plain_spec(spec, mesh, f"argument '{path}'")
+                plain = spec if spec is None or isinstance(spec, PartitionSpec) else plain_spec(
+                    spec, mesh, f"argument '{path}'")
                 result.append(Argument(path, shape, dtype, plain, dims, name, is_donated,
                                        is_python_number(leaf), has_arrived and plain is not None))
         return result

@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,7 @@ from tessera._src.tracing.operands import (
 from tessera._src.tracing.tracer import Tracer
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     """One leaf of the arguments: its place, and the layout the user asked for, if any."""
 
     name: str
@@ -102,6 +101,9 @@ def argument_as_numpy(leaf: Any, name: str) -> np.ndarray:
 def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of an argument; numbers are tensors without dimensions."""
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
+    if shape is not None and isinstance(dtype, np.dtype) and dtype in dtypes.MLIR_NAMES and not isinstance(
+            leaf, np.ma.MaskedArray):
+        return tuple(shape), dtype
     refuse_masked(leaf, f"argument '{name}'")
     if shape is not None and isinstance(dtype, np.dtype):
         return tuple(shape), dtypes.canonical(dtype, f"argument '{name}'")
@@ -137,7 +139,7 @@ def trace(function: Callable, mesh: Mesh, leaves: Sequence[Argument], build: Cal
                              expected="sizes of at least 1", hint=NO_ELEMENTS_HINT)
         layout = None
         if leaf.spec is not None:
-            key = (leaf.spec, len(leaf.shape))
+            key = (leaf.spec.dims, len(leaf.shape))
             layout = layouts.get(key)
             if layout is None:
                 check_spec(leaf.spec, mesh, leaf.shape, f"argument '{leaf.name}'")

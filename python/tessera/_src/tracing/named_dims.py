@@ -31,9 +31,10 @@ def like(value: Tracer, *operands: Tracer) -> Tracer:
 
     It is weak if all operands are.
     """
-    value.is_weak = all([operand.is_weak for operand in operands])
+    first = operands[0]
+    value.is_weak = first.is_weak and all([operand.is_weak for operand in operands])
     if len(operands) == 1 or not operands[1]._dims:
-        value._dims = operands[0]._dims
+        value._dims = first._dims
         return value
     found = [set(names) - {None} for names in zip(*map(dims_of, operands))]
     return with_names(value, [names.pop() if len(names) == 1 else None for names in found])

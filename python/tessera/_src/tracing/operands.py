@@ -515,13 +515,25 @@ def broadcast(value: Tracer, shape: Sequence[int]) -> Tracer:
     return with_names(result, [None] * (len(shape) - value.ndim) + names)
 
 
+def _are_alike(values: Sequence[Any]) -> bool:
+    """Whether all are traced values of one dtype and shape, none of them weak, that are in scope."""
+    first, program = values[0], program_text.innermost()
+    if type(first) is not Tracer or program is None:
+        return False
+    shape, dtype = first.shape, first.dtype
+    for value in values:
+        if (type(value) is not Tracer or value.program is not program or not value.block.is_open
+                or value.is_weak or value.dtype != dtype or value.shape != shape):
+            return False
+    return True
+
+
 def promote_operands(values: Sequence[Any]) -> list[Tracer]:
     """Operands in one dtype and one shape: what NumPy does silently, as explicit ops."""
+    if _are_alike(values):
+        return list(values)
     values = [v if is_scalar(v) else lift(v) for v in values]
-    first = values[0]
-    if isinstance(first, Tracer) and all(
-            [isinstance(v, Tracer) and not v.is_weak and v.dtype == first.dtype and v.shape == first.shape
-             for v in values]):
+    if _are_alike(values):
         return values
     common = common_dtype(values)
     shape = broadcast_values([v for v in values if not is_scalar(v)])

@@ -172,6 +172,8 @@ class ProgramText:
         self.captured: dict[int, tuple[Any, Any, Any]] = {}
         self._types: dict[tuple, str] = {}  # By shape, element type and layout.
         self._locations: dict[source.Location | None, str] = {}
+        self._last_place: source.Location | None = None
+        self._last_text = ""
 
     def type_of(self, shape: tuple[int, ...], dtype: np.dtype, layout: str | None = None) -> str:
         """The type; its layout is open unless one is given."""
@@ -186,9 +188,13 @@ class ProgramText:
         return self._text_of(source.user_location())
 
     def _text_of(self, place: source.Location | None) -> str:
+        # Ops of a loop, and arguments, are at one place: comparing it with all that are known takes longer.
+        if place is self._last_place and place is not None:
+            return self._last_text
         text = self._locations.get(place)
         if text is None:
             text = self._locations[place] = location_text(place)
+        self._last_place, self._last_text = place, text
         return text
 
     def add_argument(self, name: str, shape: tuple[int, ...], dtype: np.dtype,
@@ -206,9 +212,10 @@ class ProgramText:
 
     def emit(self, text: str) -> str:
         """Adds `%n = <text>` at the user's place and returns %n."""
-        value = self.new_name()
+        value = f"%{self.count}"
+        self.count += 1
         block = self.block
-        block.lines.append(f"{block.indent}{value} = {text} {self.location_text()}")
+        block.lines.append(f"{block.indent}{value} = {text} {self._text_of(source.user_location())}")
         return value
 
     def emit_effect(self, text: str) -> None:
@@ -317,8 +324,8 @@ class ProgramText:
         attributes = f" attributes {{tessera.structure = {quoted(structure)}}}" if structure else ""
         returned = f"return {', '.join(results)} : {', '.join(types)}" if results else "return"
         returned += " " + location_text(location)
-        signature = ",\n      ".join(f"{value} {{{noted}}} {place}"
-                                    for value, noted, place in self.arguments)
+        signature = ",\n      ".join([f"{value} {{{noted}}} {place}"
+                                     for value, noted, place in self.arguments])
         return "\n".join(
             [
                 "module {",

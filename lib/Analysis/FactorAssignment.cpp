@@ -2,6 +2,7 @@
 #include "tessera/Analysis/FactorAssignment.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace tessera {
 
@@ -36,6 +37,44 @@ std::optional<FactorAxes> factorAxes(const FactorRule &rule,
     }
   }
   return result;
+}
+
+bool FactorAxesView::seeSingleFactors(const TensorFactors &dims,
+                                      const Layout &layout) {
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (dims[d].empty())
+      continue;
+    int factor = dims[d][0];
+    auto place = std::lower_bound(
+        seen.begin(), seen.end(), factor,
+        [](const Entry &entry, int f) { return entry.factor < f; });
+    // A factor that two dimensions have is dealt to in turn.
+    if (dims[d].size() > 1 || (place != seen.end() && place->factor == factor))
+      return false;
+    seen.insert(place, {factor, &layout.dims[d].axes});
+  }
+  return true;
+}
+
+bool FactorAxesView::see(const FactorRule &rule, const TensorFactors &dims,
+                         const Layout &layout, const Mesh &mesh) {
+  seen.clear();
+  if (seeSingleFactors(dims, layout))
+    return true;
+  seen.clear();
+  std::optional<FactorAxes> dealt = factorAxes(rule, dims, layout, mesh);
+  if (!dealt)
+    return false;
+  owned = std::move(*dealt);
+  for (const auto &[factor, axes] : owned)
+    seen.push_back({factor, &axes});
+  return true;
+}
+
+const AxisList &FactorAxesView::axesOf(int factor) const {
+  return *std::find_if(seen.begin(), seen.end(), [&](const Entry &entry) {
+            return entry.factor == factor;
+          })->axes;
 }
 
 /// Cuts `axes` down to what the dimension `factors` can hold; returns whether
@@ -80,25 +119,42 @@ static void dropUnrepresentable(const FactorRule &rule, FactorAssignment &axes,
   }
 }
 
+namespace {
+/// Axes that some tensors have for a factor.
+struct Choice {
+  int factor;
+  const AxisList *axes;
+  double weight; ///< Bytes of these tensors.
+
+  bool operator<(const Choice &o) const {
+    return std::tie(o.weight, factor, *axes) <
+           std::tie(weight, o.factor, *o.axes);
+  }
+};
+} // namespace
+
+static void addWeight(std::vector<Choice> &choices, const Choice &added) {
+  for (Choice &choice : choices)
+    if (choice.factor == added.factor && *choice.axes == *added.axes) {
+      choice.weight += added.weight;
+      return;
+    }
+  choices.push_back(added);
+}
+
 FactorAssignment assignFactors(const FactorRule &rule,
                                const std::vector<FactorVote> &votes,
                                const Mesh &mesh,
                                const std::vector<AxisRef> &excluded) {
-  std::map<std::pair<int, AxisList>, double> weights;
-  for (const FactorVote &vote : votes) {
-    std::optional<FactorAxes> known =
-        factorAxes(rule, vote.dims, vote.layout, mesh);
-    if (!known)
-      continue;
-    for (auto &[factor, axes] : *known)
-      if (!axes.empty())
-        weights[{factor, axes}] += vote.bytes;
-  }
-
-  std::vector<std::pair<double, std::pair<int, AxisList>>> order;
-  for (auto &[choice, weight] : weights)
-    order.emplace_back(-weight, choice);
-  std::sort(order.begin(), order.end());
+  // Few: an op has few tensors, and they mostly agree.
+  std::vector<Choice> choices;
+  std::vector<FactorAxesView> views(votes.size());
+  for (size_t v = 0; v < votes.size(); ++v)
+    if (views[v].see(rule, *votes[v].dims, *votes[v].layout, mesh))
+      for (auto [factor, axes] : views[v].entries())
+        if (!axes->empty())
+          addWeight(choices, {factor, axes, votes[v].bytes});
+  std::sort(choices.begin(), choices.end());
   FactorAssignment result(rule.factors.size());
   AxisList taken = excluded;
   auto isTaken = [&](const AxisRef &axis) {
@@ -106,12 +162,11 @@ FactorAssignment assignFactors(const FactorRule &rule,
       return other.overlaps(axis, mesh);
     });
   };
-  for (auto &[weight, choice] : order) {
-    auto &[factor, axes] = choice;
+  for (auto [factor, axes, weight] : choices) {
     if (!result[factor].empty() ||
         rule.factors[factor].kind == FactorKind::Replicate)
       continue;
-    for (const AxisRef &axis : axes) {
+    for (const AxisRef &axis : *axes) {
       if (isTaken(axis))
         break;
       result[factor].push_back(axis);

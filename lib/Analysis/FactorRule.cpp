@@ -90,11 +90,12 @@ std::string FactorRule::verify(
 FactorRule elementwiseRule(const std::vector<int64_t> &shape,
                            size_t numOperands) {
   FactorRule rule;
-  TensorFactors dims;
+  TensorFactors dims(shape.size());
+  rule.factors.reserve(shape.size());
   for (size_t d = 0; d < shape.size(); ++d)
-    dims.push_back({rule.addFactor("d" + std::to_string(d), shape[d])});
+    dims[d].push_back(rule.addFactor("d" + std::to_string(d), shape[d]));
   rule.operands.assign(numOperands, dims);
-  rule.results.push_back(dims);
+  rule.results.push_back(std::move(dims));
   return rule;
 }
 

@@ -7,14 +7,6 @@
 namespace tessera {
 
 using AxisList = std::vector<AxisRef>;
-using FactorAxes = std::map<int, AxisList>;
-
-static int64_t product(const AxisList &axes, const Mesh &mesh) {
-  int64_t parts = 1;
-  for (const AxisRef &axis : axes)
-    parts *= axis.sizeOn(mesh);
-  return parts;
-}
 
 namespace {
 
@@ -31,7 +23,7 @@ public:
     for (size_t i = 0; i < graph.ops.size(); ++i)
       forEachTensor(graph.ops[i], [&](int value, const TensorFactors &) {
         // Ops come in order, so a tensor that one has twice is its last.
-        std::vector<int> &ops = opsOf[value];
+        ShortList<int, 2> &ops = opsOf[value];
         if (ops.empty() || ops.back() != static_cast<int>(i))
           ops.push_back(static_cast<int>(i));
       });
@@ -46,7 +38,10 @@ public:
             PropagationRound::Broadcast})
         runToFixpoint(userRound, opRound);
     for (PropagationValue &value : graph.values)
-      value.layout = value.layout.closed();
+      for (DimLayout &dim : value.layout.dims) {
+        dim.open = false;
+        dim.priority.reset();
+      }
     return std::move(grants);
   }
 
@@ -92,7 +87,7 @@ private:
   };
   /// The axes that one dimension of a tensor has for a factor.
   struct Proposal {
-    AxisList axes;
+    const AxisList *axes = nullptr;
     Source source;
     int position = -1; ///< Of the tensor among those of the op.
     int64_t elements = 0;
@@ -100,14 +95,21 @@ private:
   /// What an op's tensors say of one factor: the list of the largest tensor,
   /// and the longer lists that it is a prefix of.
   struct Vote {
-    AxisList axes;
-    int64_t elements = 0; ///< Of the largest tensor.
-    std::vector<Proposal> proposals;
+    const AxisList *axes = nullptr;
+    size_t kept = 0;                 ///< How many of them, from the first.
+    int64_t elements = 0;            ///< Of the largest tensor.
+    std::vector<Proposal> proposals; ///< None where no tensor says anything.
 
+    int64_t parts(const Mesh &mesh) const {
+      int64_t product = 1;
+      for (size_t i = 0; i < kept; ++i)
+        product *= (*axes)[i].sizeOn(mesh);
+      return product;
+    }
     /// Whoever has `axis` in its list.
     Source sourceOf(const AxisRef &axis) const {
       auto has = [&](const Proposal &p) {
-        return std::find(p.axes.begin(), p.axes.end(), axis) != p.axes.end();
+        return std::find(p.axes->begin(), p.axes->end(), axis) != p.axes->end();
       };
       return std::find_if(proposals.begin(), proposals.end(), has)->source;
     }
@@ -131,23 +133,30 @@ private:
 
   void collectWishes(int index, int userRound, std::vector<Extension> &wishes) {
     const PropagationOp &op = graph.ops[index];
-    std::map<int, Vote> votes = collectVotes(op, userRound);
-    dropConflicts(votes);
+    if (!collectVotes(op, userRound))
+      return;
+    dropConflicts();
     forEachTensor(op, [&](int value, const TensorFactors &dims) {
       for (size_t d = 0; d < dims.size(); ++d)
-        addWish(index, value, static_cast<int>(d), dims[d], votes, wishes);
+        addWish(index, value, static_cast<int>(d), dims[d], wishes);
     });
   }
 
-  std::map<int, Vote> collectVotes(const PropagationOp &op, int userRound) {
-    std::map<int, Vote> votes;
+  /// Fills `votes`; returns whether there is one.
+  bool collectVotes(const PropagationOp &op, int userRound) {
+    if (votes.size() < op.rule.factors.size())
+      votes.resize(op.rule.factors.size());
+    for (Vote &vote : votes)
+      vote.proposals.clear();
+    views.resize(
+        std::max(views.size(), op.operands.size() + op.results.size()));
+    bool isAny = false;
     int position = -1;
     forEachTensor(op, [&](int value, const TensorFactors &dims) {
       ++position;
       const PropagationValue &tensor = graph.values[value];
-      std::optional<FactorAxes> known =
-          factorAxes(op.rule, dims, tensor.layout, graph.mesh);
-      if (!known)
+      FactorAxesView &known = views[position];
+      if (!known.see(op.rule, dims, tensor.layout, graph.mesh))
         return;
       int64_t elements = 1;
       for (int64_t size : tensor.shape)
@@ -157,18 +166,20 @@ private:
         if (tensor.layout.dims[d].priority.value_or(0) > userRound)
           continue;
         for (int factor : dims[d]) {
-          const AxisList &axes = (*known)[factor];
+          const AxisList &axes = known.axesOf(factor);
           if (op.rule.factors[factor].kind == FactorKind::Replicate ||
               axes.empty())
             continue;
           votes[factor].proposals.push_back(
-              {axes, {value, static_cast<int>(d)}, position, elements});
+              {&axes, {value, static_cast<int>(d)}, position, elements});
+          isAny = true;
         }
       }
     });
-    for (auto &[factor, vote] : votes)
-      decide(vote);
-    return votes;
+    for (Vote &vote : votes)
+      if (!vote.proposals.empty())
+        decide(vote);
+    return isAny;
   }
 
   static void decide(Vote &vote) {
@@ -180,41 +191,46 @@ private:
                 return rank(a) < rank(b);
               });
     vote.elements = vote.proposals.front().elements;
+    vote.axes = vote.proposals.front().axes;
     for (const Proposal &proposal : vote.proposals)
-      if (isPrefix(vote.axes, proposal.axes))
+      if (isPrefix(*vote.axes, *proposal.axes))
         vote.axes = proposal.axes;
+    vote.kept = vote.axes->size();
   }
 
   /// An axis splits one factor of an op at most: the one whose tensor is
   /// largest keeps it, others lose it and what is minor to it.
-  void dropConflicts(std::map<int, Vote> &votes) {
-    std::vector<int> order;
-    for (auto &[factor, vote] : votes)
-      order.push_back(factor);
-    std::sort(order.begin(), order.end(), [&](int a, int b) {
-      return std::make_pair(-votes[a].elements, a) <
-             std::make_pair(-votes[b].elements, b);
-    });
-    std::vector<AxisRef> taken;
+  void dropConflicts() {
+    order.clear();
+    for (size_t factor = 0; factor < votes.size(); ++factor)
+      if (!votes[factor].proposals.empty())
+        order.push_back(static_cast<int>(factor));
+    if (order.size() > 1)
+      std::sort(order.begin(), order.end(), [&](int a, int b) {
+        return std::make_pair(-votes[a].elements, a) <
+               std::make_pair(-votes[b].elements, b);
+      });
+    taken.clear();
     for (int factor : order) {
-      AxisList &axes = votes[factor].axes;
+      Vote &vote = votes[factor];
       size_t keep = 0;
-      while (keep < axes.size() && std::none_of(
-                                       taken.begin(), taken.end(),
-                                       [&](const AxisRef &axis) {
-                                         return axis.overlaps(axes[keep],
-                                                              graph.mesh);
-                                       }))
+      while (keep < vote.kept && !isTaken((*vote.axes)[keep]))
         ++keep;
-      axes.resize(keep);
-      taken.insert(taken.end(), axes.begin(), axes.end());
+      vote.kept = keep;
+      for (size_t i = 0; i < keep; ++i)
+        taken.push_back(&(*vote.axes)[i]);
     }
+  }
+
+  bool isTaken(const AxisRef &axis) const {
+    return std::any_of(taken.begin(), taken.end(), [&](const AxisRef *other) {
+      return other->overlaps(axis, graph.mesh);
+    });
   }
 
   /// Adds what one dimension of `value` would be if every factor of it followed
   /// its vote, where that extends what it is.
   void addWish(int op, int value, int d, const DimFactors &factors,
-               const std::map<int, Vote> &votes,
                std::vector<Extension> &wishes) {
     const FactorRule &rule = graph.ops[op].rule;
     const PropagationValue &tensor = graph.values[value];
@@ -222,26 +238,36 @@ private:
     // A dimension of size 1 has nothing to split.
     if (!dim.open || factors.empty() || tensor.shape[d] <= 1)
       return;
-    Extension wish{value, d, op, 0, {}, {}};
+    int64_t elements = 0;
+    wanted.clear();
     for (int factor : factors) {
-      auto vote = votes.find(factor);
-      AxisList axes = vote == votes.end() ? AxisList() : vote->second.axes;
-      int64_t size = rule.factors[factor].size;
-      bool divides = size % product(axes, graph.mesh) == 0;
-      if (factors.size() > 1 && !divides)
-        break;
-      for (const AxisRef &axis : axes) {
-        if (wish.axes.size() == dim.axes.size())
-          wish.elements = vote->second.elements;
-        wish.axes.push_back(axis);
-        wish.sources.push_back(vote->second.sourceOf(axis));
+      const Vote &vote = votes[factor];
+      int64_t parts = 1, size = rule.factors[factor].size;
+      if (!vote.proposals.empty()) {
+        parts = vote.parts(graph.mesh);
+        if (factors.size() > 1 && size % parts != 0)
+          break;
+        for (size_t i = 0; i < vote.kept; ++i) {
+          if (wanted.size() == dim.axes.size())
+            elements = vote.elements;
+          wanted.push_back({&(*vote.axes)[i], &vote});
+        }
       }
       // A minor factor can be split only where the major ones are single.
-      if (product(axes, graph.mesh) != size)
+      if (parts != size)
         break;
     }
-    if (wish.axes.size() > dim.axes.size() && isPrefix(dim.axes, wish.axes))
-      wishes.push_back(std::move(wish));
+    if (wanted.size() <= dim.axes.size())
+      return;
+    for (size_t i = 0; i < dim.axes.size(); ++i)
+      if (dim.axes[i] != *wanted[i].first)
+        return;
+    Extension wish{value, d, op, elements, {}, {}};
+    for (auto [axis, vote] : wanted) {
+      wish.axes.push_back(*axis);
+      wish.sources.push_back(vote->sourceOf(*axis));
+    }
+    wishes.push_back(std::move(wish));
   }
 
   /// Extends the dimension as far as the tensor's other axes allow.
@@ -278,8 +304,15 @@ private:
   }
 
   PropagationGraph &graph;
-  std::vector<std::vector<int>> opsOf; ///< That each value is a tensor of.
+  std::vector<ShortList<int, 2>> opsOf; ///< That each value is a tensor of.
   AxisGrants grants;
+
+  // Of the op whose wishes are collected. They keep their memory from op to op.
+  std::vector<FactorAxesView> views; ///< Of each tensor.
+  std::vector<Vote> votes;           ///< By factor.
+  std::vector<int> order;
+  std::vector<const AxisRef *> taken;
+  std::vector<std::pair<const AxisRef *, const Vote *>> wanted;
 };
 
 } // namespace

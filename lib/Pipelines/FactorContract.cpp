@@ -21,8 +21,9 @@ public:
   Problem verify();
 
 private:
+  /// `what` says which tensor it is, for messages.
   Problem verifySplits(Value value, const TensorFactors &dims,
-                       const std::string &what);
+                       llvm::function_ref<std::string()> what);
   Problem verifyVarying();
   Problem verifyPartialOperands();
   Problem verifyPartialResult();
@@ -42,30 +43,29 @@ static std::string listAxes(const AxisList &axes) {
 }
 
 Problem FactorVerifier::verifySplits(Value value, const TensorFactors &dims,
-                                     const std::string &what) {
+                                     llvm::function_ref<std::string()> what) {
   const Layout *layout = layoutOf(value.getType());
   if (!layout)
     return std::nullopt;
-  std::optional<std::map<int, AxisList>> known =
-      factorAxes(rule, dims, *layout, mesh);
-  if (!known)
-    return what + " of layout " + layout->str() +
+  FactorAxesView known;
+  if (!known.see(rule, dims, *layout, mesh))
+    return what() + " of layout " + layout->str() +
            " is cut across the factors of " + rule.str();
   for (auto [d, factors] : llvm::enumerate(dims))
     if (factors.empty() && !withoutUnits(layout->dims[d].axes, mesh).empty())
-      return what + " splits dimension " + std::to_string(d) + ", " +
+      return what() + " splits dimension " + std::to_string(d) + ", " +
              toString(layout->dims[d]) + ", which has no factor in " +
              rule.str();
-  for (auto &[index, all] : *known) {
-    AxisList list = withoutUnits(all, mesh);
+  for (auto [index, all] : known.entries()) {
+    AxisList list = withoutUnits(*all, mesh);
     const Factor &factor = rule.factors[index];
     if (factor.kind == FactorKind::Replicate && !list.empty())
-      return what + " splits factor '" + factor.name + "' by " +
+      return what() + " splits factor '" + factor.name + "' by " +
              listAxes(list) + ", which must be whole in " + rule.str();
     if (!axes[index])
-      axes[index] = list;
+      axes[index] = std::move(list);
     else if (*axes[index] != list)
-      return what + " splits factor '" + factor.name + "' by " +
+      return what() + " splits factor '" + factor.name + "' by " +
              listAxes(list) + ", another tensor by " + listAxes(*axes[index]) +
              "; the rule is " + rule.str();
   }
@@ -159,11 +159,13 @@ Problem FactorVerifier::verifyPartialResult() {
 
 Problem FactorVerifier::verify() {
   for (auto [i, dims] : llvm::enumerate(rule.operands))
-    if (Problem problem = verifySplits(op->getOperand(i), dims,
-                                       "has operand " + std::to_string(i)))
+    if (Problem problem = verifySplits(op->getOperand(i), dims, [i = i] {
+          return "has operand " + std::to_string(i);
+        }))
       return problem;
   for (auto [i, dims] : llvm::enumerate(rule.results))
-    if (Problem problem = verifySplits(op->getResult(i), dims, "has a result"))
+    if (Problem problem = verifySplits(
+            op->getResult(i), dims, [] { return std::string("has a result"); }))
       return problem;
   if (Problem problem = verifyVarying())
     return problem;

@@ -27,12 +27,13 @@ int64_t tessera::localSizeOf(MeshTensorType type, const Mesh &mesh) {
   return size;
 }
 
-/// How the operands and results of an op are laid out, each with its bytes.
+/// How the operands and results of an op are laid out, each with its bytes;
+/// `rule` must outlive it.
 static std::vector<FactorVote> votesOf(Operation *op, const FactorRule &rule) {
   std::vector<FactorVote> votes;
   auto vote = [&](Value value, const TensorFactors &dims) {
     if (isa<MeshTensorType>(value.getType()) && !isFreeInAnyLayout(value))
-      votes.push_back({dims, layoutOfValue(value), bytesOfValue(value)});
+      votes.push_back({&dims, &layoutOfValue(value), bytesOfValue(value)});
   };
   for (auto [value, dims] : llvm::zip(op->getOperands(), rule.operands))
     vote(value, dims);

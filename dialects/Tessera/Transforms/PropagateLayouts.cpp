@@ -98,23 +98,25 @@ public:
   LogicalResult addOp(FactorRuleInterface op) {
     if (op->getNumOperands() == 0)
       return success();
-    FactorRule rule = op.getFactorRule();
     PropagationOp node;
+    node.rule = op.getFactorRule();
     node.round = op.getPropagationRound();
-    std::vector<TensorFactors> operandFactors;
-    for (auto [operand, factors] :
-         llvm::zip(op->getOperands(), rule.operands)) {
-      if (!isa<MeshTensorType>(operand.getType()))
+    // Operands that are no mesh tensors have no part in it.
+    std::vector<TensorFactors> &factors = node.rule.operands;
+    size_t kept = 0;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      if (i >= factors.size() || !isa<MeshTensorType>(operand.getType()))
         continue;
       if (failed(addUse(op, operand, node.operands)))
         return failure();
-      operandFactors.push_back(factors);
+      if (kept != i)
+        factors[kept] = std::move(factors[i]);
+      ++kept;
     }
-    rule.operands = std::move(operandFactors);
+    factors.resize(kept);
     for (Value result : op->getResults())
       if (failed(addUse(op, result, node.results)))
         return failure();
-    node.rule = std::move(rule);
     graph.ops.push_back(std::move(node));
     ops.push_back(op);
     return success();
@@ -128,9 +130,7 @@ public:
     while (static_cast<int>(chain.size()) < maxChain) {
       auto grant = grants.find({id, dim, axis});
       if (grant == grants.end()) {
-        chain.push_back(StringAttr::get(
-            context, "annotated: dimension " + std::to_string(dim) + " of " +
-                         nameOf(id) + " is split by '" + toString(axis) + "'"));
+        chain.push_back(annotationOf(id, dim, axis, context));
         return chain;
       }
       chain.push_back(reasonOf(grant->second, context));
@@ -158,6 +158,20 @@ private:
                             nameOf(grant.fromValue));
   }
 
+  /// As above, of an annotation, which what it splits leads back to.
+  StringAttr annotationOf(int id, int dim, const AxisRef &axis,
+                          MLIRContext *context) {
+    auto &known = annotations[{id, dim}];
+    for (const auto &[other, text] : known)
+      if (other == axis)
+        return text;
+    auto text = StringAttr::get(
+        context, "annotated: dimension " + std::to_string(dim) + " of " +
+                     nameOf(id) + " is split by '" + toString(axis) + "'");
+    known.push_back({axis, text});
+    return text;
+  }
+
   const std::string &nameOf(int id) {
     names.resize(values.size());
     if (names[id].empty())
@@ -168,7 +182,11 @@ private:
   /// An op of the graph in words: an op of the program, or an edge of one.
   std::string describeNode(int node) {
     auto edge = edges.find(node);
-    std::string op = describeOp(ops[node]);
+    // Ops of a loop in Python are at one place.
+    std::string &op = places[{ops[node]->getName().getAsOpaquePointer(),
+                              ops[node]->getLoc().getAsOpaquePointer()}];
+    if (op.empty())
+      op = describeOp(ops[node]);
     return edge == edges.end() ? op : edge->second + " of " + op;
   }
 
@@ -196,11 +214,11 @@ private:
 
   int addValue(Value value) {
     auto type = cast<MeshTensorType>(value.getType());
-    Layout layout = type.getLayout();
+    const Layout *layout = &type.getLayout();
     if (auto constrain = value.getDefiningOp<ConstrainOp>())
-      layout = constrain.getLayout().getValue();
+      layout = &constrain.getLayout().getValue();
     graph.values.push_back(
-        {type.getShape().vec(), layout.withWholeAxes(graph.mesh)});
+        {type.getShape().vec(), layout->withWholeAxes(graph.mesh)});
     values.push_back(value);
     int id = static_cast<int>(values.size()) - 1;
     ids.try_emplace(value, id);
@@ -209,6 +227,11 @@ private:
 
   std::vector<std::string> names;
   llvm::DenseMap<std::tuple<int, int, int>, StringAttr> reasons;
+  /// Descriptions of ops, by name and location.
+  llvm::DenseMap<std::pair<const void *, const void *>, std::string> places;
+  llvm::DenseMap<std::pair<int, int>,
+                 SmallVector<std::pair<AxisRef, StringAttr>, 1>>
+      annotations; ///< By value and dimension.
 };
 
 struct PropagateLayoutsPass : impl::PropagateLayoutsBase<PropagateLayoutsPass> {

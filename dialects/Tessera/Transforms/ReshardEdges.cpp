@@ -128,7 +128,7 @@ Layout Resharder::chooseSplits(const DataFlowEdge &edge) {
   std::vector<FactorVote> votes;
   auto vote = [&](Value value, const TensorFactors &dims) {
     if (!isFreeInAnyLayout(value))
-      votes.push_back({dims, layoutOfValue(value), bytesOfValue(value)});
+      votes.push_back({&dims, &layoutOfValue(value), bytesOfValue(value)});
   };
   for (auto [source, dims] : llvm::zip_equal(edge.sources, rule.operands))
     vote(source->get(), dims);

@@ -16,8 +16,8 @@ using FactorAssignment = std::vector<std::vector<AxisRef>>;
 
 /// A tensor of an op, as it is laid out before the op has decided.
 struct FactorVote {
-  TensorFactors dims;
-  Layout layout;
+  const TensorFactors *dims = nullptr;
+  const Layout *layout = nullptr;
   double bytes = 0; ///< Of the whole tensor: what resharding it would move.
 };
 
@@ -28,6 +28,36 @@ struct FactorVote {
 std::optional<std::map<int, std::vector<AxisRef>>>
 factorAxes(const FactorRule &rule, const TensorFactors &dims,
            const Layout &layout, const Mesh &mesh);
+
+/// What factorAxes finds, for passes that ask for each tensor of a program: a
+/// view of the layout's own lists, where no dimension has several factors.
+class FactorAxesView {
+public:
+  struct Entry {
+    int factor;
+    const std::vector<AxisRef> *axes;
+  };
+
+  FactorAxesView() = default;
+  // Entries of a copy would be of lists of the original.
+  FactorAxesView(const FactorAxesView &) = delete;
+  FactorAxesView(FactorAxesView &&) = default;
+
+  /// Sees the axes of a tensor, which must outlive what is read from here;
+  /// returns false where factorAxes finds nothing.
+  bool see(const FactorRule &rule, const TensorFactors &dims,
+           const Layout &layout, const Mesh &mesh);
+
+  /// In the order of the factors.
+  const std::vector<Entry> &entries() const { return seen; }
+  const std::vector<AxisRef> &axesOf(int factor) const;
+
+private:
+  bool seeSingleFactors(const TensorFactors &dims, const Layout &layout);
+
+  std::vector<Entry> seen;
+  std::map<int, std::vector<AxisRef>> owned;
+};
 
 /// Every factor takes the axes that most bytes already have, in order of those
 /// bytes, and no axis that another factor took; ties go to the earlier factor.

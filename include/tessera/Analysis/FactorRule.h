@@ -6,6 +6,7 @@
 #define TESSERA_ANALYSIS_FACTORRULE_H
 
 #include "tessera/Analysis/Layout.h"
+#include "tessera/Analysis/ShortList.h"
 
 #include <cstdint>
 #include <string>
@@ -32,7 +33,7 @@ struct Factor {
 
 /// Factors of one tensor dimension, major to minor: one for most, several for
 /// the joined side of a reshape, none for a size-1 dimension that broadcasts.
-using DimFactors = std::vector<int>;
+using DimFactors = ShortList<int, 2>;
 /// One entry per dimension.
 using TensorFactors = std::vector<DimFactors>;
 

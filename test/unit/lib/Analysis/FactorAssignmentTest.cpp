@@ -3,6 +3,8 @@
 
 #include "gtest/gtest.h"
 
+#include <deque>
+
 using namespace tessera;
 
 namespace {
@@ -11,13 +13,15 @@ const Mesh mesh = {"mesh",
                    {{"x", 2, LinkClass::Shm}, {"y", 4, LinkClass::Shm}}};
 const AxisRef x{"x", 1, 0}, y{"y", 1, 0}, yMajor{"y", 1, 2}, yMinor{"y", 2, 2};
 
-/// A tensor of the given dimensions and axes a dimension.
+/// A tensor of the given dimensions and axes a dimension, which lives on.
 FactorVote vote(TensorFactors dims, std::vector<std::vector<AxisRef>> axes,
                 double bytes) {
   Layout layout = Layout::replicated("mesh", dims.size());
   for (size_t d = 0; d < axes.size(); ++d)
     layout.dims[d].axes = axes[d];
-  return {std::move(dims), layout, bytes};
+  static std::deque<std::pair<TensorFactors, Layout>> tensors;
+  auto &tensor = tensors.emplace_back(std::move(dims), std::move(layout));
+  return {&tensor.first, &tensor.second, bytes};
 }
 
 /// `mk,kn->mn`: factors m=0, n=1, k=2, by FactorRule.str().
@@ -118,11 +122,37 @@ TEST(FactorAssignment, AFactorThatIsNotSplitAfterAllClosesWhatItIsMajorIn) {
   EXPECT_EQ(text(axes, each), "[{}, {}, {}]");
 }
 
+TEST(FactorAssignment, AViewSeesWhatFactorAxesFinds) {
+  // Of one factor a dimension, of several, and one that two dimensions share.
+  const std::vector<TensorFactors> tensors = {
+      {{2}, {0}}, {{}, {1}}, {{0, 1}, {2}}, {{1}, {1}}};
+  const std::vector<std::vector<AxisRef>> lists = {{}, {x}, {y}, {x, y}};
+  FactorRule rule;
+  for (int64_t size : {2, 4, 8})
+    rule.addFactor("f" + std::to_string(size), size);
+  FactorAxesView view; // One for all: nothing is left of the last tensor.
+  for (const TensorFactors &dims : tensors)
+    for (const std::vector<AxisRef> &major : lists)
+      for (const std::vector<AxisRef> &minor : lists) {
+        Layout layout = Layout::replicated("mesh", 2);
+        layout.dims[0].axes = major;
+        layout.dims[1].axes = minor;
+        auto expected = factorAxes(rule, dims, layout, mesh);
+        ASSERT_EQ(view.see(rule, dims, layout, mesh), expected.has_value());
+        std::map<int, std::vector<AxisRef>> seen;
+        for (auto [factor, axes] : view.entries())
+          EXPECT_TRUE(seen.emplace(factor, *axes).second);
+        EXPECT_EQ(seen, expected.value_or(decltype(seen)()));
+        for (auto &[factor, axes] : seen)
+          EXPECT_EQ(view.axesOf(factor), axes);
+      }
+}
+
 TEST(FactorAssignment, AnAxisThatCrossesFactorsHasNoSay) {
   FactorRule rule = reshapeRule({2, 8}, {16});
   // y would split d0 in two and d1 in two.
   EXPECT_EQ(factorAxes(rule, rule.results[0],
-                       vote(rule.results[0], {{y}}, 0).layout, mesh),
+                       *vote(rule.results[0], {{y}}, 0).layout, mesh),
             std::nullopt);
   auto axes = assignFactors(rule,
                             {vote(rule.results[0], {{y}}, 200),

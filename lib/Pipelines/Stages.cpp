@@ -16,8 +16,7 @@ static constexpr StageInfo stages[] = {
      Stage::Tessera, "", ""},
     {Stage::Layouts, "layouts", "Every tensor has a layout; ops may disagree.",
      Stage::Tessera,
-     "tessera-verify-program,tessera-inline-calls,inline,canonicalize,cse,"
-     "symbol-dce,"
+     "tessera-verify-program,tessera-inline-calls,tessera-inline-functions,"
      "tessera-choose-expansions,tessera-propagate-layouts",
      ""},
     {Stage::Reshards, "reshards",

@@ -36,6 +36,17 @@ def InlineCalls : Pass<"tessera-inline-calls", "::mlir::ModuleOp"> {
   let dependentDialects = ["::tessera::TesseraDialect"];
 }
 
+def InlineFunctions : Pass<"tessera-inline-functions", "::mlir::ModuleOp"> {
+  let summary = "Inlines functions, simplifies, and erases unused symbols.";
+  let description = [{
+    As `inline,canonicalize,cse,symbol-dce`. Of a module of one function, as most
+    are whose `tessera.call`s are inlined, the first and the last have nothing to
+    do, and are left out: they take longer than the other two.
+
+    Input and output: stage `tessera`. Linear in the size of the result.
+  }];
+}
+
 def DecomposeOps : Pass<"tessera-decompose-ops"> {
   let summary = "Writes composite ops as formulas of simpler ones.";
   let description = [{

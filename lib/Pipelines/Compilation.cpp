@@ -35,7 +35,11 @@ static void erasePlans(ModuleOp module) {
 
 static std::string textOf(ModuleOp module) {
   std::string text;
-  llvm::raw_string_ostream(text) << module << "\n";
+  llvm::raw_string_ostream stream(text);
+  // Printing writes few characters at a time.
+  stream.SetBufferSize(1 << 14);
+  stream << module << "\n";
+  stream.flush();
   return text;
 }
 
@@ -224,6 +228,8 @@ FailureOr<ModuleOp> Compilation::make(Stage stage) {
 }
 
 LogicalResult Compilation::checkForbidden(ModuleOp local) {
+  if (options.forbidImplicit.empty())
+    return success();
   bool isValid = true;
   local.walk([&](Operation *op) {
     StringRef name = collectiveName(op);

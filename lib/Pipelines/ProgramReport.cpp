@@ -33,7 +33,9 @@ SmallVector<StringRef> tessera::getCollectiveNames() {
 
 StringRef tessera::collectiveName(Operation *op) {
   std::optional<CollectiveKind> kind = dist::getCollectiveKind(op);
-  StringRef name = kind ? toString(*kind) : "";
+  if (!kind)
+    return "";
+  StringRef name = toString(*kind);
   return llvm::is_contained(getCollectiveNames(), name) ? name : "";
 }
 
@@ -63,6 +65,23 @@ static std::string typeName(Type type) {
   llvm::raw_string_ostream(text) << type;
   return text;
 }
+
+namespace {
+/// Names of element types. Printing a type prepares for a whole program, which
+/// takes longer than all else that is told of an argument.
+class TypeNames {
+public:
+  StringRef of(Type type) {
+    std::string &name = names[type];
+    if (name.empty())
+      name = typeName(type);
+    return name;
+  }
+
+private:
+  llvm::DenseMap<Type, std::string> names;
+};
+} // namespace
 
 static int64_t bytesOf(Type type) {
   auto shaped = cast<ShapedType>(type);
@@ -146,7 +165,7 @@ static void describeCheckpoint(json::OStream &out, BarrierOp op) {
 /// An argument or result of the entry.
 static void describeBoundary(json::OStream &out, Type type,
                              DictionaryAttr attributes,
-                             const Twine &defaultName) {
+                             const Twine &defaultName, TypeNames &names) {
   auto local = cast<RankedTensorType>(type);
   auto name =
       attributes ? attributes.getAs<StringAttr>("tessera.name") : nullptr;
@@ -156,7 +175,7 @@ static void describeBoundary(json::OStream &out, Type type,
     shape = cast<ShapedType>(boundary.globalType.getValue()).getShape();
   out.attribute("name", name ? name.getValue().str() : defaultName.str());
   write(out, "shape", shape);
-  out.attribute("dtype", typeName(local.getElementType()));
+  out.attribute("dtype", names.of(local.getElementType()));
   write(out, "localShape", local.getShape());
   if (boundary.layout)
     out.attribute("layout", boundary.layout.getValue().str());
@@ -194,15 +213,17 @@ void tessera::reportLocalProgram(func::FuncOp entry, Report &report) {
   };
   setArray("collectives", ArrayRef(collectives), describeCollective);
   setArray("checkpoints", ArrayRef(recomputations), describeCheckpoint);
+  TypeNames names;
   setArray("arguments", llvm::seq(entry.getNumArguments()),
            [&](json::OStream &out, unsigned i) {
              describeBoundary(out, entry.getArgumentTypes()[i],
-                              entry.getArgAttrDict(i), "arg" + Twine(i));
+                              entry.getArgAttrDict(i), "arg" + Twine(i), names);
            });
   setArray("results", llvm::seq(entry.getNumResults()),
            [&](json::OStream &out, unsigned i) {
              describeBoundary(out, entry.getResultTypes()[i],
-                              entry.getResultAttrDict(i), "result" + Twine(i));
+                              entry.getResultAttrDict(i), "result" + Twine(i),
+                              names);
            });
   report.set("flops", flops);
   report.set("bytes", bytes);

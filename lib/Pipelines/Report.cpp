@@ -6,12 +6,18 @@
 using namespace tessera;
 namespace json = llvm::json;
 
+static constexpr size_t bufferSize = 1 << 14;
+
 void Report::set(llvm::StringRef key, Writer write) {
   std::string &text = values[key.str()];
   text.clear();
   llvm::raw_string_ostream stream(text);
+  // JSON is written character by character: without a buffer, each is appended
+  // to the string by itself.
+  stream.SetBufferSize(bufferSize);
   json::OStream out(stream);
   write(out);
+  stream.flush();
 }
 
 std::string Report::str() const {

@@ -99,8 +99,8 @@ ContractVerifier::forEachOp(llvm::function_ref<Problem(Operation *)> check) {
 //===----------------------------------------------------------------------===//
 
 /// The types of an op's results and of its regions' arguments.
-static SmallVector<Type> definedTypes(Operation *op) {
-  SmallVector<Type> types(op->getResultTypes());
+static SmallVector<Type, 2> definedTypes(Operation *op) {
+  SmallVector<Type, 2> types(op->getResultTypes());
   if (auto function = dyn_cast<func::FuncOp>(op))
     llvm::append_range(types, function.getArgumentTypes());
   else
@@ -202,9 +202,10 @@ Problem ContractVerifier::checkReshards(Operation *op) {
 
 /// The layout and whole tensor that a function's argument or result of type
 /// `local` states.
-static Problem checkBoundary(Operation *function, DictionaryAttr attributes,
-                             Type local, const std::string &what) {
-  auto [layout, global] = dist::readBoundary(attributes);
+static Problem checkBoundary(Operation *function,
+                             const dist::Boundary &boundary, Type local,
+                             const std::string &what) {
+  auto [layout, global] = boundary;
   // Functions that no program calls, as tests have them, may lack both.
   if (!layout && !global)
     return std::nullopt;
@@ -232,13 +233,22 @@ static Problem checkBoundary(Operation *function, DictionaryAttr attributes,
 }
 
 static Problem checkBoundaries(func::FuncOp function) {
+  // Many arguments are alike, and what is in order once is so again.
+  llvm::DenseSet<std::tuple<Attribute, Attribute, Type>> known;
+  auto check = [&](StringRef side, unsigned i, DictionaryAttr attributes,
+                   Type type) -> Problem {
+    auto [layout, global] = dist::readBoundary(attributes);
+    if (!known.insert({layout, global, type}).second)
+      return std::nullopt;
+    return checkBoundary(function, {layout, global}, type, text(side, " ", i));
+  };
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    if (Problem problem = checkBoundary(function, function.getArgAttrDict(i),
-                                        type, text("argument ", i)))
+    if (Problem problem =
+            check("argument", i, function.getArgAttrDict(i), type))
       return problem;
   for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    if (Problem problem = checkBoundary(function, function.getResultAttrDict(i),
-                                        type, text("result ", i)))
+    if (Problem problem =
+            check("result", i, function.getResultAttrDict(i), type))
       return problem;
   return std::nullopt;
 }

@@ -20,9 +20,11 @@ Boundary dist::readResult(FunctionOpInterface function, unsigned index) {
   return readBoundary(function.getResultAttrDict(index));
 }
 
-void dist::writeBoundary(NamedAttrList &attributes, const Layout &layout,
-                         RankedTensorType whole) {
-  MLIRContext *context = whole.getContext();
-  attributes.set(layoutAttrName, LayoutAttr::get(context, layout));
-  attributes.set(globalTypeAttrName, TypeAttr::get(whole));
+Boundary dist::makeBoundary(const Layout &layout, RankedTensorType whole) {
+  return {LayoutAttr::get(whole.getContext(), layout), TypeAttr::get(whole)};
+}
+
+void dist::writeBoundary(NamedAttrList &attributes, const Boundary &boundary) {
+  attributes.set(layoutAttrName, boundary.layout);
+  attributes.set(globalTypeAttrName, boundary.globalType);
 }

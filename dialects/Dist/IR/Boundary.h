@@ -27,9 +27,9 @@ Boundary readBoundary(mlir::DictionaryAttr attributes);
 Boundary readArgument(mlir::FunctionOpInterface function, unsigned index);
 Boundary readResult(mlir::FunctionOpInterface function, unsigned index);
 
-/// Adds that the value is a part of a tensor of type `whole` under `layout`.
-void writeBoundary(mlir::NamedAttrList &attributes, const Layout &layout,
-                   mlir::RankedTensorType whole);
+/// Of a value that is a part of a tensor of type `whole` under `layout`.
+Boundary makeBoundary(const Layout &layout, mlir::RankedTensorType whole);
+void writeBoundary(mlir::NamedAttrList &attributes, const Boundary &boundary);
 
 } // namespace tessera::dist
 

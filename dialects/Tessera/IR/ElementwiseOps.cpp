@@ -83,6 +83,11 @@ static LogicalResult verifyOperandShapes(Operation *op) {
 
 /// Operands and result have one shape and one element type.
 static LogicalResult verifySame(Operation *op) {
+  // One type has one shape, element type and mesh.
+  Type common = op->getResult(0).getType();
+  if (llvm::all_of(op->getOperandTypes(),
+                   [&](Type operand) { return operand == common; }))
+    return success();
   if (failed(verifyOperandShapes(op)))
     return failure();
   Type type = getElementTypeOrSelf(op->getResult(0).getType());

@@ -12,22 +12,36 @@ static bool isProgramElement(Type type) {
 }
 
 bool tessera::isProgramTensor(Type type) {
-  if (!isa<MeshTensorType, RankedTensorType>(type))
-    return false;
-  auto shaped = cast<ShapedType>(type);
-  return shaped.hasStaticShape() && isProgramElement(shaped.getElementType());
+  // Sizes and elements of a mesh tensor are checked where the type is made.
+  if (isa<MeshTensorType>(type))
+    return true;
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.hasStaticShape() &&
+         isProgramElement(tensor.getElementType());
+}
+
+/// Every verifier and rule asks for shapes, so without the look-up of an
+/// interface for the types that most values have.
+static ArrayRef<int64_t> shapeOfType(Type type) {
+  if (auto meshTensor = dyn_cast<MeshTensorType>(type))
+    return meshTensor.getShape();
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    return tensor.getShape();
+  return cast<ShapedType>(type).getShape();
 }
 
 ArrayRef<int64_t> tessera::shapeOf(Value value) {
-  return cast<ShapedType>(value.getType()).getShape();
+  return shapeOfType(value.getType());
 }
 
 std::vector<int64_t> tessera::shapeVector(Type type) {
-  return cast<ShapedType>(type).getShape().vec();
+  return shapeOfType(type).vec();
 }
 
 OpShapes tessera::opShapesOf(Operation *op) {
   OpShapes shapes;
+  shapes.operands.reserve(op->getNumOperands());
+  shapes.results.reserve(op->getNumResults());
   for (Type type : op->getOperandTypes())
     shapes.operands.push_back(shapeVector(type));
   for (Type type : op->getResultTypes())
@@ -83,8 +97,10 @@ Type MeshTensorType::parse(AsmParser &parser) {
   layout.mesh = mesh.getValue().str();
   if (parser.parseGreater())
     return {};
-  return getChecked([&] { return parser.emitError(loc); }, parser.getContext(),
-                    ArrayRef<int64_t>(shape), elementType, layout);
+  if (failed(verifyInvariants([&] { return parser.emitError(loc); }, shape,
+                              elementType, layout)))
+    return {};
+  return get(parser.getContext(), shape, elementType, std::move(layout));
 }
 
 void MeshTensorType::print(AsmPrinter &printer) const {
@@ -102,9 +118,9 @@ void MeshTensorType::print(AsmPrinter &printer) const {
 }
 
 LogicalResult
-MeshTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
-                       ArrayRef<int64_t> shape, Type elementType,
-                       Layout layout) {
+MeshTensorType::verifyInvariants(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> shape, Type elementType,
+                                 const Layout &layout) {
   if (!isProgramElement(elementType))
     return emitError() << "element type " << elementType
                        << " is not supported; expected f32, bf16, f16, f64, "
@@ -135,6 +151,9 @@ ShapedType MeshTensorType::cloneWith(std::optional<ArrayRef<int64_t>> shape,
 }
 
 MeshTensorType MeshTensorType::withLayout(const Layout &layout) const {
+  // Most ops keep their layouts, and finding a type again takes longer.
+  if (layout == getLayout())
+    return *this;
   return get(getContext(), getShape(), getElementType(), layout);
 }
 

@@ -19,8 +19,12 @@ def Tessera_MeshTensorType : TypeDef<Tessera_Dialect, "MeshTensor", [ShapedTypeI
     TypeParameter<"::mlir::Type", "element type">:$elementType,
     AttrParameter<"::tessera::Layout", "layout, mesh name included", "const ::tessera::Layout &">:$layout);
   let hasCustomAssemblyFormat = 1;
-  let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    /// By hand: what genVerifyDecl declares copies the layout at each call.
+    static ::llvm::LogicalResult
+    verifyInvariants(::llvm::function_ref<::mlir::InFlightDiagnostic()> emitError,
+                     ::llvm::ArrayRef<int64_t> shape, ::mlir::Type elementType,
+                     const ::tessera::Layout &layout);
     bool hasRank() const { return true; }
     ::mlir::ShapedType cloneWith(std::optional<::llvm::ArrayRef<int64_t>> shape,
                                  ::mlir::Type elementType) const;

@@ -46,14 +46,16 @@ struct InlineCallsPass : tessera::impl::InlineCallsBase<InlineCallsPass> {
 private:
   /// Private functions that calls alone have used.
   static void eraseUnusedFunctions(ModuleOp module) {
+    auto functions = module.getOps<FunctionOpInterface>();
+    if (llvm::none_of(functions, [](auto f) { return f.isPrivate(); }))
+      return;
     llvm::DenseSet<StringRef> used;
-    for (auto function : module.getOps<FunctionOpInterface>())
+    // The uses of an op are with those of all that is nested in it.
+    for (auto function : functions)
       if (!function.isPrivate())
-        function.walk([&](Operation *op) {
-          if (auto uses = SymbolTable::getSymbolUses(op))
-            for (SymbolTable::SymbolUse use : *uses)
-              used.insert(use.getSymbolRef().getRootReference().getValue());
-        });
+        if (auto uses = SymbolTable::getSymbolUses(function))
+          for (SymbolTable::SymbolUse use : *uses)
+            used.insert(use.getSymbolRef().getRootReference().getValue());
     for (auto function :
          llvm::make_early_inc_range(module.getOps<FunctionOpInterface>()))
       if (function.isPrivate() && !used.contains(function.getName()))

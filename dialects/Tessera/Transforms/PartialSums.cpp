@@ -47,6 +47,11 @@ static Sum collectSum(Operation *root) {
   return sum;
 }
 
+static bool isPartial(Value term) {
+  const Layout *layout = layoutOf(term.getType());
+  return layout && !layout->partial.empty();
+}
+
 /// A term with another user, or one in a loop around it, is reduced for that
 /// one, and then whole for all.
 static PartialAxes partialOf(Value term) {
@@ -80,14 +85,18 @@ SmallVector<Operation *> tessera::regroupSum(Operation *root) {
   if (!isa<AddOp>(root))
     return {};
   Sum sum = collectSum(root);
+  // Most sums have no partial terms, and are reduced nowhere.
+  if (llvm::all_of(sum.terms, [](Value t) { return !isPartial(t); }))
+    return sum.additions;
   // Terms by the axes that they are partial along; whole ones stand alone.
   std::vector<std::pair<PartialAxes, SmallVector<Value>>> groups;
   int reductions = 0;
   for (Value term : sum.terms) {
     PartialAxes axes = partialOf(term);
-    auto known = llvm::find_if(groups, [&](const auto &group) {
-      return !axes.empty() && group.first == axes;
-    });
+    auto known = axes.empty() ? groups.end()
+                              : llvm::find_if(groups, [&](const auto &group) {
+                                  return group.first == axes;
+                                });
     if (known != groups.end()) {
       known->second.push_back(term);
       continue;

@@ -78,16 +78,24 @@ private:
     return failure(result.wasInterrupted());
   }
 
+  /// Many values have one type.
   RankedTensorType localType(Type type) {
-    return cast<MeshTensorType>(type).getLocalType(mesh);
+    RankedTensorType &local = localTypes[type];
+    if (!local)
+      local = cast<MeshTensorType>(type).getLocalType(mesh);
+    return local;
   }
 
   /// Adds what the runtime needs to cut a logical tensor of `type`.
   DictionaryAttr withBoundary(DictionaryAttr attributes, MeshTensorType type) {
+    // Many arguments have one type.
+    dist::Boundary &boundary = boundaries[type];
+    if (!boundary.layout)
+      boundary = dist::makeBoundary(
+          type.getLayout().closed(),
+          RankedTensorType::get(type.getShape(), type.getElementType()));
     NamedAttrList list(attributes);
-    dist::writeBoundary(
-        list, type.getLayout().closed(),
-        RankedTensorType::get(type.getShape(), type.getElementType()));
+    dist::writeBoundary(list, boundary);
     return list.getDictionary(builder.getContext());
   }
 
@@ -153,7 +161,7 @@ private:
     for (Value result : op->getResults()) {
       auto type = cast<MeshTensorType>(result.getType());
       values.setLogicalType(result, type);
-      result.setType(type.getLocalType(mesh));
+      result.setType(localType(type));
     }
     op->removeAttr("tessera.origins");
     return part.localiseResults(values);
@@ -162,7 +170,7 @@ private:
   void makeLocal(Value value) {
     auto type = cast<MeshTensorType>(value.getType());
     values.setLogicalType(value, type);
-    value.setType(type.getLocalType(mesh));
+    value.setType(localType(type));
   }
 
   /// The ends of an edge have one layout, so that all become local alike.
@@ -208,6 +216,8 @@ private:
   LocalValues values;
   ReshardSteps reshards;
   SmallVector<Operation *> erased;
+  llvm::DenseMap<Type, dist::Boundary> boundaries;
+  llvm::DenseMap<Type, RankedTensorType> localTypes;
 };
 
 struct PartitionPass : impl::PartitionBase<PartitionPass> {

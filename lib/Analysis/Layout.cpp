@@ -192,9 +192,8 @@ static std::optional<std::string> findAxisError(const AxisRef &axis,
   }
   if (axis.isWhole())
     return std::nullopt;
-  // The product of both numbers may be more than an integer holds.
-  if (axis.size < 2 || axis.pre < 1 || whole->size % axis.pre != 0 ||
-      whole->size / axis.pre % axis.size != 0)
+  if (axis.size < 2 || axis.pre < 1 ||
+      whole->size % (axis.pre * axis.size) != 0)
     return "sub-axis " + toString(axis) + " does not divide axis '" +
            axis.name + "' of size " + std::to_string(whole->size);
   return std::nullopt;

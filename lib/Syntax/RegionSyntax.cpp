@@ -74,12 +74,15 @@ ParseResult
 tessera::parseRegions(OpAsmParser &parser,
                       SmallVectorImpl<std::unique_ptr<Region>> &regions) {
   SMLoc loc = parser.getCurrentLocation();
-  std::unique_ptr<Region> first;
-  OptionalParseResult parsed = parser.parseOptionalRegion(first);
+  // Not by the overload that makes the region: it also deletes it.
+  auto first = std::make_unique<Region>();
+  OptionalParseResult parsed = parser.parseOptionalRegion(*first);
   if (!parsed.has_value())
     return success();
-  if (failed(*parsed))
+  if (failed(*parsed)) {
+    dropUses(*first);
     return failure();
+  }
   if (finishRegion(parser, loc, *first))
     return failure();
   regions.push_back(std::move(first));

@@ -4,6 +4,8 @@
 
 #include "llvm/ADT/Hashing.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::dist;
@@ -56,6 +58,12 @@ static ParseResult parseAxis(AsmParser &parser, AxisRef &axis) {
            << "sub-axis (" << axis.pre << ")" << axis.size << " of '"
            << axis.name
            << "' is empty; expected two numbers of 1 or more, as in tp:(1)2";
+  if (axis.size > std::numeric_limits<int64_t>::max() / axis.pre)
+    return parser.emitError(loc)
+           << "sub-axis (" << axis.pre << ")" << axis.size << " of '"
+           << axis.name
+           << "' divides no axis: the product of its numbers does not fit into "
+              "64 bits";
   return success();
 }
 

@@ -95,7 +95,7 @@ LogicalResult Linearizer::runFormula(Operation *op) {
   Operation *next = op->getNextNode();
   OpBuilder builder(op->getContext());
   builder.setInsertionPointAfter(op);
-  Value result = writeFormula(op, builder);
+  Value result = writeFormula(op, builder, /*isForDerivatives=*/true);
   assert(result && "the op has no formula");
   SmallVector<Operation *> made;
   for (Operation *each = op->getNextNode(); each != next;

@@ -183,7 +183,7 @@ Value formulaOf(AttentionLogsumexpOp op, OpFormula &f) {
   return f.finish(f.reshape(result, shapeOf(op)));
 }
 
-Value formulaOf(AttentionGradientOp op, OpFormula &f) {
+Value formulaOf(AttentionGradientOp op, OpFormula &f, bool isForDerivatives) {
   Value scores = scoresOf(op, f);
   ArrayRef<int64_t> shape = shapeOf(scores), rows = shape.drop_back();
   auto overKeys = [&](Value row) { return f.repeat(row, shape, 4); };
@@ -198,7 +198,10 @@ Value formulaOf(AttentionGradientOp op, OpFormula &f) {
       f.compare(CompareDirection::eq, shift, f.wideNumber(minusInfinity, rows));
   shift = f.select(isEmpty, f.wideNumber(0, rows), shift);
   Value logs = f.create<SubOp>(scores, overKeys(shift));
-  Value weights = f.create<ExpOp>(f.create<MinOp>(logs, f.numberLike(0, logs)));
+  // A minimum's derivative is one half where both are equal.
+  if (!isForDerivatives)
+    logs = f.create<MinOp>(logs, f.numberLike(0, logs));
+  Value weights = f.create<ExpOp>(logs);
   Value cotangent = perHead(op.getCotangent());
   if (op.getOf() == AttentionOperand::value)
     return f.finish(f.contract(weights, cotangent, "bkgst,bskge->btke"));
@@ -228,12 +231,15 @@ template <typename Op> Value weightsOf(Op op, OpBuilder &builder) {
 
 } // namespace
 
-Value tessera::writeFormula(Operation *op, OpBuilder &builder) {
+Value tessera::writeFormula(Operation *op, OpBuilder &builder,
+                            bool isForDerivatives) {
   OpFormula formula(op, builder);
   return llvm::TypeSwitch<Operation *, Value>(op)
-      .Case<AttentionOp, AttentionGradientOp, AttentionLogsumexpOp, GeluOp,
-            LayerNormOp, RmsNormOp, SiluOp, SoftmaxOp>(
-          [&](auto op) { return formulaOf(op, formula); })
+      .Case([&](AttentionGradientOp op) {
+        return formulaOf(op, formula, isForDerivatives);
+      })
+      .Case<AttentionOp, AttentionLogsumexpOp, GeluOp, LayerNormOp, RmsNormOp,
+            SiluOp, SoftmaxOp>([&](auto op) { return formulaOf(op, formula); })
       .Default([&](Operation *op) { return writeRowFormula(op, builder); });
 }
 

@@ -11,8 +11,10 @@ namespace tessera {
 /// attention_logsumexp, gelu, layer_norm, rms_norm, silu, softmax and those of
 /// RowFormulas.h, by contractions, reductions and elementwise ops that
 /// `builder` inserts: in f32 and rounded once, in f64 for f64. Null for any
-/// other op.
-mlir::Value writeFormula(mlir::Operation *op, mlir::OpBuilder &builder);
+/// other op. A formula for derivatives leaves out what only rounding asks for:
+/// the bound of attention_gradient's weights would halve theirs at 1.
+mlir::Value writeFormula(mlir::Operation *op, mlir::OpBuilder &builder,
+                         bool isForDerivatives = false);
 
 /// The weights of an attention, [B,K,G,S,T] with G query heads to each of K key
 /// heads: the softmax of the scores, zeros in rows without a visible key.

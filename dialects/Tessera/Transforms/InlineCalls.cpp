@@ -46,20 +46,28 @@ struct InlineCallsPass : tessera::impl::InlineCallsBase<InlineCallsPass> {
 private:
   /// Private functions that calls alone have used.
   static void eraseUnusedFunctions(ModuleOp module) {
-    auto functions = module.getOps<FunctionOpInterface>();
-    if (llvm::none_of(functions, [](auto f) { return f.isPrivate(); }))
-      return;
-    llvm::DenseSet<StringRef> used;
-    // The uses of an op are with those of all that is nested in it.
-    for (auto function : functions)
-      if (!function.isPrivate())
-        if (auto uses = SymbolTable::getSymbolUses(function))
-          for (SymbolTable::SymbolUse use : *uses)
-            used.insert(use.getSymbolRef().getRootReference().getValue());
-    for (auto function :
-         llvm::make_early_inc_range(module.getOps<FunctionOpInterface>()))
-      if (function.isPrivate() && !used.contains(function.getName()))
-        function->erase();
+    llvm::StringMap<FunctionOpInterface> unused;
+    SmallVector<Operation *> users;
+    for (auto function : module.getOps<FunctionOpInterface>())
+      if (function.isPrivate())
+        unused[function.getName()] = function;
+      else
+        users.push_back(function);
+    while (!unused.empty() && !users.empty()) {
+      // Of the function and of all ops in it.
+      auto uses = SymbolTable::getSymbolUses(users.pop_back_val());
+      if (!uses)
+        return;
+      for (SymbolTable::SymbolUse use : *uses) {
+        auto used = unused.find(use.getSymbolRef().getRootReference());
+        if (used == unused.end())
+          continue;
+        users.push_back(used->second);
+        unused.erase(used);
+      }
+    }
+    for (auto &entry : unused)
+      entry.second->erase();
   }
 };
 } // namespace

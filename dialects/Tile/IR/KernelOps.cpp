@@ -17,7 +17,8 @@ static ParseResult parseKernelBody(OpAsmParser &parser, Region &body) {
 }
 
 static void printKernelBody(OpAsmPrinter &printer, KernelOp, Region &body) {
-  bool hasAttributes = !body.front().getTerminator()->getAttrs().empty();
+  bool hasAttributes =
+      !body.empty() && !body.front().getTerminator()->getAttrs().empty();
   printer.printRegion(body, /*printEntryBlockArgs=*/true,
                       /*printBlockTerminators=*/hasAttributes);
 }

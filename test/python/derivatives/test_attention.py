@@ -234,6 +234,27 @@ SPLITS = {
 }
 
 
+@pytest.mark.parametrize("base, gap", [(1, 17), (100, 8), (128, 7)])
+def test_second_derivatives_where_a_weight_is_nearly_one(base, gap):
+    """Rounding puts the larger of two scores at their logsumexp: the weight stays differentiable there."""
+    def mixed(attention):
+        def first(q, k, v):
+            return ts.grad(lambda v: attention(q, k, v).sum())(v)[0, 0, 0, 0]
+
+        return ts.jit(lambda q, k, v: ts.grad(first)(q, k, v))
+
+    def formula(q, k, v):
+        weights = ts.softmax(ts.einsum("bshd,bthd->bhst", q, k), axis=-1)
+        return ts.einsum("bhst,bthd->bshd", weights, v)
+
+    q, k, v = [[[[base, 1]]]], [[[[base, 0]], [[base, -gap]]]], [[[[1, 2]], [[3, 4]]]]
+    inputs = [np.array(x, np.float32) for x in (q, k, v)]
+    got = mixed(lambda *x: ts.attention(*x, scale=1.0))(*inputs)
+    want = mixed(formula)(*[x.astype(np.float64) for x in inputs])
+    # The logsumexp's own rounding is what scores of base squared leave.
+    np.testing.assert_allclose(np.asarray(got)[..., 1], np.asarray(want)[..., 1], rtol=2e-3)
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_split_over_a_mesh(split):
     spec, sums = SPLITS[split]

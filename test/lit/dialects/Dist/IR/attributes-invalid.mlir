@@ -22,3 +22,8 @@ func.func private @f() attributes {layout = #dist.layout<@mesh, [{}], split = {d
 
 // expected-error @below {{sub-axis (1)0 of 'tp' is empty; expected two numbers of 1 or more, as in tp:(1)2}}
 func.func private @f() attributes {axes = #dist<axes{tp:(1)0}>}
+
+// -----
+
+// expected-error @below {{sub-axis (4611686018427387904)2 of 'tp' divides no axis: the product of its numbers does not fit into 64 bits}}
+func.func private @f() attributes {axes = #dist<axes{tp:(4611686018427387904)2}>}

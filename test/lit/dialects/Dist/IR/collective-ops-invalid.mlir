@@ -42,16 +42,6 @@ func.func @axes_overlap(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
 
 // expected-note @below {{the mesh is declared here}}
 dist.mesh @mesh <[tp = 4]>
-func.func @product_of_a_sub_axis_overflows(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
-  // expected-error @below {{sub-axis tp:(9223372036854775807)2 does not divide axis 'tp' of size 4}}
-  %0 = dist.all_reduce sum %arg0 over @mesh {tp, tp:(9223372036854775807)2} : tensor<2x3xf32>
-  return %0 : tensor<2x3xf32>
-}
-
-// -----
-
-// expected-note @below {{the mesh is declared here}}
-dist.mesh @mesh <[tp = 4]>
 func.func @sub_axis_does_not_divide(%arg0: tensor<2x3xf32>) -> tensor<2x3xf32> {
   // expected-error @below {{sub-axis tp:(1)3 does not divide axis 'tp' of size 4}}
   %0 = dist.all_reduce sum %arg0 over @mesh {tp:(1)3} : tensor<2x3xf32>

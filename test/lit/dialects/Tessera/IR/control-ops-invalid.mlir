@@ -341,3 +341,20 @@ func.func @value_of_a_branch_used_in_the_other(%s: tensor<i1>, %x: tensor<3xf32>
   }
   return
 }
+
+// -----
+
+// Reading it wrote to freed memory.
+func.func @value_of_a_branch_of_two_blocks_used_outside(%s: tensor<i1>, %x: tensor<3xf32>) {
+  %0 = tessera.neg %y : tensor<3xf32>
+  tessera.cond %s : tensor<i1> -> () {
+    %y = tessera.neg %x : tensor<3xf32>
+    tessera.yield
+  ^bb1:
+    // expected-error @below {{expected operand}}
+    %z = tessera.neg tensor<3xf32>
+  }, {
+    tessera.yield
+  }
+  return
+}

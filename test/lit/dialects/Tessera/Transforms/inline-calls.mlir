@@ -53,3 +53,26 @@ func.func @f(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
   %y = tessera.custom_tangent @back() of (%x) : () of (tensor<2x3xf32>) -> (tensor<2x3xf32>)
   return %y : tensor<2x3xf32>
 }
+
+// -----
+
+// What a private function calls is used, if that is.
+// CHECK-LABEL: func.func @caller
+// CHECK: func.func private @near
+// CHECK: func.func private @far
+// CHECK-NOT: @unused
+func.func @caller(%x: tensor<3xf32>) -> tensor<3xf32> {
+  %y = func.call @near(%x) : (tensor<3xf32>) -> tensor<3xf32>
+  return %y : tensor<3xf32>
+}
+func.func private @near(%x: tensor<3xf32>) -> tensor<3xf32> {
+  %y = func.call @far(%x) : (tensor<3xf32>) -> tensor<3xf32>
+  return %y : tensor<3xf32>
+}
+func.func private @far(%x: tensor<3xf32>) -> tensor<3xf32> {
+  return %x : tensor<3xf32>
+}
+func.func private @unused(%x: tensor<3xf32>) -> tensor<3xf32> {
+  %y = func.call @far(%x) : (tensor<3xf32>) -> tensor<3xf32>
+  return %y : tensor<3xf32>
+}

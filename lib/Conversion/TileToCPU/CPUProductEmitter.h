@@ -75,6 +75,7 @@ private:
     mlir::Value packedRight;
     int64_t panel; ///< Columns of a panel, whole vectors.
     int64_t panels;
+    int64_t vectors;  ///< Of a panel, that are computed.
     Buffer *result;   ///< Null: its elements are stored from `complete`.
     bool accumulates; ///< Onto something else than zeros.
     int64_t rows;     ///< Of a register block.
@@ -111,6 +112,7 @@ private:
   Buffer *prepareResult(tile::DotOp op, bool accumulates);
   void findLastTurn(Product &product);
   void findStores(Product &product);
+  int64_t vectorsOfLastPanel(const Product &product);
   void storeRows(const Product &product, mlir::Value row, int64_t count);
   bool hasPanelRows(Buffer *buffer) const;
   void multiply(Product &product, int64_t m);

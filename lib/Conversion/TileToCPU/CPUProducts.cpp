@@ -164,6 +164,23 @@ void CPUKernelEmitter::ProductEmitter::forPanels(
               });
 }
 
+/// Vectors of the last panel that something is stored of. A factor that is
+/// shared has whole panels, and the result is then stored in part.
+int64_t
+CPUKernelEmitter::ProductEmitter::vectorsOfLastPanel(const Product &product) {
+  if (product.stores.empty() || product.isInMemory)
+    return product.vectors;
+  int64_t stored = 0;
+  for (StoreOp store : product.stores) {
+    auto memory = cast<MemRefType>(store.getMemory().getType());
+    if (getConstantIntValue(store.getOffsets().back()) != 0)
+      return product.vectors;
+    stored = std::max(stored, memory.getShape().back());
+  }
+  int64_t rest = stored - (product.panels - 1) * product.panel;
+  return std::clamp<int64_t>(llvm::divideCeil(rest, lanes), 1, product.vectors);
+}
+
 /// The parts of the result's rows, each whole register blocks of its own
 /// height, which are packed before if the left factor is not read in place.
 void CPUKernelEmitter::ProductEmitter::multiplyRows(Product &product,
@@ -189,10 +206,21 @@ void CPUKernelEmitter::ProductEmitter::multiplyRows(Product &product,
                 [&](Value p) { multiplyPanel(product, row, rows, p); });
       storeRows(product, row, rows);
     });
-  emitter.forLoop(product.panels, 1, [&](Value p) {
+  auto multiplyByPanel = [&](const Product &part, Value p) {
     forRows(
-        [&](Value row, int64_t rows) { multiplyPanel(product, row, rows, p); });
-  });
+        [&](Value row, int64_t rows) { multiplyPanel(part, row, rows, p); });
+  };
+  // The last panel may be padding for the most part.
+  Product last = product;
+  last.vectors = vectorsOfLastPanel(product);
+  bool isShort = last.vectors < product.vectors;
+  if (product.panels > isShort)
+    emitter.forLoop(product.panels - isShort, 1,
+                    [&](Value p) { multiplyByPanel(product, p); });
+  if (isShort) {
+    FreshElements fresh(emitter);
+    multiplyByPanel(last, emitter.constant(product.panels - 1));
+  }
   if (!product.complete && !product.stores.empty())
     forRows([&](Value row, int64_t rows) { storeRows(product, row, rows); });
 }
@@ -287,7 +315,8 @@ void CPUKernelEmitter::ProductEmitter::emit(DotOp op) {
     right = packRight(op.getRhs(), type.getElementType(), panel);
 
   bool accumulates = !isZeroTile(op.getAcc());
-  Product product{op, left, right, panel, panels, nullptr, accumulates, rows};
+  Product product{op,      left,        right, panel, panels, block.vectors,
+                  nullptr, accumulates, rows};
   product.isByPanels = shared && left.group != 0;
   findLastTurn(product);
   findStores(product);

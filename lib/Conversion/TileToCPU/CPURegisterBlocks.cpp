@@ -18,7 +18,7 @@ void CPUKernelEmitter::ProductEmitter::multiplyPanel(const Product &product,
                                                      Value panelIndex) {
   DotOp op = product.op;
   const LeftFactor &left = product.left;
-  int64_t panel = product.panel, vectors = panel / lanes;
+  int64_t panel = product.panel, vectors = product.vectors;
   int64_t depth = cast<RankedTensorType>(op.getLhs().getType()).getDimSize(1);
   Type type = product.elementType();
   Lanes full{1, lanes};
@@ -104,7 +104,7 @@ void CPUKernelEmitter::ProductEmitter::storeSums(const Product &product,
     buffer = product.complete;
     row = column = emitter.constant(0);
   }
-  int64_t vectors = product.panel / lanes;
+  int64_t vectors = product.vectors;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < vectors; ++j)
       tiles.store(buffer, {code.add(row, i), code.add(column, j * lanes)},
@@ -120,7 +120,8 @@ void CPUKernelEmitter::ProductEmitter::storeSums(const Product &product,
   DotOp op = product.op;
   FreshElements fresh(emitter);
   emitter.buffers[op.getResult()] = &block;
-  emitter.storeRows(product.stores, firstRow, rows, firstColumn, product.panel);
+  emitter.storeRows(product.stores, firstRow, rows, firstColumn,
+                    product.vectors * lanes);
   emitter.buffers.erase(op.getResult());
 }
 

@@ -50,13 +50,15 @@ inline int64_t deviceAt(const std::vector<Digit> &digits, int64_t device,
 }
 
 /// Whether some digit of one list and one of the other depend on the same
-/// places of a device's number. Both are digits of one mixed-radix form.
+/// places of a device's number. Both are digits of one mixed-radix form; of a
+/// damaged plan that is not checked yet they are any numbers, so that a < b * c
+/// is stated as a / c < b, which cannot overflow.
 inline bool haveCommonPlace(const std::vector<Digit> &first,
                             const std::vector<Digit> &second) {
   for (const Digit &a : first)
     for (const Digit &b : second)
-      if (a.size > 1 && b.size > 1 && a.stride < b.stride * b.size &&
-          b.stride < a.stride * a.size)
+      if (a.size > 1 && b.size > 1 && a.stride / b.size < b.stride &&
+          b.stride / a.size < a.stride)
         return true;
   return false;
 }

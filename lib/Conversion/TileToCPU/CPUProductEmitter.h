@@ -75,7 +75,9 @@ private:
     mlir::Value packedRight;
     int64_t panel; ///< Columns of a panel, whole vectors.
     int64_t panels;
-    int64_t vectors;  ///< Of a panel, that are computed.
+    /// Of a panel, that are computed: all, or in the last panel those that
+    /// something is stored of.
+    int64_t vectors;
     Buffer *result;   ///< Null: its elements are stored from `complete`.
     bool accumulates; ///< Onto something else than zeros.
     int64_t rows;     ///< Of a register block.
@@ -113,7 +115,9 @@ private:
   void findLastTurn(Product &product);
   void findStores(Product &product);
   int64_t vectorsOfLastPanel(const Product &product);
-  void storeRows(const Product &product, mlir::Value row, int64_t count);
+  /// Stores the first `columns` of `count` rows from `row` on.
+  void storeRows(const Product &product, mlir::Value row, int64_t count,
+                 int64_t columns);
   bool hasPanelRows(Buffer *buffer) const;
   void multiply(Product &product, int64_t m);
   void multiplyRows(Product &product, llvm::ArrayRef<RowPart> parts);

@@ -133,11 +133,10 @@ void CPUKernelEmitter::ProductEmitter::findStores(Product &product) {
 }
 
 void CPUKernelEmitter::ProductEmitter::storeRows(const Product &product,
-                                                 Value row, int64_t count) {
+                                                 Value row, int64_t count,
+                                                 int64_t columns) {
   if (product.stores.empty())
     return;
-  DotOp op = product.op;
-  int64_t columns = cast<RankedTensorType>(op.getType()).getDimSize(1);
   if (!product.isLastTurn)
     return emitter.storeRows(product.stores, row, count, emitter.constant(0),
                              columns);
@@ -164,11 +163,12 @@ void CPUKernelEmitter::ProductEmitter::forPanels(
               });
 }
 
-/// Vectors of the last panel that something is stored of. A factor that is
-/// shared has whole panels, and the result is then stored in part.
+/// Vectors of the last panel that something is stored of: a factor that is
+/// shared has whole panels, and the result is then stored in part. All vectors
+/// where the columns are several blocks, each of which has the same code.
 int64_t
 CPUKernelEmitter::ProductEmitter::vectorsOfLastPanel(const Product &product) {
-  if (product.stores.empty() || product.isInMemory)
+  if (product.stores.empty())
     return product.vectors;
   int64_t stored = 0;
   for (StoreOp store : product.stores) {
@@ -178,7 +178,8 @@ CPUKernelEmitter::ProductEmitter::vectorsOfLastPanel(const Product &product) {
     stored = std::max(stored, memory.getShape().back());
   }
   int64_t rest = stored - (product.panels - 1) * product.panel;
-  return std::clamp<int64_t>(llvm::divideCeil(rest, lanes), 1, product.vectors);
+  return std::clamp<int64_t>(llvm::divideCeilSigned(rest, lanes), 1,
+                             product.vectors);
 }
 
 /// The parts of the result's rows, each whole register blocks of its own
@@ -200,29 +201,34 @@ void CPUKernelEmitter::ProductEmitter::multiplyRows(Product &product,
   if (product.left.group != 0)
     for (const RowPart &part : parts)
       packRows(product, part);
+  DotOp op = product.op;
+  int64_t columns = cast<RankedTensorType>(op.getType()).getDimSize(1);
   if (!product.isByPanels)
     return forRows([&](Value row, int64_t rows) {
       forPanels(product, row, rows,
                 [&](Value p) { multiplyPanel(product, row, rows, p); });
-      storeRows(product, row, rows);
+      storeRows(product, row, rows, columns);
     });
-  auto multiplyByPanel = [&](const Product &part, Value p) {
-    forRows(
-        [&](Value row, int64_t rows) { multiplyPanel(part, row, rows, p); });
+  auto multiplyByPanel = [&](const Product &of, Value p) {
+    forRows([&](Value row, int64_t rows) { multiplyPanel(of, row, rows, p); });
   };
   // The last panel may be padding for the most part.
   Product last = product;
   last.vectors = vectorsOfLastPanel(product);
   bool isShort = last.vectors < product.vectors;
-  if (product.panels > isShort)
-    emitter.forLoop(product.panels - isShort, 1,
+  int64_t wholePanels = product.panels - (isShort ? 1 : 0);
+  if (wholePanels > 0)
+    emitter.forLoop(wholePanels, 1,
                     [&](Value p) { multiplyByPanel(product, p); });
   if (isShort) {
     FreshElements fresh(emitter);
-    multiplyByPanel(last, emitter.constant(product.panels - 1));
+    multiplyByPanel(last, emitter.constant(wholePanels));
+    columns = wholePanels * product.panel + last.vectors * lanes;
   }
   if (!product.complete && !product.stores.empty())
-    forRows([&](Value row, int64_t rows) { storeRows(product, row, rows); });
+    forRows([&](Value row, int64_t rows) {
+      storeRows(product, row, rows, columns);
+    });
 }
 
 void CPUKernelEmitter::ProductEmitter::multiply(Product &product, int64_t m) {

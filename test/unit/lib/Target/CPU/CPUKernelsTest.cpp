@@ -75,16 +75,24 @@ TEST(CPUKernels, ProductsOfAllShapesOfTails) {
         checkProduct(m, n, k, transposed, cpu);
 }
 
-/// c = a b in one block, where b is in panels of `width` columns, summed in two
-/// turns of k; a is [k, m] where it is transposed, and c has the first `stored`
-/// columns.
-std::string panelsSource(int64_t m, int64_t panels, int64_t k, int64_t width,
-                         int64_t stored, bool transposed) {
+/// c = a b or tanh(a b) in one block, where b is in panels of `width` columns.
+struct PanelsProduct {
+  int64_t m, panels, k, width;
+  int64_t stored;    ///< Columns of c, the first ones of the product's.
+  int64_t turns;     ///< That the sums are formed in, each of k products.
+  bool isTransposed; ///< The left factor, [k, m] in memory.
+  bool hasTanh;
+
+  std::string source() const;
+  double error() const;
+};
+
+std::string PanelsProduct::source() const {
   std::string K = text(k), W = text(width), P = text(panels), M = text(m);
-  std::string N = text(panels * width), K2 = text(2 * k);
-  std::string a = transposed ? K2 + "x" + M : M + "x" + K2;
-  std::string part = transposed ? K + "x" + M : M + "x" + K;
-  std::string b = "2x" + P + "x" + K + "x" + W + "xf32";
+  std::string N = text(panels * width), T = text(turns), TK = text(turns * k);
+  std::string a = isTransposed ? TK + "x" + M : M + "x" + TK;
+  std::string part = isTransposed ? K + "x" + M : M + "x" + K;
+  std::string b = T + "x" + P + "x" + K + "x" + W + "xf32";
   std::string C = M + "x" + N + "xf32", X = M + "x" + K + "xf32";
   std::string memory = M + "x" + text(stored) + "xf32";
   std::string source =
@@ -92,61 +100,65 @@ std::string panelsSource(int64_t m, int64_t panels, int64_t k, int64_t width,
       "xf32>, %b: memref<" + b + ">, %c: memref<" + memory +
       ">):\n"
       "%c0 = arith.constant 0 : index\n%c1 = arith.constant 1 : index\n"
-      "%c2 = arith.constant 2 : index\n%k = arith.constant " +
-      K + " : index\n%z = arith.constant dense<0.0> : tensor<" + C +
-      ">\n"
-      "%r = scf.for %i = %c0 to %c2 step %c1 iter_args(%acc = %z) -> (tensor<" +
-      C +
-      ">) {\n"
-      "%at = arith.muli %i, %k : index\n"
-      "%x0 = tile.load %a[" +
-      (transposed ? "%at, %c0" : "%c0, %at") + "] : memref<" + a +
-      "xf32> -> tensor<" + part + "xf32>\n";
-  source += transposed ? "%x = tile.trans %x0 [1, 0] : tensor<" + part +
-                             "xf32> -> tensor<" + X + ">\n"
-                       : "%x = tile.reshape %x0 : tensor<" + X +
-                             "> -> tensor<" + X + ">\n";
+      "%turns = arith.constant " +
+      T + " : index\n%k = arith.constant " + K +
+      " : index\n%z = arith.constant dense<0.0> : tensor<" + C + ">\n";
+  if (turns > 1)
+    source += "%r = scf.for %i = %c0 to %turns step %c1 iter_args(%acc = %z) "
+              "-> (tensor<" +
+              C +
+              ">) {\n"
+              "%at = arith.muli %i, %k : index\n";
+  std::string at = turns > 1 ? "%at" : "%c0", i = turns > 1 ? "%i" : "%c0";
+  source += "%x0 = tile.load %a[" +
+            (isTransposed ? at + ", %c0" : "%c0, " + at) + "] : memref<" + a +
+            "xf32> -> tensor<" + part + "xf32>\n";
+  source += isTransposed ? "%x = tile.trans %x0 [1, 0] : tensor<" + part +
+                               "xf32> -> tensor<" + X + ">\n"
+                         : "%x = tile.reshape %x0 : tensor<" + X +
+                               "> -> tensor<" + X + ">\n";
   std::string box = P + "x" + K + "x" + W + "xf32";
   std::string turned = K + "x" + P + "x" + W + "xf32";
-  source += "%y0 = tile.load %b[%i, %c0, %c0, %c0] : memref<" + b +
-            "> -> tensor<1x" + box +
-            ">\n"
-            "%y1 = tile.reshape %y0 : tensor<1x" +
-            box + "> -> tensor<" + box +
-            ">\n"
-            "%y2 = tile.trans %y1 [1, 0, 2] : tensor<" +
-            box + "> -> tensor<" + turned +
-            ">\n"
-            "%y = tile.reshape %y2 : tensor<" +
-            turned + "> -> tensor<" + K + "x" + N +
-            "xf32>\n"
-            "%d = tile.dot %x, %y, %acc : tensor<" +
-            X + ">, tensor<" + K + "x" + N + "xf32> -> tensor<" + C +
-            ">\nscf.yield %d : tensor<" + C +
-            ">\n}\n"
-            "tile.store %r, %c[%c0, %c0] : tensor<" +
-            C + ">, memref<" + memory + ">\n}\n";
-  return source;
+  source +=
+      "%y0 = tile.load %b[" + i + ", %c0, %c0, %c0] : memref<" + b +
+      "> -> tensor<1x" + box +
+      ">\n"
+      "%y1 = tile.reshape %y0 : tensor<1x" +
+      box + "> -> tensor<" + box +
+      ">\n"
+      "%y2 = tile.trans %y1 [1, 0, 2] : tensor<" +
+      box + "> -> tensor<" + turned +
+      ">\n"
+      "%y = tile.reshape %y2 : tensor<" +
+      turned + "> -> tensor<" + K + "x" + N + "xf32>\n" +
+      (turns > 1 ? "%d = tile.dot %x, %y, %acc" : "%r = tile.dot %x, %y, %z") +
+      " : tensor<" + X + ">, tensor<" + K + "x" + N + "xf32> -> tensor<" + C +
+      ">\n";
+  if (turns > 1)
+    source += "scf.yield %d : tensor<" + C + ">\n}\n";
+  if (hasTanh)
+    source += "%t = math.tanh %r : tensor<" + C + ">\n";
+  return source + "tile.store " + (hasTanh ? "%t" : "%r") +
+         ", %c[%c0, %c0] : tensor<" + C + ">, memref<" + memory + ">\n}\n";
 }
 
-/// The largest error of the product, with random factors.
-double errorOfPanels(int64_t m, int64_t panels, int64_t k, int64_t bits,
-                     int64_t stored, bool transposed) {
-  int64_t width = bits / 16, n = panels * width;
-  Floats a = random(m * 2 * k, 1), b = random(2 * k * n, 2);
+/// The largest difference to plain loops, with random factors.
+double PanelsProduct::error() const {
+  int64_t depth = turns * k;
+  Floats a = random(m * depth, 1), b = random(depth * panels * width, 2);
   Floats c(m * stored, NAN);
-  runKernel(panelsSource(m, panels, k, width, stored, transposed), "product", 1,
-            {&a, &b, &c}, "native", bits);
+  runKernel(source(), "product", 1, {&a, &b, &c}, "native", width * 16);
   double worst = 0;
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < stored; ++j) {
       double sum = 0;
-      for (int64_t l = 0; l < 2 * k; ++l) {
+      for (int64_t l = 0; l < depth; ++l) {
         int64_t row = (l / k * panels + j / width) * k + l % k;
-        sum += double(a[transposed ? l * m + i : i * 2 * k + l]) *
+        sum += double(a[isTransposed ? l * m + i : i * depth + l]) *
                b[row * width + j % width];
       }
-      double error = std::fabs(sum - c[i * stored + j]);
+      double error =
+          std::fabs((hasTanh ? std::tanh(sum) : sum) - c[i * stored + j]);
       worst = std::max(worst, std::isnan(error) ? 1e9 : error);
     }
   return worst;
@@ -154,18 +166,38 @@ double errorOfPanels(int64_t m, int64_t panels, int64_t k, int64_t bits,
 
 TEST(CPUKernels, ProductsWithPackedRightFactors) {
   for (int64_t bits : {128, 256, 512})
-    for (bool transposed : {false, true})
+    for (bool isTransposed : {false, true})
       // Fewer rows than a register block, a few more than some, than a group.
       for (auto [m, panels, k] : std::vector<std::array<int64_t, 3>>{
                {1, 1, 1}, {5, 3, 7}, {26, 2, 9}, {44, 3, 12}, {263, 3, 20}}) {
-        SCOPED_TRACE(text(m) + "x" + text(panels) + "x" + text(k) + ", " +
-                     text(bits) + (transposed ? " transposed" : ""));
-        // All columns, those of one vector of the last panel, and one of it.
-        int64_t width = bits / 16, n = panels * width;
-        for (int64_t stored : {n, n - width / 2, n - width + 1})
-          EXPECT_LT(errorOfPanels(m, panels, k, bits, stored, transposed),
-                    2e-6 * k)
-              << stored << " columns stored";
+        int64_t width = bits / 16;
+        PanelsProduct product{m, panels,       k,    width, panels * width,
+                              2, isTransposed, false};
+        EXPECT_LT(product.error(), 2e-6 * k)
+            << m << "x" << panels << "x" << k << ", " << bits
+            << (isTransposed ? " transposed" : "");
+      }
+}
+
+TEST(CPUKernels, OfPackedRightFactorsTheLastPanelIsStoredInPart) {
+  // Sums are stored by a loop's last turn, from registers, and by what computes
+  // more of whole rows.
+  std::vector<std::pair<int64_t, bool>> turnsAndTanh = {
+      {2, false}, {1, false}, {1, true}};
+  for (int64_t bits : {128, 256, 512})
+    for (bool isTransposed : {false, true})
+      for (auto [turns, hasTanh] : turnsAndTanh) {
+        int64_t width = bits / 16, n = 2 * width;
+        // Of the last panel one more column than a vector has, as many as it
+        // has, and one.
+        for (int64_t stored : {n - width / 2 + 1, n - width / 2, n - width + 1})
+          EXPECT_LT((PanelsProduct{26, 2, 9, width, stored, turns, isTransposed,
+                                   hasTanh}
+                         .error()),
+                    2e-5)
+              << stored << " columns stored, " << turns << " turns, " << bits
+              << (isTransposed ? " transposed" : "")
+              << (hasTanh ? ", tanh" : "");
       }
 }
 

@@ -66,8 +66,9 @@ class Peer:
         return _receive(self._process.stdout)
 
     def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+        """Ends it. Questions without an answer are dropped: it may wait for someone to read answers."""
+        self._process.kill()
+        self._process.communicate()
 
 
 def _send(stream: BinaryIO, value: Any) -> None:

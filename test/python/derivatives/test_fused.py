@@ -120,7 +120,8 @@ def test_an_ignored_row_may_hold_anything():
 def test_wrong_arguments_say_what_would_do():
     for call, said in [
         (lambda: loss_of(LOGITS, LABELS[:3]), "a label for each row of logits"),
-        (lambda: loss_of(LOGITS, LOGITS), "indices are integers"),
+        (lambda: loss_of(LOGITS, LOGITS), "a label for each row of logits"),
+        (lambda: loss_of(LOGITS, LOGITS[:, 0]), "indices are integers"),
         (lambda: loss_of(LOGITS, LABELS, label_smoothing=1.5), "label_smoothing is out of range"),
         (lambda: loss_of(LOGITS, LABELS, z_loss=-1), "z_loss is out of range"),
         (lambda: loss_of(LOGITS, LABELS, ignore_index=0.5), "ignore_index is a Python integer"),

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """User mistakes with derivatives: one early error each, at the user's line, with the way out."""
 
+import functools
 import re
 
 import numpy as np
 import pytest
+from refusals import check
 
 import tessera as ts
 
@@ -63,6 +65,14 @@ def with_each(*rules, **options):
     made = ts.custom_jvp(lambda x, y: x * y, **options)
     made.defjvps(*rules)
     return made
+
+
+def of_value(**options):
+    return ts.jit(lambda x: ts.grad(ts.sum(x**2), x, **options))(X)
+
+
+def by_value(weights_of, loss_of=lambda x: ts.sum(x**2)):
+    return ts.jit(lambda x: ts.grad(loss_of(x), weights_of(x)))(X)
 
 
 def ignored(x, rate):
@@ -189,6 +199,39 @@ MISTAKES = {
     "value form in a body": (lambda: ts.jit(value_in_body)(X), "TS1048", "ts.grad(lambda w"),
     "value form by integers": (lambda: ts.jit(lambda n: ts.grad(ts.sum(n * 1.0), n))(N), "TS1040", "i32",
                                "before the loss is computed, or leave it out"),
+    "value form with aux": (lambda: of_value(has_aux=True), "TS4006", "no option has_aux", "a function"),
+    "value form by name": (lambda: of_value(argnames="q"), "TS4006", "no option argnames", "'q'"),
+    "value form in a precision": (lambda: of_value(precision=ts.Precision(grad=ts.f32)), "TS4006",
+                                  "no option precision"),
+    "value form without values": (lambda: ts.jit(lambda x: ts.grad(ts.sum(x)))(X), "TS1048",
+                                  "needs the values", "ts.grad(loss, weights)"),
+    "value form by a copy": (lambda: by_value(lambda x: x + 0.0), "TS1048", "not computed from weights",
+                             "name the value before it is used"),
+    "value form by an unused leaf": (lambda: by_value(lambda x: {"w": x, "b": ts.sin(x)}), "TS1048",
+                                     "not computed from weights.b", "ts.zeros_like"),
+    "value form by an unused argument": (lambda: ts.jit(lambda x, y: ts.grad(ts.sum(x), [x, y]))(X, X),
+                                         "TS1048", "weights.1"),
+    "value form by an array": (lambda: by_value(lambda x: X), "TS1048", "not computed from weights"),
+    "both selections": (lambda: ts.grad(lambda x, k: ts.sum(x * k), (0,), argnames="k")(X, k=X), "TS4006",
+                        "both argnums and argnames", "all by name"),
+    "both selections, the first": (lambda: ts.value_and_grad(lambda x, k: ts.sum(x), 0, argnames="k"),
+                                   "TS4006", "ts.value_and_grad has both"),
+    "Jacobian by text": (lambda: ts.jacrev(lambda x: x, "x"), "TS4006", "argnums of ts.jacrev is 'x'"),
+    "Jacobian by nothing": (lambda: ts.jacfwd(lambda x: x, ()), "TS4006", "argnums of ts.jacfwd is ()"),
+    "static of no parameter": (lambda: ts.checkpoint(lambda x, n: x, static_argnums=3)(X, 2), "TS4006",
+                               "static_argnums has 3", "0 (x), 1 (n)"),
+    "static of no argument": (lambda: ts.checkpoint(lambda x, *rest: x, static_argnums=3)(X, 2), "TS4006",
+                              "static_argnums of ts.checkpoint has 3", "2 positional"),
+    "static by text": (lambda: ts.checkpoint(lambda x, n: x, static_argnums="n"), "TS4006", "(0, 2)"),
+    "rule beside no parameter": (lambda: ts.custom_vjp(ignored, nondiff_argnums=(0, 2)), "TS4006",
+                                 "nondiff_argnums has 2"),
+    "rule beside text": (lambda: ts.custom_vjp(ignored, nondiff_argnums="rate"), "TS4006", "is 'rate'"),
+    "rule beside no name": (lambda: ts.custom_jvp(ignored, nondiff_argnames="rates"), "TS4006",
+                            "did you mean 'rate'"),
+    "text without gradient": (lambda: ts.stop_gradient("hi"), "TS1023", "ts.stop_gradient is a str"),
+    "leaf without gradient": (lambda: ts.stop_gradient({"a": [X, {1}]}), "TS1023", "at 'a.1' is a set"),
+    "array of text": (lambda: ts.stop_gradient(np.array("hi")), "TS1001", "ts.stop_gradient"),
+    "name of text": (lambda: ts.checkpoint_name("hi", "n"), "TS1023", "ts.checkpoint_name is a str"),
     "rows of integers": (lambda: ts.jacrev(lambda x: x.astype(ts.i32))(X), "TS1040",
                          "differentiate the result, which is i32[2, 3]", "has_aux=True"),
     "rows of a leaf of integers": (lambda: ts.jacrev(lambda x: {"a": x, "n": x > 0})(X), "TS1040",
@@ -212,3 +255,62 @@ def test_mistake(name):
 
 def test_there_are_enough():
     assert len(MISTAKES) >= 40
+
+
+CALLS = {
+    "missing": (lambda call: call(lambda x, y: ts.sum(x * y)), "missing a required argument: 'y'", "(x, y)"),
+    "too many": (lambda call: call(lambda: ts.sum(X)), "too many positional arguments", "1 by position"),
+    "by name only": (lambda call: call(lambda x, *, y: ts.sum(x * y)), "'y'", "(x, *, y)"),
+    "of ts.jit": (lambda call: call(ts.jit(lambda x, y: ts.sum(x * y))), "missing a required argument: 'y'"),
+}
+# What gives a function that is called like the one given.
+CALLED_ALIKE = ("grad", "value_and_grad", "jacrev", "jacfwd", "hessian", "vmap", "checkpoint")
+FORMS = {
+    **{name: lambda f, name=name: getattr(ts, name)(f)(X)
+       for name in CALLED_ALIKE},
+    "vjp": lambda f: ts.vjp(f, X), "jvp": lambda f: ts.jvp(f, (X,), (X,)),
+    "linearize": lambda f: ts.jit(lambda x: ts.linearize(f, x))(X),
+    "grad in a trace": lambda f: ts.jit(lambda x: ts.grad(f)(x))(X),
+    "grad by name": lambda f: ts.grad(f, argnames="x")(X),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("form", FORMS)
+def test_arguments_that_a_function_does_not_take(form, name):
+    call, *said = CALLS[name]
+    with pytest.raises(ts.TraceError) as caught:
+        call(FORMS[form])
+    check(caught, "TS1025", "<lambda>() cannot be called so", *said)
+    assert "_src" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", CALLED_ALIKE)
+def test_names_that_a_function_does_not_have(form):
+    with pytest.raises(ts.TraceError) as caught:
+        getattr(ts, form)(lambda x, food=1: ts.sum(x))(X, foo=3)
+    check(caught, "TS1025", "unexpected keyword argument 'foo'", "did you mean 'food'?", "foo=")
+
+
+def test_decorators_may_take_other_arguments_than_they_pass_on():
+    def with_rows(function):
+        return functools.wraps(function)(lambda x: function(x, X))
+
+    def product(x, y):
+        return ts.sum(x * y)
+
+    for decorated in (with_rows(product), with_rows(ts.jit(product)), with_rows(ts.vmap(product))):
+        np.testing.assert_array_equal(ts.grad(lambda x: ts.sum(decorated(x)))(X), X)
+        np.testing.assert_array_equal(ts.vjp(decorated, X)[0], decorated(X))
+
+
+def test_static_arguments_from_the_end():
+    f = ts.checkpoint(lambda x, n=3: x * n if isinstance(n, int) else None, static_argnums=-1)
+    for got, factor in ((f(X), 3), (f(X, 2), 2)):
+        np.testing.assert_array_equal(got, factor * X)
+    assert ts.checkpoint(lambda x, *rest: rest[-1] is int and x, static_argnums=-1)(X, X, int).shape == (2, 3)
+
+
+def test_paths_without_derivative_have_zeros():
+    for loss in (lambda x: ts.sum(ts.stop_gradient(x) ** 2), lambda x: ts.sum(x.astype(ts.i32) * 1.0)):
+        np.testing.assert_array_equal(by_value(lambda x: x, loss), 0 * X)

@@ -68,6 +68,53 @@ def test_errors_of_the_users_own_code_stay_what_they_are(function, kind):
     assert not isinstance(caught.value, ts.TesseraError)
 
 
+ONES = np.ones((4, 3), np.float32)
+
+
+class Linear(ts.nn.Module):
+    def __init__(self):
+        self.w = ONES
+
+    def __call__(self, x, *, mask=None):
+        return x @ self.w
+
+
+@pytest.mark.parametrize("function, fragments", [
+    (lambda: ts.matmul(ONES, ONES), ["3 of x (4, 3) and 4 of y (4, 3)"]),
+    (lambda: ts.matmul(ONES, y=ONES), ["3 of x (4, 3) and 4 of y (4, 3)"]),
+    (lambda: ts.concatenate([ONES, ONES[:, 1:]], 0), ["values.0 (4, 3), values.1 (4, 2)"]),
+    (lambda: ts.grad(lambda w, x: ts.sum(w @ x))(ONES, ONES), ["3 of w (4, 3) and 4 of x (4, 3)"]),
+    (lambda: ts.grad(lambda w, *xs: ts.sum(w @ xs[0]))(ONES, ONES), ["and 4 of xs.0 (4, 3)"]),
+    (lambda: ts.checkpoint(lambda p, x: x @ p["w"])({"w": ONES}, ONES), ["and 4 of p.w (4, 3)"]),
+    (lambda: ts.vjp(lambda w, x: w @ x, ONES, ONES), ["3 of w (4, 3) and 4 of x (4, 3)"]),
+    (lambda: ts.cond(True, lambda a: a @ a, lambda a: a, ONES), ["3 of a (4, 3)"]),
+    (lambda: Linear()(ONES), ["3 of x (4, 3) and 4 of self.w (4, 3)"]),
+    (lambda: ts.scan(lambda c, x: (c, x), {1.0, 2.0}, ONES), ["argument 'init' is a set", "array of it"]),
+    (lambda: ts.while_loop(lambda c: True, lambda c: c, "a"), ["'init_val' is a str", "from outside"]),
+    (lambda: ts.vjp(lambda p: p, {1.0}), ["argument 'p' is a set"]),
+])
+def test_arguments_outside_of_a_trace_have_the_names_of_parameters(function, fragments):
+    with pytest.raises(ts.TesseraError) as caught:
+        function()
+    check(caught, caught.value.code, *fragments)
+    assert "arrays." not in str(caught.value) and "static" not in str(caught.value)
+
+
+@pytest.mark.parametrize("labels", [ONES, ONES.astype(np.int32), ONES.astype(np.float64)])
+def test_labels_that_are_weights(labels):
+    for function in (lambda: ts.nn.softmax_cross_entropy(ONES, labels),
+                     lambda: ts.jit(lambda x, y: ts.nn.softmax_cross_entropy(x, y))(ONES, labels)):
+        with pytest.raises(ts.ShapeError) as caught:
+            function()
+        check(caught, "TS3018", "a label for each row", "-(weights * ts.nn.log_softmax(x)).sum(-1)")
+
+
+def test_f32_of_integers_beside_f64():
+    with pytest.raises(ts.TraceError) as caught:
+        ts.jit(lambda x: ts.fori_loop(0, 3, lambda i, c: c + i * 0.1, x))(np.ones(3))
+    check(caught, "TS1002", "f64 is never made silently", ".astype(ts.f32)", "i.astype(ts.f64) * 0.1")
+
+
 ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Indices, updates, slices of computed start and sorts mean what NumPy (or JAX) means."""
 
+import functools
+import inspect
+
 import numpy as np
 import pytest
 
@@ -134,6 +137,67 @@ def test_traced_indices_outside():
     np.testing.assert_array_equal(clipped, X[[3, 1, 0], 0])
     dropped = run(ts.jit(lambda x, i: x.at[i, 0].set(2)).lower(X, far), X, far)
     np.testing.assert_array_equal(dropped, _set(X, (1, 0), 2))
+
+
+# What jax.numpy says of known indices outside of a dimension, by mode.
+FAR, NEAR, COLUMN = np.array([9, 1, -2, -9]), np.array([9, 8, -1, 0]), np.array([2, -1, 5, 0])
+MODES = {
+    "drop set": lambda x: x.at[FAR].set(0.0, mode="drop"),
+    "drop add": lambda x: x.at[FAR, COLUMN].add(x[:, 0], mode="drop"),
+    "drop max": lambda x: x.at[:, COLUMN].max(0.5, mode="drop"),
+    "drop apart": lambda x: x[:, None].at[FAR, :, COLUMN].set(2.0, mode="drop"),
+    "drop beside steps": lambda x: x.at[::2, np.array([0, 7])].add(1.0, mode="drop"),
+    "drop an integer": lambda x: x.at[9].set(1.0, mode="drop"),
+    "drop a negative integer": lambda x: x.at[-9, 1].set(1.0, mode="drop"),
+    "drop none": lambda x: x.at[-4, 1].set(1.0, mode="drop"),
+    "drop multiply": lambda x, **unique: x.at[NEAR].multiply(2.0, mode="drop", **unique),
+    "clip add": lambda x: x.at[FAR].add(x * 2, mode="clip"),
+    "clip an integer": lambda x: x.at[9].add(1.0, mode="clip"),
+    "clip a negative integer": lambda x, **unique: x.at[-9].multiply(3.0, mode="clip", **unique),
+    "clip min": lambda x: x.at[np.array([7, -7]), 0].min(0.0, mode="clip"),
+    "get fill": lambda x: x.at[FAR].get(mode="fill", fill_value=0.0),
+    "get fill of two": lambda x: x.at[FAR, COLUMN].get(mode="fill", fill_value=7.0),
+    "get fill of an integer": lambda x: x.at[9].get(mode="fill", fill_value=7.0),
+    "get fill of none": lambda x: x.at[-1].get(mode="fill", fill_value=7.0),
+    "get clip": lambda x: x.at[FAR, COLUMN].get(mode="clip"),
+    "get clip beside None": lambda x: x.at[None, FAR, None, 9].get(mode="clip"),
+    "get clip beside a slice": lambda x: x.at[1:, COLUMN].get(mode="clip"),
+    "multiply": lambda x, **unique: x.at[np.array([0, -1])].multiply(x[:2], **unique),
+    "divide": lambda x, **unique: x.at[np.array([[0], [1]]), np.array([0, -1])].divide(2.0, **unique),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_known_indices_outside_do_what_the_mode_says(name):
+    jax = pytest.importorskip("jax")
+    f, x = MODES[name], X[:, :, 0]
+    takes_promise = "unique" in inspect.signature(f).parameters  # Which JAX wants, to differentiate.
+    g = functools.partial(f, unique_indices=True) if takes_promise else f
+    np.testing.assert_allclose(ts.jit(lambda x: f(x))(x), g(jax.numpy.asarray(x)), rtol=1e-6)
+    wanted = jax.grad(lambda x: jax.numpy.sum(g(x) ** 2))(jax.numpy.asarray(x))
+    np.testing.assert_allclose(ts.grad(lambda x: ts.sum(f(x) ** 2))(x), wanted, rtol=1e-5)
+
+
+def test_known_lists_and_masks_have_modes():
+    x, b = X[:, :, 0], X[:, :, 0] > 0
+    got = ts.jit(lambda x: x.at[[7, -7]].set(0.0, mode="clip"))(x)
+    np.testing.assert_array_equal(got, _set(x, [0, 3], 0))
+    got = ts.jit(lambda b: (b.at[9].get(mode="fill", fill_value=True), b.at[9].set(True, mode="clip")))(b)
+    np.testing.assert_array_equal(got[0], [True] * 3)
+    np.testing.assert_array_equal(got[1], _set(b, 3, True))
+    mixed = ts.jit(lambda x, i: x.at[[i, 9]].add(1.0, mode="drop"))(x, np.int32(1))
+    np.testing.assert_array_equal(mixed, _at(np.add, x, [1], 1))
+
+
+def test_distinct_indices_need_no_promise():
+    x, twice = X[:, :, 0], X[:, :, 0].copy()
+    twice[1, :2] *= 2
+    # The known entries tell the elements apart, whatever the traced ones are.
+    for i in (np.int32(1), np.int32([1]), np.int32([1, 1])):
+        got = ts.jit(lambda x, i: x.at[i, np.array([0, 1])].multiply(2.0))(x, i)
+        np.testing.assert_array_equal(got, twice)
+    got = ts.jit(lambda x: x.at[np.array([True, False, True, False])].apply(ts.negative))(x)
+    np.testing.assert_array_equal(got, x * [[-1], [1], [-1], [1]])
 
 
 def test_put_along_axis():
@@ -297,7 +361,14 @@ REFUSED = {
     "a moving slice backwards": (lambda x: x[first(x) + 2 : first(x) : -1], "positive step"),
     "a traced step": (lambda x: x[:: first(x)], "step of a slice is known"),
     "a bound of several numbers": (lambda x: x[ts.arange(2) : ts.arange(2) + 1], "without dimensions"),
-    "products at arrays": (lambda x: x.at[np.array([0, 0])].multiply(2), "named twice"),
+    "products at arrays": (lambda x: x.at[np.array([0, 0])].multiply(2), "is named twice: 0"),
+    "products from both ends": (lambda x: x.at[np.array([1, -3]), 2].divide(2), "is named twice: 1, 2"),
+    "products that are moved": (lambda x: x.at[np.array([3, 9])].apply(ts.sin, mode="clip"), "twice: 3"),
+    "products at traced arrays": (lambda x: x.at[ts.arange(2) * first(x)].multiply(2),
+                                  "unique_indices=True"),
+    "products at fractions": (lambda x: x.at[np.array([0.5, 1.5])].multiply(2), "indices are integers"),
+    "indices that are promised": (lambda x: x.at[np.array([0, 4])].set(0, mode="promise_in_bounds"),
+                                  "index 4 is out of range"),
     "an unknown mode": (lambda x: x.at[0].set(0, mode="wrap"), "mode 'wrap'"),
     "an assignment": (lambda x: x.__setitem__(0, 1), "do not change"),
     "starts for other dimensions": (lambda x: ts.dynamic_slice(x, (0,), (1, 1, 1)), "one start per"),

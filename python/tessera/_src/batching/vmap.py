@@ -17,6 +17,7 @@ from tessera._src.control_flow import bodies
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError, ShapeError, TraceError
 from tessera._src.functions import eager
+from tessera._src.functions.calling import check_call
 from tessera._src.ops import shaping
 from tessera._src.programs import native
 from tessera._src.tracing.operands import is_scalar, lift
@@ -94,6 +95,7 @@ class _Batch:
     def function(self) -> Callable:
         """The function that the user calls."""
         def batched(*args: Any, **kwargs: Any) -> Any:
+            check_call(self.fun, args, kwargs)
             if is_tracing():
                 return self.traced(*args, **kwargs)
             return eager.run(self.traced, args, kwargs, self.fun)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tessera._src.core import dtypes, source, tree
 from tessera._src.core.errors import TraceError
+from tessera._src.functions.calling import names_in_call
 from tessera._src.functions.eager import mesh_of
 from tessera._src.functions.jit import jit
 from tessera._src.tracing.operands import as_weak, check_in_scope, convert, is_scalar, lift, number_like
@@ -41,18 +42,24 @@ def _type_of(value: Tracer) -> str:
 
 def lifted(value: Any, what: str) -> Values:
     """A tree of traced values, arrays and numbers as values of the program."""
+    leaves, structure = check_leaves(value, what)
+    return Values([as_weak(lift(leaf)) if is_scalar(leaf) and not hasattr(leaf, "__array__") else lift(leaf)
+                   for leaf in leaves], structure)
+
+
+def check_leaves(value: Any, what: str) -> tuple[list[Any], tree.TreeDef]:
+    """The leaves of a tree and its structure; raises for one that is no traced value, array or number."""
     leaves, structure = tree.flatten(value)
-    result = []
     for leaf, path in zip(leaves, tree.paths(structure)):
-        if isinstance(leaf, Tracer) or hasattr(leaf, "__array__"):
-            result.append(lift(leaf))
-        elif is_scalar(leaf):
-            result.append(as_weak(lift(leaf)))
-        else:
+        is_array = isinstance(leaf, Tracer) or hasattr(leaf, "__array__")
+        if not is_array and not is_scalar(leaf):
             where = f" at '{path}'" if path else ""
             raise TraceError("TS1023", f"{what}{where} is a {type(leaf).__name__}, not an array",
                              choices=["traced values", "arrays", "numbers", "trees of them", "None"])
-    return Values(result, structure)
+        dtype = getattr(leaf, "dtype", None)
+        if isinstance(dtype, np.dtype) and dtype.kind in "OSUVmMc":
+            dtypes.canonical(dtype, what)
+    return leaves, structure
 
 
 def place_of(function: Callable) -> str:
@@ -132,10 +139,12 @@ def fitted(value: Tracer, dtype: np.dtype) -> Tracer:
     return convert(value, dtype) if value.dtype != dtype and takes_type(value, dtype) else value
 
 
-def compiled(function: Callable, body: Callable, arguments: Any) -> Any:
+def compiled(function: Callable, body: Callable, arguments: tuple,
+             names: Sequence[str] | None = None) -> Any:
     """`function` of the arguments outside of a trace: compiled and run.
 
-    Python numbers stay as they are; the mesh is that of the arrays. Messages give the place of `body`.
+    Python numbers stay as they are; the mesh is that of the arrays. Messages give the place of `body`, and
+    call the arguments as `names` has it for each leaf, or else as the parameters of `function`.
     """
     leaves, structure = tree.flatten(arguments)
     at = [i for i, leaf in enumerate(leaves) if not is_scalar(leaf)]
@@ -150,4 +159,6 @@ def compiled(function: Callable, body: Callable, arguments: Any) -> Any:
     call.__signature__ = inspect.signature(call)
     call.__wrapped__ = body
     call.__name__ = call.__qualname__ = getattr(body, "__name__", "body")
+    named = names_in_call(function, arguments) if names is None else names
+    call.names_of_leaves = [named[i] for i in at]
     return jit(call, mesh=mesh)(*[leaves[i] for i in at])

@@ -13,6 +13,7 @@ from tessera._src.control_flow import bodies
 from tessera._src.control_flow.bodies import Values
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
+from tessera._src.functions.calling import names_in_call
 from tessera._src.ops import elementwise
 from tessera._src.tracing.operands import as_weak, convert, lift, number_like
 from tessera._src.tracing.program_text import current, is_tracing
@@ -97,7 +98,8 @@ def _whole(index: Any) -> int:
 def _call(what: str, function: Callable, operands: tuple) -> Any:
     """The one function that runs, without a choice."""
     if not is_tracing():
-        return bodies.compiled(lambda *given: _call(what, function, given), function, operands)
+        return bodies.compiled(lambda *given: _call(what, function, given), function, operands,
+                               names_in_call(function, operands))
     given = bodies.lifted(operands, f"an operand of {what}").tree
     return bodies.lifted(function(*given), f"the result of {what}").tree
 

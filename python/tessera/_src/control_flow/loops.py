@@ -83,8 +83,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *,
     bodies.check_callable("ts.fori_loop", "the body", body_fun, ("i", "carry"))
     if not is_tracing():
         return bodies.compiled(
-            lambda lower, upper, init: fori_loop(lower, upper, body_fun, init, unroll=unroll), body_fun,
-            (lower, upper, init_val))
+            lambda lower, upper, init_val: fori_loop(lower, upper, body_fun, init_val, unroll=unroll),
+            body_fun, (lower, upper, init_val))
     bounds = [_bound(bound, name) for bound, name in ((lower, "lower"), (upper, "upper"))]
     if any(isinstance(bound, Tracer) for bound in bounds):
         if unroll not in (1, None):
@@ -119,7 +119,8 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     bodies.check_callable("ts.while_loop", "the condition", cond_fun, ("carry",))
     bodies.check_callable("ts.while_loop", "the body", body_fun, ("carry",))
     if not is_tracing():
-        return bodies.compiled(lambda init: while_loop(cond_fun, body_fun, init), body_fun, (init_val,))
+        return bodies.compiled(lambda init_val: while_loop(cond_fun, body_fun, init_val), body_fun,
+                               (init_val,))
     carry = bodies.lifted(init_val, "the carry of ts.while_loop")
 
     def condition(_: list[Tracer], carried: list[Tracer]) -> Any:

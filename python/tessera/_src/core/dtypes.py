@@ -113,7 +113,9 @@ def promote(a: np.dtype, b: np.dtype) -> np.dtype:
         raise TraceError(
             "TS1002",
             f"operands of types {name_of(a)} and {name_of(b)} do not mix: f64 is never made silently",
-            hint="convert one with .astype(...); NumPy makes f64 by default: np.ones(3, np.float32)",
+            hint=f"convert one, with .astype(ts.f64) or .astype({public_name(a if b == f64 else b)}); NumPy "
+                 "makes f64 by default: np.ones(3, np.float32); i * 0.1 of a traced integer i is f32: "
+                 "i.astype(ts.f64) * 0.1",
         )
     if {a, b} == {f16, bf16}:
         return f32

@@ -14,6 +14,7 @@ from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError, NoAttribute, did_you_mean
 from tessera._src.derivatives import marks, traced
 from tessera._src.functions import eager
+from tessera._src.functions.calling import check_call, positions_of_parameters, takes_any_number
 from tessera._src.tracing.program_text import is_tracing, quoted
 
 _POLICIES = ("everything", "nothing", "dots", "dots_with_no_batch_dims")
@@ -107,7 +108,7 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
         static_argnums: positions of arguments that are Python values.
 
     Raises:
-        ConfigError: a policy that there is not.
+        ConfigError: a policy that there is not, or positions of no parameters.
     """
     if fun is None:
         return functools.partial(checkpoint, policy=policy, prevent_cse=prevent_cse,
@@ -117,7 +118,8 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
         raise ConfigError("TS4006", "ts.checkpoint has prevent_cse=False", expected="True",
                           hint="without the barrier that it stands for nothing would be computed again")
     text = _policy_text(policy)
-    statics = [static_argnums] if isinstance(static_argnums, int) else list(static_argnums)
+    takes_any = takes_any_number(fun)
+    statics = positions_of_parameters("static_argnums", fun, static_argnums)
 
     def traced_call(*args: Any, **kwargs: Any) -> Any:
         fixed = {n % len(args) for n in statics if -len(args) <= n < len(args)}
@@ -135,6 +137,11 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
 
     @functools.wraps(fun)
     def recomputed(*args: Any, **kwargs: Any) -> Any:
+        check_call(fun, args, kwargs)
+        for number in statics if takes_any else ():
+            if not -len(args) <= number < len(args):
+                raise ConfigError("TS4006", f"static_argnums of ts.checkpoint has {number}, but the function "
+                                  f"is called with {len(args)} positional arguments")
         if is_tracing():
             return traced_call(*args, **kwargs)
         return eager.run(traced_call, args, kwargs, fun)

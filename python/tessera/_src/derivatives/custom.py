@@ -13,9 +13,10 @@ import numpy as np
 
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, source, tree
-from tessera._src.core.errors import ConfigError, TraceError
+from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
 from tessera._src.derivatives import traced
 from tessera._src.functions import eager
+from tessera._src.functions.calling import positions_of_parameters
 from tessera._src.tracing.operands import convert, lift
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
@@ -42,12 +43,16 @@ class Custom:
         except (TypeError, ValueError):
             raise TraceError("TS1024", f"{fun!r} has no signature to trace") from None
         names = list(self.signature.parameters)
-        numbers = [nondiff_argnums] if isinstance(nondiff_argnums, int) else list(nondiff_argnums)
+        numbers = positions_of_parameters("nondiff_argnums", fun, nondiff_argnums)
         for number in numbers:
             if not -len(names) <= number < len(names):
                 raise ConfigError("TS4006", f"nondiff_argnums has {number}, but {self.name} has {len(names)} "
                                   "parameters", choices=[f"{i} ({name})" for i, name in enumerate(names)])
         listed = [nondiff_argnames] if isinstance(nondiff_argnames, str) else list(nondiff_argnames)
+        for name in listed:
+            if name not in names:
+                raise ConfigError("TS4006", f"nondiff_argnames names '{name}', which is not a parameter of "
+                                  f"{self.name}", choices=names, hint=did_you_mean(name, names))
         self.static = [i for i, name in enumerate(names)
                        if i in [n % len(names) for n in numbers] or name in listed]
         self.static_names = [names[i] for i in self.static]

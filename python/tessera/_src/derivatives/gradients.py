@@ -17,13 +17,14 @@ from tessera._src.derivatives import modes, traced
 from tessera._src.derivatives.precision import Precision, widen
 from tessera._src.derivatives.value_form import gradient_of
 from tessera._src.functions import eager
+from tessera._src.functions.calling import check_call
 from tessera._src.ops import creation
 from tessera._src.tracing.operands import convert, is_scalar, number_as_array
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
 
 
-def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, *,
+def value_and_grad(fun: Callable, argnums: int | Sequence[int] | None = None, has_aux: bool = False, *,
                    argnames: str | Sequence[str] | None = None,
                    precision: Precision | None = None) -> Callable:
     """A function of the arguments of `fun` that gives its value and its gradient, a pair.
@@ -35,29 +36,36 @@ def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: boo
         loss, gradients = ts.value_and_grad(loss_of)(weights, batch)
 
     Args:
-        argnums: positions of the arguments to differentiate by.
+        argnums: positions of the arguments to differentiate by; by default 0.
         has_aux: whether `fun` gives a pair (value, aux), where aux is any tree that is not
             differentiated; then the result's first part is such a pair.
-        argnames: names of arguments to differentiate by; given alone, it replaces `argnums`, and the
-            gradient is a dictionary, or the gradient itself for one name that is no list.
+        argnames: names of arguments to differentiate by, in place of `argnums`; the gradient is a
+            dictionary, or the gradient itself for one name that is no list.
         precision: the types in which gradients are formed, and summed over devices.
 
     Raises:
         TraceError: the value is not a scalar of floats, or an argument is not of floats.
-        ConfigError: argnums or argnames that are no arguments.
+        ConfigError: argnums or argnames that are no arguments, or both.
     """
     return _Gradient("ts.value_and_grad", fun, argnums, argnames, has_aux, with_value=True,
                      precision=precision).function()
 
 
-def grad(fun: Callable | Tracer, argnums: Any = 0, has_aux: bool = False, *,
+def grad(fun: Callable | Tracer, argnums: Any = None, has_aux: bool = False, *,
          argnames: str | Sequence[str] | None = None, precision: Precision | None = None) -> Any:
     """As ts.value_and_grad, but the function gives the gradient alone, or with has_aux (gradient, aux).
 
     ts.grad(loss, weights), with a traced scalar and a tree of values that it was computed from, is the
-    gradient itself.
+    gradient itself, without further options. As in torch, a value that it was not computed from is an
+    error; one that it depends on in steps without derivative, as ts.stop_gradient, has zeros.
     """
     if isinstance(fun, Tracer):
+        options = {"has_aux": has_aux or None, "argnames": argnames, "precision": precision}
+        for name, value in options.items():
+            if value is not None:
+                raise ConfigError("TS4006", f"ts.grad(loss, weights) has no option {name}",
+                                  got=f"{name}={value!r}",
+                                  hint=f"give ts.grad a function: ts.grad(loss_of, {name}=...)(weights)")
         return gradient_of(fun, argnums)
     return _Gradient("ts.grad", fun, argnums, argnames, has_aux, with_value=False,
                      precision=precision).function()
@@ -72,20 +80,17 @@ class _Gradient:
         if precision is not None and not isinstance(precision, Precision):
             raise ConfigError("TS4006", f"precision of {what} is {precision!r}",
                               expected="a ts.Precision, such as ts.Precision(grad=ts.f32)")
+        if argnums is not None and argnames is not None:
+            raise ConfigError("TS4006", f"{what} has both argnums and argnames",
+                              got=f"argnums={argnums!r}, argnames={argnames!r}",
+                              hint="select all of them by position, or all by name")
+        argnums = 0 if argnums is None else argnums
         self.precision = precision or Precision()
         self.what, self.fun, self.has_aux, self.with_value = what, fun, has_aux, with_value
         self.is_named = argnames is not None
         self.is_single = isinstance(argnames if self.is_named else argnums, (int, str, np.integer))
-        self.argnums = () if self.is_named else self._numbers(argnums)
+        self.argnums = () if self.is_named else positions(what, argnums)
         self.argnames = self._names(argnames) if self.is_named else ()
-
-    def _numbers(self, argnums: Any) -> tuple[int, ...]:
-        listed = [argnums] if self.is_single else argnums
-        if not isinstance(listed, (list, tuple, range)) or not listed or any(
-                isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in listed):
-            raise ConfigError("TS4006", f"argnums of {self.what} is {argnums!r}",
-                              expected="a position, or a tuple of positions such as (0, 2)")
-        return tuple(int(n) for n in listed)
 
     def _names(self, argnames: Any) -> tuple[str, ...]:
         listed = [argnames] if self.is_single else argnames
@@ -127,6 +132,7 @@ class _Gradient:
                     + ("; static arguments of ts.jit are passed by name, and have no derivative"
                        if kwargs else ""))
         refuse_repeated(self.what, self.argnums, count)
+        check_call(self.fun, args, kwargs)
         if not self.argnames:
             return args, kwargs
         try:
@@ -233,6 +239,16 @@ def parameter_name(fun: Callable, number: int) -> str:
     except (TypeError, ValueError):
         return str(number)
     return names[number] if number < len(names) else str(number)
+
+
+def positions(what: str, argnums: Any) -> tuple[int, ...]:
+    """The positions of arguments that an option names, one or several."""
+    listed = [argnums] if isinstance(argnums, (int, np.integer)) else argnums
+    if not isinstance(listed, (list, tuple, range)) or not listed or any(
+            isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in listed):
+        raise ConfigError("TS4006", f"argnums of {what} is {argnums!r}",
+                          expected="a position, or a tuple of positions such as (0, 2)")
+    return tuple(int(n) for n in listed)
 
 
 def refuse_repeated(what: str, argnums: Sequence[int], count: int) -> None:

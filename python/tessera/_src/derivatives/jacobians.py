@@ -14,8 +14,9 @@ from tessera._src.control_flow import bodies
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError
 from tessera._src.derivatives import modes, traced
-from tessera._src.derivatives.gradients import parameter_name, path_in, refuse_repeated
+from tessera._src.derivatives.gradients import parameter_name, path_in, positions, refuse_repeated
 from tessera._src.functions import eager
+from tessera._src.functions.calling import check_call
 from tessera._src.ops import creation, shaping
 from tessera._src.tracing.operands import number_as_array
 from tessera._src.tracing.program_text import is_tracing
@@ -52,7 +53,7 @@ class _Jacobian:
         bodies.check_callable(what, "the function", fun)
         self.what, self.fun, self.has_aux, self.rows = what, fun, has_aux, rows
         self.is_single = isinstance(argnums, (int, np.integer))
-        self.argnums = (int(argnums),) if self.is_single else tuple(argnums)
+        self.argnums = positions(what, argnums)
 
     def function(self) -> Callable:
         """The function that the user calls."""
@@ -62,6 +63,7 @@ class _Jacobian:
                     raise ConfigError("TS4006", f"argnums of {self.what} has {number}, but the function is "
                                       f"called with {len(args)} positional arguments")
             refuse_repeated(self.what, self.argnums, len(args))
+            check_call(self.fun, args, kwargs)
             if is_tracing():
                 return self.traced(*args, **kwargs)
             wanted = {number % len(args) for number in self.argnums}

@@ -17,6 +17,7 @@ from tessera._src.tracing.program_text import is_tracing, quoted
 def stop_gradient(x: Any) -> Any:
     """A tree of values, unchanged, as values that have no derivative."""
     if not is_tracing():
+        bodies.check_leaves(x, "the operand of ts.stop_gradient")
         return x
     given = bodies.lifted(x, "the operand of ts.stop_gradient")
     return tree.unflatten(given.structure, [without_derivative(leaf) if dtypes.is_float(leaf.dtype) else leaf
@@ -27,6 +28,7 @@ def checkpoint_name(x: Any, name: str) -> Any:
     """A tree of values, unchanged, by a name that policies of ts.checkpoint know."""
     check_name(name)
     if not is_tracing():
+        bodies.check_leaves(x, "the operand of ts.checkpoint_name")
         return x
     given = bodies.lifted(x, "the operand of ts.checkpoint_name")
     return tree.unflatten(given.structure, [

@@ -12,6 +12,7 @@ from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
 from tessera._src.derivatives import traced
 from tessera._src.derivatives.traced import Derivative, Traced
+from tessera._src.functions.calling import check_call, names_in_call
 from tessera._src.ops import creation
 from tessera._src.ops.elementwise import without_derivative
 from tessera._src.tracing.operands import lift, number_as_array
@@ -36,6 +37,7 @@ def vjp(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         TraceError: a primal is not of floats, or cotangents that do not fit the value.
     """
     bodies.check_callable("ts.vjp", "the function", fun)
+    check_call(fun, primals)
     if not is_tracing():
         return _outside("ts.vjp", fun, primals, has_aux)
     return traced_vjp("ts.vjp", fun, primals, has_aux)
@@ -143,6 +145,7 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
             raise TraceError("TS1041", f"{name} of ts.jvp is a {type(given).__name__}",
                              expected="a tuple or list with an entry per argument of the function",
                              hint="write ts.jvp(f, (x,), (dx,))")
+    check_call(fun, primals)
     if not is_tracing():
         return bodies.compiled(lambda primals, tangents: jvp(fun, primals, tangents, has_aux), fun,
                                (_arrays(tuple(primals)), tuple(tangents)))
@@ -165,6 +168,7 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         has_aux: whether `fun` gives a pair (value, aux); then (value, function, aux) is returned.
     """
     bodies.check_callable("ts.linearize", "the function", fun)
+    check_call(fun, primals)
     if not is_tracing():
         raise TraceError("TS1007", "ts.linearize works on traced values only",
                          hint="call it inside a function decorated with ts.jit; ts.jvp works outside as well")
@@ -233,7 +237,7 @@ def _outside(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
         static.update(values=values, structure=given.structure)
         return values.value, values.aux, values.residuals
 
-    value, aux, residuals = bodies.compiled(forward, fun, _arrays(primals))
+    value, aux, residuals = bodies.compiled(forward, fun, _arrays(primals), names_in_call(fun, primals))
     values: Pulled = static["values"]
     results = [(leaf.shape, leaf.dtype) for leaf in values.results]
     at = [next((i for i, leaf in enumerate(values.leaves) if leaf is result), None)

@@ -30,11 +30,24 @@ def gradient_of(loss: Tracer, weights: Any) -> Any:
     pass needs of them with the first computation.
     """
     program = current()
+    if weights is None:
+        raise TraceError("TS1048", "ts.grad(loss), of a traced loss, needs the values to differentiate by",
+                         expected="ts.grad(loss, weights), with what the loss was computed from",
+                         hint="or give ts.grad a function: ts.grad(loss_of)(weights)")
     given = bodies.lifted(weights, "the second argument of ts.grad")
     paths = [f"weights.{path}" if path else "weights" for path in tree.paths(given.structure)]
     _check(program, loss, given.leaves, paths)
+    ops = _ops(program.entry)
+    behind = {leaf.value: _computed_from(ops, leaf.value) for leaf in given.leaves}
+    for leaf, path in zip(given.leaves, paths):
+        if leaf.value != loss.value and _head(loss.value) not in behind[leaf.value]:
+            raise TraceError(
+                "TS1048", f"ts.grad(loss, weights): loss is not computed from {path}", got=repr(leaf),
+                expected="values that the loss was computed from, themselves and not copies of them",
+                hint="name the value before it is used: y = x + 0.0; loss = f(y); ts.grad(loss, y). "
+                     "Leave out what the loss does not depend on, whose gradient is ts.zeros_like(x)")
     found: dict[str, Tracer] = {}
-    for leaves in _independent(program, given.leaves):
+    for leaves in _independent(behind, given.leaves):
         found.update(zip([leaf.value for leaf in leaves], _gradients(program, loss, leaves)))
     return tree.unflatten(given.structure, [found[leaf.value] for leaf in given.leaves])
 
@@ -49,15 +62,13 @@ def _gradients(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> list
     return traced.call(backward, [*residuals, creation.ones((), loss.dtype)])
 
 
-def _independent(program: ProgramText, leaves: list[Tracer]) -> list[list[Tracer]]:
-    """The distinct values in groups in which none is computed from another.
+def _independent(behind: Mapping[str, set[str]], leaves: list[Tracer]) -> list[list[Tracer]]:
+    """The distinct values in groups in which none is computed from another, as `behind` says.
 
     The function that is differentiated takes the values of a group as arguments, which cuts what they
     were computed from: a gradient through another of them would be lost.
     """
     distinct = list({leaf.value: leaf for leaf in leaves}.values())
-    ops = _ops(program.entry)
-    behind = {leaf.value: _computed_from(ops, leaf.value) for leaf in distinct}
     groups: list[list[Tracer]] = []
     for leaf in distinct:
         group = next((group for group in groups if not any(

@@ -16,6 +16,7 @@ from tessera._src.core import static_values, tree
 from tessera._src.core.calls import raise_misuse_of, short
 from tessera._src.core.errors import TesseraError, without_internal_frames
 from tessera._src.core.source import api_name
+from tessera._src.functions.calling import names_of_leaves
 from tessera._src.functions.jit import JittedFunction, jit
 from tessera._src.meshes.mesh import SINGLE, Mesh, NamedSharding
 from tessera._src.tracing.operands import is_scalar
@@ -83,7 +84,7 @@ def run(function: Callable, args: tuple, kwargs: Mapping[str, Any], body: Callab
     at = tuple(i for i, leaf in enumerate(leaves) if _is_array(leaf))
     mesh = mesh_of([leaves[i] for i in at])
     if body is not None:
-        call = _with_arrays(function, structure, leaves, at)
+        call = _with_arrays(function, structure, leaves, at, body)
         call.__signature__ = inspect.signature(call)  # type: ignore[attr-defined]
         call.__wrapped__ = body  # type: ignore[attr-defined]
         call.__name__ = call.__qualname__ = getattr(body, "__name__", type(body).__name__)
@@ -134,9 +135,9 @@ def _is_array(leaf: Any) -> bool:
     return hasattr(leaf, "__array__") and not is_scalar(leaf)
 
 
-def _with_arrays(function: Callable, structure: tree.TreeDef, leaves: list[Any], at: tuple[int, ...]
-                 ) -> Callable:
-    """The function of its arrays alone."""
+def _with_arrays(function: Callable, structure: tree.TreeDef, leaves: list[Any], at: tuple[int, ...],
+                 body: Callable | None = None) -> Callable:
+    """The function of its arrays alone, which are called as the parameters of `body`, or else its own."""
     kept = [None if i in at else leaf for i, leaf in enumerate(leaves)]
 
     def call(*arrays):
@@ -147,4 +148,6 @@ def _with_arrays(function: Callable, structure: tree.TreeDef, leaves: list[Any],
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = function.__name__
+    names = names_of_leaves(function if body is None else body, structure)
+    call.names_of_leaves = [names[i] for i in at]  # type: ignore[attr-defined]
     return call

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -68,6 +69,11 @@ class JittedFunction:
     def __repr__(self) -> str:
         where = f" on {self.mesh!r}" if self.mesh else ""
         return f"<ts.jit {self.__name__}{self.signature.parameters}{where}, device '{self.device}'>"
+
+    @property
+    def call_parameters(self) -> inspect.Signature:
+        """What the function takes."""
+        return self.signature.parameters
 
     def _mesh(self) -> Mesh:
         return self.mesh or current_mesh() or SINGLE

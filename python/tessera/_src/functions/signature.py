@@ -11,6 +11,7 @@ from tessera._src.arrays.array import Array, ShapeDtypeStruct
 from tessera._src.core import tree
 from tessera._src.core.errors import ConfigError, ShapeError, TraceError, did_you_mean
 from tessera._src.core.source import function_location
+from tessera._src.functions.calling import refuse_misfit
 from tessera._src.functions.trace import Argument, abstract, is_spec, plain_spec
 from tessera._src.meshes.annotations import MeshTensorSpec, Unifier, annotations_of
 from tessera._src.meshes.mesh import Mesh, NamedSharding, PartitionSpec
@@ -51,6 +52,8 @@ class Signature:
             raise TraceError("TS1024", f"{function!r} has no signature to trace") from None
         self.names = list(self.parameters.parameters)
         self.annotations = annotations_of(function)
+        # Of the library's own calls outside of a trace: what its arguments are called there.
+        self.own_names: list[str] | None = getattr(function, "names_of_leaves", None)
         self.statics = self._selected("static", static_argnums, static_argnames)
         self.donated = self._selected("donate", donate_argnums, donate_argnames)
         both = self.statics & self.donated
@@ -114,18 +117,7 @@ class Signature:
     def check_call(self, leaves: Sequence[Any], structure: tree.TreeDef, statics: tuple) -> None:
         """Raises unless the function takes this number of arguments, with these names."""
         args, kwargs = tree.unflatten(structure, list(leaves))
-        try:
-            self.parameters.bind(*args, **kwargs, **dict(statics))
-        except TypeError as error:
-            given = [f"{len(args)} by position"] if args else []
-            given += [f"{name}=" for name in (*kwargs, *dict(statics))]
-            shown = [str(p.replace(annotation=inspect.Parameter.empty))
-                     for p in self.parameters.parameters.values()]
-            raise TraceError(
-                "TS1025", f"{self.name}() cannot be called so: {error}",
-                expected=f"{self.name}({', '.join(shown)})",
-                got=", ".join(given) or "no arguments",
-            ) from None
+        refuse_misfit(self.name, self.parameters, args, {**kwargs, **dict(statics)})
 
     def arguments(self, leaves: Sequence[Any], structure: tree.TreeDef, mesh: Mesh,
                   unifier: Unifier) -> list[Argument]:
@@ -153,7 +145,7 @@ class Signature:
             for path, spec in zip(tree.paths(child, name), specs):
                 leaf = leaves[len(result)]
                 dims: tuple[str | None, ...] = ()
-                shape, dtype = abstract(leaf, path)
+                shape, dtype = abstract(leaf, path, self.own_names is None)
                 if annotation is not None and child is tree.LEAF:
                     unifier.check(f"argument '{name}'", annotation, shape, dtype)
                     dims = tuple(d if isinstance(d, str) else None for d in annotation.dims)
@@ -175,6 +167,8 @@ class Signature:
 
     def _positional_names(self, count: int) -> list[str]:
         """Names of the first traced positional arguments; those of *args as "args.0", "args.1"."""
+        if self.own_names is not None:
+            return self.own_names
         kinds = {name: p.kind for name, p in self.parameters.parameters.items()}
         names = [n for n, kind in kinds.items() if n not in self.statics and kind in _POSITIONAL]
         rest = [n for n, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL]

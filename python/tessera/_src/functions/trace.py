@@ -98,8 +98,12 @@ def argument_as_numpy(leaf: Any, name: str) -> np.ndarray:
                          ) from None
 
 
-def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of an argument; numbers are tensors without dimensions."""
+def abstract(leaf: Any, name: str, may_be_static: bool = True) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of an argument; numbers are tensors without dimensions.
+
+    Args:
+        may_be_static: whether it is of a function that the user gave to ts.jit.
+    """
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
     if shape is not None and isinstance(dtype, np.dtype) and dtype in dtypes.MLIR_NAMES and not isinstance(
             leaf, np.ma.MaskedArray):
@@ -110,7 +114,7 @@ def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
     if is_scalar(leaf):
         return (), weak_scalar_dtype(leaf, None, f" (argument '{name}')")
     if shape is not None and hasattr(leaf, "__array__"):  # torch, jax: by NumPy's eyes.
-        return abstract(argument_as_numpy(leaf, name), name)
+        return abstract(argument_as_numpy(leaf, name), name, may_be_static)
     if name == "self":
         raise TraceError(
             "TS1022", f"'self' is a {type(leaf).__name__}, not a tree of arrays",
@@ -122,7 +126,8 @@ def abstract(leaf: Any, name: str) -> tuple[tuple[int, ...], np.dtype]:
         f"argument '{name}' is a {type(leaf).__name__}, not an array",
         choices=["numpy arrays", "ts.Array", "numbers", "trees of them"],
         hint="register its class with ts.tree.register_dataclass" if dataclasses.is_dataclass(leaf)
-        else f"if it selects what is computed, pass static_argnames=('{name}',)",
+        else f"if it selects what is computed, pass static_argnames=('{name}',)" if may_be_static
+        else "make an array of it, or let the function use it from outside, as a variable of the code around",
     )
 
 

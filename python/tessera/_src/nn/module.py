@@ -19,6 +19,7 @@ from tessera._src.arrays.placing import device_put
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import CheckpointError, TesseraError, TraceError, without_internal_frames
+from tessera._src.functions.calling import names_in_call
 from tessera._src.functions.jit import jit
 from tessera._src.meshes.mesh import (
     SINGLE,
@@ -265,7 +266,7 @@ def _called(function: Callable, check: Callable | None) -> Callable:
             if check is not None:
                 check(self, *args, **kwargs)
             return bodies.compiled(lambda self, args, kwargs: function(self, *args, **kwargs), function,
-                                   (self, args, kwargs))
+                                   (self, args, kwargs), names_in_call(function, (self, *args), kwargs))
         except TesseraError as error:
             raise without_internal_frames(error) from None
 

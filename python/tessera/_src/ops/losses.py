@@ -34,10 +34,12 @@ def _number(value: Any, name: str, least: float, most: float) -> float:
 
 
 def _labels(labels: Any, logits: Tracer, ignore: int | None) -> Tracer:
-    value = as_indices(labels)
-    if value.shape != logits.shape[:-1]:
+    # First those that are weights of all classes: that these are no integers is not what is wrong.
+    shape = getattr(labels, "shape", None)
+    value = None if shape == logits.shape else as_indices(labels)
+    if value is None or value.shape != logits.shape[:-1]:
         raise ShapeError("TS3018", "there is a label for each row of logits", expected=logits.shape[:-1],
-                         got=value.shape,
+                         got=shape if value is None else value.shape,
                          hint="labels are class numbers; for weights of all classes, "
                          "-(weights * ts.nn.log_softmax(x)).sum(-1)")
     _check_known(labels, logits.shape[-1], ignore)

@@ -13,8 +13,8 @@ from tessera._src.core import dtypes
 from tessera._src.core.errors import NoAttribute, ShapeError, TraceError, did_you_mean
 from tessera._src.ops import elementwise
 from tessera._src.ops.creation import full, zeros
+from tessera._src.ops.index_modes import in_mode, refuse_repeated
 from tessera._src.ops.indexing import (
-    expand_index,
     getitem,
     is_array,
     is_integer,
@@ -54,10 +54,13 @@ class IndexUpdates:
 class IndexUpdate:
     """Elements of a value: every method gives a new value, and x stays as it is.
 
-    Indices are those of x[index]. Traced ones outside of a dimension are dropped by updates, and read
-    `fill_value` by get, unless mode="clip" moves them to the nearest one in it. Slices that begin at a
+    Indices are those of x[index]. Those outside of a dimension are dropped by updates, and read
+    `fill_value` by get, unless mode="clip" moves them to the nearest one in it; where they are known
+    while tracing, they are an error unless `mode` is "drop", "fill" or "clip". Slices that begin at a
     traced index, as x.at[i : i + 4], always are moved so that they fit. Of several updates of one
-    element set leaves the last, and the others combine all. Values have the type of x or one that it holds.
+    element set leaves the last, and the others combine all. multiply, divide and apply refuse them, and
+    want unique_indices=True, a promise, where traced indices may name an element twice. Values have the
+    type of x or one that it holds.
     """
 
     __slots__ = ("_value", "_index")
@@ -77,7 +80,7 @@ class IndexUpdate:
 
     def get(self, *, mode: str | None = None, fill_value: Any = None) -> Tracer:
         """The elements, as x[index]."""
-        index = _clipped(self._value, self._index, _check_mode(mode))
+        index = in_mode(self._value, self._index, mode)
         result = getitem(self._value, index)
         if fill_value is None or mode == "clip" or not _may_miss(index):
             return result
@@ -119,36 +122,9 @@ class IndexUpdate:
 
     def _replace(self, function: Callable[[Tracer], Tracer], name: str, mode: str | None,
                  unique_indices: bool) -> Tracer:
-        arrays = [i for i in expand_index(self._value, self._index)
-                  if is_array(i) and (i.ndim if isinstance(i, Tracer) else np.ndim(i))]
-        if arrays and not unique_indices:
-            raise TraceError(
-                "TS1018", f"x.at[...].{name} needs to know that no element is named twice",
-                got=repr(self), hint="promise it with unique_indices=True; add, max and min combine "
-                "updates of one element")
+        if not unique_indices:
+            refuse_repeated(self._value, self._index, mode, name)
         return self.set(function(self.get(mode=mode)), mode=mode)
-
-
-_MODES = (None, "drop", "fill", "clip", "promise_in_bounds")
-
-
-def _check_mode(mode: str | None) -> str | None:
-    if mode not in _MODES:
-        raise TraceError("TS1010", f"mode {mode!r} of an indexed update is unknown",
-                         choices=[repr(m) for m in _MODES if m])
-    return mode
-
-
-def _clipped(value: Tracer, index: Any, mode: str | None) -> tuple:
-    """The entries of an index; in mode "clip" traced integers are moved into their dimension."""
-    items = expand_index(value, index)
-    if mode != "clip":
-        return items
-    dims = np.cumsum([item is not None for item in items]) - 1
-    return tuple(
-        elementwise.clip(wrapped(item, value.shape[dim]), 0, value.shape[dim] - 1)
-        if isinstance(item, Tracer) else item
-        for item, dim in zip(items, dims))
 
 
 def _may_miss(items: Any) -> bool:
@@ -160,7 +136,7 @@ def _update(kind: str, at: IndexUpdate, values: Any, mode: str | None) -> Tracer
     if kind in ("add",) and value.dtype == dtypes.bool_:
         raise TraceError("TS1017", "truth values cannot be added", got=dtypes.name_of(value.dtype),
                          hint="use .max for `or`, or .astype(ts.i32)")
-    items = _clipped(value, at._index, _check_mode(mode))
+    items = in_mode(value, at._index, mode)
     new = lift_into(values, value.dtype)
     if any(map(is_array, items)):
         return _scatter(kind, value, items, new)

@@ -316,7 +316,8 @@ static json::Array describeResiduals(ArrayRef<ResidualSource> residuals) {
 }
 
 static LogicalResult differentiate(func::FuncOp function, StringRef mode,
-                                   StringRef prefix, ArrayRef<unsigned> wanted,
+                                   StringRef prefix,
+                                   const Differentiated &wanted,
                                    std::string &text, json::Object &report) {
   json::Array functions;
   if (mode == "jvp") {
@@ -374,11 +375,17 @@ static TesseraResult *deriveFunctions(
 TesseraResult *tesseraDifferentiate(const char *source, size_t sourceSize,
                                     const char *name, const char *mode,
                                     const char *prefix, const int64_t *wanted,
-                                    int64_t count) {
+                                    int64_t count, const int64_t *results,
+                                    int64_t resultCount) {
   return deriveFunctions(
       StringRef(source, sourceSize), name, "differentiating",
       [&](func::FuncOp function, std::string &text, json::Object &report) {
-        SmallVector<unsigned> numbers(wanted, wanted + count);
+        Differentiated numbers;
+        numbers.arguments.assign(wanted, wanted + count);
+        if (resultCount < 0)
+          numbers.results = floatResults(function);
+        else
+          numbers.results.assign(results, results + resultCount);
         return differentiate(function, mode, prefix, numbers, text, report);
       });
 }

@@ -5,6 +5,7 @@
 #include "DetachedRegion.h"
 #include "Residuals.h"
 #include "Rules.h"
+#include "Widening.h"
 #include "dialects/Tessera/IR/Calls.h"
 #include "dialects/Tessera/IR/Folding.h"
 
@@ -79,12 +80,19 @@ static LogicalResult expandCalls(func::FuncOp function) {
 // Functions
 //===----------------------------------------------------------------------===//
 
-static SmallVector<Value> differentiable(ValueRange values) {
-  SmallVector<Value> result;
-  for (Value value : values)
-    if (isDifferentiable(value))
-      result.push_back(value);
-  return result;
+SmallVector<unsigned> tessera::floatResults(func::FuncOp function) {
+  SmallVector<unsigned> numbers;
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    if (isa<FloatType>(getElementTypeOrSelf(type)))
+      numbers.push_back(i);
+  return numbers;
+}
+
+/// The results of the function that ends with `body` that are differentiated.
+static SmallVector<Value> resultsOf(Block &body, const Differentiated &wanted) {
+  return llvm::map_to_vector(wanted.results, [&](unsigned i) {
+    return body.getTerminator()->getOperand(i);
+  });
 }
 
 static FormulaBuilder builderFor(func::FuncOp function, OpBuilder &builder) {
@@ -149,11 +157,11 @@ static FailureOr<func::FuncOp> copyOf(func::FuncOp function,
 }
 
 static LogicalResult checkWanted(func::FuncOp function,
-                                 ArrayRef<unsigned> wanted) {
+                                 const Differentiated &wanted) {
   if (function.isExternal())
     return function.emitError()
            << "function @" << function.getName() << " has no body";
-  for (unsigned i : wanted) {
+  for (unsigned i : wanted.arguments) {
     if (i >= function.getNumArguments())
       return function.emitError()
              << "cannot differentiate by argument " << i << "; function @"
@@ -162,6 +170,17 @@ static LogicalResult checkWanted(func::FuncOp function,
       return function.emitError()
              << "cannot differentiate by argument " << i << ", of type "
              << function.getArgument(i).getType()
+             << "; expected elements of a float type";
+  }
+  for (unsigned i : wanted.results) {
+    if (i >= function.getNumResults())
+      return function.emitError()
+             << "cannot differentiate result " << i << "; function @"
+             << function.getName() << " has " << function.getNumResults();
+    Type type = function.getResultTypes()[i];
+    if (!isa<FloatType>(getElementTypeOrSelf(type)))
+      return function.emitError()
+             << "cannot differentiate result " << i << ", of type " << type
              << "; expected elements of a float type";
   }
   return success();
@@ -195,16 +214,16 @@ struct Linearized {
   DetachedRegion holder; ///< Of the linear program.
   Block *linear = nullptr;
   SmallVector<Residual> residuals;
-  /// For each result of floats the place of its tangent among what the linear
-  /// program yields; nullopt where it is zero.
+  /// For each result that is differentiated the place of its tangent among what
+  /// the linear program yields; nullopt where it is zero.
   SmallVector<std::optional<unsigned>> tangents;
 };
 } // namespace
 
 /// `forTransposing`: the linear program is not computed itself.
-static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
-                               StringRef prefix, bool forTransposing,
-                               Linearized &made) {
+static LogicalResult linearize(func::FuncOp function,
+                               const Differentiated &wanted, StringRef prefix,
+                               bool forTransposing, Linearized &made) {
   if (failed(checkWanted(function, wanted)))
     return failure();
   FailureOr<func::FuncOp> copy = copyOf(function, prefix + ".fwd");
@@ -218,16 +237,16 @@ static LogicalResult linearize(func::FuncOp function, ArrayRef<unsigned> wanted,
   Linearizer linearizer(Form::Apart, made.linear);
   if (forTransposing)
     linearizer.setForTransposing();
-  for (unsigned i : wanted) {
+  for (unsigned i : wanted.arguments) {
     Value argument = body.getArgument(i);
     linearizer.setTangent(
         argument,
         made.linear->addArgument(openLike(build, argument), argument.getLoc()));
   }
-  if (failed(linearizer.run(body)))
+  if (failed(linearizer.run(body, resultsOf(body, wanted))))
     return failure();
   SmallVector<Value> yields;
-  for (Value result : differentiable(body.getTerminator()->getOperands())) {
+  for (Value result : resultsOf(body, wanted)) {
     Value tangent = linearizer.tangentOf(result);
     made.tangents.push_back(tangent ? std::optional<unsigned>(yields.size())
                                     : std::nullopt);
@@ -274,7 +293,7 @@ static SmallVector<ResidualSource> provideResiduals(func::FuncOp forward,
 }
 
 FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
-                                                ArrayRef<unsigned> wanted,
+                                                const Differentiated &wanted,
                                                 StringRef prefix) {
   Linearized made;
   if (failed(
@@ -284,7 +303,8 @@ FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
   Block &block = backward.getBody().front();
   OpBuilder builder = atEndOf(block, function.getContext());
   FormulaBuilder build = builderFor(function, builder);
-  auto arguments = made.linear->getArguments().take_front(wanted.size());
+  auto arguments =
+      made.linear->getArguments().take_front(wanted.arguments.size());
   Transposer transposer(builder, *made.linear,
                         SmallVector<Value>(arguments.begin(), arguments.end()),
                         backward.getOperation());
@@ -292,8 +312,8 @@ FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
     transposer.map(
         residual.inside,
         block.addArgument(residual.inside.getType(), residual.inside.getLoc()));
-  SmallVector<Value> results = differentiable(
-      made.forward.getBody().front().getTerminator()->getOperands());
+  SmallVector<Value> results =
+      resultsOf(made.forward.getBody().front(), wanted);
   for (auto [result, place] : llvm::zip(results, made.tangents)) {
     Value cotangent =
         block.addArgument(openLike(build, result), result.getLoc());
@@ -310,6 +330,7 @@ FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
     cotangents.push_back(ct ? ct : zerosLike(build, argument));
   }
   setResults(backward, cotangents);
+  widenGradients(block);
   eraseDeadOps(block);
   // What the transposed program does not need is not kept.
   SmallVector<Value> kept;
@@ -334,7 +355,7 @@ FailureOr<DerivativeFunctions> tessera::makeVjp(func::FuncOp function,
 }
 
 FailureOr<DerivativeFunctions>
-tessera::makeLinearized(func::FuncOp function, ArrayRef<unsigned> wanted,
+tessera::makeLinearized(func::FuncOp function, const Differentiated &wanted,
                         StringRef prefix) {
   Linearized made;
   if (failed(
@@ -355,13 +376,13 @@ tessera::makeLinearized(func::FuncOp function, ArrayRef<unsigned> wanted,
     kept.push_back(residual.primal);
   }
   for (BlockArgument argument :
-       made.linear->getArguments().take_front(wanted.size()))
+       made.linear->getArguments().take_front(wanted.arguments.size()))
     addArgument(argument);
   for (Operation &op : made.linear->without_terminator())
     builder.clone(op, mapping);
   SmallVector<Value> tangents;
-  SmallVector<Value> results = differentiable(
-      made.forward.getBody().front().getTerminator()->getOperands());
+  SmallVector<Value> results =
+      resultsOf(made.forward.getBody().front(), wanted);
   for (auto [result, place] : llvm::zip(results, made.tangents))
     tangents.push_back(
         place ? mapping.lookup(made.linear->getTerminator()->getOperand(*place))
@@ -377,7 +398,7 @@ tessera::makeLinearized(func::FuncOp function, ArrayRef<unsigned> wanted,
 }
 
 FailureOr<func::FuncOp> tessera::makeJvp(func::FuncOp function,
-                                         ArrayRef<unsigned> wanted,
+                                         const Differentiated &wanted,
                                          StringRef prefix) {
   if (failed(checkWanted(function, wanted)))
     return failure();
@@ -388,16 +409,16 @@ FailureOr<func::FuncOp> tessera::makeJvp(func::FuncOp function,
   OpBuilder builder(body.getTerminator());
   FormulaBuilder build = builderFor(function, builder);
   Linearizer linearizer(Form::Together, nullptr);
-  for (unsigned i : wanted) {
+  for (unsigned i : wanted.arguments) {
     Value argument = body.getArgument(i);
     linearizer.setTangent(argument, body.addArgument(openLike(build, argument),
                                                      argument.getLoc()));
   }
-  if (failed(linearizer.run(body)))
+  if (failed(linearizer.run(body, resultsOf(body, wanted))))
     return failure();
   SmallVector<Value> results(body.getTerminator()->getOperands());
   builder.setInsertionPoint(body.getTerminator());
-  for (Value result : differentiable(body.getTerminator()->getOperands())) {
+  for (Value result : resultsOf(body, wanted)) {
     Value tangent = linearizer.tangentOf(result);
     results.push_back(tangent ? tangent : zerosLike(build, result));
   }

@@ -22,32 +22,40 @@ struct ResidualSource {
   unsigned number = 0;
 };
 
+/// Which results are differentiated by which arguments. Others have neither
+/// tangents nor cotangents, so that nothing is computed for them.
+struct Differentiated {
+  llvm::SmallVector<unsigned> arguments, results; ///< Of floats.
+};
+
+/// The numbers of the results of floats.
+llvm::SmallVector<unsigned> floatResults(mlir::func::FuncOp function);
+
 /// A function in two steps: values first, then derivatives.
 struct DerivativeFunctions {
   /// The function's arguments to its results, then what is kept.
   mlir::func::FuncOp forward;
-  /// vjp: (residuals..., cotangents of the results of floats...) to the
-  /// cotangents of the wanted arguments. linearize: (residuals..., tangents of
-  /// the wanted arguments...) to the tangents of the results of floats.
+  /// vjp: (residuals..., cotangents of the results...) to the
+  /// cotangents of the arguments. linearize: (residuals..., tangents of the
+  /// arguments...) to the tangents of the results.
   mlir::func::FuncOp derivative;
   llvm::SmallVector<ResidualSource> residuals;
 };
 
-/// Adds private functions `<prefix>.fwd` and `<prefix>.bwd` beside `function`
-/// for derivatives by the arguments `wanted`, which are of floats.
+/// Adds private functions `<prefix>.fwd` and `<prefix>.bwd` beside `function`.
 llvm::FailureOr<DerivativeFunctions> makeVjp(mlir::func::FuncOp function,
-                                             llvm::ArrayRef<unsigned> wanted,
+                                             const Differentiated &wanted,
                                              llvm::StringRef prefix);
 
 /// Adds `<prefix>.fwd` and `<prefix>.lin`.
 llvm::FailureOr<DerivativeFunctions>
-makeLinearized(mlir::func::FuncOp function, llvm::ArrayRef<unsigned> wanted,
+makeLinearized(mlir::func::FuncOp function, const Differentiated &wanted,
                llvm::StringRef prefix);
 
-/// Adds `<prefix>.jvp`: (arguments..., tangents of the wanted ones...) to the
-/// results and then the tangents of those of floats.
+/// Adds `<prefix>.jvp`: (arguments..., tangents of those wanted...) to all
+/// results and then the tangents of those wanted.
 llvm::FailureOr<mlir::func::FuncOp> makeJvp(mlir::func::FuncOp function,
-                                            llvm::ArrayRef<unsigned> wanted,
+                                            const Differentiated &wanted,
                                             llvm::StringRef prefix);
 
 } // namespace tessera

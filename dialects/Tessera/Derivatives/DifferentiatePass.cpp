@@ -15,13 +15,16 @@ using namespace tessera::derivatives;
 
 /// @f.grad: results, then the gradient of the first.
 static LogicalResult makeGradient(func::FuncOp function,
-                                  ArrayRef<unsigned> wanted, StringRef prefix) {
+                                  ArrayRef<unsigned> arguments,
+                                  StringRef prefix) {
   if (function.getNumResults() == 0 ||
       !cast<ShapedType>(function.getResultTypes()[0]).getShape().empty() ||
       !isa<FloatType>(getElementTypeOrSelf(function.getResultTypes()[0])))
     return function.emitError()
            << "mode grad expects a function whose first result is a float "
               "scalar; mode vjp takes any";
+  // By the other results the gradient is not zero times a slope, but nothing.
+  Differentiated wanted = {SmallVector<unsigned>(arguments), {0}};
   FailureOr<DerivativeFunctions> made = makeVjp(function, wanted, prefix);
   if (failed(made))
     return failure();
@@ -37,24 +40,22 @@ static LogicalResult makeGradient(func::FuncOp function,
                        function.getResultTypes().front());
   SmallVector<Value> values =
       cloneBody(made->forward, block->getArguments(), builder);
-  SmallVector<Value> arguments;
+  SmallVector<Value> operands;
   for (ResidualSource source : made->residuals)
     switch (source.kind) {
     case ResidualSource::Kind::Argument:
-      arguments.push_back(block->getArgument(source.number));
+      operands.push_back(block->getArgument(source.number));
       break;
     case ResidualSource::Kind::Result:
-      arguments.push_back(values[source.number]);
+      operands.push_back(values[source.number]);
       break;
     case ResidualSource::Kind::Kept:
-      arguments.push_back(values[function.getNumResults() + source.number]);
+      operands.push_back(values[function.getNumResults() + source.number]);
       break;
     }
   values.resize(function.getNumResults());
-  for (auto [i, value] : llvm::enumerate(values))
-    if (isDifferentiable(value))
-      arguments.push_back(build.numberLike(i == 0 ? 1 : 0, value));
-  llvm::append_range(values, cloneBody(made->derivative, arguments, builder));
+  operands.push_back(build.numberLike(1, values.front()));
+  llvm::append_range(values, cloneBody(made->derivative, operands, builder));
   func::ReturnOp::create(builder, function.getLoc(), values);
   gradient.setFunctionType(FunctionType::get(function.getContext(),
                                              function.getArgumentTypes(),
@@ -93,19 +94,23 @@ struct DifferentiatePass : tessera::impl::DifferentiateBase<DifferentiatePass> {
                          << " to differentiate";
       return signalPassFailure();
     }
-    SmallVector<unsigned> wanted(wrt.begin(), wrt.end());
-    if (wanted.empty())
+    Differentiated wanted;
+    llvm::append_range(wanted.arguments, wrt);
+    if (wanted.arguments.empty())
       for (auto [i, argument] : llvm::enumerate(target.getArguments()))
         if (isDifferentiable(argument))
-          wanted.push_back(i);
+          wanted.arguments.push_back(i);
+    llvm::append_range(wanted.results, of);
+    if (wanted.results.empty())
+      wanted.results = floatResults(target);
     if (failed(run(target, wanted)))
       signalPassFailure();
   }
 
 private:
-  LogicalResult run(func::FuncOp target, ArrayRef<unsigned> wanted) {
+  LogicalResult run(func::FuncOp target, const Differentiated &wanted) {
     if (mode == "grad")
-      return makeGradient(target, wanted, function);
+      return makeGradient(target, wanted.arguments, function);
     if (mode == "jvp")
       return makeJvp(target, wanted, function);
     if (mode != "vjp" && mode != "linearize")

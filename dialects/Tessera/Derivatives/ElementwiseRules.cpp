@@ -252,20 +252,32 @@ template <typename Op> static void transposeProduct(Op op, Cotangents &c) {
     c.add(op.getRhs(), c.build.create<Op>(ct, c.residual(op.getLhs())));
 }
 
+/// Whether `value` of the block of `op` is from outside of it, or an argument,
+/// but for how it is laid out.
+static bool isWeight(Value value, ConvertOp op) {
+  Operation *producer = value.getDefiningOp();
+  if (!producer || producer->getBlock() != op->getBlock())
+    return true;
+  return isa<ConvertOp, ConstrainOp, ReshapeOp, TransposeOp, SliceOp>(
+             producer) &&
+         isWeight(producer->getOperand(0), op);
+}
+
 /// The cotangent of a weight of f32 that is converted to 16 bits is formed in
 /// f32: all uses of the narrow weight and all devices add to it, and it is
-/// accumulated over batches. That of an intermediate value has the narrow type
-/// until here, in which it moves between devices.
+/// accumulated over batches. So is one of f64 that is converted to less. That
+/// of an intermediate value has the narrow type until here, in which it moves
+/// between devices.
 static void transposeConvert(ConvertOp op, Cotangents &c) {
-  Value input = op.getInput(), ct = c.of(op);
-  Type to = getElementTypeOrSelf(input.getType());
+  Value ct = c.of(op);
+  Type to = getElementTypeOrSelf(op.getInput().getType());
   Type from = getElementTypeOrSelf(ct.getType());
-  bool isNarrowed = to.isF32() && (from.isBF16() || from.isF16());
-  Operation *producer = input.getDefiningOp();
-  bool isWeight = !producer || producer->getBlock() != op->getBlock();
-  c.add(input, isWeight && isNarrowed
-                   ? widened(c.build, c.getTransposer().getBuilder(), ct, to)
-                   : c.build.convert(ct, to));
+  bool isNarrowed = to.getIntOrFloatBitWidth() > from.getIntOrFloatBitWidth();
+  Value gradient = c.build.convert(ct, to);
+  if (isNarrowed && isWeight(op.getInput(), op))
+    gradient.getDefiningOp()->setAttr(gradientAttrName,
+                                      UnitAttr::get(op.getContext()));
+  c.add(op.getInput(), gradient);
 }
 
 static void addTransposes(DerivativeRules &rules) {

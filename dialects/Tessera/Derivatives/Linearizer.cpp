@@ -109,11 +109,30 @@ LogicalResult Linearizer::runFormula(Operation *op) {
 }
 
 LogicalResult Linearizer::run(Block &primal) {
-  // What a rule writes that has to be differentiated in place of the op, such
-  // as the formula of a norm, it differentiates itself.
   SmallVector<Operation *> ops;
   for (Operation &op : primal.without_terminator())
     ops.push_back(&op);
+  return runOps(primal, ops);
+}
+
+LogicalResult Linearizer::run(Block &primal, ValueRange results) {
+  llvm::DenseSet<Value> needed(results.begin(), results.end());
+  SmallVector<Operation *> ops;
+  for (Operation &op : llvm::reverse(primal.without_terminator())) {
+    if (llvm::none_of(op.getResults(),
+                      [&](Value v) { return needed.contains(v); }))
+      continue;
+    ops.push_back(&op);
+    for (Value used : usedValues(&op))
+      needed.insert(used);
+  }
+  std::reverse(ops.begin(), ops.end());
+  return runOps(primal, ops);
+}
+
+/// What a rule writes that has to be differentiated in place of the op, such as
+/// the formula of a norm, it differentiates itself.
+LogicalResult Linearizer::runOps(Block &primal, ArrayRef<Operation *> ops) {
   for (Operation *op : ops) {
     Operation *before = op->getPrevNode(), *next = op->getNextNode();
     Attribute region = op->getAttr(checkpointAttrName);

@@ -39,6 +39,8 @@ public:
   }
 
   mlir::LogicalResult run(mlir::Block &primal);
+  /// The same for what `results` are computed from alone.
+  mlir::LogicalResult run(mlir::Block &primal, mlir::ValueRange results);
   /// Differentiates the formula of `op` (OpFormulas.h) in its place.
   mlir::LogicalResult runFormula(mlir::Operation *op);
 
@@ -56,6 +58,8 @@ public:
 
 private:
   mlir::LogicalResult runOp(mlir::Operation *op);
+  mlir::LogicalResult runOps(mlir::Block &primal,
+                             llvm::ArrayRef<mlir::Operation *> ops);
   bool hasActiveOperand(mlir::Operation *op) const;
 
   Form form;

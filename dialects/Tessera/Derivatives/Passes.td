@@ -19,7 +19,8 @@ def Differentiate : Pass<"tessera-differentiate", "::mlir::ModuleOp"> {
     * `grad`: @f.grad, public, computes the results and then the gradient of the
       first one, a scalar, by the arguments.
 
-    Only results of floats have tangents and cotangents. The functions that are
+    Only the results `of`, which are of floats, have tangents and cotangents: for
+    others nothing is computed. The functions that are
     made are private, but for @f.grad. Values that are kept and are arguments or
     results of @f are not returned again; remarks say where each residual comes
     from.
@@ -33,6 +34,9 @@ def Differentiate : Pass<"tessera-differentiate", "::mlir::ModuleOp"> {
       "Name of the function">,
     ListOption<"wrt", "wrt", "unsigned",
       "Numbers of its arguments; by default all that are of floats">,
+    ListOption<"of", "of", "unsigned",
+      "Numbers of its results that are differentiated; by default all that are of floats, "
+      "and the first in mode grad">,
     Option<"mode", "mode", "std::string", "\"grad\"",
       "What is made: vjp, linearize, jvp or grad">];
   let dependentDialects = ["::tessera::TesseraDialect"];

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Values of 16 bits in f32, without the rounding to 16 bits.
+// Gradients formed in a wider type than that of the values they come by.
 #ifndef TESSERA_DIALECTS_TESSERA_DERIVATIVES_WIDENING_H
 #define TESSERA_DIALECTS_TESSERA_DERIVATIVES_WIDENING_H
 
-#include "dialects/Tessera/IR/FormulaBuilder.h"
+#include "mlir/IR/Block.h"
 
 namespace tessera::derivatives {
 
-/// `value`, of 16 bits, in `wide`, which is f32, formed there as far as it is a
-/// sum: products of narrow operands with a wide result, and what adds and moves
-/// them, sums of the iterations of a loop included. So its elements are not
-/// rounded before they are converted. What others use as well is converted.
-mlir::Value widened(FormulaBuilder &build, mlir::OpBuilder &builder,
-                    mlir::Value value, mlir::Type wide);
+/// Unit attribute of the tessera.convert of a gradient to a wider type, which
+/// forms it there where it can.
+inline constexpr llvm::StringLiteral gradientAttrName = "tessera.gradient";
+
+/// Replaces the marked conversions in `block` and its regions. What gives the
+/// gradient is computed in the wide type, as far as it is for gradients alone:
+/// products, and what moves and adds them, the iterations of a loop and the
+/// branches of a conditional included. Factors of products are what they were,
+/// and are converted. So no element is rounded to the narrow type but where
+/// others use it as well, or where an op that is no such map gives the
+/// gradient.
+void widenGradients(mlir::Block &block);
 
 } // namespace tessera::derivatives
 

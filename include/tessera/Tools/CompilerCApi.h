@@ -82,18 +82,20 @@ tesseraCompilationInterpret(TesseraCompilation *compilation, const char *stage,
                             TesseraHostTensor *outputs, int64_t outputCount);
 
 /// Adds derivatives of a function of `source`, a module of stage "tessera", by
-/// its arguments `wanted`. `mode` is "vjp" (functions <prefix>.fwd and
-/// <prefix>.bwd), "linearize" (<prefix>.fwd and <prefix>.lin) or "jvp"
-/// (<prefix>.jvp); the pass tessera-differentiate says what these take and
-/// give. The result's data are the texts of the new functions, which call
-/// others of `source` by name. The report is {"functions": [{"name": ...,
-/// "bytes": of its text, "arguments": [types...], "results": [types...]}...],
-/// "residuals":
+/// its arguments `wanted`. Of its results those numbered `results` have
+/// tangents and cotangents: all of floats where `resultCount` is negative.
+/// `mode` is "vjp" (functions <prefix>.fwd and <prefix>.bwd), "linearize"
+/// (<prefix>.fwd and <prefix>.lin) or "jvp" (<prefix>.jvp); the pass
+/// tessera-differentiate says what these take and give. The result's data are
+/// the texts of the new functions, which call others of `source` by name. The
+/// report is {"functions": [{"name": ..., "bytes": of its text, "arguments":
+/// [types...], "results": [types...]}...], "residuals":
 /// [[kind, number]...]}, where kind is "argument", "result" or "kept".
 TESSERA_COMPILER_API TesseraResult *
 tesseraDifferentiate(const char *source, size_t sourceSize,
                      const char *function, const char *mode, const char *prefix,
-                     const int64_t *wanted, int64_t count);
+                     const int64_t *wanted, int64_t count,
+                     const int64_t *results, int64_t resultCount);
 
 /// Where programs print that the interpreter evaluates, as TesseraRtPrint of
 /// the runtime. NULL: standard output.

@@ -38,7 +38,8 @@ def value_and_grad(fun: Callable, argnums: int | Sequence[int] | None = None, ha
     Args:
         argnums: positions of the arguments to differentiate by; by default 0.
         has_aux: whether `fun` gives a pair (value, aux), where aux is any tree that is not
-            differentiated; then the result's first part is such a pair.
+            differentiated here; then the result's first part is such a pair. Derivatives around this one
+            see how aux depends on the arguments.
         argnames: names of arguments to differentiate by, in place of `argnums`; the gradient is a
             dictionary, or the gradient itself for one name that is no list.
         precision: the types in which gradients are formed, and summed over devices.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from tessera._src.derivatives import traced
 from tessera._src.derivatives.traced import Derivative, Traced
 from tessera._src.functions.calling import check_call, names_in_call
 from tessera._src.ops import creation
-from tessera._src.ops.elementwise import without_derivative
 from tessera._src.tracing.operands import lift, number_as_array
 from tessera._src.tracing.program_text import is_tracing
 from tessera._src.tracing.tracer import Tracer
@@ -71,62 +69,49 @@ def _one_tree(what: str, cotangents: tuple, structure: tree.TreeDef) -> Any:
 class Pulled:
     """The results of a function, and what its pullback needs."""
 
-    def __init__(self, what: str, of: Traced, derivative: Derivative, has_aux: bool):
-        self.what, self.of, self.derivative = what, of, derivative
+    def __init__(self, what: str, of: Traced, wanted: Sequence[int], has_aux: bool):
+        self.what = what
+        self.structure = _differentiated(what, of, has_aux)
+        count = self.structure.count
+        derivative = traced.differentiate(of, "vjp", wanted, count)
         forward, self.backward = derivative.functions
         made = traced.call(forward, of.operands)
-        count = len(of.results)
-        results, kept = of.marked(made[:count]), made[count:]
+        results, kept = of.marked(made[: len(of.results)]), made[len(of.results) :]
         whole = tree.unflatten(of.structure, results)
-        self.value, self.aux = (_pair(what, whole) if has_aux else (whole, None))
-        leaves, self.structure = tree.flatten(self.value)
-        self.leaves: list[Tracer] = leaves
-        self.results = results
+        self.value, self.aux = whole if has_aux else (whole, None)
+        self.leaves: list[Tracer] = results[:count]
         sources = {"argument": of.operands, "result": results, "kept": kept}
         self.residuals = [sources[kind][number] for kind, number in derivative.residuals]
 
-    def pull(self, cotangents: Any) -> list[Tracer]:
-        """The cotangents of the wanted arguments."""
+    def pull(self, cotangents: Any, residuals: Sequence[Tracer] | None = None) -> list[Tracer]:
+        """The cotangents of the wanted arguments; `residuals` in place of those of this trace."""
         wanted = [(leaf.shape, leaf.dtype) for leaf in self.leaves]
         given = traced.fitted(f"the pullback of {self.what}", "cotangent", cotangents, wanted, self.structure)
-        # Of results that are not part of the value the cotangent is zero.
-        mine = {id(leaf): cotangent for leaf, cotangent in zip(self.leaves, given)}
-        operands = [*self.residuals]
-        for result in self.results:
-            if dtypes.is_float(result.dtype):
-                zeros = mine.get(id(result))
-                operands.append(creation.zeros(result.shape, result.dtype) if zeros is None else zeros)
-        return traced.call(self.backward, operands)
+        floats = [cotangent for cotangent in given if dtypes.is_float(cotangent.dtype)]
+        return traced.call(self.backward, [*(self.residuals if residuals is None else residuals), *floats])
 
 
-def _pair(what: str, value: Any) -> tuple:
-    if not isinstance(value, tuple) or len(value) != 2:
-        raise TraceError("TS1042", f"{what} with has_aux=True needs a function that gives a pair (value, "
-                         "aux)", got=f"a tuple of {len(value)}" if isinstance(value, tuple)
-                         else f"a {type(value).__name__}")
-    return value
+def _differentiated(what: str, of: Traced, has_aux: bool) -> tree.TreeDef:
+    """The structure of the value, whose leaves come first among the results.
 
-
-def _constant_aux(what: str, fun: Callable, has_aux: bool) -> Callable:
-    """The function, whose aux has no derivative: zeros times a slope without bounds would be NaN."""
+    Those of aux are not differentiated here: they have no cotangents, as a zero times a slope without
+    bounds would be NaN. Derivatives around this one see how aux depends on the arguments.
+    """
+    whole = of.structure
     if not has_aux:
-        return fun
-
-    @functools.wraps(fun)
-    def of(*args: Any, **kwargs: Any) -> tuple:
-        value, aux = _pair(what, fun(*args, **kwargs))
-        given = bodies.lifted(aux, f"aux of the function that {what} is given")
-        leaves = [without_derivative(leaf) if dtypes.is_float(leaf.dtype) else leaf for leaf in given.leaves]
-        return value, tree.unflatten(given.structure, leaves)
-
-    return of
+        return whole
+    is_tuple = isinstance(whole.kind, type) and issubclass(whole.kind, tuple)
+    if not is_tuple or len(whole.children) != 2:
+        raise TraceError("TS1042", f"{what} with has_aux=True needs a function that gives a pair (value, "
+                         "aux)", got=f"a tuple of {len(whole.children)}" if is_tuple
+                         else tree.describe(whole))
+    return whole.children[0]
 
 
 def pulled_back(what: str, fun: Callable, leaves: Sequence[Tracer], build: Callable, names: Sequence[str],
                 wanted: Sequence[int], has_aux: bool) -> Pulled:
     """`fun` of the leaves, in the program being traced, with its pullback to the leaves `wanted`."""
-    of = traced.trace(what, _constant_aux(what, fun, has_aux), leaves, build, names)
-    return Pulled(what, of, traced.differentiate(of, "vjp", wanted), has_aux)
+    return Pulled(what, traced.trace(what, fun, leaves, build, names), wanted, has_aux)
 
 
 def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple:
@@ -149,12 +134,16 @@ def jvp(fun: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
     if not is_tracing():
         return bodies.compiled(lambda primals, tangents: jvp(fun, primals, tangents, has_aux), fun,
                                (_arrays(tuple(primals)), tuple(tangents)))
-    of, given = _traced("ts.jvp", fun, tuple(primals), has_aux)
+    of, given = _traced("ts.jvp", fun, tuple(primals))
+    structure = _differentiated("ts.jvp", of, has_aux)
     changes = traced.fitted("ts.jvp", "tangent", tuple(tangents),
                             [(leaf.shape, leaf.dtype) for leaf in given.leaves], given.structure)
-    function, = traced.differentiate(of, "jvp", range(len(given.leaves))).functions
+    function, = traced.differentiate(of, "jvp", range(len(given.leaves)), structure.count).functions
     made = traced.call(function, [*of.operands, *changes])
-    return _with_tangents("ts.jvp", of, of.marked(made[: len(of.results)]), made[len(of.results) :], has_aux)
+    count = len(of.results)
+    whole = tree.unflatten(of.structure, of.marked(made[:count]))
+    change = _tangents(structure, made[:count], made[count:])
+    return (whole[0], change, whole[1]) if has_aux else (whole, change)
 
 
 def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
@@ -177,8 +166,9 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
 
 def traced_linearize(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
     """What ts.linearize gives in the program being traced, for `what`."""
-    of, given = _traced(what, fun, primals, has_aux)
-    derivative = traced.differentiate(of, "linearize", range(len(given.leaves)))
+    of, given = _traced(what, fun, primals)
+    structure = _differentiated(what, of, has_aux)
+    derivative = traced.differentiate(of, "linearize", range(len(given.leaves)), structure.count)
     forward, linear = derivative.functions
     made = traced.call(forward, of.operands)
     count = len(of.results)
@@ -188,35 +178,27 @@ def traced_linearize(what: str, fun: Callable, primals: tuple, has_aux: bool) ->
     def pushed(*tangents: Any) -> Any:
         changes = traced.fitted(f"the function of {what}", "tangent", tangents,
                                 [(leaf.shape, leaf.dtype) for leaf in given.leaves], given.structure)
-        results = traced.call(linear, [*residuals, *changes])
-        return _with_tangents(what, of, made[:count], results, has_aux)[1]
+        return _tangents(structure, made[:count], traced.call(linear, [*residuals, *changes]))
 
-    value = tree.unflatten(of.structure, of.marked(made[:count]))
-    if not has_aux:
-        return value, pushed
-    value, aux = _pair(what, value)
-    return value, pushed, aux
+    whole = tree.unflatten(of.structure, of.marked(made[:count]))
+    return (whole[0], pushed, whole[1]) if has_aux else (whole, pushed)
 
 
-def _traced(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple[Traced, bodies.Values]:
+def _traced(what: str, fun: Callable, primals: tuple) -> tuple[Traced, bodies.Values]:
     given = bodies.lifted(primals, f"the primals of {what}")
     names = tree.paths(given.structure)
     traced.check_floats(what, given.leaves, names, hint=_NO_FLOATS)
-    of = traced.trace(what, _constant_aux(what, fun, has_aux), given.leaves,
+    of = traced.trace(what, fun, given.leaves,
                       lambda leaves: (tree.unflatten(given.structure, leaves), {}), names)
     return of, given
 
 
-def _with_tangents(what: str, of: Traced, results: list[Tracer], tangents: list[Tracer], has_aux: bool
-                   ) -> tuple:
-    """Results and their tangents as trees; integers have zeros of their type."""
+def _tangents(structure: tree.TreeDef, results: list[Tracer], tangents: list[Tracer]) -> Any:
+    """The tangents of the first results as a tree; integers have zeros of their type."""
     each = iter(tangents)
-    changes = [next(each) if dtypes.is_float(r.dtype) else creation.zeros(r.shape, r.dtype) for r in results]
-    value, change = tree.unflatten(of.structure, results), tree.unflatten(of.structure, changes)
-    if not has_aux:
-        return value, change
-    value, aux = _pair(what, value)
-    return value, change[0], aux
+    return tree.unflatten(structure, [next(each) if dtypes.is_float(r.dtype)
+                                      else creation.zeros(r.shape, r.dtype)
+                                      for r in results[: structure.count]])
 
 
 def _arrays(value: Any) -> Any:
@@ -239,18 +221,10 @@ def _outside(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple:
 
     value, aux, residuals = bodies.compiled(forward, fun, _arrays(primals), names_in_call(fun, primals))
     values: Pulled = static["values"]
-    results = [(leaf.shape, leaf.dtype) for leaf in values.results]
-    at = [next((i for i, leaf in enumerate(values.leaves) if leaf is result), None)
-          for result in values.results]
-    wanted = [(leaf.shape, leaf.dtype) for leaf in values.leaves]
 
     def backward(residuals: Any, cotangents: Any) -> tuple:
-        given = traced.fitted(f"the pullback of {what}", "cotangent", cotangents, wanted, values.structure)
-        operands = [lift(residual) for residual in residuals]
-        for (shape, dtype), place in zip(results, at):
-            if dtypes.is_float(dtype):
-                operands.append(creation.zeros(shape, dtype) if place is None else given[place])
-        return tree.unflatten(static["structure"], traced.call(values.backward, operands))
+        leaves = values.pull(cotangents, [lift(residual) for residual in residuals])
+        return tree.unflatten(static["structure"], leaves)
 
     def pullback(*cotangents: Any) -> tuple:
         given = _one_tree(what, cotangents, values.structure)

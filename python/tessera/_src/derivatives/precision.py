@@ -25,7 +25,10 @@ class Precision:
 
     Attributes:
         grad: the type of gradients; by default, each has that of its argument. Where it is wider, gradients
-            are not rounded to the argument's type on the way: products of 16-bit operands give f32.
+            are formed in it: factors are converted before they are multiplied, and what adds up and moves
+            the terms, over uses and iterations too, works in it. Rounded are cotangents of values in
+            between, which have the types of these values; and so is, once, a gradient that an op gives as
+            a whole, such as one by an operand of attention itself.
         reduce: the type in which terms are moved where the sum over devices is made; by default, the
             gradient's own. A narrower one rounds each device's term once, and the sum once. The sum is then
             made where ts.grad is called: where gradients are accumulated in a loop, leave it out there,

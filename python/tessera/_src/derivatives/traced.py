@@ -31,17 +31,22 @@ class Derivative:
     residuals: tuple[tuple[str, int], ...]  # Where the second function's first arguments are from.
 
 
-def differentiate(traced: Traced, mode: str, wanted: Sequence[int]) -> Derivative:
-    """The derivative by the arguments numbered `wanted`; see tesseraDifferentiate for the modes."""
-    return _differentiate(traced.function, traced.mesh, mode, tuple(wanted))
+def differentiate(traced: Traced, mode: str, wanted: Sequence[int], count: int) -> Derivative:
+    """The derivative by the arguments numbered `wanted` of the first `count` results, those of floats.
+
+    The other results have neither tangents nor cotangents; see tesseraDifferentiate for the modes.
+    """
+    results = tuple(i for i, (_, dtype) in enumerate(traced.results[:count]) if dtypes.is_float(dtype))
+    return _differentiate(traced.function, traced.mesh, mode, tuple(wanted), results)
 
 
 @functools.lru_cache(maxsize=256)
-def _differentiate(function: FunctionText, mesh: str, mode: str, wanted: tuple[int, ...]) -> Derivative:
+def _differentiate(function: FunctionText, mesh: str, mode: str, wanted: tuple[int, ...],
+                   results: tuple[int, ...]) -> Derivative:
     known = callees.with_callees(function)
-    prefix = f"{function.name}.{callees.digest(repr((mode, wanted)))}"
+    prefix = f"{function.name}.{callees.digest(repr((mode, wanted, results)))}"
     text = callees.module_text(known.values(), mesh)
-    texts, report = native.differentiate(text, function.name, mode, prefix, wanted)
+    texts, report = native.differentiate(text, function.name, mode, prefix, wanted, results)
     functions = callees.described(texts, report, known)
     return Derivative(tuple(functions), tuple((kind, i) for kind, i in report.get("residuals", [])))
 

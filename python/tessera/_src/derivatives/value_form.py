@@ -55,7 +55,7 @@ def gradient_of(loss: Tracer, weights: Any) -> Any:
 def _gradients(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> list[Tracer]:
     """The gradients by values of which none is computed from another."""
     of, wanted = _function(program, loss, leaves)
-    forward, backward = (derivative := traced.differentiate(of, "vjp", wanted)).functions
+    forward, backward = (derivative := traced.differentiate(of, "vjp", wanted, 1)).functions
     made = traced.call(forward, of.operands)
     sources = {"argument": of.operands, "result": made[:1], "kept": made[1:]}
     residuals = [sources[kind][number] for kind, number in derivative.residuals]

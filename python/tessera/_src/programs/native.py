@@ -101,7 +101,7 @@ def _compiler() -> ctypes.CDLL:
     library.tesseraDifferentiate.restype = ctypes.c_void_p
     library.tesseraDifferentiate.argtypes = [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p,
-        ctypes.POINTER(ctypes.c_int64), ctypes.c_int64,
+        ctypes.POINTER(ctypes.c_int64), ctypes.c_int64, ctypes.POINTER(ctypes.c_int64), ctypes.c_int64,
     ]
     library.tesseraVectorize.restype = ctypes.c_void_p
     library.tesseraVectorize.argtypes = [
@@ -210,8 +210,8 @@ def give_back_memory(text: str) -> None:
             trim(0)
 
 
-def differentiate(text: str, function: str, mode: str, prefix: str, wanted: Sequence[int]
-                  ) -> tuple[list[str], dict]:
+def differentiate(text: str, function: str, mode: str, prefix: str, wanted: Sequence[int],
+                  results: Sequence[int] | None = None) -> tuple[list[str], dict]:
     """The texts of the functions that compute a derivative, and what is said of them.
 
     Args:
@@ -219,11 +219,14 @@ def differentiate(text: str, function: str, mode: str, prefix: str, wanted: Sequ
         mode: "vjp", "linearize" or "jvp".
         prefix: how the names of the functions begin.
         wanted: numbers of the function's arguments.
+        results: numbers of its results that are differentiated; by default all of floats.
     """
     data = text.encode()
+    numbers = results or ()
     handle = _compiler().tesseraDifferentiate(
         data, len(data), function.encode(), mode.encode(), prefix.encode(),
-        (ctypes.c_int64 * max(len(wanted), 1))(*wanted), len(wanted))
+        (ctypes.c_int64 * max(len(wanted), 1))(*wanted), len(wanted),
+        (ctypes.c_int64 * max(len(numbers), 1))(*numbers), -1 if results is None else len(numbers))
     return _functions(handle, "the program cannot be differentiated")
 
 

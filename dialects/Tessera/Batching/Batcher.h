@@ -28,14 +28,35 @@ public:
   llvm::ArrayRef<mlir::func::FuncOp> getMade() const { return made; }
 
   /// `callee` of a batch; results behind those that `results` lists are as
-  /// computed. `from` is the op that asks for it.
+  /// computed. `from` is the op that asks for it. `name` is what it is called,
+  /// where that has been promised.
   llvm::FailureOr<BatchedFunction> get(mlir::Operation *from,
                                        mlir::FunctionOpInterface callee,
                                        llvm::ArrayRef<bool> arguments,
-                                       llvm::ArrayRef<BatchedResult> results);
+                                       llvm::ArrayRef<BatchedResult> results,
+                                       llvm::StringRef name = "");
+  /// What `get` calls the function, which may still be being made.
+  std::optional<llvm::StringRef>
+  findName(mlir::FunctionOpInterface callee, llvm::ArrayRef<bool> arguments,
+           llvm::ArrayRef<BatchedResult> results) const;
+  bool isBeingMade(mlir::FunctionOpInterface callee,
+                   llvm::ArrayRef<bool> arguments,
+                   llvm::ArrayRef<BatchedResult> results) const;
+
+  /// A name for a function that is made later.
+  std::string newName();
+  /// By the name of a function being made that gives residuals, and that of
+  /// what they are for: what the latter is called of a batch.
+  std::map<std::pair<std::string, std::string>, std::string> promised;
 
 private:
+  struct Known {
+    std::string name;
+    BatchedFunction made; ///< No function while it is being made.
+  };
+
   llvm::FailureOr<BatchedFunction> make(mlir::FunctionOpInterface callee,
+                                        llvm::StringRef name,
                                         llvm::ArrayRef<bool> arguments,
                                         llvm::ArrayRef<BatchedResult> results);
 
@@ -43,8 +64,8 @@ private:
   std::string prefix;
   mlir::Operation *last; ///< Behind which the next function is inserted.
   llvm::SmallVector<mlir::func::FuncOp> made;
-  /// By name and how it is batched; no function while it is being made.
-  std::map<std::string, BatchedFunction> known;
+  unsigned numNames = 0;
+  std::map<std::string, Known> known; ///< By name and how it is batched.
 };
 
 /// Copies blocks of one function. Values that are asked for are those of the

@@ -32,6 +32,24 @@ static FlatSymbolRefAttr symbolOf(BatchedFunction &made) {
                                 made.function.getName());
 }
 
+/// The name of the function `name` of a batch, which may be being made: a rule
+/// may call its function with that same rule.
+static FailureOr<FlatSymbolRefAttr>
+batchRule(CallOp call, FlatSymbolRefAttr name, ArrayRef<bool> arguments,
+          ArrayRef<BatchedResult> results, BatchedOp &b) {
+  FailureOr<FunctionOpInterface> callee = findCallee(call, name);
+  if (failed(callee))
+    return failure();
+  BatchedFunctions &functions = b.getBatcher().getFunctions();
+  if (auto known = functions.findName(*callee, arguments, results))
+    return FlatSymbolRefAttr::get(call.getContext(), *known);
+  FailureOr<BatchedFunction> made =
+      functions.get(call, *callee, arguments, results);
+  if (failed(made))
+    return failure();
+  return symbolOf(*made);
+}
+
 namespace {
 /// The rules of a call, as functions of a batch.
 struct Rules {
@@ -48,11 +66,11 @@ static LogicalResult batchJvp(CallOp call, ArrayRef<bool> arguments,
       all.push_back(isBatched);
   SmallVector<BatchedResult> results(2 * call->getNumResults(),
                                      BatchedResult::Batched);
-  FailureOr<BatchedFunction> made =
-      batchCallee(call, call.getJvpAttr(), all, results, b);
+  FailureOr<FlatSymbolRefAttr> made =
+      batchRule(call, call.getJvpAttr(), all, results, b);
   if (failed(made))
     return failure();
-  rules.jvp = symbolOf(*made);
+  rules.jvp = *made;
   return success();
 }
 
@@ -62,8 +80,24 @@ static LogicalResult batchPair(CallOp call, ArrayRef<bool> arguments,
                                BatchedOp &b, Rules &rules) {
   size_t count = call->getNumResults();
   SmallVector<BatchedResult> results(count, BatchedResult::Batched);
+  FailureOr<FunctionOpInterface> callee = findCallee(call, call.getFwdAttr());
+  if (failed(callee))
+    return failure();
+  BatchedFunctions &functions = b.getBatcher().getFunctions();
+  if (functions.isBeingMade(*callee, arguments, results)) {
+    // This call is part of it. Which residuals have the batch is known in the
+    // end only, so that the backward function is promised.
+    StringRef name = *functions.findName(*callee, arguments, results);
+    std::string &backward =
+        functions.promised[{name.str(), call.getBwd()->str()}];
+    if (backward.empty())
+      backward = functions.newName();
+    rules.fwd = FlatSymbolRefAttr::get(call.getContext(), name);
+    rules.bwd = FlatSymbolRefAttr::get(call.getContext(), backward);
+    return success();
+  }
   FailureOr<BatchedFunction> forward =
-      batchCallee(call, call.getFwdAttr(), arguments, results, b);
+      functions.get(call, *callee, arguments, results);
   if (failed(forward))
     return failure();
   SmallVector<bool> given(ArrayRef<bool>(forward->results).drop_front(count));
@@ -73,12 +107,24 @@ static LogicalResult batchPair(CallOp call, ArrayRef<bool> arguments,
     if (isFloat(operand))
       cotangents.push_back(isBatched ? BatchedResult::Batched
                                      : BatchedResult::Summed);
-  FailureOr<BatchedFunction> backward =
-      batchCallee(call, call.getBwdAttr(), given, cotangents, b);
+  rules.fwd = symbolOf(*forward);
+  auto promise = functions.promised.find(
+      {rules.fwd.getValue().str(), call.getBwd()->str()});
+  if (promise != functions.promised.end()) {
+    std::string name = promise->second;
+    functions.promised.erase(promise);
+    FailureOr<FunctionOpInterface> rule = findCallee(call, call.getBwdAttr());
+    if (failed(rule) ||
+        failed(functions.get(call, *rule, given, cotangents, name)))
+      return failure();
+    rules.bwd = FlatSymbolRefAttr::get(call.getContext(), name);
+    return success();
+  }
+  FailureOr<FlatSymbolRefAttr> backward =
+      batchRule(call, call.getBwdAttr(), given, cotangents, b);
   if (failed(backward))
     return failure();
-  rules.fwd = symbolOf(*forward);
-  rules.bwd = symbolOf(*backward);
+  rules.bwd = *backward;
   return success();
 }
 
@@ -86,10 +132,9 @@ static LogicalResult batchCall(CallOp call, BatchedOp &b) {
   SmallVector<bool> arguments;
   for (Value operand : call.getOperands())
     arguments.push_back(b.isBatched(operand));
-  bool hasRule = call.getJvp() || call.getBwd();
-  SmallVector<BatchedResult> results(call->getNumResults(),
-                                     hasRule ? BatchedResult::Batched
-                                             : BatchedResult::AsComputed);
+  SmallVector<BatchedResult> results(
+      call->getNumResults(),
+      call.hasRule() ? BatchedResult::Batched : BatchedResult::AsComputed);
   FailureOr<BatchedFunction> callee =
       batchCallee(call, call.getCalleeAttr(), arguments, results, b);
   Rules rules;
@@ -104,7 +149,7 @@ static LogicalResult batchCall(CallOp call, BatchedOp &b) {
   auto made =
       CallOp::create(b.getBuilder(), call.getLoc(), types, symbolOf(*callee),
                      b.getAll(call.getOperands()), rules.jvp, rules.fwd,
-                     rules.bwd, call.getCheckpointAttr());
+                     rules.bwd, call.getRefuseAttr(), call.getCheckpointAttr());
   for (auto [result, copy, isBatched] :
        llvm::zip(call->getResults(), made->getResults(), callee->results))
     b.set(result, copy, isBatched);
@@ -188,9 +233,8 @@ static void batchBarrier(BarrierOp op, BatchedOp &b) {
 
 void tessera::batching::addCallRules(BatchingRules &rules) {
   rules.add<CallOp>(batchCall);
-  rules.refuse<CustomTangentOp>(
-      "it stands for tangents within a differentiation; call ts.vmap on the "
-      "function that is differentiated, or on its gradient");
+  rules.add<CustomTangentOp>(
+      [](CustomTangentOp op, BatchedOp &) { return refuseForwardMode(op); });
   rules.elementwise<StopGradientOp, CheckpointNameOp>();
   rules.add<ConstrainOp>(batchConstrain);
   rules.add<ReshardOp>(batchReshard);

@@ -16,7 +16,7 @@ static FailureOr<func::FuncOp> withoutPlainCalls(func::FuncOp function) {
   builder.setInsertionPointAfter(function);
   builder.insert(copy);
   auto isPlain = [](CallOp call) {
-    return !call.getJvp() && !call.getBwd() && !call.getCheckpoint();
+    return !call.hasRule() && !call.getCheckpoint();
   };
   if (succeeded(inlineCalls(copy, isPlain)))
     return copy;
@@ -60,7 +60,8 @@ static std::pair<Value, bool> resultFor(Value value, BatchedResult wanted,
 }
 
 FailureOr<BatchedFunction>
-BatchedFunctions::make(FunctionOpInterface callee, ArrayRef<bool> arguments,
+BatchedFunctions::make(FunctionOpInterface callee, StringRef name,
+                       ArrayRef<bool> arguments,
                        ArrayRef<BatchedResult> results) {
   auto original = dyn_cast<func::FuncOp>(callee.getOperation());
   if (!original || original.isExternal())
@@ -73,8 +74,6 @@ BatchedFunctions::make(FunctionOpInterface callee, ArrayRef<bool> arguments,
   FailureOr<func::FuncOp> from = withoutPlainCalls(original);
   if (failed(from))
     return failure();
-  std::string name =
-      made.empty() ? prefix : prefix + "." + std::to_string(made.size());
   OpBuilder builder(original->getContext());
   Batcher batcher(builder, *this);
   func::FuncOp function = addFunction(*from, last, name, arguments, batcher);
@@ -107,27 +106,59 @@ BatchedFunctions::make(FunctionOpInterface callee, ArrayRef<bool> arguments,
   return result;
 }
 
-FailureOr<BatchedFunction>
-BatchedFunctions::get(Operation *from, FunctionOpInterface callee,
-                      ArrayRef<bool> arguments,
-                      ArrayRef<BatchedResult> results) {
+std::string BatchedFunctions::newName() {
+  unsigned number = numNames++;
+  return number ? prefix + "." + std::to_string(number) : prefix;
+}
+
+/// A function and how it is batched.
+static std::string keyOf(FunctionOpInterface callee, ArrayRef<bool> arguments,
+                         ArrayRef<BatchedResult> results) {
   std::string key = callee.getName().str() + ":";
   for (bool isBatched : arguments)
     key += isBatched ? '1' : '0';
   key += ':';
   for (BatchedResult result : results)
     key += std::to_string(static_cast<int>(result));
-  auto [entry, isNew] = known.try_emplace(key);
-  if (!isNew) {
-    if (entry->second.function)
-      return entry->second;
+  return key;
+}
+
+FailureOr<BatchedFunction>
+BatchedFunctions::get(Operation *from, FunctionOpInterface callee,
+                      ArrayRef<bool> arguments, ArrayRef<BatchedResult> results,
+                      StringRef name) {
+  auto [entry, isNew] = known.try_emplace(keyOf(callee, arguments, results));
+  Known &found = entry->second;
+  bool isWanted = name.empty() || found.name == name;
+  if (!isNew && isWanted) {
+    if (found.made.function)
+      return found.made;
     return from->emitError() << "calls function @" << callee.getName()
                              << ", in which it is itself";
   }
-  FailureOr<BatchedFunction> function = make(callee, arguments, results);
-  if (succeeded(function))
-    known[key] = *function;
+  std::string own = name.empty() ? newName() : name.str();
+  if (isNew)
+    found.name = own;
+  FailureOr<BatchedFunction> function = make(callee, own, arguments, results);
+  if (succeeded(function) && isNew)
+    found.made = *function;
   return function;
+}
+
+std::optional<StringRef>
+BatchedFunctions::findName(FunctionOpInterface callee, ArrayRef<bool> arguments,
+                           ArrayRef<BatchedResult> results) const {
+  auto found = known.find(keyOf(callee, arguments, results));
+  if (found == known.end())
+    return std::nullopt;
+  return StringRef(found->second.name);
+}
+
+bool BatchedFunctions::isBeingMade(FunctionOpInterface callee,
+                                   ArrayRef<bool> arguments,
+                                   ArrayRef<BatchedResult> results) const {
+  auto found = known.find(keyOf(callee, arguments, results));
+  return found != known.end() && !found->second.made.function;
 }
 
 FailureOr<BatchedFunction> tessera::makeBatched(func::FuncOp function,

@@ -2,8 +2,10 @@
 // Derivatives of identities, and of calls that have rules of their own. Calls
 // without one are replaced by their callees before (Differentiate.cpp).
 #include "Residuals.h"
+#include "RuleChecks.h"
 #include "Rules.h"
 #include "dialects/Tessera/IR/Calls.h"
+#include "dialects/Tessera/IR/Dependents.h"
 #include "dialects/Tessera/IR/Effects.h"
 
 using namespace mlir;
@@ -91,19 +93,73 @@ static LogicalResult separate(CallOp call, ArrayRef<Operation *> made,
   return success();
 }
 
+/// Makes all that `rule` does with tangents ops of its own. Where reverse mode
+/// transposes these, they are no function's any more that has a rule.
+static LogicalResult inlineOnTangents(CallOp call, FunctionOpInterface rule,
+                                      Tangents &t) {
+  bool isTogether = t.getLinearizer().getForm() == Form::Together;
+  auto canDepend = [](Operation *, Value value) {
+    return isDifferentiable(value);
+  };
+  while (true) {
+    if (failed(
+            inlineCalls(rule, [](CallOp inner) { return !inner.hasRule(); })))
+      return failure();
+    if (isTogether)
+      return success();
+    auto tangents = rule.getFunctionBody().front().getArguments().drop_front(
+        call.getOperands().size());
+    llvm::DenseSet<Value> linear = findDependents(
+        rule, llvm::DenseSet<Value>(tangents.begin(), tangents.end()),
+        Dependence::Data, canDepend);
+    auto isOnTangents = [&](CallOp inner) { return usesAny(inner, linear); };
+    bool isDone = true;
+    rule->walk([&](CallOp inner) { isDone &= !isOnTangents(inner); });
+    if (isDone)
+      return success();
+    if (failed(inlineCalls(rule, isOnTangents)))
+      return failure();
+  }
+}
+
+/// What `rule` gives as tangents is linear in those that it is given.
+static LogicalResult checkRule(CallOp call, FunctionOpInterface rule,
+                               Tangents &t) {
+  Block &body = rule.getFunctionBody().front();
+  SmallVector<Value> tangents(
+      body.getArguments().drop_front(call.getOperands().size()));
+  SmallVector<Value> results(
+      body.getTerminator()->getOperands().drop_front(call->getNumResults()));
+  return checkLinear(call, results, tangents,
+                     t.getLinearizer().isForTransposing());
+}
+
+/// A function of a call's rule. It has no body while the rule is being traced.
+static FailureOr<FunctionOpInterface> findRule(CallOp call,
+                                               FlatSymbolRefAttr name) {
+  auto rule =
+      SymbolTable::lookupNearestSymbolFrom<FunctionOpInterface>(call, name);
+  if (rule && !rule.isExternal())
+    return rule;
+  InFlightDiagnostic error = call.emitError()
+                             << "this call is part of the derivative rule of "
+                                "its own function, and is differentiated there";
+  error.attachNote() << "a rule cannot use its own derivative: compute what it "
+                        "gives by other functions";
+  return error;
+}
+
 /// By the user's function of values and tangents: ops on tangents become part
 /// of the linear program.
 static LogicalResult differentiateByJvp(CallOp call, Tangents &t) {
-  FailureOr<FunctionOpInterface> rule = findCallee(call, call.getJvpAttr());
-  // Calls on tangents have to be seen through.
-  if (failed(rule) || failed(inlineCalls(*rule, [](CallOp inner) {
-        return !inner.getJvp() && !inner.getBwd();
-      })))
+  FailureOr<FunctionOpInterface> rule = findRule(call, call.getJvpAttr());
+  size_t count = call->getNumResults();
+  if (failed(rule) || failed(inlineOnTangents(call, *rule, t)) ||
+      failed(checkRule(call, *rule, t)))
     return failure();
   SmallVector<Value> tangents = tangentsOf(call.getOperands(), t);
   SmallVector<Value> arguments(call.getOperands());
   llvm::append_range(arguments, tangents);
-  size_t count = call->getNumResults();
   // Zeros that stand for tangents are behind the call in form Together.
   bool isTogether = t.getLinearizer().getForm() == Form::Together;
   OpBuilder builder(call);
@@ -137,7 +193,7 @@ static LogicalResult differentiateByJvp(CallOp call, Tangents &t) {
 /// By the user's pair of functions: the call becomes the one that keeps
 /// residuals, and tessera.custom_tangent stands for the tangents.
 static LogicalResult differentiateByPair(CallOp call, Tangents &t) {
-  FailureOr<FunctionOpInterface> forward = findCallee(call, call.getFwdAttr());
+  FailureOr<FunctionOpInterface> forward = findRule(call, call.getFwdAttr());
   if (failed(forward))
     return failure();
   OpBuilder builder(call);
@@ -263,7 +319,14 @@ void tessera::derivatives::addCallRules(DerivativeRules &rules) {
       [](ReshardOp op, Cotangents &c) { c.add(op.getInput(), c.of(op)); });
   rules.jvp<BarrierOp>(differentiateBarrier);
   rules.transpose<BarrierOp>(transposeBarrier);
-  rules.jvp<CallOp>([](CallOp call, Tangents &t) {
+  rules.jvp<CallOp>([](CallOp call, Tangents &t) -> LogicalResult {
+    if (std::optional<StringRef> why = call.getRefuse()) {
+      InFlightDiagnostic error = call.emitError()
+                                 << "the derivative of this call is of too "
+                                    "high an order";
+      error.attachNote() << *why;
+      return error;
+    }
     return call.getJvp() ? differentiateByJvp(call, t)
                          : differentiateByPair(call, t);
   });

@@ -94,7 +94,7 @@ LogicalResult ScanTranspose::run() {
   for (Value init : scan.getInits())
     if (!isDifferentiable(init)) {
       // A loop that a user's rule has written, which carries a value as well.
-      c.getTransposer().refuse(scan);
+      c.getTransposer().refuse(scan, "it carries values beside tangents");
       return failure();
     }
   findCotangents();

@@ -25,11 +25,9 @@ static void markCheckpoint(Operation *first, Operation *end, Attribute region) {
       op->setAttr(checkpointAttrName, region);
 }
 
-static bool isPlain(CallOp call) { return !call.getJvp() && !call.getBwd(); }
-
 /// Whether a backward pass computes again what `call` does.
 static bool isCheckpoint(CallOp call) {
-  return isPlain(call) &&
+  return !call.hasRule() &&
          (call->hasAttr(checkpointAttrName) ||
           call.getCheckpoint().value_or("everything") != "everything");
 }
@@ -60,7 +58,7 @@ static LogicalResult expandCalls(func::FuncOp function) {
     return failure();
   for (int64_t number = 0;;) {
     if (failed(inlineCalls(function, [](CallOp call) {
-          return isPlain(call) && !isCheckpoint(call);
+          return !call.hasRule() && !isCheckpoint(call);
         })))
       return failure();
     SmallVector<CallOp> checkpoints;

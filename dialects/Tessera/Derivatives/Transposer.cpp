@@ -71,16 +71,17 @@ void Transposer::add(Value value, Value cotangent) {
   sum = build.create<AddOp>(sum, cotangent);
 }
 
-void Transposer::refuse(Operation *op) {
+void Transposer::refuse(Operation *op, StringRef why) {
   if (outer)
-    return outer->refuse(op);
+    return outer->refuse(op, why);
   if (hasFailed)
     return;
   hasFailed = true;
-  InFlightDiagnostic error = op->emitError()
-                             << "'" << op->getName()
-                             << "' is not linear in its operands, so that "
-                                "reverse mode cannot pass it";
+  InFlightDiagnostic error =
+      op->emitError() << "a rule for jvp is not linear in its tangents here, "
+                         "so that reverse mode cannot pass it";
+  if (!why.empty())
+    error << ": " << why;
   error.attachNote() << "a rule for jvp must be linear in the tangents";
 }
 
@@ -96,7 +97,7 @@ Value Transposer::residual(Value value) {
   if (value.getParentBlock() != &block) {
     // Of the block around; of the whole program, it stays what it is.
     if (isLinear(value)) {
-      refuse(block.getParentOp() ? block.getParentOp() : anchor);
+      refuse(current ? current : getAnchor());
       return placeholder(value);
     }
     return outer ? outer->residual(value) : value;
@@ -115,9 +116,7 @@ Value Transposer::residual(Value value) {
     }
     Operation *op = used.getDefiningOp();
     if (!op || isLinearOp(op)) {
-      refuse(op                      ? op
-             : value.getDefiningOp() ? value.getDefiningOp()
-                                     : getAnchor());
+      refuse(current ? current : getAnchor());
       mapping.map(used, placeholder(used));
       continue;
     }
@@ -145,6 +144,7 @@ LogicalResult Transposer::run() {
       refuse(&op);
       return failure();
     }
+    current = &op;
     Cotangents context(&op, *this);
     if (failed(rule->transpose(&op, context)) || hasRefused())
       return failure();

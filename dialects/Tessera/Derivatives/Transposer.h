@@ -48,8 +48,8 @@ public:
   /// backward pass recomputes one region of a checkpoint after the other.
   mlir::Value residual(mlir::Value value);
 
-  /// Reports that `op` is not linear in tangents; run() fails then.
-  void refuse(mlir::Operation *op);
+  /// Reports that `op` is not linear in tangents, and why; run() fails then.
+  void refuse(mlir::Operation *op, llvm::StringRef why = "");
 
   mlir::OpBuilder &getBuilder() { return builder; }
   /// An op of the module; blocks that are being made are in none.
@@ -64,6 +64,7 @@ private:
   bool hasFailed = false; ///< Of the outermost one, of all.
   Transposer *outer;
   mlir::Operation *anchor = nullptr;
+  mlir::Operation *current = nullptr; ///< Whose rule runs.
   mlir::IRMapping mapping;
   llvm::DenseSet<mlir::Value> linearValues;
   llvm::DenseMap<mlir::Value, mlir::Value> cotangents;

@@ -132,6 +132,9 @@ LogicalResult CallOp::verify() {
     return emitOpError() << "has one of fwd and bwd; expected both or none";
   if (getFwd() && getJvp())
     return emitOpError() << "has jvp as well as fwd and bwd; expected one rule";
+  if (getRefuse() && (getFwd() || getJvp()))
+    return emitOpError() << "has a rule and refuses to be differentiated; "
+                            "expected one of both";
   if (getCheckpoint() && !CheckpointPolicy::parse(*getCheckpoint()))
     return emitOpError() << "has checkpoint " << getCheckpointAttr()
                          << "; expected \"everything\", \"nothing\", "

@@ -15,6 +15,8 @@ def Tessera_CallOp : Op<Tessera_Dialect, "call",
   let description = [{
     The callee's arguments and results have the shapes and element types of the
     operands and results; layouts may differ. Functions do not call themselves.
+    A function of a rule (`jvp`, `fwd`, `bwd`) may call the function with that same
+    rule: only differentiation follows it, once per order.
 
     Attributes say how the call is differentiated, where not by the rules of the
     ops in the callee:
@@ -24,6 +26,7 @@ def Tessera_CallOp : Op<Tessera_Dialect, "call",
     * `fwd = @g, bwd = @h`: g(arguments...) gives the results and then residuals,
       h(residuals..., cotangents of the results...) the cotangents of the
       arguments. Only reverse mode is possible.
+    * `refuse = "why"`: it is not differentiated; an error says why.
     * `checkpoint = "nothing"`: the backward pass computes the callee's values
       again from the arguments instead of keeping them. The policy says what is
       kept all the same: "nothing", "dots" (results of contractions),
@@ -53,14 +56,19 @@ def Tessera_CallOp : Op<Tessera_Dialect, "call",
                        Arg<OptionalAttr<FlatSymbolRefAttr>, "function of values and tangents">:$jvp,
                        Arg<OptionalAttr<FlatSymbolRefAttr>, "function of results and residuals">:$fwd,
                        Arg<OptionalAttr<FlatSymbolRefAttr>, "function of residuals and cotangents">:$bwd,
+                       Arg<OptionalAttr<StrAttr>, "why it is not differentiated">:$refuse,
                        Arg<OptionalAttr<StrAttr>, "what the backward pass keeps">:$checkpoint);
   let results = (outs Res<Variadic<Tessera_Tensor>, "its results">:$results);
   let assemblyFormat = [{
     $callee `(` $operands `)` (`jvp` $jvp^)? (`fwd` $fwd^)? (`bwd` $bwd^)?
-    (`checkpoint` $checkpoint^)? attr-dict
+    (`refuse` $refuse^)? (`checkpoint` $checkpoint^)? attr-dict
     `:` custom<Types>(type($operands)) `->` custom<Types>(type($results))
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether it says itself how it is differentiated.
+    bool hasRule() { return getJvp() || getBwd() || getRefuse(); }
+  }];
 }
 
 def Tessera_StopGradientOp : Tessera_Op<"stop_gradient"> {

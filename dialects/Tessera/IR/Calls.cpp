@@ -68,6 +68,15 @@ LogicalResult tessera::verifyNotRecursive(Operation *root) {
   return failure(result.wasInterrupted());
 }
 
+LogicalResult tessera::refuseForwardMode(CustomTangentOp op) {
+  InFlightDiagnostic error =
+      op.emitError() << "the derivative of this call is known in reverse mode "
+                        "only, and is used in forward mode";
+  error.attachNote() << "differentiate with grad or vjp, or give the function "
+                        "a rule for jvp instead";
+  return error;
+}
+
 LogicalResult tessera::inlineCalls(Operation *root,
                                    function_ref<bool(CallOp)> isWanted) {
   SmallVector<CallOp> calls;

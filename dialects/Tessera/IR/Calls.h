@@ -49,6 +49,10 @@ findCallee(mlir::Operation *op, mlir::FlatSymbolRefAttr name,
 /// An error where a function calls itself, or one that calls it, below `root`.
 mlir::LogicalResult verifyNotRecursive(mlir::Operation *root);
 
+/// Says that the tangents of a call are not known, as they are in reverse mode
+/// only.
+mlir::LogicalResult refuseForwardMode(CustomTangentOp op);
+
 /// Replaces the calls below `root` that `isWanted` accepts, and those that come
 /// in with their callees, by the callees' ops. An error where a function calls
 /// itself.

@@ -12,14 +12,8 @@ using namespace tessera;
 
 /// A tangent that is left was asked for in forward mode.
 static LogicalResult refuseTangents(Operation *root) {
-  WalkResult result = root->walk([](CustomTangentOp op) {
-    InFlightDiagnostic error =
-        op.emitError() << "the derivative of this call is known in reverse "
-                          "mode only, and is used in forward mode";
-    error.attachNote() << "differentiate with grad or vjp, or give the "
-                          "function a rule for jvp instead";
-    return WalkResult::interrupt();
-  });
+  WalkResult result = root->walk(
+      [](CustomTangentOp op) -> WalkResult { return refuseForwardMode(op); });
   return failure(result.wasInterrupted());
 }
 

@@ -83,6 +83,36 @@ def first_kept(x):
     return x * 2, None
 
 
+def kept(make):
+    """What ts.vjp or ts.linearize gives beside the value, out of the trace."""
+    def f(x):
+        value, function = make(ts.sin, x)
+        KEPT.append(function)
+        return value
+
+    ts.jit(f)(X)
+    return KEPT.pop()
+
+
+def squared(p, t):
+    return p[0] * 2, t[0] ** 2
+
+
+def kept_in_body(x):
+    def body(c, _):
+        KEPT.append(ts.vjp(ts.sin, c)[1])
+        return c, None
+
+    ts.scan(body, x, None, length=2)
+    return KEPT.pop()(x)[0]
+
+
+def forward_of(rule):
+    f = ts.custom_jvp(lambda x: x * 2)
+    f.defjvp(rule)
+    return ts.jvp(f, (X,), (X * 0,))
+
+
 # What is done, the error's code, and what it says.
 MISTAKES = {
     "value with dimensions": (lambda: ts.grad(lambda x: x * 2)(X), "TS1043", "one scalar", "sum or average"),
@@ -149,6 +179,42 @@ MISTAKES = {
     "rule without a pair": (lambda: with_jvp(lambda p, t: t[0]), "TS1045", "pair"),
     "rule of another tangent": (lambda: with_jvp(lambda p, t: (p[0] * 2, t[0][0])), "TS1045", "tangent"),
     "rule that is not linear": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.exp(t[0]))), "TS5001", "linear"),
+    "rule of squares": (lambda: with_jvp(squared), "TS5001", "the rule of '<lambda>' is not linear in its "
+                        "tangents", "multiplies", "return p[0] * 2, t[0] ** 2"),
+    "rule of comparisons": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.where(t[0] > 0, t[0], 0.0))),
+                            "TS5001", "the rule of '<lambda>' is not linear in its tangents"),
+    "rule that divides by tangents": (lambda: with_jvp(lambda p, t: (p[0] * 2, 1 / t[0])), "TS5001",
+                                      "is not linear in its tangents", "divides by"),
+    "rule of the greatest tangent": (lambda: with_jvp(lambda p, t: (p[0] * 2, t[0] * 0 + ts.max(t[0]))),
+                                     "TS5001", "is not linear in its tangents"),
+    "rule with a loop": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.fori_loop(
+        0, 3, lambda i, c: ts.sin(c), t[0]))), "TS5001", "the rule of '<lambda>' is not linear", "ts.sin(c)"),
+    "rule with products in a loop": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.fori_loop(
+        0, 3, lambda i, c: c * t[0], t[0]))), "TS5001", "is not linear in its tangents", "multiplies"),
+    "rule with a constant": (lambda: with_jvp(lambda p, t: (p[0] * 2, t[0] + 1)), "TS5001",
+                             "the rule of '<lambda>' is not linear in its tangents",
+                             "a term that does not depend on tangents"),
+    "rule with a constant in forward mode": (lambda: forward_of(lambda p, t: (p[0] * 2, t[0] + p[0])),
+                                             "TS5001", "a term that does not depend on tangents"),
+    "rule that is constant": (lambda: with_jvp(lambda p, t: (p[0] * 2, p[0])), "TS5001",
+                              "a term that does not depend on tangents"),
+    "rule with a constant in a loop": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.fori_loop(
+        0, 3, lambda i, c: c + t[0], p[0]))), "TS5001", "a term that does not depend on tangents"),
+    "rule with a constant branch": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.cond(
+        ts.sum(p[0]) > 0, lambda: t[0], lambda: p[0]))), "TS5001", "a term that does not depend on tangents"),
+    "rule with a constant elsewhere": (lambda: with_jvp(lambda p, t: (p[0] * 2, ts.where(
+        p[0] > 0, t[0], 1.0))), "TS5001", "a term that does not depend on tangents"),
+    "columns of custom_vjp": (lambda: ts.jacfwd(with_rules(first_kept, lambda r, c: (c,)))(X), "TS5001",
+                              "reverse mode only", "grad or vjp"),
+    "pullback kept from a trace": (lambda: kept(ts.vjp)(X), "TS1011",
+                                   "the pullback of ts.vjp is called outside", "can be kept"),
+    "pullback of another trace": (lambda: ts.jit(kept(ts.vjp))(X), "TS1011",
+                                  "the pullback of ts.vjp is called outside"),
+    "pullback of a body": (lambda: ts.jit(kept_in_body)(X), "TS1011", "the pullback of ts.vjp"),
+    "linear function kept": (lambda: kept(ts.linearize)(X), "TS1011", "the linear function of ts.linearize",
+                             "ts.jvp"),
+    "linear function of another trace": (lambda: ts.jit(kept(ts.linearize))(X), "TS1011",
+                                         "the linear function of ts.linearize is called outside"),
     "forward of too many parameters": (lambda: with_rules(lambda x, y: (x, ()), lambda r, c: (c,)), "TS1035",
                                        "the forward function of <lambda> is called with 1 argument",
                                        "a function of (x)", "test_mistakes.py:"),

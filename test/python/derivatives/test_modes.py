@@ -367,3 +367,15 @@ def test_copies_of_traced_values_are_these():
 
     x = np.arange(3.0)
     np.testing.assert_array_equal(ts.grad(of)(x), 18 * x**2)
+
+
+def test_gradient_of_a_value_by_what_a_loop_captures():
+    """The scan depends on what its body alone uses."""
+    def step(x):
+        inner = ts.sin(x)
+        kept = ts.scan(lambda c, _: (c * inner, None), x, None, length=2)[0]
+        return ts.grad(ts.sum(kept * inner), {"inner": inner, "kept": kept})
+
+    found = ts.jit(step)(X)
+    np.testing.assert_allclose(found["kept"], np.sin(X))
+    np.testing.assert_allclose(found["inner"], 3 * X * np.sin(X) ** 2)

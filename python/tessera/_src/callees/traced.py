@@ -45,7 +45,7 @@ class Traced:
 
 def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callable,
           names: Sequence[str] = (), lead: int = 0,
-          embeds: bool = False) -> Traced:
+          embeds: bool = False, rewrites: bool = True) -> Traced:
     """Traces `function` by itself; `build(tracers)` gives its positional and named arguments.
 
     Args:
@@ -53,11 +53,13 @@ def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callab
         names: of the leaves, for messages.
         lead: leading dimensions of the leaves that the function does not see.
         embeds: whether arrays of the host, up to 1 MiB, are constants instead of arguments.
+        rewrites: whether the compiler is given it at once, to make another function of it.
     """
     outer = current()
     leaves = [lift(leaf) for leaf in leaves]
     place = source.user_location()
     program = ProgramText(outer.mesh, outer, _title(what, place))
+    program.is_rewritten = rewrites
     if embeds:
         program.max_constant_bytes = program_text.MAX_EMBEDDED_BYTES
     inside = []
@@ -121,19 +123,52 @@ def module_text(functions: Iterable[FunctionText], mesh: str) -> str:
 
 def described(texts: Sequence[str], report: dict, known: Mapping[str, FunctionText]) -> list[FunctionText]:
     """Functions that the compiler made, which call each other and those that are known."""
-    described = {entry["name"]: (entry, text) for entry, text in zip(report["functions"], texts)}
-    done = dict(known)
+    made = {entry["name"]: FunctionText(entry["name"], text, tuple(entry["arguments"]),
+                                        tuple(entry["results"]))
+            for entry, text in zip(report["functions"], texts)}
+    every = {**known, **made}
+    for function in made.values():
+        function.link(every[used] for used in dict.fromkeys(_NAME.findall(function.text)) if used in every)
+    return list(made.values())
 
-    def make(name: str) -> FunctionText:
-        if name not in done:
-            entry, text = described[name]
-            uses = [make(used) for used in dict.fromkeys(_NAME.findall(text))
-                    if used != name and (used in done or used in described)]
-            done[name] = FunctionText(name, text, tuple(entry["arguments"]), tuple(entry["results"]),
-                                      tuple(uses))
-        return done[name]
 
-    return [make(name) for name in described]
+def rewritten(known: Mapping[str, FunctionText], texts: Mapping[str, str], suffix: str,
+              filled: Mapping[str, str] | None = None) -> dict[str, FunctionText]:
+    """Functions with other texts, and all that call them, by names that end in `suffix`.
+
+    Args:
+        known: functions with all that they call, by name.
+        texts: the other texts, by name.
+        filled: functions without a body, and those that stand in for them.
+
+    Returns:
+        Those that differ, by their old names.
+    """
+    filled = filled or {}
+    callers: dict[str, list[str]] = {}
+    for function in known.values():
+        for used in function.uses:
+            callers.setdefault(used.name, []).append(function.name)
+    changed: dict[str, None] = {}
+    waiting = [*texts, *filled]
+    while waiting:
+        name = waiting.pop()
+        if name not in changed:
+            changed[name] = None
+            waiting += callers.get(name, [])
+    names = {name: name + suffix for name in changed}
+    names |= {name: names.get(instead, instead) for name, instead in filled.items()}
+
+    def renamed(text: str) -> str:
+        return _NAME.sub(lambda found: f"@{names.get(found[1], found[1])}", text)
+
+    made = {name: FunctionText(names[name], renamed(texts.get(name, known[name].text)),
+                               known[name].arguments, known[name].results)
+            for name in changed if name not in filled}
+    for name, function in made.items():
+        uses = [filled.get(used.name, used.name) for used in known[name].uses]
+        function.link(made.get(used, known[used]) if used in known else made[used] for used in uses)
+    return made
 
 
 def call(function: FunctionText, operands: Sequence[Tracer], rules: str = "") -> list[Tracer]:

@@ -131,7 +131,7 @@ def checkpoint(fun: Callable | None = None, *, policy: Any = None, prevent_cse: 
             rest = iter(values)
             return tuple(args[i] if i in fixed else next(rest) for i in range(len(args))), named
 
-        of = traced.trace("ts.checkpoint", fun, given.leaves, build)
+        of = traced.trace("ts.checkpoint", fun, given.leaves, build, rewrites=False)
         results = traced.call(of.function, of.operands, f" checkpoint {quoted(text)}")
         return tree.unflatten(of.structure, of.marked(results))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,20 +13,12 @@ import numpy as np
 from tessera._src.control_flow import bodies
 from tessera._src.core import dtypes, source, tree
 from tessera._src.core.errors import ConfigError, TraceError, did_you_mean
-from tessera._src.derivatives import traced
+from tessera._src.derivatives import recursion, traced
 from tessera._src.functions import eager
 from tessera._src.functions.calling import positions_of_parameters
 from tessera._src.tracing.operands import convert, lift
-from tessera._src.tracing.program_text import is_tracing
+from tessera._src.tracing.program_text import FunctionText, current, is_tracing
 from tessera._src.tracing.tracer import Tracer
-
-
-# By function, how many rules of it this thread is tracing, one inside the other: a rule may call its
-# function.
-_state = threading.local()
-# Derivatives of this order use a rule that calls its own function; those of higher order differentiate what
-# the function computes.
-_MAX_DEPTH = 2
 
 
 class Custom:
@@ -63,6 +54,7 @@ class Custom:
             if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
 
     what = ""  # The decorator, in messages.
+    roles: tuple[str, ...] = ()  # What the functions of the rule are to the call.
 
     @property
     def name(self) -> str:
@@ -84,10 +76,6 @@ class Custom:
             raise TraceError("TS1025", f"{self.name} has arguments that can be given by name only",
                              got=", ".join(kwargs), hint="a function with a derivative rule takes its "
                              "arguments by position")
-        depths: dict[Custom, int] = _state.__dict__.setdefault("depths", {})
-        depth = depths.get(self, 0)
-        if depth >= _MAX_DEPTH:
-            return self.fun(*args)
         self._check_rule([f"argument {i}" for i in range(len(args))] if self.parameters is None
                          else self.parameters)
         statics = [args[i] for i in self.static]
@@ -100,22 +88,28 @@ class Custom:
             whole = iter(statics)
             return tuple(next(whole) if i in self.static else next(values) for i in range(len(args))), {}
 
-        of = traced.trace(self.what, self.fun, given.leaves, build, paths, embeds=True)
-        depths[self] = depth + 1
-        try:
-            return self._emit(of, given, statics, build)
-        finally:
-            if depth:
-                depths[self] = depth
-            else:
-                del depths[self]
+        of = traced.trace(self.what, self.fun, given.leaves, build, paths, embeds=True, rewrites=False)
+        self.refuse_outside(self.fun, of.operands[len(given.leaves) :])
+        rules = recursion.rules_of(self, of, given, statics, lambda: self._rules(of, given, statics, build))
+        return tree.unflatten(of.structure, of.marked(traced.call(of.function, of.operands, rules)))
 
     def _check_rule(self, arguments: Sequence[str]) -> None:
         """Raises where there is no rule, or none for a call with these arguments."""
         raise NotImplementedError
 
-    def _emit(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable) -> Any:
+    def _rules(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable
+               ) -> dict[str, FunctionText]:
+        """The functions of the rule, traced, by what they are to the call."""
         raise NotImplementedError
+
+    def _trace_rule(self, rule: Callable, leaves: Sequence[Tracer], build: Callable) -> traced.Traced:
+        """A function of the rule, traced."""
+        @functools.wraps(rule)
+        def inside(*args: Any) -> Any:
+            recursion.enter(current())
+            return rule(*args)
+
+        return traced.trace(self.what, inside, leaves, build, embeds=True, rewrites=False)
 
     def wrong(self, role: str, what: str, function: Callable, expected: str | None, got: str,
               hint: str | None = None) -> TraceError:

@@ -12,7 +12,7 @@ from tessera._src.core.errors import TraceError
 from tessera._src.derivatives import traced
 from tessera._src.derivatives.custom import Custom, kind_of
 from tessera._src.ops import creation
-from tessera._src.tracing.program_text import current
+from tessera._src.tracing.program_text import FunctionText
 from tessera._src.tracing.tracer import Tracer
 
 
@@ -28,7 +28,9 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
             (x,), (dx,) = primals, tangents
             return log1p_exp(x), ts.sigmoid(x) * dx
 
-    The rule must be linear in the tangents; both modes use it. Arguments named by `nondiff_argnums` are
+    The rule must be linear in the tangents; both modes use it. Terms without tangents are refused; other ops
+    that are not linear are refused in reverse mode, and computed in forward mode. The rule may call the
+    function, whose derivatives of all orders are those of the rule. Arguments named by `nondiff_argnums` are
     Python values, which the rule gets first. Tangents of integers are zeros of their type. Traced values
     that the function or the rule uses from outside are refused: pass them as arguments.
     """
@@ -95,8 +97,10 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
         if self.rules is not None:
             self._check_rules(self.rules, arguments)
 
-    def _emit(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable) -> Any:
-        self.refuse_outside(self.fun, of.operands[len(given.leaves) :])
+    roles = ("jvp",)
+
+    def _rules(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable
+               ) -> dict[str, FunctionText]:
         count = len(given.leaves)
         floats = [leaf for leaf in given.leaves if dtypes.is_float(leaf.dtype)]
 
@@ -108,12 +112,9 @@ class custom_jvp(Custom):  # noqa: N801 (a decorator)
                 for leaf in leaves[:count]])
             return self._checked(self.rule(*statics, primals, changes), of)
 
-        rule = traced.trace(self.what, both, [*given.leaves, *floats], lambda leaves: (tuple(leaves), {}),
-                            embeds=True)
+        rule = self._trace_rule(both, [*given.leaves, *floats], lambda leaves: (tuple(leaves), {}))
         self.refuse_outside(self.rule, rule.operands[count + len(floats) :])
-        current().add_function(rule.function)
-        rules = f" jvp @{rule.function.name}"
-        return tree.unflatten(of.structure, of.marked(traced.call(of.function, of.operands, rules)))
+        return {"jvp": rule.function}
 
     def _checked(self, result: Any, of: traced.Traced) -> list[Tracer]:
         """What a rule gives: results, then tangents of those of floats."""

@@ -13,7 +13,7 @@ from tessera._src.derivatives import traced
 from tessera._src.derivatives.custom import Custom, described, kind_of
 from tessera._src.ops import creation
 from tessera._src.tracing.operands import as_weak, convert
-from tessera._src.tracing.program_text import current
+from tessera._src.tracing.program_text import FunctionText
 from tessera._src.tracing.tracer import Tracer
 
 _FORWARD, _BACKWARD = "the forward function", "the backward function"  # In messages.
@@ -37,6 +37,7 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
     Arguments named by `nondiff_argnums` are Python values; the backward function gets them first, before
     residuals. Python numbers stay numbers in both: beside tensors they take their type. Forward mode is
     refused, and so are traced values that one of the functions uses from outside: pass them as arguments.
+    Both may call the function, whose derivatives of all orders are those of the rule.
     An argument of integers has no cotangent. None in place of a cotangent, or of a part of one that is a
     tree, stands for zeros.
     """
@@ -70,14 +71,13 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
                              hint=f"set it with {self.name}.defvjp(forward, backward)")
         bodies.check_callable(self.name, _FORWARD, self.forward, arguments)
 
-    def _emit(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable) -> Any:
+    roles = ("fwd", "bwd")
+
+    def _rules(self, of: traced.Traced, given: bodies.Values, statics: list, build: Callable
+               ) -> dict[str, FunctionText]:
         pair, residuals = self._forward(of, given, build)
         back = self._backward(of, given, statics, pair, residuals)
-        self.refuse_outside(self.fun, of.operands[len(given.leaves) :])
-        for function in (pair.function, back.function):
-            current().add_function(function)
-        rules = f" fwd @{pair.function.name} bwd @{back.function.name}"
-        return tree.unflatten(of.structure, of.marked(traced.call(of.function, of.operands, rules)))
+        return {"fwd": pair.function, "bwd": back.function}
 
     def _forward(self, of: traced.Traced, given: bodies.Values, build: Callable
                  ) -> tuple[traced.Traced, tree.TreeDef]:
@@ -89,7 +89,7 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
                                  kind_of(pair))
             return pair
 
-        pair = traced.trace(self.what, forward, given.leaves, build, embeds=True)
+        pair = self._trace_rule(forward, given.leaves, build)
         value, residuals = pair.structure.children
         if value != of.structure or pair.results[: value.count] != of.results:
             raise self.wrong(
@@ -116,7 +116,7 @@ class custom_vjp(Custom):  # noqa: N801 (a decorator)
                                    tree.unflatten(of.structure, whole))
             return self._cotangents(result, given)
 
-        back = traced.trace(self.what, backward, examples, lambda leaves: (tuple(leaves), {}), embeds=True)
+        back = self._trace_rule(backward, examples, lambda leaves: (tuple(leaves), {}))
         self.refuse_outside(self.backward, back.operands[len(examples) :])
         return back
 

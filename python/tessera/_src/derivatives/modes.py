@@ -49,7 +49,11 @@ def traced_vjp(what: str, fun: Callable, primals: tuple, has_aux: bool) -> tuple
     values = pulled_back(what, fun, given.leaves, lambda leaves: (tree.unflatten(
         given.structure, leaves), {}), names, range(len(given.leaves)), has_aux)
 
+    home = traced.Home(f"the pullback of {what}",
+                       "call ts.vjp outside of traced functions for a pullback that can be kept")
+
     def pullback(*cotangents: Any) -> tuple:
+        home.check()
         leaves = values.pull(_one_tree(what, cotangents, values.structure))
         return tree.unflatten(given.structure, leaves)
 
@@ -175,7 +179,11 @@ def traced_linearize(what: str, fun: Callable, primals: tuple, has_aux: bool) ->
     sources = {"argument": of.operands, "result": made[:count], "kept": made[count:]}
     residuals = [sources[kind][number] for kind, number in derivative.residuals]
 
+    home = traced.Home(f"the linear function of {what}",
+                       "outside of traced functions, ts.jvp computes the same")
+
     def pushed(*tangents: Any) -> Any:
+        home.check()
         changes = traced.fitted(f"the function of {what}", "tangent", tangents,
                                 [(leaf.shape, leaf.dtype) for leaf in given.leaves], given.structure)
         return _tangents(structure, made[:count], traced.call(linear, [*residuals, *changes]))

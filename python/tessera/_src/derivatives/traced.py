@@ -17,10 +17,10 @@ from tessera._src.core import dtypes, tree
 from tessera._src.core.errors import TraceError
 from tessera._src.programs import native
 from tessera._src.tracing.operands import convert
-from tessera._src.tracing.program_text import FunctionText
+from tessera._src.tracing.program_text import FunctionText, current, innermost
 from tessera._src.tracing.tracer import Tracer
 
-__all__ = ["Derivative", "Traced", "call", "check_floats", "differentiate", "fitted", "trace"]
+__all__ = ["Derivative", "Home", "Traced", "call", "check_floats", "differentiate", "fitted", "trace"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,24 @@ def _differentiate(function: FunctionText, mesh: str, mode: str, wanted: tuple[i
     texts, report = native.differentiate(text, function.name, mode, prefix, wanted, results)
     functions = callees.described(texts, report, known)
     return Derivative(tuple(functions), tuple((kind, i) for kind, i in report.get("residuals", [])))
+
+
+class Home:
+    """Where values are traced that a function given to the user needs: it can be called there alone."""
+
+    def __init__(self, what: str, hint: str):
+        self.what, self.hint = what, hint
+        self.program = current()
+        self.block = self.program.block
+
+    def check(self) -> None:
+        """Raises outside of it."""
+        program = innermost()
+        if program is None or not self.block.is_open or not (
+                program is self.program or program.is_inside(self.program)):
+            raise TraceError("TS1011", f"{self.what} is called outside of the traced function that made it",
+                             expected="calls inside of that function, which return what it gives",
+                             hint=self.hint)
 
 
 def check_floats(what: str, leaves: Sequence[Tracer], names: Sequence[str], role: str = "by argument",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tessera._src.callees import traced as callees
@@ -88,16 +88,35 @@ def _head(value: str) -> str:
 
 def _ops(block: Block) -> list[tuple[str, set[str]]]:
     """The ops of a block: the name of the results, and the values that it uses, also in its regions."""
-    ops, lines = [], iter(block.lines)
+    return [(_defined(text), set(_VALUE.findall("\n".join(text))))
+            for text in _texts(block.lines, block.indent)]
+
+
+def _texts(block: list[str], indent: str) -> list[list[str]]:
+    """The lines of each op of a block."""
+    texts, lines = [], iter(block)
     for line in lines:
         text = [line]
-        while line.endswith("{") or not line.startswith(block.indent) or line[len(block.indent)] == " ":
-            line = next(lines)
-            text.append(line)
-            if line.startswith(block.indent + "} loc("):
-                break
-        ops.append((text[0].split()[0].partition(":")[0], set(_VALUE.findall("\n".join(text)))))
-    return ops
+        if line.endswith("{"):
+            while not text[-1].startswith(indent + "} loc("):
+                text.append(next(lines))
+        texts.append(text)
+    return texts
+
+
+def _defined(text: list[str]) -> str:
+    """The name of the results of an op."""
+    return text[0].split()[0].partition(":")[0]
+
+
+def _needed(block: list[str], indent: str, result: str) -> list[str]:
+    """The ops of a block that a value is computed by."""
+    needed, kept = {_head(result)}, []
+    for text in reversed(_texts(block, indent)):
+        if _defined(text) in needed:
+            kept.append(text)
+            needed |= {_head(used) for used in _VALUE.findall("\n".join(text))}
+    return [line for text in reversed(kept) for line in text]
 
 
 def _computed_from(ops: list[tuple[str, set[str]]], value: str) -> set[str]:
@@ -130,9 +149,9 @@ def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple
     """What the function being traced has computed so far, as a function of its arguments and the leaves."""
     place = source.user_location()
     copy = ProgramText(program.mesh, program.parent)
-    quiet: dict[str, FunctionText] = {}
+    quiet = _quiet(program.called.values())
     for called in program.called.values():
-        copy.add_function(_quiet(called, quiet))
+        copy.add_function(quiet.get(called.name, called))
     copy.arguments = [list(argument) for argument in program.arguments]
     operands = []
     for value, _, _ in program.arguments:
@@ -152,23 +171,23 @@ def _function(program: ProgramText, loss: Tracer, leaves: list[Tracer]) -> tuple
         _replace(lines, program.entry, leaf.value, name)
     result = next((copy.arguments[wanted[i]][0].partition(": ")[0] for i, leaf in enumerate(leaves)
                    if leaf.value == loss.value), loss.value)
-    copy.entry.lines = [_renamed(line, quiet) for line in lines if not _EFFECT.match(line)]
+    copy.entry.lines = [_renamed(line, quiet) for line in _needed(lines, program.entry.indent, result)
+                        if not _EFFECT.match(line)]
     function = callees.named("value", copy.function("f", [result], [loss.type], place))
     return Traced(function, operands, [((), loss.dtype)], tree.LEAF, program.mesh.mlir()), wanted
 
 
-def _quiet(function: FunctionText, done: dict[str, FunctionText]) -> FunctionText:
-    """A function without effects, also of those that it calls; `done` has them by the old names."""
-    if function.name not in done:
-        uses = tuple(_quiet(used, done) for used in function.uses)
-        lines = [line for line in function.text.split("\n") if not _EFFECT.match(line)]
-        text = _renamed("\n".join(lines), {used.name: done[used.name] for used in function.uses})
-        done[function.name] = function
-        if text != function.text:
-            name = f"{function.name}.quiet"
-            done[function.name] = FunctionText(name, text.replace(f"@{function.name}(", f"@{name}(", 1),
-                                               function.arguments, function.results, uses)
-    return done[function.name]
+def _quiet(functions: Iterable[FunctionText]) -> dict[str, FunctionText]:
+    """Functions that have effects, also in those that they call, without them; by the old names."""
+    known: dict[str, FunctionText] = {}
+    for function in functions:
+        known |= callees.with_callees(function)
+    texts = {}
+    for name, function in known.items():
+        lines = function.text.split("\n")
+        if len(kept := [line for line in lines if not _EFFECT.match(line)]) < len(lines):
+            texts[name] = "\n".join(kept)
+    return callees.rewritten(known, texts, ".quiet")
 
 
 def _renamed(text: str, functions: Mapping[str, FunctionText]) -> str:

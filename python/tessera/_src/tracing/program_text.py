@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,11 @@ class FunctionText:
     results: tuple[str, ...]
     # That it calls itself. Not compared, which would visit each as often as it is called: their names are
     # in the text, and say what they are.
-    uses: tuple[FunctionText, ...] = dataclasses.field(default=(), compare=False)
+    uses: tuple[FunctionText, ...] = dataclasses.field(default=(), compare=False, repr=False)
+
+    def link(self, uses: Iterable[FunctionText]) -> None:
+        """Sets what it calls, where these are made after it: rules may call each other."""
+        object.__setattr__(self, "uses", tuple(uses))
 
 
 class ProgramText:
@@ -165,6 +169,8 @@ class ProgramText:
         self.functions: dict[str, FunctionText] = {}
         # For values of the parent, by their names: the argument each is.
         self.from_parent: dict[str, tuple[Any, Any]] = {}
+        # Whether the compiler makes another function of this one before what is around it is known.
+        self.is_rewritten = False
         self.arguments: list[list[str]] = []  # Name and type, attributes, place of each.
         self.count = 0
         # Host arrays that the function uses from outside, which follow the arguments: the object that

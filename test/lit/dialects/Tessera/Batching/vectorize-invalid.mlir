@@ -27,8 +27,8 @@ func.func private @back(%dy: tensor<3xf32>) -> tensor<3xf32> {
   return %dy : tensor<3xf32>
 }
 func.func @f(%x: tensor<3xf32>) -> tensor<3xf32> {
-  // expected-error@+2 {{'tessera.custom_tangent' cannot compute a batch of entries}}
-  // expected-note@+1 {{it stands for tangents within a differentiation}}
+  // expected-error@+2 {{known in reverse mode only, and is used in forward mode}}
+  // expected-note@+1 {{differentiate with grad or vjp}}
   %0 = tessera.custom_tangent @back() of (%x) : () of (tensor<3xf32>) -> (tensor<3xf32>)
   return %0 : tensor<3xf32>
 }

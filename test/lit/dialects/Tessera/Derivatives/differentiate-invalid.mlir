@@ -44,3 +44,47 @@ func.func @loss(%x: tensor<3xf64>) -> tensor<f64> {
   %s = tessera.reduce sum %0 dims [0] : tensor<3xf64> -> tensor<f64>
   return %s : tensor<f64>
 }
+
+// -----
+
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func @loss(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error@+2 {{the derivative of this call is of too high an order}}
+  // expected-note@+1 {{nobody has traced it}}
+  %0 = tessera.call @f(%x) refuse "nobody has traced it" : (tensor<f64>) -> (tensor<f64>)
+  return %0 : tensor<f64>
+}
+
+// -----
+
+func.func private @f.0(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %dx: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  // expected-error@+2 {{the rule of 'f' is not linear in its tangents: it multiplies what depends on tangents by the like}}
+  // expected-note@+1 {{a rule for jvp gives sums of tangents}}
+  %0 = tessera.mul %dx, %dx : tensor<f64>
+  return %x, %0 : tensor<f64>, tensor<f64>
+}
+func.func @loss(%x: tensor<f64>) -> tensor<f64> {
+  %0 = tessera.call @f.0(%x) jvp @rule : (tensor<f64>) -> (tensor<f64>)
+  return %0 : tensor<f64>
+}
+
+// -----
+
+func.func private @f.0(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %dx: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  // expected-error@+2 {{the rule of 'f' is not linear in its tangents: a term that does not depend on tangents}}
+  // expected-note@+1 {{a rule for jvp gives sums of tangents}}
+  %0 = tessera.add %dx, %x : tensor<f64>
+  return %x, %0 : tensor<f64>, tensor<f64>
+}
+func.func @loss(%x: tensor<f64>) -> tensor<f64> {
+  %0 = tessera.call @f.0(%x) jvp @rule : (tensor<f64>) -> (tensor<f64>)
+  return %0 : tensor<f64>
+}

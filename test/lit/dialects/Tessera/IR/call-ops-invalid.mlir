@@ -85,3 +85,17 @@ func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
   %1 = tessera.call @twice(%0) checkpoint "budget:12kB" : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
   return %1 : tensor<2x3xf32>
 }
+
+// -----
+
+func.func private @twice(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func private @rule(%x: tensor<2x3xf32>, %dx: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>) {
+  return %x, %dx : tensor<2x3xf32>, tensor<2x3xf32>
+}
+func.func @f(%0: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // expected-error@+1 {{has a rule and refuses to be differentiated; expected one of both}}
+  %1 = tessera.call @twice(%0) jvp @rule refuse "why" : (tensor<2x3xf32>) -> (tensor<2x3xf32>)
+  return %1 : tensor<2x3xf32>
+}

@@ -4,6 +4,7 @@
 #include "Residuals.h"
 #include "RuleChecks.h"
 #include "Rules.h"
+#include "Widening.h"
 #include "dialects/Tessera/IR/Calls.h"
 #include "dialects/Tessera/IR/Dependents.h"
 #include "dialects/Tessera/IR/Effects.h"
@@ -239,8 +240,17 @@ static LogicalResult transposeCustom(CustomTangentOp op, Cotangents &c) {
            << " arguments and " << rule->getNumResults()
            << " results; expected " << arguments.size()
            << " (residuals and cotangents) and " << op.getTangents().size();
-  SmallVector<Value> results =
-      cloneBody(*rule, arguments, c.getTransposer().getBuilder());
+  OpBuilder &builder = c.getTransposer().getBuilder();
+  Block::iterator end = builder.getInsertionPoint();
+  Operation *before =
+      end == builder.getInsertionBlock()->begin() ? nullptr : &*std::prev(end);
+  SmallVector<Value> results = cloneBody(*rule, arguments, builder);
+  Block::iterator first = before ? std::next(before->getIterator())
+                                 : builder.getInsertionBlock()->begin();
+  for (Operation &made : llvm::make_range(first, end))
+    made.walk([](Operation *inside) {
+      inside->setAttr(byHandAttrName, UnitAttr::get(inside->getContext()));
+    });
   for (auto [tangent, cotangent] : llvm::zip(op.getTangents(), results))
     c.add(tangent, cotangent);
   return success();

@@ -189,6 +189,7 @@ static void eraseMarks(func::FuncOp function) {
     op->removeAttr(checkpointAttrName);
     op->removeAttr(derivedAttrName);
     op->removeAttr(recomputedAttrName);
+    op->removeAttr(byHandAttrName);
   });
 }
 

@@ -109,10 +109,7 @@ LogicalResult Linearizer::runFormula(Operation *op) {
 }
 
 LogicalResult Linearizer::run(Block &primal) {
-  SmallVector<Operation *> ops;
-  for (Operation &op : primal.without_terminator())
-    ops.push_back(&op);
-  return runOps(primal, ops);
+  return run(primal, primal.getTerminator()->getOperands());
 }
 
 LogicalResult Linearizer::run(Block &primal, ValueRange results) {

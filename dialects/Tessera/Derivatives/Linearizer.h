@@ -38,8 +38,9 @@ public:
     return outer ? outer->isForTransposing() : forTransposing;
   }
 
+  /// Of the ops that what the block ends with is computed from.
   mlir::LogicalResult run(mlir::Block &primal);
-  /// The same for what `results` are computed from alone.
+  /// Of the ops that `results` are computed from.
   mlir::LogicalResult run(mlir::Block &primal, mlir::ValueRange results);
   /// Differentiates the formula of `op` (OpFormulas.h) in its place.
   mlir::LogicalResult runFormula(mlir::Operation *op);

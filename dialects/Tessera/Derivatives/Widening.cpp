@@ -14,7 +14,11 @@ static bool isFloat(Value value) {
 
 /// The operands through which a gradient reaches the only result of `op`, which
 /// may compute in another type: of all else that is a float it takes the value.
+/// Transposed products have the cotangent on the left (transposeProduct). What
+/// a rule by hand multiplies is not known, and its roundings are meant.
 static SmallVector<OpOperand *> termsOf(Operation *op) {
+  if (op->hasAttr(byHandAttrName))
+    return {};
   auto operands = [&](ArrayRef<unsigned> numbers) {
     return llvm::map_to_vector(
         numbers, [&](unsigned i) { return &op->getOpOperand(i); });
@@ -44,44 +48,116 @@ static SmallVector<OpOperand *> termsOf(Operation *op) {
   return terms;
 }
 
+/// Whether the body of `scan` adds to its carried value `number`, and does not
+/// use it otherwise.
+static bool isSum(ScanOp scan, unsigned number) {
+  Value value = scan.getCarried(number);
+  for (;;) {
+    if (!value.hasOneUse())
+      return false;
+    OpOperand &use = *value.use_begin();
+    Operation *user = use.getOwner();
+    if (user == scan.getYield())
+      return use.getOperandNumber() == number;
+    if (!llvm::is_contained(termsOf(user), &use))
+      return false;
+    value = user->getResult(0);
+  }
+}
+
+/// The result that a value is, of the op that the block of `terminator` is in;
+/// null where it is not in the same type.
+static Value resultOf(Operation *terminator, unsigned number) {
+  Operation *parent = terminator->getParentOp();
+  if (auto scan = dyn_cast<ScanOp>(parent))
+    return number >= scan.getNumCarried() || isSum(scan, number)
+               ? scan->getResult(number)
+               : Value();
+  return isa<CondOp>(parent) ? parent->getResult(number) : Value();
+}
+
 namespace {
+/// The values that all uses are to make wide, with the type: the marked
+/// conversions at the ends of all ways from a value are to this one.
+class Gradients {
+public:
+  explicit Gradients(Block &block) { addBlock(block); }
+
+  bool contain(Value value, Type wide) const {
+    return types.lookup(value) == wide;
+  }
+  bool contain(Value value) const { return types.contains(value); }
+
+private:
+  /// What a value becomes comes behind it, or is a result of the op that its
+  /// block is in.
+  void addBlock(Block &block) {
+    for (Operation &op : llvm::reverse(block)) {
+      for (Value result : op.getResults())
+        if (Type type = typeOfUses(result))
+          types[result] = type;
+      for (Region &region : op.getRegions())
+        for (Block &inside : region)
+          addBlock(inside);
+    }
+  }
+
+  Type typeOf(OpOperand &use) const {
+    Operation *user = use.getOwner();
+    if (user->hasAttr(gradientAttrName)) {
+      Type further = types.lookup(user->getResult(0));
+      return further ? further
+                     : getElementTypeOrSelf(user->getResult(0).getType());
+    }
+    if (llvm::is_contained(termsOf(user), &use))
+      return types.lookup(user->getResult(0));
+    if (!user->hasTrait<OpTrait::IsTerminator>())
+      return {};
+    Value result = resultOf(user, use.getOperandNumber());
+    return result ? types.lookup(result) : Type();
+  }
+
+  /// Null where they differ, or some use has none.
+  Type typeOfUses(Value value) const {
+    Type type;
+    for (OpOperand &use : value.getUses()) {
+      Type other = typeOf(use);
+      if (!other || (type && other != type))
+        return {};
+      type = other;
+    }
+    return type;
+  }
+
+  llvm::DenseMap<Value, Type> types;
+};
+
 class Widener {
 public:
-  explicit Widener(Type wide) : wide(wide) {}
+  Widener(const Gradients &gradients, Type wide)
+      : gradients(gradients), wide(wide) {}
 
   /// Makes `use` use its value in the wide type. Where that is all that it is
   /// for, the value is computed there.
-  void widen(OpOperand &use) {
+  void run(OpOperand &use) {
+    widen(use);
+    while (!pending.empty())
+      makeWide(*pending.pop_back_val());
+  }
+
+private:
+  /// Later: sums may have as many terms as a stack does not hold.
+  void widen(OpOperand &use) { pending.push_back(&use); }
+
+  void makeWide(OpOperand &use) {
     Value value = use.get();
     Type type = getElementTypeOrSelf(value.getType());
     if (type == wide)
       return;
     bool isNarrow = type.getIntOrFloatBitWidth() < wide.getIntOrFloatBitWidth();
-    if (isNarrow && isForGradients(value) && form(value))
-      return;
-    convert(use);
-  }
-
-private:
-  /// Of a value that is reached from a gradient by one of its uses.
-  bool isForGradients(Value value) {
-    llvm::DenseMap<Value, bool> known;
-    return value.hasOneUse() || givesGradients(value, known);
-  }
-
-  /// Whether all that uses `value` is to be made wide.
-  bool givesGradients(Value value, llvm::DenseMap<Value, bool> &known) {
-    auto [found, isNew] = known.try_emplace(value, !value.use_empty());
-    if (!isNew)
-      return found->second;
-    bool result = llvm::all_of(value.getUses(), [&](OpOperand &use) {
-      Operation *user = use.getOwner();
-      if (user->hasAttr(gradientAttrName))
-        return getElementTypeOrSelf(user->getResult(0).getType()) == wide;
-      return llvm::is_contained(termsOf(user), &use) &&
-             givesGradients(user->getResult(0), known);
-    });
-    return known[value] = result && !value.use_empty();
+    bool isForGradients = value.hasOneUse() || gradients.contain(value, wide);
+    if (!isNarrow || !isForGradients || !form(use))
+      convert(use);
   }
 
   void convert(OpOperand &use) {
@@ -95,13 +171,15 @@ private:
     value.setType(cast<ShapedType>(value.getType()).clone(wide));
   }
 
-  /// Computes `value` in the wide type; false where it cannot be.
-  bool form(Value value) {
+  /// Computes what `use` uses in the wide type, in its place; false, with
+  /// nothing changed, where that cannot be.
+  bool form(OpOperand &use) {
+    Value value = use.get();
     Operation *op = value.getDefiningOp();
-    if (!op)
+    if (!op || op->hasAttr(byHandAttrName))
       return false;
     if (auto narrower = dyn_cast<ConvertOp>(op))
-      return formOfConverted(narrower);
+      return formOfConverted(narrower, use);
     if (auto product = dyn_cast<ContractOp>(op)) {
       formProduct(product);
       return true;
@@ -132,12 +210,11 @@ private:
   }
 
   /// A gradient that is rounded on the way is not.
-  bool formOfConverted(ConvertOp op) {
-    if (!isFloat(op.getInput()) || !op->hasOneUse())
+  bool formOfConverted(ConvertOp op, OpOperand &use) {
+    if (!isFloat(op.getInput()))
       return false;
-    OpOperand &use = *op->use_begin();
-    use.set(op.getInput());
-    // The conversion is a use of its operand no more.
+    // The other uses are made wide, too. The conversion is a use no more.
+    op.replaceAllUsesWith(op.getInput());
     op.erase();
     widen(use);
     return true;
@@ -158,27 +235,15 @@ private:
     setWide(op);
   }
 
-  /// Whether `value`, which has one use, is `sum` and what is added to it.
-  bool continues(Value value, BlockArgument sum) {
-    if (value == sum)
-      return true;
-    Operation *op = value.getDefiningOp();
-    return op && value.hasOneUse() &&
-           llvm::any_of(termsOf(op), [&](OpOperand *term) {
-             return continues(term->get(), sum);
-           });
-  }
-
   /// What iterations stack, or add to a carried value that they do not use
   /// otherwise.
   bool formResult(ScanOp scan, OpResult result) {
     unsigned number = result.getResultNumber();
     OpOperand &yielded = scan.getYield()->getOpOperand(number);
     if (number < scan.getNumCarried()) {
-      BlockArgument sum = scan.getCarried(number);
-      if (!sum.hasOneUse() || !continues(yielded.get(), sum))
+      if (!isSum(scan, number))
         return false;
-      setWide(sum);
+      setWide(scan.getCarried(number));
       widen(scan->getOpOperand(number));
     }
     widen(yielded);
@@ -193,7 +258,9 @@ private:
     setWide(result);
   }
 
+  const Gradients &gradients;
   Type wide;
+  SmallVector<OpOperand *> pending;
 };
 } // namespace
 
@@ -208,14 +275,22 @@ static void eraseAllDeadOps(Block &block) {
 
 void tessera::derivatives::widenGradients(Block &block) {
   eraseAllDeadOps(block);
-  SmallVector<ConvertOp> gradients;
+  SmallVector<ConvertOp> marked;
   block.walk([&](ConvertOp op) {
     if (op->hasAttr(gradientAttrName))
-      gradients.push_back(op);
+      marked.push_back(op);
   });
+  if (marked.empty())
+    return;
+  Gradients gradients(block);
   // One that another is computed from comes first.
-  for (ConvertOp op : gradients) {
-    Widener(getElementTypeOrSelf(op.getType())).widen(op->getOpOperand(0));
+  for (ConvertOp op : marked) {
+    if (gradients.contain(op)) {
+      op->removeAttr(gradientAttrName); // A rounding on the way to wider ones.
+      continue;
+    }
+    Widener(gradients, getElementTypeOrSelf(op.getType()))
+        .run(op->getOpOperand(0));
     op.replaceAllUsesWith(op.getInput());
     op.erase();
   }

@@ -199,6 +199,13 @@ def test_rules_of_the_user_for_aux():
     assert ts.jvp(lambda w: (ts.sum(w), g(w)), (W,), (W,), has_aux=True)[1] == W.sum()
 
 
+    # Forward mode does not ask for it either, nor in a loop: nothing needs aux.
+    def step(w, _):
+        return ts.grad(lambda w: (ts.sum(w**3), g(w)), has_aux=True)(w)[0], None
+
+    close(ts.jvp(lambda w: ts.scan(step, w, None, length=2)[0], (W,), (W,))[1], 4 * 27 * W**4)
+
+
 def test_nothing_is_computed_for_aux():
     """Nor are there ops that only a derivative of aux would need."""
     def once(w):

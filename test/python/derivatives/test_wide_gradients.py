@@ -120,6 +120,17 @@ def branches(m, w, x, c):
     return scan(m)(step, 0 * wide_sum(m, c), (x, c))[0]
 
 
+def several_uses_in_loops(m, w, x, c):
+    """In their bodies the cotangents of uses meet, as those of joined weights of queries and keys."""
+    def step(total, batch):
+        x, c = batch
+        joined = m.concatenate([w, m.flip(w, 0)], 1)
+        one = cond(m)(c[0, 0] > 0, lambda: term(m, w + m.flip(w, 1), x, c), lambda: term(m, w, x, c))
+        return total + one + wide_sum(m, (x @ joined) * m.concatenate([c, c], 1)), None
+
+    return scan(m)(step, 0 * wide_sum(m, c), (x, c))[0]
+
+
 def checkpointed(m, w, x, c):
     return ts.checkpoint(lambda w: several_uses(m, w, x, c))(w) if m is ts else several_uses(m, w, x, c)
 
@@ -131,7 +142,7 @@ def constrained(m, w, x, c):
 
 
 CASES = [(f, W) for f in (product, batched, several_uses, moved, scaled, microbatches, carried, branches,
-                          checkpointed, constrained)]
+                          checkpointed, constrained, several_uses_in_loops)]
 CASES += [(elementwise, SCALE), (bias, SCALE), (table, TABLE), (sliced, STACKED[: N // 2]),
           (stacked, STACKED)]
 
@@ -205,6 +216,41 @@ def test_a_cotangent_that_others_use_stays_narrow():
     wide, narrow = ts.grad(f, (0, 1))(W.astype(np.float32), W.astype(ts.bf16))
     assert (wide.dtype, narrow.dtype) == (ts.f32, ts.bf16)
     np.testing.assert_array_equal(np.asarray(wide), np.asarray(narrow).astype(np.float32))
+
+
+def test_roundings_of_rules_by_hand_are_meant():
+    @ts.custom_vjp
+    def low_part(w, x):
+        return ts.sum(w * x)
+
+    low = X[0, 0].astype(np.float32) - X[0, 0].astype(np.float32).astype(ts.bf16).astype(np.float32)
+    low_part.defvjp(lambda w, x: (low_part(w, x), (w, x)),
+                    lambda r, ct: ((r[1] - r[1].astype(ts.bf16).astype(ts.f32)) * ct, r[0] * ct))
+    w, x = W[:, 0].astype(np.float32), X[0, 0].astype(np.float32)
+    for precision in (None, ts.Precision(grad=ts.f64)):
+        np.testing.assert_array_equal(np.asarray(ts.grad(low_part, precision=precision)(w, x)), low)
+
+    @ts.custom_vjp
+    def quantised(w):
+        return w
+
+    quantised.defvjp(lambda w: (w, None), lambda r, ct: (ct.astype(ts.bf16).astype(ts.f32),))
+    for precision in (None, ts.Precision(grad=ts.f64)):
+        got = np.asarray(ts.grad(lambda w: ts.sum(quantised(w) * x), precision=precision)(w))
+        np.testing.assert_array_equal(got, x.astype(ts.bf16).astype(got.dtype))
+
+
+def test_sums_of_very_many_terms():
+    """As many as a recursion over them would not bear."""
+    def loss(w):
+        parts = [ts.sum(w * 2.0)] * 2
+        value = w
+        for _ in range(3000):
+            value = value + w
+        return ts.sum(value.astype(ts.f32)) + parts[0].astype(ts.f32)
+
+    got = ts.grad(loss, precision=ts.Precision(grad=ts.f32))(np.ones(3, ts.bf16))
+    np.testing.assert_array_equal(np.asarray(got), np.full(3, 3003, np.float32))
 
 
 def test_the_example():

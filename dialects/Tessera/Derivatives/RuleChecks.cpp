@@ -3,10 +3,9 @@
 
 #include "Captures.h"
 #include "Rules.h"
+#include "ZeroValues.h"
 #include "dialects/Tessera/IR/DataFlow.h"
 #include "dialects/Tessera/IR/Dependents.h"
-
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -16,34 +15,6 @@ using namespace tessera::derivatives;
 static StringRef nameOf(CallOp call) {
   StringRef name = call.getCallee().split('.').first;
   return name == "_lambda_" ? "<lambda>" : name;
-}
-
-static bool isZeroConstant(Value value) {
-  DenseElementsAttr elements;
-  if (!matchPattern(value, m_Constant(&elements)) || !elements.isSplat())
-    return false;
-  if (isa<FloatType>(elements.getElementType()))
-    return elements.getSplatValue<APFloat>().isZero();
-  return isa<IntegerType>(elements.getElementType()) &&
-         elements.getSplatValue<APInt>().isZero();
-}
-
-/// Whether a value is zero by the ops that it is computed by.
-static bool isZero(Value value) {
-  if (isZeroConstant(value))
-    return true;
-  Operation *op = value.getDefiningOp();
-  if (!op || op->getNumRegions() || isa<CallOp>(op))
-    return false;
-  if (isa<MulOp, ContractOp>(op))
-    return isZero(op->getOperand(0)) || isZero(op->getOperand(1));
-  if (isa<DivOp, ConvertOp>(op))
-    return isZero(op->getOperand(0));
-  const DerivativeRule *rule = getDerivativeRules().find(op);
-  if (!isa<StopGradientOp, CheckpointNameOp>(op) && (!rule || !rule->transpose))
-    return false;
-  auto moving = llvm::make_filter_range(op->getOperands(), isDifferentiable);
-  return !moving.empty() && llvm::all_of(moving, isZero);
 }
 
 /// The operands that what an op gives is put together of.
@@ -72,14 +43,15 @@ public:
 private:
   bool isLinear(Value value) const { return linear.contains(value); }
   bool usesLinear(Operation *op) const;
-  LogicalResult checkOp(Operation *op) const;
+  LogicalResult checkOp(Operation *op);
   LogicalResult checkFactors(Operation *op) const;
-  LogicalResult checkFlow(Operation *op) const;
-  LogicalResult checkTerm(Value term, Operation *op) const;
+  LogicalResult checkFlow(Operation *op);
+  LogicalResult checkTerm(Value term, Operation *op);
   LogicalResult refuse(Operation *op, const Twine &what) const;
 
   CallOp call;
   llvm::DenseSet<Value> linear;
+  ZeroValues zeros;
   bool forTransposing;
 };
 } // namespace
@@ -100,8 +72,8 @@ bool LinearityCheck::usesLinear(Operation *op) const {
          llvm::any_of(capturedValues(op), test);
 }
 
-LogicalResult LinearityCheck::checkTerm(Value term, Operation *op) const {
-  if (isLinear(term) || isZero(term))
+LogicalResult LinearityCheck::checkTerm(Value term, Operation *op) {
+  if (isLinear(term) || zeros.contain(term))
     return success();
   return refuse(op, "a term that does not depend on tangents is part of what "
                     "it gives for them");
@@ -129,7 +101,7 @@ LogicalResult LinearityCheck::checkFactors(Operation *op) const {
 }
 
 /// What reaches a value by some ways depends on tangents, or is zero, by all.
-LogicalResult LinearityCheck::checkFlow(Operation *op) const {
+LogicalResult LinearityCheck::checkFlow(Operation *op) {
   auto flow = dyn_cast<DataFlowInterface>(op);
   if (!flow)
     return success();
@@ -146,7 +118,7 @@ LogicalResult LinearityCheck::checkFlow(Operation *op) const {
   return success();
 }
 
-LogicalResult LinearityCheck::checkOp(Operation *op) const {
+LogicalResult LinearityCheck::checkOp(Operation *op) {
   if (!usesLinear(op) || op->hasTrait<OpTrait::IsTerminator>())
     return success();
   SmallVector<Value> terms = termsOf(op);

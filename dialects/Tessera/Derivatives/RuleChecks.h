@@ -10,7 +10,7 @@ namespace tessera::derivatives {
 /// An error, at the op to blame, where `results` are not linear in `tangents`:
 /// where they have a term that does not depend on these, and, `forTransposing`,
 /// where an op is not linear. All of them are in the block of `results`, or are
-/// its arguments; `rule` is what `call` says how it is differentiated.
+/// its arguments. `call` is the call whose rule was put in its place.
 mlir::LogicalResult checkLinear(CallOp call,
                                 llvm::ArrayRef<mlir::Value> results,
                                 llvm::ArrayRef<mlir::Value> tangents,

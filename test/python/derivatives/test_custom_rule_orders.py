@@ -299,3 +299,31 @@ def test_a_rule_does_not_differentiate_its_own_function():
     g = by_jvp(Tessera, lambda x: 2 * x, lambda g, p, t: (g(*p), ts.grad(g(*p), p[0]) * t[0]))
     with pytest.raises(ts.CompileError, match="part of the derivative rule of its own function"):
         ts.grad(g)(X)
+
+
+@pytest.mark.parametrize("length", range(1, 6))
+def test_rules_that_differentiate_functions_of_the_same_factory(length):
+    """As wrappers of implicit layers do, one around the other."""
+    def chain(m):
+        def wrapped(inner):
+            return by_jvp(m, lambda x: inner(x),
+                          lambda f, p, t: (f(*p), m.jvp(inner, (p[0],), (t[0],))[1]))
+
+        f = m.sin if m is ts else m.numpy.sin
+        for _ in range(length):
+            f = wrapped((lambda g: lambda x: g(x) * 1.5 + x * x)(f))
+        return f
+
+    for order in (1, 2, 3):
+        np.testing.assert_allclose(repeated(ts, chain(ts), order)(X), repeated(jax, chain(jax), order)(X),
+                                   rtol=1e-12)
+
+
+def test_rules_that_differentiate_their_function_of_less():
+    def power(m):
+        return by_jvp(m, lambda k, x: x**k, lambda f, k, p, t: (
+            f(k, *p), t[0] if k == 1 else m.jvp(lambda x: x * f(k - 1, x), p, t)[1]), nondiff_argnums=(0,))
+
+    for order in (1, 2):
+        np.testing.assert_allclose(repeated(ts, lambda x: power(ts)(5, x), order)(X),
+                                   repeated(jax, lambda x: power(jax)(5, x), order)(X), rtol=1e-12)

@@ -128,7 +128,8 @@ class _Batch:
                 whole[i] = leaf
             return tree.unflatten(structure, whole)
 
-        of = callees.trace("ts.vmap", self.fun, leaves, build, [entries[i].path for i in batched], lead=1)
+        of = callees.trace("ts.vmap", self.fun, leaves, build, [entries[i].path for i in batched], lead=1,
+                           derives=False)
         function, depends = _vectorize(of.function, of.mesh, size, len(leaves), self.names)
         results = callees.call(function, of.operands)
         return self._placed(of, results, depends, size)

@@ -45,7 +45,7 @@ class Traced:
 
 def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callable,
           names: Sequence[str] = (), lead: int = 0,
-          embeds: bool = False, rewrites: bool = True) -> Traced:
+          embeds: bool = False, rewrites: bool = True, derives: bool = True) -> Traced:
     """Traces `function` by itself; `build(tracers)` gives its positional and named arguments.
 
     Args:
@@ -54,12 +54,14 @@ def trace(what: str, function: Callable, leaves: Sequence[Tracer], build: Callab
         lead: leading dimensions of the leaves that the function does not see.
         embeds: whether arrays of the host, up to 1 MiB, are constants instead of arguments.
         rewrites: whether the compiler is given it at once, to make another function of it.
+        derives: whether that other function is a derivative.
     """
     outer = current()
     leaves = [lift(leaf) for leaf in leaves]
     place = source.user_location()
     program = ProgramText(outer.mesh, outer, _title(what, place))
     program.is_rewritten = rewrites
+    program.is_differentiated = rewrites and derives
     if embeds:
         program.max_constant_bytes = program_text.MAX_EMBEDDED_BYTES
     inside = []

@@ -30,6 +30,8 @@ _state = threading.local()
 # Derivatives of so many orders may be taken of what a call computes after it has been traced, where its rule
 # calls it with other arguments each time: by ts.grad(loss, weights).
 _MIN_DEPTH = 2
+# A rule that differentiates its own function with other arguments each time never ends.
+_MAX_DEPTH = 32
 _PLACE = re.compile(r' loc\((?:"(?:[^"\\]|\\.)*":\d+:\d+|unknown)\)')
 
 
@@ -41,6 +43,7 @@ class _Rule:
     key: tuple
     missing: dict[str, FunctionText]  # By role, functions without a body in place of the rule's.
     max_depth: int
+    around: int  # How many differentiations were around it.
     programs: list[ProgramText] = field(default_factory=list)  # Where it is traced.
     is_called: bool = False  # Whether what is missing is called.
 
@@ -72,16 +75,19 @@ def rules_of(of: Custom, function: traced.Traced, given: bodies.Values, statics:
         return _clause(known.missing)
     code = getattr(of.fun, "__code__", of.fun)
     outer = [rule for rule in rules if rule.code == code]
-    max_depth = outer[0].max_depth if outer else max(_MIN_DEPTH, _differentiations())
+    around = _differentiations()
+    max_depth = outer[0].max_depth if outer else max(_MIN_DEPTH, around)
+    if outer and all(rule.key != key for rule in outer):
+        # Rules that differentiate other functions, or this one of less, follow it further each time.
+        max_depth = min(max_depth + around - outer[0].around, _MAX_DEPTH)
     if len(outer) >= max_depth:
         return " refuse " + quoted(
             f"the rule of {of.name} calls it, or a function that calls it, with other arguments each time "
             f"(static values, shapes or types), or to differentiate it, and was traced for derivatives up to "
-            f"order {max_depth}; "
-            f"nest functions, as in ts.grad(ts.grad(f)), for which it is traced as deep as they go, or give "
-            f"it arguments that stay alike")
+            f"order {max_depth}; nest functions, as in ts.grad(ts.grad(f)), for which it is traced as deep "
+            f"as they go, or give it arguments that stay alike")
     rule = _Rule(code, key, _missing(of, function, given, sum(rule.key[1] == key[1] for rule in rules)),
-                 max_depth)
+                 outer[0].max_depth if outer else max_depth, around)
     rules.append(rule)
     try:
         made = trace()
@@ -107,10 +113,10 @@ def _is_part_of(rule: _Rule) -> bool:
 
 
 def _differentiations() -> int:
-    """How many functions are being traced, one inside the other, for the compiler to make others of them."""
+    """How many functions are being traced, one inside the other, to be differentiated."""
     count, program = 0, innermost()
     while program is not None:
-        count, program = count + program.is_rewritten, program.parent
+        count, program = count + program.is_differentiated, program.parent
     return count
 
 

@@ -171,6 +171,7 @@ class ProgramText:
         self.from_parent: dict[str, tuple[Any, Any]] = {}
         # Whether the compiler makes another function of this one before what is around it is known.
         self.is_rewritten = False
+        self.is_differentiated = False  # And that is a derivative.
         self.arguments: list[list[str]] = []  # Name and type, attributes, place of each.
         self.count = 0
         # Host arrays that the function uses from outside, which follow the arguments: the object that

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Checkpoints.h"
 
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -86,10 +89,34 @@ int64_t tessera::derivatives::bytesOf(Value value) {
   return type.getNumElements() * ((type.getElementTypeBitWidth() + 7) / 8);
 }
 
+/// The body of what an op calls; null where it is no call, or has none.
+static Block *calledBlock(Operation *op) {
+  auto call = dyn_cast<CallOp>(op);
+  if (!call)
+    return nullptr;
+  auto callee = SymbolTable::lookupNearestSymbolFrom<FunctionOpInterface>(
+      call, call.getCalleeAttr());
+  return callee && !callee.isExternal() ? &callee.getFunctionBody().front()
+                                        : nullptr;
+}
+
+bool tessera::derivatives::isFreeOfEffects(Operation *op) {
+  Block *called = calledBlock(op);
+  if (!called)
+    return isMemoryEffectFree(op);
+  return llvm::all_of(called->without_terminator(),
+                      [](Operation &inner) { return isFreeOfEffects(&inner); });
+}
+
 double tessera::derivatives::flopsOf(Operation *op) {
+  double flops = 0;
+  if (Block *called = calledBlock(op)) {
+    for (Operation &inner : *called)
+      flops += flopsOf(&inner);
+    return flops;
+  }
   if (auto compute = dyn_cast<FactorRuleInterface>(op))
     return compute.getFlops();
-  double flops = 0;
   for (Region &region : op->getRegions()) {
     double inside = 0;
     for (Operation &inner : region.getOps())

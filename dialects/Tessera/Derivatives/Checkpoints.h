@@ -37,6 +37,9 @@ int64_t bytesOf(mlir::Value value);
 /// Operations of one execution, of regions with all their iterations; those of
 /// a while loop count as one.
 double flopsOf(mlir::Operation *op);
+
+/// Whether `op` does nothing else than compute values, its callee included.
+bool isFreeOfEffects(mlir::Operation *op);
 /// What computing `op` again takes: operations, and elements that it writes.
 double workOf(mlir::Operation *op);
 

@@ -27,7 +27,7 @@ Attribute ResidualBringer::regionOf(Value value) {
   Attribute mark =
       op && isInPrimal(value) ? op->getAttr(checkpointAttrName) : Attribute();
   if (!mark || keptByBudget.contains(value) || isKeptBy(policyOf(mark), op) ||
-      !isMemoryEffectFree(op))
+      !isFreeOfEffects(op))
     return {};
   // What other ops of the program use is in memory anyway.
   for (Operation *user : value.getUsers()) {

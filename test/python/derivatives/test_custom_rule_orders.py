@@ -327,3 +327,23 @@ def test_rules_that_differentiate_their_function_of_less():
     for order in (1, 2):
         np.testing.assert_allclose(repeated(ts, lambda x: power(ts)(5, x), order)(X),
                                    repeated(jax, lambda x: power(jax)(5, x), order)(X), rtol=1e-12)
+
+
+def test_a_checkpoint_computes_the_calls_of_a_rule_again():
+    """It keeps what it takes, as it does where the rule calls other functions."""
+    f = by_jvp(ts, lambda x: ts.sin(x) * x, lambda f, p, t: (f(*p), f(*p) * t[0] * 2))
+    g = by_jvp(ts, lambda x: ts.sin(x) * x, lambda g, p, t: (g(*p), ts.sin(*p) * p[0] * t[0] * 2))
+    x = np.array([0.3, 0.7])
+
+    def lowered(function, policy):
+        def loss(x):
+            return ts.sum(ts.checkpoint(lambda v: function(v) * v, policy=policy)(x * 2))
+
+        return ts.jit(ts.grad(loss)).lower(x)
+
+    for policy in ("nothing", ts.checkpoint_policies.save_within_budget(x.nbytes)):
+        got, plain = lowered(f, policy), lowered(g, policy)
+        for program in (got, plain):
+            assert program.as_text().count("tessera.barrier") == 1
+        np.testing.assert_allclose(got.compile()(x), plain.compile()(x), rtol=1e-14)
+        assert np.abs(got.compile()(x) - lowered(f, "everything").compile()(x)).max() <= 1e-14
